@@ -1,0 +1,86 @@
+"""First light: do 700 labels train as good a policy as the true reward does?
+
+    python experiments/first_light/analysis.py [runs/first_light]
+
+Reads the sweep's run directories, writes results.csv and first_light.png (with the CSV behind it) beside this file, and
+prints how far each condition comes from the random policy. Without run directories the table is printed from results.csv.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rlhp.analysis import Result, RunData, find, load, plot, random_return, read_results, write_results
+from rlhp.types import UserError
+
+HERE = Path(__file__).parent
+TASKS = ("halfcheetah", "hopper", "reacher")
+CONDITIONS = (("true_reward", 0), ("preferences", 700))
+ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random policy
+
+# Used only where the run directories are gone: mean return of uniform random actions over whole episodes
+# (halfcheetah -67 +- 31, hopper 304 +- 138, reacher -9.3 +- 2.5), measured by stepping `rlhp.envs` with
+# `action_space.sample()`. With the runs at hand, their own untrained policy (a clipped Gaussian) is the better zero.
+RANDOM = {"halfcheetah": -67.0, "hopper": 304.0, "reacher": -9.3}
+
+
+def random_returns(runs: Sequence[RunData]) -> dict[str, float]:
+    """Task -> mean true return of the untrained policy, from the runs that explore before their first labels."""
+    exploring = [run for run in runs if run.labels]
+    groups = {task: [random_return(run) for run in exploring if run.task == task] for task in TASKS}
+    return RANDOM | {task: float(np.mean(returns)) for task, returns in groups.items() if returns}
+
+
+def line(task: str, rows: Sequence[Result], random: float) -> str:
+    """One line of the table: both conditions, seeds in brackets, the random policy, the ratio and the verdict."""
+    seeds = [[r.final_return for r in rows if (r.env, r.condition, r.labels) == (task, *key)] for key in CONDITIONS]
+    cells = [f"{np.mean(s):9.1f} ({', '.join(f'{x:.1f}' for x in s)})" if s else f"{'-':>9}" for s in seeds]
+    if not all(seeds):
+        verdict = "  incomplete"
+    else:
+        true, preferences = map(np.mean, seeds)
+        ratio = (preferences - random) / (true - random)
+        verdict = f"{ratio:7.2f}  {'PASS' if ratio >= ENOUGH else 'FAIL'}"
+    return f"{task:<12}{cells[0]:<36}{cells[1]:<36}{random:>8.1f}{verdict}"
+
+
+def table(rows: Sequence[Result], random: dict[str, float]) -> str:
+    """Final returns per task, mean and seeds, with the share of the true reward's gain that 700 labels reach."""
+    header = f"{'task':<12}{'true reward (seeds)':<36}{'700 labels (seeds)':<36}{'random':>8}{'ratio':>7}"
+    return "\n".join([header, *(line(task, rows, random[task]) for task in TASKS)])
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Write the results and the picture of the finished runs; returns the random policy's returns."""
+    runs = [load(path) for path in find([folder])]
+    done = [run for run in runs if run.finished]
+    for run in runs:
+        if not run.finished:
+            print(f"left out, not finished: {run.path} ({run.step:,} of {run.total_steps:,} steps)")
+    if not done:
+        raise UserError(f"No run in {folder} is finished yet.")
+    write_results(done, HERE / "results.csv")
+    print(*plot([run.path for run in done], HERE / "first_light.png"), HERE / "results.csv", sep="\n")
+    return random_returns(done)
+
+
+def main(folder: Path) -> None:
+    """Measure where there are runs, then print the table from results.csv."""
+    if folder.is_dir():
+        random = measure(folder)
+    else:
+        print(f"{folder} is not there: the table is that of results.csv, the random policy's returns are constants.")
+        random = RANDOM
+    print(table(read_results(HERE / "results.csv"), random))
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/first_light"))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

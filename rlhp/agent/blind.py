@@ -1,0 +1,180 @@
+"""Any on-policy algorithm of Stable-Baselines3 as a generator of rollouts that is handed its reward afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecNormalize
+
+from rlhp.agent.recorder import Recorder
+from rlhp.agent.scale import Scale, Unscaled
+from rlhp.types import Array, Metrics, Rollout
+
+NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged negated
+    "train/policy_gradient_loss": "policy_loss",
+    "train/policy_loss": "policy_loss",
+    "train/value_loss": "value_loss",
+    "train/approx_kl": "approx_kl",
+    "train/clip_fraction": "clip_fraction",
+    "train/explained_variance": "explained_variance",
+    "train/std": "action_std",
+    "train/learning_rate": "learning_rate",
+}
+
+
+class Blind(OnPolicyAlgorithm):
+    """Mixin: `rollouts` acts, `update` learns, and in between somebody else decides what the steps were worth."""
+
+    recorder: Recorder
+    scale: Scale
+    callback: BaseCallback | list[BaseCallback] | None
+
+    def attach(self, recorder: Recorder, scale: Scale | None = None, callback: Any = None) -> None:
+        """Give it its recorder, the scale of its reward, and callbacks of SB3's kind. To be called once, before training."""
+        self.recorder, self.scale, self.callback = recorder, scale or Unscaled(), callback
+        self.set_logger(Logger(folder=None, output_formats=[]))
+
+    def rollouts(self, total_steps: int) -> Iterator[Rollout]:
+        """Act until `total_steps` environment steps have been made, counted from the start of the run.
+
+        Set up once, so that learning-rate and clip schedules run over the whole of training.
+        """
+        remaining = total_steps - self.num_timesteps
+        _, callback = self._setup_learn(remaining, self.callback, reset_num_timesteps=self.num_timesteps == 0)
+        callback.on_training_start(locals(), globals())
+        assert self.env is not None
+        while self.num_timesteps < total_steps:
+            if not self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps):
+                break
+            self._update_current_progress_remaining(self.num_timesteps, total_steps)
+            yield self.recorder.rollout()
+        callback.on_training_end()
+
+    def update(self, reward: Array) -> Metrics:
+        """Improve the policy on the last rollout, rewarded [T, N].
+
+        The buffer already holds gamma V(last observation) where a time limit cut an episode: the reward is added to it, and
+        returns and advantages are computed anew.
+        """
+        buffer, last_done = self.rollout_buffer, np.asarray(self._last_episode_starts)
+        done = np.concatenate([buffer.episode_starts[1:] > 0, last_done[np.newaxis]])
+        buffer.rewards += self.scale(reward, done)
+        with torch.no_grad():
+            values = self.policy.predict_values(obs_as_tensor(self._last_obs, self.device))  # type: ignore[arg-type]
+        buffer.compute_returns_and_advantage(values, last_done)
+        self.train()
+        logged = self.logger.name_to_value
+        metrics = {name: float(logged[key]) for key, name in NAMES.items() if key in logged}
+        return {"entropy": -float(logged["train/entropy_loss"]), **metrics}
+
+    def snapshot(self) -> dict[str, Array]:
+        """Everything that the next step depends on, as arrays: weights, optimiser, environments, statistics, random streams."""
+        parts = {
+            "recorder": self.recorder.snapshot(),
+            "scale": self.scale.snapshot(),
+            "policy": {k: v.detach().numpy().copy() for k, v in self.policy.state_dict().items()},
+            "optimiser": _optimiser_state(self.policy.optimizer),
+            "normalise": _normaliser_state(self._vec_normalize_env),
+            "random": _random_state(),
+            "self": {
+                "num_timesteps": np.array(self.num_timesteps),
+                "n_updates": np.array(self._n_updates),
+                "progress": np.array(self._current_progress_remaining),
+                "last_obs": np.asarray(self._last_obs),
+                "last_done": np.asarray(self._last_episode_starts),
+            },
+        }
+        return {f"{part}/{k}": v for part, state in parts.items() for k, v in state.items()}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot: bit for bit on the CPU where the environments can, else from a reset of them."""
+        own = _part(state, "self")
+        self.num_timesteps, self._n_updates = int(own["num_timesteps"]), int(own["n_updates"])
+        self._current_progress_remaining = float(own["progress"])
+        self.restore_policy(state)
+        _restore_optimiser(self.policy.optimizer, _part(state, "optimiser"))
+        self.scale.restore(_part(state, "scale"))
+        if self.recorder.restore(_part(state, "recorder")):
+            self._last_obs, self._last_episode_starts = own["last_obs"].copy(), own["last_done"].copy()
+        _restore_random(_part(state, "random"))
+
+    def restore_policy(self, state: dict[str, Array]) -> None:
+        """The policy of a snapshot, and the statistics that its observations are normalised by: enough to act."""
+        self.policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in _part(state, "policy").items()})
+        _restore_normaliser(self._vec_normalize_env, _part(state, "normalise"))
+
+    def act(self, obs: Array, deterministic: bool = True) -> Array:
+        """Raw observations [N, *O] -> actions [N, *A], as the environment takes them."""
+        seen = obs if self._vec_normalize_env is None else self._vec_normalize_env.normalize_obs(obs)
+        return self.predict(seen, deterministic=deterministic)[0]  # type: ignore[arg-type]
+
+
+class BlindPPO(Blind, PPO):
+    """Proximal policy optimisation, blind."""
+
+
+class BlindA2C(Blind, A2C):
+    """Advantage actor-critic, blind: the paper's algorithm on Atari."""
+
+
+def _part(state: dict[str, Array], name: str) -> dict[str, Array]:
+    return {k.removeprefix(f"{name}/"): v for k, v in state.items() if k.startswith(f"{name}/")}
+
+
+def _optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Array]:
+    """The moments of each parameter by its number; whole numbers stay whole numbers."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{i}/{k}": v.numpy().copy() if isinstance(v, torch.Tensor) else np.array(v)
+        for i, moments in state.items()
+        for k, v in moments.items()
+        if v is not None
+    }
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Array]) -> None:
+    moments: dict[int, dict[str, Any]] = {}
+    for key, value in state.items():
+        i, name = key.split("/")
+        whole = value.ndim == 0 and value.dtype.kind == "i"
+        moments.setdefault(int(i), {})[name] = int(value) if whole else torch.from_numpy(value.copy())
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+
+
+def _normaliser_state(normaliser: VecNormalize | None) -> dict[str, Array]:
+    if normaliser is None:
+        return {}
+    rms = normaliser.obs_rms
+    return {"mean": np.array(rms.mean), "var": np.array(rms.var), "count": np.array(rms.count)}  # type: ignore[union-attr]
+
+
+def _restore_normaliser(normaliser: VecNormalize | None, state: dict[str, Array]) -> None:
+    if normaliser is not None:
+        rms = normaliser.obs_rms
+        rms.mean, rms.var, rms.count = state["mean"].copy(), state["var"].copy(), float(state["count"])  # type: ignore[union-attr]
+
+
+def _random_state() -> dict[str, Array]:
+    """SB3 draws actions from torch's global stream and shuffles minibatches by NumPy's."""
+    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    assert kind == "MT19937"
+    return {
+        "torch": torch.get_rng_state().numpy(),
+        "keys": np.asarray(keys),
+        "position": np.array([position, has_gauss]),
+        "gauss": np.array(gauss),
+    }
+
+
+def _restore_random(state: dict[str, Array]) -> None:
+    torch.set_rng_state(torch.from_numpy(state["torch"].copy()))
+    position, has_gauss = (int(v) for v in state["position"])
+    np.random.set_state(("MT19937", state["keys"], position, has_gauss, float(state["gauss"])))

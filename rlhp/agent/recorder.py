@@ -1,0 +1,80 @@
+"""What happened, kept for the teacher and the reward model; what the agent gets is reward zero."""
+
+from __future__ import annotations
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from rlhp.types import Array, Rollout
+
+
+class Recorder(VecEnvWrapper):
+    """Keeps raw observations, executed actions and the true reward, and hands on reward zero: the agent is blind.
+
+    It sits directly on the environment, below any normalisation, so that what it keeps is raw.
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self._obs = np.zeros(0)
+        self._running = np.zeros(venv.num_envs)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._steps: list[tuple[Array, Array, Array, Array]] = []
+        self._states: list[Array] = []
+        self._returns: list[float] = []
+
+    def reset(self) -> VecEnvObs:
+        """Start all episodes anew."""
+        self._obs = self.venv.reset()  # type: ignore[assignment]
+        self._running = np.zeros(self.num_envs)
+        self._forget()
+        return self._obs
+
+    def step_async(self, actions: Array) -> None:
+        """Pass the action on, and remember it with the state it is taken in."""
+        self._act = np.array(actions)
+        state = self.venv.states()  # type: ignore[attr-defined]
+        if state is not None:
+            self._states.append(state)
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """The environment's step with its reward taken out."""
+        obs, true_reward, done, infos = self.venv.step_wait()
+        self._steps.append((_single(self._obs), _single(self._act), np.array(true_reward), np.array(done)))
+        self._obs = obs  # type: ignore[assignment]
+        self._running += true_reward
+        self._returns += self._running[done].tolist()
+        self._running[done] = 0.0
+        return obs, np.zeros(self.num_envs, dtype=np.float32), done, infos
+
+    def rollout(self) -> Rollout:
+        """All steps since the last call, as one record."""
+        obs, act, true_reward, cut = (np.stack(column) for column in zip(*self._steps, strict=True))
+        state = np.stack(self._states) if self._states else None
+        rollout = Rollout(obs, act, true_reward, cut, state, np.array(self._returns))
+        self._forget()
+        return rollout
+
+    def snapshot(self) -> dict[str, Array]:
+        """The environments' state, the episodes' returns so far; taken between rollouts."""
+        inner = {f"env/{k}": v for k, v in self.venv.snapshot().items()}  # type: ignore[attr-defined]
+        return {**inner, "obs": self._obs, "running": self._running}
+
+    def restore(self, state: dict[str, Array]) -> bool:
+        """Go on from a snapshot; False if these environments cannot, and must start from a reset."""
+        inner = {k.removeprefix("env/"): v for k, v in state.items() if k.startswith("env/")}
+        self._forget()
+        if not inner:
+            return False
+        self.venv.restore(inner)  # type: ignore[attr-defined]
+        self._obs, self._running = state["obs"].copy(), state["running"].copy()
+        return True
+
+
+def _single(x: Array) -> Array:
+    """A copy in single precision (integers stay as they are): what is kept is read by networks."""
+    return np.array(x, dtype=np.float32) if x.dtype == np.float64 else np.array(x)

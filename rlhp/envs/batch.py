@@ -1,0 +1,148 @@
+"""N environments stepped natively as one batch: time limit, automatic resets, seeding and snapshots, in one place."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+
+from rlhp.types import Array, UserError, stream
+
+
+def check_counts(seed: int, **counts: int) -> None:
+    """Refuse a seed below 0 and any count below 1. Raises UserError naming the first that is wrong."""
+    for name, value, least in [("seed", seed, 0), *((name, value, 1) for name, value in counts.items())]:
+        if not isinstance(value, int | np.integer) or value < least:
+            raise UserError(f"{name} is {value!r}: give a whole number of at least {least}.")
+
+
+class BatchVecEnv(VecEnv):
+    """N environments that live in arrays rather than in N objects, and end by the time limit alone.
+
+    An episode ends after `horizon` steps, as a truncation (`info["TimeLimit.truncated"]`, `info["terminal_observation"]`), and
+    the next one begins within the same call, as in Stable-Baselines3's DummyVecEnv. Episode e of environment i begins in a state
+    that is a pure function of (seed, i, e). Observations are [N, *O], rewards [N] float32.
+    """
+
+    render_mode: str | None = None
+
+    def __init__(
+        self, task: str, n_envs: int, seed: int, horizon: int, observation_space: spaces.Space, action_space: spaces.Space
+    ) -> None:
+        super().__init__(n_envs, observation_space, action_space)
+        self.task = task
+        self.horizon: int | None = horizon
+        self._limit = horizon
+        self._seed = seed
+        self._episode = np.full(n_envs, -1)  # -1: not begun
+        self._elapsed = np.zeros(n_envs, np.int64)
+
+    # What a subclass is
+
+    @abstractmethod
+    def states(self) -> Array | None:
+        """[N, S] float64: what a clip is re-rendered from, at the current observation; None where there is no such thing."""
+
+    @abstractmethod
+    def _begin(self, i: int, rng: np.random.Generator) -> None:
+        """Put environment i at the start of an episode drawn from `rng`."""
+
+    @abstractmethod
+    def _advance(self, actions: Array) -> Array:
+        """Move every environment by one step; the true rewards [N]."""
+
+    @abstractmethod
+    def _observe(self) -> Array:
+        """[N, *O]: the current observations, as a fresh array."""
+
+    @abstractmethod
+    def _save(self) -> dict[str, Array]:
+        """Everything `_advance` depends on; every array has N rows."""
+
+    @abstractmethod
+    def _load(self, saved: dict[str, Array]) -> None:
+        """Take back what `_save` returned."""
+
+    # What they share
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Start afresh with another seed: the next reset begins episode 0. None keeps the seed."""
+        self._seed = self._seed if seed is None else seed
+        self._episode[:] = -1
+        return [self._seed] * self.num_envs
+
+    def reset(self) -> Array:
+        """Begin the next episode of every environment; the observations [N, *O]."""
+        for i in range(self.num_envs):
+            self._next_episode(i)
+        return self._observe()
+
+    def step_async(self, actions: Array) -> None:
+        """Keep the actions [N, *A] of the coming step."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step: observations [N, *O], true rewards [N] float32, dones [N], infos (empty but where an episode ended)."""
+        reward = self._advance(self._actions).astype(np.float32)
+        self._elapsed += 1
+        obs, done = self._observe(), self._elapsed >= self._limit
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if done.any():
+            for i in np.flatnonzero(done).tolist():
+                infos[i] = {"TimeLimit.truncated": True, "terminal_observation": obs[i].copy()}
+                self._next_episode(i)
+            obs = self._observe()
+        return obs, reward, done, infos
+
+    def _next_episode(self, i: int) -> None:
+        self._episode[i] += 1
+        self._elapsed[i] = 0
+        self._begin(i, stream(self._seed, "env", i, int(self._episode[i])))
+
+    def snapshot(self) -> dict[str, Array]:
+        """Everything the continuation depends on, as copies: after `restore` it is the same bit for bit."""
+        clock = {"seed": np.full(self.num_envs, self._seed), "episode": self._episode.copy(), "elapsed": self._elapsed.copy()}
+        return {**clock, **{name: array.copy() for name, array in self._save().items()}}
+
+    def restore(self, snapshot: dict[str, Array]) -> Array:
+        """Go on from a snapshot; the observations [N, *O] at that moment.
+
+        Raises UserError if the snapshot is of another task or another number of environments.
+        """
+        ours = {name: array.shape for name, array in self.snapshot().items()}
+        if {name: np.shape(array) for name, array in snapshot.items()} != ours:
+            raise UserError(
+                f"The snapshot does not fit {self.num_envs} environments of {self.task}: "
+                "resume with the task and n_envs it was made with."
+            )
+        self._seed = int(snapshot["seed"][0])
+        self._episode, self._elapsed = snapshot["episode"].copy(), snapshot["elapsed"].copy()
+        self._load(snapshot)
+        return self._observe()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _rows(self, indices: VecEnvIndices) -> list[int]:
+        return list(self._get_indices(indices))
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """An attribute of the batch, once per environment asked for."""
+        return [getattr(self, attr_name) for _ in self._rows(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of the whole batch; `indices` cannot single environments out."""
+        setattr(self, attr_name, value)
+
+    def env_method(self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any) -> list[Any]:
+        """Refused: the environments of a batch are rows of arrays, so none has methods of its own."""
+        raise NotImplementedError(f"{type(self).__name__} steps one batch: no single environment has a method {method_name!r}.")
+
+    def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
+        """Never: a batch has no wrappers."""
+        return [False for _ in self._rows(indices)]

@@ -1,0 +1,103 @@
+"""The paper's eight MuJoCo tasks as one vectorised environment, stepped natively.
+
+One MjData per environment, one MjModel for all. `mj_step` lets go of Python's lock, so that threads step different environments
+at the same time; what it leaves behind is gathered into arrays, and observations and rewards are computed for the whole batch in
+numpy.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import mujoco
+import numpy as np
+from gymnasium import spaces
+
+from rlhp.envs.batch import BatchVecEnv, check_counts
+from rlhp.envs.tasks import Task, find
+from rlhp.types import Array
+
+_EVERYTHING = int(mujoco.mjtState.mjSTATE_INTEGRATION)  # all that the next mj_step depends on, the solver's warm start included
+
+
+def make(task: str, n_envs: int, seed: int, threads: int = 1, horizon: int | None = None) -> MujocoVecEnv:
+    """`n_envs` environments of a task of `rlhp.envs.tasks`; `horizon` None: the task's own.
+
+    Raises UserError for an unknown task and for numbers that make no sense.
+    """
+    return MujocoVecEnv(find(task), n_envs, seed, threads, horizon)
+
+
+class MujocoVecEnv(BatchVecEnv):
+    """N environments of one task: observations [N, O] float64 as in Gymnasium's v5, the paper's true rewards [N] float32.
+
+    They never terminate (section 3.1.1: an episode's end would tell about the task). Like Gymnasium, they do not clip actions:
+    MuJoCo limits the controls itself. The number of threads changes the speed alone, not one bit of the numbers.
+    """
+
+    def __init__(self, task: Task, n_envs: int, seed: int, threads: int = 1, horizon: int | None = None) -> None:
+        limit = task.horizon if horizon is None else horizon
+        check_counts(seed, n_envs=n_envs, threads=threads, horizon=limit)
+        self.definition = task
+        self.model = task.model()
+        self._data = [mujoco.MjData(self.model) for _ in range(n_envs)]
+        self._ctrl = [data.ctrl for data in self._data]
+        self._views = {name: [getattr(data, name) for data in self._data] for name in task.reads}
+        self._now = self._gather()
+        self._contacts = "cfrc_ext" in task.reads
+        self._chunks = np.array_split(np.arange(n_envs), min(threads, n_envs))
+        self._pool = ThreadPoolExecutor(len(self._chunks)) if len(self._chunks) > 1 else None
+        low, high = self.model.actuator_ctrlrange.astype(np.float32).T
+        observation = spaces.Box(-np.inf, np.inf, task.observe(self._now).shape[1:], np.float64)
+        super().__init__(task.name, n_envs, seed, limit, observation, spaces.Box(low, high, dtype=np.float32))
+
+    def states(self) -> Array:
+        """[N, nq + nv] float64: qpos and qvel at the current observation."""
+        return np.concatenate([self._now["qpos"], self._now["qvel"]], axis=1)
+
+    def close(self) -> None:
+        """Stop the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _gather(self) -> dict[str, Array]:
+        return {name: np.stack(views) for name, views in self._views.items()}
+
+    def _begin(self, i: int, rng: np.random.Generator) -> None:
+        data = self._data[i]
+        mujoco.mj_resetData(self.model, data)
+        data.qpos[:], data.qvel[:] = self.definition.start(rng, self.model.qpos0)
+        mujoco.mj_forward(self.model, data)
+        for name, views in self._views.items():
+            self._now[name][i] = views[i]
+
+    def _advance(self, actions: Array) -> Array:
+        for ctrl, action in zip(self._ctrl, actions, strict=True):
+            ctrl[:] = action
+        if self._pool is None:
+            self._simulate(self._chunks[0])
+        else:
+            list(self._pool.map(self._simulate, self._chunks))
+        before, self._now = self._now, self._gather()
+        return self.definition.reward(before, self._now, self.definition.dt)
+
+    def _simulate(self, chunk: Array) -> None:
+        for i in chunk:
+            mujoco.mj_step(self.model, self._data[i], self.definition.frame_skip)
+            if self._contacts:  # mj_step leaves them out where no sensor asks for them
+                mujoco.mj_rnePostConstraint(self.model, self._data[i])
+
+    def _observe(self) -> Array:
+        return self.definition.observe(self._now)
+
+    def _save(self) -> dict[str, Array]:
+        # What was gathered is kept beside the physics: positions in space lag mj_step's state and cannot be computed from it.
+        physics = np.empty((self.num_envs, mujoco.mj_stateSize(self.model, _EVERYTHING)))
+        for row, data in zip(physics, self._data, strict=True):
+            mujoco.mj_getState(self.model, data, row, _EVERYTHING)
+        return {"physics": physics, **self._now}
+
+    def _load(self, saved: dict[str, Array]) -> None:
+        for row, data in zip(saved["physics"], self._data, strict=True):
+            mujoco.mj_setState(self.model, data, row, _EVERYTHING)
+        self._now = {name: saved[name].copy() for name in self._views}

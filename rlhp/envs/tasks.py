@@ -1,0 +1,197 @@
+"""The paper's eight simulated-robotics tasks as records: models, starts, observations and true rewards (sections 3.1.1, A).
+
+Models, starts and observations are those of Gymnasium's v5 environments. The true rewards are not: the paper removes the torque
+penalties, and replaces early termination, which would tell the agent about the task, by a penalty inside the reward. It does not
+print the formulas; those here are the ones of rl-teacher, a co-author's release. Under them a random policy's returns match the
+left ends of the paper's curves (figure 2), but for `pendulum` (see `_balance`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import gymnasium
+import mujoco
+import numpy as np
+
+from rlhp.types import Array, UserError
+
+ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
+CLIP_SECONDS = 1.5  # "trajectory segments of 1.5 seconds" (appendix A.1): how long a person watches, not simulated time
+
+_log = logging.getLogger(__name__)
+
+State = Mapping[str, Array]  # fields of mjData by name, [N, ...] each
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task of section 3.1.1."""
+
+    name: str
+    gymnasium_id: str
+    xml: str
+    frame_skip: int  # physics steps per environment step
+    dt: float  # seconds of simulated time per environment step
+    reads: tuple[str, ...]  # the fields of mjData that `observe` and `reward` use, qpos and qvel among them
+    start: Callable[[np.random.Generator, Array], tuple[Array, Array]]  # (rng, the model's qpos0) -> qpos, qvel
+    observe: Callable[[State], Array]  # [N, O]
+    reward: Callable[[State, State, float], Array]  # (before, after, dt) -> [N]
+    clip_steps: int  # environment steps of a clip (appendix A.1: 15 to 60)
+    horizon: int = 1000  # environment steps of an episode
+    camera: str | None = "track"  # the camera of the model that follows the robot; None: it stays in the default picture
+
+    @property
+    def fps(self) -> float:
+        """Frames per second at which a clip of `clip_steps` lasts the paper's 1.5 s; real time would be 1 / dt."""
+        return self.clip_steps / CLIP_SECONDS
+
+    def model(self) -> mujoco.MjModel:
+        """The physics model, compiled from Gymnasium's file; from then on MuJoCo's warnings go to this module's log."""
+        mujoco.set_mju_user_warning(_log.info)  # else it writes MUJOCO_LOG.TXT into the working directory
+        return mujoco.MjModel.from_xml_path(str(ASSETS / self.xml))
+
+
+def find(name: str) -> Task:
+    """The task of that name. Raises UserError naming the nearest if there is none."""
+    if name in TASKS:
+        return TASKS[name]
+    near = get_close_matches(name, TASKS, n=1, cutoff=0.0)[0]
+    raise UserError(f"There is no task {name!r}: did you mean {near!r}? The tasks are {', '.join(TASKS)}.")
+
+
+# Starts: Gymnasium's reset_model, drawing in the same order, so that one generator gives one start in both
+
+
+def _uniform(scale: float) -> Callable[[np.random.Generator, Array], tuple[Array, Array]]:
+    def start(rng: np.random.Generator, qpos0: Array) -> tuple[Array, Array]:
+        n = len(qpos0)  # as many velocities as positions: none of these models has a free joint
+        return qpos0 + rng.uniform(-scale, scale, n), rng.uniform(-scale, scale, n)
+
+    return start
+
+
+def _normal(scale: float, nv: int) -> Callable[[np.random.Generator, Array], tuple[Array, Array]]:
+    def start(rng: np.random.Generator, qpos0: Array) -> tuple[Array, Array]:
+        return qpos0 + rng.uniform(-scale, scale, len(qpos0)), scale * rng.standard_normal(nv)
+
+    return start
+
+
+def _reach_start(rng: np.random.Generator, qpos0: Array) -> tuple[Array, Array]:
+    """The arm nearly straight and at rest, the target uniform in the disc of radius 0.2."""
+    qpos = qpos0 + rng.uniform(-0.1, 0.1, 4)
+    qpos[2:] = rng.uniform(-0.2, 0.2, 2)
+    while np.linalg.norm(qpos[2:]) >= 0.2:
+        qpos[2:] = rng.uniform(-0.2, 0.2, 2)
+    qvel = rng.uniform(-0.005, 0.005, 4)
+    qvel[2:] = 0
+    return qpos, qvel
+
+
+# Observations: Gymnasium's _get_obs
+
+
+def _joints(skip: int, limit: float = np.inf) -> Callable[[State], Array]:
+    """Positions without the first `skip` (where the robot is must not matter), velocities clipped to +-limit."""
+
+    def observe(s: State) -> Array:
+        return np.concatenate([s["qpos"][:, skip:], s["qvel"].clip(-limit, limit)], axis=1)
+
+    return observe
+
+
+def _ant_obs(s: State) -> Array:
+    contact = s["cfrc_ext"][:, 1:].clip(-1, 1)  # the outer forces on each body but the world, [N, 13, 6]
+    return np.concatenate([s["qpos"][:, 2:], s["qvel"], contact.reshape(len(contact), -1)], axis=1)
+
+
+def _reacher_obs(s: State) -> Array:
+    theta = s["qpos"][:, :2]
+    return np.concatenate([np.cos(theta), np.sin(theta), s["qpos"][:, 2:], s["qvel"][:, :2], _miss(s)[:, :2]], axis=1)
+
+
+def _double_obs(s: State) -> Array:
+    angles, push = s["qpos"][:, 1:], s["qfrc_constraint"][:, :1]
+    return np.concatenate([s["qpos"][:, :1], np.sin(angles), np.cos(angles), s["qvel"].clip(-10, 10), push.clip(-10, 10)], axis=1)
+
+
+# True rewards per step, [N]
+
+
+def _run(before: State, after: State, dt: float) -> Array:
+    """HalfCheetah, Swimmer: v_x, in m/s."""
+    return (after["qpos"][:, 0] - before["qpos"][:, 0]) / dt
+
+
+def _hop(before: State, after: State, dt: float) -> Array:
+    """Hopper: 1 + v_x + (z - 1); falling costs height instead of ending the episode."""
+    return 1 + _run(before, after, dt) + (after["qpos"][:, 1] - 1)
+
+
+def _walk(before: State, after: State, dt: float) -> Array:
+    """Walker: 1 + v_x + (z - 2)."""
+    return 1 + _run(before, after, dt) + (after["qpos"][:, 1] - 2)
+
+
+def _crawl(before: State, after: State, dt: float) -> Array:
+    """Ant: v_x + (z - 1.2), without contact cost or a bonus for being alive; v_x of the torso's frame, as in Gymnasium."""
+    return (after["xpos"][:, 1, 0] - before["xpos"][:, 1, 0]) / dt + (after["qpos"][:, 2] - 1.2)
+
+
+def _miss(s: State) -> Array:
+    """From target to fingertip, [N, 3] in m; bodies 3 and 4 of the model are the fingertip and the target."""
+    return s["xpos"][:, 3] - s["xpos"][:, 4]
+
+
+def _reach(before: State, after: State, dt: float) -> Array:
+    """Reacher: minus the distance of the fingertip from the target, in m."""
+    return -np.linalg.norm(_miss(after), axis=1)
+
+
+def _balance(before: State, after: State, dt: float) -> Array:
+    """Pendulum: 1 - theta^2, theta in radians from upright: rl-teacher's formula, over this package's horizon of 1000.
+
+    The one reward that could not be recovered. The paper's curve ends near +1375 and is never below -1760; here a step earns at
+    most 1, and -1.43 on average under a random policy (a fallen pole lies near theta = +-pi/2), so the one number needs at least
+    1375 steps and the other at most 1230. A horizon of 1000 is that of the other tasks, and gives the figure's scale: -1430 for
+    a random policy, 1000 at best. rl-teacher's own 25 steps do not.
+    """
+    return 1 - after["qpos"][:, 1] ** 2
+
+
+def _balance_both(before: State, after: State, dt: float) -> Array:
+    """Double pendulum: 10 - 0.01 x^2 - (y - 2)^2 - 0.001 w1^2 - 0.005 w2^2 + 10 (y - 1), the tip at (x, y); at most 11.36."""
+    x, y = after["site_xpos"][:, 0, 0], after["site_xpos"][:, 0, 2]
+    w1, w2 = after["qvel"][:, 1], after["qvel"][:, 2]
+    return 10 - 0.01 * x**2 - (y - 2) ** 2 - 0.001 * w1**2 - 0.005 * w2**2 + 10 * (y - 1)
+
+
+_JOINTS = ("qpos", "qvel")
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in [
+        Task("hopper", "Hopper-v5", "hopper.xml", 4, 0.008, _JOINTS, _uniform(0.005), _joints(1, 10), _hop, 60),
+        Task("walker", "Walker2d-v5", "walker2d_v5.xml", 4, 0.008, _JOINTS, _uniform(0.005), _joints(1, 10), _walk, 45),
+        Task("halfcheetah", "HalfCheetah-v5", "half_cheetah.xml", 5, 0.05, _JOINTS, _normal(0.1, 9), _joints(1), _run, 30),
+        Task("ant", "Ant-v5", "ant.xml", 5, 0.05, (*_JOINTS, "xpos", "cfrc_ext"), _normal(0.1, 14), _ant_obs, _crawl, 30),
+        Task("swimmer", "Swimmer-v5", "swimmer.xml", 4, 0.04, _JOINTS, _uniform(0.1), _joints(2), _run, 60),
+        Task(
+            "reacher", "Reacher-v5", "reacher.xml", 2, 0.02,
+            (*_JOINTS, "xpos"), _reach_start, _reacher_obs, _reach, 15, horizon=50, camera=None,
+        ),
+        Task(
+            "pendulum", "InvertedPendulum-v5", "inverted_pendulum.xml", 2, 0.04,
+            _JOINTS, _uniform(0.01), _joints(0), _balance, 15, camera=None,
+        ),
+        Task(
+            "double_pendulum", "InvertedDoublePendulum-v5", "inverted_double_pendulum.xml", 5, 0.05,
+            (*_JOINTS, "site_xpos", "qfrc_constraint"), _normal(0.1, 3), _double_obs, _balance_both, 15, camera=None,
+        ),
+    ]
+}  # fmt: skip

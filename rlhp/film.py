@@ -1,0 +1,238 @@
+"""Simulator states -> pictures -> a video file.
+
+Pictures are drawn off the training's path, in a copy of the model, through an OpenGL context of our own: nothing here
+depends on MUJOCO_GL being set before `import mujoco`, and a machine without OpenGL trains all the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import import_module
+from itertools import chain
+from math import ceil
+from pathlib import Path
+
+import av
+import mujoco
+import numpy as np
+
+from rlhp.types import Array, UserError
+
+APT = "sudo apt-get install -y --no-install-recommends libegl1 libgl1"
+SIZE = 480  # pixels, both ways
+# MuJoCo's own module for each way to draw without a screen, and the libraries it loads, each under any of its names.
+BACKENDS = {"egl": (("libEGL.so.1",), ("libGL.so.1",)), "osmesa": (("libOSMesa.so.8", "libOSMesa.so.6"),)}
+CODECS = {"h264": ("libx264", "mp4"), "vp9": ("libvpx-vp9", "webm")}
+OPTIONS = {
+    "h264": {"preset": "veryfast", "crf": "23"},
+    "vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "33", "b": "0"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where the camera stands: it looks at `lookat` (metres) from `distance` (metres), angles in degrees.
+
+    Where the robot can leave, the camera goes with its centre of mass, along the ground only, so that a jump looks like one.
+    """
+
+    lookat: tuple[float, float, float] = (0.0, 0.0, 0.6)
+    distance: float = 4.0
+    azimuth: float = 90.0
+    elevation: float = -12.0
+    backdrop: bool = False  # a light wall behind what stands in a black void
+
+
+# MuJoCo's own `track` cameras cut the robot off in part, and three tasks have none.
+VIEWS = {
+    "hopper": View(lookat=(0, 0, 0.75), distance=3.2),
+    "walker": View(lookat=(0, 0, 0.75), distance=3.2),
+    "halfcheetah": View(lookat=(0, 0, 0.5), distance=3.2),
+    "ant": View(lookat=(0, 0, 0.4), distance=5.0, elevation=-30),
+    "swimmer": View(lookat=(0, 0, 0), distance=6.0, elevation=-50),
+    "reacher": View(lookat=(0, 0, 0), distance=0.85, elevation=-90),
+    "pendulum": View(lookat=(0, 0, 0), distance=4.3, elevation=-6, backdrop=True),
+    "double_pendulum": View(lookat=(0, 0, 0), distance=5.6, elevation=-3, backdrop=True),
+}
+
+
+def view(task: str) -> View:
+    """The view of a task by its name; for an unknown one a view from the side."""
+    return VIEWS.get(task, View())
+
+
+def backend() -> str:
+    """The way to draw without a screen on this machine: MUJOCO_GL if it names one, else egl, else osmesa (cgl on a Mac).
+
+    Raises UserError, with the line that mends it, where there is none.
+    """
+    if sys.platform == "darwin":
+        return "cgl"
+    wanted = os.environ.get("MUJOCO_GL", "").lower()
+    for name in [wanted] if wanted in BACKENDS else BACKENDS:
+        if all(any(map(_loads, library)) for library in BACKENDS[name]):
+            return name
+    raise UserError(f"videos need an OpenGL library that is missing here; install it with: {APT}")
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _context(width: int, height: int) -> mujoco.GLContext:
+    """A current off-screen OpenGL context. Raises UserError where the libraries are there but cannot draw."""
+    name = backend()
+    try:
+        context = import_module(f"mujoco.{name}").GLContext(width, height)
+        context.make_current()
+    except Exception as error:  # PyOpenGL raises what it likes
+        raise UserError(f"OpenGL ({name}) cannot draw here: {error}; try MUJOCO_GL=osmesa after installing libosmesa6") from error
+    return context
+
+
+@contextmanager
+def painter(model: mujoco.MjModel, width: int, height: int) -> Iterator[Callable[[mujoco.MjData, View], Array]]:
+    """A function that draws an MjData as [height, width, 3] uint8; its OpenGL context is freed on leaving."""
+    context = _context(width, height)
+    try:
+        target = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, target)
+        scene, option = mujoco.MjvScene(model, maxgeom=1000), mujoco.MjvOption()
+        rectangle = mujoco.MjrRect(0, 0, width, height)
+
+        def draw(data: mujoco.MjData, view: View) -> Array:
+            everything = mujoco.mjtCatBit.mjCAT_ALL.value
+            mujoco.mjv_updateScene(model, data, option, None, _camera(view), everything, scene)
+            if view.backdrop:
+                _add_backdrop(scene, view)
+            mujoco.mjr_render(rectangle, scene, target)
+            pixels = np.empty((height, width, 3), np.uint8)
+            mujoco.mjr_readPixels(pixels, None, rectangle, target)
+            return pixels[::-1]
+
+        yield draw
+        target.free()
+    finally:
+        context.free()
+
+
+def _camera(view: View) -> mujoco.MjvCamera:
+    camera = mujoco.MjvCamera()
+    camera.lookat[:] = view.lookat
+    camera.distance, camera.azimuth, camera.elevation = view.distance, view.azimuth, view.elevation
+    return camera
+
+
+def _add_backdrop(scene: mujoco.MjvScene, view: View) -> None:
+    """A wall half a metre behind what is looked at, for a camera that looks along y."""
+    middle = np.array(view.lookat) + (0, 0.5, 0)
+    wall, colour = np.array([4 * view.distance, 0.01, 4 * view.distance]), np.array([0.85, 0.88, 0.92, 1], np.float32)
+    mujoco.mjv_initGeom(scene.geoms[scene.ngeom], mujoco.mjtGeom.mjGEOM_BOX.value, wall, middle, np.eye(3).ravel(), colour)
+    scene.ngeom += 1
+
+
+def frames(model: mujoco.MjModel, states: Array, view: View, size: int = SIZE) -> Iterator[Array]:
+    """One [size, size, 3] uint8 picture per state; `states` is [L, nq + nv], qpos before qvel.
+
+    Raises UserError where the machine cannot draw.
+    """
+    model = deepcopy(model)  # the simulation's own model stays as it is
+    _soften(model)
+    data, ground, period = mujoco.MjData(model), _ground(model), _period(model)
+    with painter(model, size, size) as draw:
+        for state in states:
+            data.qpos[:], data.qvel[:] = state[: model.nq], state[model.nq : model.nq + model.nv]
+            # The floor ends after tens of metres, and the lights stay behind: move the robot back by whole periods of the pattern.
+            data.qpos[ground] -= np.round(data.qpos[ground] / period) * period
+            mujoco.mj_forward(model, data)
+            yield draw(data, _follow(view, data) if ground else view)
+
+
+def _soften(model: mujoco.MjModel) -> None:
+    """Draw in a third of the time, and the floor's pattern in light greys, so that the robot is what one looks at."""
+    model.vis.quality.shadowsize = 512  # of MuJoCo's 4096
+    model.mat_reflectance[:] = 0
+    model.light_pos[:, 2] = 5  # a light at the models' 1.3 m leaves out what is higher
+    model.vis.map.shadowclip = 3.2 / model.stat.extent  # metres about the origin; a wider map shades the far floor with itself
+    for plane in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
+        texture = model.mat_texid[model.geom_matid[plane]].max() if model.geom_matid[plane] >= 0 else -1
+        if texture >= 0:
+            start, size = model.tex_adr[texture], model.tex_width[texture] * model.tex_height[texture] * model.tex_nchannel[texture]
+            pattern = model.tex_data[start : start + size]
+            pattern[:] = 120 + pattern // 3
+
+
+def _follow(view: View, data: mujoco.MjData) -> View:
+    x, y, _ = data.subtree_com[1]
+    return View((float(x), float(y), view.lookat[2]), view.distance, view.azimuth, view.elevation, view.backdrop)
+
+
+def _ground(model: mujoco.MjModel) -> list[int]:
+    """Where qpos holds how far the robot has gone along the ground: its root's unlimited slides along x and y, or a free joint."""
+    found: list[int] = []
+    for joint in np.flatnonzero(model.jnt_bodyid == 1):
+        at, kind = int(model.jnt_qposadr[joint]), model.jnt_type[joint]
+        if kind == mujoco.mjtJoint.mjJNT_FREE:
+            found += [at, at + 1]
+        elif kind == mujoco.mjtJoint.mjJNT_SLIDE and not model.jnt_limited[joint] and model.jnt_axis[joint][2] == 0:
+            found.append(at)
+    return found
+
+
+def _period(model: mujoco.MjModel) -> float:
+    """Metres after which the floor's pattern repeats; 1 where it has none."""
+    for plane in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
+        material = model.geom_matid[plane]
+        if material >= 0 and not model.mat_texuniform[material]:
+            return float(2 * model.geom_size[plane, 0] / model.mat_texrepeat[material, 0])
+    return 1.0
+
+
+def pace(dt: float, at_most: int = 50) -> tuple[int, Fraction]:
+    """Show every n-th state at this many frames a second, so that a simulated second takes a second. `dt`: seconds a state."""
+    every = ceil(1 / (dt * at_most) - 1e-9)
+    return every, Fraction(1 / (dt * every)).limit_denominator(1000)
+
+
+def write(frames: Iterable[Array], path: Path, fps: Fraction | int, codec: str = "h264") -> Path:
+    """Encode pictures [H, W, 3] uint8 as a video that browsers play; the file is complete or absent.
+
+    `codec`: h264 (an .mp4) or vp9 (a .webm). Raises UserError for another codec and where there are no pictures.
+    """
+    if codec not in CODECS:
+        raise UserError(f"there is no codec {codec!r}; choose one of {', '.join(CODECS)}")
+    pictures = iter(frames)
+    first = next(pictures, None)
+    if first is None:
+        raise UserError("there is nothing to film: no pictures")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        _encode(chain([first], pictures), part, fps, codec, first.shape[1] // 2 * 2, first.shape[0] // 2 * 2)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _encode(pictures: Iterable[Array], path: Path, fps: Fraction | int, codec: str, width: int, height: int) -> None:
+    encoder, container = CODECS[codec]
+    faststart = {"movflags": "+faststart"} if container == "mp4" else {}  # plays before it is loaded to its end
+    with av.open(str(path), "w", format=container, options=faststart) as output:
+        stream = output.add_stream(encoder, rate=fps, options=OPTIONS[codec])
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"  # which wants even sides
+        for picture in pictures:
+            image = np.ascontiguousarray(picture[:height, :width])
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        output.mux(stream.encode())

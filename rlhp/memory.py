@@ -1,0 +1,167 @@
+"""Recent clips of the agent's behaviour, from which questions are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from rlhp.types import Array, Rollout, Segment, UserError, stream
+
+HELDOUT = 128  # clips kept aside at most, whatever the length of the run
+
+
+class Recent:
+    """The newest `capacity` clips of `length` steps, cut from rollouts that follow on one another.
+
+    Clips are copies and never run across a cut; one may end on a cut step. Rollouts shorter than a clip are joined until they
+    hold one. Raises UserError if `length` < 1 or `capacity` < 2.
+    """
+
+    def __init__(self, length: int, capacity: int, seed: int) -> None:
+        if length < 1:
+            raise UserError(f"memory.length is {length}: give clips of at least 1 step.")
+        if capacity < 2:
+            raise UserError(f"memory.capacity is {capacity}: keep at least 2 clips, for a question compares two.")
+        self.length, self.capacity, self.seed = length, capacity, seed
+        self._clips: list[Segment] = []
+        self._aside = _Thinned()
+        self._cuts = 0  # how many (joined) rollouts have been cut: the key of the random stream
+        self._pending: Rollout | None = None  # copies of what is still too short for a clip
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    @property
+    def heldout(self) -> list[Segment]:
+        """At most HELDOUT clips, spread evenly over the whole run and never offered for questions: for measuring."""
+        return list(self._aside.clips)
+
+    def add(self, rollout: Rollout) -> None:
+        """Cut a rollout [T, N, ...] into clips."""
+        if self._pending is not None:
+            rollout = _joined(self._pending, rollout)
+        if len(rollout.cut) < self.length:
+            self._pending = _copied(rollout)
+            return
+        self._pending = None
+        rng = stream(self.seed, "memory", self._cuts)
+        clips = list(_clips(rollout, self.length, rng))
+        if len(clips) > 1 and self._aside.due(self._cuts):  # a lone clip is needed for questions
+            self._aside.add(clips.pop(int(rng.integers(len(clips)))))
+        self._clips = (self._clips + clips)[-self.capacity :]
+        self._cuts += 1
+
+    def sample(self, n: int, clips: int, rng: np.random.Generator) -> list[tuple[Segment, ...]]:
+        """n tuples of `clips` different clips, uniformly. Raises ValueError if memory holds fewer than `clips`."""
+        size = len(self._clips)
+        return [tuple(self._clips[i] for i in rng.choice(size, clips, replace=False)) for _ in range(n)]
+
+    def interrupt(self) -> None:
+        """The environments are reset before the next rollout and no cut tells of it: forget the steps too few for a clip."""
+        self._pending = None
+
+    def snapshot(self) -> dict[str, Array]:
+        """Everything a bit-identical continuation needs; absent keys stand for nothing held."""
+        pending = {} if self._pending is None else _arrays("pending", self._pending) | {"pending/cut": self._pending.cut}
+        counters = {"counters": np.array([self._cuts, self._aside.stride], np.int64)}
+        return counters | pending | _stacked("clips", self._clips) | _stacked("aside", self._aside.clips)
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot, in place of the present one."""
+        cuts, stride = (int(number) for number in arrays["counters"])
+        self._cuts = cuts
+        self._clips = _unstacked("clips", arrays)
+        self._aside = _Thinned(_unstacked("aside", arrays), stride)
+        self._pending = _pending(arrays) if "pending/cut" in arrays else None
+
+
+class _Thinned:
+    """A bounded, evenly spaced sample of an endless sequence: when full, every second one goes and the spacing doubles."""
+
+    def __init__(self, clips: Sequence[Segment] = (), stride: int = 1) -> None:
+        self.clips, self.stride = list(clips), stride
+
+    def due(self, count: int) -> bool:
+        return count % self.stride == 0
+
+    def add(self, clip: Segment) -> None:
+        self.clips.append(clip)
+        if len(self.clips) > HELDOUT:
+            self.clips = self.clips[::2]
+            self.stride *= 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a clip begins."""
+
+    step: int
+    env: int
+
+
+def _clips(rollout: Rollout, length: int, rng: np.random.Generator) -> Iterator[Segment]:
+    """Copies of the clips of a rollout, oldest first, so that a small memory drops no environment before another."""
+    places = [_Place(step, env) for env in range(rollout.cut.shape[1]) for step in _starts(rollout.cut[:, env], length, rng)]
+    for place in sorted(places, key=lambda p: (p.step, p.env)):
+        rows = (slice(place.step, place.step + length), place.env)
+        state = None if rollout.state is None else rollout.state[rows].copy()
+        yield Segment(rollout.obs[rows].copy(), rollout.act[rows].copy(), rollout.true_reward[rows].copy(), state)
+
+
+def _starts(cut: Array, length: int, rng: np.random.Generator) -> Iterator[int]:
+    """First steps of consecutive clips in one environment's steps; `cut` [T].
+
+    Each stretch between cuts begins at a random phase, so that clips do not always start at the same steps of an episode;
+    the phase leaves room for one clip wherever the stretch has room for one.
+    """
+    for first, end in pairwise([0, *(np.flatnonzero(cut) + 1).tolist(), len(cut)]):
+        room = end - first - length + 1
+        if room > 0:
+            phase = int(rng.integers(min(length, room)))
+            yield from range(first + phase, end - length + 1, length)
+
+
+def _joined(first: Rollout, then: Rollout) -> Rollout:
+    """Two rollouts that follow on each other as one, along T."""
+    state = None if first.state is None or then.state is None else np.concatenate([first.state, then.state])
+    return Rollout(
+        obs=np.concatenate([first.obs, then.obs]),
+        act=np.concatenate([first.act, then.act]),
+        true_reward=np.concatenate([first.true_reward, then.true_reward]),
+        cut=np.concatenate([first.cut, then.cut]),
+        state=state,
+        returns=then.returns[:0],
+    )
+
+
+def _copied(rollout: Rollout) -> Rollout:
+    state = None if rollout.state is None else rollout.state.copy()
+    steps = (rollout.obs.copy(), rollout.act.copy(), rollout.true_reward.copy(), rollout.cut.copy())
+    return Rollout(*steps, state, rollout.returns[:0])
+
+
+def _arrays(name: str, steps: Segment | Rollout) -> dict[str, Array]:
+    state = {} if steps.state is None else {f"{name}/state": steps.state}
+    return {f"{name}/obs": steps.obs, f"{name}/act": steps.act, f"{name}/true_reward": steps.true_reward} | state
+
+
+def _stacked(name: str, clips: Sequence[Segment]) -> dict[str, Array]:
+    each = [_arrays(name, clip) for clip in clips]
+    return {key: np.stack([arrays[key] for arrays in each]) for key in each[0]} if each else {}
+
+
+def _unstacked(name: str, arrays: dict[str, Array]) -> list[Segment]:
+    obs, state = arrays.get(f"{name}/obs", ()), arrays.get(f"{name}/state")
+    act, true_reward = arrays.get(f"{name}/act", ()), arrays.get(f"{name}/true_reward", ())
+    states = [None] * len(obs) if state is None else [row.copy() for row in state]
+    each = zip(obs, act, true_reward, states, strict=True)
+    return [Segment(o.copy(), a.copy(), r.copy(), s) for o, a, r, s in each]
+
+
+def _pending(arrays: dict[str, Array]) -> Rollout:
+    """The steps still too short for a clip, from a snapshot."""
+    obs, act, true_reward = (arrays[f"pending/{field}"] for field in ("obs", "act", "true_reward"))
+    return _copied(Rollout(obs, act, true_reward, arrays["pending/cut"], arrays.get("pending/state"), np.zeros(0, np.float32)))

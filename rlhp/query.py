@@ -1,0 +1,90 @@
+"""Which clips are compared (section 2.2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlhp import preference
+from rlhp.types import Array, Memory, Reward, Segment, UserError, stack, stream
+
+BATCH = 256  # clips put to the reward model at once: bounds memory where a clip is a film
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uniform:
+    """Questions of `clips` clips each, uniformly from memory: the paper's "random queries" (section 3.3).
+
+    No question is made before memory holds `clips_per_label` clips for every pair that is wanted, or the same clips are compared
+    over and over. Raises UserError for fewer than 2 clips or a negative `clips_per_label`.
+    """
+
+    seed: int
+    clips: int = 2
+    clips_per_label: float = 4
+
+    def __post_init__(self) -> None:
+        _check(self.clips, self.clips_per_label)
+
+    def __call__(self, memory: Memory, n: int, reward: Reward, step: int) -> list[tuple[Segment, ...]]:
+        """n questions, or none while memory holds too little."""
+        if n <= 0 or len(memory) < _needed(n, self.clips, self.clips_per_label):
+            return []
+        return memory.sample(n, self.clips, stream(self.seed, "query", step))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disagreement:
+    """Of `candidates` random questions per label, those about which the ensemble's members disagree most (appendix A).
+
+    Otherwise like `Uniform`, and like it while the members are untrained. Raises UserError also for `candidates` < 1.
+    """
+
+    seed: int
+    clips: int = 2
+    candidates: int = 10
+    clips_per_label: float = 4
+
+    def __post_init__(self) -> None:
+        _check(self.clips, self.clips_per_label)
+        if self.candidates < 1:
+            raise UserError(f"query.candidates is {self.candidates}: draw at least 1 candidate per label.")
+
+    def __call__(self, memory: Memory, n: int, reward: Reward, step: int) -> list[tuple[Segment, ...]]:
+        """Up to n different questions, most disputed first (ties in the order drawn); none while memory holds too little."""
+        if n <= 0 or len(memory) < _needed(n, self.clips, self.clips_per_label):
+            return []
+        drawn = memory.sample(self.candidates * n, self.clips, stream(self.seed, "query", step))
+        questions = _different(drawn)
+        disputed = preference.disagreement(_sums(questions, reward))
+        return [questions[i] for i in np.argsort(-disputed, kind="stable")[:n]]
+
+
+def _check(clips: int, clips_per_label: float) -> None:
+    if clips < 2:
+        raise UserError(f"query.clips is {clips}: a question compares at least 2 clips.")
+    if not clips_per_label >= 0:
+        raise UserError(f"query.clips_per_label is {clips_per_label}: give 0 or more.")
+
+
+def _needed(n: int, clips: int, clips_per_label: float) -> float:
+    """How many clips memory must hold before n questions are made."""
+    return max(clips_per_label * clips / 2 * n, clips)
+
+
+def _different(questions: list[tuple[Segment, ...]]) -> list[tuple[Segment, ...]]:
+    """Each set of clips once, first come first: the most disputed pair, drawn twice, would be asked twice."""
+    seen: dict[frozenset[int], tuple[Segment, ...]] = {}
+    for question in questions:
+        seen.setdefault(frozenset(map(id, question)), question)
+    return list(seen.values())
+
+
+def _sums(questions: list[tuple[Segment, ...]], reward: Reward) -> Array:
+    """Each member's predicted return of each clip, [M, Q, K]; a clip in several questions is evaluated once."""
+    clips = list({id(clip): clip for question in questions for clip in question}.values())
+    batches = (stack(clips[i : i + BATCH]) for i in range(0, len(clips), BATCH))
+    sums = np.concatenate([reward.each(batch).sum(axis=-1) for batch in batches], axis=1)
+    row = {id(clip): i for i, clip in enumerate(clips)}
+    return sums[:, [[row[id(clip)] for clip in question] for question in questions]]

@@ -1,0 +1,7 @@
+"""What the policy maximises: the learned reward, or the true one in its place."""
+
+from rlhp.reward.ensemble import Ensemble
+from rlhp.reward.regularise import AdaptiveL2, NoPenalty
+from rlhp.reward.true import TrueReward
+
+__all__ = ["AdaptiveL2", "Ensemble", "NoPenalty", "TrueReward"]

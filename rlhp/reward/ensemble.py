@@ -1,0 +1,217 @@
+"""The ensemble of reward predictors and how it is fitted to comparisons (sections 2.2.1 to 2.2.3, appendix A.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from rlhp.preference import Labels, Loss
+from rlhp.reward import network
+from rlhp.reward.features import Normaliser, encode, encode_steps, width
+from rlhp.reward.regularise import Penalty
+from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError, stream
+
+CALIBRATION_STEPS = 8192  # enough for a mean and a spread good to about one per cent
+MEMORY = 0.98  # of the running means of the losses, per gradient step
+MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
+
+
+def bootstrap_weights(queries: Array, members: int, seed: int) -> Array:
+    """How often each member sees each comparison: Poisson(1), fixed for ever by (seed, member, question); [M, n].
+
+    Drawing n of n comparisons with replacement shows each one about Poisson(1) times and leaves out 1/e of them: those, of
+    weight 0, are the member's validation set (section 2.2.3). A single member sees the others exactly once.
+    """
+    ids, row = np.unique(queries, return_inverse=True)
+    draws = [[_times_drawn(seed, k, i) for i in ids.tolist()] for k in range(members)]
+    weights = np.array(draws, dtype=np.float32).reshape(members, len(ids))[:, row]
+    return np.minimum(weights, 1.0) if members == 1 else weights
+
+
+@lru_cache(maxsize=2**18)
+def _times_drawn(seed: int, member: int, query: int) -> int:
+    return int(stream(seed, "bootstrap", member, query).poisson(1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Dataset:
+    """All comparisons as tensors, ready to be drawn from."""
+
+    left: Tensor  # [n, L, width], normalised
+    right: Tensor
+    labels: Labels
+    weight: Tensor  # [n]
+    bootstrap: Tensor  # [M, n]
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+class Ensemble:
+    """M predictors of the reward of one step, r-hat(o, a), fitted to the teacher's comparisons.
+
+    The members see different comparisons (`bootstrap_weights`), are held back one by one (`penalty`), and are brought to
+    mean 0 and spread 1 one by one after each fit, over the labelled clips; r-hat is their mean. All of them train and
+    predict in one batched pass. Calling it never changes it.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        *,
+        loss: Loss,
+        penalty: Penalty,
+        members: int = 3,
+        hidden: Sequence[int] = (64, 64),
+        learning_rate: float = 1e-3,
+        batch_size: int = 64,
+        seed: int = 0,
+    ) -> None:
+        if members < 1 or batch_size < 1 or learning_rate <= 0:
+            raise UserError("the reward model wants members and batch_size of at least 1 and a learning_rate above 0.")
+        self._action_space = action_space
+        self._loss, self._penalty = loss, penalty
+        self._members, self._batch_size, self._seed = members, batch_size, seed
+        inputs = width(observation_space, action_space)
+        generator = torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31)))
+        self._layers = network.init(members, (inputs, *hidden, 1), generator)
+        self._parameters = [p for layer in self._layers for p in layer]
+        self._optimiser = torch.optim.Adam(self._parameters, lr=learning_rate, fused=True)
+        self._normaliser = Normaliser.identity(inputs)
+        self._mean, self._std = torch.zeros(members, 1), torch.ones(members, 1)
+        self._l2 = penalty.start(members)
+        self._running = np.full((len(MEASURES), members), np.nan)
+        self._steps = 0
+        self._fitted_to: Comparisons | None = None
+        self._data: _Dataset | None = None
+
+    @torch.no_grad()
+    def __call__(self, rollout: Rollout) -> Array:
+        """r-hat of every step, [T, N] float32: each member calibrated, then their mean."""
+        x = encode(rollout.obs, rollout.act, self._action_space)
+        raw = self._predict(self._normaliser(x.reshape(-1, x.shape[-1])))
+        return ((raw - self._mean) / self._std).mean(dim=0).reshape(x.shape[:-1]).numpy()
+
+    @torch.no_grad()
+    def each(self, steps: Steps) -> Array:
+        """The members apart, in the units that the preference model sums: [M, n, L] float32."""
+        x = encode_steps(steps, self._action_space)
+        return self._predict(self._normaliser(x.reshape(-1, x.shape[-1]))).reshape(self._members, *x.shape[:2]).numpy()
+
+    def _predict(self, x: Tensor) -> Tensor:
+        return network.forward(self._layers, x)
+
+    def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
+        """Train until `effort` gradient steps have been made since the start; then calibrate.
+
+        Returns the members' mean losses and accuracies (running means over gradient steps), validation measured on what
+        each member never trains on; the l2 coefficient; the number of gradient steps so far.
+        """
+        if len(comparisons) == 0 or effort <= self._steps:
+            return {}
+        data = self._dataset(comparisons)
+        while self._steps < effort:
+            self._step(data)
+        self._calibrate(data)
+        measures = dict(zip(MEASURES, self._running.mean(axis=1).tolist(), strict=True))
+        return {**measures, "l2": float(self._l2.mean()), "fit_steps": float(self._steps)}
+
+    def _dataset(self, comparisons: Comparisons) -> _Dataset:
+        """The comparisons as tensors, the normaliser renewed over them; kept until there are new ones."""
+        if self._data is None or comparisons is not self._fitted_to:
+            left, right = (encode_steps(side, self._action_space) for side in (comparisons.left, comparisons.right))
+            self._normaliser = Normaliser.of(torch.cat([left, right]))
+            self._data = _Dataset(
+                self._normaliser(left),
+                self._normaliser(right),
+                _labels(comparisons),
+                torch.from_numpy(comparisons.weight).float(),
+                torch.from_numpy(bootstrap_weights(comparisons.query, self._members, self._seed)),
+            )
+            self._fitted_to = comparisons
+        return self._data
+
+    def _step(self, data: _Dataset) -> None:
+        """One gradient step of every member on one shared batch; what a member holds out of it measures its validation."""
+        rows = torch.from_numpy(stream(self._seed, "batch", self._steps).integers(len(data), size=self._batch_size))
+        labels = Labels(data.labels.mu[rows], data.labels.left_return[rows], data.labels.right_return[rows])
+        left, right = self._sums(torch.cat([data.left[rows], data.right[rows]])).split(len(rows), dim=1)
+        losses = self._loss(left, right, labels)
+        seen, weight = data.bootstrap[:, rows], data.weight[rows]
+        trained = (losses * seen * weight).sum(dim=1) / (seen * weight).sum(dim=1).clamp(min=1e-6)
+        penalty = torch.from_numpy(self._l2).float() * network.squared_norm(self._layers)
+        self._optimiser.zero_grad()
+        (trained + penalty).sum().backward()  # the sum: a member's step must not shrink with their number
+        self._optimiser.step()
+        self._steps += 1
+        self._measure(losses.detach(), _right(left.detach() - right.detach(), labels.mu), seen)
+
+    def _sums(self, clips: Tensor) -> Tensor:
+        """Clips [n, L, width] -> [M, n]: r-hat added up over each clip."""
+        return self._predict(clips.reshape(-1, clips.shape[-1])).reshape(self._members, *clips.shape[:2]).sum(dim=2)
+
+    def _measure(self, losses: Tensor, right: Tensor, seen: Tensor) -> None:
+        """Update the running means and, from them, the l2 coefficients."""
+        train, valid = seen, (seen == 0).float()
+        now = torch.stack([_mean(losses, train), _mean(losses, valid), _mean(right, train), _mean(right, valid)]).numpy()
+        now = np.where(np.isnan(now), self._running, now)
+        self._running = np.where(np.isnan(self._running), now, MEMORY * self._running + (1 - MEMORY) * now)
+        self._l2 = self._penalty.next(self._l2, self._running[0], self._running[1])
+
+    @torch.no_grad()
+    def _calibrate(self, data: _Dataset) -> None:
+        """Mean 0 and spread 1 for every member over the labelled clips (section 2.2.1)."""
+        rows = torch.cat([data.left, data.right]).reshape(-1, data.left.shape[-1])
+        raw = self._predict(rows[:: -(-len(rows) // CALIBRATION_STEPS)])
+        self._mean = raw.mean(dim=1, keepdim=True)
+        self._std = raw.std(dim=1, keepdim=True, correction=0).clamp(min=1e-6)
+
+    def snapshot(self) -> dict[str, Array]:
+        """All that changes with training, as arrays."""
+        adam = self._optimiser.state
+        moments = {
+            f"adam/{i}/{k}": v.numpy().copy() for i, p in enumerate(self._parameters) for k, v in adam.get(p, {}).items()
+        }
+        weights = {f"weight/{i}": p.detach().numpy().copy() for i, p in enumerate(self._parameters)}
+        inputs = {"inputs/mean": self._normaliser.mean.numpy(), "inputs/std": self._normaliser.std.numpy()}
+        outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
+        return {**moments, **weights, **inputs, **outputs, "l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot of an ensemble of the same shape."""
+        with torch.no_grad():
+            for i, p in enumerate(self._parameters):
+                p.copy_(torch.from_numpy(state[f"weight/{i}"]))
+                moments = {k: v for k, v in state.items() if k.startswith(f"adam/{i}/")}
+                if moments:
+                    self._optimiser.state[p] = {k.split("/")[2]: torch.from_numpy(v.copy()) for k, v in moments.items()}
+        self._normaliser = Normaliser(torch.from_numpy(state["inputs/mean"].copy()), torch.from_numpy(state["inputs/std"].copy()))
+        self._mean, self._std = (torch.from_numpy(state[f"outputs/{k}"].copy()) for k in ("mean", "std"))
+        self._l2, self._running, self._steps = state["l2"].copy(), state["running"].copy(), int(state["steps"])
+        self._data = self._fitted_to = None
+
+
+def _labels(comparisons: Comparisons) -> Labels:
+    returns = np.stack([comparisons.left.true_reward.sum(axis=1), comparisons.right.true_reward.sum(axis=1)])
+    left, right = torch.from_numpy((returns - returns.mean()) / max(float(returns.std()), 1e-6)).float()
+    return Labels(torch.from_numpy(comparisons.mu).float(), left, right)
+
+
+def _right(delta: Tensor, mu: Tensor) -> Tensor:
+    """Whether each member agrees with the teacher: 1, 0, or NaN where the teacher found both equal; [M, n]."""
+    agrees = ((delta > 0) == (mu > 0.5)).float()
+    return torch.where(mu == 0.5, torch.nan, agrees)
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over the last axis, NaN entries left out; NaN where nothing is left."""
+    known = ~values.isnan() & (weight > 0)
+    weight = torch.where(known, weight, 0.0)
+    return torch.where(known, values, 0.0).mul(weight).sum(dim=1) / weight.sum(dim=1)

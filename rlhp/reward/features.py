@@ -1,0 +1,70 @@
+"""What the reward model sees of a step: observation and action side by side, normalised by its own statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from rlhp.types import Array, Steps, UserError
+
+CLIP = 10.0  # in standard deviations: a contact force's spike must not drown the rest of a batch
+
+
+def width(observation_space: spaces.Space, action_space: spaces.Space) -> int:
+    """How many numbers `encode` makes of one step."""
+    if not isinstance(observation_space, spaces.Box):
+        raise UserError(f"the reward model reads Box observations, not {observation_space}; wrap the environment to give a Box.")
+    return int(np.prod(observation_space.shape)) + _action_width(action_space)
+
+
+def _action_width(space: spaces.Space) -> int:
+    if isinstance(space, spaces.Box):
+        return int(np.prod(space.shape))
+    if isinstance(space, spaces.Discrete):
+        return int(space.n)
+    raise UserError(f"the reward model reads Box or Discrete actions, not {space}; wrap the environment to give one of them.")
+
+
+def encode(obs: Array, act: Array, action_space: spaces.Space) -> Tensor:
+    """Observations [*B, *O] and actions [*B, *A] -> [*B, width]; a discrete action becomes one-hot."""
+    lead = act.shape if isinstance(action_space, spaces.Discrete) else act.shape[: act.ndim - len(action_space.shape or ())]
+    seen = torch.from_numpy(np.ascontiguousarray(obs, dtype=np.float32)).reshape(*lead, -1)
+    if isinstance(action_space, spaces.Discrete):
+        choice = torch.from_numpy(np.ascontiguousarray(act)).long() - int(action_space.start)
+        done = torch.nn.functional.one_hot(choice, int(action_space.n)).float()
+    else:
+        done = torch.from_numpy(np.ascontiguousarray(act, dtype=np.float32)).reshape(*lead, -1)
+    return torch.cat([seen, done], dim=-1)
+
+
+def encode_steps(steps: Steps, action_space: spaces.Space) -> Tensor:
+    """n clips of L steps -> [n, L, width]."""
+    return encode(steps.obs, steps.act, action_space)
+
+
+@dataclass(frozen=True, slots=True)
+class Normaliser:
+    """Zero mean and unit spread per input, over the steps of all labelled clips."""
+
+    mean: Tensor  # [width]
+    std: Tensor  # [width]; 1 where an input never changes
+
+    @classmethod
+    def identity(cls, size: int) -> Normaliser:
+        """Before there is anything to measure."""
+        return cls(torch.zeros(size), torch.ones(size))
+
+    @classmethod
+    def of(cls, x: Tensor) -> Normaliser:
+        """The statistics of x [*B, width], summed in double precision."""
+        rows = x.reshape(-1, x.shape[-1]).double()
+        std = rows.std(dim=0, correction=0)
+        return cls(rows.mean(dim=0).float(), torch.where(std > 1e-6, std, torch.ones_like(std)).float())
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x [*B, width], normalised and clipped."""
+        return ((x - self.mean) / self.std).clamp_(-CLIP, CLIP)

@@ -1,0 +1,38 @@
+"""A stack of multi-layer perceptrons that run as one: every weight carries a leading axis of members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import torch
+from torch import Tensor
+from torch.nn.functional import leaky_relu
+
+Weights = list[tuple[Tensor, Tensor]]  # per layer: [M, in, out], [M, 1, out]
+
+
+def init(members: int, sizes: Sequence[int], generator: torch.Generator) -> Weights:
+    """Independent weights per member, uniform within 1 / sqrt(fan-in); `sizes` lists the widths from input to output."""
+    layers: Weights = []
+    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        bound = 1 / sqrt(fan_in)
+        weight = (2 * torch.rand(members, fan_in, fan_out, generator=generator) - 1) * bound
+        bias = (2 * torch.rand(members, 1, fan_out, generator=generator) - 1) * bound
+        layers.append((weight.requires_grad_(), bias.requires_grad_()))
+    return layers
+
+
+def forward(layers: Weights, x: Tensor, slope: float = 0.01) -> Tensor:
+    """x [rows, in] -> [M, rows]: every member on the same rows, in one batched product per layer (leaky ReLU between)."""
+    members = layers[0][0].shape[0]
+    h = x.expand(members, *x.shape)
+    for weight, bias in layers[:-1]:
+        h = leaky_relu(torch.baddbmm(bias, h, weight), slope)
+    weight, bias = layers[-1]
+    return torch.baddbmm(bias, h, weight).squeeze(-1)
+
+
+def squared_norm(layers: Weights) -> Tensor:
+    """[M]: the sum of the squared weights of each member, biases apart."""
+    return torch.stack([weight.square().sum(dim=(1, 2)) for weight, _ in layers]).sum(dim=0)

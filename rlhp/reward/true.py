@@ -1,0 +1,34 @@
+"""The true reward in the learned one's place: RL as the paper's baseline runs it."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+
+from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps
+
+
+class TrueReward:
+    """The task's own reward; there is nothing to fit, whatever the spaces."""
+
+    def __init__(self, observation_space: spaces.Space, action_space: spaces.Space) -> None:
+        pass
+
+    def __call__(self, rollout: Rollout) -> Array:
+        """The rollout's true reward, [T, N]."""
+        return rollout.true_reward
+
+    def each(self, steps: Steps) -> Array:
+        """The true reward as an ensemble of one that is always sure: [1, n, L]."""
+        return steps.true_reward[np.newaxis]
+
+    def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
+        """Nothing to do."""
+        return {}
+
+    def snapshot(self) -> dict[str, Array]:
+        """No state."""
+        return {}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """No state."""

@@ -1,0 +1,130 @@
+"""A run directory: the whole truth about a run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from rlhp.run import checkpoint
+from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_table
+from rlhp.types import Array, Metrics, UserError
+
+PACKAGES = ("gymnasium", "mujoco", "numpy", "stable-baselines3", "torch", "hydra-core")
+FINISHED = "finished.json"
+WHO_MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "torch_threads", "video")  # what does not touch the numbers
+
+
+class Part(Protocol):
+    """What a checkpoint is made of."""
+
+    def snapshot(self) -> dict[str, Array]: ...
+    def restore(self, state: dict[str, Array]) -> None: ...
+
+
+def claim(path: Path, config: Mapping[str, Any]) -> None:
+    """Make `path` this configuration's run directory, or find that it is already.
+
+    Raises UserError, naming the keys, if it belongs to a run with other settings.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    file = path / "config.yaml"
+    if file.exists():
+        before = yaml.safe_load(file.read_text())
+        differs = sorted(_differences(before if isinstance(before, dict) else {}, dict(config)))
+        differs = [key for key in differs if key.split(".")[0] not in WHO_MAY_CHANGE]
+        if differs:
+            shown = ", ".join(differs[:6]) + (f" and {len(differs) - 6} more" if len(differs) > 6 else "")
+            raise UserError(
+                f"{path} holds a run with other settings ({shown}); give this one a name of its own with name=..., "
+                "or repeat that run's settings to go on with it."
+            )
+        return
+    file.write_text(yaml.safe_dump(dict(config), sort_keys=False))
+    (path / "versions.json").write_text(json.dumps({name: version(name) for name in PACKAGES}, indent=2) + "\n")
+
+
+def _differences(a: Any, b: Any, prefix: str = "") -> list[str]:
+    """Dotted names of the leaves in which two nested mappings differ."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        keys = sorted({*a, *b}, key=str)
+        return [d for k in keys for d in _differences(a.get(k), b.get(k), f"{prefix}.{k}" if prefix else str(k))]
+    return [] if a == b else [prefix]
+
+
+def finished(path: Path) -> bool:
+    """Whether the run in this directory has reached its last step."""
+    return (path / FINISHED).exists()
+
+
+class RunDirectory:
+    """Logs, checkpoints and resumes one run.
+
+    `parts` are what changes while training, by name. On the CPU a run resumed from here ends with the same metrics.csv as
+    one that was never killed; times are kept apart, in clock.csv.
+    """
+
+    def __init__(self, path: Path, parts: Mapping[str, Part], *, total_steps: int, checkpoint_every: int) -> None:
+        if checkpoint_every < 1:
+            raise UserError(f"checkpoint_every counts environment steps; set it to 1 or more, not {checkpoint_every}.")
+        self.path, self._parts, self._total, self._every = path, parts, total_steps, checkpoint_every
+        self._checkpoints = path / "checkpoints"
+        self.resumed_from = max(checkpoint.complete(self._checkpoints), default=0)
+        self._last = self.resumed_from
+        self._pending: Metrics = {}
+        self._trackers: list[Tracker] = []
+
+    def restore(self) -> None:
+        """Bring the parts to where the last complete checkpoint left them; nothing to do if there is none."""
+        if self.resumed_from:
+            for name, state in checkpoint.read(self._checkpoints, self.resumed_from).items():
+                self._parts[name].restore(state)
+
+    def open(self, *trackers: Tracker) -> None:
+        """Start logging, after the parts are restored."""
+        rows = [row for row in read_table(self.path / "clock.csv") if int(row["step"]) <= self.resumed_from]
+        self._wall = float(rows[-1]["wall_s"]) if rows else 0.0
+        self._began, self._clock_step = time.monotonic(), self.resumed_from
+        self._metrics = Table(self.path / "metrics.csv", self.resumed_from)
+        self._clock = Table(self.path / "clock.csv", self.resumed_from)
+        board = TensorBoard(self.path / "tensorboard", self.resumed_from)
+        self._trackers = [self._metrics, board, Progress(self.path.name, self._total), *trackers]
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Add numbers to the row of this step."""
+        self._pending.update(metrics)
+
+    def tick(self, step: int) -> None:
+        """The rollout that ended at `step` is done: write its row, and a checkpoint if one is due."""
+        for tracker in self._trackers:
+            tracker(step, self._pending)
+        self._pending = {}
+        wall = self.wall()
+        self._clock(step, {"wall_s": wall, "steps_per_s": (step - self.resumed_from) / max(wall - self._wall, 1e-9)})
+        if step // self._every > self._last // self._every or step >= self._total:
+            checkpoint.write(self._checkpoints, step, {name: part.snapshot() for name, part in self._parts.items()})
+            self._last = step
+
+    def wall(self) -> float:
+        """Seconds of training so far, those before a kill counted up to the checkpoint."""
+        return self._wall + time.monotonic() - self._began
+
+    def finish(self, write_results: Callable[[Path], None]) -> None:
+        """Write what is made at the end, then the mark that the run is finished."""
+        for tracker in self._trackers:
+            tracker.close()
+        write_results(self.path)
+        (self.path / FINISHED).write_text(json.dumps({"total_steps": self._total, "wall_s": round(self.wall(), 1)}) + "\n")
+
+
+def last_checkpoint(path: Path) -> dict[str, dict[str, Array]]:
+    """The parts in a run directory's newest checkpoint. Raises UserError if it has none."""
+    steps = checkpoint.complete(path / "checkpoints")
+    if not steps:
+        raise UserError(f"{path} holds no checkpoint yet; train it first, or name another run directory.")
+    return checkpoint.read(path / "checkpoints", steps[-1])

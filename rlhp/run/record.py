@@ -1,0 +1,164 @@
+"""Where the numbers of a run go: a CSV file, TensorBoard, a line on the screen, and what else listens."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from rlhp.types import Metrics
+
+
+class Tracker(Protocol):
+    """Listens to the numbers of each rollout."""
+
+    def __call__(self, step: int, metrics: Metrics) -> None: ...
+    def close(self) -> None: ...
+
+
+class Table:
+    """A CSV file with a column per number, the step first; a number that comes up later gets its column then."""
+
+    def __init__(self, path: Path, upto: int) -> None:
+        """Keep the rows up to step `upto` of a file that is there already, whole rows only."""
+        self._path = path
+        self._rows = [row for row in read_table(path) if int(row["step"]) <= upto]
+        self._columns = list(self._rows[0]) if self._rows else ["step"]
+        self._rewrite()
+
+    def _rewrite(self) -> None:
+        draft = self._path.with_suffix(".draft")
+        with draft.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns, restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self._rows)
+        draft.replace(self._path)
+
+    def __call__(self, step: int, metrics: Metrics) -> None:
+        """Add a row, on disk when this returns."""
+        row = {"step": str(step), **{k: f"{v:.10g}" for k, v in metrics.items()}}
+        self._rows.append(row)
+        new = [column for column in row if column not in self._columns]
+        if new:
+            self._columns += new
+            self._rewrite()
+            return
+        with self._path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns, restval="", lineterminator="\n").writerow(row)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The whole rows of a CSV file; none if it is not there. A row cut short by a kill is left out."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        text = file.read()
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    return [row for row in csv.DictReader(whole) if None not in row.values() and None not in row]
+
+
+class TensorBoard:
+    """The same numbers for TensorBoard; rows after the step a run resumes from are hidden."""
+
+    def __init__(self, folder: Path, resumed_from: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        self._writer = SummaryWriter(str(folder), purge_step=resumed_from + 1 if resumed_from else None)
+
+    def __call__(self, step: int, metrics: Metrics) -> None:
+        """Write one point per number."""
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._writer.close()
+
+
+class Progress:
+    """One live line: steps, steps/s, labels, the reward model's accuracy, the true return, the time left.
+
+    On a terminal the line is rewritten in place; in a log file a new one is written now and then.
+    """
+
+    def __init__(self, name: str, total_steps: int, every: float = 30.0, out: TextIO | None = None) -> None:
+        self._name, self._total, self._out = name, total_steps, out or sys.stderr
+        self._live = self._out.isatty()
+        self._every = 0.5 if self._live else every
+        self._began = self._last = time.monotonic()
+        self._first: int | None = None
+        self._seen: Metrics = {}
+
+    def __call__(self, step: int, metrics: Metrics) -> None:
+        """Show where the run stands, if it is time to."""
+        self._seen.update(metrics)
+        self._first = step if self._first is None else self._first
+        now = time.monotonic()
+        if now - self._last >= self._every or step >= self._total:
+            self._last = now
+            end = "\n" if not self._live or step >= self._total else ""
+            self._out.write(f"{'\r\x1b[K' if self._live else ''}{self._line(step, now - self._began)}{end}")
+            self._out.flush()
+
+    def _line(self, step: int, elapsed: float) -> str:
+        speed = (step - (self._first or 0)) / max(elapsed, 1e-9)
+        left = (self._total - step) / speed if speed > 0 else float("nan")
+        seen = self._seen
+        accuracy = f"accuracy {seen['valid_accuracy']:.2f}" if "valid_accuracy" in seen else ""
+        true_return = f"true return {seen['true_return']:,.1f}" if "true_return" in seen else ""
+        parts = [
+            f"{step:,}/{self._total:,} steps",
+            f"{speed:,.0f} steps/s",
+            f"{seen.get('labels', 0):.0f} labels",
+            accuracy,
+            true_return,
+            f"{_clock(left)} left",
+        ]
+        return f"{self._name}  " + "  ".join(part for part in parts if part)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _clock(seconds: float) -> str:
+    if seconds != seconds:
+        return "?"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
+
+
+class NoTracker:
+    """Nobody else listens."""
+
+    def __call__(self, step: int, metrics: Metrics) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Wandb:
+    """Weights & Biases, an extra: `pip install 'rlhp[wandb]'`."""
+
+    def __init__(self, **settings: object) -> None:
+        """`settings` go to wandb.init as they are: project, mode, dir, ..."""
+        from rlhp.types import UserError
+
+        try:
+            import wandb
+        except ImportError as error:
+            raise UserError("tracker=wandb needs the package wandb; install it with: pip install 'rlhp[wandb]'") from error
+        self._run = wandb.init(**settings)
+
+    def __call__(self, step: int, metrics: Metrics) -> None:
+        """Send the numbers of one rollout."""
+        self._run.log(metrics, step=step)
+
+    def close(self) -> None:
+        """Finish the run there."""
+        self._run.finish()

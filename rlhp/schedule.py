@@ -1,0 +1,110 @@
+"""How many labels, and how many gradient steps of the reward model, are wanted by a step.
+
+All of them are levels, not increments: the same question has the same answer however often it is asked, and right after a resume.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rlhp.types import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Annealed:
+    """Labels at a rate that falls like c / (T + c) (section 2.2.1, appendix A): many early, fewer as the policy settles.
+
+    The sum of that rate: N(T) = n0 + (N - n0) * ln(1 + T/c) / ln(1 + T_end/c), never more than N. Steps are environment steps.
+    `c` None: a tenth of `total_steps`, as in both of the paper's domains, so a shortened run keeps the shape.
+    Raises UserError for values out of range.
+    """
+
+    labels: int
+    total_steps: int
+    initial: float = 0.25  # share asked about the untrained policy (appendix A.1)
+    c: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.labels, self.total_steps, self.initial)
+        if self.c is not None and not self.c > 0:
+            raise UserError(f"schedule.c is {self.c}, but labels can only be annealed over c > 0 steps: give a positive number or null.")
+
+    def __call__(self, step: int) -> int:
+        c = self.total_steps / 10 if self.c is None else self.c
+        share = math.log1p(step / c) / math.log1p(self.total_steps / c)
+        return _between(_initial(self.labels, self.initial), self.labels, share)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Labels at a constant rate after the initial share; raises UserError for values out of range."""
+
+    labels: int
+    total_steps: int
+    initial: float = 0.25
+
+    def __post_init__(self) -> None:
+        _check(self.labels, self.total_steps, self.initial)
+
+    def __call__(self, step: int) -> int:
+        return _between(_initial(self.labels, self.initial), self.labels, step / self.total_steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Upfront:
+    """All labels before training: the paper's "no online queries" (section 3.3); raises UserError for a negative number."""
+
+    labels: int
+
+    def __post_init__(self) -> None:
+        _check(self.labels)
+
+    def __call__(self, step: int) -> int:
+        return self.labels
+
+
+@dataclass(frozen=True, slots=True)
+class NoLabels:
+    """No labels at all: what a run on the true reward wants."""
+
+    def __call__(self, step: int) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class PerStep:
+    """Gradient steps of the reward model: `initial` with the first label, then so many per 1000 environment steps.
+
+    None while no label is taken. The paper gives no number (rl-teacher: 10 000 first, then about ten per 1000 steps).
+    Raises UserError for negative values.
+    """
+
+    initial: int
+    per_1000_steps: float
+
+    def __post_init__(self) -> None:
+        if self.initial < 0 or not 0 <= self.per_1000_steps < math.inf:
+            raise UserError(f"effort is {self}, but gradient steps cannot be negative or endless: give numbers from 0 up.")
+
+    def __call__(self, step: int, labels: int) -> int:
+        return self.initial + math.floor(step * self.per_1000_steps / 1000) if labels > 0 else 0
+
+
+def _check(labels: int, total_steps: int = 1, initial: float = 0.0) -> None:
+    if labels < 0:
+        raise UserError(f"schedule.labels is {labels}, but there are no negative labels: give 0 or more.")
+    if total_steps < 1:
+        raise UserError(f"schedule.total_steps is {total_steps}: give at least 1 environment step.")
+    if not 0 <= initial <= 1:
+        raise UserError(f"schedule.initial is {initial}, but it is a share of the labels: give a number from 0 to 1.")
+
+
+def _initial(labels: int, share: float) -> int:
+    """n0, rounded half up: 88, 175 and 350 of 350, 700 and 1400."""
+    return math.floor(labels * share + 0.5)
+
+
+def _between(first: int, last: int, share: float) -> int:
+    """The level at a share of the way from the first to the last label, held at the last."""
+    return min(last, math.floor(first + (last - first) * share + 0.5))

@@ -1,0 +1,192 @@
+"""The preference store: questions and answers as rows of one SQLite file, the only place where loop and teachers meet."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection
+from threading import RLock
+from typing import Any
+
+from rlhp.store.codec import Table, decode, decode_ranks, encode, encode_ranks
+from rlhp.store.connection import connect, explained, reading, writing
+from rlhp.types import Answer, Comparisons, Query, Segment, UserError
+
+_Version = tuple[int, int]  # of the content: differs from an earlier one if anything was written since, by anyone
+
+_ANSWER = """
+INSERT INTO answer (query, teacher, ranks, shown_at, answered_at)
+SELECT id, :teacher, :ranks, :shown_at, :now FROM query
+WHERE id = :query AND NOT EXISTS (SELECT 1 FROM answer WHERE query = :query AND taken_step IS NOT NULL)
+ON CONFLICT (query, teacher)
+DO UPDATE SET ranks = excluded.ranks, shown_at = excluded.shown_at, answered_at = excluded.answered_at
+"""
+
+# whoever asks again is given the question they hold: reloading a page takes no second one
+_LEASE = """
+UPDATE query SET leased_until = :until, leased_by = :by
+WHERE id = (
+    SELECT id FROM query
+    WHERE id NOT IN (SELECT query FROM answer) AND (leased_until <= :now OR leased_by = :by)
+    ORDER BY leased_until > :now DESC, id DESC LIMIT 1
+)
+RETURNING id
+"""
+
+_PERSON = "teacher LIKE 'human%'"
+
+# what a run did after :step, as if it had not: its teacher will answer again, at the same steps; a person would not
+_RESTORE = (
+    f"DELETE FROM answer WHERE NOT {_PERSON} AND (taken_step IS NULL OR taken_step > :step)",
+    "UPDATE answer SET taken_step = NULL WHERE taken_step > :step",
+    "DELETE FROM query WHERE asked_step > :step AND id NOT IN (SELECT query FROM answer)",
+    "DELETE FROM segment WHERE id NOT IN (SELECT value FROM query, json_each(query.segments)) AND :step = :step",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    version: _Version
+    asked: int
+    answered: int
+    taken: int
+
+
+class Store:
+    """The store at `path`, made if it is not there.
+
+    Several processes may open one file, on a local disk; open it after workers fork. Threads may share a Store. Every method
+    raises UserError if the file is damaged, locked for longer than `timeout` seconds, or the disk is full.
+    """
+
+    def __init__(self, path: str | Path, timeout: float = 30.0) -> None:
+        self.path = Path(path)
+        self._lock = RLock()
+        self._db = connect(self.path, timeout)
+        self._forget()
+
+    def close(self) -> None:
+        """Close the file; what was written stays."""
+        self._db.close()
+
+    @property
+    def asked(self) -> int:
+        """Questions asked so far."""
+        return self._counts().asked
+
+    @property
+    def answered(self) -> int:
+        """Questions with at least one answer; 'cannot tell' is one."""
+        return self._counts().answered
+
+    @property
+    def taken(self) -> int:
+        """Questions whose answer the reward model has been given."""
+        return self._counts().taken
+
+    def ask(self, questions: Sequence[tuple[Segment, ...]], step: int) -> None:
+        """Put questions, each of K >= 2 clips; a clip that several of them share is stored once."""
+        if not questions:
+            return
+        if any(len(clips) < 2 for clips in questions):
+            raise ValueError("a question compares at least 2 clips")
+        encoded = {id(clip): encode(clip) for clips in questions for clip in clips}
+        with self._writing() as db:
+            db.executemany("INSERT OR IGNORE INTO segment (id, arrays) VALUES (?, ?)", encoded.values())
+            first = int(db.execute("SELECT COALESCE(MAX(id), -1) + 1 FROM query").fetchone()[0])
+            rows = [(n, json.dumps([encoded[id(clip)][0] for clip in clips]), step) for n, clips in enumerate(questions, first)]
+            db.executemany("INSERT INTO query (id, segments, asked_step) VALUES (?, ?, ?)", rows)
+            self._queries.update({n: Query(n, tuple(clips), step) for n, clips in enumerate(questions, first)})
+
+    def open(self) -> list[Query]:
+        """The questions without an answer, oldest first."""
+        with self._reading() as db:
+            version = self._version()
+            if version != self._opened_at:
+                ids = [row[0] for row in db.execute("SELECT id FROM query WHERE id NOT IN (SELECT query FROM answer) ORDER BY id")]
+                self._open, self._opened_at = self._load(ids), version
+            return list(self._open)
+
+    def query(self, id: int) -> Query | None:
+        """The question of an id; None if there is none (any more)."""
+        with self._reading():
+            found = self._load([id])
+            return found[0] if found else None
+
+    def lease(self, by: str, seconds: float) -> Query | None:
+        """An open question that nobody else is looking at, for `seconds`; None if there is none.
+
+        Newest first, so that people judge the current policy; before that, the one that `by` holds already.
+        """
+        now = time.time()
+        with self._writing() as db:
+            rows = db.execute(_LEASE, {"by": by, "now": now, "until": now + seconds}).fetchall()
+            return self._load([rows[0][0]])[0] if rows else None
+
+    def answer(self, answers: Mapping[int, Answer], teacher: str = "synthetic", shown_at: float | None = None) -> None:
+        """Write answers by question id; a person's `teacher` begins with "human" (`human`, `human:anna`).
+
+        An answer may be given again until it is taken. Answers to questions that are taken, or gone, are ignored.
+        Raises UserError, and writes none of them, if one does not rank each clip of its question.
+        """
+        if not answers:
+            return
+        now = time.time()
+        rows = [
+            {"query": int(id), "teacher": teacher, "ranks": encode_ranks(answer), "shown_at": shown_at, "now": now}
+            for id, answer in answers.items()
+        ]
+        with self._writing() as db:
+            self._check(db, answers)
+            db.executemany(_ANSWER, rows)
+
+    def wait(self, max_open: int | None, poll: float = 0.5, say: Callable[[str], None] = print) -> None:
+        """Block until at most `max_open` questions are unanswered, looking every `poll` seconds and saying once why."""
+        if max_open is None:
+            return
+        if max_open < 0:
+            raise UserError(f"max_open is {max_open}: give 0 or more, or null to never wait.")
+        said = False
+        while (unanswered := self._unanswered()) > max_open:
+            if not said:
+                say(f"Waiting for labels: {unanswered} questions in {self.path} are unanswered, at most {max_open} may be.")
+                said = True
+            time.sleep(poll)
+
+    def take(self, step: int) -> Comparisons:
+        """All comparisons so far, in the order in which they were first taken; answers new to it are stamped with `step`.
+
+        'Cannot tell' is stamped but compares nothing. The same object as before if there is no new answer.
+        """
+        with self._reading():
+            version = self._version()
+            if version != self._taken_at or self._comparisons is None:
+                answered = self._taken_before() if self._comparisons is None else []
+                answered += self._stamp(step)
+                if answered or self._comparisons is None:
+                    self._comparisons = self._extend(answered)
+                self._taken_at = version  # from before stamping: an answer that came meanwhile is found next time
+            return self._comparisons
+
+    def restore(self, step: int) -> None:
+        """Go back to the end of `step`: undo what the run did later, but keep every answer that a person gave.
+
+        Their stamps after `step` are cleared, so that these answers are taken anew.
+        """
+        with self._writing() as db:
+            for sql in _RESTORE:
+                db.execute(sql, {"step": step})
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop whatever is kept of the file in memory."""
+        self._counted: _Counts | None = None
+        self._queries: dict[int, Query] = {}  # decoded, until taken
+        self._open: list[Query] = []
+        self._opened_at: _Version | None = None
+        self._table, self._comparisons = Table(), None if False else _none()
+        self._taken_at: _Version | None = None

@@ -1,0 +1,195 @@
+"""Who compares: synthetic teachers, a late one, a person elsewhere, a recording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from rlhp.types import Answer, Array, Query, Segment, Teacher, UserError, stream
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A teacher that remembers: its state belongs to the checkpoint."""
+
+    def snapshot(self) -> dict[str, Array]: ...
+    def restore(self, arrays: dict[str, Array]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """Prefers the larger sum of true reward, always; equal sums tie (section 2.2.3 and footnote 4)."""
+
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
+        """Every question answered: a clip's rank is the number of strictly better clips."""
+        return {query.id: Answer(_ranks([_return(clip) for clip in query.clips])) for query in queries}
+
+
+class Noisy:
+    """The irrational teachers of B-Pref (Lee et al. 2021, section 3), one or several faults at once.
+
+    beta: rationality, per standard deviation of the returns of the clips seen so far; a better clip by d standard deviations
+        is preferred with probability sigmoid(beta * d). K > 2 clips are ranked by Plackett-Luce, its kin. None: no noise.
+    mistake: probability in [0, 1] that the whole order is reversed.
+    skip_below: cannot tell when every clip's return is so many standard deviations above (negative: below) the mean, or lower.
+    equal_within: returns that differ by at most so many standard deviations tie.
+    gamma: in (0, 1], weighs step t of a clip of L steps by gamma^(L-1-t), so that later steps count more (myopia).
+
+    B-Pref measures in raw returns; standard deviations carry over to tasks of any reward scale and sign. They are taken over
+    all clips of all questions seen, each question once, so the teacher has a state: see `snapshot`. Random draws depend on
+    (seed, question id) alone. Raises UserError for values out of range.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        beta: float | None = None,
+        mistake: float = 0.0,
+        skip_below: float | None = None,
+        equal_within: float = 0.0,
+        gamma: float = 1.0,
+    ) -> None:
+        if beta is not None and not beta >= 0:
+            raise UserError(f"teacher.beta is {beta}: give 0 (guesses) or more, or null for a teacher without noise.")
+        if not 0 <= mistake <= 1:
+            raise UserError(f"teacher.mistake is {mistake}, but it is a probability: give a number from 0 to 1.")
+        if not equal_within >= 0:
+            raise UserError(f"teacher.equal_within is {equal_within}: give 0 or more standard deviations.")
+        if not 0 < gamma <= 1:
+            raise UserError(f"teacher.gamma is {gamma}: give a number above 0 and at most 1.")
+        self.seed, self.beta, self.mistake = seed, beta, mistake
+        self.skip_below, self.equal_within, self.gamma = skip_below, equal_within, gamma
+        self._spread = _Spread()
+        self._last = -1  # the newest question counted in the spread; ids grow
+
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
+        """Every question answered."""
+        returns = {query.id: [_return(clip, self.gamma) for clip in query.clips] for query in queries}
+        for id in sorted(id for id in returns if id > self._last):
+            self._spread.add(returns[id])
+            self._last = id
+        return {id: self._answer(id, self._spread.scores(values)) for id, values in returns.items()}
+
+    def _answer(self, id: int, scores: list[float]) -> Answer:
+        """Scores are returns in standard deviations from the mean, one per clip."""
+        if self.skip_below is not None and max(scores) <= self.skip_below:
+            return Answer(None)
+        rng = stream(self.seed, "teacher", id)
+        # the Gumbel trick: sorting scores plus Gumbel noise draws an order from Plackett-Luce, which is Bradley-Terry for two
+        noise, rational = rng.gumbel(size=len(scores)), self.beta is None or math.isinf(self.beta)
+        utility = np.array(scores) if rational else self.beta * np.array(scores) + noise
+        order = [int(i) for i in np.argsort(-utility, kind="stable")]
+        if rng.random() < self.mistake:
+            order.reverse()
+        return Answer(self._with_ties(order, scores))
+
+    def _with_ties(self, order: list[int], scores: list[float]) -> tuple[int, ...]:
+        """Ranks of an order, best first, in which neighbours that look alike share a rank."""
+        ranks = [0] * len(order)
+        for place, (better, worse) in enumerate(pairwise(order), start=1):
+            alike = abs(scores[better] - scores[worse]) <= self.equal_within
+            ranks[worse] = ranks[better] if alike else place
+        return tuple(ranks)
+
+    def snapshot(self) -> dict[str, Array]:
+        """What it remembers: the spread of the returns it has seen."""
+        return {"spread": np.array([self._spread.count, self._spread.mean, self._spread.squares]), "last": np.array([self._last])}
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot."""
+        count, mean, squares = (float(number) for number in arrays["spread"])
+        self._spread, self._last = _Spread(int(count), mean, squares), int(arrays["last"][0])
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """Answers a question `delay` environment steps after it was asked, as `teacher` would: for studies of label latency.
+
+    Only for `max_open: null`: a loop that waits for answers takes no steps, so these would never come.
+    Raises UserError for a negative delay.
+    """
+
+    teacher: Teacher
+    delay: int
+
+    def __post_init__(self) -> None:
+        if self.delay < 0:
+            raise UserError(f"teacher.delay is {self.delay}: give 0 or more environment steps.")
+
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
+        """The questions that are due, answered."""
+        return self.teacher([query for query in queries if query.asked_step + self.delay <= step], step)
+
+    def snapshot(self) -> dict[str, Array]:
+        """What the teacher within remembers."""
+        return self.teacher.snapshot() if isinstance(self.teacher, Stateful) else {}
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot."""
+        if isinstance(self.teacher, Stateful):
+            self.teacher.restore(arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class Human:
+    """A person, who answers at the page, straight into the store: here nothing is ever said."""
+
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
+        """Nothing."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A recorded run's answers, each from the step at which it was first used: that run again, if all else is equal.
+
+    `answers` are by question id, each with its step (`rlhp.store.recorded` reads them). Only for `max_open: null`, as a
+    question that was never answered stays open. Raises UserError if there are none.
+    """
+
+    answers: Mapping[int, tuple[int, Answer]]
+
+    def __post_init__(self) -> None:
+        if not self.answers:
+            raise UserError("teacher.answers holds no answer that was used: give the preference store of a run that took labels.")
+
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
+        """The recorded answers to these questions that had been used by `step`."""
+        known = {query.id: self.answers[query.id] for query in queries if query.id in self.answers}
+        return {id: answer for id, (taken_step, answer) in known.items() if taken_step <= step}
+
+
+@dataclass(slots=True)
+class _Spread:
+    """Mean and standard deviation of all numbers added (Welford's running form)."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0  # sum of squared distances from the mean
+
+    def add(self, numbers: Sequence[float]) -> None:
+        for number in numbers:
+            self.count += 1
+            distance = number - self.mean
+            self.mean += distance / self.count
+            self.squares += distance * (number - self.mean)
+
+    def scores(self, numbers: Sequence[float]) -> list[float]:
+        """Distances from the mean in standard deviations; where all numbers were equal so far, plain distances."""
+        deviation = math.sqrt(self.squares / self.count) if self.squares > 0 else 1.0
+        return [(number - self.mean) / deviation for number in numbers]
+
+
+def _return(clip: Segment, gamma: float = 1.0) -> float:
+    """Sum of true reward, correctly rounded: the same rewards in another order must tie."""
+    rewards = np.asarray(clip.true_reward, np.float64)
+    return math.fsum(rewards * gamma ** np.arange(len(rewards) - 1, -1, -1))
+
+
+def _ranks(returns: list[float]) -> tuple[int, ...]:
+    return tuple(sum(other > own for other in returns) for own in returns)

@@ -1,0 +1,219 @@
+"""The records that pass between the parts, and the protocols the parts fulfil.
+
+Shapes: T steps, N environments, L steps of a clip, K clips of a question, M members of an ensemble, n comparisons,
+*O an observation, *A an action, S a simulator state. Every time is counted in environment steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Protocol
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Metrics = dict[str, float]
+
+
+class UserError(ValueError):
+    """What the user asked for cannot be done: one sentence that says what to do instead (exit status 2)."""
+
+
+def stream(seed: int, part: str, *key: int) -> np.random.Generator:
+    """The random stream of one part at one moment (`key`: a step, a question's id, ...).
+
+    A pure function of its arguments: a part added later does not shift the others, and a resumed run needs no saved state.
+    """
+    return np.random.default_rng((seed, crc32(part.encode()), *key))
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What N environments did in T steps."""
+
+    obs: Array  # [T, N, *O]  raw, before the action, float32
+    act: Array  # [T, N, *A]  as executed (clipped), float32
+    true_reward: Array  # [T, N]  for the teacher and for metrics; the agent never sees it
+    cut: Array  # [T, N]  bool: a real reset follows this step (also where the agent is not told)
+    state: Array | None  # [T, N, S]  simulator state before the action, where clips are re-rendered from it
+    returns: Array  # [episodes]  true returns of the episodes that ended in this rollout
+
+    def metrics(self) -> Metrics:
+        """Mean true return of the ended episodes (absent where none ended) and mean true reward per step."""
+        ended = {"true_return": float(self.returns.mean())} if len(self.returns) else {}
+        return {**ended, "episodes": float(len(self.returns)), "true_reward": float(self.true_reward.mean())}
+
+    def against(self, predicted: Array) -> Metrics:
+        """How a predicted reward [T, N] compares: its mean, spread and Pearson correlation with the true reward, step by step."""
+        mean, std = float(predicted.mean()), float(predicted.std())
+        spread = std * float(self.true_reward.std())
+        covariance = float(((predicted - mean) * (self.true_reward - self.true_reward.mean())).mean())
+        correlation = {"reward_corr": covariance / spread} if spread > 0 else {}
+        return {"reward_mean": mean, "reward_std": std, **correlation}
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """n clips of L steps each, stacked."""
+
+    obs: Array  # [n, L, *O]  float32
+    act: Array  # [n, L, *A]  float32
+    true_reward: Array  # [n, L]  for measuring, and for the `target` ablation alone
+
+    def __len__(self) -> int:
+        return len(self.obs)
+
+    def __getitem__(self, rows: Any) -> Steps:
+        return Steps(self.obs[rows], self.act[rows], self.true_reward[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One clip: L consecutive steps, never across a cut; copies, so that no rollout is kept alive by a view."""
+
+    obs: Array  # [L, *O]
+    act: Array  # [L, *A]
+    true_reward: Array  # [L]
+    state: Array | None  # [L, S]
+
+
+def stack(segments: Sequence[Segment]) -> Steps:
+    """Segments of one length, stacked. Raises ValueError if there are none."""
+    return Steps(
+        np.stack([s.obs for s in segments]), np.stack([s.act for s in segments]), np.stack([s.true_reward for s in segments])
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question: K >= 2 clips to be put in order."""
+
+    id: int
+    clips: tuple[Segment, ...]
+    asked_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A weak ordering: one rank per clip, lower is better, equal ranks are ties; None: cannot tell.
+
+    K = 2: (0, 1) the left is better, (1, 0) the right, (0, 0) equal.
+    """
+
+    ranks: tuple[int, ...] | None
+
+    def pairs(self) -> list[tuple[int, int, float]]:
+        """All K(K-1)/2 pairs (i, j, mu) with mu = P[i is better]: 1, 0 or 1/2; none when the teacher could not tell.
+
+        A ranking of K clips counts once, so each of its pairs weighs 1 / C(K, 2) (InstructGPT, section 3.5).
+        """
+        if self.ranks is None:
+            return []
+        return [(i, j, float((a < b) + 0.5 * (a == b))) for (i, a), (j, b) in combinations(enumerate(self.ranks), 2)]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparisons:
+    """D in the paper (section 2.2.3): every ordered answer taken apart into its pairs, stacked."""
+
+    left: Steps
+    right: Steps
+    mu: Array  # [n]  P[left is better]: 1, 0 or 1/2
+    weight: Array  # [n]  1 / C(K, 2)
+    query: Array  # [n]  id of the question a pair belongs to; an ensemble's bootstrap weights hang on it
+
+    def __len__(self) -> int:
+        return len(self.mu)
+
+
+class Memory(Protocol):
+    """Recent clips of the agent's behaviour, from which questions are made."""
+
+    def __len__(self) -> int: ...
+    def add(self, rollout: Rollout) -> None: ...
+    def sample(self, n: int, clips: int, rng: np.random.Generator) -> list[tuple[Segment, ...]]:
+        """n tuples of `clips` different segments, uniformly."""
+        ...
+
+
+class Reward(Protocol):
+    """r-hat, or what stands in its place."""
+
+    def __call__(self, rollout: Rollout) -> Array:
+        """[T, N], float32: calibrated, the mean over members. Reading never writes."""
+        ...
+
+    def each(self, steps: Steps) -> Array:
+        """[M, n, L]: the members apart and uncalibrated, as the preference model sums them."""
+        ...
+
+    def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
+        """Train on all comparisons so far until `effort` gradient steps have been made since the start of the run."""
+        ...
+
+
+class Teacher(Protocol):
+    """Who compares."""
+
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
+        """What it can say now about these open questions, by id; may be empty."""
+        ...
+
+
+class Select(Protocol):
+    """Which clips are compared."""
+
+    def __call__(self, memory: Memory, n: int, reward: Reward, step: int) -> list[tuple[Segment, ...]]:
+        """Up to n questions; none while memory holds too little."""
+        ...
+
+
+class Schedule(Protocol):
+    """How many labels are wanted by a step: a level, so it may be asked at any time and any number of times."""
+
+    def __call__(self, step: int) -> int: ...
+
+
+class Effort(Protocol):
+    """How many gradient steps of the reward model are wanted by a step, given the labels taken: a level too."""
+
+    def __call__(self, step: int, labels: int) -> int: ...
+
+
+class Agent(Protocol):
+    """What acts, and maximises the reward it is handed."""
+
+    num_timesteps: int
+
+    def rollouts(self, total_steps: int) -> Iterator[Rollout]: ...
+    def update(self, reward: Array) -> Metrics:
+        """Improve the policy on the last rollout, rewarded [T, N]."""
+        ...
+
+
+class Store(Protocol):
+    """Questions and answers: the only place where loop and teachers meet."""
+
+    @property
+    def asked(self) -> int: ...
+    @property
+    def taken(self) -> int:
+        """Answers handed to the reward model so far; 'cannot tell' counts."""
+        ...
+
+    def ask(self, questions: Sequence[tuple[Segment, ...]], step: int) -> None: ...
+    def open(self) -> list[Query]: ...
+    def answer(self, answers: Mapping[int, Answer], teacher: str) -> None: ...
+    def wait(self, max_open: int | None) -> None: ...
+    def take(self, step: int) -> Comparisons: ...
+
+
+class Run(Protocol):
+    """A run directory."""
+
+    def log(self, step: int, metrics: Metrics) -> None: ...
+    def tick(self, step: int) -> None: ...

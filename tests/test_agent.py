@@ -1,0 +1,188 @@
+"""The seam with Stable-Baselines3: a blind agent handed the true reward is the agent that saw it."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
+
+from rlhp.agent import BlindA2C, BlindPPO, Recorder, ReturnScale, linear
+from rlhp.agent.build import make
+from rlhp.envs import gym as gym_envs
+from rlhp.envs import mujoco as mujoco_envs
+from rlhp.envs import point
+from rlhp.types import UserError
+
+STEPS = 4 * 64 * 6
+SETTINGS = {
+    PPO: {"n_steps": 64, "batch_size": 32, "n_epochs": 3, "clip_range": linear(0.2), "ent_coef": 0.01},
+    A2C: {"n_steps": 64, "ent_coef": 0.01},
+}
+
+
+def pendulums(vec: type[VecEnv] = DummyVecEnv) -> VecEnv:
+    """Four short-lived pendulums: every rollout holds time limits."""
+    return vec([lambda: gym.make("Pendulum-v1", max_episode_steps=25) for _ in range(4)])
+
+
+class Stateless(VecEnv):
+    """Marks an environment as one without simulator states."""
+
+
+def plain(algorithm, venv, normalise_observations, normalise_reward):
+    if normalise_observations or normalise_reward:
+        venv = VecNormalize(venv, norm_obs=normalise_observations, norm_reward=normalise_reward, gamma=0.97)
+    agent = algorithm("MlpPolicy", venv, gamma=0.97, learning_rate=linear(1e-3), seed=5, device="cpu", **SETTINGS[algorithm])
+    agent.learn(STEPS)
+    return agent
+
+
+def blind(algorithm, base, venv, normalise_observations, normalise_reward):
+    venv.states = lambda: None
+    agent = make(
+        algorithm,
+        venv,
+        gamma=0.97,
+        learning_rate=linear(1e-3),
+        seed=5,
+        normalise_observations=normalise_observations,
+        normalise_reward=normalise_reward,
+        **SETTINGS[base],
+    )
+    for rollout in agent.rollouts(STEPS):
+        agent.update(rollout.true_reward)
+    return agent
+
+
+def assert_same(a, b):
+    for (name, left), right in zip(a.policy.state_dict().items(), b.policy.state_dict().values(), strict=True):
+        assert torch.equal(left, right), name
+
+
+@pytest.mark.parametrize("base, algorithm", [(PPO, BlindPPO), (A2C, BlindA2C)])
+@pytest.mark.parametrize("normalise", [(False, False), (True, False), (True, True)])
+def test_true_reward_gives_the_parameters_of_plain_sb3(base, algorithm, normalise):
+    reference = plain(base, pendulums(), *normalise)
+    assert_same(reference, blind(algorithm, base, pendulums(), *normalise))
+    untouched = base("MlpPolicy", pendulums(), seed=5, device="cpu", **SETTINGS[base])
+    with pytest.raises(AssertionError):
+        assert_same(reference, untouched)
+
+
+def test_the_same_over_subprocesses():
+    first, second = pendulums(SubprocVecEnv), pendulums(SubprocVecEnv)
+    assert_same(plain(PPO, first, True, False), blind(BlindPPO, PPO, second, True, False))
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("task", ["reacher", "hopper"])
+def test_the_same_over_native_environments(task):
+    make_env = lambda: mujoco_envs.make(task, n_envs=4, seed=3, horizon=25)  # noqa: E731
+    assert_same(plain(PPO, make_env(), True, True), blind(BlindPPO, PPO, make_env(), True, True))
+
+
+def test_the_agent_is_handed_zero():
+    recorder = Recorder(point.make(n_envs=3, seed=0))
+    recorder.reset()
+    _, reward, _, _ = recorder.step(np.zeros((3, 2), dtype=np.float32))
+    assert reward.tolist() == [0, 0, 0]
+    assert (recorder.rollout().true_reward < 0).all()
+
+
+def test_zero_reaches_ppo():
+    """What PPO stores before the update is zero, but for gamma V at a time limit."""
+    agent = make(BlindPPO, point.make(n_envs=2, seed=0, horizon=8), gamma=0.9, n_steps=8, batch_size=8, n_epochs=1, seed=0)
+    rollout = next(agent.rollouts(16))
+    assert (rollout.true_reward < 0).all()
+    assert (agent.rollout_buffer.rewards[:-1] == 0).all()
+    assert (agent.rollout_buffer.rewards[-1] != 0).all()  # the bootstrap
+
+
+def test_a_rollout_is_what_happened():
+    env = point.make(n_envs=2, seed=0, horizon=5)
+    recorder = Recorder(env)
+    before = [recorder.reset().copy()]
+    acts = np.random.default_rng(0).uniform(-1, 1, (7, 2, 2)).astype(np.float32)
+    rewards, dones = [], []
+    for act in acts:
+        obs, _, done, _ = recorder.step(act)
+        before.append(obs.copy())
+        dones.append(done.copy())
+    rollout = recorder.rollout()
+    assert np.allclose(rollout.obs, np.stack(before[:-1]))
+    assert np.array_equal(rollout.act, acts)
+    assert np.array_equal(rollout.cut, np.stack(dones))
+    assert rollout.cut[4].all() and rollout.cut.sum() == 2
+    assert np.allclose(rollout.returns, rollout.true_reward[:5].sum(axis=0))
+    assert rewards == []
+
+
+def test_the_policy_sees_normalised_observations_and_the_record_raw_ones():
+    agent = make(BlindPPO, mujoco_envs.make("hopper", n_envs=2, seed=0), gamma=0.9, n_steps=16, batch_size=8, n_epochs=1, seed=0)
+    rollout = next(agent.rollouts(32))
+    height = rollout.obs[..., 0]
+    assert (height > 0.9).all()
+    assert abs(agent.rollout_buffer.observations[..., 0].mean()) < 0.9 * height.mean()
+
+
+def test_schedules_run_over_the_whole_of_training():
+    agent = make(
+        BlindPPO,
+        point.make(n_envs=2, seed=0),
+        gamma=0.9,
+        n_steps=8,
+        batch_size=8,
+        n_epochs=1,
+        seed=0,
+        learning_rate=linear(0.1),
+    )
+    rates = [agent.update(rollout.true_reward)["learning_rate"] for rollout in agent.rollouts(64)]
+    assert rates == pytest.approx([0.075, 0.05, 0.025, 0.0])
+
+
+def test_return_scale_by_hand():
+    """gamma 0.5, one environment, rewards 1 and 3: returns 1 and 3.5; SB3's running variance starts from a count of 1e-4."""
+    scaled = ReturnScale(1, gamma=0.5, clip=10)(np.array([[1.0], [3.0]]), np.zeros((2, 1), dtype=bool))
+    reference = VecNormalize(gym_envs.make("CartPole-v1", n_envs=1, seed=0), gamma=0.5)
+    expected = []
+    for reward in (1.0, 3.0):
+        reference._update_reward(np.array([reward]))
+        expected.append(reference.normalize_reward(np.array([reward]))[0])
+    assert scaled[:, 0].tolist() == expected
+
+
+def test_snapshot_and_restore_go_on_bit_for_bit():
+    build = lambda: make(  # noqa: E731
+        BlindPPO, mujoco_envs.make("reacher", n_envs=2, seed=0), gamma=0.9, n_steps=32, batch_size=16, n_epochs=2, seed=0
+    )
+    whole, states = build(), []
+    for rollout in whole.rollouts(64 * 6):
+        whole.update(rollout.true_reward)
+        states.append(whole.snapshot())
+    again = build()
+    again.restore(states[2])
+    for rollout in again.rollouts(64 * 6):
+        again.update(rollout.true_reward)
+    assert_same(whole, again)
+    final, resumed = whole.snapshot(), again.snapshot()
+    assert final.keys() == resumed.keys()
+    assert all(np.array_equal(final[k], resumed[k]) for k in final)
+
+
+def test_an_agent_for_discrete_actions_only_says_so():
+    class DiscreteOnly(BlindPPO):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            assert isinstance(self.action_space, gym.spaces.Discrete), "only supports Discrete as action spaces but Box was provided"
+
+    with pytest.raises(UserError, match="only supports Discrete"):
+        make(DiscreteOnly, point.make(n_envs=1, seed=0), gamma=0.9, n_steps=8, batch_size=8)
+
+
+def test_a_mistyped_setting_is_the_users():
+    with pytest.raises(UserError, match="n_stepz"):
+        make(BlindPPO, point.make(n_envs=1, seed=0), gamma=0.9, n_stepz=8)

@@ -1,0 +1,333 @@
+"""Analysis on run directories written by hand."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from rlhp import analysis
+from rlhp.types import UserError
+
+# step, true_return, episodes, labels, valid_accuracy
+ROWS: list[tuple[Any, ...]] = [
+    (100, "", 0, 0, ""),
+    (200, -4.0, 1, 0, ""),
+    (300, -6.0, 3, 25, 0.5),
+    (500, 10.0, 4, 50, 0.7),
+    (950, 99.0, 2, 80, 0.8),
+    (980, 20.0, 1, 90, ""),
+    (1000, 40.0, 3, 100, 0.9),
+]
+
+
+def write_run(
+    path: Path,
+    *,
+    task: str = "hopper",
+    condition: str = "preferences",
+    labels: int = 100,
+    seed: int = 1,
+    rows: Sequence[tuple[Any, ...]] | None = None,
+    finished: bool = True,
+) -> Path:
+    path.mkdir(parents=True)
+    config = {"task": task, "condition": condition, "labels": labels, "seed": seed, "total_steps": 1000, "env": {"id": "x"}}
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    lines = [",".join(map(str, row)) for row in (ROWS if rows is None else rows)]
+    (path / "metrics.csv").write_text("\n".join(["step,true_return,episodes,labels,valid_accuracy", *lines, ""]))
+    (path / "clock.csv").write_text("step,wall_s,steps_per_s\n500,1.5,333\n1000,4.0,250\n")
+    (path / "heldout.csv").write_text("true_return,predicted_return\n0,1\n1,3\n2,5\n")
+    if finished:
+        (path / "finished.json").write_text("{}")
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run")
+
+
+# Reading
+
+
+def test_load(run: Path) -> None:
+    data = analysis.load(run)
+    assert (data.task, data.condition, data.labels, data.seed, data.total_steps) == ("hopper", "preferences", 100, 1, 1000)
+    assert data.wall_s == 4.0 and data.step == 1000 and data.finished
+    np.testing.assert_array_equal(data.metrics["true_return"], [np.nan, -4, -6, 10, 99, 20, 40])
+
+
+def test_true_reward_uses_no_labels(tmp_path: Path) -> None:
+    assert analysis.load(write_run(tmp_path / "run", condition="true_reward", labels=700)).labels == 0
+
+
+@pytest.mark.parametrize("cut", ["1050,4", "1050,77.0,1,100,0.9", "1050", "1050,77.0,1,100,0.9,,,"])
+def test_a_last_line_without_its_end_is_ignored(run: Path, cut: str) -> None:
+    whole = analysis.load(run)
+    for name, line in (("metrics.csv", cut), ("clock.csv", "1050,9")):
+        with (run / name).open("a") as file:
+            file.write(line)
+    data = analysis.load(run)
+    assert data.step == whole.step and data.wall_s == whole.wall_s
+    assert analysis.final_return(data) == analysis.final_return(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("config.yaml", None, "missing"),
+        ("config.yaml", "task: [", "damaged"),
+        ("config.yaml", "", "damaged"),
+        ("config.yaml", "task: hopper\ncondition: preferences\nlabels: 7\nseed: one\ntotal_steps: 9\n", "damaged"),
+        ("config.yaml", "task: hopper\ncondition: preferences\nlabels: 7\ntotal_steps: 9\n", "seed"),
+        ("metrics.csv", None, "missing"),
+        ("metrics.csv", "", "step"),
+        ("metrics.csv", "step,true_return,episodes\n", "no rollout yet"),
+        ("metrics.csv", "step,true_return\n1,2\n", "episodes"),
+        ("metrics.csv", "step,true_return,episodes\n1,2,3\n4,x,6\n", "Line 3"),
+        ("metrics.csv", "step,true_return,episodes\n1,2\n4,5,6\n", "Line 2"),
+        ("metrics.csv", "step,true_return,episodes\n1,2,3\n4\n", "Line 3"),
+        ("clock.csv", None, "missing"),
+    ],
+)
+def test_damage_is_told_in_one_sentence(run: Path, name: str, text: str | None, words: str) -> None:
+    (run / name).unlink()
+    if text is not None:
+        (run / name).write_text(text)
+    with pytest.raises(UserError, match=words) as caught:
+        analysis.load(run)
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_find_goes_to_any_depth_and_past_hidden_folders(tmp_path: Path) -> None:
+    a, b = write_run(tmp_path / "x" / "a"), write_run(tmp_path / "x" / "deep" / "er" / "b")
+    write_run(tmp_path / "x" / ".hidden")
+    (tmp_path / "x" / "started").mkdir()
+    (tmp_path / "x" / "started" / "config.yaml").write_text("task: hopper\n")
+    assert analysis.find([tmp_path / "x"]) == [a, b]
+    assert analysis.find([b, a, tmp_path / "x"]) == [a, b]
+
+
+def test_find_names_the_path_without_a_run(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty"):
+        analysis.find([run, tmp_path / "empty"])
+    with pytest.raises(UserError, match="nowhere"):
+        analysis.find([tmp_path / "nowhere"])
+
+
+# Numbers
+
+
+def test_final_return_weighs_by_episodes(run: Path) -> None:
+    # step > 950: (1 * 20 + 3 * 40) / 4; the row at 950 itself does not count
+    assert analysis.final_return(analysis.load(run)) == pytest.approx(35.0)
+
+
+def test_final_return_without_late_episodes_is_the_last(tmp_path: Path) -> None:
+    assert analysis.final_return(analysis.load(write_run(tmp_path / "run", rows=ROWS[:4]))) == 10.0
+
+
+def test_final_return_without_any_episode_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No episode"):
+        analysis.final_return(analysis.load(write_run(tmp_path / "run", rows=ROWS[:1])))
+
+
+def test_random_return_is_that_of_the_episodes_before_the_first_update(run: Path, tmp_path: Path) -> None:
+    # the rollout whose row first counts labels was still acted by the untrained policy: (1 * -4 + 3 * -6) / 4
+    assert analysis.random_return(analysis.load(run)) == pytest.approx(-5.5)
+    no_labels = [(*row[:3], 0, "") for row in ROWS]
+    assert analysis.random_return(analysis.load(write_run(tmp_path / "other", rows=no_labels))) == pytest.approx(-4.0)
+
+
+def test_curve_is_binned_by_episodes_and_interpolated(run: Path) -> None:
+    step, value = analysis.curve(analysis.load(run), points=5)
+    np.testing.assert_allclose(step, [100, 300, 500, 700, 900])
+    # bins: (0, 200] -> -4; (200, 400] -> -6; (400, 600] -> 10; none; (800, 1000] -> (2 * 99 + 20 + 3 * 40) / 6
+    last = (2 * 99 + 20 + 3 * 40) / 6
+    np.testing.assert_allclose(value, [-4, -6, 10, (10 + last) / 2, last])
+
+
+def test_curve_is_not_extrapolated(run: Path) -> None:
+    _, value = analysis.curve(analysis.load(run), points=4, span=2000)
+    np.testing.assert_array_equal(np.isnan(value), [False, False, True, True])
+
+
+def test_band_holds_the_mean_and_shrinks_with_seeds() -> None:
+    curves = np.random.default_rng(0).normal(size=(40, 30))
+    widths = []
+    for seeds in (5, 40):
+        mean, low, high = analysis.band(curves[:seeds])
+        np.testing.assert_allclose(mean, curves[:seeds].mean(0))
+        assert np.all((low < mean) & (mean < high))
+        widths.append(np.mean(high - low))
+    # the width of a 95 % interval of the mean of unit normals is close to 2 * 1.96 / sqrt(n)
+    assert widths[1] == pytest.approx(2 * 1.96 / np.sqrt(40), rel=0.15) and widths[1] < 0.6 * widths[0]
+
+
+def test_band_is_the_same_every_time_and_needs_two_seeds() -> None:
+    curves = np.array([[1.0, 2.0, np.nan, np.nan], [3.0, np.nan, 5.0, np.nan]])
+    mean, low, high = analysis.band(curves)
+    np.testing.assert_array_equal(mean, [2, 2, 5, np.nan])
+    np.testing.assert_array_equal(low, [1, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(high, [3, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(analysis.band(curves), (mean, low, high))
+    assert np.isnan(analysis.band(curves[:1])[1:]).all()
+
+
+def test_correlation() -> None:
+    x = np.array([0.0, 1.0, 2.0])
+    assert analysis.correlation(x, 3 - 2 * x) == pytest.approx(-1.0)
+    assert analysis.correlation(x, np.array([1.0, 0.0, 2.0])) == pytest.approx(0.5)
+    assert np.isnan(analysis.correlation(x, np.ones(3)))
+
+
+# Tables
+
+
+def test_results_have_exactly_these_columns_and_one_sorted_row_per_run(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / str(seed), seed=seed) for seed in (10, 2)]
+    runs.append(write_run(tmp_path / "ant", task="ant", condition="true_reward"))
+    out = tmp_path / "made" / "results.csv"
+    analysis.write_results(map(analysis.load, runs), out)
+    assert out.read_text().splitlines() == [
+        "env,condition,labels,seed,total_steps,final_return,wall_s",
+        "ant,true_reward,0,1,1000,35.000,4.0",
+        "hopper,preferences,100,2,1000,35.000,4.0",
+        "hopper,preferences,100,10,1000,35.000,4.0",
+    ]
+    assert analysis.read_results(out) == analysis.results(map(analysis.load, runs))
+
+
+def test_a_table_that_is_none_is_told(run: Path) -> None:
+    with pytest.raises(UserError, match="not a table of results"):
+        analysis.read_results(run / "metrics.csv")
+
+
+def test_summary(run: Path, tmp_path: Path) -> None:
+    lines = dict(line.split("  ", 1) for line in analysis.summary(analysis.load(run)).splitlines())
+    assert {name.strip(): value.strip() for name, value in lines.items()} == {
+        "task": "hopper",
+        "labels": "100",
+        "steps": "1,000",
+        "wall time": "4 s",
+        "steps per second": "250",
+        "final true return": "35.0",
+        "validation accuracy": "90.0 %",
+        "held-out correlation": "1.000",
+    }
+    short = write_run(tmp_path / "short", rows=ROWS[:1])
+    (short / "heldout.csv").unlink()
+    assert analysis.summary(analysis.load(short)).count("-\n") == 2  # no return, no accuracy; the correlation ends the text
+
+
+# Pictures
+
+
+def is_png(path: Path) -> bool:
+    return path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_writes_the_picture_and_the_numbers_behind_it(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        for condition in ("preferences", "true_reward"):
+            rows = [(step, value and float(value) + seed, *rest) for step, value, *rest in ROWS]
+            write_run(tmp_path / "runs" / f"{condition}{seed}", condition=condition, seed=seed, rows=rows)
+    write_run(tmp_path / "runs" / "single", task="ant")
+    write_run(tmp_path / "runs" / "none", task="swimmer", rows=ROWS[:1])
+    picture, table = analysis.plot([tmp_path / "runs"], tmp_path / "made" / "plot")
+    assert is_png(picture) and picture.name == "plot.png" and table.name == "plot.csv"
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["env", "condition", "labels", "step", "mean", "low", "high", "seeds"]
+    lines = {(row["env"], row["condition"], row["labels"], row["seeds"]) for row in rows}
+    assert lines == {
+        ("ant", "preferences", "100", "1"),
+        *(("hopper", c, n, "2") for c, n in [("true_reward", "0"), ("preferences", "100")]),
+    }
+    for row in rows:
+        assert (row["low"] == "") == (row["env"] == "ant")
+        assert row["env"] == "ant" or float(row["low"]) < float(row["mean"]) < float(row["high"])
+
+
+def test_many_conditions_and_tasks_are_drawn(tmp_path: Path) -> None:
+    for task in ("ant", "hopper", "a_gym_task", "walker"):
+        for i in range(9):
+            write_run(tmp_path / "runs" / f"{task}{i}", task=task, condition=f"kind_{i}", rows=ROWS[:5])
+    assert is_png(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[0])
+
+
+def test_plot_refuses_what_it_cannot_do(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="format"):
+        analysis.plot([run], tmp_path / "plot.doc")
+    with pytest.raises(UserError, match="cannot be written"):
+        analysis.plot([run], run / "config.yaml" / "plot.png")
+    with pytest.raises(UserError, match="nothing to draw"):
+        analysis.plot([write_run(tmp_path / "short", rows=ROWS[:1])], tmp_path / "plot.png")
+
+
+@pytest.mark.parametrize(
+    "rows", [ROWS, ROWS[:1], [(*row[:3], 0, "") for row in ROWS], [(10 * i, i, 1, i, 0.8) for i in range(1, 99)]]
+)
+def test_curve_png(tmp_path: Path, rows: Sequence[tuple[Any, ...]]) -> None:
+    assert is_png(analysis.curve_png(write_run(tmp_path / "run", rows=rows), tmp_path / "curve.png"))
+
+
+def test_reward_png(run: Path, tmp_path: Path) -> None:
+    assert is_png(analysis.reward_png(run, tmp_path / "reward.png"))
+    (run / "heldout.csv").write_text("true_return,predicted_return\n1,1\n1,2\n")
+    assert is_png(analysis.reward_png(run, tmp_path / "constant.png"))
+    (run / "heldout.csv").write_text("true_return,predicted_return\n1,1\n")
+    with pytest.raises(UserError, match="too few"):
+        analysis.reward_png(run, tmp_path / "reward.png")
+    (run / "heldout.csv").unlink()
+    with pytest.raises(UserError, match="missing"):
+        analysis.reward_png(run, tmp_path / "reward.png")
+
+
+def test_neither_torch_nor_hydra_nor_pyplot_is_loaded() -> None:
+    code = "import sys, rlhp.analysis; print({'torch', 'hydra', 'omegaconf', 'matplotlib.pyplot'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+# The experiment's own analysis
+
+
+@pytest.fixture
+def first_light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    path = Path(__file__).parents[1] / "experiments" / "first_light" / "analysis.py"
+    spec = importlib.util.spec_from_file_location("first_light", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "HERE", tmp_path)
+    return module
+
+
+def test_first_light(first_light: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = tmp_path / "runs"
+    write_run(runs / "p", labels=700)
+    write_run(runs / "t", condition="true_reward", rows=[(1000, 38.0, 1, 0, "")])
+    write_run(runs / "r", task="reacher", labels=700)
+    write_run(runs / "half", seed=2, labels=700, rows=ROWS[:3], finished=False)
+    first_light.main(runs)
+    said = capsys.readouterr().out
+    assert "not finished" in said and "300 of 1,000" in said
+    hopper = next(line for line in said.splitlines() if line.startswith("hopper"))
+    # (35 + 5.5) / (38 + 5.5) = 0.93, from the runs' own untrained policy
+    assert hopper.split() == ["hopper", "38.0", "(38.0)", "35.0", "(35.0)", "-5.5", "0.93", "PASS"]
+    assert "incomplete" in next(line for line in said.splitlines() if line.startswith("reacher"))
+    assert is_png(tmp_path / "first_light.png")
+    first_light.main(tmp_path / "gone")
+    again = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("hopper"))
+    assert again.split()[:5] == hopper.split()[:5] and "304.0" in again

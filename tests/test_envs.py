@@ -1,0 +1,308 @@
+"""The environments against Gymnasium's own, against numbers worked out by hand, and against themselves."""
+
+from pathlib import Path
+
+import gymnasium
+import mujoco
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from rlhp.envs import gym, point
+from rlhp.envs import mujoco as robots
+from rlhp.envs.tasks import TASKS
+from rlhp.types import UserError, stream
+
+CONF = Path(__file__).parents[1] / "conf" / "env"
+
+
+def actions(env, steps, seed=0):
+    """Uniformly random actions [steps, N, A]."""
+    low, high = env.action_space.low, env.action_space.high
+    return np.random.default_rng(seed).uniform(low, high, (steps, env.num_envs, len(low))).astype(np.float32)
+
+
+def play(env, acts):
+    """Observations, rewards, dones and terminal observations of a run, stacked."""
+    steps = [env.step(a) for a in acts]
+    ends = [info["terminal_observation"] for *_, infos in steps for info in infos if "terminal_observation" in info]
+    return [np.array([s[k] for s in steps]) for k in range(3)] + [np.array(ends)]
+
+
+# Against Gymnasium
+
+
+def reference(task):
+    """Gymnasium's own environment, which can be stepped on past what it calls the end."""
+    return gymnasium.make(TASKS[task].gymnasium_id, disable_env_checker=True).unwrapped
+
+
+def paper_reward(task, env, info):
+    """The paper's reward written a second time, out of what Gymnasium tells."""
+    qpos = env.data.qpos
+    match task:
+        case "hopper":
+            return info["reward_forward"] + qpos[1]
+        case "walker":
+            return info["reward_forward"] + qpos[1] - 1
+        case "ant":
+            return info["reward_forward"] + qpos[2] - 1.2
+        case "halfcheetah" | "swimmer":
+            return info["reward_forward"]
+        case "reacher":
+            return info["reward_dist"]
+        case "pendulum":
+            return 1 - qpos[1] ** 2
+        case "double_pendulum":
+            return 10 * env.data.site("tip").xpos[2] + info["distance_penalty"] + info["velocity_penalty"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_observations_states_and_rewards_are_those_of_gymnasium(task):
+    ours, theirs = robots.make(task, n_envs=2, seed=3, horizon=2000), reference(task)
+    theirs.reset()
+    theirs.np_random = stream(3, "env", 1, 0)  # the start too: the same generator gives the same state
+    mujoco.mj_resetData(theirs.model, theirs.data)
+    obs = theirs.reset_model()
+    assert np.array_equal(ours.reset()[1], obs)
+    for step, action in enumerate(actions(ours, 300 if task == "ant" else 1000)):
+        obs, _, _, _, info = theirs.step(action[1])
+        batch, reward, _, _ = ours.step(action)
+        np.testing.assert_allclose(batch[1], obs, atol=1e-9, rtol=0, err_msg=f"step {step}")
+        np.testing.assert_allclose(ours.states()[1], theirs.state_vector(), atol=1e-9, rtol=0)
+        assert reward[1] == pytest.approx(paper_reward(task, theirs, info), rel=1e-6, abs=1e-6)  # float32
+    assert ours.observation_space == theirs.observation_space and ours.action_space == theirs.action_space
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_record_says_what_gymnasium_says(task):
+    ours, theirs = TASKS[task], reference(task)
+    assert ours.dt == pytest.approx(theirs.dt) and ours.frame_skip == theirs.frame_skip
+    assert (ours.camera is None) == (ours.model().ncam == 0)
+    assert ours.fps == pytest.approx(ours.clip_steps / 1.5)
+
+
+# By hand
+
+
+def planted(task, qpos, qvel=None):
+    """The fields that a task reads, one row each, after qpos and qvel are set."""
+    model = TASKS[task].model()
+    data = mujoco.MjData(model)
+    data.qpos[: len(qpos)] = qpos
+    data.qvel[: len(qvel or [])] = qvel or []
+    mujoco.mj_forward(model, data)
+    return {name: getattr(data, name)[None].copy() for name in TASKS[task].reads}
+
+
+@pytest.mark.parametrize(
+    "task, before, after, qvel, reward",
+    [
+        ("hopper", [0, 1.25], [0.016, 1.25], None, 3.25),  # 1 + 0.016 / 0.008 + (1.25 - 1)
+        ("walker", [0, 1.25], [0.016, 1.25], None, 2.25),  # 1 + 2 + (1.25 - 2)
+        ("halfcheetah", [0], [0.1], None, 2.0),  # 0.1 / 0.05
+        ("swimmer", [0], [-0.02], None, -0.5),  # -0.02 / 0.04
+        ("ant", [0, 0, 0.75], [0.1, 0, 0.75], None, 1.55),  # 0.1 / 0.05 + (0.75 - 1.2)
+        ("reacher", [0, 0, 0.21, 0.1], [0, 0, 0.21, 0.1], None, -0.1),  # the straight arm ends at (0.21, 0)
+        ("pendulum", [0, 0], [0.3, 0.5], None, 0.75),  # 1 - 0.5^2, wherever the cart is
+        ("double_pendulum", [0], [0], None, 11.36),  # tip at 1.2: 10 - 0.8^2 + 10 * 0.2
+        ("double_pendulum", [0], [0], [0, 1, 2], 11.339),  # - 0.001 * 1 - 0.005 * 4
+        ("double_pendulum", [0], [1, np.pi], None, -22.25),  # tip at (1, -1.2): 10 - 0.01 - 3.2^2 - 10 * 2.2
+    ],
+)
+def test_a_reward_worked_out_by_hand(task, before, after, qvel, reward):
+    got = TASKS[task].reward(planted(task, before), planted(task, after, qvel), TASKS[task].dt)
+    assert got.tolist() == pytest.approx([reward])
+
+
+@pytest.mark.parametrize(
+    "task, mean, spread",  # of a return under uniformly random actions
+    [
+        ("hopper", 304, 138),
+        ("walker", -754, 113),
+        ("halfcheetah", -67, 31),
+        ("ant", -819, 80),
+        ("swimmer", 9, 13),
+        ("reacher", -9.3, 2.5),
+        ("pendulum", -1434, 40),
+        ("double_pendulum", -8257, 400),
+    ],
+)
+def test_a_random_policy_earns_what_the_papers_curves_start_with(task, mean, spread):
+    env = robots.make(task, n_envs=10, seed=0)
+    env.reset()
+    _, rewards, dones, _ = play(env, actions(env, env.horizon))
+    assert dones[-1].all() and not dones[:-1].any()
+    assert rewards.sum(0).mean() == pytest.approx(mean, abs=3 * spread / np.sqrt(10) + 0.1 * spread)
+
+
+# Time limit, determinism, snapshots
+
+
+def test_an_episode_ends_by_the_time_limit_alone():
+    env = robots.make("hopper", n_envs=2, seed=0, horizon=150)
+    first = env.reset()
+    acts = np.ones((150, 2, 3), np.float32)
+    for a in acts[:-1]:
+        obs, _, done, infos = env.step(a)
+        assert not done.any() and infos == [{}, {}]
+    assert obs[0, 0] < 0.7  # it lies on the floor, and goes on
+    obs, _, done, infos = env.step(acts[-1])
+    assert done.all() and all(info["TimeLimit.truncated"] for info in infos)
+    assert infos[0]["terminal_observation"][0] < 0.7
+    assert np.abs(obs[:, 0] - 1.25).max() < 0.01 and not np.array_equal(obs, first)
+    assert np.array_equal(env.states()[:, 1], obs[:, 0])
+
+
+def builds():
+    """Every kind of environment that can be saved, with a horizon of 20."""
+    yield from ((task, lambda seed, task=task, **kw: robots.make(task, 3, seed, horizon=20, **kw)) for task in TASKS)
+    yield "point", lambda seed: point.make(3, seed, horizon=20)
+
+
+@pytest.mark.parametrize("name, build", list(builds()))
+def test_a_snapshot_goes_on_bit_for_bit_across_a_reset(name, build):
+    one, two = build(1), build(2)
+    one.reset()
+    acts = actions(one, 45)
+    last = play(one, acts[:13])[0][-1]
+    saved = one.snapshot()
+    kept = {key: array.copy() for key, array in saved.items()}
+    rest = play(one, acts[13:])
+    assert all(np.array_equal(saved[key], kept[key]) for key in kept)  # a copy, not a view of what goes on
+    two.reset()
+    assert np.array_equal(two.restore(saved), last)
+    for ours, theirs in zip(play(two, acts[13:]), rest, strict=True):
+        assert np.array_equal(ours, theirs)
+    assert rest[2].sum() == 6 and all(np.array_equal(saved[key], kept[key]) for key in kept)
+
+
+def test_the_states_belong_to_the_snapshot():
+    one, two = (robots.make("ant", 2, seed) for seed in (0, 1))
+    one.reset()
+    play(one, actions(one, 5))
+    two.restore(one.snapshot())
+    assert np.array_equal(one.states(), two.states()) and one.states().shape == (2, 29)
+
+
+@pytest.mark.parametrize("task", ["ant", "hopper", "reacher"])
+def test_same_seed_same_numbers_on_any_number_of_threads(task):
+    runs = []
+    for threads in (1, 1, 2, 8):
+        env = robots.make(task, 3, 5, threads=threads, horizon=20)
+        runs.append([env.reset(), *play(env, actions(env, 45))])
+        env.close()
+    for run in runs[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(run, runs[0], strict=True))
+
+
+def test_starts_are_a_function_of_seed_environment_and_episode():
+    env = robots.make("swimmer", 3, 7, horizon=2)
+    starts = [env.reset(), env.reset(), env.reset()]
+    assert len({row.tobytes() for obs in starts for row in obs}) == 9
+    assert np.array_equal(robots.make("swimmer", 1, 7).reset()[0], starts[0][0])  # however many others there are
+    env.seed(7)
+    assert np.array_equal(env.reset(), starts[0])
+    assert np.array_equal(play(env, actions(env, 2))[0][-1], starts[1])
+    env.seed(8)
+    assert not np.array_equal(env.reset(), starts[0])
+
+
+def test_the_targets_of_reacher_fill_the_disc():
+    env = robots.make("reacher", 64, 0)
+    env.reset()
+    reach = np.linalg.norm(env.states()[:, 2:4], axis=1)
+    assert reach.max() < 0.2 and reach.min() > 0 and reach.mean() == pytest.approx(0.2 * 2 / 3, abs=0.02)
+    assert (env.states()[:, 6:] == 0).all()
+
+
+def test_an_unstable_simulation_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    env = robots.make("halfcheetah", 1, 0)
+    env.reset()
+    saved = env.snapshot()
+    saved["physics"][:] = 1e12
+    env.restore(saved)
+    env.step(actions(env, 1)[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+# The point
+
+
+def test_the_optimum_of_the_point():
+    assert point.optimum(np.array([0.3, 0.0]), 50) == pytest.approx(-(0.2 + 0.1))
+    assert point.optimum(np.array([[-0.4, 0.3]]), 2) == pytest.approx(-(np.hypot(0.3, 0.2) + np.hypot(0.2, 0.1)))
+    env = point.make(4, seed=0)
+    start = obs = env.reset()
+    assert np.abs(start).max() <= 1 and env.horizon == 50 and env.states() is None
+    total = np.zeros(4)
+    for _ in range(50):
+        obs, reward, done, infos = env.step(-obs / point.STEP)  # beyond [-1, 1]: clipped
+        total += reward
+    assert done.all() and total == pytest.approx(point.optimum(start, 50), abs=1e-5)
+    assert np.abs(infos[0]["terminal_observation"]).max() < 1e-9
+    env.reset()
+    assert play(env, actions(env, 50))[1].sum() < total.sum()
+
+
+# Any Gymnasium id
+
+
+def test_any_gymnasium_environment():
+    one, two = (gym.make("Pendulum-v1", 2, seed=4, kwargs={"g": 5.0}) for _ in range(2))
+    assert one.horizon == 200 and one.task == "Pendulum-v1" and one.envs[0].unwrapped.g == 5.0
+    first = one.reset()
+    assert np.array_equal(first, two.reset()) and not np.array_equal(first[0], first[1])
+    acts = actions(one, 201)
+    assert all(np.array_equal(a, b) for a, b in zip(play(one, acts), play(two, acts), strict=True))
+    assert one.states() is None and one.snapshot() == {} and one.restore({}).shape == (2, 3)
+
+
+def test_discrete_actions_are_let_through():
+    env = gym.make("CartPole-v1", 1, seed=0)
+    env.reset()
+    assert env.step(np.array([1]))[1].tolist() == [1.0]
+
+
+# What the user can get wrong
+
+
+@pytest.mark.parametrize(
+    "build, sentence",
+    [
+        (lambda: robots.make("hoper", 1, 0), "did you mean 'hopper'"),
+        (lambda: robots.make("hopper", 0, 0), "n_envs is 0: give a whole number of at least 1"),
+        (lambda: robots.make("hopper", 1, 0, threads=0), "threads is 0"),
+        (lambda: robots.make("hopper", 1, 0, horizon=0), "horizon is 0"),
+        (lambda: robots.make("hopper", 1, -1), "seed is -1: give a whole number of at least 0"),
+        (lambda: point.make(1, 0, horizon=-5), "horizon is -5"),
+        (lambda: gym.make("Pendulum-v1", 0, 0), "n_envs is 0"),
+        (lambda: gym.make("Pendulun-v1", 1, 0), "Pendulum-v1"),
+        (lambda: gym.make("Pendulum-v1", 1, 0, {"gravity": 1}), "cannot make 'Pendulum-v1'.*gravity"),
+        (lambda: gym.make("FrozenLake-v1", 1, 0), "FrozenLake-v1 observes a Discrete"),
+        (lambda: gym.make("Pendulum-v1", 1, 0).restore({"physics": np.zeros(1)}), "not of Pendulum-v1"),
+        (lambda: robots.make("hopper", 1, 0).restore(robots.make("hopper", 2, 0).snapshot()), "n_envs it was made with"),
+        (lambda: robots.make("hopper", 1, 0).restore({}), "resume with the task"),
+    ],
+)
+def test_one_sentence_says_what_is_wrong(build, sentence):
+    with pytest.raises(UserError, match=sentence):
+        build()
+
+
+# Configuration
+
+
+@pytest.mark.parametrize("file", sorted(CONF.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_yaml_builds_what_it_names(file):
+    cfg = OmegaConf.merge({"n_envs": 2, "seed": 0, "threads": 1, "entropy_bonus": 0.01}, OmegaConf.load(file))
+    if file.stem == "gym":
+        cfg.env.id = "Pendulum-v1"
+    env = instantiate(cfg.env, _convert_="all")
+    assert env.num_envs == 2 and env.reset().shape == (2, *env.observation_space.shape)
+    if file.stem in TASKS:
+        task = TASKS[file.stem]
+        assert (cfg.task, cfg.clip_steps, cfg.env.horizon) == (task.name, task.clip_steps, task.horizon)
+        assert cfg.entropy_bonus == (0.001 if task.name == "swimmer" else 0.01)  # appendix A.1
