@@ -16,8 +16,14 @@ Policy = Callable[[Any], Array]  # raw observations [N, *O] -> actions [N, *A]
 class Simulated(Protocol):
     """N environments that tell their simulators' states."""
 
-    def reset(self) -> Any: ...
-    def step(self, actions: Array) -> Any: ...
+    def reset(self) -> Any:
+        """The first observations [N, *O]."""
+        ...
+
+    def step(self, actions: Array) -> Any:
+        """(observations, rewards, dones, infos) after actions [N, *A]."""
+        ...
+
     def states(self) -> Array | None:
         """[N, S], or None where there is no simulator to ask."""
         ...

@@ -82,6 +82,22 @@ def backend() -> str:
     raise UserError(f"videos need an OpenGL library that is missing here; install it with: {APT}")
 
 
+def draws() -> bool:
+    """Whether the libraries for drawing without a screen are there."""
+    try:
+        backend()
+    except UserError:
+        return False
+    return True
+
+
+def probe() -> None:
+    """Draw one tiny picture. Raises UserError where that fails."""
+    model = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='.1'/></worldbody></mujoco>")
+    if not any(picture.any() for picture in frames(model, np.zeros((1, 0)), View(lookat=(0, 0, 0), distance=1), size=32)):
+        raise UserError("OpenGL draws nothing but black here")
+
+
 def _loads(library: str) -> bool:
     try:
         ctypes.CDLL(library)
@@ -136,7 +152,7 @@ def _camera(view: View) -> mujoco.MjvCamera:
 
 def _add_backdrop(scene: mujoco.MjvScene, view: View) -> None:
     """A wall half a metre behind what is looked at, for a camera that looks along y."""
-    middle = np.array(view.lookat) + (0, 0.5, 0)
+    middle = np.add(view.lookat, (0, 0.5, 0))
     wall, colour = np.array([4 * view.distance, 0.01, 4 * view.distance]), np.array([0.85, 0.88, 0.92, 1], np.float32)
     mujoco.mjv_initGeom(scene.geoms[scene.ngeom], mujoco.mjtGeom.mjGEOM_BOX.value, wall, middle, np.eye(3).ravel(), colour)
     scene.ngeom += 1
@@ -153,7 +169,7 @@ def frames(model: mujoco.MjModel, states: Array, view: View, size: int = SIZE) -
     with painter(model, size, size) as draw:
         for state in states:
             data.qpos[:], data.qvel[:] = state[: model.nq], state[model.nq : model.nq + model.nv]
-            # The floor ends after tens of metres, and the lights stay behind: move the robot back by whole periods of the pattern.
+            # The floor ends after tens of metres and the lights stay behind: move the robot back by whole periods of its pattern.
             data.qpos[ground] -= np.round(data.qpos[ground] / period) * period
             mujoco.mj_forward(model, data)
             yield draw(data, _follow(view, data) if ground else view)
@@ -168,7 +184,10 @@ def _soften(model: mujoco.MjModel) -> None:
     for plane in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
         texture = model.mat_texid[model.geom_matid[plane]].max() if model.geom_matid[plane] >= 0 else -1
         if texture >= 0:
-            start, size = model.tex_adr[texture], model.tex_width[texture] * model.tex_height[texture] * model.tex_nchannel[texture]
+            start, size = (
+                model.tex_adr[texture],
+                model.tex_width[texture] * model.tex_height[texture] * model.tex_nchannel[texture],
+            )
             pattern = model.tex_data[start : start + size]
             pattern[:] = 120 + pattern // 3
 
@@ -179,7 +198,7 @@ def _follow(view: View, data: mujoco.MjData) -> View:
 
 
 def _ground(model: mujoco.MjModel) -> list[int]:
-    """Where qpos holds how far the robot has gone along the ground: its root's unlimited slides along x and y, or a free joint."""
+    """Where qpos holds how far the robot has gone: its root's unlimited slides along the ground, or a free joint's x and y."""
     found: list[int] = []
     for joint in np.flatnonzero(model.jnt_bodyid == 1):
         at, kind = int(model.jnt_qposadr[joint]), model.jnt_type[joint]
@@ -231,6 +250,7 @@ def _encode(pictures: Iterable[Array], path: Path, fps: Fraction | int, codec: s
     faststart = {"movflags": "+faststart"} if container == "mp4" else {}  # plays before it is loaded to its end
     with av.open(str(path), "w", format=container, options=faststart) as output:
         stream = output.add_stream(encoder, rate=fps, options=OPTIONS[codec])
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"  # which wants even sides
         for picture in pictures:
             image = np.ascontiguousarray(picture[:height, :width])

@@ -28,7 +28,7 @@ class Annealed:
     def __post_init__(self) -> None:
         _check(self.labels, self.total_steps, self.initial)
         if self.c is not None and not self.c > 0:
-            raise UserError(f"schedule.c is {self.c}, but labels can only be annealed over c > 0 steps: give a positive number or null.")
+            raise UserError(f"schedule.c is {self.c}, but it is a number of steps: give more than 0, or null.")
 
     def __call__(self, step: int) -> int:
         c = self.total_steps / 10 if self.c is None else self.c

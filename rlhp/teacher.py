@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -116,6 +116,7 @@ class Delayed:
 
     teacher: Teacher
     delay: int
+    needs_time: ClassVar[bool] = True  # answers come as training goes on
 
     def __post_init__(self) -> None:
         if self.delay < 0:
@@ -153,6 +154,7 @@ class Replay:
     """
 
     answers: Mapping[int, tuple[int, Answer]]
+    needs_time: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.answers:

@@ -92,8 +92,7 @@ def test_a_last_line_without_its_end_is_ignored(run: Path, cut: str) -> None:
         ("config.yaml", "task: hopper\ncondition: preferences\nlabels: 7\ntotal_steps: 9\n", "seed"),
         ("metrics.csv", None, "missing"),
         ("metrics.csv", "", "step"),
-        ("metrics.csv", "step,true_return,episodes\n", "no rollout yet"),
-        ("metrics.csv", "step,true_return\n1,2\n", "episodes"),
+        ("metrics.csv", "true_return,episodes\n1,2\n", "step"),
         ("metrics.csv", "step,true_return,episodes\n1,2,3\n4,x,6\n", "Line 3"),
         ("metrics.csv", "step,true_return,episodes\n1,2\n4,5,6\n", "Line 2"),
         ("metrics.csv", "step,true_return,episodes\n1,2,3\n4\n", "Line 3"),
@@ -107,6 +106,18 @@ def test_damage_is_told_in_one_sentence(run: Path, name: str, text: str | None, 
     with pytest.raises(UserError, match=words) as caught:
         analysis.load(run)
     assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("metrics", "step"), [("step\n", 0), ("step,episodes\n100,0\n", 100)])
+def test_a_run_that_has_just_begun_is_left_out_of_the_picture(run: Path, tmp_path: Path, metrics: str, step: int) -> None:
+    new = write_run(tmp_path / "new", task="ant")
+    (new / "metrics.csv").write_text(metrics)
+    (new / "clock.csv").write_text("step\n")
+    data = analysis.load(new)
+    assert data.step == step and np.isnan(data.wall_s) and not len(data.ended()[0])
+    assert "task" in analysis.summary(data) and is_png(analysis.curve_png(new, tmp_path / "curve.png"))
+    _, table = analysis.plot([run, new], tmp_path / "plot.png")
+    assert "hopper" in table.read_text() and "ant" not in table.read_text()
 
 
 def test_find_goes_to_any_depth_and_past_hidden_folders(tmp_path: Path) -> None:
@@ -330,4 +341,4 @@ def test_first_light(first_light: ModuleType, tmp_path: Path, capsys: pytest.Cap
     assert is_png(tmp_path / "first_light.png")
     first_light.main(tmp_path / "gone")
     again = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("hopper"))
-    assert again.split()[:5] == hopper.split()[:5] and "304.0" in again
+    assert again.split()[:5] == hopper.split()[:5] and "167.2" in again

@@ -22,10 +22,10 @@ TASKS = ("halfcheetah", "hopper", "reacher")
 CONDITIONS = (("true_reward", 0), ("preferences", 700))
 ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random policy
 
-# Used only where the run directories are gone: mean return of uniform random actions over whole episodes
-# (halfcheetah -67 +- 31, hopper 304 +- 138, reacher -9.3 +- 2.5), measured by stepping `rlhp.envs` with
-# `action_space.sample()`. With the runs at hand, their own untrained policy (a clipped Gaussian) is the better zero.
-RANDOM = {"halfcheetah": -67.0, "hopper": 304.0, "reacher": -9.3}
+# Used only where the run directories are gone: the mean return of uniform random actions, over 64 whole episodes of
+# `rlhp.envs.mujoco.make(task, n_envs=64, seed=0)` with `numpy.random.default_rng(0).uniform(low, high)` at each step
+# (standard deviations 71, 147 and 2.4). With the runs at hand their own untrained policy, a clipped Gaussian, is the zero.
+RANDOM = {"halfcheetah": -70.4, "hopper": 167.2, "reacher": -9.4}
 
 
 def random_returns(runs: Sequence[RunData]) -> dict[str, float]:

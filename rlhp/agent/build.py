@@ -16,7 +16,7 @@ from rlhp.types import UserError
 
 def linear(start: float) -> Callable[[float], float]:
     """A schedule from `start` at the beginning of training to 0 at its end, for a learning rate or a clip range."""
-    return lambda remaining: remaining * start
+    return lambda remaining: max(remaining, 0.0) * start  # the last rollout may overshoot
 
 
 def ppo(env: VecEnv, **settings: Any) -> Blind:

@@ -37,8 +37,8 @@ class RunData:
 
     @property
     def step(self) -> int:
-        """The step reached so far."""
-        return int(self.metrics["step"][-1])
+        """The step reached so far; 0 before the first rollout is recorded."""
+        return int(self.metrics["step"].max(initial=0))
 
     def ended(self) -> tuple[Array, Array, Array]:
         """Step, mean true return and number of episodes [E] of the rows in which episodes ended."""
@@ -89,12 +89,13 @@ def _below(path: Path) -> list[Path]:
 
 
 def load(run: Path) -> RunData:
-    """One run directory. Raises UserError where a file is missing or damaged, or no rollout is recorded yet."""
+    """One run directory, finished or not. Raises UserError where a file is missing or damaged."""
     config = _config(run / CONFIG)
-    metrics = _columns(run / METRICS, ("step", "true_return", "episodes"))
-    wall = _columns(run / CLOCK, ("wall_s",))["wall_s"]
-    if not len(metrics["step"]):
-        raise UserError(f"{run / METRICS} holds no rollout yet: let the run go on for a while.")
+    metrics = _columns(run / METRICS)
+    # A column is there from its first number on: none but the step before the first rollout, no return before one ended.
+    for name in ("true_return", "episodes"):
+        metrics.setdefault(name, np.full_like(metrics["step"], np.nan))
+    wall = _columns(run / CLOCK).get("wall_s", np.array([]))
     return RunData(
         path=run,
         **config,
@@ -119,7 +120,7 @@ def _config(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged: it cannot be read as the configuration of a run.") from error
 
 
-def _columns(path: Path, needed: Sequence[str]) -> dict[str, Array]:
+def _columns(path: Path, needed: Sequence[str] = ("step",)) -> dict[str, Array]:
     """A CSV of numbers as column -> [rows], NaN for a blank cell. Raises UserError where it is damaged."""
     # A line without its end was cut by a kill: even where it parses, its last number may have lost digits.
     lines = [line for line in _text(path).splitlines(keepends=True) if line.endswith("\n")]

@@ -102,7 +102,8 @@ class Progress:
         if now - self._last >= self._every or step >= self._total:
             self._last = now
             end = "\n" if not self._live or step >= self._total else ""
-            self._out.write(f"{'\r\x1b[K' if self._live else ''}{self._line(step, now - self._began)}{end}")
+            start = "\r\x1b[K" if self._live else ""
+            self._out.write(f"{start}{self._line(step, now - self._began)}{end}")
             self._out.flush()
 
     def _line(self, step: int, elapsed: float) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 from threading import RLock
-from typing import Any
 
 from rlhp.store.codec import Table, decode, decode_ranks, encode, encode_ranks
-from rlhp.store.connection import connect, explained, reading, writing
+from rlhp.store.connection import connect, damaged, explained, reading, writing
 from rlhp.types import Answer, Comparisons, Query, Segment, UserError
 
+_Taken = tuple[int, str, str | None]  # question, teacher, ranks
 _Version = tuple[int, int]  # of the content: differs from an earlier one if anything was written since, by anyone
 
 _ANSWER = """
@@ -37,6 +37,12 @@ WHERE id = (
 RETURNING id
 """
 
+_COUNTS = """
+SELECT (SELECT COUNT(*) FROM query),
+       (SELECT COUNT(DISTINCT query) FROM answer),
+       (SELECT COUNT(DISTINCT query) FROM answer WHERE taken_step IS NOT NULL)
+"""
+
 _PERSON = "teacher LIKE 'human%'"
 
 # what a run did after :step, as if it had not: its teacher will answer again, at the same steps; a person would not
@@ -44,7 +50,7 @@ _RESTORE = (
     f"DELETE FROM answer WHERE NOT {_PERSON} AND (taken_step IS NULL OR taken_step > :step)",
     "UPDATE answer SET taken_step = NULL WHERE taken_step > :step",
     "DELETE FROM query WHERE asked_step > :step AND id NOT IN (SELECT query FROM answer)",
-    "DELETE FROM segment WHERE id NOT IN (SELECT value FROM query, json_each(query.segments)) AND :step = :step",
+    "DELETE FROM segment WHERE id NOT IN (SELECT value FROM query, json_each(query.segments))",
 )
 
 
@@ -95,20 +101,21 @@ class Store:
         if any(len(clips) < 2 for clips in questions):
             raise ValueError("a question compares at least 2 clips")
         encoded = {id(clip): encode(clip) for clips in questions for clip in clips}
+        kept = {encoded[id(clip)][0]: clip for clips in questions for clip in clips}
         with self._writing() as db:
             db.executemany("INSERT OR IGNORE INTO segment (id, arrays) VALUES (?, ?)", encoded.values())
             first = int(db.execute("SELECT COALESCE(MAX(id), -1) + 1 FROM query").fetchone()[0])
             rows = [(n, json.dumps([encoded[id(clip)][0] for clip in clips]), step) for n, clips in enumerate(questions, first)]
             db.executemany("INSERT INTO query (id, segments, asked_step) VALUES (?, ?, ?)", rows)
-            self._queries.update({n: Query(n, tuple(clips), step) for n, clips in enumerate(questions, first)})
+        self._segments.update(kept)
 
     def open(self) -> list[Query]:
         """The questions without an answer, oldest first."""
         with self._reading() as db:
             version = self._version()
             if version != self._opened_at:
-                ids = [row[0] for row in db.execute("SELECT id FROM query WHERE id NOT IN (SELECT query FROM answer) ORDER BY id")]
-                self._open, self._opened_at = self._load(ids), version
+                rows = db.execute("SELECT id FROM query WHERE id NOT IN (SELECT query FROM answer) ORDER BY id")
+                self._open, self._opened_at = self._load([row[0] for row in rows], keep=True), version
             return list(self._open)
 
     def query(self, id: int) -> Query | None:
@@ -185,8 +192,87 @@ class Store:
     def _forget(self) -> None:
         """Drop whatever is kept of the file in memory."""
         self._counted: _Counts | None = None
-        self._queries: dict[int, Query] = {}  # decoded, until taken
+        self._segments: dict[str, Segment] = {}  # of the open questions, by content, so that nothing here goes stale
         self._open: list[Query] = []
         self._opened_at: _Version | None = None
-        self._table, self._comparisons = Table(), None if False else _none()
+        self._table = Table()
+        self._comparisons: Comparisons | None = None
         self._taken_at: _Version | None = None
+
+    @contextmanager
+    def _reading(self) -> Generator[Connection, None, None]:
+        with self._lock, explained(self.path):
+            yield self._db
+
+    @contextmanager
+    def _writing(self) -> Generator[Connection, None, None]:
+        with self._reading() as db, writing(db):
+            yield db
+
+    def _version(self) -> _Version:
+        """Others' writes and our own; thirty times cheaper than a count, so a rollout without news costs next to nothing."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0]), self._db.total_changes
+
+    def _counts(self) -> _Counts:
+        with self._reading() as db:
+            version = self._version()
+            if self._counted is None or self._counted.version != version:
+                asked, answered, taken = db.execute(_COUNTS).fetchone()
+                self._counted = _Counts(version, asked, answered, taken)
+            return self._counted
+
+    def _unanswered(self) -> int:
+        counts = self._counts()
+        return counts.asked - counts.answered
+
+    def _load(self, ids: Iterable[int], keep: bool = False) -> list[Query]:
+        """The questions of these ids, without those that are gone; `keep` these clips in memory, and no others."""
+        rows = [self._db.execute("SELECT id, segments, asked_step FROM query WHERE id = ?", (id,)).fetchone() for id in ids]
+        named = [(id, json.loads(segments), step) for id, segments, step in filter(None, rows)]
+        known = {name: self._segment(name) for name in dict.fromkeys(name for _, names, _ in named for name in names)}
+        if keep:
+            self._segments = known
+        return [Query(id, tuple(known[name] for name in names), step) for id, names, step in named]
+
+    def _segment(self, name: str) -> Segment:
+        if name in self._segments:
+            return self._segments[name]
+        try:
+            return decode(self._db.execute("SELECT arrays FROM segment WHERE id = ?", (name,)).fetchone()[0])
+        except (TypeError, ValueError) as error:  # a missing row, or bytes that are no segment
+            raise UserError(damaged(self.path)) from error
+
+    def _stamp(self, step: int) -> list[_Taken]:
+        """Stamp the answers that are new, and return them by question."""
+        if self._db.execute("SELECT 1 FROM answer WHERE taken_step IS NULL").fetchone() is None:
+            return []
+        with writing(self._db):
+            sql = "UPDATE answer SET taken_step = ? WHERE taken_step IS NULL RETURNING query, teacher, ranks"
+            return sorted(self._db.execute(sql, (step,)).fetchall(), key=lambda row: row[:2])
+
+    def _taken_before(self) -> list[_Taken]:
+        """The answers taken before this Store was opened."""
+        sql = "SELECT query, teacher, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, query, teacher"
+        return self._db.execute(sql).fetchall()
+
+    def _extend(self, answered: list[_Taken]) -> Comparisons:
+        queries = {query.id: query for query in self._load({id: None for id, _, _ in answered})}
+        self._table.extend([(queries[id], decode_ranks(ranks)) for id, _, ranks in answered])
+        return self._table.comparisons()
+
+    def _check(self, db: Connection, answers: Mapping[int, Answer]) -> None:
+        for id, answer in answers.items():
+            found = db.execute("SELECT json_array_length(segments) FROM query WHERE id = ?", (int(id),)).fetchone()
+            if found is not None and answer.ranks is not None and len(answer.ranks) != found[0]:
+                raise UserError(f"Question {id} has {found[0]} clips, but the answer ranks {len(answer.ranks)}: rank every clip.")
+
+
+def recorded(path: str | Path) -> dict[int, tuple[int, Answer]]:
+    """The answers that a run took, by question id, each with the step at which it was first used; the file is only read.
+
+    Where several people answered one question, the first in order of step and name stands. Raises UserError if the file is
+    not there, damaged, or not a store.
+    """
+    sql = "SELECT query, taken_step, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step DESC, teacher DESC"
+    with reading(Path(path)) as db:
+        return {id: (step, decode_ranks(ranks)) for id, step, ranks in db.execute(sql)}

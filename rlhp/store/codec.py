@@ -107,4 +107,4 @@ class _GrowingSteps:
 
     def steps(self) -> Steps:
         none = np.zeros((0, 0, 0), np.float32)
-        return Steps(self._obs.rows(none), self._act.rows(none), self._true_reward.rows(none[:, :, 0]))
+        return Steps(self._obs.rows(none), self._act.rows(none), self._true_reward.rows(np.zeros((0, 0), np.float32)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Generator[None, None, None]:
     """Errors that the user can mend as UserError; others are our own mistakes and pass."""
     try:
         yield
@@ -23,7 +23,7 @@ def explained(path: Path) -> Iterator[None]:
     except (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.InterfaceError):
         raise
     except sqlite3.DatabaseError as error:
-        raise UserError(_damaged(path)) from error
+        raise UserError(damaged(path)) from error
 
 
 def connect(path: Path, timeout: float) -> sqlite3.Connection:
@@ -43,7 +43,7 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
     """A connection that cannot write, to the store of another run."""
     if not path.is_file():
         raise UserError(f"There is no preference store at {path}: give the path of a run's preferences.sqlite.")
@@ -57,7 +57,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def writing(db: sqlite3.Connection) -> Iterator[None]:
+def writing(db: sqlite3.Connection) -> Generator[None, None, None]:
     """A transaction that holds the write lock from its start, so that what it has read still holds when it writes."""
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -86,7 +86,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
         raise UserError(f"{path} was written by a newer rlhp (store version {version}, here {VERSION}): update rlhp to open it.")
     tables = _number(db, "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name IN ('segment', 'query', 'answer')")
     if version != VERSION or tables != 3 or db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise UserError(_damaged(path))
+        raise UserError(damaged(path))
 
 
 def _open_readonly(path: Path) -> sqlite3.Connection:
@@ -105,7 +105,8 @@ def _number(db: sqlite3.Connection, sql: str) -> int:
     return int(db.execute(sql).fetchone()[0])
 
 
-def _damaged(path: Path) -> str:
+def damaged(path: Path) -> str:
+    """What to tell the user of a file that is no intact store."""
     return f"{path} is not a preference store, or it is damaged: move it away to start anew, or put back a copy of it."
 
 
@@ -115,5 +116,5 @@ def _explanation(path: Path, error: str) -> str:
     if "locked" in error:
         return f"{path} is locked by another process: end it, then resume the run."
     if "malformed" in error or "no such" in error:
-        return _damaged(path)
+        return damaged(path)
     return f"{path} cannot be used ({error}): check that its directory is there and can be written to."

@@ -1,0 +1,184 @@
+"""The `rlhp` command. What a user did wrong gets one sentence and exit status 2; what we did wrong gets a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from rlhp import __version__
+from rlhp.types import UserError
+
+TRAIN_HELP = """\
+usage: rlhp train [-m] [KEY=VALUE ...]
+
+Train an agent from preferences, in runs/<name>/. The same command again goes on from the last checkpoint.
+
+  rlhp train                                           HalfCheetah from 700 synthetic labels
+  rlhp train env=hopper labels=1400 seed=2             another task, more labels, another seed
+  rlhp train env=gym env.id=MountainCarContinuous-v0   any Gymnasium environment with a Box observation
+  rlhp train -m env=hopper,walker seed=1,2,3           a sweep: every combination
+  rlhp train -m experiment=first_light                 a whole experiment
+  rlhp train --cfg job                                 print all settings, train nothing
+
+Choices (GROUP=NAME):
+{groups}
+
+Bring your own: --config-dir DIR, a folder with the same groups. Everything else that Hydra can do: rlhp train --hydra-help.
+"""
+EPILOG = """\
+examples:
+  rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
+  rlhp plot runs/main -o curves.png             learning curves of every run below runs/main, and their CSV
+  rlhp evaluate runs/main/RUN --episodes 20     its true return
+  rlhp film runs/main/RUN -o policy.mp4         what it looks like
+"""
+FULL = "the disk is full: {error}; free some space and run the same command again, it goes on from the last checkpoint"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status: 0, 1 (doctor found something missing), 2 (the user can mend it) or 130 (stopped)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        print("\nrlhp: stopped; a training goes on from its last checkpoint when the same command is run again", file=sys.stderr)
+        return 130
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        print(f"rlhp: {sentence}", file=sys.stderr)
+        return 2
+
+
+def _sentence(error: BaseException | None) -> str | None:
+    """What to tell the user; None where the fault is ours. Looks through what libraries wrap around an error."""
+    while error is not None:
+        text = str(error)
+        out_of_space = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        # SQLite and safetensors report a full disk in errors of their own
+        if out_of_space or "No space left on device" in text or "database or disk is full" in text:
+            return FULL.format(error=text)
+        if isinstance(error, UserError):
+            return text
+        error = error.__cause__
+    return None
+
+
+def _dispatch(arguments: list[str]) -> int:
+    parser, commands = _parser()
+    if not arguments:
+        parser.print_help()
+        return 2
+    first, rest = arguments[0], arguments[1:]
+    if first == "train":
+        return _train(rest)
+    if not first.startswith("-") and first not in commands:
+        raise UserError(_unknown(first, commands))
+    options = parser.parse_args(arguments)
+    return options.run(options)
+
+
+def _unknown(word: str, commands: Sequence[str]) -> str:
+    if "=" in word:
+        return f"settings come after a command: rlhp train {word}"
+    near = get_close_matches(word, commands, n=1, cutoff=0.0)[0]
+    return f"there is no command {word!r}: did you mean {near!r}? The commands are {', '.join(commands)}"
+
+
+def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("rlhp", description="Deep RL from human preferences.", epilog=EPILOG, formatter_class=raw)
+    parser.add_argument("--version", action="version", version=f"rlhp {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands.add_parser("train", help="train an agent; settings follow as KEY=VALUE", add_help=False)
+    add: Callable[..., argparse.ArgumentParser] = commands.add_parser
+    plot = add("plot", help="learning curves over seeds, and the CSV behind them")
+    plot.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories, or folders of them")
+    plot.add_argument(
+        "-o", "--out", type=Path, default=Path("curves.png"), metavar="FILE", help="the picture (default: %(default)s)"
+    )
+    plot.set_defaults(run=_plot)
+    evaluate = add("evaluate", help="a finished or running run's true return")
+    evaluate.add_argument("--episodes", type=int, default=10, help="complete episodes (default: %(default)s)")
+    evaluate.set_defaults(run=_evaluate)
+    film = add("film", help="a video of a run's policy")
+    film.add_argument(
+        "-o", "--out", type=Path, metavar="FILE", help="an .mp4 or .webm (default: policy.mp4 in the run directory)"
+    )
+    film.add_argument("--seconds", type=float, default=10.0, help="simulated seconds (default: %(default)s)")
+    film.set_defaults(run=_film)
+    for command in (evaluate, film):
+        command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
+        command.add_argument("--seed", type=int, default=10_000, help="of the starting states (default: %(default)s)")
+    add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
+    return parser, list(commands.choices)
+
+
+# The commands import what they need when they are run: `rlhp --help` answers at once.
+
+
+def _train(arguments: list[str]) -> int:
+    if arguments in (["--help"], ["-h"]):
+        print(TRAIN_HELP.format(groups=_groups()))
+        return 0
+    from rlhp import show, train
+
+    run = train.main(arguments)
+    if run is not None:
+        show.report(run)
+    return 0
+
+
+def _groups() -> str:
+    """The names in each group of the configuration."""
+    found: dict[str, list[str]] = {}
+
+    def walk(folder: Traversable, group: str) -> None:
+        for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+            if entry.is_dir() and not entry.name.startswith("_"):
+                walk(entry, f"{group}/{entry.name}".strip("/"))
+            elif group and entry.name.endswith(".yaml"):
+                found.setdefault(group, []).append(entry.name.removesuffix(".yaml"))
+
+    walk(files("rlhp.conf"), "")
+    width = max(map(len, found))
+    return "\n".join(f"  {group:<{width}}  {', '.join(names)}" for group, names in sorted(found.items()))
+
+
+def _plot(options: argparse.Namespace) -> int:
+    from rlhp import analysis
+
+    for path in analysis.plot(options.runs, options.out):
+        print(path)
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from rlhp import show
+
+    print(show.returns(options.path, options.episodes, options.seed))
+    return 0
+
+
+def _film(options: argparse.Namespace) -> int:
+    from rlhp import show
+
+    print(show.film_policy(options.path, options.out or options.path / "policy.mp4", options.seconds, options.seed))
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from rlhp import doctor
+
+    return doctor.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""What is missing on this machine, and the line that mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import av
+from packaging.requirements import Requirement
+
+from rlhp import film
+
+OK, NOTE, MISSING = "ok", "note", "MISSING"
+ROOM = 1.0  # GB that a long run with checkpoints may need
+OPTIONAL = {"wandb"}  # extras that users may want; dev is for those who change the code
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row: MISSING is needed for training, a note is not; `mend` is what to do about either."""
+
+    what: str
+    status: str
+    found: str
+    mend: str = ""
+
+
+def main() -> int:
+    """Print every finding; 0 if all that training needs is there, else 1."""
+    findings = [*_python(), *_packages(), *_drawing(), *_encoder(), *_machine(), *_folder(Path("runs"))]
+    print(table(findings))
+    return int(any(finding.status == MISSING for finding in findings))
+
+
+def table(findings: list[Finding]) -> str:
+    """The findings in aligned columns, each remedy on a line of its own below what it mends."""
+    what, status = (max(len(getattr(f, name)) for f in findings) for name in ("what", "status"))
+    lines: list[str] = []
+    for f in findings:
+        lines.append(f"{f.what:<{what}}  {f.status:<{status}}  {f.found}")
+        if f.mend:
+            lines.append(f"{'':<{what}}  {'':<{status}}  -> {f.mend}")
+    return "\n".join(lines)
+
+
+def _python() -> Iterator[Finding]:
+    good = sys.version_info >= (3, 11)
+    yield Finding("python", OK if good else MISSING, sys.version.split()[0], "" if good else "install Python 3.11 or newer")
+
+
+def _packages() -> Iterator[Finding]:
+    """One row per dependency of ours, as pyproject.toml declares them."""
+    try:
+        declared = [Requirement(line) for line in requires("rlhp") or ()]
+    except PackageNotFoundError:
+        yield Finding("rlhp", MISSING, "not installed", "pip install -e . (in the checkout)")
+        return
+    for need in sorted(declared, key=lambda r: r.name.lower()):
+        if need.marker is None or need.marker.evaluate():
+            yield package(need, MISSING)
+        elif any(need.marker.evaluate({"extra": extra}) for extra in OPTIONAL):
+            yield package(need, NOTE)
+
+
+def package(need: Requirement, if_not: str) -> Finding:
+    """Whether a package is there in a version that we support."""
+    mend = f"pip install '{need.name}{need.specifier}'"
+    try:
+        found = version(need.name)
+    except PackageNotFoundError:
+        return Finding(need.name, if_not, "not installed", mend)
+    if need.specifier.contains(found, prereleases=True):
+        return Finding(need.name, OK, found)
+    return Finding(need.name, if_not, f"{found}, which is not {need.specifier}", mend)
+
+
+def _drawing() -> Iterator[Finding]:
+    """Draws in processes of its own: a broken driver may crash rather than complain."""
+    complaint = ""
+    for backend in film.BACKENDS if sys.platform == "linux" else ("",):
+        program = [sys.executable, "-c", "from rlhp import film; film.probe()"]
+        environment = {**os.environ, "MUJOCO_GL": backend}
+        try:
+            result = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            continue
+        if result.returncode == 0:
+            yield Finding("OpenGL (videos)", OK, backend or "there")
+            return
+        complaint = complaint or (result.stderr.strip().splitlines() or ["it crashed"])[-1]
+    reason = complaint.rpartition("UserError: ")[2].partition(";")[0]
+    yield Finding("OpenGL (videos)", NOTE, f"cannot draw: {reason}"[:110], film.APT)
+
+
+def _encoder() -> Iterator[Finding]:
+    for codec, (encoder, _) in film.CODECS.items():
+        there = encoder in av.codecs_available
+        yield Finding(f"{codec} (videos)", OK if there else NOTE, encoder, "" if there else "pip install --force-reinstall av")
+
+
+def _machine() -> Iterator[Finding]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = os.environ.get("OMP_NUM_THREADS", "not set")
+    yield Finding("cores", OK, f"{cores} (OMP_NUM_THREADS {threads}; training sets its own threads)")
+
+
+def _folder(runs: Path) -> Iterator[Finding]:
+    """Whether runs can be written here: looks, and leaves nothing behind."""
+    place = runs if runs.is_dir() else runs.absolute().parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            yield Finding("runs/", OK, f"{place} can be written")
+    except OSError as error:
+        yield Finding("runs/", MISSING, f"{place}: {error.strerror}", "change to a folder of yours, or free some space")
+    free = shutil.disk_usage(place).free / 1e9
+    mend = "" if free >= ROOM else f"free at least {ROOM:.0f} GB"
+    yield Finding("disk", OK if free >= ROOM else NOTE, f"{free:.1f} GB free", mend)

@@ -1,0 +1,76 @@
+"""What a run has come to: its true return, its policy on film, and the report at the end of a training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlhp import analysis, evaluate, film, train
+from rlhp.types import Array, UserError
+
+
+def returns(run: Path, episodes: int, seed: int) -> str:
+    """A sentence on the true return of a run's policy, acting deterministically. Raises UserError where it cannot be loaded."""
+    trained = train.load(run)
+    env = trained.make_env(max(1, min(episodes, 10)), seed)
+    try:
+        values = evaluate.returns(trained.policy, env, episodes)
+    finally:
+        env.close()
+    spread = f"standard deviation {values.std():.1f}, from {values.min():.1f} to {values.max():.1f}"
+    return f"true return over {len(values)} episodes: mean {values.mean():.1f}, {spread}"
+
+
+def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000) -> Path:
+    """Film `seconds` of simulated time of a run's policy, acting deterministically; an .mp4 holds h264, a .webm vp9.
+
+    Raises UserError where there is no run, no OpenGL, or nothing to draw.
+    """
+    codec = {".mp4": "h264", ".webm": "vp9"}.get(out.suffix)
+    if codec is None or seconds <= 0:
+        raise UserError(f"cannot film {seconds} seconds into {out}: name an .mp4 or a .webm file, and a positive time")
+    trained = train.load(run)
+    if "MUJOCO_GL" not in os.environ and film.draws():
+        os.environ["MUJOCO_GL"] = film.backend()  # for Gymnasium's own renderer, which otherwise wants a screen
+    env = trained.make_env(1, seed, render=True)
+    try:
+        pictures, fps = _shots(trained, env, seconds)
+        return film.write(pictures, out, fps, codec)
+    finally:
+        env.close()
+
+
+def _shots(trained: Any, env: Any, seconds: float) -> tuple[Iterator[Array], Fraction]:
+    """Pictures of the policy, and how many a second."""
+    model = getattr(env, "model", None)
+    dt = env.definition.dt if model is not None else 1 / env.envs[0].metadata.get("render_fps", 30)
+    every, fps = film.pace(dt)
+    steps = max(1, round(seconds / dt))
+    if model is None:
+        return islice(evaluate.pictures(trained.policy, env, steps), 0, None, every), fps
+    states = evaluate.watch(trained.policy, env, steps)[::every]
+    return film.frames(model, states, film.view(env.task)), fps
+
+
+def report(run: Path) -> None:
+    """Print a short table on a run, and the paths of the pictures (and the video, if its settings want one) made from it."""
+    print("\n" + analysis.summary(analysis.load(run)) + "\n")
+    made, missed = [analysis.curve_png(run, run / "curve.png")], []
+    if (run / "heldout.csv").is_file() and _settings(run).get("labels"):
+        made.append(analysis.reward_png(run, run / "reward.png"))
+    if _settings(run).get("video"):
+        try:
+            made.append(film_policy(run, run / "policy.mp4"))
+        except UserError as error:  # the training is done and well: a machine that cannot draw goes without the video
+            missed.append(f"no video: {error}")
+    print("\n".join([*map(str, made), *missed]))
+
+
+def _settings(run: Path) -> dict[str, Any]:
+    return yaml.safe_load((run / "config.yaml").read_text())

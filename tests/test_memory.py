@@ -1,0 +1,199 @@
+"""Clips: where they are cut, what is kept, and that a snapshot is complete."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from rlhp import memory as module
+from rlhp.memory import Recent
+from rlhp.types import Rollout, Segment, UserError
+
+CLOCK = 1_000_000  # separates environments in the observation: obs = env * CLOCK + step
+
+
+def rollout(steps: int, envs: int = 1, cuts: tuple[int, ...] = (), start: int = 0, state: bool = False) -> Rollout:
+    """Every number tells its environment and step; `cuts` are steps of this rollout, in all environments."""
+    clock = (np.arange(start, start + steps)[:, None] + CLOCK * np.arange(envs)[None]).astype(np.float32)
+    cut = np.zeros((steps, envs), bool)
+    cut[list(cuts)] = True
+    extra = clock[..., None].astype(np.float64) if state else None
+    return Rollout(clock[..., None], -clock[..., None], clock / 2, cut, extra, np.array([1.0]))
+
+
+def begins(clips: list[Segment]) -> list[int]:
+    return [int(clip.obs[0, 0]) for clip in clips]
+
+
+def kept(memory: Recent) -> list[Segment]:
+    """All clips that may be asked about."""
+    everything = memory.sample(1, len(memory), np.random.default_rng(0))[0] if len(memory) else ()
+    return sorted([*everything], key=lambda clip: float(clip.obs[0, 0]))
+
+
+def all_clips(memory: Recent) -> list[Segment]:
+    return sorted([*kept(memory), *memory.heldout], key=lambda clip: float(clip.obs[0, 0]))
+
+
+def test_clips_are_consecutive_steps_that_do_not_overlap() -> None:
+    memory = Recent(length=7, capacity=1000, seed=0)
+    memory.add(rollout(100, envs=3))
+    clips = all_clips(memory)
+    assert len(clips) in range(3 * 13, 3 * 14 + 1)
+    for clip in clips:
+        assert clip.obs[:, 0].tolist() == list(range(int(clip.obs[0, 0]), int(clip.obs[0, 0]) + 7))
+        assert np.array_equal(clip.act, -clip.obs) and np.array_equal(clip.true_reward * 2, clip.obs[:, 0])
+    assert all(later - earlier >= 7 for earlier, later in pairwise(begins(clips)))
+
+
+def test_a_clip_may_end_on_a_cut_but_never_runs_across_one() -> None:
+    ends = set()
+    for seed in range(20):
+        memory = Recent(length=5, capacity=1000, seed=seed)
+        data = rollout(60, envs=2, cuts=(9, 10, 30, 59))
+        memory.add(data)
+        for clip in all_clips(memory):
+            env, first = divmod(int(clip.obs[0, 0]), CLOCK)
+            assert not data.cut[first : first + 4, env].any()
+            ends.add(first + 4)
+    assert {9, 30, 59} <= ends
+
+
+def test_the_phase_is_random_and_each_environment_has_its_own() -> None:
+    first = set()
+    differs = False
+    for seed in range(30):
+        memory = Recent(length=5, capacity=1000, seed=seed)
+        memory.add(rollout(103, envs=2))
+        phases = {divmod(begin, CLOCK)[0]: divmod(begin, CLOCK)[1] for begin in reversed(begins(all_clips(memory)))}
+        first.add(phases[0])
+        differs |= phases[0] != phases[1]
+    assert first == {0, 1, 2, 3, 4} and differs
+
+
+def test_a_stretch_with_room_for_one_clip_gives_one() -> None:
+    for seed in range(20):
+        memory = Recent(length=10, capacity=10, seed=seed)
+        memory.add(rollout(12))
+        assert len(memory) == 1
+
+
+def test_clips_are_copies_not_views() -> None:
+    memory = Recent(length=5, capacity=100, seed=0)
+    data = rollout(20, state=True)
+    memory.add(data)
+    before = [clip.obs.copy() for clip in kept(memory)]
+    for array in (data.obs, data.act, data.true_reward, data.state):
+        assert array is not None
+        array[:] = 999
+    for clip, obs in zip(kept(memory), before, strict=True):
+        assert np.array_equal(clip.obs, obs)
+        assert clip.state is not None and np.array_equal(clip.state, obs)
+        assert all(array.base is None for array in (clip.obs, clip.act, clip.true_reward, clip.state))
+
+
+def test_a_clip_outlives_its_place_in_memory() -> None:
+    memory = Recent(length=5, capacity=3, seed=0)
+    memory.add(rollout(30))
+    (question,) = memory.sample(1, 2, np.random.default_rng(0))
+    before = [clip.obs.copy() for clip in question]
+    for start in range(100, 1000, 100):
+        memory.add(rollout(30, start=start))
+    assert all(np.array_equal(clip.obs, obs) for clip, obs in zip(question, before, strict=True))
+
+
+def test_only_the_newest_clips_are_kept_from_all_environments() -> None:
+    memory = Recent(length=5, capacity=8, seed=0)
+    for start in range(0, 1000, 100):
+        memory.add(rollout(100, envs=4, start=start))
+    assert len(memory) == 8
+    assert {begin // CLOCK for begin in begins(kept(memory))} == {0, 1, 2, 3}
+    assert all(begin % CLOCK >= 980 for begin in begins(kept(memory)))
+
+
+def test_short_rollouts_are_joined() -> None:
+    memory = Recent(length=10, capacity=100, seed=0)
+    for start in range(0, 40, 4):
+        data = rollout(4, start=start, cuts=(1,) if start == 20 else ())
+        memory.add(data)
+        data.obs[:] = -1
+    # 0-11 and 12-23 (cut after 21: room for 12-21) and 24-35 hold one clip each
+    assert len(memory) == 3
+    for clip, (first, last) in zip(kept(memory), [(0, 11), (12, 21), (24, 35)], strict=True):
+        steps = clip.obs[:, 0].tolist()
+        assert steps == list(range(int(steps[0]), int(steps[0]) + 10)) and first <= steps[0] and steps[-1] <= last
+
+
+def test_a_reset_that_no_cut_tells_of_parts_short_rollouts() -> None:
+    memory = Recent(length=10, capacity=100, seed=0)
+    memory.add(rollout(6))
+    memory.interrupt()
+    memory.add(rollout(6, start=500))
+    assert len(memory) == 0
+    memory.add(rollout(6, start=506))
+    assert begins(kept(memory))[0] >= 500
+
+
+def test_one_clip_of_every_rollout_is_never_offered() -> None:
+    memory = Recent(length=5, capacity=10_000, seed=0)
+    for start in range(0, 1000, 100):
+        memory.add(rollout(100, start=start))
+    assert len(memory.heldout) == 10
+    assert {begin // 100 for begin in begins(memory.heldout)} == set(range(10))
+    assert not set(begins(memory.heldout)) & set(begins(kept(memory)))
+
+
+def test_held_out_clips_stay_few_and_spread_over_the_whole_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HELDOUT", 8)
+    memory = Recent(length=5, capacity=10, seed=0)
+    for start in range(0, 10_000, 100):
+        memory.add(rollout(100, start=start))
+    rollouts = [begin // 100 for begin in begins(memory.heldout)]
+    assert 4 <= len(rollouts) <= 8
+    assert len({later - earlier for earlier, later in pairwise(rollouts)}) == 1
+    assert rollouts[0] == 0 and rollouts[-1] >= 80
+
+
+def test_a_sampled_tuple_never_holds_a_clip_twice() -> None:
+    memory = Recent(length=5, capacity=4, seed=0)
+    memory.add(rollout(100))
+    drawn = memory.sample(500, 3, np.random.default_rng(0))
+    assert all(len({id(clip) for clip in clips}) == 3 for clips in drawn)
+    counts = np.bincount([sorted(begins(kept(memory))).index(b) for clips in drawn for b in begins(list(clips))])
+    assert counts.min() > 375 - 5 * 10  # 1500 draws over 4 clips; one standard deviation is about 10
+    with pytest.raises(ValueError):
+        memory.sample(1, 5, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("steps", [7, 23])
+@pytest.mark.parametrize("state", [True, False])
+def test_a_restored_memory_goes_on_bit_for_bit(steps: int, state: bool) -> None:
+    def data(index: int) -> Rollout:
+        return rollout(steps, envs=3, start=index * steps, cuts=(5,), state=state)
+
+    whole, part = Recent(10, 20, seed=3), Recent(10, 20, seed=3)
+    for index in range(8):
+        whole.add(data(index))
+        part.add(data(index))
+    snapshot = {name: array.copy() for name, array in part.snapshot().items()}
+    resumed = Recent(10, 20, seed=3)
+    resumed.restore(snapshot)
+    for index in range(8, 15):
+        whole.add(data(index))
+        resumed.add(data(index))
+    assert whole.snapshot().keys() == resumed.snapshot().keys()
+    for name, array in whole.snapshot().items():
+        assert array.dtype == resumed.snapshot()[name].dtype and np.array_equal(array, resumed.snapshot()[name]), name
+
+
+def test_an_empty_memory_can_be_saved() -> None:
+    memory = Recent(5, 10, seed=0)
+    memory.restore(Recent(5, 10, seed=0).snapshot())
+    assert len(memory) == 0 and memory.heldout == []
+
+
+def test_senseless_sizes_are_refused() -> None:
+    with pytest.raises(UserError):
+        Recent(length=0, capacity=10, seed=0)
+    with pytest.raises(UserError):
+        Recent(length=1, capacity=1, seed=0)

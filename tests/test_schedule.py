@@ -1,0 +1,66 @@
+"""Label levels against the paper's numbers, worked by hand."""
+
+import pytest
+
+from rlhp.schedule import Annealed, Constant, NoLabels, PerStep, Upfront
+from rlhp.types import UserError
+
+
+@pytest.mark.parametrize(
+    ("step", "labels"), [(0, 175), (1_000_000, 264), (2_000_000, 327), (5_000_000, 449), (10_000_000, 567), (20_000_000, 700)]
+)
+def test_annealed_follows_the_papers_rate(step: int, labels: int) -> None:
+    assert Annealed(700, 20_000_000)(step) == labels
+    assert Annealed(700, 20_000_000, c=2e6)(step) == labels
+
+
+@pytest.mark.parametrize(("labels", "first"), [(350, 88), (700, 175), (1400, 350), (0, 0), (1, 0), (2, 1)])
+def test_a_quarter_comes_first_rounded_half_up(labels: int, first: int) -> None:
+    assert Annealed(labels, 1000)(0) == Constant(labels, 1000)(0) == first
+
+
+def test_atari_numbers() -> None:
+    schedule = Annealed(5500, 50_000_000, initial=500 / 5500)
+    assert [schedule(t) for t in (0, 5_000_000, 10_000_000, 25_000_000, 50_000_000)] == [500, 1945, 2791, 4236, 5500]
+
+
+@pytest.mark.parametrize("schedule", [Annealed(700, 1000), Constant(700, 1000), Upfront(700)])
+def test_levels_never_fall_and_never_pass_the_total(schedule: Annealed | Constant | Upfront) -> None:
+    levels = [schedule(step) for step in range(0, 3000, 7)]
+    assert levels == sorted(levels)
+    assert levels[-1] == schedule(1000) == 700
+
+
+def test_a_shorter_run_keeps_the_shape() -> None:
+    assert [Annealed(700, 20_000_000)(t * 1000) for t in range(0, 20_001, 500)] == [
+        Annealed(700, 20_000)(t) for t in range(0, 20_001, 500)
+    ]
+
+
+def test_constant_is_linear_after_the_first() -> None:
+    assert [Constant(100, 100, initial=0.2)(t) for t in (0, 50, 100, 200)] == [20, 60, 100, 100]
+
+
+def test_no_labels() -> None:
+    assert NoLabels()(0) == NoLabels()(10**9) == 0
+
+
+def test_effort_waits_for_the_first_label() -> None:
+    effort = PerStep(initial=1000, per_1000_steps=2.5)
+    assert [effort(0, 0), effort(10**6, 0), effort(0, 1), effort(1000, 1), effort(4000, 700)] == [0, 0, 1000, 1002, 1010]
+
+
+def test_values_out_of_range_are_refused_in_a_sentence() -> None:
+    wrong = [
+        lambda: Annealed(-1, 10),
+        lambda: Annealed(10, 0),
+        lambda: Annealed(10, 10, initial=1.1),
+        lambda: Annealed(10, 10, c=0),
+        lambda: Constant(10, 10, initial=float("nan")),
+        lambda: Upfront(-1),
+        lambda: PerStep(-1, 1.0),
+        lambda: PerStep(1, -1.0),
+    ]
+    for build in wrong:
+        with pytest.raises(UserError, match="give"):
+            build()
