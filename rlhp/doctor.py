@@ -19,6 +19,7 @@ from rlhp import film
 
 OK, NOTE, MISSING = "ok", "note", "MISSING"
 ROOM = 1.0  # GB that a long run with checkpoints may need
+PROBE = "from rlhp import film; film.probe()"
 OPTIONAL = {"wandb"}  # extras that users may want; dev is for those who change the code
 
 
@@ -85,10 +86,9 @@ def _drawing() -> Iterator[Finding]:
     """Draws in processes of its own: a broken driver may crash rather than complain."""
     complaint = ""
     for backend in film.BACKENDS if sys.platform == "linux" else ("",):
-        program = [sys.executable, "-c", "from rlhp import film; film.probe()"]
         environment = {**os.environ, "MUJOCO_GL": backend}
         try:
-            result = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
+            result = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True, timeout=60)
         except subprocess.TimeoutExpired:
             continue
         if result.returncode == 0:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
+from gymnasium.error import DependencyNotInstalled
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.types import Array, UserError
@@ -69,12 +70,21 @@ def watch(policy: Policy, env: Simulated, steps: int) -> Array:
 def pictures(policy: Policy, env: VecEnv, steps: int) -> Iterator[Array]:
     """The environment's own pictures [H, W, 3] uint8, before each of `steps` actions; it was made with render_mode "rgb_array".
 
-    Raises UserError if it does not draw.
+    Raises UserError if it does not draw, and where the library that it draws with is missing.
     """
     obs = env.reset()
     for _ in range(steps):
-        image = env.render(mode="rgb_array")
-        if image is None:
-            raise UserError("this environment draws no pictures (it does not support render_mode=rgb_array)")
-        yield image
+        yield _picture(env)
         obs = env.step(policy(obs))[0]
+
+
+def _picture(env: VecEnv) -> Array:
+    try:
+        image = next(iter(env.get_images()))
+    except NotImplementedError:
+        image = None
+    except DependencyNotInstalled as error:
+        raise UserError(str(error)) from error
+    if image is None:
+        raise UserError("this environment draws no pictures (it does not support render_mode=rgb_array)")
+    return image

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def _context(width: int, height: int) -> mujoco.GLContext:
 
 
 @contextmanager
-def painter(model: mujoco.MjModel, width: int, height: int) -> Iterator[Callable[[mujoco.MjData, View], Array]]:
+def painter(model: mujoco.MjModel, width: int, height: int) -> Generator[Callable[[mujoco.MjData, View], Array]]:
     """A function that draws an MjData as [height, width, 3] uint8; its OpenGL context is freed on leaving."""
     context = _context(width, height)
     try:

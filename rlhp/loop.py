@@ -28,7 +28,8 @@ def learn(
         step = agent.num_timesteps
         run.log(step, rollout.metrics())
         memory.add(rollout)  #    trajectories flow 1 -> 2
-        store.ask(select(memory, schedule(step) - store.asked, reward, step), step)  # 2  clips are put to the teacher
+        wanted = schedule(step) if store.asked else schedule(0)  #    the first questions are the initial ones, whenever they come
+        store.ask(select(memory, wanted - store.asked, reward, step), step)  # 2  clips are put to the teacher
         store.answer(teacher(store.open(), step))  #    what the teacher can say now
         store.wait(max_open)  #    the one place that waits
         run.log(step, reward.fit(store.take(step), effort(step, store.taken)))  # 3  r-hat fits the answers so far

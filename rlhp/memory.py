@@ -114,14 +114,13 @@ def _clips(rollout: Rollout, length: int, rng: np.random.Generator) -> Iterator[
 def _starts(cut: Array, length: int, rng: np.random.Generator) -> Iterator[int]:
     """First steps of consecutive clips in one environment's steps; `cut` [T].
 
-    Each stretch between cuts begins at a random phase, so that clips do not always start at the same steps of an episode;
-    the phase leaves room for one clip wherever the stretch has room for one.
+    A stretch between cuts holds as many clips as fit; what is left over is skipped before the first, a random part of it, so
+    that clips do not always start at the same steps of an episode.
     """
     for first, end in pairwise([0, *(np.flatnonzero(cut) + 1).tolist(), len(cut)]):
-        room = end - first - length + 1
-        if room > 0:
-            phase = int(rng.integers(min(length, room)))
-            yield from range(first + phase, end - length + 1, length)
+        fit, spare = divmod(end - first, length)
+        begin = first + int(rng.integers(spare + 1))
+        yield from range(begin, begin + fit * length, length)
 
 
 def _joined(first: Rollout, then: Rollout) -> Rollout:

@@ -31,6 +31,7 @@ class Annealed:
             raise UserError(f"schedule.c is {self.c}, but it is a number of steps: give more than 0, or null.")
 
     def __call__(self, step: int) -> int:
+        """Labels wanted by `step`."""
         c = self.total_steps / 10 if self.c is None else self.c
         share = math.log1p(step / c) / math.log1p(self.total_steps / c)
         return _between(_initial(self.labels, self.initial), self.labels, share)
@@ -48,6 +49,7 @@ class Constant:
         _check(self.labels, self.total_steps, self.initial)
 
     def __call__(self, step: int) -> int:
+        """Labels wanted by `step`."""
         return _between(_initial(self.labels, self.initial), self.labels, step / self.total_steps)
 
 
@@ -61,6 +63,7 @@ class Upfront:
         _check(self.labels)
 
     def __call__(self, step: int) -> int:
+        """Labels wanted by `step`."""
         return self.labels
 
 
@@ -69,6 +72,7 @@ class NoLabels:
     """No labels at all: what a run on the true reward wants."""
 
     def __call__(self, step: int) -> int:
+        """Labels wanted by `step`."""
         return 0
 
 
@@ -88,6 +92,7 @@ class PerStep:
             raise UserError(f"effort is {self}, but gradient steps cannot be negative or endless: give numbers from 0 up.")
 
     def __call__(self, step: int, labels: int) -> int:
+        """Gradient steps wanted by `step`, given the labels taken."""
         return self.initial + math.floor(step * self.per_1000_steps / 1000) if labels > 0 else 0
 
 

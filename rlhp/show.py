@@ -49,7 +49,7 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000)
 def _shots(trained: Any, env: Any, seconds: float) -> tuple[Iterator[Array], Fraction]:
     """Pictures of the policy, and how many a second."""
     model = getattr(env, "model", None)
-    dt = env.definition.dt if model is not None else 1 / env.envs[0].metadata.get("render_fps", 30)
+    dt = env.definition.dt if model is not None else 1 / getattr(env, "metadata", {}).get("render_fps", 30)
     every, fps = film.pace(dt)
     steps = max(1, round(seconds / dt))
     if model is None:

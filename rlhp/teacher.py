@@ -17,8 +17,13 @@ from rlhp.types import Answer, Array, Query, Segment, Teacher, UserError, stream
 class Stateful(Protocol):
     """A teacher that remembers: its state belongs to the checkpoint."""
 
-    def snapshot(self) -> dict[str, Array]: ...
-    def restore(self, arrays: dict[str, Array]) -> None: ...
+    def snapshot(self) -> dict[str, Array]:
+        """All that it remembers."""
+        ...
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

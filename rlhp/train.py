@@ -16,7 +16,6 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent import Blind
 from rlhp.loop import learn
@@ -29,7 +28,7 @@ from rlhp.types import Array, Effort, Rollout, Schedule, Segment, Select, Teache
 class Parts:
     """What `learn` is given, built from one configuration."""
 
-    env: VecEnv
+    env: Any
     agent: Blind
     memory: Any
     select: Select
@@ -48,7 +47,7 @@ class Parts:
 def build(cfg: Mapping[str, Any]) -> Parts:
     """The parts of a resolved configuration. Raises UserError where they cannot work together."""
     built = instantiate(cfg, _convert_="all")
-    env: VecEnv = built["env"]
+    env = built["env"]
     agent = built["agent"](env)
     reward = built["reward_model"](env.observation_space, env.action_space)
     names = ("memory", "query", "teacher", "reward", "schedule", "effort", "tracker")

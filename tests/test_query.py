@@ -71,7 +71,9 @@ def test_choice_is_a_function_of_seed_and_step(select: Uniform | Disagreement) -
 def test_the_most_disputed_candidates_are_asked_in_order() -> None:
     memory, n = memory_of(60), 5
     chosen = numbers(Disagreement(seed=0)(memory, n, Members(), 3))
-    candidates = numbers(Uniform(seed=0)(memory, n * 10, Members(), 3) or Uniform(seed=0, clips_per_label=0)(memory, 50, Members(), 3))
+    candidates = numbers(
+        Uniform(seed=0)(memory, n * 10, Members(), 3) or Uniform(seed=0, clips_per_label=0)(memory, 50, Members(), 3)
+    )
     # members predict differences of -d, 0 and d: their variance grows with |d|
     gaps = sorted({frozenset(pair): abs(pair[0] - pair[1]) for pair in candidates}.values(), reverse=True)
     assert [round(_variance(a - b), 6) for a, b in chosen] == [round(_variance(gap), 6) for gap in gaps[:n]]

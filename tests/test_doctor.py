@@ -1,0 +1,62 @@
+"""What doctor says about a machine."""
+
+from importlib.metadata import version
+
+import pytest
+from packaging.requirements import Requirement
+
+from rlhp import doctor
+from rlhp.doctor import MISSING, NOTE, OK, Finding
+
+
+def test_package_in_range():
+    assert doctor.package(Requirement("numpy>=1"), MISSING) == Finding("numpy", OK, version("numpy"))
+
+
+def test_package_out_of_range_names_the_line_that_mends_it():
+    finding = doctor.package(Requirement("numpy<1"), MISSING)
+    assert finding.status == MISSING and finding.mend == "pip install 'numpy<1'" and version("numpy") in finding.found
+
+
+def test_package_that_is_not_there():
+    assert doctor.package(Requirement("no-such-package-of-ours>=2"), NOTE).status == NOTE
+
+
+def test_local_build_of_a_package_is_in_range(monkeypatch):
+    monkeypatch.setattr(doctor, "version", lambda name: "2.13.0+cpu")
+    assert doctor.package(Requirement("torch>=2.8,<2.14"), MISSING).status == OK
+
+
+def test_table_is_aligned():
+    text = doctor.table([Finding("a", OK, "1"), Finding("longer", MISSING, "none", "mend it")])
+    assert text.splitlines() == ["a       ok       1", "longer  MISSING  none", "                 -> mend it"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(OK, 0), (NOTE, 0), (MISSING, 1)])
+def test_only_what_training_needs_fails(status, code, monkeypatch, capsys):
+    for part in ("_python", "_packages", "_drawing", "_encoder", "_machine"):
+        monkeypatch.setattr(doctor, part, lambda: [Finding("x", status, "y", "z")])
+    monkeypatch.setattr(doctor, "_folder", lambda runs: [])
+    assert doctor.main() == code
+    assert "-> z" in capsys.readouterr().out
+
+
+def test_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    def refuse(dir):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    first, *_ = doctor._folder(tmp_path)
+    assert first.status == MISSING and "Read-only" in first.found
+
+
+def test_machine_that_cannot_draw_gets_the_apt_line(monkeypatch):
+    program = "raise SystemExit('rlhp.types.UserError: no library; install it')"
+    monkeypatch.setattr(doctor, "PROBE", program)
+    (finding,) = doctor._drawing()
+    assert finding.status == NOTE and "apt-get install" in finding.mend and "no library" in finding.found
+
+
+def test_this_machine_can_train(capsys):
+    assert doctor.main() == 0
+    assert "torch" in capsys.readouterr().out

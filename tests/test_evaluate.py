@@ -1,0 +1,98 @@
+"""True returns and recordings of a policy."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from rlhp import evaluate
+from rlhp.envs import mujoco, point
+from rlhp.types import UserError
+
+
+class Counter(gymnasium.Env):
+    """Episodes of a fixed length with reward 1 a step; the observation counts the steps; draws its count."""
+
+    observation_space = spaces.Box(0, np.inf, (1,))
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def __init__(self, length: int, render_mode: str | None = None) -> None:
+        self.length, self.count, self.render_mode = length, 0, render_mode
+
+    def reset(self, *, seed=None, options=None):
+        self.count = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.count += 1
+        return np.full(1, self.count, np.float32), 1.0, False, self.count == self.length, {}
+
+    def render(self):
+        return np.full((2, 2, 3), self.count, np.uint8)
+
+
+def counters(*lengths: int, render_mode: str | None = None) -> DummyVecEnv:
+    return DummyVecEnv([lambda n=n: Counter(n, render_mode) for n in lengths])
+
+
+def still(obs: np.ndarray) -> np.ndarray:
+    return np.zeros((len(obs), 1), np.float32)
+
+
+def test_short_episodes_are_not_favoured():
+    """Whichever end first would be four of one step."""
+    assert sorted(evaluate.returns(still, counters(1, 10), 4)) == [1, 1, 10, 10]
+
+
+@pytest.mark.parametrize("episodes", [1, 2, 3, 7])
+def test_as_many_episodes_as_asked_for(episodes):
+    assert len(evaluate.returns(still, counters(2, 3, 4), episodes)) == episodes
+
+
+def test_no_episode_is_refused():
+    with pytest.raises(UserError, match="at least one"):
+        evaluate.returns(still, counters(1), 0)
+
+
+def test_watch_records_each_state_before_its_action():
+    env = mujoco.make("pendulum", 2, seed=3)
+    first = env.reset() is not None and env.states()[0]
+    seen = evaluate.watch(lambda obs: np.ones((2, 1), np.float32), mujoco.make("pendulum", 2, seed=3), 5)
+    assert seen.shape == (5, 4) and (seen[0] == first).all()
+    assert len(np.unique(seen[:, 0])) == 5
+    env.close()
+
+
+def test_watch_needs_a_simulator():
+    with pytest.raises(UserError, match="no simulator"):
+        evaluate.watch(lambda obs: np.zeros((1, 2), np.float32), point.make(1, seed=0), 3)
+
+
+def test_pictures_come_before_their_actions():
+    drawn = list(evaluate.pictures(still, counters(3, render_mode="rgb_array"), 4))
+    assert [image[0, 0, 0] for image in drawn] == [0, 1, 2, 0]
+
+
+def test_environment_that_does_not_draw():
+    class Blank(Counter):
+        def render(self):
+            return None
+
+    env = DummyVecEnv([lambda: Blank(3, "rgb_array")])
+    with pytest.raises(UserError, match="draws no pictures"):
+        list(evaluate.pictures(still, env, 1))
+
+
+def test_environment_without_pictures():
+    with pytest.raises(UserError, match="draws no pictures"):
+        list(evaluate.pictures(still, point.make(1, seed=0), 1))
+
+
+def test_missing_library_for_drawing():
+    class Bare(Counter):
+        def render(self):
+            raise gymnasium.error.DependencyNotInstalled("pygame is not installed")
+
+    with pytest.raises(UserError, match="pygame"):
+        list(evaluate.pictures(still, DummyVecEnv([lambda: Bare(3, "rgb_array")]), 1))

@@ -1,0 +1,169 @@
+"""Pictures and videos from simulator states."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import gymnasium
+import mujoco
+import numpy as np
+import pytest
+
+from rlhp import doctor, film
+from rlhp.types import UserError
+
+ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
+FILES = {
+    "hopper": "hopper.xml",
+    "walker": "walker2d_v5.xml",
+    "halfcheetah": "half_cheetah.xml",
+    "ant": "ant.xml",
+    "swimmer": "swimmer.xml",
+    "reacher": "reacher.xml",
+    "pendulum": "inverted_pendulum.xml",
+    "double_pendulum": "inverted_double_pendulum.xml",
+}
+SIZE = 96
+
+# Truly: libraries that are there but do not draw are a failure here, not a reason to skip.
+needs_gl = pytest.mark.skipif(not film.draws(), reason=f"no OpenGL library: {film.APT}")
+
+
+def model(task: str) -> mujoco.MjModel:
+    mujoco.set_mju_user_warning(lambda message: None)  # else MuJoCo writes MUJOCO_LOG.TXT
+    return mujoco.MjModel.from_xml_path(str(ASSETS / FILES[task]))
+
+
+def at(model: mujoco.MjModel, *, gone: float = 0.0) -> np.ndarray:
+    """[1, nq + nv]: the start, `gone` metres further on."""
+    qpos = model.qpos0.copy()
+    qpos[film._ground(model)] += gone
+    return np.concatenate([qpos, np.zeros(model.nv)])[None]
+
+
+def picture(model: mujoco.MjModel, state: np.ndarray, view: film.View) -> np.ndarray:
+    (image,) = film.frames(model, state, view, SIZE)
+    return image
+
+
+def robot_pixels(model: mujoco.MjModel, state: np.ndarray, view: film.View) -> np.ndarray:
+    """[SIZE, SIZE] bool: where the picture changes when the robot is made invisible."""
+    hidden = film.deepcopy(model)
+    hidden.geom_rgba[hidden.geom_bodyid > 0, 3] = 0
+    hidden.geom_matid[hidden.geom_bodyid > 0] = -1
+    hidden.light_castshadow[:] = model.light_castshadow[:]
+    difference = np.abs(picture(model, state, view).astype(int) - picture(hidden, state, view))
+    return difference.max(axis=-1) > 12
+
+
+@needs_gl
+@pytest.mark.parametrize("task", FILES)
+def test_picture_shows_the_robot_whole(task):
+    simulated, view = model(task), film.view(task)
+    image = picture(simulated, at(simulated), view)
+    assert image.shape == (SIZE, SIZE, 3) and image.dtype == np.uint8
+    assert image.mean() > 40 and image.std() > 5  # neither black nor blank
+    robot = robot_pixels(simulated, at(simulated), view)
+    assert robot.sum() > 0.002 * SIZE**2
+    edges = np.concatenate([robot[0], robot[-1], robot[:, 0], robot[:, -1]])
+    assert not edges.any()  # nothing of it is cut off
+
+
+@needs_gl
+@pytest.mark.parametrize("task", ["hopper", "walker", "halfcheetah", "ant", "swimmer"])
+def test_camera_and_floor_follow_the_robot(task):
+    """Models' floors end after 20 to 40 metres; a cheetah runs 250 in an episode."""
+    simulated, view = model(task), film.view(task)
+    period = film._period(simulated)
+    here, far = (picture(simulated, at(simulated, gone=gone), view).astype(int) for gone in (0, 200 * period))
+    assert np.abs(here - far).max() <= 2
+
+
+@needs_gl
+def test_the_floor_moves_under_a_running_robot():
+    simulated, view = model("halfcheetah"), film.view("halfcheetah")
+    here, on = (picture(simulated, at(simulated, gone=gone), view).astype(int) for gone in (0, 0.3))
+    assert np.abs(here - on).mean() > 3
+
+
+@needs_gl
+@pytest.mark.parametrize("cart", [-1, 1])
+@pytest.mark.parametrize("task", ["pendulum", "double_pendulum"])
+def test_cart_stays_in_the_picture_at_the_rails_ends(task, cart):
+    simulated = model(task)
+    state = at(simulated)
+    state[0, :2] = cart, cart * np.pi / 2  # the pole lies outwards
+    robot = robot_pixels(simulated, state, film.view(task))
+    assert robot.any() and not robot[:, 0].any() and not robot[:, -1].any()
+
+
+@needs_gl
+def test_drawing_leaves_the_simulation_as_it_is():
+    simulated = model("halfcheetah")
+    before = simulated.tex_data.copy(), simulated.light_pos.copy(), simulated.vis.quality.shadowsize
+    picture(simulated, at(simulated), film.view("halfcheetah"))
+    assert (simulated.tex_data == before[0]).all() and (simulated.light_pos == before[1]).all()
+    assert simulated.vis.quality.shadowsize == before[2]
+
+
+@needs_gl
+def test_doctor_agrees_that_this_machine_draws():
+    assert [finding.status for finding in doctor._drawing()] == [doctor.OK]
+
+
+def test_no_gl_gets_the_apt_line(monkeypatch):
+    monkeypatch.setattr(film, "_loads", lambda library: False)
+    simulated = model("hopper")
+    with pytest.raises(UserError, match="apt-get install -y --no-install-recommends libegl1 libgl1"):
+        picture(simulated, at(simulated), film.view("hopper"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "chosen"),
+    [("", "EGL GL OSMesa", "egl"), ("", "EGL OSMesa", "osmesa"), ("osmesa", "EGL GL OSMesa", "osmesa")],
+)
+def test_backend_is_chosen_by_what_is_there(wanted, there, chosen, monkeypatch):
+    monkeypatch.setattr(film.sys, "platform", "linux")
+    monkeypatch.setenv("MUJOCO_GL", wanted)
+    monkeypatch.setattr(film, "_loads", lambda library: library.removeprefix("lib").partition(".")[0] in there.split())
+    assert film.backend() == chosen
+
+
+@pytest.mark.parametrize(("dt", "every", "fps"), [(0.05, 1, 20), (0.008, 3, Fraction(125, 3)), (0.02, 1, 50), (0.04, 1, 25)])
+def test_a_simulated_second_takes_a_second(dt, every, fps):
+    assert film.pace(dt) == (every, fps)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("h264", "clip.mp4"), ("vp9", "clip.webm")])
+def test_video_holds_every_frame_at_its_rate(codec, name, tmp_path):
+    shades = [np.full((50, 64, 3), shade, np.uint8) for shade in range(0, 250, 25)]
+    film.write(shades, tmp_path / name, Fraction(125, 3), codec)
+    with av.open(str(tmp_path / name)) as video:
+        stream = video.streams.video[0]
+        decoded = [frame.to_ndarray(format="rgb24") for frame in video.decode(stream)]
+        assert abs(stream.average_rate - Fraction(125, 3)) < 0.1
+    assert [frame.shape for frame in decoded] == [(50, 64, 3)] * 10
+    assert np.allclose([frame.mean() for frame in decoded], range(0, 250, 25), atol=6)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_odd_sides_are_cut_to_even_ones(tmp_path):
+    film.write([np.zeros((51, 65, 3), np.uint8)], tmp_path / "odd.mp4", 25)
+    with av.open(str(tmp_path / "odd.mp4")) as video:
+        assert (video.streams.video[0].width, video.streams.video[0].height) == (64, 50)
+
+
+def test_a_film_that_fails_leaves_nothing(tmp_path):
+    def broken():
+        yield np.zeros((48, 48, 3), np.uint8)
+        raise RuntimeError("the simulator fell over")
+
+    with pytest.raises(RuntimeError):
+        film.write(broken(), tmp_path / "broken.mp4", 25)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("frames", "codec"), [([], "h264"), ([np.zeros((48, 48, 3), np.uint8)], "mpeg2")])
+def test_nothing_to_film_and_unknown_codec(frames, codec, tmp_path):
+    with pytest.raises(UserError):
+        film.write(frames, tmp_path / "x.mp4", 25, codec)
