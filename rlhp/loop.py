@@ -28,7 +28,7 @@ def learn(
         step = agent.num_timesteps
         run.log(step, rollout.metrics())
         memory.add(rollout)  #    trajectories flow 1 -> 2
-        wanted = schedule(step) if store.asked else schedule(0)  #    the first questions are the initial ones, whenever they come
+        wanted = schedule(step if store.asked >= schedule(0) else 0)  #    first the initial questions, whenever they come
         store.ask(select(memory, wanted - store.asked, reward, step), step)  # 2  clips are put to the teacher
         store.answer(teacher(store.open(), step))  #    what the teacher can say now
         store.wait(max_open)  #    the one place that waits

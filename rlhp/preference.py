@@ -47,7 +47,9 @@ class Labels:
 class Loss(Protocol):
     """How wrong the members are about each comparison: sums [M, n], labels [n] -> [M, n]."""
 
-    def __call__(self, left: Tensor, right: Tensor, labels: Labels) -> Tensor: ...
+    def __call__(self, left: Tensor, right: Tensor, labels: Labels) -> Tensor:
+        """The loss of every member on every comparison."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class CrossEntropy:
             raise UserError(f"the loss's error is a probability; set it to at least 0 and less than 1, not {self.error}.")
 
     def __call__(self, left: Tensor, right: Tensor, labels: Labels) -> Tensor:
+        """The loss of every member on every comparison, [M, n]."""
         return -labels.mu * self._log_likelihood(left - right) - (1 - labels.mu) * self._log_likelihood(right - left)
 
     def _log_likelihood(self, delta: Tensor) -> Tensor:
@@ -79,4 +82,5 @@ class ReturnError:
     """Squared error against the segments' true returns: the ablation `target` (section 3.3)."""
 
     def __call__(self, left: Tensor, right: Tensor, labels: Labels) -> Tensor:
+        """The loss of every member on every comparison, [M, n]."""
         return 0.5 * ((left - labels.left_return) ** 2 + (right - labels.right_return) ** 2)

@@ -54,7 +54,7 @@ def make(
         kwargs["activation_fn"] = getattr(torch.nn, kwargs["activation_fn"])
     try:
         agent = algorithm(policy, seen, gamma=gamma, policy_kwargs=kwargs, device="cpu", **settings)  # type: ignore[call-arg]
-    except (AssertionError, TypeError) as error:  # SB3 asserts what it supports
+    except (AssertionError, TypeError, ValueError) as error:  # SB3 asserts what it supports
         raise UserError(f"{algorithm.__name__} cannot be built with these settings: {error}") from error
     agent.attach(recorder, ReturnScale(env.num_envs, gamma) if normalise_reward else Unscaled(), callback)
     return agent

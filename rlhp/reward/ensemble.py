@@ -112,7 +112,8 @@ class Ensemble:
         """Train until `effort` gradient steps have been made since the start; then calibrate.
 
         Returns the members' mean losses and accuracies (running means over gradient steps), validation measured on what
-        each member never trains on; the l2 coefficient; the number of gradient steps so far.
+        each member never trains on (a measure without anything to measure is absent); the l2 coefficient; the number of
+        gradient steps so far.
         """
         if len(comparisons) == 0 or effort <= self._steps:
             return {}
@@ -120,7 +121,7 @@ class Ensemble:
         while self._steps < effort:
             self._step(data)
         self._calibrate(data)
-        measures = dict(zip(MEASURES, self._running.mean(axis=1).tolist(), strict=True))
+        measures = {k: v for k, v in zip(MEASURES, self._running.mean(axis=1).tolist(), strict=True) if v == v}
         return {**measures, "l2": float(self._l2.mean()), "fit_steps": float(self._steps)}
 
     def _dataset(self, comparisons: Comparisons) -> _Dataset:
@@ -176,13 +177,12 @@ class Ensemble:
     def snapshot(self) -> dict[str, Array]:
         """All that changes with training, as arrays."""
         adam = self._optimiser.state
-        moments = {
-            f"adam/{i}/{k}": v.numpy().copy() for i, p in enumerate(self._parameters) for k, v in adam.get(p, {}).items()
-        }
+        moments = {f"adam/{i}/{k}": v.numpy().copy() for i, p in enumerate(self._parameters) for k, v in adam.get(p, {}).items()}
         weights = {f"weight/{i}": p.detach().numpy().copy() for i, p in enumerate(self._parameters)}
         inputs = {"inputs/mean": self._normaliser.mean.numpy(), "inputs/std": self._normaliser.std.numpy()}
         outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
-        return {**moments, **weights, **inputs, **outputs, "l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
+        rest = {"l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
+        return {**moments, **weights, **inputs, **outputs, **rest}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot of an ensemble of the same shape."""
@@ -206,7 +206,7 @@ def _labels(comparisons: Comparisons) -> Labels:
 
 def _right(delta: Tensor, mu: Tensor) -> Tensor:
     """Whether each member agrees with the teacher: 1, 0, or NaN where the teacher found both equal; [M, n]."""
-    agrees = ((delta > 0) == (mu > 0.5)).float()
+    agrees = (delta * (mu - 0.5) > 0).float()  # a member that finds both equal is wrong, whichever is better
     return torch.where(mu == 0.5, torch.nan, agrees)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import sqrt
 
 import torch
@@ -15,7 +16,7 @@ Weights = list[tuple[Tensor, Tensor]]  # per layer: [M, in, out], [M, 1, out]
 def init(members: int, sizes: Sequence[int], generator: torch.Generator) -> Weights:
     """Independent weights per member, uniform within 1 / sqrt(fan-in); `sizes` lists the widths from input to output."""
     layers: Weights = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         bound = 1 / sqrt(fan_in)
         weight = (2 * torch.rand(members, fan_in, fan_out, generator=generator) - 1) * bound
         bias = (2 * torch.rand(members, 1, fan_out, generator=generator) - 1) * bound

@@ -13,8 +13,13 @@ from rlhp.types import Array, UserError
 class Penalty(Protocol):
     """The l2 coefficient of each member: where it starts, and how it goes on from the losses seen; all [M]."""
 
-    def start(self, members: int) -> Array: ...
-    def next(self, coefficient: Array, train_loss: Array, valid_loss: Array) -> Array: ...
+    def start(self, members: int) -> Array:
+        """Before the first gradient step."""
+        ...
+
+    def next(self, coefficient: Array, train_loss: Array, valid_loss: Array) -> Array:
+        """After a gradient step; a loss is NaN before there is anything to measure it on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,11 @@ class AdaptiveL2:
             raise UserError("the adaptive l2 wants initial > 0, rate >= 0 and 0 < low <= high; a coefficient of 0 never grows.")
 
     def start(self, members: int) -> Array:
+        """The same for every member."""
         return np.full(members, self.initial)
 
     def next(self, coefficient: Array, train_loss: Array, valid_loss: Array) -> Array:
+        """A little more, a little less, or the same; the same too where a loss is unknown."""
         ratio = valid_loss / np.maximum(train_loss, 1e-12)
         up, down = ratio > self.high, ratio < self.low
         return coefficient * np.where(up, 1 + self.rate, np.where(down, 1 / (1 + self.rate), 1.0))
@@ -48,7 +55,9 @@ class NoPenalty:
     """No l2 at all: the ablation `no_regularisation`."""
 
     def start(self, members: int) -> Array:
+        """Nothing."""
         return np.zeros(members)
 
     def next(self, coefficient: Array, train_loss: Array, valid_loss: Array) -> Array:
+        """Nothing."""
         return coefficient

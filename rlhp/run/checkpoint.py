@@ -30,7 +30,7 @@ def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) ->
     for name, state in parts.items():
         save_file({k: np.ascontiguousarray(v) for k, v in state.items()}, target / f"{name}.safetensors")
     digests = {name: _digest(target / f"{name}.safetensors") for name in parts}
-    _write_whole(target / DONE, json.dumps(digests))
+    write_whole(target / DONE, json.dumps(digests))
     for old in complete(folder)[:-keep]:
         shutil.rmtree(folder / str(old))
     return target
@@ -61,7 +61,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """A file that is there with all of its text or not at all, also after a power cut."""
     draft = path.with_suffix(".draft")
     with draft.open("w") as file:

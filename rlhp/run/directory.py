@@ -17,7 +17,7 @@ from rlhp.types import Array, Metrics, UserError
 
 PACKAGES = ("gymnasium", "mujoco", "numpy", "stable-baselines3", "torch", "hydra-core")
 FINISHED = "finished.json"
-WHO_MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "torch_threads", "video")  # what does not touch the numbers
+MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video")  # what does not touch the numbers
 
 
 class Part(Protocol):
@@ -27,26 +27,28 @@ class Part(Protocol):
     def restore(self, state: dict[str, Array]) -> None: ...
 
 
-def claim(path: Path, config: Mapping[str, Any]) -> None:
-    """Make `path` this configuration's run directory, or find that it is already.
-
-    Raises UserError, naming the keys, if it belongs to a run with other settings.
-    """
-    path.mkdir(parents=True, exist_ok=True)
+def check_owner(path: Path, config: Mapping[str, Any]) -> None:
+    """Raises UserError, naming the keys, if `path` is the run directory of other settings."""
     file = path / "config.yaml"
-    if file.exists():
-        before = yaml.safe_load(file.read_text())
-        differs = sorted(_differences(before if isinstance(before, dict) else {}, dict(config)))
-        differs = [key for key in differs if key.split(".")[0] not in WHO_MAY_CHANGE]
-        if differs:
-            shown = ", ".join(differs[:6]) + (f" and {len(differs) - 6} more" if len(differs) > 6 else "")
-            raise UserError(
-                f"{path} holds a run with other settings ({shown}); give this one a name of its own with name=..., "
-                "or repeat that run's settings to go on with it."
-            )
+    if not file.exists():
         return
-    file.write_text(yaml.safe_dump(dict(config), sort_keys=False))
-    (path / "versions.json").write_text(json.dumps({name: version(name) for name in PACKAGES}, indent=2) + "\n")
+    before = yaml.safe_load(file.read_text())
+    differs = sorted(_differences(before if isinstance(before, dict) else {}, dict(config)))
+    differs = [key for key in differs if key not in MAY_CHANGE and key.split(".")[0] not in MAY_CHANGE]
+    if differs:
+        shown = ", ".join(differs[:6]) + (f" and {len(differs) - 6} more" if len(differs) > 6 else "")
+        raise UserError(
+            f"{path} holds a run with other settings ({shown}); give this one a name of its own with name=..., "
+            "or repeat that run's settings to go on with it."
+        )
+
+
+def claim(path: Path, config: Mapping[str, Any]) -> None:
+    """Make `path` this configuration's run directory, unless it is already."""
+    path.mkdir(parents=True, exist_ok=True)
+    if not (path / "config.yaml").exists():
+        (path / "versions.json").write_text(json.dumps({name: version(name) for name in PACKAGES}, indent=2) + "\n")
+        checkpoint.write_whole(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
 
 def _differences(a: Any, b: Any, prefix: str = "") -> list[str]:

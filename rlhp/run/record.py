@@ -108,7 +108,7 @@ class Progress:
 
     def _line(self, step: int, elapsed: float) -> str:
         speed = (step - (self._first or 0)) / max(elapsed, 1e-9)
-        left = (self._total - step) / speed if speed > 0 else float("nan")
+        left = max(self._total - step, 0) / speed if speed > 0 else float("nan")
         seen = self._seen
         accuracy = f"accuracy {seen['valid_accuracy']:.2f}" if "valid_accuracy" in seen else ""
         true_return = f"true return {seen['true_return']:,.1f}" if "true_return" in seen else ""

@@ -1,0 +1,7 @@
+"""From a configuration to a trained run. The only room that knows Hydra."""
+
+from rlhp.train.build import Parts, build
+from rlhp.train.command import main
+from rlhp.train.job import Trained, load, train
+
+__all__ = ["Parts", "Trained", "build", "load", "main", "train"]

@@ -1,0 +1,272 @@
+"""Every yaml under conf/: it composes, it builds, it keeps its group's contract, and three rounds of learning go through.
+
+A new yaml needs no line here, unless it leaves something for the user to fill in (FILL).
+"""
+
+from copy import deepcopy
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+from rlhp.preference import Labels
+from rlhp.run.record import read_table
+from rlhp.train import build, train
+from rlhp.types import Comparisons, Query, Rollout, Segment, UserError, stack
+
+pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")  # recipes are for longer rollouts
+
+CONF = Path(__file__).parents[1] / "conf"
+FILES = [file.relative_to(CONF).with_suffix("") for file in sorted(CONF.glob("*/**/*.yaml"))]
+PARTS = [file for file in FILES if file.parts[0] != "hydra"]
+ROUNDS, N, T = 3, 2, 64
+TINY = [
+    *("n_envs=2", f"agent.n_steps={T}", f"total_steps={ROUNDS * N * T}", "labels=4", "torch_threads=1"),
+    *("effort.initial=5", "effort.per_1000_steps=20", "video=false"),
+]
+FILL = {  # what a yaml leaves open, or says that it needs
+    "env/gym": ["env.id=CartPole-v1"],
+    "teacher/delayed": ["max_open=null", "teacher.delay=64"],
+    "teacher/replay": ["max_open=null", "teacher.answers.path={recording}"],
+    "tracker/wandb": ["tracker.mode=disabled"],
+}
+each = pytest.mark.parametrize("file", PARTS, ids=str)
+
+
+@cache
+def composed(*overrides: str) -> dict[str, Any]:
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        cfg = OmegaConf.to_container(compose("config", overrides), resolve=True, throw_on_missing=True)
+    assert isinstance(cfg, dict)
+    return cfg  # type: ignore[return-value]
+
+
+def resolved(overrides: list[str]) -> dict[str, Any]:
+    return deepcopy(composed(*overrides))
+
+
+def group_of(file: Path) -> str:
+    return "experiment" if file.parts[0] == "experiment" else str(file.parent)  # its folders are part of its name
+
+
+def chosen(file: Path, recording: Path) -> list[str]:
+    """The overrides that choose a yaml and fill in what it leaves open, on `point` unless it is an environment itself."""
+    group = group_of(file)
+    choice = [f"{group}='{file.relative_to(group)}'", *(f.format(recording=recording) for f in FILL.get(str(file), []))]
+    return [*choice, "clip_steps=8"] if group == "env" else ["env=point", *choice]
+
+
+def first_job(file: Path) -> list[str]:
+    """The first job that an experiment launches: its name, and the first value of everything it sweeps over."""
+    name = f"experiment={file.relative_to('experiment')}"
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        sweep = compose("config", [name], return_hydra_config=True).hydra.sweeper.params or {}
+    return [name, *(f"{key}={str(values).split(',')[0]}" for key, values in sweep.items())]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a run whose answers may be replayed."""
+    path = tmp_path_factory.mktemp("recorded")
+    train(resolved([*TINY, "env=point"]), path)
+    return path / "preferences.sqlite"
+
+
+@pytest.fixture(autouse=True)
+def without_wandb(request: pytest.FixtureRequest) -> None:
+    """Where an extra is not installed, building says so; there is nothing else to test."""
+    if "tracker/wandb" in request.node.name and find_spec("wandb") is None:
+        with pytest.raises(UserError, match="pip install"):
+            build(resolved([*TINY, *chosen(Path("tracker/wandb"), Path())]))
+        pytest.skip("wandb is not installed, and building says so")
+
+
+@each
+def test_three_rounds_of_learning(file: Path, recording: Path, tmp_path: Path) -> None:
+    cfg = resolved([*TINY, *chosen(file, recording)])
+    train(cfg, tmp_path)
+    rows = read_table(tmp_path / "metrics.csv")
+    assert [int(row["step"]) for row in rows] == [N * T * (i + 1) for i in range(ROUNDS)]
+    assert rows[-1]["entropy"], "the policy was updated"
+    assert int(rows[-1]["labels"]) == instantiated(cfg["schedule"])(cfg["total_steps"])
+    assert (tmp_path / "finished.json").exists()
+
+
+@each
+def test_it_builds_and_keeps_its_groups_contract(file: Path, recording: Path) -> None:
+    cfg = resolved([*TINY, *chosen(file, recording)])
+    before = deepcopy(cfg)
+    parts = build(cfg)
+    assert cfg == before, "building leaves the settings alone"
+    CONTRACTS[group_of(file)](parts, cfg)
+    parts.env.close()
+
+
+@pytest.mark.parametrize("file", [file for file in PARTS if file.parts[0] == "experiment"], ids=str)
+def test_the_first_job_of_an_experiment_builds(file: Path) -> None:
+    build(resolved(first_job(file))).env.close()
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] == "hydra"], ids=str)
+def test_what_is_hydras_own_composes(file: Path) -> None:
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        cfg = compose("config", [f"{file.parent}={file.name}"], return_hydra_config=True).hydra
+    part = cfg[file.parts[1]]
+    assert "_target_" not in part or get_class(part["_target_"])
+
+
+# The contracts of the groups
+
+
+def rollout_of(env: Any) -> Rollout:
+    """T steps of random actions."""
+    rng = np.random.default_rng(0)
+    obs = rng.normal(size=(T, N, *env.observation_space.shape)).astype(np.float32)
+    act = np.array([[env.action_space.sample() for _ in range(N)] for _ in range(T)])
+    return Rollout(obs, act, rng.normal(size=(T, N)).astype(np.float32), np.zeros((T, N), bool), None, np.zeros(0))
+
+
+def clips_of(env: Any, length: int = 8) -> list[Segment]:
+    r = rollout_of(env)
+    places = [(slice(t, t + length), i) for t in range(0, T, length) for i in range(N)]
+    return [Segment(r.obs[p], r.act[p], r.true_reward[p], None) for p in places]
+
+
+def an_environment(parts: Any, cfg: dict[str, Any]) -> None:
+    env = parts.env
+    obs = env.reset()
+    saved, acts = env.snapshot(), rollout_of(env).act
+    assert env.num_envs == N and obs.shape == (N, *env.observation_space.shape) and obs.dtype == env.observation_space.dtype
+    steps = [env.step(act) for act in acts]
+    for obs, reward, done, infos in steps:
+        assert all(env.observation_space.contains(o) for o in obs) and np.isfinite(obs).all()
+        assert reward.shape == done.shape == (N,) and reward.dtype == np.float32 and np.isfinite(reward).all()
+        assert done.dtype == bool and all("terminal_observation" in info for info, end in zip(infos, done, strict=True) if end)
+    states = env.states()
+    assert states is None or (len(states) == N and np.isfinite(states).all())
+    assert env.restore(saved).shape == obs.shape
+    if saved:
+        again = [env.step(act) for act in acts]
+        assert all(np.array_equal(a[k], b[k]) for a, b in zip(steps, again, strict=True) for k in range(3))
+
+
+def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
+    agent, rounds = parts.agent, 0
+    for rollout in agent.rollouts(2 * N * T):
+        rounds += 1
+        assert agent.num_timesteps == rounds * N * T and agent.n_steps == T
+        assert rollout.obs.shape == (T, N, *parts.env.observation_space.shape) and rollout.obs.dtype == np.float32
+        assert all(parts.env.action_space.contains(act) for act in rollout.act.reshape(T * N, -1))
+        assert rollout.true_reward.shape == rollout.cut.shape == (T, N) and rollout.cut.dtype == bool
+        assert all(np.isfinite(value) for value in agent.update(np.ones((T, N), np.float32)).values())
+    assert rounds == 2 and all(isinstance(array, np.ndarray) for array in agent.snapshot().values())
+
+
+def a_reward(parts: Any, cfg: dict[str, Any]) -> None:
+    reward, rollout, clips = parts.reward, rollout_of(parts.env), stack(clips_of(parts.env))
+    asked = Comparisons(clips[:8], clips[8:], np.ones(8, np.float32), np.ones(8, np.float32), np.arange(8))
+    assert reward.fit(asked, 0) == {}
+    before = reward.snapshot()
+    assert reward(rollout).shape == (T, N) and reward(rollout).dtype == np.float32
+    members = reward.each(clips)
+    assert members.ndim == 3 and members.shape[1:] == (16, 8) and np.isfinite(members).all()
+    assert all(np.array_equal(before[k], v, equal_nan=True) for k, v in reward.snapshot().items())
+    assert all(np.isfinite(value) for value in reward.fit(asked, 5).values()) and np.isfinite(reward(rollout)).all()
+    fresh = build(cfg).reward
+    fresh.restore(reward.snapshot())
+    assert np.array_equal(fresh(rollout), reward(rollout))
+
+
+def a_loss(parts: Any, cfg: dict[str, Any]) -> None:
+    loss = instantiated(cfg["reward_model"]["loss"])
+    left = torch.randn(3, 6, requires_grad=True)
+    values = loss(left, torch.randn(3, 6), Labels(torch.tensor([1.0, 0, 0.5, 1, 0, 0.5]), torch.randn(6), torch.randn(6)))
+    values.sum().backward()
+    assert values.shape == (3, 6) and (values >= 0).all() and left.grad is not None and left.grad.isfinite().all()
+
+
+def a_penalty(parts: Any, cfg: dict[str, Any]) -> None:
+    penalty = instantiated(cfg["reward_model"]["penalty"])
+    start = penalty.start(3)
+    later = penalty.next(start, np.ones(3), np.array([0.5, 1.3, 9.0]))
+    assert start.shape == later.shape == (3,) and (start >= 0).all() and (np.diff(later) >= 0).all()
+
+
+def a_teacher(parts: Any, cfg: dict[str, Any]) -> None:
+    clips = clips_of(parts.env)
+    queries = [Query(i, tuple(clips[i : i + k]), asked_step=0) for i, k in enumerate([2, 2, 2, 3, 4])]
+    assert parts.teacher([], 0) == {}
+    for step in (0, 10**6):
+        for id, answer in parts.teacher(queries[:3] if "answers" in cfg["teacher"] else queries, step).items():
+            assert id in range(5)
+            assert answer.ranks is None or (len(answer.ranks) == len(queries[id].clips) and min(answer.ranks) >= 0)
+    if hasattr(parts.teacher, "snapshot"):
+        build(cfg).teacher.restore(parts.teacher.snapshot())
+
+
+class Clips(list[Segment]):
+    """A memory."""
+
+    def sample(self, n: int, clips: int, rng: np.random.Generator) -> list[tuple[Segment, ...]]:
+        return [tuple(self[i] for i in rng.choice(len(self), clips, replace=False)) for _ in range(n)]
+
+
+def a_query(parts: Any, cfg: dict[str, Any]) -> None:
+    memory, ids = Clips(clips_of(parts.env)), cfg["query"]["clips"]
+    held = {id(clip) for clip in memory}
+    for n in (0, 1, 4):
+        questions = parts.query(memory, n, parts.reward, 7)
+        assert len(questions) <= n and (len(questions) == n or n == 0)
+        for clips in questions:
+            assert len({id(clip) for clip in clips}) == len(clips) == ids and {id(clip) for clip in clips} <= held
+        again = parts.query(memory, n, parts.reward, 7)
+        assert [[id(c) for c in q] for q in again] == [[id(c) for c in q] for q in questions]
+    assert parts.query(Clips(), 4, parts.reward, 7) == []
+
+
+def a_schedule(parts: Any, cfg: dict[str, Any]) -> None:
+    levels = [parts.schedule(step) for step in range(0, 2 * cfg["total_steps"], 16)]
+    assert all(isinstance(level, int) for level in levels) and levels == sorted(levels) and levels[0] >= 0
+    assert levels == [parts.schedule(step) for step in range(0, 2 * cfg["total_steps"], 16)]  # asking changes nothing
+    assert parts.schedule(cfg["total_steps"]) == levels[-1] in (0, cfg["labels"])
+
+
+def a_tracker(parts: Any, cfg: dict[str, Any]) -> None:
+    parts.tracker(128, {"true_return": -1.0})
+    parts.tracker(256, {})
+    parts.tracker.close()
+
+
+def a_whole(parts: Any, cfg: dict[str, Any]) -> None:
+    """A choice across the groups: its parts fit each other."""
+    a_schedule(parts, cfg)
+    a_reward(parts, cfg)
+    a_query(parts, cfg)
+
+
+def instantiated(node: dict[str, Any]) -> Any:
+    settings = {key: value for key, value in node.items() if not key.startswith("_")}
+    return get_class(node["_target_"])(**settings)
+
+
+CONTRACTS = {
+    "agent": an_agent,
+    "condition": a_whole,
+    "env": an_environment,
+    "experiment": a_whole,
+    "query": a_query,
+    "recipe": an_agent,
+    "reward_model": a_reward,
+    "reward_model/loss": a_loss,
+    "reward_model/penalty": a_penalty,
+    "schedule": a_schedule,
+    "teacher": a_teacher,
+    "tracker": a_tracker,
+}

@@ -1,0 +1,163 @@
+"""The loop with fakes: who is called, in which order, and with what."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from rlhp.loop import learn
+from rlhp.types import Answer, Array, Comparisons, Query, Rollout, Segment, Steps
+
+STEPS = 4  # of a rollout
+
+
+def none() -> Steps:
+    return Steps(np.zeros((0, 1, 1)), np.zeros((0, 1, 1)), np.zeros((0, 1)))
+
+
+def since(steps: dict[int, int], step: int) -> int:
+    """What holds at `step`, given from which step on each number holds."""
+    return steps[max(first for first in steps if first <= step)]
+
+
+class Everything:
+    """One object in every part's place: a list of what happened, and the numbers each part was given."""
+
+    def __init__(self, levels: dict[int, int] | None = None, answers: int = 99, offered: dict[int, int] | None = None) -> None:
+        self.levels, self.answers, self.offered = levels or {0: 2}, answers, offered or {0: 99}
+        self.events: list[str] = []
+        self.num_timesteps = self.asked = self.answered = self.taken = self.trained = 0
+        self.rewards: list[Array] = []
+        self.logged: dict[int, dict[str, float]] = {}
+
+    def rollouts(self, total_steps: int) -> Iterator[Rollout]:
+        while self.num_timesteps < total_steps:
+            self.num_timesteps += STEPS
+            self.events.append("act")
+            true_reward = np.full((STEPS, 1), -99.0)
+            yield Rollout(true_reward, true_reward, true_reward, true_reward < 0, None, np.array([-99.0 * STEPS]))
+
+    def update(self, reward: Array) -> dict[str, float]:
+        self.events.append("update")
+        self.rewards.append(reward)
+        return {"policy_loss": 1.0}
+
+    def add(self, rollout: Rollout) -> None:
+        self.events.append("add")
+
+    def select(self, memory: object, n: int, reward: object, step: int) -> list[tuple[Segment, ...]]:
+        self.events.append(f"select {n}")
+        clip = Segment(*[np.zeros((2, 1))] * 3, None)
+        return [(clip, clip)] * min(n, since(self.offered, step))
+
+    def ask(self, questions: Sequence[tuple[Segment, ...]], step: int) -> None:
+        self.asked += len(questions)
+
+    def open(self) -> list[Query]:
+        return [Query(i, (), 0) for i in range(self.answered, self.asked)]
+
+    def teacher(self, queries: Sequence[Query], step: int) -> dict[int, Answer]:
+        return {query.id: Answer((0, 1)) for query in queries[: self.answers]}
+
+    def answer(self, answers: dict[int, Answer]) -> None:
+        self.events.append(f"answer {len(answers)}")
+        self.answered += len(answers)
+
+    def wait(self, max_open: int | None) -> None:
+        self.events.append(f"wait {max_open}")
+
+    def take(self, step: int) -> Comparisons:
+        self.taken = self.answered
+        return Comparisons(none(), none(), np.zeros(self.taken), np.zeros(self.taken), np.zeros(self.taken))
+
+    def schedule(self, step: int) -> int:
+        return since(self.levels, step)
+
+    def effort(self, step: int, labels: int) -> int:
+        return 1000 * labels + step
+
+    def fit(self, comparisons: Comparisons, effort: int) -> dict[str, float]:
+        self.events.append(f"fit {len(comparisons)} to {effort}")
+        self.trained = len(comparisons)
+        return {"train_loss": 0.5}
+
+    def __call__(self, rollout: Rollout) -> Array:
+        """The reward: as many as it was fitted to."""
+        return np.full(rollout.true_reward.shape, float(self.trained))
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        self.logged.setdefault(step, {}).update(metrics)
+
+    def tick(self, step: int) -> None:
+        self.events.append(f"tick {step}")
+
+
+def run(parts: Everything, total_steps: int, max_open: int | None = 0) -> Everything:
+    p = parts
+    learn(p, p, p.select, p.teacher, p, p, p.schedule, p.effort, p, total_steps=total_steps, max_open=max_open)  # type: ignore[arg-type]
+    return parts
+
+
+def test_a_round_is_the_papers_figure() -> None:
+    events = run(Everything(levels={0: 2, 4: 5}), 8).events
+    first = ["act", "add", "select 2", "answer 2", "wait 0", "fit 2 to 2004", "update", "tick 4"]
+    second = ["act", "add", "select 3", "answer 3", "wait 0", "fit 5 to 5008", "update", "tick 8"]
+    assert events == first + second
+
+
+def test_the_policy_is_not_updated_before_the_initial_labels_are_taken() -> None:
+    parts = run(Everything(levels={0: 3}, answers=1), 5 * STEPS)
+    assert "".join(name[0] for name in parts.events if name.startswith(("update", "tick"))) == "ttututut"
+
+
+def test_the_first_questions_are_the_initial_ones_whenever_they_come() -> None:
+    """Memory holds enough only later, when the schedule has moved on: it must not raise the number it waits for."""
+    events = run(Everything(levels={0: 2, 4: 5, 8: 7}, offered={0: 0, 12: 99}), 4 * STEPS).events
+    wanted = [name for name in events if name.startswith("select")]
+    assert wanted == ["select 2", "select 2", "select 2", "select 5"]
+
+
+def test_a_schedule_without_initial_labels_still_asks() -> None:
+    parts = run(Everything(levels={0: 0, 8: 1, 12: 3}), 3 * STEPS)
+    assert [name for name in parts.events if name.startswith("select")] == ["select 0", "select 1", "select 2"]
+    assert parts.events.count("update") == 3
+
+
+def test_what_could_not_be_asked_is_asked_later() -> None:
+    parts = run(Everything(levels={0: 2, 8: 6}, offered={0: 1}), 5 * STEPS)
+    assert [name for name in parts.events if name.startswith("select")] == [f"select {n}" for n in (2, 1, 4, 3, 2)]
+    assert parts.asked == 5
+
+
+def test_the_reward_is_fitted_to_this_rounds_labels_before_it_is_used() -> None:
+    parts = run(Everything(levels={0: 1, 8: 4, 12: 9}), 3 * STEPS)
+    assert [float(reward.mean()) for reward in parts.rewards] == [1.0, 4.0, 9.0]
+
+
+def test_the_true_reward_reaches_the_log_and_not_the_policy() -> None:
+    parts = run(Everything(), 3 * STEPS)
+    assert all((reward == 2.0).all() and reward.shape == (STEPS, 1) for reward in parts.rewards)
+    assert parts.logged[4]["true_return"] == -99.0 * STEPS and parts.logged[4]["true_reward"] == -99.0
+
+
+def test_without_labels_the_policy_learns_from_the_first_rollout() -> None:
+    parts = run(Everything(levels={0: 0}), 2 * STEPS)
+    assert parts.events.count("update") == 2 and parts.asked == 0
+
+
+def test_every_round_logs_what_each_part_says() -> None:
+    parts = run(Everything(), 2 * STEPS)
+    assert sorted(parts.logged) == [4, 8]
+    assert {"asked": 2, "labels": 2, "train_loss": 0.5, "policy_loss": 1.0, "reward_mean": 2.0}.items() <= parts.logged[4].items()
+
+
+@pytest.mark.parametrize(("total", "rounds"), [(0, 0), (1, 1), (STEPS, 1), (STEPS + 1, 2), (10 * STEPS, 10)])
+def test_it_ends_with_the_first_rollout_that_reaches_the_total(total: int, rounds: int) -> None:
+    parts = run(Everything(), total)
+    assert parts.num_timesteps == rounds * STEPS and Counter(parts.events)["act"] == rounds
+
+
+@pytest.mark.parametrize("max_open", [0, 20, None])
+def test_waiting_is_left_to_the_store(max_open: int | None) -> None:
+    assert run(Everything(), STEPS, max_open).events.count(f"wait {max_open}") == 1

@@ -1,0 +1,122 @@
+"""The modes of one loop: lock-step, late answers, a person in another process, a recorded run once more."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from rlhp.run.record import read_table
+from rlhp.schedule import Annealed
+from rlhp.train import build, train
+from rlhp.types import UserError
+
+pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
+
+ROLLOUT, TOTAL, LABELS = 128, 5 * 128, 40
+STEPS = range(ROLLOUT, TOTAL + 1, ROLLOUT)
+TINY = [
+    *("env=point", "n_envs=2", "agent.n_steps=64", f"total_steps={TOTAL}", f"labels={LABELS}", "clip_steps=4"),
+    *("query.clips_per_label=1", "effort.initial=5", "effort.per_1000_steps=20"),
+]
+HUMAN = "teacher._target_=rlhp.teacher.Human"  # whoever answers does so at the store
+PERSON = """
+import sys, time
+from pathlib import Path
+from rlhp.store import Store
+from rlhp.types import Answer
+
+path, patience = Path(sys.argv[1]), int(sys.argv[2])
+while not path.exists():
+    time.sleep(0.01)
+store = Store(path)
+while True:
+    while store.asked - store.answered > patience and (query := store.lease("anna", 60)):
+        left, right = (clip.true_reward.sum() for clip in query.clips)
+        ranks = None if query.id % 5 == 4 else (0, 0) if query.id % 5 == 3 else (int(left < right), int(left > right))
+        store.answer({query.id: Answer(ranks)}, "human:anna")
+    time.sleep(0.01)
+"""
+
+
+def settings(*overrides: str) -> dict[str, Any]:
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        return OmegaConf.to_container(compose("config", [*TINY, *overrides]), resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+
+
+def trained(path: Path, *overrides: str) -> dict[str, list[float]]:
+    """The columns of a run's metrics; NaN where a row has no number."""
+    train(settings(*overrides), path)
+    rows = read_table(path / "metrics.csv")
+    assert [int(row["step"]) for row in rows] == list(STEPS)
+    return {name: [float(row[name] or "nan") for row in rows] for name in rows[0] | rows[-1]}
+
+
+@contextmanager
+def person(path: Path, patience: int) -> Iterator[None]:
+    """Another process that answers whenever more than `patience` questions are open; every fifth it cannot tell."""
+    with subprocess.Popen([sys.executable, "-c", PERSON, str(path / "preferences.sqlite"), str(patience)]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def replayed_alike(path: Path, again: Path) -> None:
+    trained(again, "teacher=replay", f"teacher.answers.path={path / 'preferences.sqlite'}", "max_open=null")
+    assert (again / "metrics.csv").read_bytes() == (path / "metrics.csv").read_bytes()
+    assert (again / "heldout.csv").read_bytes() == (path / "heldout.csv").read_bytes()
+
+
+def test_lock_step_has_every_label_when_it_is_wanted(tmp_path: Path) -> None:
+    columns = trained(tmp_path / "one")
+    level = Annealed(LABELS, TOTAL)
+    assert columns["labels"] == columns["asked"] == [level(0), *(level(step) for step in STEPS[1:])]
+    assert columns["labels"][-1] == LABELS
+    trained(tmp_path / "two")
+    assert (tmp_path / "one" / "metrics.csv").read_bytes() == (tmp_path / "two" / "metrics.csv").read_bytes()
+    replayed_alike(tmp_path / "one", tmp_path / "three")
+
+
+def test_late_answers_are_used_late_and_nothing_waits(tmp_path: Path) -> None:
+    columns = trained(tmp_path / "one", "teacher=delayed", f"teacher.delay={2 * ROLLOUT}", "max_open=null")
+    assert columns["labels"] == [0, 0, *columns["asked"][:-2]]
+    updated = [entropy == entropy for entropy in columns["entropy"]]
+    assert updated == [False, False, True, True, True]  # until the initial labels are in, the random policy explores
+    replayed_alike(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.timeout(120)  # if the person is gone, the loop waits for ever
+def test_a_person_in_lock_step(tmp_path: Path) -> None:
+    with person(tmp_path / "one", patience=0):
+        columns = trained(tmp_path / "one", HUMAN)
+    assert columns["labels"] == columns["asked"] and columns["labels"][-1] == LABELS
+    replayed_alike(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.timeout(120)
+def test_training_goes_on_ahead_of_a_person(tmp_path: Path) -> None:
+    with person(tmp_path / "one", patience=15):
+        columns = trained(tmp_path / "one", HUMAN, "max_open=20")
+    ahead = [asked - labels for asked, labels in zip(columns["asked"], columns["labels"], strict=True)]
+    assert 0 < max(ahead) <= 20 and columns["asked"][-1] == LABELS and columns["labels"][-1] >= LABELS - 20
+    replayed_alike(tmp_path / "one", tmp_path / "two")
+
+
+def test_the_true_reward_needs_nobody(tmp_path: Path) -> None:
+    columns = trained(tmp_path, "condition=true_reward")
+    assert columns["labels"] == columns["asked"] == [0.0] * len(STEPS)
+    assert columns["reward_corr"] == pytest.approx([1.0] * len(STEPS)) and columns["reward_mean"] == columns["true_reward"]
+
+
+@pytest.mark.parametrize("max_open", [0, 20])
+def test_waiting_for_who_answers_by_the_step_would_never_end(max_open: int) -> None:
+    recorded = {"_target_": "rlhp.teacher.Replay", "answers": {0: (0, None)}}
+    for late in (settings("teacher=delayed")["teacher"], recorded):
+        with pytest.raises(UserError, match="max_open=null"):
+            build({**settings(f"max_open={max_open}"), "teacher": late})

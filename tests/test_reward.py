@@ -1,0 +1,301 @@
+"""The reward ensemble: what it learns, members that stand apart, calibration, levels, continuation."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from torch.nn.functional import leaky_relu
+
+from rlhp.preference import CrossEntropy, ReturnError, win_probability
+from rlhp.reward import AdaptiveL2, Ensemble, NoPenalty, TrueReward, network
+from rlhp.reward.ensemble import _right, bootstrap_weights
+from rlhp.reward.features import CLIP, Normaliser, encode
+from rlhp.types import Comparisons, Rollout, Steps, UserError
+
+ACT = spaces.Box(-1, 1, (2,))
+PLANTED = np.array([1.0, -2.0, 0.5, 0.0, 3.0])  # the reward is linear in three observations and two actions
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # small networks are slower on more
+    yield
+    torch.set_num_threads(before)
+
+
+def clips(n, seed, planted=PLANTED, length=5):
+    x = np.random.default_rng(seed).normal(size=(n, length, len(planted))).astype(np.float32)
+    return Steps(x[..., :-2], x[..., -2:], (x @ planted).astype(np.float32))
+
+
+def compared(n, seed=0, flips=0.0, planted=PLANTED):
+    """n comparisons by an oracle that errs with probability `flips`; each its own question."""
+    left, right = clips(n, 2 * seed, planted), clips(n, 2 * seed + 1, planted)
+    wrong = np.random.default_rng(seed).random(n) < flips
+    mu = (left.true_reward.sum(1) > right.true_reward.sum(1)) != wrong
+    return Comparisons(left, right, mu.astype(np.float32), np.ones(n, np.float32), np.arange(n))
+
+
+def some(c, rows):
+    return Comparisons(c.left[rows], c.right[rows], c.mu[rows], c.weight[rows], c.query[rows])
+
+
+def ensemble(inputs=3, **settings):
+    settings = {"loss": CrossEntropy(), "penalty": AdaptiveL2(), "hidden": (32, 32), "seed": 0} | settings
+    return Ensemble(spaces.Box(-np.inf, np.inf, (inputs,)), ACT, **settings)
+
+
+def rollout(steps):
+    """n clips of L steps as L steps of n environments."""
+    obs, act, true_reward = (np.swapaxes(x, 0, 1) for x in (steps.obs, steps.act, steps.true_reward))
+    return Rollout(obs, act, true_reward, np.zeros(true_reward.shape, bool), None, np.zeros(0))
+
+
+def same(one, two):
+    return one.keys() == two.keys() and all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
+
+
+# What it learns
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_planted_reward_is_recovered(members):
+    reward, asked, unasked = ensemble(members=members), compared(300), compared(300, seed=50)
+    metrics = reward.fit(asked, 300)
+    predicted = reward(rollout(unasked.left))
+    assert predicted.shape == (5, 300) and predicted.dtype == np.float32
+    assert np.corrcoef(predicted.ravel(), rollout(unasked.left).true_reward.ravel())[0, 1] > 0.95
+    delta = predicted.sum(0) - reward(rollout(unasked.right)).sum(0)
+    assert ((delta > 0) == (unasked.mu > 0.5)).mean() > 0.9
+    assert metrics["train_accuracy"] > 0.9 and metrics["valid_accuracy"] > 0.85 and metrics["fit_steps"] == 300
+
+
+def test_the_target_ablation_recovers_the_returns_themselves():
+    asked, unasked = compared(200), clips(100, 99)
+    asked = Comparisons(asked.left, asked.right, np.full(200, 0.5, np.float32), asked.weight, asked.query)  # no preference told
+    reward = ensemble(loss=ReturnError())
+    metrics = reward.fit(asked, 300)
+    predicted, returns = reward.each(unasked).sum(axis=2).mean(axis=0), unasked.true_reward.sum(axis=1)
+    assert np.corrcoef(predicted, returns)[0, 1] > 0.95
+    assert predicted.std() == pytest.approx(1, abs=0.25)  # in standard deviations of the labelled clips' returns
+    assert "train_accuracy" not in metrics  # nothing but ties
+
+
+def test_ties_make_clips_alike():
+    asked = compared(200)
+    tied = Comparisons(asked.left, asked.right, np.full(200, 0.5, np.float32), asked.weight, asked.query)
+    reward = ensemble(penalty=NoPenalty())
+    before = reward.each(asked.left).sum(2).std()
+    reward.fit(tied, 100)
+    p = win_probability(reward.each(asked.left).sum(2), reward.each(asked.right).sum(2))
+    assert np.abs(p - 0.5).mean() < 0.05 and reward.each(asked.left).sum(2).std() < before
+
+
+def test_ties_are_neither_right_nor_wrong():
+    right = _right(torch.tensor([[1.0, -1, 5, 1, -1, 0, 0]]), torch.tensor([1.0, 1, 0.5, 0, 0, 1, 0]))[0].tolist()
+    assert right[:2] + right[3:5] == [1.0, 0.0, 0.0, 1.0] and np.isnan(right[2])
+    assert right[5:] == [0.0, 0.0]  # a member that cannot tell is wrong, whichever side is better
+
+
+# Members
+
+
+def test_members_run_at_once_as_they_would_one_by_one():
+    layers = network.init(3, (5, 8, 8, 1), torch.Generator().manual_seed(0))
+    x = torch.randn(7, 5, generator=torch.Generator().manual_seed(1))
+    together = network.forward(layers, x)
+    for k in range(3):
+        h = x
+        for weight, bias in layers[:-1]:
+            h = leaky_relu(h @ weight[k] + bias[k], 0.01)
+        alone = (h @ layers[-1][0][k] + layers[-1][1][k])[:, 0]
+        assert torch.allclose(together[k], alone, atol=1e-6)
+    assert not torch.allclose(together[0], together[1], atol=1e-3)
+
+
+def test_squared_norm_leaves_the_biases_out():
+    layers = [(torch.full((2, 1, 2), 3.0), torch.full((2, 1, 2), 9.0)), (torch.full((2, 2, 1), 2.0), torch.zeros(2, 1, 1))]
+    assert network.squared_norm(layers).tolist() == [26.0, 26.0]  # 2 * 9 + 2 * 4
+
+
+def test_a_member_that_holds_out_a_comparison_never_trains_on_it():
+    asked = compared(40)
+    held = bootstrap_weights(asked.query, 3, 0)[0] == 0
+    assert 5 < held.sum() < 25
+    reward = ensemble(penalty=NoPenalty())
+    before = reward.snapshot()
+    reward.fit(some(asked, held), 20)
+    after = reward.snapshot()
+    moved = [[not np.array_equal(before[f"weight/{i}"][k], after[f"weight/{i}"][k]) for i in range(6)] for k in range(3)]
+    assert moved == [[False] * 6, [True] * 6, [True] * 6]
+
+
+def test_what_is_held_out_does_not_change_what_is_learned():
+    asked = compared(60)
+    held = bootstrap_weights(asked.query, 3, 0)[1] == 0
+    lied = Comparisons(asked.left, asked.right, np.where(held, 1 - asked.mu, asked.mu), asked.weight, asked.query)
+    one, two = (ensemble(penalty=NoPenalty()) for _ in range(2))
+    one.fit(asked, 30)
+    two.fit(lied, 30)
+    assert np.array_equal(one.each(asked.left)[1], two.each(asked.left)[1])
+    assert not np.array_equal(one.each(asked.left)[0], two.each(asked.left)[0])
+
+
+def test_validation_is_measured_on_what_a_member_never_saw():
+    asked = compared(60, flips=0.5)  # nothing to learn: only memory helps
+    metrics = ensemble(penalty=NoPenalty()).fit(asked, 200)
+    assert metrics["train_accuracy"] > 0.9 and metrics["valid_accuracy"] < 0.75
+    assert metrics["valid_loss"] > 2 * metrics["train_loss"]
+
+
+# Bootstrap weights
+
+
+def test_a_member_sees_each_comparison_about_once_and_never_a_third_of_them():
+    weights = bootstrap_weights(np.arange(3000), 3, seed=5)
+    assert weights.mean() == pytest.approx(1, abs=0.04) and weights.var() == pytest.approx(1, abs=0.06)
+    assert (weights == 0).mean() == pytest.approx(np.exp(-1), abs=0.02)
+    assert np.abs(np.corrcoef(weights) - np.eye(3)).max() < 0.08  # members draw apart
+
+
+def test_weights_are_fixed_for_ever():
+    few = bootstrap_weights(np.arange(20), 3, seed=1)
+    assert np.array_equal(bootstrap_weights(np.arange(500), 3, seed=1)[:, :20], few)
+    assert np.array_equal(bootstrap_weights(np.arange(20)[::-1], 3, seed=1), few[:, ::-1])
+    assert np.array_equal(bootstrap_weights(np.arange(20), 2, seed=1), few[:2])
+    assert not np.array_equal(bootstrap_weights(np.arange(20), 3, seed=2), few)
+
+
+def test_the_pairs_of_one_question_stay_together():
+    weights = bootstrap_weights(np.repeat(np.arange(50), 6), 3, seed=0).reshape(3, 50, 6)  # four clips, six pairs
+    assert (weights == weights[:, :, :1]).all()
+
+
+def test_a_single_member_sees_what_it_does_not_hold_out_exactly_once():
+    weights = bootstrap_weights(np.arange(2000), 1, seed=0)
+    assert set(weights.ravel()) == {0.0, 1.0} and (weights == 0).mean() == pytest.approx(np.exp(-1), abs=0.04)
+
+
+# The penalty
+
+
+def test_the_penalty_rises_above_the_band_and_falls_below_it():
+    l2 = AdaptiveL2(initial=0.5, rate=0.01)
+    assert l2.start(2).tolist() == [0.5, 0.5]
+    now = l2.next(np.full(6, 0.5), np.ones(6), np.array([2.0, 1.51, 1.5, 1.1, 1.09, np.nan]))
+    assert now.tolist() == pytest.approx([0.505, 0.505, 0.5, 0.5, 0.5 / 1.01, 0.5])
+    assert NoPenalty().next(np.zeros(2), np.ones(2), np.full(2, 9.0)).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("wrong", [{"initial": 0}, {"rate": -0.1}, {"low": 1.6}, {"low": 0}, {"members": 0}])
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(UserError, match="wants"):
+        ensemble(**wrong) if "members" in wrong else AdaptiveL2(**wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("penalty, low, high", [(AdaptiveL2(), 1.0, 1.8), (NoPenalty(), 4.0, np.inf)])
+def test_the_adaptive_penalty_brings_the_validation_loss_into_the_band(penalty, low, high):
+    noise = np.concatenate([[1.0, 1, 1], np.zeros(19)])  # twenty-two inputs of which three matter: room to overfit
+    reward = ensemble(inputs=20, penalty=penalty)
+    reward.fit(compared(300, flips=0.1, planted=noise), 1500)
+    train, valid = reward.snapshot()["running"][:2]
+    assert ((low < valid / train) & (valid / train < high)).all(), valid / train
+
+
+# Calibration and reading
+
+
+@pytest.mark.parametrize("effort", [1, 150])
+def test_each_member_is_calibrated_over_the_labelled_clips(effort):
+    reward, asked = ensemble(), compared(100)
+    reward.fit(asked, effort)
+    state = reward.snapshot()
+    raw = np.concatenate([reward.each(asked.left), reward.each(asked.right)], axis=1).reshape(3, -1)
+    members = (raw - state["outputs/mean"]) / state["outputs/std"]
+    assert members.mean(axis=1) == pytest.approx(np.zeros(3), abs=1e-3)
+    assert members.std(axis=1) == pytest.approx(np.ones(3), abs=1e-3)
+    together = np.concatenate([reward(rollout(asked.left)).T, reward(rollout(asked.right)).T]).ravel()
+    assert together == pytest.approx(members.mean(axis=0), abs=1e-4)  # r-hat: the mean of the calibrated members
+
+
+def test_reading_never_writes():
+    asked, other = compared(60), clips(30, 7)
+    quiet, read = ensemble(), ensemble()
+    for effort in (10, 20, 30):
+        quiet.fit(asked, effort)
+        read.fit(asked, effort)
+        values = [read(rollout(other)) for _ in range(5)]
+        read.each(other)
+        assert all(np.array_equal(v, values[0]) for v in values)
+        assert same(quiet.snapshot(), read.snapshot())
+
+
+def test_a_steps_reward_does_not_depend_on_its_company():
+    reward, steps = ensemble(), clips(20, 3)
+    reward.fit(compared(60), 30)
+    assert reward(rollout(steps[:3])) == pytest.approx(reward(rollout(steps))[:, :3], abs=1e-6)
+
+
+# Levels, snapshots
+
+
+def test_effort_is_a_level():
+    one, two, asked = ensemble(), ensemble(), compared(50)
+    assert one.fit(some(asked, slice(0)), 10) == {} and one.snapshot()["steps"] == 0
+    last = one.fit(asked, 40)
+    two.fit(asked, 15)
+    assert two.fit(asked, 40) == last and same(one.snapshot(), two.snapshot())
+    assert one.fit(asked, 40) == one.fit(asked, 7) == one.fit(compared(60), 40) == {}
+    assert same(one.snapshot(), two.snapshot())
+
+
+def test_a_snapshot_goes_on_bit_for_bit():
+    asked = compared(80)
+    one, two = ensemble(), ensemble()
+    one.fit(some(asked, slice(50)), 25)
+    saved = one.snapshot()
+    kept = {k: v.copy() for k, v in saved.items()}
+    metrics = one.fit(asked, 60)
+    assert same(saved, kept)  # copies
+    two.restore(saved)
+    assert two.fit(asked, 60) == metrics and same(one.snapshot(), two.snapshot()) and same(saved, kept)
+    assert np.array_equal(one(rollout(asked.left)), two(rollout(asked.left)))
+
+
+# Inputs
+
+
+def test_discrete_actions_become_one_hot():
+    space = spaces.Discrete(3, start=-1)
+    x = encode(np.array([[0.5], [0.25]]), np.array([-1, 1]), space)
+    assert x.tolist() == [[0.5, 1, 0, 0], [0.25, 0, 0, 1]]
+    obs, act = np.zeros((30, 4, 1), np.float32), np.random.default_rng(0).integers(-1, 2, (60, 4))
+    left, right = (Steps(obs, a, a.astype(np.float32)) for a in np.split(act, 2))
+    gap = left.true_reward.sum(1) - right.true_reward.sum(1)
+    asked = Comparisons(left, right, (np.sign(gap) + 1) / 2, np.ones(30, np.float32), np.arange(30))
+    reward = Ensemble(spaces.Box(0, 1, (1,)), space, loss=CrossEntropy(), penalty=NoPenalty(), hidden=(16,))
+    reward.fit(asked, 100)
+    values = reward(Rollout(np.zeros((3, 1, 1)), np.array([[-1], [0], [1]]), np.zeros((3, 1)), np.zeros((3, 1), bool), None, act))
+    assert values[0, 0] < values[1, 0] < values[2, 0]
+
+
+def test_the_normaliser_leaves_constants_alone_and_clips_spikes():
+    normalise = Normaliser.of(torch.tensor([[[1.0, 7.0], [3.0, 7.0]], [[5.0, 7.0], [7.0, 7.0]]]))  # first input: 4 +- sqrt 5
+    assert normalise(torch.tensor([4.0 + 5**0.5, 7.0])).tolist() == pytest.approx([1, 0])
+    assert normalise(torch.tensor([[1e6, 8.0], [-1e6, 7.0]])).tolist() == [[CLIP, 1.0], [-CLIP, 0.0]]
+    assert Normaliser.identity(2)(torch.tensor([3.0, -4.0])).tolist() == [3.0, -4.0]
+
+
+@pytest.mark.parametrize("obs, act", [(spaces.Discrete(4), ACT), (spaces.Box(0, 1, (2,)), spaces.MultiBinary(3))])
+def test_other_spaces_are_refused(obs, act):
+    with pytest.raises(UserError, match="reward model reads"):
+        Ensemble(obs, act, loss=CrossEntropy(), penalty=NoPenalty())
+
+
+def test_the_true_reward_in_the_learned_ones_place():
+    reward, steps = TrueReward(spaces.Discrete(2), ACT), clips(4, 0)
+    assert np.array_equal(reward(rollout(steps)), rollout(steps).true_reward)
+    assert reward.each(steps).shape == (1, 4, 5) and np.array_equal(reward.each(steps)[0], steps.true_reward)
+    assert reward.fit(compared(3), 100) == {} and reward.snapshot() == {}
