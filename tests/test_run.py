@@ -1,0 +1,198 @@
+"""A run directory: killed at any moment, the same command goes on, and ends with the numbers of a run never killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from rlhp.run import RunDirectory, checkpoint
+from rlhp.run.record import Progress, Table, read_table
+from rlhp.train import load, train
+from rlhp.types import UserError
+
+TASKS = ["hopper", "walker", "halfcheetah", "ant", "swimmer", "reacher", "pendulum", "double_pendulum"]
+TINY = [
+    *("n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "total_steps=3072"),
+    *("checkpoint_every=512", "effort.initial=20", "effort.per_1000_steps=10", "query.clips_per_label=1", "clip_steps=10"),
+]
+
+
+def settings(*overrides: str):
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        return OmegaConf.to_container(compose("config", [*TINY, *overrides]), resolve=True)
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next run dies in the middle of the row of this step: after the row, before any checkpoint."""
+    whole = RunDirectory.tick
+
+    def tick(self: RunDirectory, now: int) -> None:
+        if now >= step:
+            self._metrics(now, {"true_reward": 1.0})
+            raise Killed
+        whole(self, now)
+
+    monkeypatch.setattr(RunDirectory, "tick", tick)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_resumed_run_ends_with_the_same_bytes(task, tmp_path, monkeypatch):
+    train(settings(f"env={task}"), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        killed_at(1800, patch)
+        with pytest.raises(Killed):
+            train(settings(f"env={task}"), tmp_path / "killed")
+    assert checkpoint.complete(tmp_path / "killed" / "checkpoints")[-1] == 1536
+    train(settings(f"env={task}"), tmp_path / "killed")
+    for name in ("metrics.csv", "heldout.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert len(read_table(tmp_path / "whole" / "metrics.csv")) == 24
+
+
+@pytest.mark.parametrize("change", ["seed=2", "teacher=noisy", "query=uniform"])
+def test_the_bytes_depend_on_the_settings(change, tmp_path):
+    """The comparison above could fail: other settings give other bytes."""
+    train(settings("env=reacher"), tmp_path / "a")
+    train(settings("env=reacher", change), tmp_path / "b")
+    assert (tmp_path / "a" / "metrics.csv").read_bytes() != (tmp_path / "b" / "metrics.csv").read_bytes()
+
+
+def test_a_noisy_teacher_resumes_too(tmp_path, monkeypatch):
+    train(settings("env=reacher", "teacher=noisy"), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        killed_at(1200, patch)
+        with pytest.raises(Killed):
+            train(settings("env=reacher", "teacher=noisy"), tmp_path / "killed")
+    train(settings("env=reacher", "teacher=noisy"), tmp_path / "killed")
+    assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+def command(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "rlhp.cli", "train", "env=reacher", *TINY, "total_steps=20480", f"hydra.run.dir={folder}"]
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on(tmp_path):
+    """kill -9 three times, wherever it strikes; then the same command to its end."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command(tmp_path / "whole"), check=True, env=environment, capture_output=True)
+    marks = tmp_path / "killed" / "checkpoints"
+    for enough in (2048, 7000, 12000):
+        process = subprocess.Popen(command(tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        while max(checkpoint.complete(marks), default=0) < enough:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "killed" / "finished.json").exists()
+    subprocess.run(command(tmp_path / "killed"), check=True, env=environment, capture_output=True)
+    assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+def test_a_gymnasium_environment_resumes_from_a_reset(tmp_path, monkeypatch):
+    own = ("env=gym", "env.id=Pendulum-v1", "seed=3")
+    with monkeypatch.context() as patch:
+        killed_at(1800, patch)
+        with pytest.raises(Killed):
+            train(settings(*own), tmp_path)
+    train(settings(*own), tmp_path)
+    assert [int(row["step"]) for row in read_table(tmp_path / "metrics.csv")] == list(range(128, 3073, 128))
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path, capsys):
+    train(settings("env=point"), tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    train(settings("env=point"), tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert "finished already" in capsys.readouterr().err
+
+
+def test_other_settings_are_refused_by_name(tmp_path):
+    train(settings("env=point"), tmp_path)
+    with pytest.raises(UserError, match=r"other settings \(labels, schedule.labels\).*name="):
+        train(settings("env=point", "labels=21"), tmp_path)
+    train(settings("env=point", "checkpoint_every=100"), tmp_path)  # touches no number
+
+
+def test_settings_that_cannot_be_built_leave_nothing_behind(tmp_path):
+    with pytest.raises(UserError):
+        train(settings("env=point", "labels=-1"), tmp_path / "run")
+    train(settings("env=point"), tmp_path / "run")
+
+
+def test_a_half_written_checkpoint_does_not_exist(tmp_path):
+    checkpoint.write(tmp_path, 100, {"a": {"x": np.arange(3)}})
+    (tmp_path / "200").mkdir()
+    (tmp_path / "200" / "a.safetensors").write_bytes(b"half")
+    assert checkpoint.complete(tmp_path) == [100]
+    checkpoint.write(tmp_path, 200, {"a": {"x": np.arange(4)}})
+    assert checkpoint.read(tmp_path, 200)["a"]["x"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("harm", [b"", b"\x00" * 8, None])
+def test_a_damaged_checkpoint_says_what_to_do(harm, tmp_path):
+    checkpoint.write(tmp_path, 100, {"a": {"x": np.arange(3)}})
+    file = tmp_path / "100" / "a.safetensors"
+    file.unlink() if harm is None else file.write_bytes(harm)
+    with pytest.raises(UserError, match="delete that folder"):
+        checkpoint.read(tmp_path, 100)
+
+
+def test_one_flipped_bit_is_noticed(tmp_path):
+    checkpoint.write(tmp_path, 100, {"a": {"x": np.arange(3)}})
+    file = tmp_path / "100" / "a.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        checkpoint.read(tmp_path, 100)
+
+
+def test_the_newest_checkpoints_stay(tmp_path):
+    for step in (9, 10, 100):
+        checkpoint.write(tmp_path, step, {"a": {"x": np.arange(3)}})
+    assert checkpoint.complete(tmp_path) == [10, 100]
+
+
+def test_a_table_grows_columns_and_forgets_rows(tmp_path):
+    table = Table(tmp_path / "t.csv", 0)
+    table(1, {"a": 1.5})
+    table(2, {"a": 2.0, "b": 3.0})
+    with (tmp_path / "t.csv").open("a") as file:
+        file.write("3,4")  # cut short by a kill
+    assert read_table(tmp_path / "t.csv") == [{"step": "1", "a": "1.5", "b": ""}, {"step": "2", "a": "2", "b": "3"}]
+    Table(tmp_path / "t.csv", 1)
+    assert (tmp_path / "t.csv").read_text() == "step,a,b\n1,1.5,\n"
+
+
+def test_progress_is_one_line_with_what_matters(tmp_path):
+    with (tmp_path / "log").open("w") as out:
+        progress = Progress("run", 2000, every=0, out=out)
+        progress(1000, {"labels": 7, "valid_accuracy": 0.875, "true_return": 1234.5})
+        progress(2000, {})
+    last = (tmp_path / "log").read_text().splitlines()[-1]
+    assert last.startswith("run  2,000/2,000 steps  ") and "7 labels  accuracy 0.88  true return 1,234.5  0:00 left" in last
+
+
+def test_a_trained_policy_is_loaded(tmp_path):
+    train(settings("env=point"), tmp_path)
+    trained = load(tmp_path)
+    env = trained.make_env(3, seed=1)
+    actions = trained.policy(env.reset())
+    assert actions.shape == (3, 2)
+    assert np.array_equal(actions, load(tmp_path).policy(make_first := trained.make_env(3, seed=1).reset())), make_first
+    with pytest.raises(UserError, match="not a run directory"):
+        load(tmp_path / "nowhere")
