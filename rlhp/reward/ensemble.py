@@ -79,11 +79,13 @@ class Ensemble:
         self._action_space = action_space
         self._loss, self._penalty = loss, penalty
         self._members, self._batch_size, self._seed = members, batch_size, seed
+        self._learning_rate = learning_rate
         inputs = width(observation_space, action_space)
         generator = torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31)))
         self._layers = network.init(members, (inputs, *hidden, 1), generator)
         self._parameters = [p for layer in self._layers for p in layer]
-        self._optimiser = torch.optim.Adam(self._parameters, lr=learning_rate, fused=True)
+        # a short memory and a tiny eps: a member that the decay has made small must find its way back by small gradients
+        self._optimiser = torch.optim.Adam(self._parameters, lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=True)
         self._normaliser = Normaliser.identity(inputs)
         self._mean, self._std = torch.zeros(members, 1), torch.ones(members, 1)
         self._l2 = penalty.start(members)
@@ -147,10 +149,10 @@ class Ensemble:
         losses = self._loss(left, right, labels)
         seen, weight = data.bootstrap[:, rows], data.weight[rows]
         trained = (losses * seen * weight).sum(dim=1) / (seen * weight).sum(dim=1).clamp(min=1e-6)
-        penalty = torch.from_numpy(self._l2).float() * network.squared_norm(self._layers)
         self._optimiser.zero_grad()
-        (trained + penalty).sum().backward()  # the sum: a member's step must not shrink with their number
+        trained.sum().backward()  # the sum: a member's step must not shrink with their number
         self._optimiser.step()
+        network.decay(self._layers, torch.from_numpy(self._learning_rate * self._l2).float())
         self._steps += 1
         self._measure(losses.detach(), _right(left.detach() - right.detach(), labels.mu), seen)
 

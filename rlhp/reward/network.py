@@ -34,6 +34,8 @@ def forward(layers: Weights, x: Tensor, slope: float = 0.01) -> Tensor:
     return torch.baddbmm(bias, h, weight).squeeze(-1)
 
 
-def squared_norm(layers: Weights) -> Tensor:
-    """[M]: the sum of the squared weights of each member, biases apart."""
-    return torch.stack([weight.square().sum(dim=(1, 2)) for weight, _ in layers]).sum(dim=0)
+@torch.no_grad()
+def decay(layers: Weights, share: Tensor) -> None:
+    """Shrink the weights of each member by its share [M], biases apart."""
+    for weight, _ in layers:
+        weight.mul_(1 - share.reshape(-1, 1, 1))

@@ -28,7 +28,7 @@ def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) ->
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for name, state in parts.items():
-        save_file({k: np.ascontiguousarray(v) for k, v in state.items()}, target / f"{name}.safetensors")
+        save_file({k: np.array(v, order="C") for k, v in state.items()}, target / f"{name}.safetensors")
     digests = {name: _digest(target / f"{name}.safetensors") for name in parts}
     write_whole(target / DONE, json.dumps(digests))
     for old in complete(folder)[:-keep]:
