@@ -52,7 +52,7 @@ class Task:
 
     def model(self) -> mujoco.MjModel:
         """The physics model, compiled from Gymnasium's file; from then on MuJoCo's warnings go to this module's log."""
-        mujoco.set_mju_user_warning(_log.info)  # else it writes MUJOCO_LOG.TXT into the working directory
+        mujoco.set_mju_user_warning(_log.debug)  # else it writes MUJOCO_LOG.TXT into the working directory
         return mujoco.MjModel.from_xml_path(str(ASSETS / self.xml))
 
 
