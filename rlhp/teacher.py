@@ -6,24 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import numpy as np
 
-from rlhp.types import Answer, Array, Query, Segment, Teacher, UserError, stream
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """A teacher that remembers: its state belongs to the checkpoint."""
-
-    def snapshot(self) -> dict[str, Array]:
-        """All that it remembers."""
-        ...
-
-    def restore(self, arrays: dict[str, Array]) -> None:
-        """Take up the state of a snapshot."""
-        ...
+from rlhp.types import Answer, Array, Query, Segment, Stateful, Teacher, UserError, stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from zlib import crc32
 
 import numpy as np
@@ -128,6 +128,19 @@ class Comparisons:
 
     def __len__(self) -> int:
         return len(self.mu)
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A part that changes while training: its state belongs to the checkpoint."""
+
+    def snapshot(self) -> dict[str, Array]:
+        """All that the next step depends on, as arrays."""
+        ...
+
+    def restore(self, state: dict[str, Array]) -> Any:
+        """Go on from a snapshot of a part built alike."""
+        ...
 
 
 class Memory(Protocol):

@@ -177,7 +177,9 @@ def test_an_agent_for_discrete_actions_only_says_so():
     class DiscreteOnly(BlindPPO):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
-            assert isinstance(self.action_space, gym.spaces.Discrete), "only supports Discrete as action spaces but Box was provided"
+            assert isinstance(self.action_space, gym.spaces.Discrete), (
+                "only supports Discrete as action spaces but Box was provided"
+            )
 
     with pytest.raises(UserError, match="only supports Discrete"):
         make(DiscreteOnly, point.make(n_envs=1, seed=0), gamma=0.9, n_steps=8, batch_size=8)

@@ -19,7 +19,9 @@ from rlhp.run.record import Progress, Table, read_table
 from rlhp.train import load, train
 from rlhp.types import UserError
 
-SLOW = [pytest.param(t, marks=pytest.mark.slow) for t in ("hopper", "walker", "halfcheetah", "swimmer", "pendulum", "double_pendulum")]
+SLOW = [
+    pytest.param(t, marks=pytest.mark.slow) for t in ("hopper", "walker", "halfcheetah", "swimmer", "pendulum", "double_pendulum")
+]
 TINY = [
     *("n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "total_steps=3072"),
     *("checkpoint_every=512", "effort.initial=20", "effort.per_1000_steps=10", "query.clips_per_label=1", "clip_steps=10"),
@@ -91,7 +93,9 @@ def test_a_killed_process_goes_on(tmp_path):
     subprocess.run(command(tmp_path / "whole"), check=True, env=environment, capture_output=True)
     marks = tmp_path / "killed" / "checkpoints"
     for enough in (2048, 7000, 12000):
-        process = subprocess.Popen(command(tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command(tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
         while max(checkpoint.complete(marks), default=0) < enough:
             assert process.poll() is None
             time.sleep(0.01)

@@ -17,7 +17,7 @@ class Recorder(VecEnvWrapper):
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
-        self._obs = np.zeros(0)
+        self._obs: Array = np.zeros(0)
         self._running = np.zeros(venv.num_envs)
         self._forget()
 
@@ -28,7 +28,7 @@ class Recorder(VecEnvWrapper):
 
     def reset(self) -> VecEnvObs:
         """Start all episodes anew."""
-        self._obs = self.venv.reset()  # type: ignore[assignment]
+        self._obs = np.asarray(self.venv.reset())
         self._running = np.zeros(self.num_envs)
         self._forget()
         return self._obs
@@ -45,7 +45,7 @@ class Recorder(VecEnvWrapper):
         """The environment's step with its reward taken out."""
         obs, true_reward, done, infos = self.venv.step_wait()
         self._steps.append((_single(self._obs), _single(self._act), np.array(true_reward), np.array(done)))
-        self._obs = obs  # type: ignore[assignment]
+        self._obs = np.asarray(obs)
         self._running += true_reward
         self._returns += self._running[done].tolist()
         self._running[done] = 0.0

@@ -7,15 +7,15 @@ from typing import Protocol
 import numpy as np
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
-from rlhp.types import Array
+from rlhp.types import Array, Stateful
 
 
-class Scale(Protocol):
+class Scale(Stateful, Protocol):
     """Reward [T, N] and episode ends [T, N] -> scaled reward [T, N] float32."""
 
-    def __call__(self, reward: Array, done: Array) -> Array: ...
-    def snapshot(self) -> dict[str, Array]: ...
-    def restore(self, state: dict[str, Array]) -> None: ...
+    def __call__(self, reward: Array, done: Array) -> Array:
+        """Scale one rollout."""
+        ...
 
 
 class ReturnScale:

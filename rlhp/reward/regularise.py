@@ -43,33 +43,6 @@ class AdaptiveL2:
             raise UserError("the adaptive l2 wants 0 < initial <= most, rate >= 0 and 0 < low <= high; from 0 it never grows.")
 
     def start(self, members: int) -> Array:
-        """Before the first gradient step."""
-        ...
-
-    def next(self, coefficient: Array, train_loss: Array, valid_loss: Array) -> Array:
-        """After a gradient step; a loss is NaN before there is anything to measure it on."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class AdaptiveL2:
-    """Keeps the validation loss within `low` to `high` times the training loss: the paper's 1.1 to 1.5.
-
-    More where a member overfits, less where it could fit better, by the factor 1 + `rate` per gradient step. The start
-    and the rule are those of Ibarz et al. (2018); their rate of 0.001 is meant for millions of steps, ours for thousands.
-    """
-
-    initial: float = 1e-4
-    low: float = 1.1
-    high: float = 1.5
-    rate: float = 0.01
-    most: float = 20.0
-
-    def __post_init__(self) -> None:
-        if self.initial <= 0 or self.rate < 0 or not 0 < self.low <= self.high:
-            raise UserError("the adaptive l2 wants initial > 0, rate >= 0 and 0 < low <= high; a coefficient of 0 never grows.")
-
-    def start(self, members: int) -> Array:
         """The same for every member."""
         return np.full(members, self.initial)
 

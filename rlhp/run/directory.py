@@ -7,24 +7,17 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
 from rlhp.run import checkpoint
 from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_table
-from rlhp.types import Array, Metrics, UserError
+from rlhp.types import Array, Metrics, Stateful, UserError
 
 PACKAGES = ("gymnasium", "mujoco", "numpy", "stable-baselines3", "torch", "hydra-core")
 FINISHED = "finished.json"
 MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video")  # what does not touch the numbers
-
-
-class Part(Protocol):
-    """What a checkpoint is made of."""
-
-    def snapshot(self) -> dict[str, Array]: ...
-    def restore(self, state: dict[str, Array]) -> None: ...
 
 
 def check_owner(path: Path, config: Mapping[str, Any]) -> None:
@@ -71,7 +64,7 @@ class RunDirectory:
     one that was never killed; times are kept apart, in clock.csv.
     """
 
-    def __init__(self, path: Path, parts: Mapping[str, Part], *, total_steps: int, checkpoint_every: int) -> None:
+    def __init__(self, path: Path, parts: Mapping[str, Stateful], *, total_steps: int, checkpoint_every: int) -> None:
         if checkpoint_every < 1:
             raise UserError(f"checkpoint_every counts environment steps; set it to 1 or more, not {checkpoint_every}.")
         self.path, self._parts, self._total, self._every = path, parts, total_steps, checkpoint_every

@@ -14,8 +14,13 @@ from rlhp.types import Metrics
 class Tracker(Protocol):
     """Listens to the numbers of each rollout."""
 
-    def __call__(self, step: int, metrics: Metrics) -> None: ...
-    def close(self) -> None: ...
+    def __call__(self, step: int, metrics: Metrics) -> None:
+        """The rollout that ended at `step`."""
+        ...
+
+    def close(self) -> None:
+        """The run is over."""
+        ...
 
 
 class Table:
@@ -151,7 +156,7 @@ class Wandb:
         from rlhp.types import UserError
 
         try:
-            import wandb
+            import wandb  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise UserError("tracker=wandb needs the package wandb; install it with: pip install 'rlhp[wandb]'") from error
         self._run = wandb.init(**settings)

@@ -10,7 +10,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from rlhp.agent import Blind
-from rlhp.types import Effort, Schedule, Select, Teacher, UserError
+from rlhp.types import Effort, Schedule, Select, Stateful, Teacher, UserError
 
 Settings = Mapping[str, Any]
 
@@ -32,7 +32,7 @@ class Parts:
     def stateful(self) -> dict[str, Any]:
         """The parts that a checkpoint holds."""
         named = {"agent": self.agent, "memory": self.memory, "reward": self.reward, "teacher": self.teacher}
-        return {name: part for name, part in named.items() if hasattr(part, "snapshot")}
+        return {name: part for name, part in named.items() if isinstance(part, Stateful)}
 
 
 def build(settings: Settings) -> Parts:

@@ -13,6 +13,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -56,7 +57,7 @@ def _once(done: list[Path | Exception]) -> Callable[[DictConfig], None]:
     """
 
     def task(settings: DictConfig) -> None:
-        if HydraConfig.get().mode == hydra.types.RunMode.MULTIRUN:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
             job(settings)
             return
         try:
