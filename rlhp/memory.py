@@ -14,10 +14,10 @@ HELDOUT = 128  # clips kept aside at most, whatever the length of the run
 
 
 class Recent:
-    """The newest `capacity` clips of `length` steps, cut from rollouts that follow on one another.
+    """The newest `capacity` clips of `length` steps, cut from rollouts.
 
-    Clips are copies and never run across a cut; one may end on a cut step. Rollouts shorter than a clip are joined until they
-    hold one. Raises UserError if `length` < 1 or `capacity` < 2.
+    Clips are copies and never run across a cut, or from one rollout into the next; one may end on a cut step. A rollout shorter
+    than a clip holds none. Raises UserError if `length` < 1 or `capacity` < 2.
     """
 
     def __init__(self, length: int, capacity: int, seed: int) -> None:
@@ -28,8 +28,7 @@ class Recent:
         self.length, self.capacity, self.seed = length, capacity, seed
         self._clips: list[Segment] = []
         self._aside = _Thinned()
-        self._cuts = 0  # how many (joined) rollouts have been cut: the key of the random stream
-        self._pending: Rollout | None = None  # copies of what is still too short for a clip
+        self._cuts = 0  # how many rollouts have been cut: the key of the random stream
 
     def __len__(self) -> int:
         return len(self._clips)
@@ -41,12 +40,6 @@ class Recent:
 
     def add(self, rollout: Rollout) -> None:
         """Cut a rollout [T, N, ...] into clips."""
-        if self._pending is not None:
-            rollout = _joined(self._pending, rollout)
-        if len(rollout.cut) < self.length:
-            self._pending = _copied(rollout)
-            return
-        self._pending = None
         rng = stream(self.seed, "memory", self._cuts)
         clips = list(_clips(rollout, self.length, rng))
         if len(clips) > 1 and self._aside.due(self._cuts):  # a lone clip is needed for questions
@@ -59,15 +52,10 @@ class Recent:
         size = len(self._clips)
         return [tuple(self._clips[i] for i in rng.choice(size, clips, replace=False)) for _ in range(n)]
 
-    def interrupt(self) -> None:
-        """The environments are reset before the next rollout and no cut tells of it: forget the steps too few for a clip."""
-        self._pending = None
-
     def snapshot(self) -> dict[str, Array]:
         """Everything a bit-identical continuation needs; absent keys stand for nothing held."""
-        pending = {} if self._pending is None else _arrays("pending", self._pending) | {"pending/cut": self._pending.cut}
         counters = {"counters": np.array([self._cuts, self._aside.stride], np.int64)}
-        return counters | pending | _stacked("clips", self._clips) | _stacked("aside", self._aside.clips)
+        return counters | _stacked("clips", self._clips) | _stacked("aside", self._aside.clips)
 
     def restore(self, arrays: dict[str, Array]) -> None:
         """Take up the state of a snapshot, in place of the present one."""
@@ -75,7 +63,6 @@ class Recent:
         self._cuts = cuts
         self._clips = _unstacked("clips", arrays)
         self._aside = _Thinned(_unstacked("aside", arrays), stride)
-        self._pending = _pending(arrays) if "pending/cut" in arrays else None
 
 
 class _Thinned:
@@ -123,26 +110,7 @@ def _starts(cut: Array, length: int, rng: np.random.Generator) -> Iterator[int]:
         yield from range(begin, begin + fit * length, length)
 
 
-def _joined(first: Rollout, then: Rollout) -> Rollout:
-    """Two rollouts that follow on each other as one, along T."""
-    state = None if first.state is None or then.state is None else np.concatenate([first.state, then.state])
-    return Rollout(
-        obs=np.concatenate([first.obs, then.obs]),
-        act=np.concatenate([first.act, then.act]),
-        true_reward=np.concatenate([first.true_reward, then.true_reward]),
-        cut=np.concatenate([first.cut, then.cut]),
-        state=state,
-        returns=then.returns[:0],
-    )
-
-
-def _copied(rollout: Rollout) -> Rollout:
-    state = None if rollout.state is None else rollout.state.copy()
-    steps = (rollout.obs.copy(), rollout.act.copy(), rollout.true_reward.copy(), rollout.cut.copy())
-    return Rollout(*steps, state, rollout.returns[:0])
-
-
-def _arrays(name: str, steps: Segment | Rollout) -> dict[str, Array]:
+def _arrays(name: str, steps: Segment) -> dict[str, Array]:
     state = {} if steps.state is None else {f"{name}/state": steps.state}
     return {f"{name}/obs": steps.obs, f"{name}/act": steps.act, f"{name}/true_reward": steps.true_reward} | state
 
@@ -158,9 +126,3 @@ def _unstacked(name: str, arrays: dict[str, Array]) -> list[Segment]:
     states = [None] * len(obs) if state is None else [row.copy() for row in state]
     each = zip(obs, act, true_reward, states, strict=True)
     return [Segment(o.copy(), a.copy(), r.copy(), s) for o, a, r, s in each]
-
-
-def _pending(arrays: dict[str, Array]) -> Rollout:
-    """The steps still too short for a clip, from a snapshot."""
-    obs, act, true_reward = (arrays[f"pending/{field}"] for field in ("obs", "act", "true_reward"))
-    return _copied(Rollout(obs, act, true_reward, arrays["pending/cut"], arrays.get("pending/state"), np.zeros(0, np.float32)))

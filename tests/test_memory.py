@@ -111,27 +111,13 @@ def test_only_the_newest_clips_are_kept_from_all_environments() -> None:
     assert all(begin % CLOCK >= 980 for begin in begins(kept(memory)))
 
 
-def test_short_rollouts_are_joined() -> None:
-    memory = Recent(length=10, capacity=100, seed=0)
-    for start in range(0, 40, 4):
-        data = rollout(4, start=start, cuts=(1,) if start == 20 else ())
-        memory.add(data)
-        data.obs[:] = -1
-    # 0-11 and 12-23 (cut after 21: room for 12-21) and 24-35 hold one clip each
-    assert len(memory) == 3
-    for clip, (first, last) in zip(kept(memory), [(0, 11), (12, 21), (24, 35)], strict=True):
-        steps = clip.obs[:, 0].tolist()
-        assert steps == list(range(int(steps[0]), int(steps[0]) + 10)) and first <= steps[0] and steps[-1] <= last
-
-
-def test_a_reset_that_no_cut_tells_of_parts_short_rollouts() -> None:
+def test_no_clip_runs_from_one_rollout_into_the_next() -> None:
     memory = Recent(length=10, capacity=100, seed=0)
     memory.add(rollout(6))
-    memory.interrupt()
-    memory.add(rollout(6, start=500))
+    memory.add(rollout(6, start=6))
     assert len(memory) == 0
-    memory.add(rollout(6, start=506))
-    assert begins(kept(memory))[0] >= 500
+    memory.add(rollout(10, start=12))
+    assert begins(kept(memory)) == [12]
 
 
 def test_one_clip_of_every_rollout_is_never_offered() -> None:

@@ -111,9 +111,11 @@ def test_members_run_at_once_as_they_would_one_by_one():
     assert not torch.allclose(together[0], together[1], atol=1e-3)
 
 
-def test_squared_norm_leaves_the_biases_out():
-    layers = [(torch.full((2, 1, 2), 3.0), torch.full((2, 1, 2), 9.0)), (torch.full((2, 2, 1), 2.0), torch.zeros(2, 1, 1))]
-    assert network.squared_norm(layers).tolist() == [26.0, 26.0]  # 2 * 9 + 2 * 4
+def test_decay_shrinks_weights_and_leaves_biases():
+    layers = [(torch.full((2, 1, 2), 3.0), torch.full((2, 1, 2), 9.0)), (torch.full((2, 2, 1), 2.0), torch.ones(2, 1, 1))]
+    network.decay(layers, torch.tensor([0.5, 0.0]))
+    assert [weight[:, 0, 0].tolist() for weight, _ in layers] == [[1.5, 3.0], [1.0, 2.0]]
+    assert all((bias == bias.flatten()[0]).all() for _, bias in layers)
 
 
 def test_a_member_that_holds_out_a_comparison_never_trains_on_it():
@@ -199,6 +201,16 @@ def test_the_adaptive_penalty_brings_the_validation_loss_into_the_band(penalty, 
     reward.fit(compared(300, flips=0.1, planted=noise), 1500)
     ratio = np.divide(*reward.snapshot()["running"][[1, 0]])
     assert ((low < ratio) & (ratio < high)).all(), ratio
+
+
+@pytest.mark.slow
+def test_no_member_is_wiped_out_by_few_and_noisy_labels():
+    """The validation loss cannot come down here, so the coefficient climbs to its end; the members must live."""
+    reward = ensemble(inputs=20, batch_size=32)
+    few = compared(60, flips=0.25, planted=np.concatenate([[1.0, 1, 1], np.zeros(19)]))
+    for effort in range(500, 3001, 500):
+        reward.fit(few, effort)
+        assert (reward.snapshot()["running"][0] < 0.68).all()  # log 2 = 0.693: nothing learned
 
 
 # Calibration and reading

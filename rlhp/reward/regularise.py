@@ -36,7 +36,7 @@ class AdaptiveL2:
     low: float = 1.1
     high: float = 1.5
     rate: float = 0.01
-    most: float = 40.0
+    most: float = 20.0
 
     def __post_init__(self) -> None:
         if not 0 < self.initial <= self.most or self.rate < 0 or not 0 < self.low <= self.high:
