@@ -176,11 +176,10 @@ def frames(model: mujoco.MjModel, states: Array, view: View, size: int = SIZE) -
 
 
 def _soften(model: mujoco.MjModel) -> None:
-    """Draw in a third of the time, and the floor's pattern in light greys, so that the robot is what one looks at."""
-    model.vis.quality.shadowsize = 512  # of MuJoCo's 4096
+    """Draw without shadows and mirrors, and the floor's pattern in light greys, so that the robot is what one looks at."""
+    model.light_castshadow[:] = 0  # most of the drawing time without a GPU, and software renderers leave stray specks
     model.mat_reflectance[:] = 0
     model.light_pos[:, 2] = 5  # a light at the models' 1.3 m leaves out what is higher
-    model.vis.map.shadowclip = 3.2 / model.stat.extent  # metres about the origin; a wider map shades the far floor with itself
     for plane in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
         texture = model.mat_texid[model.geom_matid[plane]].max() if model.geom_matid[plane] >= 0 else -1
         if texture >= 0:

@@ -100,7 +100,7 @@ def load(path: Path) -> Trained:
     if not file.is_file():
         raise UserError(f"{path} is not a run directory; name a folder that rlhp train has made, such as runs/main/...")
     settings = yaml.safe_load(file.read_text())
-    agent = instantiate(settings["agent"], _convert_="all")(_environment(settings, n_envs=1, seed=0))
+    agent = instantiate(settings["agent"], _convert_="all")(_environment(settings, n_envs=settings["n_envs"], seed=0))
     agent.restore_policy(last_checkpoint(path)["agent"])
     return Trained(settings, agent)
 
