@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from rlhp.preference import Labels, Loss
+from rlhp.preference import Loss
 from rlhp.reward import network
+from rlhp.reward.dataset import Dataset
 from rlhp.reward.features import Normaliser, encode, encode_steps, width
 from rlhp.reward.regularise import Penalty
 from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError, stream
 
-CALIBRATION_STEPS = 8192  # enough for a mean and a spread good to about one per cent
+CALIBRATION_STEPS = 4096  # enough for a mean and a spread good to a few per cent
+RENEWAL = 1.05  # the inputs' statistics are taken anew when there are so many times the comparisons they were taken over
 MEMORY = 0.98  # of the running means of the losses, per gradient step
 MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
-
-
-def bootstrap_weights(queries: Array, members: int, seed: int) -> Array:
-    """How often each member sees each comparison: Poisson(1), fixed for ever by (seed, member, question); [M, n].
-
-    Drawing n of n comparisons with replacement shows each one about Poisson(1) times and leaves out 1/e of them: those, of
-    weight 0, are the member's validation set (section 2.2.3). A single member sees the others exactly once.
-    """
-    ids, row = np.unique(queries, return_inverse=True)
-    draws = [[_times_drawn(seed, k, i) for i in ids.tolist()] for k in range(members)]
-    weights = np.array(draws, dtype=np.float32).reshape(members, len(ids))[:, row]
-    return np.minimum(weights, 1.0) if members == 1 else weights
-
-
-@lru_cache(maxsize=2**18)
-def _times_drawn(seed: int, member: int, query: int) -> int:
-    return int(stream(seed, "bootstrap", member, query).poisson(1.0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Dataset:
-    """All comparisons as tensors, ready to be drawn from."""
-
-    left: Tensor  # [n, L, width], normalised
-    right: Tensor
-    labels: Labels
-    weight: Tensor  # [n]
-    bootstrap: Tensor  # [M, n]
-
-    def __len__(self) -> int:
-        return len(self.left)
 
 
 class Ensemble:
@@ -91,24 +60,25 @@ class Ensemble:
         self._l2 = penalty.start(members)
         self._running = np.full((len(MEASURES), members), np.nan)
         self._steps = 0
-        self._fitted_to: Comparisons | None = None
-        self._data: _Dataset | None = None
+        self._normalised_over = 0  # comparisons
+        self._data: Dataset | None = None
 
     @torch.no_grad()
     def __call__(self, rollout: Rollout) -> Array:
         """r-hat of every step, [T, N] float32: each member calibrated, then their mean."""
         x = encode(rollout.obs, rollout.act, self._action_space)
-        raw = self._predict(self._normaliser(x.reshape(-1, x.shape[-1])))
+        raw = self._predict(x.reshape(-1, x.shape[-1]))
         return ((raw - self._mean) / self._std).mean(dim=0).reshape(x.shape[:-1]).numpy()
 
     @torch.no_grad()
     def each(self, steps: Steps) -> Array:
         """The members apart, in the units that the preference model sums: [M, n, L] float32."""
         x = encode_steps(steps, self._action_space)
-        return self._predict(self._normaliser(x.reshape(-1, x.shape[-1]))).reshape(self._members, *x.shape[:2]).numpy()
+        return self._predict(x.reshape(-1, x.shape[-1])).reshape(self._members, *x.shape[:2]).numpy()
 
     def _predict(self, x: Tensor) -> Tensor:
-        return network.forward(self._layers, x)
+        """Steps [rows, width] -> [M, rows]."""
+        return network.forward(self._layers, self._normaliser(x))
 
     def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
         """Train until `effort` gradient steps have been made since the start; then calibrate.
@@ -126,35 +96,27 @@ class Ensemble:
         measures = {k: v for k, v in zip(MEASURES, self._running.mean(axis=1).tolist(), strict=True) if v == v}
         return {**measures, "l2": float(self._l2.mean()), "fit_steps": float(self._steps)}
 
-    def _dataset(self, comparisons: Comparisons) -> _Dataset:
-        """The comparisons as tensors, the normaliser renewed over them; kept until there are new ones."""
-        if self._data is None or comparisons is not self._fitted_to:
-            left, right = (encode_steps(side, self._action_space) for side in (comparisons.left, comparisons.right))
-            self._normaliser = Normaliser.of(torch.cat([left, right]))
-            self._data = _Dataset(
-                self._normaliser(left),
-                self._normaliser(right),
-                _labels(comparisons),
-                torch.from_numpy(comparisons.weight).float(),
-                torch.from_numpy(bootstrap_weights(comparisons.query, self._members, self._seed)),
-            )
-            self._fitted_to = comparisons
+    def _dataset(self, comparisons: Comparisons) -> Dataset:
+        """The comparisons, kept until there are new ones; the normaliser is renewed when they have become some more."""
+        if self._data is None or comparisons is not self._data.comparisons:
+            self._data = Dataset(comparisons, self._action_space, self._members, self._seed)
+        if len(comparisons) >= RENEWAL * self._normalised_over:
+            self._normaliser, self._normalised_over = Normaliser.of(self._data.steps()), len(comparisons)
         return self._data
 
-    def _step(self, data: _Dataset) -> None:
+    def _step(self, data: Dataset) -> None:
         """One gradient step of every member on one shared batch; what a member holds out of it measures its validation."""
-        rows = torch.from_numpy(stream(self._seed, "batch", self._steps).integers(len(data), size=self._batch_size))
-        labels = Labels(data.labels.mu[rows], data.labels.left_return[rows], data.labels.right_return[rows])
-        left, right = self._sums(torch.cat([data.left[rows], data.right[rows]])).split(len(rows), dim=1)
-        losses = self._loss(left, right, labels)
-        seen, weight = data.bootstrap[:, rows], data.weight[rows]
-        trained = (losses * seen * weight).sum(dim=1) / (seen * weight).sum(dim=1).clamp(min=1e-6)
+        batch = data.batch(stream(self._seed, "batch", self._steps).integers(len(data), size=self._batch_size))
+        left, right = self._sums(batch.clips).split(self._batch_size, dim=1)
+        losses = self._loss(left, right, batch.labels)
+        weight = batch.seen * batch.weight
+        trained = (losses * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-6)
         self._optimiser.zero_grad()
         trained.sum().backward()  # the sum: a member's step must not shrink with their number
         self._optimiser.step()
         network.decay(self._layers, torch.from_numpy(self._learning_rate * self._l2).float())
         self._steps += 1
-        self._measure(losses.detach(), _right(left.detach() - right.detach(), labels.mu), seen)
+        self._measure(losses.detach(), _right(left.detach() - right.detach(), batch.labels.mu), batch.seen)
 
     def _sums(self, clips: Tensor) -> Tensor:
         """Clips [n, L, width] -> [M, n]: r-hat added up over each clip."""
@@ -169,10 +131,9 @@ class Ensemble:
         self._l2 = self._penalty.next(self._l2, self._running[0], self._running[1])
 
     @torch.no_grad()
-    def _calibrate(self, data: _Dataset) -> None:
+    def _calibrate(self, data: Dataset) -> None:
         """Mean 0 and spread 1 for every member over the labelled clips (section 2.2.1)."""
-        rows = torch.cat([data.left, data.right]).reshape(-1, data.left.shape[-1])
-        raw = self._predict(rows[:: -(-len(rows) // CALIBRATION_STEPS)])
+        raw = self._predict(data.steps(CALIBRATION_STEPS))
         self._mean = raw.mean(dim=1, keepdim=True)
         self._std = raw.std(dim=1, keepdim=True, correction=0).clamp(min=1e-6)
 
@@ -183,7 +144,7 @@ class Ensemble:
         weights = {f"weight/{i}": p.detach().numpy().copy() for i, p in enumerate(self._parameters)}
         inputs = {"inputs/mean": self._normaliser.mean.numpy(), "inputs/std": self._normaliser.std.numpy()}
         outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
-        rest = {"l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
+        rest = {"l2": self._l2, "running": self._running, "counts": np.array([self._steps, self._normalised_over])}
         return {**moments, **weights, **inputs, **outputs, **rest}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -196,14 +157,9 @@ class Ensemble:
                     self._optimiser.state[p] = {k.split("/")[2]: torch.from_numpy(v.copy()) for k, v in moments.items()}
         self._normaliser = Normaliser(torch.from_numpy(state["inputs/mean"].copy()), torch.from_numpy(state["inputs/std"].copy()))
         self._mean, self._std = (torch.from_numpy(state[f"outputs/{k}"].copy()) for k in ("mean", "std"))
-        self._l2, self._running, self._steps = state["l2"].copy(), state["running"].copy(), int(state["steps"])
-        self._data = self._fitted_to = None
-
-
-def _labels(comparisons: Comparisons) -> Labels:
-    returns = np.stack([comparisons.left.true_reward.sum(axis=1), comparisons.right.true_reward.sum(axis=1)])
-    left, right = torch.from_numpy((returns - returns.mean()) / max(float(returns.std()), 1e-6)).float()
-    return Labels(torch.from_numpy(comparisons.mu).float(), left, right)
+        self._l2, self._running = state["l2"].copy(), state["running"].copy()
+        self._steps, self._normalised_over = (int(count) for count in state["counts"])
+        self._data = None
 
 
 def _right(delta: Tensor, mu: Tensor) -> Tensor:

@@ -1,0 +1,119 @@
+"""Where the time goes: seconds that each part of a training takes by itself, without those that it calls."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from time import perf_counter
+from typing import Any
+
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.vec_env import VecNormalize
+
+from rlhp import query, teacher
+from rlhp.agent import Blind, BlindPPO, Recorder, ReturnScale
+from rlhp.envs.batch import BatchVecEnv
+from rlhp.envs.mujoco import MujocoVecEnv
+from rlhp.memory import Recent
+from rlhp.reward import Ensemble
+from rlhp.run import RunDirectory
+from rlhp.store import Store
+
+PHYSICS, ARRAYS, FORWARD = "physics", "observations, resets", "policy forward"
+NORMALISE, RECORD, COLLECT = "normalisation", "recording", "collecting (SB3's loop)"
+UPDATE, RETURNS = "PPO update", "returns, reward scale"
+FIT, PREDICT, ASK, BOOK = "reward fit", "reward prediction", "clips, questions, store", "logs, checkpoints"
+REST = "rest"
+
+PARTS: list[tuple[type, str, str]] = [  # class, method, part; what a method calls and is listed itself counts there
+    (MujocoVecEnv, "_advance", PHYSICS),
+    (MujocoVecEnv, "_gather", ARRAYS),
+    (MujocoVecEnv, "states", RECORD),
+    (BatchVecEnv, "step_wait", ARRAYS),
+    (ActorCriticPolicy, "forward", FORWARD),
+    (VecNormalize, "step_wait", NORMALISE),
+    (Recorder, "step_async", RECORD),
+    (Recorder, "step_wait", RECORD),
+    (Recorder, "rollout", RECORD),
+    (RolloutBuffer, "add", RECORD),
+    (Blind, "collect_rollouts", COLLECT),
+    (BlindPPO, "train", UPDATE),
+    (Blind, "update", RETURNS),
+    (ReturnScale, "__call__", RETURNS),
+    (RolloutBuffer, "compute_returns_and_advantage", RETURNS),
+    (Ensemble, "fit", FIT),
+    (Ensemble, "__call__", PREDICT),
+    (Recent, "add", ASK),
+    (query.Disagreement, "__call__", ASK),
+    (query.Uniform, "__call__", ASK),
+    (teacher.Oracle, "__call__", ASK),
+    *((Store, method, ASK) for method in ("ask", "open", "answer", "wait", "take", "_counts")),
+    (RunDirectory, "log", BOOK),
+    (RunDirectory, "tick", BOOK),
+]
+
+
+class Clock:
+    """Seconds by part; of the parts that are running only the innermost counts. For one thread."""
+
+    def __init__(self) -> None:
+        self._running = [REST]
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew, with whatever is running."""
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._last = perf_counter()
+
+    def switch(self) -> None:
+        """Credit the time since the last switch to the innermost part."""
+        now = perf_counter()
+        self.seconds[self._running[-1]] += now - self._last
+        self._last = now
+
+    def timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
+        """The function, its time credited to the part."""
+
+        @wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            self.switch()
+            self._running.append(part)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.switch()
+                self._running.pop()
+
+        return wrapper
+
+
+@contextmanager
+def watching(clock: Clock) -> Iterator[None]:
+    """Every method of PARTS is timed within this block."""
+    before = [(owner, name, owner.__dict__.get(name)) for owner, name, _ in PARTS]
+    try:
+        for owner, name, part in PARTS:
+            setattr(owner, name, clock.timed(getattr(owner, name), part))
+        yield
+    finally:
+        for owner, name, method in before:
+            delattr(owner, name) if method is None else setattr(owner, name, method)
+
+
+def table(columns: dict[str, tuple[dict[str, float], int]], per: int) -> str:
+    """Milliseconds of each part per `per` environment steps, and its share; columns: name -> (seconds by part, steps)."""
+    parts = list(dict.fromkeys([part for *_, part in PARTS] + [REST]))
+    lines = [f"{f'ms per {per:,} steps':<26}" + "".join(f"{name:>26}" for name in columns)]
+    for part in [*parts, "all"]:
+        cells = [_cell(seconds, steps, part, per) for seconds, steps in columns.values()]
+        lines.append(f"{part:<26}" + "".join(f"{cell:>26}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _cell(seconds: dict[str, float], steps: int, part: str, per: int) -> str:
+    total = sum(seconds.values())
+    taken = total if part == "all" else seconds.get(part, 0.0)
+    return f"{1000 * per * taken / steps:9.1f} {100 * taken / total:5.1f} %"

@@ -1,0 +1,259 @@
+"""The five things whose speed is compared, each in a process of its own that runs only while it is asked to.
+
+A variant is a function (settings, gate) that goes on for ever and calls `gate(steps)` with the environment steps made so far,
+as often as is convenient. The gate lets it through while a window is open, and holds it where it stands otherwise.
+"""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+import torch
+from gymnasium.wrappers import TimeLimit
+from hydra.utils import instantiate
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
+
+import shares
+from rlhp.envs.tasks import Task, find
+from rlhp.train import build, train
+
+ENDLESS = 10**12  # environment steps
+LEARNS = "entropy"  # in a rollout's numbers since the policy is updated
+Settings = Mapping[str, Any]
+
+
+class Closed(Exception):
+    """The variant is not needed any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a variant did while its gate was open, or before it was opened for the first time."""
+
+    steps: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Environment steps per second."""
+        return self.steps / self.seconds
+
+
+@dataclass(slots=True)
+class Gate:
+    """Holds a variant between windows; the other end of the connection asks for a window of so many seconds, or None to end."""
+
+    connection: Connection
+    end: float = 0.0  # of the open window; 0: there has been none
+    steps: int = 0  # where the window began
+    began: float = field(default_factory=perf_counter)
+
+    def __call__(self, steps: int, ready: bool = True) -> None:
+        """Steps made since the start. The first window opens when the variant is `ready`. Raises Closed at the end."""
+        now = perf_counter()
+        if now < self.end or not ready:
+            return
+        self.connection.send(Window(steps - self.steps, now - self.began))
+        seconds = self.connection.recv()
+        if seconds is None:
+            raise Closed
+        self.steps, self.began = steps, perf_counter()
+        self.end = self.began + seconds
+
+
+class GateTracker:
+    """The gate as a tracker of a training: it is asked after every rollout, and ready once the policy learns."""
+
+    current: Gate
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        """The rollout that ended at `step`."""
+        self.current(step, ready=self.current.end > 0 or LEARNS in metrics)
+
+    def close(self) -> None:
+        """The run has reached its last step, which no window may."""
+        raise RuntimeError("the run ended while it was measured; take fewer or shorter windows, or a larger total_steps")
+
+
+def raw(settings: Settings, gate: Gate) -> None:
+    """mj_step alone with the task's frame skip on all threads: each steps its own share of the environments, never waiting.
+
+    Starts, horizon and actions are those of a policy before its first update: a Gaussian, limited to the control range.
+    """
+    task, n = find(settings["task"]), settings["n_envs"]
+    std = float(np.exp(settings["agent"]["policy_kwargs"].get("log_std_init", 0.0)))
+    model, steps = task.model(), 0
+    simulators = [Simulator(task, model, std, np.random.default_rng((settings["seed"], i))) for i in range(n)]
+    chunks = [simulators[i :: settings["threads"]] for i in range(min(settings["threads"], n))]
+    with ThreadPoolExecutor(len(chunks)) as pool:
+        while True:
+            gate(steps)
+            steps += sum(pool.map(_drive, chunks, [max(gate.end, perf_counter() + 0.02)] * len(chunks)))
+
+
+def _drive(simulators: list[Simulator], end: float) -> int:
+    """Step these simulators in turn until a time; how many steps that were."""
+    steps = 0
+    while perf_counter() < end:
+        for simulator in simulators:
+            simulator.step()
+        steps += len(simulators)
+    return steps
+
+
+class Simulator:
+    """One environment of a task without observations and rewards."""
+
+    def __init__(self, task: Task, model: mujoco.MjModel, std: float, rng: np.random.Generator) -> None:
+        self._task, self._model, self._std, self._rng = task, model, std, rng
+        self._data = mujoco.MjData(model)
+        self._ctrl, self._skip = self._data.ctrl, task.frame_skip
+        self._begin()
+
+    def _begin(self) -> None:
+        mujoco.mj_resetData(self._model, self._data)
+        self._data.qpos[:], self._data.qvel[:] = self._task.start(self._rng, self._model.qpos0)
+        mujoco.mj_forward(self._model, self._data)
+        low, high = self._model.actuator_ctrlrange.T
+        actions = self._rng.standard_normal((self._task.horizon, self._model.nu)) * self._std
+        self._actions = iter(actions.clip(low, high))
+
+    def step(self) -> None:
+        """One environment step; a new episode at the task's horizon."""
+        action = next(self._actions, None)
+        if action is None:
+            self._begin()
+            action = next(self._actions)
+        self._ctrl[:] = action
+        mujoco.mj_step(self._model, self._data, self._skip)
+
+
+def sampling(settings: Settings, gate: Gate) -> None:
+    """Policy forward, step and record: the agent's rollouts without any update."""
+    torch.set_num_threads(settings["torch_threads"])
+    parts = build(settings)
+    try:
+        for _ in parts.agent.rollouts(ENDLESS):
+            gate(parts.agent.num_timesteps)
+    finally:
+        parts.env.close()
+
+
+def loop(settings: Settings, gate: Gate) -> None:
+    """The whole loop: `rlhp.train.train` as it is, with the gate as its tracker."""
+    GateTracker.current = gate
+    with tempfile.TemporaryDirectory() as folder:
+        train({**settings, "tracker": {"_target_": "variants.GateTracker"}}, Path(folder) / "run")
+
+
+def profiled(settings: Settings, gate: Gate) -> None:
+    """The whole loop under `shares`: after the last window it sends the seconds that each part took."""
+    clock = shares.Clock()
+    with shares.watching(clock):
+        try:
+            loop(settings, _Resetting(gate.connection, clock=clock))
+        except Closed:
+            gate.connection.send(clock.seconds)
+            raise
+
+
+@dataclass(slots=True)
+class _Resetting(Gate):
+    """A gate that sets the clock back to zero where a window opens."""
+
+    clock: Any = None
+
+    def __call__(self, steps: int, ready: bool = True) -> None:
+        """As a gate."""
+        before = self.end
+        Gate.__call__(self, steps, ready)
+        if self.end != before:
+            self.clock.reset()
+
+
+def sb3(settings: Settings, gate: Gate) -> None:
+    """Stock PPO on the true reward over Gymnasium's environments in a DummyVecEnv, normalised as ours are."""
+    torch.set_num_threads(settings["torch_threads"])
+    torch.manual_seed(settings["seed"])
+    venv = make_vec_env(lambda: _gymnasium(settings["task"]), settings["n_envs"], seed=settings["seed"])
+    options = _ppo_options(settings["agent"])
+    model = PPO("MlpPolicy", VecNormalize(venv, gamma=options["gamma"]), device="cpu", **options)
+    try:
+        model.learn(ENDLESS, callback=_GateCallback(gate))
+    finally:
+        venv.close()
+
+
+def _gymnasium(name: str) -> gymnasium.Env:
+    """Gymnasium's environment of a task, without early ends where it has them: they would cost it resets."""
+    task = find(name)
+    mortal = "terminate_when_unhealthy" in inspect.signature(_class(task.gymnasium_id)).parameters
+    kwargs = {"terminate_when_unhealthy": False} if mortal else {}
+    env = gymnasium.make(task.gymnasium_id, disable_env_checker=True, max_episode_steps=-1, **kwargs)
+    return TimeLimit(env, task.horizon)
+
+
+def _class(gymnasium_id: str) -> Callable[..., Any]:
+    entry = gymnasium.spec(gymnasium_id).entry_point
+    return gymnasium.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry  # type: ignore[return-value]
+
+
+def _ppo_options(agent: Settings) -> dict[str, Any]:
+    """Our agent's settings as far as stock PPO knows them; the optimiser is SB3's own, Adam without `fused`."""
+    known = set(inspect.signature(PPO).parameters)
+    options = {key: value for key, value in agent.items() if key in known}
+    policy = dict(options["policy_kwargs"])
+    policy["activation_fn"] = getattr(torch.nn, policy["activation_fn"])
+    policy["optimizer_kwargs"] = {k: v for k, v in policy.get("optimizer_kwargs", {}).items() if k != "fused"}
+    return {**options, "policy_kwargs": policy, "learning_rate": instantiate(options["learning_rate"])}
+
+
+class _GateCallback(BaseCallback):
+    """The gate as a callback of Stable-Baselines3's: asked before every rollout but the first."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self._gate = gate
+
+    def _on_rollout_start(self) -> None:
+        self._gate(self.num_timesteps, ready=self.num_timesteps > 0)
+
+    def _on_step(self) -> bool:
+        return True
+
+
+RUNS = {
+    "raw": raw,
+    "sampling": sampling,
+    "loop_700": loop,
+    "loop_true": loop,
+    "sb3": sb3,
+    "profile_700": profiled,
+    "profile_true": profiled,
+}
+
+
+def work(name: str, connection: Connection) -> None:
+    """A process that runs one variant, with whatever settings come, until None comes in their place."""
+    while (settings := connection.recv()) is not None:
+        try:
+            RUNS[name](settings, Gate(connection))
+        except Closed:
+            continue
+        except Exception as error:
+            connection.send(error)
+            raise

@@ -1,0 +1,84 @@
+"""The comparisons so far, as a reward model draws from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from rlhp.preference import Labels
+from rlhp.reward.features import encode
+from rlhp.types import Array, Comparisons, stream
+
+
+def bootstrap_weights(queries: Array, members: int, seed: int) -> Array:
+    """How often each member sees each comparison: Poisson(1), fixed for ever by (seed, member, question); [M, n].
+
+    Drawing n of n comparisons with replacement shows each one about Poisson(1) times and leaves out 1/e of them: those, of
+    weight 0, are the member's validation set (section 2.2.3). A single member sees the others exactly once.
+    """
+    ids, row = np.unique(queries, return_inverse=True)
+    draws = [[_times_drawn(seed, k, i) for i in ids.tolist()] for k in range(members)]
+    weights = np.array(draws, dtype=np.float32).reshape(members, len(ids))[:, row]
+    return np.minimum(weights, 1.0) if members == 1 else weights
+
+
+@lru_cache(maxsize=2**18)
+def _times_drawn(seed: int, member: int, query: int) -> int:
+    return int(stream(seed, "bootstrap", member, query).poisson(1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """b comparisons, ready for the network."""
+
+    clips: Tensor  # [2 b, L, width]: all left ones, then all right ones
+    labels: Labels
+    weight: Tensor  # [b]
+    seen: Tensor  # [M, b]: the bootstrap weights
+
+
+class Dataset:
+    """n comparisons; only what is drawn is copied."""
+
+    def __init__(self, comparisons: Comparisons, action_space: spaces.Space, members: int, seed: int) -> None:
+        self.comparisons = comparisons
+        self._action_space = action_space
+        self._labels = _labels(comparisons)
+        self._weight = torch.from_numpy(comparisons.weight).float()
+        self._seen = torch.from_numpy(bootstrap_weights(comparisons.query, members, seed))
+
+    def __len__(self) -> int:
+        return len(self.comparisons)
+
+    def batch(self, rows: Array) -> Batch:
+        """The comparisons of these rows."""
+        sides = (self.comparisons.left, self.comparisons.right)
+        obs, act = np.concatenate([s.obs[rows] for s in sides]), np.concatenate([s.act[rows] for s in sides])
+        chosen = torch.from_numpy(rows)
+        of = self._labels
+        labels = Labels(of.mu[chosen], of.left_return[chosen], of.right_return[chosen])
+        return Batch(encode(obs, act, self._action_space), labels, self._weight[chosen], self._seen[:, chosen])
+
+    def steps(self, most: int | None = None) -> Tensor:
+        """The steps of all clips, or `most` of them at equal distances: [*, width]."""
+        total = 2 * self.comparisons.mu.size * self.comparisons.left.true_reward.shape[1]
+        every = 1 if most is None else -(-total // most)
+        sides = (self.comparisons.left, self.comparisons.right)
+        obs, act = (np.concatenate([_flat(getattr(side, field))[::every] for side in sides]) for field in ("obs", "act"))
+        return encode(obs, act, self._action_space)
+
+
+def _flat(clips: Array) -> Array:
+    """[n, L, ...] -> [n L, ...], a view."""
+    return clips.reshape(-1, *clips.shape[2:])
+
+
+def _labels(comparisons: Comparisons) -> Labels:
+    returns = np.stack([comparisons.left.true_reward.sum(axis=1), comparisons.right.true_reward.sum(axis=1)])
+    left, right = torch.from_numpy((returns - returns.mean()) / max(float(returns.std()), 1e-6)).float()
+    return Labels(torch.from_numpy(comparisons.mu).float(), left, right)
