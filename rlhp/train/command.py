@@ -20,6 +20,15 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from rlhp.train.job import train
 from rlhp.types import UserError
 
+
+def cores() -> int:
+    """Threads that step the environments, where the settings name none: one in a sweep, whose jobs share the machine."""
+    sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    return 1 if sweep else len(os.sched_getaffinity(0))
+
+
+OmegaConf.register_new_resolver("cores", cores, replace=True)
+
 CONFIG = {"version_base": "1.3", "config_path": "pkg://rlhp.conf", "config_name": "config"}
 
 

@@ -1,0 +1,70 @@
+"""`rlhp train`: what Hydra composes, and what a user reads where it cannot."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rlhp.cli import main
+
+TINY = ["env=point", "total_steps=512", "labels=8", "n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "effort.initial=2"]
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ("env=hoper", "there is no env=hoper; the nearest are hopper"),
+        ("labls=3", "there is no setting labls; the nearest are labels"),
+        ("agent.n_stepz=3", "the nearest are agent.n_steps"),
+        ("labels=-5", "there are no negative labels"),
+        ("labels=many", "look at the values given for it"),
+        ("env=gym", "env.id has no value yet; give it one: env.id=..."),
+        ("hopper", "give settings as KEY=VALUE"),
+        ("agent.learning_rate.start=fast", "cannot be built with these settings"),
+        ("teacher=delayed", "set max_open=null"),
+        ("clip_steps=65", "longer than a rollout of 64"),
+        ("env.horizon=5", "longer than an episode of 5"),
+        ("labels=7000", "set memory.capacity=7000"),
+        ("total_steps=0", "give at least 1"),
+        ("max_open=-1", "set it to 0 or more"),
+        ("query.clips=1", "compares at least 2 clips"),
+        ("checkpoint_every=0", "set it to 1 or more"),
+        ("teacher=replay", "teacher.answers.path has no value yet"),
+    ],
+)
+def test_one_sentence_and_status_2(wrong, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY, wrong]) == 2
+    err = capsys.readouterr().err.strip()
+    assert err.startswith("rlhp: ") and said in err and len(err.splitlines()) == 1
+
+
+def only_run(folder: Path) -> dict:
+    (config,) = folder.rglob("config.yaml")
+    return yaml.safe_load(config.read_text())
+
+
+def test_a_single_run_takes_all_cores_and_reports(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY]) == 0
+    assert only_run(tmp_path)["threads"] == len(os.sched_getaffinity(0))
+    run = tmp_path / "runs" / "main" / "point-preferences-8-seed1"
+    assert {"metrics.csv", "curve.png", "reward.png", "finished.json"} <= {path.name for path in run.iterdir()}
+    assert f"{run}/curve.png" in capsys.readouterr().out
+
+
+def test_a_sweep_gives_each_job_one_core_and_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "-m", *TINY, "seed=1,2", "name=two"]) == 0
+    configs = [yaml.safe_load(path.read_text()) for path in sorted((tmp_path / "runs" / "two").rglob("config.yaml"))]
+    assert [config["seed"] for config in configs] == [1, 2] and [config["threads"] for config in configs] == [1, 1]
+
+
+def test_what_is_ours_is_a_traceback(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rlhp.train.job.learn", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["train", *TINY])
