@@ -1,0 +1,101 @@
+"""The benchmark of `experiments/speed`: what it writes, what it concludes, and that it runs."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+SPEED = Path(__file__).parents[1] / "experiments" / "speed"
+MODULES = ("benchmark", "machine", "shares", "targets", "variants")
+TINY = ("n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "labels=8", "clip_steps=10", "effort.initial=5")
+RATES = {
+    "raw": [100.0, 120.0, 80.0],
+    "sampling": [80.0, 60.0, 64.0],
+    "loop_true": [50.0, 60.0, 40.0],
+    "loop_700": [40.0, 48.0, 50.0],
+    "sb3": [10.0, 10.0, 10.0],
+}
+
+
+@pytest.fixture
+def speed(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The experiment's modules, which import each other as scripts do."""
+    monkeypatch.syspath_prepend(str(SPEED))
+    modules: dict[str, ModuleType] = {name: importlib.import_module(name) for name in MODULES}
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name)
+    return SimpleNamespace(**modules)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_results_are_medians_and_ratios_are_taken_within_a_round(speed, tmp_path):
+    speed.benchmark.write(tmp_path, {"hopper": RATES})
+    text = (tmp_path / "results.csv").read_text().splitlines()
+    assert text[0] == "env,what,steps_per_s,ratio_to_raw,rounds"
+    assert text[1:3] == ["hopper,raw,100,1.0000,3", "hopper,sampling,64,0.8000,3"]
+    assert speed.benchmark.read(tmp_path) == {"hopper": RATES}
+
+
+def test_report_draws_and_judges(speed, tmp_path, capsys):
+    speed.benchmark.write(tmp_path, {"hopper": RATES, "swimmer": RATES})
+    (tmp_path / "peer.csv").write_text("what,run,seconds,true_return\nimitation,0,90,300\nrlhp,0,10,290\n")
+    (tmp_path / "memory.csv").write_text("env,steps,peak_mib\nhopper,200,400\nhopper,2000,420\n")
+    speed.benchmark.report(tmp_path)
+    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr().out
+    verdicts = {line.split(maxsplit=5)[5]: line.split()[:2] for line in printed.splitlines() if line[:4] in ("PASS", "FAIL")}
+    assert verdicts["hopper: sampling, share of raw"] == ["PASS", "0.80"]
+    assert verdicts["hopper: whole loop with 700 labels, share of raw"] == ["PASS", "0.40"]
+    assert verdicts["hopper: time with 700 labels, of the time on the true reward"] == ["FAIL", "1.25"]
+    assert verdicts["hopper: whole loop with 700 labels, times Stable-Baselines3's speed"] == ["PASS", "4.80"]
+    assert verdicts["halfcheetah: times imitation's speed"] == ["FAIL", "9.00"]
+    assert verdicts["halfcheetah: true return after 100,000 steps, beside imitation's"] == ["FAIL", "290.00"]
+    assert verdicts["peak memory at 2,000 steps, of that at 200"] == ["PASS", "1.05"]
+
+
+def test_a_whole_run_is_its_start_and_the_rest_at_the_rate_of_the_window(speed):
+    start, window = speed.variants.Window(200, 4.0), speed.variants.Window(100, 1.0)
+    assert speed.benchmark.whole_run(start, window, 1000) == 1000 / (4 + 8)
+
+
+def test_time_counts_for_the_innermost_part_alone(speed, monkeypatch):
+    now = iter([0.0, 1.0, 3.0, 7.0, 15.0, 31.0])
+    monkeypatch.setattr(speed.shares, "perf_counter", lambda: next(now))
+    clock = speed.shares.Clock()
+    inner = clock.timed(lambda: None, "inner")
+    clock.timed(inner, "outer")()
+    clock.switch()
+    assert dict(clock.seconds) == {speed.shares.REST: 1.0 + 16.0, "outer": 2.0 + 8.0, "inner": 4.0}
+
+
+def test_every_part_of_the_profile_exists(speed):
+    before = {(owner, name): owner.__dict__.get(name) for owner, name, _ in speed.shares.PARTS}
+    with speed.shares.watching(speed.shares.Clock()):
+        assert all(owner.__dict__[name] is not method for (owner, name), method in before.items())
+    assert {(owner, name): owner.__dict__.get(name) for owner, name, _ in speed.shares.PARTS} == before
+
+
+@pytest.mark.slow
+def test_benchmark_runs(tmp_path):
+    options = ["--tasks", "hopper", "--rounds", "2", "--seconds", "0.05", "--out", str(tmp_path)]
+    command = [sys.executable, str(SPEED / "benchmark.py"), *options, *TINY, "query.clips_per_label=1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    results = rows(tmp_path / "results.csv")
+    assert list(results[0]) == ["env", "what", "steps_per_s", "ratio_to_raw", "rounds"]
+    assert [(row["env"], row["what"], row["rounds"]) for row in results] == [
+        ("hopper", what, "2") for what in ("raw", "sampling", "loop_true", "loop_700", "sb3")
+    ]
+    assert all(float(row["steps_per_s"]) > 0 for row in results)
+    assert len(rows(tmp_path / "rounds.csv")) == 10
+    assert {path.name for path in tmp_path.iterdir()} == {"results.csv", "rounds.csv", "machine.json", "speed.png"}
