@@ -195,7 +195,7 @@ def test_impossible_settings_are_refused(wrong):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("penalty, low, high", [(AdaptiveL2(), 1.0, 1.8), (NoPenalty(), 4.0, np.inf)])
+@pytest.mark.parametrize("penalty, low, high", [(AdaptiveL2(rate=0.01), 1.0, 1.8), (NoPenalty(), 4.0, np.inf)])
 def test_the_adaptive_penalty_brings_the_validation_loss_into_the_band(penalty, low, high):
     noise = np.concatenate([[1.0, 1, 1], np.zeros(19)])  # twenty-two inputs of which three matter: room to overfit
     reward = ensemble(inputs=20, penalty=penalty)
@@ -207,7 +207,7 @@ def test_the_adaptive_penalty_brings_the_validation_loss_into_the_band(penalty, 
 @pytest.mark.slow
 def test_no_member_is_wiped_out_by_few_and_noisy_labels():
     """The validation loss cannot come down here, so the coefficient climbs to its end; the members must live."""
-    reward = ensemble(inputs=20, batch_size=32)
+    reward = ensemble(inputs=20, batch_size=32, penalty=AdaptiveL2(rate=0.01))
     few = compared(60, flips=0.25, planted=np.concatenate([[1.0, 1, 1], np.zeros(19)]))
     for effort in range(500, 3001, 500):
         reward.fit(few, effort)
