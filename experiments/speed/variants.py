@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -19,19 +19,19 @@ from typing import Any
 import gymnasium
 import mujoco
 import numpy as np
+import shares
 import torch
-from gymnasium.wrappers import TimeLimit
 from hydra.utils import instantiate
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-import shares
 from rlhp.envs.tasks import Task, find
 from rlhp.train import build, train
 
 ENDLESS = 10**12  # environment steps
+MORTAL = ("hopper", "walker", "ant")  # Gymnasium ends their episodes early unless told not to
 LEARNS = "entropy"  # in a rollout's numbers since the policy is updated
 Settings = Mapping[str, Any]
 
@@ -76,13 +76,16 @@ class Gate:
 
 
 class GateTracker:
-    """The gate as a tracker of a training: it is asked after every rollout, and ready once the policy learns."""
+    """The process's gate as a tracker of a training: asked after every rollout, and ready once the policy learns."""
 
     current: Gate
 
+    def __init__(self) -> None:
+        self._gate = GateTracker.current
+
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
         """The rollout that ended at `step`."""
-        self.current(step, ready=self.current.end > 0 or LEARNS in metrics)
+        self._gate(step, ready=self._gate.end > 0 or LEARNS in metrics)
 
     def close(self) -> None:
         """The run has reached its last step, which no window may."""
@@ -156,8 +159,7 @@ def sampling(settings: Settings, gate: Gate) -> None:
 def loop(settings: Settings, gate: Gate) -> None:
     """The whole loop: `rlhp.train.train` as it is, with the gate as its tracker."""
     GateTracker.current = gate
-    with tempfile.TemporaryDirectory() as folder:
-        train({**settings, "tracker": {"_target_": "variants.GateTracker"}}, Path(folder) / "run")
+    train({**settings, "tracker": {"_target_": "variants.GateTracker"}}, Path(tempfile.mkdtemp()) / "run")
 
 
 def profiled(settings: Settings, gate: Gate) -> None:
@@ -199,17 +201,9 @@ def sb3(settings: Settings, gate: Gate) -> None:
 
 
 def _gymnasium(name: str) -> gymnasium.Env:
-    """Gymnasium's environment of a task, without early ends where it has them: they would cost it resets."""
-    task = find(name)
-    mortal = "terminate_when_unhealthy" in inspect.signature(_class(task.gymnasium_id)).parameters
-    kwargs = {"terminate_when_unhealthy": False} if mortal else {}
-    env = gymnasium.make(task.gymnasium_id, disable_env_checker=True, max_episode_steps=-1, **kwargs)
-    return TimeLimit(env, task.horizon)
-
-
-def _class(gymnasium_id: str) -> Callable[..., Any]:
-    entry = gymnasium.spec(gymnasium_id).entry_point
-    return gymnasium.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry  # type: ignore[return-value]
+    """Gymnasium's environment of a task, without early ends where it has them: ours has none either."""
+    kwargs = {"terminate_when_unhealthy": False} if name in MORTAL else {}
+    return gymnasium.make(find(name).gymnasium_id, disable_env_checker=True, **kwargs)
 
 
 def _ppo_options(agent: Settings) -> dict[str, Any]:
@@ -247,8 +241,9 @@ RUNS = {
 }
 
 
-def work(name: str, connection: Connection) -> None:
-    """A process that runs one variant, with whatever settings come, until None comes in their place."""
+def work(name: str, connection: Connection, folder: str) -> None:
+    """A process that runs one variant, with whatever settings come, until None comes in their place; its files go to `folder`."""
+    tempfile.tempdir = folder
     while (settings := connection.recv()) is not None:
         try:
             RUNS[name](settings, Gate(connection))

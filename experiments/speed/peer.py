@@ -1,0 +1,145 @@
+"""Beside imitation's preference comparisons: the same task, steps, labels and cores, in turn within one run.
+
+    python experiments/speed/peer.py [--runs 3] [--steps 100000] [--labels 350] [--iterations 5]
+
+Makes .venv-imitation beside this file where it is not there yet, trains with imitation and with rlhp in turn, evaluates both
+policies, prints a line per run and writes peer.csv and peer-machine.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, median
+from time import perf_counter
+from typing import Any
+
+import machine
+from benchmark import configuration
+
+from rlhp import evaluate
+from rlhp.train import load, train
+
+HERE = Path(__file__).parent
+VENV = HERE / ".venv-imitation"
+CONSTRAINTS = HERE.parents[1] / "constraints.txt"
+# imitation 1.0.1 pins Gymnasium 0.29 and Stable-Baselines3 2.2, and lists what only its scripts need: without its dependencies
+# it runs on the versions that rlhp runs on, which is what the comparison wants
+NEEDS = ("gymnasium[mujoco]", "stable-baselines3", "torch", "tensorboard", "scipy", "tqdm", "rich")
+IMITATION = "imitation==1.0.1"
+COLUMNS = ("what", "run", "seconds", "true_return", "steps", "process_seconds")
+EPISODES = 20  # to measure the policy by
+
+
+def python() -> Path:
+    """The interpreter that has imitation; its venv is made where it is not there."""
+    binary, done = VENV / "bin" / "python", VENV / ".ready"
+    if not done.exists():
+        venv.create(VENV, clear=True, with_pip=True)
+        pip = [str(binary), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, "--constraint", str(CONSTRAINTS), *NEEDS], check=True)
+        subprocess.run([*pip, "--no-deps", IMITATION], check=True)
+        done.touch()
+    return binary
+
+
+def ours(options: argparse.Namespace) -> None:
+    """One run of rlhp, in a process of its own; seconds are those of building and training."""
+    overrides = [f"total_steps={options.steps}", f"labels={options.labels}", f"seed={options.seed}", *options.overrides]
+    settings = configuration("halfcheetah", options.threads, overrides)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        began = perf_counter()
+        train(settings, run)
+        seconds = perf_counter() - began
+        trained = load(run)
+        returns = evaluate.returns(trained.policy, trained.make_env(10, 10_000 + options.seed), EPISODES)
+        row = {"seconds": seconds, "true_return": float(returns.mean()), "steps": options.steps}
+    options.ours.write_text(json.dumps(row) + "\n")
+
+
+def timed(command: Sequence[str], out: Path) -> dict[str, float]:
+    """What a run writes to `out`, and the seconds of its whole process."""
+    began = perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}")
+    return {**json.loads(out.read_text()), "process_seconds": perf_counter() - began}
+
+
+def commands(options: argparse.Namespace, seed: int, out: Path) -> dict[str, list[str]]:
+    """The command of either side."""
+    same = ["--steps", str(options.steps), "--labels", str(options.labels), "--seed", str(seed)]
+    theirs = ["--iterations", str(options.iterations), "--torch-threads", str(options.torch_threads)]
+    return {
+        "imitation": [str(python()), str(HERE / "imitation_run.py"), str(out), *same, *theirs],
+        "rlhp": [sys.executable, __file__, "--ours", str(out), *same, "--threads", str(options.threads), *options.overrides],
+    }
+
+
+def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A row per run, imitation's and ours in turn."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(options.runs):
+            for what, command in commands(options, options.seed + i, Path(folder) / "run.json").items():
+                row = {"what": what, "run": i, **timed(command, Path(folder) / "run.json")}
+                print(f"{what:<10} {row['seconds']:7.1f} s   true return {row['true_return']:8.1f}", flush=True)
+                rows.append(row)
+    return rows
+
+
+def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """peer.csv."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.1f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> str:
+    """Median times, the ratio between them, mean returns."""
+    seconds = {what: [row["seconds"] for row in rows if row["what"] == what] for what in ("imitation", "rlhp")}
+    returns = {what: mean(row["true_return"] for row in rows if row["what"] == what) for what in seconds}
+    times = median(a / b for a, b in zip(seconds["imitation"], seconds["rlhp"], strict=True))
+    lines = [f"{what:<10} {median(seconds[what]):7.1f} s   true return {returns[what]:8.1f}" for what in seconds]
+    return "\n".join(["medians, mean returns:", *lines, f"rlhp is {times:.1f} times as fast"])
+
+
+def main(argv: Sequence[str]) -> None:
+    """Compare; or, as a process of that comparison, one run of ours."""
+    options = arguments(argv)
+    if options.ours:
+        ours(options)
+        return
+    rows = compare(options)
+    write(options.out / "peer.csv", rows)
+    machine.write(options.out / "peer-machine.json", ["peer.py", *argv], peer=IMITATION)
+    print(summary(rows))
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3, help="of either side")
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--labels", type=int, default=350)
+    parser.add_argument("--seed", type=int, default=1, help="of the first run; the next have the next")
+    parser.add_argument("--iterations", type=int, default=5, help="imitation's num_iterations")
+    parser.add_argument("--torch-threads", type=int, default=1, help="imitation's")
+    parser.add_argument("--threads", type=int, default=machine.cores(), help="that step rlhp's environments")
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--ours", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
