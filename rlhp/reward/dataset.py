@@ -69,7 +69,7 @@ class Dataset:
         total = 2 * self.comparisons.mu.size * self.comparisons.left.true_reward.shape[1]
         every = 1 if most is None else -(-total // most)
         sides = (self.comparisons.left, self.comparisons.right)
-        obs, act = (np.concatenate([_flat(getattr(side, field))[::every] for side in sides]) for field in ("obs", "act"))
+        obs, act = (np.concatenate([_flat(getattr(side, field)) for side in sides])[::every] for field in ("obs", "act"))
         return encode(obs, act, self._action_space)
 
 

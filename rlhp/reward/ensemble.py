@@ -16,8 +16,7 @@ from rlhp.reward.features import Normaliser, encode, encode_steps, width
 from rlhp.reward.regularise import Penalty
 from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError, stream
 
-CALIBRATION_STEPS = 4096  # enough for a mean and a spread good to a few per cent
-RENEWAL = 1.05  # the inputs' statistics are taken anew when there are so many times the comparisons they were taken over
+CALIBRATION_STEPS = 8192  # enough for a mean and a spread good to about one per cent
 MEMORY = 0.98  # of the running means of the losses, per gradient step
 MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
 
@@ -60,7 +59,6 @@ class Ensemble:
         self._l2 = penalty.start(members)
         self._running = np.full((len(MEASURES), members), np.nan)
         self._steps = 0
-        self._normalised_over = 0  # comparisons
         self._data: Dataset | None = None
 
     @torch.no_grad()
@@ -97,11 +95,10 @@ class Ensemble:
         return {**measures, "l2": float(self._l2.mean()), "fit_steps": float(self._steps)}
 
     def _dataset(self, comparisons: Comparisons) -> Dataset:
-        """The comparisons, kept until there are new ones; the normaliser is renewed when they have become some more."""
+        """The comparisons and the normaliser over them, kept until there are new ones."""
         if self._data is None or comparisons is not self._data.comparisons:
             self._data = Dataset(comparisons, self._action_space, self._members, self._seed)
-        if len(comparisons) >= RENEWAL * self._normalised_over:
-            self._normaliser, self._normalised_over = Normaliser.of(self._data.steps()), len(comparisons)
+            self._normaliser = Normaliser.of(self._data.steps())
         return self._data
 
     def _step(self, data: Dataset) -> None:
@@ -144,7 +141,7 @@ class Ensemble:
         weights = {f"weight/{i}": p.detach().numpy().copy() for i, p in enumerate(self._parameters)}
         inputs = {"inputs/mean": self._normaliser.mean.numpy(), "inputs/std": self._normaliser.std.numpy()}
         outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
-        rest = {"l2": self._l2, "running": self._running, "counts": np.array([self._steps, self._normalised_over])}
+        rest = {"l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
         return {**moments, **weights, **inputs, **outputs, **rest}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -158,7 +155,7 @@ class Ensemble:
         self._normaliser = Normaliser(torch.from_numpy(state["inputs/mean"].copy()), torch.from_numpy(state["inputs/std"].copy()))
         self._mean, self._std = (torch.from_numpy(state[f"outputs/{k}"].copy()) for k in ("mean", "std"))
         self._l2, self._running = state["l2"].copy(), state["running"].copy()
-        self._steps, self._normalised_over = (int(count) for count in state["counts"])
+        self._steps = int(state["steps"])
         self._data = None
 
 

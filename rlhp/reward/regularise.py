@@ -27,16 +27,16 @@ class AdaptiveL2:
     """Keeps the validation loss within `low` to `high` times the training loss: the paper's 1.1 to 1.5.
 
     More where a member overfits, less where it could fit better, by the factor 1 + `rate` per gradient step, up to `most`:
-    the rule and the rate of Ibarz et al. (2018). A faster one holds back few labels before they are learned. The penalty acts
-    as decoupled decay (Loshchilov and Hutter, 2019): each gradient step shrinks the weights by learning rate times
-    coefficient. Inside Adam's gradient it would wipe a member out for good once it outgrew the data's.
+    the rule of Ibarz et al. (2018), whose rate of 0.001 is meant for millions of steps. The penalty acts as decoupled decay
+    (Loshchilov and Hutter, 2019): each gradient step shrinks the weights by learning rate times coefficient. Inside Adam's
+    gradient it would wipe a member out for good once it outgrew the data's.
     """
 
     initial: float = 1.0
     low: float = 1.1
     high: float = 1.5
-    rate: float = 0.001
-    most: float = 20.0
+    rate: float = 0.01
+    most: float = 40.0
 
     def __post_init__(self) -> None:
         if not 0 < self.initial <= self.most or self.rate < 0 or not 0 < self.low <= self.high:
