@@ -34,9 +34,7 @@ def share_learned(folder: Path, *overrides: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "override", ["query=disagreement", "query=uniform", "query.clips=4", "condition=true_reward", "agent=ppo"]
-)
+@pytest.mark.parametrize("override", ["query=disagreement", "query=uniform", "query.clips=4", "condition=true_reward"])
 def test_comparisons_teach_the_task(override, tmp_path):
     assert share_learned(tmp_path, override) > 0.8
 
