@@ -7,6 +7,7 @@ depends on MUJOCO_GL being set before `import mujoco`, and a machine without Ope
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -109,6 +110,7 @@ def _loads(library: str) -> bool:
 def _context(width: int, height: int) -> mujoco.GLContext:
     """A current off-screen OpenGL context. Raises UserError where the libraries are there but cannot draw."""
     name = backend()
+    logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it was not accelerated with
     try:
         context = import_module(f"mujoco.{name}").GLContext(width, height)
         context.make_current()
