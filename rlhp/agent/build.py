@@ -9,6 +9,7 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
+from rlhp.agent.lean import LeanPPO, suits
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.scale import ReturnScale, Unscaled
 from rlhp.types import UserError
@@ -20,8 +21,8 @@ def linear(start: float) -> Callable[[float], float]:
 
 
 def ppo(env: VecEnv, **settings: Any) -> Blind:
-    """A blind PPO on this environment; settings as for `make`."""
-    return make(BlindPPO, env, **settings)
+    """A blind PPO on this environment, the lean one wherever it does the same; settings as for `make`."""
+    return make(LeanPPO if suits(env, settings) else BlindPPO, env, **settings)
 
 
 def a2c(env: VecEnv, **settings: Any) -> Blind:

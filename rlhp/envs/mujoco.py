@@ -7,12 +7,11 @@ numpy.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import mujoco
 import numpy as np
 from gymnasium import spaces
 
+from rlhp.crew import Crew
 from rlhp.envs.batch import BatchVecEnv, check_counts
 from rlhp.envs.tasks import Task, find
 from rlhp.types import Array
@@ -45,8 +44,8 @@ class MujocoVecEnv(BatchVecEnv):
         self._views = {name: [getattr(data, name) for data in self._data] for name in task.reads}
         self._now = self._gather()
         self._contacts = "cfrc_ext" in task.reads
-        self._chunks = np.array_split(np.arange(n_envs), min(threads, n_envs))
-        self._pool = ThreadPoolExecutor(len(self._chunks)) if len(self._chunks) > 1 else None
+        self._waiting = iter(self._data)
+        self._crew = Crew(min(threads, n_envs))
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T
         observation = spaces.Box(-np.inf, np.inf, task.observe(self._now).shape[1:], np.float64)
         super().__init__(task.name, n_envs, seed, limit, observation, spaces.Box(low, high, dtype=np.float32))
@@ -57,8 +56,7 @@ class MujocoVecEnv(BatchVecEnv):
 
     def close(self) -> None:
         """Stop the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._crew.close()
 
     def _gather(self) -> dict[str, Array]:
         return {name: np.stack(views) for name, views in self._views.items()}
@@ -74,18 +72,18 @@ class MujocoVecEnv(BatchVecEnv):
     def _advance(self, actions: Array) -> Array:
         for ctrl, action in zip(self._ctrl, actions, strict=True):
             ctrl[:] = action
-        if self._pool is None:
-            self._simulate(self._chunks[0])
-        else:
-            list(self._pool.map(self._simulate, self._chunks))
+        self._waiting = iter(self._data)
+        self._crew(self._simulate)
         before, self._now = self._now, self._gather()
         return self.definition.reward(before, self._now, self.definition.dt)
 
-    def _simulate(self, chunk: Array) -> None:
-        for i in chunk:
-            mujoco.mj_step(self.model, self._data[i], self.definition.frame_skip)
+    def _simulate(self) -> None:
+        """Step environments that no other thread has taken, until none is left."""
+        model, skip = self.model, self.definition.frame_skip
+        for data in self._waiting:
+            mujoco.mj_step(model, data, skip)
             if self._contacts:  # mj_step leaves them out where no sensor asks for them
-                mujoco.mj_rnePostConstraint(self.model, self._data[i])
+                mujoco.mj_rnePostConstraint(model, data)
 
     def _observe(self) -> Array:
         return self.definition.observe(self._now)

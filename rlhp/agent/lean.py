@@ -1,0 +1,192 @@
+"""PPO of Stable-Baselines3 without what makes it slow on small networks: its numbers bit for bit, in less time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import explained_variance
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor, nn
+
+from rlhp.agent.blind import BlindPPO
+from rlhp.agent.flat import Flat
+from rlhp.agent.gaussian import Gaussian, Surrogate
+from rlhp.agent.tower import Tower
+from rlhp.types import Array
+
+KWARGS = {"net_arch", "activation_fn", "log_std_init", "ortho_init", "optimizer_kwargs"}  # of a policy that it knows
+LEFT_OUT = ("clip_range_vf", "target_kl", "use_sde", "rollout_buffer_class")  # settings that it does without
+
+
+def suits(env: VecEnv, settings: Mapping[str, Any]) -> bool:
+    """Whether LeanPPO can do what PPO would do here: vectors in, vectors out, tanh layers, whole minibatches."""
+    size, batch = env.num_envs * settings.get("n_steps", 2048), settings.get("batch_size", 64)
+    policy_kwargs = settings.get("policy_kwargs") or {}
+    return (
+        settings.get("policy", "MlpPolicy") == "MlpPolicy"
+        and _is_vector(env.observation_space)
+        and _is_vector(env.action_space)
+        and policy_kwargs.keys() <= KWARGS
+        and policy_kwargs.get("activation_fn", "Tanh") in ("Tanh", nn.Tanh)
+        and not any(settings.get(name) for name in LEFT_OUT)
+        and settings.get("normalize_advantage", True)
+        and batch > 1
+        and size % batch == 0
+    )
+
+
+def _is_vector(space: spaces.Space) -> bool:
+    return isinstance(space, spaces.Box) and len(space.shape) == 1
+
+
+class LeanPPO(BlindPPO):
+    """BlindPPO where `suits` says so.
+
+    A step of acting and a minibatch of learning are some dozens of small operations, and most of their time goes into what
+    surrounds them: distribution objects, autograd's graph, one call per parameter. Here they are written out.
+    """
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        policy: Any = self.policy
+        self._flat = Flat(policy)
+        policy.optimizer = policy.optimizer_class(self._flat.parameters, lr=self.lr_schedule(1), **policy.optimizer_kwargs)
+        extractor = policy.mlp_extractor
+        self._actor = Tower([*_linear(extractor.policy_net), policy.action_net])
+        self._critic = Tower([*_linear(extractor.value_net), policy.value_net])
+        self._log_std, self._log_std_grad = policy.log_std.detach(), policy.log_std.grad
+
+    def collect_rollouts(
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
+    ) -> bool:
+        """Act for `n_rollout_steps` in every environment; returns and advantages are left to `update`.
+
+        Callbacks find SB3's local variables, as far as they are not torch's.
+        """
+        rollout_buffer.reset()
+        callback.on_rollout_start()
+        policy, space = Gaussian(self._log_std, env.num_envs), self.action_space
+        for n_steps in range(n_rollout_steps):
+            obs = torch.from_numpy(self._last_obs).float()
+            mean, values = self._actor(obs), self._critic(obs)
+            chosen = mean + torch.randn(mean.shape) * policy.std
+            actions = chosen.numpy()
+            new_obs, rewards, dones, infos = env.step(np.clip(actions, space.low, space.high))  # type: ignore[attr-defined]
+            self.num_timesteps += env.num_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+            if dones.any():
+                self._update_info_buffer(infos, dones)
+                self._bootstrap(rewards, dones, infos)
+            log_probs = policy.log_prob(policy.terms(chosen - mean))
+            rollout_buffer.observations[n_steps], rollout_buffer.actions[n_steps] = self._last_obs, actions
+            rollout_buffer.rewards[n_steps], rollout_buffer.episode_starts[n_steps] = rewards, self._last_episode_starts
+            rollout_buffer.values[n_steps], rollout_buffer.log_probs[n_steps] = values.flatten().numpy(), log_probs.numpy()
+            self._last_obs, self._last_episode_starts = new_obs, dones
+        rollout_buffer.pos, rollout_buffer.full = n_rollout_steps, True
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    def _bootstrap(self, rewards: Array, dones: Array, infos: list[dict[str, Any]]) -> None:
+        """Add gamma V(last observation) where a time limit cut an episode."""
+        for i in np.flatnonzero(dones):
+            if infos[i].get("TimeLimit.truncated", False) and infos[i].get("terminal_observation") is not None:
+                last = torch.from_numpy(infos[i]["terminal_observation"]).float().unsqueeze(0)
+                rewards[i] += self.gamma * self._critic(last)[0]
+
+    def train(self) -> None:
+        """Improve the policy on what the buffer holds, and log what SB3 logs."""
+        self._update_learning_rate(self.policy.optimizer)
+        surrogate = Surrogate(self.clip_range(self._current_progress_remaining), self.ent_coef)  # type: ignore[operator]
+        samples = Samples.of(self.rollout_buffer)
+        epochs = []
+        for _ in range(self.n_epochs):
+            epochs.append(self._epoch(samples.take(np.random.permutation(len(samples))), surrogate))
+            self._n_updates += 1
+        self._record(epochs, surrogate.clip)
+
+    def _epoch(self, samples: Samples, surrogate: Surrogate) -> dict[str, Tensor]:
+        """One pass over the shuffled samples, a gradient step per minibatch; what SB3 logs of each, [minibatches]."""
+        rows = samples.advantage.view(-1, self.batch_size)
+        advantages = (rows - rows.mean(dim=1, keepdim=True)) / (rows.std(dim=1, keepdim=True) + 1e-8)
+        seen = []
+        for batch, advantage in zip(samples.split(self.batch_size), advantages.unbind(), strict=True):
+            seen.append(self._gradient(batch, advantage, surrogate))
+            self._flat.clip(self.max_grad_norm)
+            self.policy.optimizer.step()
+        log_prob, log_std, values = (torch.stack(column) for column in zip(*seen, strict=True))
+        losses = surrogate.losses(advantages, log_prob, samples.log_prob.view_as(rows), log_std)
+        return {**losses, "value_loss": (samples.returns.view_as(rows) - values).square().mean(dim=1)}
+
+    def _gradient(self, batch: Samples, advantage: Tensor, surrogate: Surrogate) -> tuple[Tensor, Tensor, Tensor]:
+        """Put the gradient of the whole loss in place; log probabilities, log_std and values before the step."""
+        policy = Gaussian(self._log_std, len(batch))
+        actor = self._actor.forward(batch.obs)
+        into_mean, into_log_std, log_prob = surrogate.gradient(policy, batch.act - actor[-1], batch.log_prob, advantage)
+        self._actor.backward(actor, into_mean)
+        self._log_std_grad.copy_(into_log_std)
+        critic = self._critic.forward(batch.obs)
+        values = critic[-1].flatten()
+        into_value = torch.ops.aten.mse_loss_backward.default(torch.tensor(self.vf_coef), values, batch.returns, 1)
+        self._critic.backward(critic, into_value.unsqueeze(1))
+        return log_prob, policy.log_std, values
+
+    def _record(self, epochs: list[dict[str, Tensor]], clip: float) -> None:
+        """SB3's log of an update; the Kullback-Leibler divergence is that of the last epoch alone."""
+        for name in ("entropy_loss", "policy_gradient_loss", "value_loss", "clip_fraction"):
+            self.logger.record(f"train/{name}", float(torch.cat([epoch[name] for epoch in epochs]).double().mean()))
+        self.logger.record("train/approx_kl", float(np.mean(epochs[-1]["approx_kl"].numpy())))
+        values, returns = (_column(x).numpy() for x in (self.rollout_buffer.values, self.rollout_buffer.returns))
+        self.logger.record("train/explained_variance", explained_variance(values, returns))
+        self.logger.record("train/std", float(self._log_std.exp().mean()))
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/clip_range", clip)
+
+
+def _linear(net: nn.Sequential) -> Iterator[nn.Linear]:
+    return (layer for layer in net if isinstance(layer, nn.Linear))
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Steps as PPO learns from them, environment after environment: all [n, ...] in single precision."""
+
+    obs: Tensor
+    act: Tensor
+    log_prob: Tensor  # when they were taken
+    advantage: Tensor
+    returns: Tensor
+
+    @classmethod
+    def of(cls, buffer: RolloutBuffer) -> Samples:
+        """All steps of a rollout."""
+        return cls(*(_column(x) for x in (buffer.observations, buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)))
+
+    def __len__(self) -> int:
+        return len(self.obs)
+
+    def take(self, rows: Array) -> Samples:
+        """These rows, in this order."""
+        index = torch.from_numpy(rows)
+        return Samples(*(column.index_select(0, index) for column in self._columns()))
+
+    def split(self, size: int) -> Iterator[Samples]:
+        """In minibatches."""
+        return (Samples(*parts) for parts in zip(*(column.split(size) for column in self._columns()), strict=True))
+
+    def _columns(self) -> tuple[Tensor, ...]:
+        return self.obs, self.act, self.log_prob, self.advantage, self.returns
+
+
+def _column(x: Array) -> Tensor:
+    """[T, N, ...] -> [N T, ...]."""
+    return torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1), dtype=np.float32)).reshape(-1, *x.shape[2:])

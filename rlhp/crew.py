@@ -1,0 +1,63 @@
+"""Threads that share out one piece of work at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from weakref import finalize
+
+Work = Callable[[], None]
+
+
+class Crew:
+    """The calling thread and its helpers, `threads` in all. For work that lets go of Python's lock, as physics does.
+
+    Handing over through queues costs some ten microseconds; a pool's futures cost several times that, which is as much as a
+    small model's physics takes. The caller works too, so that no core waits for it.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._tasks: SimpleQueue[Work | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._helpers = threads - 1
+        self._dismiss = finalize(self, _dismiss, self._tasks, self._helpers)
+        for _ in range(self._helpers):
+            Thread(target=_help, args=(self._tasks, self._outcomes), daemon=True).start()
+
+    def __call__(self, work: Work) -> None:
+        """Every thread runs `work`; back when all are done. What it shares out among them is its own affair.
+
+        Raises what it raised in a helper.
+        """
+        for _ in range(self._helpers):
+            self._tasks.put(work)
+        try:
+            work()
+        finally:
+            outcomes = [self._outcomes.get() for _ in range(self._helpers)]
+        for error in outcomes:
+            if error is not None:
+                raise error
+
+    def close(self) -> None:
+        """Let the helpers go; a crew without helpers goes on working alone."""
+        self._dismiss()
+        self._helpers = 0
+
+
+def _help(tasks: SimpleQueue[Work | None], outcomes: SimpleQueue[BaseException | None]) -> None:
+    """A helper's life. It holds on to nothing between two pieces of work, so that a forgotten crew is let go."""
+    while (work := tasks.get()) is not None:
+        error = None
+        try:
+            work()
+        except BaseException as raised:
+            error = raised
+        work = None
+        outcomes.put(error)
+
+
+def _dismiss(tasks: SimpleQueue[Work | None], helpers: int) -> None:
+    for _ in range(helpers):
+        tasks.put(None)
