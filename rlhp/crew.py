@@ -13,8 +13,8 @@ Work = Callable[[], None]
 class Crew:
     """The calling thread and its helpers, `threads` in all. For work that lets go of Python's lock, as physics does.
 
-    Handing over through queues costs some ten microseconds; a pool's futures cost several times that, which is as much as a
-    small model's physics takes. The caller works too, so that no core waits for it.
+    Between `start` and `finish` the helpers are at it, while the caller may do something else first. Handing over through
+    queues costs some ten microseconds; a pool's futures cost several times that, which is as much as a small model's physics.
     """
 
     def __init__(self, threads: int) -> None:
@@ -25,13 +25,13 @@ class Crew:
         for _ in range(self._helpers):
             Thread(target=_help, args=(self._tasks, self._outcomes), daemon=True).start()
 
-    def __call__(self, work: Work) -> None:
-        """Every thread runs `work`; back when all are done. What it shares out among them is its own affair.
-
-        Raises what it raised in a helper.
-        """
+    def start(self, work: Work) -> None:
+        """Every helper runs `work`; what it shares out among the threads is its own affair."""
         for _ in range(self._helpers):
             self._tasks.put(work)
+
+    def finish(self, work: Work) -> None:
+        """The caller runs it as well; back when all are done. Raises what it raised in a helper."""
         try:
             work()
         finally:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.lean import LeanPPO, suits
+from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.scale import ReturnScale, Unscaled
 from rlhp.types import UserError
@@ -49,7 +50,7 @@ def make(
     may be the name of a module of torch.nn. Raises UserError where the algorithm cannot act in this environment.
     """
     recorder = Recorder(env)
-    seen = VecNormalize(recorder, norm_reward=False, gamma=gamma) if normalise_observations else recorder
+    seen = ObservationNormaliser(recorder) if normalise_observations else recorder
     kwargs = dict(policy_kwargs or {})
     if isinstance(kwargs.get("activation_fn"), str):
         kwargs["activation_fn"] = getattr(torch.nn, kwargs["activation_fn"])

@@ -28,9 +28,9 @@ class Gaussian:
         """Distances from the mean [n, A] -> -off^2 / (2 std^2), [n, A]."""
         return -off.square() / self.twice_var
 
-    def log_prob(self, terms: Tensor) -> Tensor:
+    def log_prob(self, off: Tensor) -> Tensor:
         """Log probabilities [n]."""
-        return (terms - self.log_std - NORMALISER).sum(1)
+        return (self.terms(off) - self.log_std - NORMALISER).sum(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Surrogate:
         """
         n, std, twice_var = len(off), policy.std.numpy(), policy.twice_var.numpy()
         terms = policy.terms(off)
-        log_prob = policy.log_prob(terms)
+        log_prob = (terms - policy.log_std - NORMALISER).sum(1)
         ratio, gain = torch.exp(log_prob - old_log_prob).numpy(), advantage.numpy()
         clipped = np.where(gain > 0, ratio > np.float32(1 + self.clip), ratio < np.float32(1 - self.clip))
         into_log_prob = (gain * np.float32(-1 / n) * ~clipped * ratio)[:, np.newaxis]

@@ -72,13 +72,19 @@ class LeanPPO(BlindPPO):
         """
         rollout_buffer.reset()
         callback.on_rollout_start()
-        policy, space = Gaussian(self._log_std, env.num_envs), self.action_space
+        policy, space, off = Gaussian(self._log_std, env.num_envs), self.action_space, []
         for n_steps in range(n_rollout_steps):
             obs = torch.from_numpy(self._last_obs).float()
-            mean, values = self._actor(obs), self._critic(obs)
+            mean = self._actor(obs)
             chosen = mean + torch.randn(mean.shape) * policy.std
             actions = chosen.numpy()
-            new_obs, rewards, dones, infos = env.step(np.clip(actions, space.low, space.high))  # type: ignore[attr-defined]
+            env.step_async(np.clip(actions, space.low, space.high))  # type: ignore[attr-defined]
+            # the physics is under way: what acting does not wait for is done meanwhile
+            off.append(chosen - mean)
+            rollout_buffer.values[n_steps] = self._critic(obs).numpy()[:, 0]
+            rollout_buffer.observations[n_steps], rollout_buffer.actions[n_steps] = self._last_obs, actions
+            rollout_buffer.episode_starts[n_steps] = self._last_episode_starts
+            new_obs, rewards, dones, infos = env.step_wait()
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
@@ -86,11 +92,10 @@ class LeanPPO(BlindPPO):
             if dones.any():
                 self._update_info_buffer(infos, dones)
                 self._bootstrap(rewards, dones, infos)
-            log_probs = policy.log_prob(policy.terms(chosen - mean))
-            rollout_buffer.observations[n_steps], rollout_buffer.actions[n_steps] = self._last_obs, actions
-            rollout_buffer.rewards[n_steps], rollout_buffer.episode_starts[n_steps] = rewards, self._last_episode_starts
-            rollout_buffer.values[n_steps], rollout_buffer.log_probs[n_steps] = values.flatten().numpy(), log_probs.numpy()
+            rollout_buffer.rewards[n_steps] = rewards
             self._last_obs, self._last_episode_starts = new_obs, dones
+        log_prob = Gaussian(self._log_std, n_rollout_steps * env.num_envs).log_prob(torch.cat(off))
+        rollout_buffer.log_probs[:] = log_prob.numpy().reshape(rollout_buffer.log_probs.shape)
         rollout_buffer.pos, rollout_buffer.full = n_rollout_steps, True
         callback.update_locals(locals())
         callback.on_rollout_end()

@@ -28,34 +28,35 @@ class Recorder(VecEnvWrapper):
 
     def reset(self) -> VecEnvObs:
         """Start all episodes anew."""
-        self._obs = np.asarray(self.venv.reset())
+        self._obs = np.array(self.venv.reset())
         self._running = np.zeros(self.num_envs)
         self._forget()
         return self._obs
 
     def step_async(self, actions: Array) -> None:
         """Pass the action on, and remember it with the state it is taken in."""
-        self._act = np.array(actions)
         state = self.venv.states()  # type: ignore[attr-defined]
+        self.venv.step_async(actions)
+        self._act = np.array(actions)
         if state is not None:
             self._states.append(state)
-        self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """The environment's step with its reward taken out."""
         obs, true_reward, done, infos = self.venv.step_wait()
-        self._steps.append((_single(self._obs), _single(self._act), np.array(true_reward), np.array(done)))
-        self._obs = np.asarray(obs)
+        self._steps.append((self._obs, self._act, np.array(true_reward), np.array(done)))
+        self._obs = np.array(obs)
         self._running += true_reward
-        self._returns += self._running[done].tolist()
-        self._running[done] = 0.0
+        if done.any():
+            self._returns += self._running[done].tolist()
+            self._running[done] = 0.0
         return obs, np.zeros(self.num_envs, dtype=np.float32), done, infos
 
     def rollout(self) -> Rollout:
         """All steps since the last call, as one record."""
         obs, act, true_reward, cut = (np.stack(column) for column in zip(*self._steps, strict=True))
         state = np.stack(self._states) if self._states else None
-        rollout = Rollout(obs, act, true_reward, cut, state, np.array(self._returns))
+        rollout = Rollout(_single(obs), _single(act), true_reward, cut, state, np.array(self._returns))
         self._forget()
         return rollout
 
@@ -76,5 +77,5 @@ class Recorder(VecEnvWrapper):
 
 
 def _single(x: Array) -> Array:
-    """A copy in single precision (integers stay as they are): what is kept is read by networks."""
-    return np.array(x, dtype=np.float32) if x.dtype == np.float64 else np.array(x)
+    """In single precision (integers stay as they are): what is kept is read by networks."""
+    return x.astype(np.float32) if x.dtype == np.float64 else x

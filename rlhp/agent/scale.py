@@ -32,13 +32,21 @@ class ReturnScale:
 
     def __call__(self, reward: Array, done: Array) -> Array:
         """Scale one rollout and learn from it."""
-        scaled = np.empty_like(reward, dtype=np.float32)
+        returns = self._discounted(reward, done)
+        means, spreads = returns.mean(axis=1), returns.var(axis=1)
+        divisors = np.empty((len(reward), 1))
+        for t, (mean, var) in enumerate(zip(means, spreads, strict=True)):
+            self._spread.update_from_moments(mean, var, returns.shape[1])
+            divisors[t] = np.sqrt(self._spread.var + self._epsilon)
+        return np.clip(reward / divisors, -self._clip, self._clip).astype(np.float32)
+
+    def _discounted(self, reward: Array, done: Array) -> Array:
+        """The return up to each step, [T, N]; it begins anew after an episode's end."""
+        returns = np.empty(reward.shape)
         for t, (now, ended) in enumerate(zip(reward, done, strict=True)):
-            self._returns = self._returns * self._gamma + now
-            self._spread.update(self._returns)
-            scaled[t] = np.clip(now / np.sqrt(self._spread.var + self._epsilon), -self._clip, self._clip)
-            self._returns[ended] = 0.0
-        return scaled
+            returns[t] = self._returns * self._gamma + now
+            self._returns = np.where(ended, 0.0, returns[t])
+        return returns
 
     def snapshot(self) -> dict[str, Array]:
         """The running statistics."""

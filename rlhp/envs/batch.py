@@ -53,8 +53,12 @@ class BatchVecEnv(VecEnv):
         """Put environment i at the start of an episode drawn from `rng`."""
 
     @abstractmethod
-    def _advance(self, actions: Array) -> Array:
-        """Move every environment by one step; the true rewards [N]."""
+    def _start(self, actions: Array) -> None:
+        """Let every environment begin to move by one step."""
+
+    @abstractmethod
+    def _finish(self) -> Array:
+        """Every environment has moved; the true rewards [N]."""
 
     @abstractmethod
     def _observe(self) -> Array:
@@ -62,7 +66,7 @@ class BatchVecEnv(VecEnv):
 
     @abstractmethod
     def _save(self) -> dict[str, Array]:
-        """Everything `_advance` depends on; every array has N rows."""
+        """Everything the next step depends on; every array has N rows."""
 
     @abstractmethod
     def _load(self, saved: dict[str, Array]) -> None:
@@ -83,12 +87,12 @@ class BatchVecEnv(VecEnv):
         return self._observe()
 
     def step_async(self, actions: Array) -> None:
-        """Keep the actions [N, *A] of the coming step."""
-        self._actions = actions
+        """Begin a step with these actions [N, *A]; where there are threads to do it, it goes on while the caller goes on."""
+        self._start(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step: observations [N, *O], true rewards [N] float32, dones [N], infos (empty but where an episode ended)."""
-        reward = self._advance(self._actions).astype(np.float32)
+        """End the step: observations [N, *O], true rewards [N] float32, dones [N], infos (empty but where an episode ended)."""
+        reward = self._finish().astype(np.float32)
         self._elapsed += 1
         obs, done = self._observe(), self._elapsed >= self._limit
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]

@@ -59,7 +59,7 @@ class MujocoVecEnv(BatchVecEnv):
         self._crew.close()
 
     def _gather(self) -> dict[str, Array]:
-        return {name: np.stack(views) for name, views in self._views.items()}
+        return {name: np.concatenate(views).reshape(len(views), *views[0].shape) for name, views in self._views.items()}
 
     def _begin(self, i: int, rng: np.random.Generator) -> None:
         data = self._data[i]
@@ -69,11 +69,14 @@ class MujocoVecEnv(BatchVecEnv):
         for name, views in self._views.items():
             self._now[name][i] = views[i]
 
-    def _advance(self, actions: Array) -> Array:
+    def _start(self, actions: Array) -> None:
         for ctrl, action in zip(self._ctrl, actions, strict=True):
             ctrl[:] = action
         self._waiting = iter(self._data)
-        self._crew(self._simulate)
+        self._crew.start(self._simulate)
+
+    def _finish(self) -> Array:
+        self._crew.finish(self._simulate)
         before, self._now = self._now, self._gather()
         return self.definition.reward(before, self._now, self.definition.dt)
 

@@ -46,8 +46,10 @@ class PointVecEnv(BatchVecEnv):
     def _begin(self, i: int, rng: np.random.Generator) -> None:
         self._position[i] = rng.uniform(-1, 1, 2)
 
-    def _advance(self, actions: Array) -> Array:
+    def _start(self, actions: Array) -> None:
         self._position = self._position + STEP * np.clip(actions, -1, 1).astype(np.float64)
+
+    def _finish(self) -> Array:
         return -np.linalg.norm(self._position, axis=1)
 
     def _observe(self) -> Array:

@@ -1,0 +1,41 @@
+"""Observations brought to mean 0 and spread 1 by what has been seen so far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+
+from rlhp.types import Array
+
+
+class ObservationNormaliser(VecNormalize):
+    """SB3's VecNormalize of Box observations alone, bit for bit, without the statistics of a reward that is always 0."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv, norm_reward=False)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """The environment's step, its observations counted and normalised, those at an episode's end too."""
+        obs, reward, dones, infos = self.venv.step_wait()
+        self.old_obs, self.old_reward = np.asarray(obs), reward
+        if self.training:
+            self._count(self.old_obs)
+        for i in np.flatnonzero(dones):
+            if "terminal_observation" in infos[i]:
+                infos[i]["terminal_observation"] = self.normalize_obs(infos[i]["terminal_observation"])
+        return self.normalize_obs(self.old_obs), reward, dones, infos
+
+    def normalize_obs(self, obs: Any) -> Array:
+        """[*B, *O] -> the same in units of the spread, clipped, float32; counts nothing."""
+        rms: Any = self.obs_rms
+        scaled = (obs - rms.mean) / np.sqrt(rms.var + self.epsilon)
+        return np.minimum(np.maximum(scaled, -self.clip_obs), self.clip_obs).astype(np.float32)
+
+    def _count(self, obs: Array) -> None:
+        n, rms = len(obs), self.obs_rms
+        mean = np.add.reduce(obs, 0) / n
+        var = np.add.reduce((obs - mean) ** 2, 0) / n
+        rms.update_from_moments(mean, var, n)  # type: ignore[union-attr]
