@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from threading import Thread
+from typing import TypeVar
 from weakref import finalize
 
+T = TypeVar("T")
+R = TypeVar("R")
 Work = Callable[[], None]
 
 
@@ -39,6 +42,19 @@ class Crew:
         for error in outcomes:
             if error is not None:
                 raise error
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """The function of every item, in their order; each thread takes the next item that no other has taken."""
+        results: dict[int, R] = {}
+        waiting = iter(list(enumerate(items)))
+
+        def work() -> None:
+            for i, item in waiting:
+                results[i] = function(item)
+
+        self.start(work)
+        self.finish(work)
+        return [results[i] for i in sorted(results)]
 
     def close(self) -> None:
         """Let the helpers go; a crew without helpers goes on working alone."""

@@ -10,7 +10,7 @@ from rlhp.preference import CrossEntropy, ReturnError, win_probability
 from rlhp.reward import AdaptiveL2, Ensemble, NoPenalty, TrueReward, network
 from rlhp.reward.dataset import bootstrap_weights
 from rlhp.reward.ensemble import _right
-from rlhp.reward.features import CLIP, Normaliser, encode
+from rlhp.reward.features import CLIP, Moments, Normaliser, encode
 from rlhp.types import Comparisons, Rollout, Steps, UserError
 
 ACT = spaces.Box(-1, 1, (2,))
@@ -112,6 +112,21 @@ def test_members_run_at_once_as_they_would_one_by_one():
     assert not torch.allclose(together[0], together[1], atol=1e-3)
 
 
+def test_a_clips_sum_is_that_of_its_steps():
+    layers = network.init(3, (5, 8, 8, 1), torch.Generator().manual_seed(0))
+    x = torch.randn(4, 6, 5, generator=torch.Generator().manual_seed(1))
+    one_by_one = network.forward(layers, x.flatten(0, 1)).reshape(3, 4, 6).sum(dim=2)
+    assert torch.allclose(network.sums(layers, x), one_by_one, atol=1e-5)
+
+
+def test_threads_change_not_one_bit():
+    asked = compared(40)
+    alone, together = ensemble(threads=1, batch_size=5), ensemble(threads=2, batch_size=5)
+    assert alone.fit(asked, 30) == together.fit(asked, 30)
+    assert same(alone.snapshot(), together.snapshot())
+    assert np.array_equal(alone(rollout(asked.left)), together(rollout(asked.left)))
+
+
 def test_decay_shrinks_weights_and_leaves_biases():
     layers = [(torch.full((2, 1, 2), 3.0), torch.full((2, 1, 2), 9.0)), (torch.full((2, 2, 1), 2.0), torch.ones(2, 1, 1))]
     network.decay(layers, torch.tensor([0.5, 0.0]))
@@ -128,7 +143,7 @@ def test_a_member_that_holds_out_a_comparison_never_trains_on_it():
     reward.fit(some(asked, held), 20)
     after = reward.snapshot()
     moved = [[not np.array_equal(before[f"weight/{i}"][k], after[f"weight/{i}"][k]) for i in range(6)] for k in range(3)]
-    assert moved == [[False] * 6, [True] * 6, [True] * 6]
+    assert moved == [[False] * 6] + 2 * [[True] * 5 + [False]]  # the last bias cancels out of every comparison
 
 
 def test_what_is_held_out_does_not_change_what_is_learned():
@@ -293,11 +308,25 @@ def test_discrete_actions_become_one_hot():
     assert values[0, 0] < values[1, 0] < values[2, 0]
 
 
+def moments(*parts):
+    counted = Moments(2)
+    for part in parts:
+        counted.extend(np.array(part, np.float32))
+    return counted.normaliser()
+
+
 def test_the_normaliser_leaves_constants_alone_and_clips_spikes():
-    normalise = Normaliser.of(torch.tensor([[[1.0, 7.0], [3.0, 7.0]], [[5.0, 7.0], [7.0, 7.0]]]))  # first input: 4 +- sqrt 5
+    normalise = moments([[[1.0, 7.0], [3.0, 7.0]]], [[[5.0, 7.0], [7.0, 7.0]]])  # first input: 4 +- sqrt 5
     assert normalise(torch.tensor([4.0 + 5**0.5, 7.0])).tolist() == pytest.approx([1, 0])
     assert normalise(torch.tensor([[1e6, 8.0], [-1e6, 7.0]])).tolist() == [[CLIP, 1.0], [-CLIP, 0.0]]
     assert Normaliser.identity(2)(torch.tensor([3.0, -4.0])).tolist() == [3.0, -4.0]
+
+
+def test_moments_do_not_depend_on_how_the_clips_came():
+    x = np.random.default_rng(0).normal([3, 1000], [1, 0.01], size=(50, 7, 2)).astype(np.float32)
+    whole, parts = moments(x), moments(x[:1], x[1:20], x[20:20], x[20:])
+    assert torch.equal(whole.mean, parts.mean) and torch.equal(whole.std, parts.std)
+    assert whole.std.tolist() == pytest.approx(x.reshape(-1, 2).astype(np.float64).std(axis=0).tolist(), rel=1e-6)
 
 
 @pytest.mark.parametrize("obs, act", [(spaces.Discrete(4), ACT), (spaces.Box(0, 1, (2,)), spaces.MultiBinary(3))])

@@ -38,7 +38,7 @@ class Batch:
 
     clips: Tensor  # [2 b, L, width]: all left ones, then all right ones
     labels: Labels
-    weight: Tensor  # [b]
+    weight: Tensor  # [M, b]: what each comparison counts for each member
     seen: Tensor  # [M, b]: the bootstrap weights
 
 
@@ -57,19 +57,25 @@ class Dataset:
 
     def batch(self, rows: Array) -> Batch:
         """The comparisons of these rows."""
-        sides = (self.comparisons.left, self.comparisons.right)
-        obs, act = np.concatenate([s.obs[rows] for s in sides]), np.concatenate([s.act[rows] for s in sides])
-        chosen = torch.from_numpy(rows)
-        of = self._labels
+        chosen, of = torch.from_numpy(rows), self._labels
         labels = Labels(of.mu[chosen], of.left_return[chosen], of.right_return[chosen])
-        return Batch(encode(obs, act, self._action_space), labels, self._weight[chosen], self._seen[:, chosen])
+        seen = self._seen[:, chosen]
+        return Batch(self._encoded(rows), labels, seen * self._weight[chosen], seen)
 
-    def steps(self, most: int | None = None) -> Tensor:
-        """The steps of all clips, or `most` of them at equal distances: [*, width]."""
-        total = 2 * self.comparisons.mu.size * self.comparisons.left.true_reward.shape[1]
-        every = 1 if most is None else -(-total // most)
+    def clips(self, first: int) -> Tensor:
+        """The clips of all comparisons from the `first` on, [*, L, width]."""
+        return self._encoded(slice(first, None))
+
+    def steps(self, most: int) -> Tensor:
+        """At most so many steps, at equal distances in the clips of all comparisons: [*, width]."""
         sides = (self.comparisons.left, self.comparisons.right)
-        obs, act = (np.concatenate([_flat(getattr(side, field)) for side in sides])[::every] for field in ("obs", "act"))
+        every = -(-2 * sides[0].true_reward.size // most)
+        obs, act = (np.concatenate([_flat(getattr(side, field))[::every] for side in sides]) for field in ("obs", "act"))
+        return encode(obs, act, self._action_space)
+
+    def _encoded(self, rows: Array | slice) -> Tensor:
+        sides = (self.comparisons.left, self.comparisons.right)
+        obs, act = (np.concatenate([getattr(side, field)[rows] for side in sides]) for field in ("obs", "act"))
         return encode(obs, act, self._action_space)
 
 

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from rlhp.crew import Crew
 from rlhp.preference import Loss
 from rlhp.reward import network
 from rlhp.reward.dataset import Dataset
-from rlhp.reward.features import Normaliser, encode, encode_steps, width
+from rlhp.reward.features import Moments, Normaliser, encode, encode_steps, width
 from rlhp.reward.regularise import Penalty
 from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError, stream
 
-CALIBRATION_STEPS = 8192  # enough for a mean and a spread good to about one per cent
+CALIBRATION_STEPS = 2048  # at most: enough for a mean and a spread good to about two per cent
+SHARES = 2  # that work is cut into for threads; always as many, so that their number changes not one bit
 MEMORY = 0.98  # of the running means of the losses, per gradient step
 MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a share of a batch, b comparisons of it, contributes to a gradient step."""
+
+    grads: tuple[Tensor, ...]  # one per parameter
+    weight: Tensor  # [M]
+    losses: Array  # [M, b]
+    right: Array  # [M, b]
+    seen: Array  # [M, b]
 
 
 class Ensemble:
@@ -41,6 +56,7 @@ class Ensemble:
         learning_rate: float = 1e-3,
         batch_size: int = 64,
         seed: int = 0,
+        threads: int = 1,
     ) -> None:
         if members < 1 or batch_size < 1 or learning_rate <= 0:
             raise UserError("the reward model wants members and batch_size of at least 1 and a learning_rate above 0.")
@@ -60,6 +76,8 @@ class Ensemble:
         self._running = np.full((len(MEASURES), members), np.nan)
         self._steps = 0
         self._data: Dataset | None = None
+        self._moments = Moments(inputs)
+        self._crew = Crew(min(threads, SHARES))
 
     @torch.no_grad()
     def __call__(self, rollout: Rollout) -> Array:
@@ -76,7 +94,11 @@ class Ensemble:
 
     def _predict(self, x: Tensor) -> Tensor:
         """Steps [rows, width] -> [M, rows]."""
-        return network.forward(self._layers, self._normaliser(x))
+        return torch.cat(self._crew.map(self._forward, x.chunk(SHARES)), dim=1)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():  # a setting of each thread's own
+            return network.forward(self._layers, self._normaliser(x))
 
     def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
         """Train until `effort` gradient steps have been made since the start; then calibrate.
@@ -95,34 +117,40 @@ class Ensemble:
         return {**measures, "l2": float(self._l2.mean()), "fit_steps": float(self._steps)}
 
     def _dataset(self, comparisons: Comparisons) -> Dataset:
-        """The comparisons and the normaliser over them, kept until there are new ones."""
+        """The comparisons, kept until there are more of them; the normaliser is then renewed."""
         if self._data is None or comparisons is not self._data.comparisons:
+            counted = 0 if self._data is None else len(self._data)
             self._data = Dataset(comparisons, self._action_space, self._members, self._seed)
-            self._normaliser = Normaliser.of(self._data.steps())
+            self._moments.extend(self._data.clips(counted).numpy())
+            self._normaliser = self._moments.normaliser()
         return self._data
 
     def _step(self, data: Dataset) -> None:
         """One gradient step of every member on one shared batch; what a member holds out of it measures its validation."""
-        batch = data.batch(stream(self._seed, "batch", self._steps).integers(len(data), size=self._batch_size))
-        left, right = self._sums(batch.clips).split(self._batch_size, dim=1)
-        losses = self._loss(left, right, batch.labels)
-        weight = batch.seen * batch.weight
-        trained = (losses * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-6)
-        self._optimiser.zero_grad()
-        trained.sum().backward()  # the sum: a member's step must not shrink with their number
+        rows = stream(self._seed, "batch", self._steps).integers(len(data), size=self._batch_size)
+        shares = self._crew.map(partial(self._share, data), np.array_split(rows, SHARES))
+        total = torch.stack([share.weight for share in shares]).sum(dim=0).clamp(min=1e-6)
+        for p, *grads in zip(self._parameters, *(share.grads for share in shares), strict=True):
+            p.grad = sum(grads[1:], start=grads[0]) / total.reshape(-1, 1, 1)
         self._optimiser.step()
         network.decay(self._layers, torch.from_numpy(self._learning_rate * self._l2).float())
         self._steps += 1
-        self._measure(losses.detach(), _right(left.detach() - right.detach(), batch.labels.mu), batch.seen)
+        self._measure(*(np.concatenate([getattr(s, name) for s in shares], axis=1) for name in ("losses", "right", "seen")))
 
-    def _sums(self, clips: Tensor) -> Tensor:
-        """Clips [n, L, width] -> [M, n]: r-hat added up over each clip."""
-        return self._predict(clips.reshape(-1, clips.shape[-1])).reshape(self._members, *clips.shape[:2]).sum(dim=2)
+    def _share(self, data: Dataset, rows: Array) -> Share:
+        """The gradient of these comparisons' losses, added up with each member's weights."""
+        batch = data.batch(rows)
+        left, right = network.sums(self._layers, self._normaliser(batch.clips)).chunk(2, dim=1)
+        losses = self._loss(left, right, batch.labels)
+        # added up over the members: a member's step must not shrink with their number
+        grads = torch.autograd.grad((losses * batch.weight).sum(), self._parameters)
+        agrees = _right((left - right).detach(), batch.labels.mu)
+        return Share(grads, batch.weight.sum(dim=1), losses.detach().numpy(), agrees.numpy(), batch.seen.numpy())
 
-    def _measure(self, losses: Tensor, right: Tensor, seen: Tensor) -> None:
+    def _measure(self, losses: Array, right: Array, seen: Array) -> None:
         """Update the running means and, from them, the l2 coefficients."""
-        train, valid = seen, (seen == 0).float()
-        now = torch.stack([_mean(losses, train), _mean(losses, valid), _mean(right, train), _mean(right, valid)]).numpy()
+        train, valid = seen, (seen == 0).astype(np.float32)
+        now = np.stack([_mean(losses, train), _mean(losses, valid), _mean(right, train), _mean(right, valid)])
         now = np.where(np.isnan(now), self._running, now)
         self._running = np.where(np.isnan(self._running), now, MEMORY * self._running + (1 - MEMORY) * now)
         self._l2 = self._penalty.next(self._l2, self._running[0], self._running[1])
@@ -156,7 +184,7 @@ class Ensemble:
         self._mean, self._std = (torch.from_numpy(state[f"outputs/{k}"].copy()) for k in ("mean", "std"))
         self._l2, self._running = state["l2"].copy(), state["running"].copy()
         self._steps = int(state["steps"])
-        self._data = None
+        self._data, self._moments = None, Moments(len(self._normaliser.mean))
 
 
 def _right(delta: Tensor, mu: Tensor) -> Tensor:
@@ -165,8 +193,10 @@ def _right(delta: Tensor, mu: Tensor) -> Tensor:
     return torch.where(mu == 0.5, torch.nan, agrees)
 
 
-def _mean(values: Tensor, weight: Tensor) -> Tensor:
+def _mean(values: Array, weight: Array) -> Array:
     """Weighted mean over the last axis, NaN entries left out; NaN where nothing is left."""
-    known = ~values.isnan() & (weight > 0)
-    weight = torch.where(known, weight, 0.0)
-    return torch.where(known, values, 0.0).mul(weight).sum(dim=1) / weight.sum(dim=1)
+    known = ~np.isnan(values)
+    weight = np.where(known, weight, 0.0)
+    total = weight.sum(axis=1)
+    mean = (np.where(known, values, 0.0) * weight).sum(axis=1) / np.maximum(total, 1e-12)
+    return np.where(total > 0, mean, np.nan)

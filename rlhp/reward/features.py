@@ -58,13 +58,28 @@ class Normaliser:
         """Before there is anything to measure."""
         return cls(torch.zeros(size), torch.ones(size))
 
-    @classmethod
-    def of(cls, x: Tensor) -> Normaliser:
-        """The statistics of x [*B, width], summed in double precision."""
-        rows = x.reshape(-1, x.shape[-1]).double()
-        std = rows.std(dim=0, correction=0)
-        return cls(rows.mean(dim=0).float(), torch.where(std > 1e-6, std, torch.ones_like(std)).float())
-
     def __call__(self, x: Tensor) -> Tensor:
         """x [*B, width], normalised and clipped."""
         return ((x - self.mean) / self.std).clamp_(-CLIP, CLIP)
+
+
+class Moments:
+    """Mean and spread per input of the steps of clips, to which clips are added: each is looked at once.
+
+    The numbers are the same whether the clips came one by one or all at once, so that a resumed run has those of the first.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._means, self._squares = np.zeros((0, size)), np.zeros((0, size))
+
+    def extend(self, clips: Array) -> None:
+        """Add clips [n, L, width]."""
+        means = clips.mean(axis=1, dtype=np.float64)
+        squares = np.square(clips - means[:, np.newaxis]).mean(axis=1)
+        self._means, self._squares = np.concatenate([self._means, means]), np.concatenate([self._squares, squares])
+
+    def normaliser(self) -> Normaliser:
+        """Zero mean and unit spread over all of them; the variance is the mean one within clips plus that of their means."""
+        std = np.sqrt(self._squares.mean(axis=0) + self._means.var(axis=0))
+        mean, std = self._means.mean(axis=0), np.where(std > 1e-6, std, 1.0)
+        return Normaliser(torch.from_numpy(mean).float(), torch.from_numpy(std).float())

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
+SLOPE = 0.01  # of the leaky ReLU
 Weights = list[tuple[Tensor, Tensor]]  # per layer: [M, in, out], [M, 1, out]
 
 
@@ -24,14 +25,29 @@ def init(members: int, sizes: Sequence[int], generator: torch.Generator) -> Weig
     return layers
 
 
-def forward(layers: Weights, x: Tensor, slope: float = 0.01) -> Tensor:
+def forward(layers: Weights, x: Tensor) -> Tensor:
     """x [rows, in] -> [M, rows]: every member on the same rows, in one batched product per layer (leaky ReLU between)."""
-    members = layers[0][0].shape[0]
-    h = x.expand(members, *x.shape)
-    for weight, bias in layers[:-1]:
-        h = leaky_relu(torch.baddbmm(bias, h, weight), slope)
     weight, bias = layers[-1]
-    return torch.baddbmm(bias, h, weight).squeeze(-1)
+    return torch.baddbmm(bias, _hidden(layers, x), weight).squeeze(-1)
+
+
+def sums(layers: Weights, clips: Tensor) -> Tensor:
+    """clips [n, L, in] -> [M, n]: `forward` added up over each clip.
+
+    The last layer is linear, so the sum is taken before it: it then works on one row per clip instead of L.
+    """
+    n, length, _ = clips.shape
+    hidden = _hidden(layers, clips.flatten(0, 1))
+    weight, bias = layers[-1]
+    return torch.baddbmm(length * bias, hidden.unflatten(1, (n, length)).sum(dim=2), weight).squeeze(-1)
+
+
+def _hidden(layers: Weights, x: Tensor) -> Tensor:
+    """What the last layer is given, [M, rows, width]."""
+    h = x.expand(len(layers[0][0]), *x.shape)
+    for weight, bias in layers[:-1]:
+        h = leaky_relu(torch.baddbmm(bias, h, weight), SLOPE)
+    return h
 
 
 @torch.no_grad()
