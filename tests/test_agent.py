@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 
 from rlhp.agent import BlindA2C, BlindPPO, Recorder, ReturnScale, linear
 from rlhp.agent.build import make
+from rlhp.agent.lean import LeanPPO, suits
 from rlhp.envs import gym as gym_envs
 from rlhp.envs import mujoco as mujoco_envs
 from rlhp.envs import point
@@ -62,7 +63,7 @@ def assert_same(a, b):
         assert torch.equal(left, right), name
 
 
-@pytest.mark.parametrize("base, algorithm", [(PPO, BlindPPO), (A2C, BlindA2C)])
+@pytest.mark.parametrize("base, algorithm", [(PPO, BlindPPO), (PPO, LeanPPO), (A2C, BlindA2C)])
 @pytest.mark.parametrize("normalise", [(False, False), (True, False), (True, True)])
 def test_true_reward_gives_the_parameters_of_plain_sb3(base, algorithm, normalise):
     reference = plain(base, pendulums(), *normalise)
@@ -79,10 +80,56 @@ def test_the_same_over_subprocesses():
     second.close()
 
 
+@pytest.mark.parametrize("algorithm", [BlindPPO, LeanPPO])
 @pytest.mark.parametrize("task", ["reacher", "hopper"])
-def test_the_same_over_native_environments(task):
+def test_the_same_over_native_environments(task, algorithm):
     make_env = lambda: mujoco_envs.make(task, n_envs=4, seed=3, horizon=25)  # noqa: E731
-    assert_same(plain(PPO, make_env(), True, True), blind(BlindPPO, PPO, make_env(), True, True))
+    assert_same(plain(PPO, make_env(), True, True), blind(algorithm, PPO, make_env(), True, True))
+
+
+LIKE_OURS = {"n_steps": 32, "batch_size": 64, "n_epochs": 4, "ent_coef": 0.01, "learning_rate": linear(3e-4), "gamma": 0.99}
+NETS = [
+    {"net_arch": [64, 64], "log_std_init": -0.5, "optimizer_kwargs": {"eps": 1e-5, "fused": True}},  # conf/agent/ppo.yaml
+    {"net_arch": {"pi": [16], "vf": [50, 30]}},  # lengths that are no multiple of anything, an optimiser that is not fused
+    {"net_arch": [], "ortho_init": False},
+]
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("batch_size", [64, 24])
+def test_lean_ppo_learns_and_logs_what_ppo_does(net, batch_size):
+    """Not only the parameters: every number in the log is the same."""
+    settings = {**LIKE_OURS, "seed": 5, "policy_kwargs": net, "batch_size": batch_size}
+    logs, agents = [], []
+    for algorithm in (BlindPPO, LeanPPO):
+        env = mujoco_envs.make("walker", n_envs=6, seed=3, horizon=25)
+        agents.append(make(algorithm, env, **settings))
+        logs.append([agents[-1].update(rollout.true_reward) for rollout in agents[-1].rollouts(32 * 6 * 5)])
+    assert_same(*agents)
+    assert len(logs[0]) == 5 and logs[0] == logs[1]
+
+
+@pytest.mark.parametrize(
+    "settings, lean",
+    [
+        ({}, True),
+        ({"policy_kwargs": {"net_arch": [8], "activation_fn": "Tanh"}}, True),
+        ({"target_kl": None, "clip_range_vf": None}, True),
+        ({"target_kl": 0.02}, False),
+        ({"clip_range_vf": 0.2}, False),
+        ({"use_sde": True}, False),
+        ({"normalize_advantage": False}, False),
+        ({"batch_size": 60}, False),  # does not divide the rollout
+        ({"policy_kwargs": {"activation_fn": "ReLU"}}, False),
+        ({"policy_kwargs": {"squash_output": True}}, False),
+    ],
+)
+def test_the_lean_ppo_is_taken_where_it_does_the_same(settings, lean):
+    assert suits(point.make(n_envs=4, seed=0), {"n_steps": 64, "batch_size": 64, **settings}) is lean
+
+
+def test_the_lean_ppo_needs_vectors():
+    assert not suits(gym_envs.make("CartPole-v1", n_envs=4, seed=0), {"n_steps": 64})  # discrete actions
 
 
 def test_the_agent_is_handed_zero():
@@ -119,6 +166,18 @@ def test_a_rollout_is_what_happened():
     assert rollout.cut[4].all() and rollout.cut.sum() == 2
     assert np.allclose(rollout.returns, rollout.true_reward[:5].sum(axis=0))
     assert rewards == []
+
+
+def test_a_shortened_episode_has_no_return():
+    env = point.make(n_envs=2, seed=0, horizon=4)
+    env.stagger()
+    recorder = Recorder(env)
+    recorder.reset()
+    for _ in range(6):
+        recorder.step(np.zeros((2, 2)))
+    rollout = recorder.rollout()
+    assert rollout.cut.T.tolist() == [[False, True, False, False, False, True], [False, False, False, True, False, False]]
+    assert np.allclose(rollout.returns, [rollout.true_reward[:4, 1].sum(), rollout.true_reward[2:, 0].sum()])
 
 
 def test_the_policy_sees_normalised_observations_and_the_record_raw_ones():

@@ -155,6 +155,28 @@ def test_an_episode_ends_by_the_time_limit_alone():
     assert np.array_equal(env.states()[:, 1], obs[:, 0])
 
 
+def test_staggered_environments_end_one_by_one_and_go_on_whole():
+    env = point.make(4, 0, horizon=10)
+    env.stagger()
+    env.reset()
+    ends = [[], [], [], []]
+    for step in range(1, 25):
+        _, _, done, infos = env.step(np.zeros((4, 2)))
+        for i in np.flatnonzero(done):
+            ends[i].append((step, infos[i].get("shortened", False)))
+    assert ends[0] == [(3, True), (13, False), (23, False)]  # a quarter of 10 steps, rounded up; then whole episodes
+    assert ends[1] == [(5, True), (15, False)] and ends[2] == [(8, True), (18, False)]
+    assert ends[3] == [(10, False), (20, False)]
+
+
+def test_more_environments_than_steps_of_an_episode_still_begin():
+    env = point.make(5, 0, horizon=2)
+    env.stagger()
+    env.reset()
+    assert env.step(np.zeros((5, 2)))[2].tolist() == [True, True, False, False, False]
+    assert env.step(np.zeros((5, 2)))[2].tolist() == [False, False, True, True, True]
+
+
 def builds():
     """Every kind of environment that can be saved, with a horizon of 20."""
     yield from ((task, lambda seed, task=task, **kw: robots.make(task, 3, seed, horizon=20, **kw)) for task in TASKS)

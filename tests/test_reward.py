@@ -17,11 +17,6 @@ ACT = spaces.Box(-1, 1, (2,))
 PLANTED = np.array([1.0, -2.0, 0.5, 0.0, 3.0])  # the reward is linear in three observations and two actions
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    torch.set_num_threads(1)  # small networks are slower on more
-
-
 def clips(n, seed, planted=PLANTED, length=5):
     x = np.random.default_rng(seed).normal(size=(n, length, len(planted))).astype(np.float32)
     return Steps(x[..., :-2], x[..., -2:], (x @ planted).astype(np.float32))

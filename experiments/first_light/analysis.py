@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rlhp.analysis import Result, RunData, find, load, plot, random_return, read_results, write_results
+from rlhp.analysis import Result, find, load, plot, read_results, write_results
+from rlhp.envs import mujoco
+from rlhp.evaluate import returns
 from rlhp.types import UserError
 
 HERE = Path(__file__).parent
@@ -22,17 +24,13 @@ TASKS = ("halfcheetah", "hopper", "reacher")
 CONDITIONS = (("true_reward", 0), ("preferences", 700))
 ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random policy
 
-# Used only where the run directories are gone: the mean return of uniform random actions, over 64 whole episodes of
-# `rlhp.envs.mujoco.make(task, n_envs=64, seed=0)` with `numpy.random.default_rng(0).uniform(low, high)` at each step
-# (standard deviations 71, 147 and 2.4). With the runs at hand their own untrained policy, a clipped Gaussian, is the zero.
-RANDOM = {"halfcheetah": -70.4, "hopper": 167.2, "reacher": -9.4}
 
-
-def random_returns(runs: Sequence[RunData]) -> dict[str, float]:
-    """Task -> mean true return of the untrained policy, from the runs that explore before their first labels."""
-    exploring = [run for run in runs if run.labels]
-    groups = {task: [random_return(run) for run in exploring if run.task == task] for task in TASKS}
-    return RANDOM | {task: float(np.mean(returns)) for task, returns in groups.items() if returns}
+def random_return(task: str) -> float:
+    """Mean true return of uniformly random actions, over 64 episodes."""
+    rng = np.random.default_rng(0)
+    env = mujoco.make(task, n_envs=64, seed=0)
+    low, high = env.action_space.low, env.action_space.high  # pyright: ignore[reportAttributeAccessIssue]
+    return float(returns(lambda obs: rng.uniform(low, high, (len(obs), len(low))), env, 64).mean())
 
 
 def line(task: str, rows: Sequence[Result], random: float) -> str:
@@ -54,8 +52,8 @@ def table(rows: Sequence[Result], random: dict[str, float]) -> str:
     return "\n".join([header, *(line(task, rows, random[task]) for task in TASKS)])
 
 
-def measure(folder: Path) -> dict[str, float]:
-    """Write the results and the picture of the finished runs; returns the random policy's returns."""
+def measure(folder: Path) -> None:
+    """Write the results and the picture of the finished runs."""
     runs = [load(path) for path in find([folder])]
     done = [run for run in runs if run.finished]
     for run in runs:
@@ -65,17 +63,15 @@ def measure(folder: Path) -> dict[str, float]:
         raise UserError(f"No run in {folder} is finished yet.")
     write_results(done, HERE / "results.csv")
     print(*plot([run.path for run in done], HERE / "first_light.png"), HERE / "results.csv", sep="\n")
-    return random_returns(done)
 
 
 def main(folder: Path) -> None:
     """Measure where there are runs, then print the table from results.csv."""
     if folder.is_dir():
-        random = measure(folder)
+        measure(folder)
     else:
-        print(f"{folder} is not there: the table is that of results.csv, the random policy's returns are constants.")
-        random = RANDOM
-    print(table(read_results(HERE / "results.csv"), random))
+        print(f"{folder} is not there: the table is that of results.csv.")
+    print(table(read_results(HERE / "results.csv"), {task: random_return(task) for task in TASKS}))
 
 
 if __name__ == "__main__":

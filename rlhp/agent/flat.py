@@ -21,7 +21,7 @@ class Flat:
     def __init__(self, module: nn.Module) -> None:
         whole = [p for p in module.parameters() if p.numel() % LANES == 0]
         apart = [p for p in module.parameters() if p.numel() % LANES]
-        vector = nn.Parameter(torch.cat([p.data.flatten() for p in whole]))
+        vector = nn.Parameter(torch.cat([torch.zeros(0), *(p.data.flatten() for p in whole)]))
         vector.grad = torch.zeros_like(vector)
         for p, start in zip(whole, accumulate((p.numel() for p in whole), initial=0), strict=False):
             part = slice(start, start + p.numel())

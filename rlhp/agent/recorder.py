@@ -47,9 +47,10 @@ class Recorder(VecEnvWrapper):
         self._steps.append((self._obs, self._act, np.array(true_reward), np.array(done)))
         self._obs = np.array(obs)
         self._running += true_reward
-        if done.any():
-            self._returns += self._running[done].tolist()
-            self._running[done] = 0.0
+        for i in np.flatnonzero(done):
+            if not infos[i].get("shortened"):
+                self._returns.append(float(self._running[i]))
+            self._running[i] = 0.0
         return obs, np.zeros(self.num_envs, dtype=np.float32), done, infos
 
     def rollout(self) -> Rollout:

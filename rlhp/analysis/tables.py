@@ -171,20 +171,6 @@ def final_return(run: RunData) -> float:
     return float(np.average(value[late], weights=episodes[late]))
 
 
-def random_return(run: RunData) -> float:
-    """Mean true return of the untrained policy: of the episodes that ended until the first labels were taken.
-
-    A rollout's labels are taken before its update, so the row that first counts labels is still the untrained policy's.
-    A run without labels has only its first row of ended episodes to tell. Raises UserError if no episode has ended.
-    """
-    step, value, episodes = run.ended()
-    if not len(step):
-        raise UserError(f"No episode has ended in {run.path}, so it has no return: train for more steps.")
-    labelled = run.metrics["step"][run.metrics.get("labels", np.zeros_like(run.metrics["step"])) > 0]
-    early = step <= max(labelled[0] if len(labelled) else 0, step[0])
-    return float(np.average(value[early], weights=episodes[early]))
-
-
 def correlation(true: Array, predicted: Array) -> float:
     """Pearson's r of two [n]; NaN where one of them does not vary."""
     if len(true) < 2 or not (np.std(true) > 0 and np.std(predicted) > 0):

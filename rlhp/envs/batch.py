@@ -41,6 +41,7 @@ class BatchVecEnv(VecEnv):
         self._seed = seed
         self._episode = np.full(n_envs, -1)  # -1: not begun
         self._elapsed = np.zeros(n_envs, np.int64)
+        self._skipped = np.zeros(n_envs, np.int64)  # steps by which the first episode is shorter
 
     # What a subclass is
 
@@ -74,6 +75,14 @@ class BatchVecEnv(VecEnv):
 
     # What they share
 
+    def stagger(self) -> None:
+        """Put the environments out of step: their first episodes shall end one by one, spread evenly over a whole episode's time.
+
+        In step, all of them would be in the same phase of their episodes all the time, and so would be each rollout. The end
+        of a shortened episode is marked in its info by "shortened": its return is not that of an episode.
+        """
+        self._skipped = self._limit - -(-self._limit * np.arange(1, self.num_envs + 1) // self.num_envs)
+
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Start afresh with another seed: the next reset begins episode 0. None keeps the seed."""
         self._seed = self._seed if seed is None else seed
@@ -99,14 +108,19 @@ class BatchVecEnv(VecEnv):
         if done.any():
             for i in np.flatnonzero(done).tolist():
                 infos[i] = {"TimeLimit.truncated": True, "terminal_observation": obs[i].copy()}
+                infos[i] |= {"shortened": True} if self._skips(i) else {}
                 self._next_episode(i)
             obs = self._observe()
         return obs, reward, done, infos
 
     def _next_episode(self, i: int) -> None:
         self._episode[i] += 1
-        self._elapsed[i] = 0
+        self._elapsed[i] = self._skips(i)
         self._begin(i, stream(self._seed, "env", i, int(self._episode[i])))
+
+    def _skips(self, i: int) -> int:
+        """Steps by which the running episode of environment i is shorter than others."""
+        return int(self._skipped[i]) if self._episode[i] == 0 else 0
 
     def snapshot(self) -> dict[str, Array]:
         """Everything the continuation depends on, as copies: after `restore` it is the same bit for bit."""

@@ -37,6 +37,9 @@ class GymVecEnv(DummyVecEnv):
         self.horizon: int | None = None if spec is None else spec.max_episode_steps
         self.seed(seed)
 
+    def stagger(self) -> None:
+        """Nothing: Gymnasium has no way to shorten an episode."""
+
     def states(self) -> None:
         """None: Gymnasium has no common simulator state, so clips cannot be re-rendered."""
         return None

@@ -42,6 +42,7 @@ def build(settings: Settings) -> Parts:
     except InstantiationException as error:
         raise _explained(error) from error
     env = built["env"]
+    env.stagger()
     agent = built["agent"](env)
     reward = built["reward_model"](env.observation_space, env.action_space)
     names = ("memory", "query", "teacher", "schedule", "effort", "tracker")

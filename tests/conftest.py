@@ -1,0 +1,5 @@
+"""What holds for every test."""
+
+import torch
+
+torch.set_num_threads(1)  # small networks are slower on more, and far slower where the cores have other work
