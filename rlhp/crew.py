@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
-from typing import TypeVar
 from weakref import finalize
 
-T = TypeVar("T")
-R = TypeVar("R")
 Work = Callable[[], None]
 
 
@@ -42,19 +39,6 @@ class Crew:
         for error in outcomes:
             if error is not None:
                 raise error
-
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """The function of every item, in their order; each thread takes the next item that no other has taken."""
-        results: dict[int, R] = {}
-        waiting = iter(list(enumerate(items)))
-
-        def work() -> None:
-            for i, item in waiting:
-                results[i] = function(item)
-
-        self.start(work)
-        self.finish(work)
-        return [results[i] for i in sorted(results)]
 
     def close(self) -> None:
         """Let the helpers go; a crew without helpers goes on working alone."""

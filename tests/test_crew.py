@@ -7,12 +7,25 @@ import pytest
 from rlhp.crew import Crew
 
 
+def together(crew, items):
+    """The items, each with its square, as the threads took them."""
+    waiting, done = iter(items), []
+
+    def work():
+        for item in waiting:
+            done.append((item, item * item))
+
+    crew.start(work)
+    crew.finish(work)
+    return done
+
+
 @pytest.mark.parametrize("threads", [1, 3])
-def test_every_item_once_and_in_order(threads):
+def test_every_item_is_done_once(threads):
     crew = Crew(threads)
-    assert crew.map(lambda x: x * x, range(50)) == [x * x for x in range(50)]
+    assert sorted(together(crew, range(50))) == [(x, x * x) for x in range(50)]
     crew.close()
-    assert crew.map(str, range(3)) == ["0", "1", "2"]
+    assert together(crew, range(3)) == [(0, 0), (1, 1), (2, 4)]
 
 
 def test_helpers_work_while_the_caller_does_something_else():
@@ -23,27 +36,24 @@ def test_helpers_work_while_the_caller_does_something_else():
 
 
 def test_threads_work_at_the_same_time():
-    crew, met = Crew(2), threading.Barrier(2)
-    assert sorted(crew.map(lambda _: met.wait(timeout=10), range(2))) == [0, 1]
+    crew, meeting = Crew(2), threading.Barrier(2)
+    crew.start(lambda: meeting.wait(timeout=10))
+    crew.finish(lambda: meeting.wait(timeout=10))
+    assert not meeting.broken
 
 
 def test_what_a_helper_raises_reaches_the_caller_and_the_crew_lives_on():
-    crew, caller = Crew(2), threading.current_thread()
-
-    def work():
-        if threading.current_thread() is not caller:
-            raise ZeroDivisionError
-
-    crew.start(work)
+    crew = Crew(2)
+    crew.start(lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        crew.finish(work)
-    assert crew.map(abs, [-1]) == [1]
+        crew.finish(lambda: None)
+    assert together(crew, [3]) == [(3, 9)]
 
 
 def test_a_forgotten_crew_is_let_go():
     before = set(threading.enumerate())
     crew = Crew(4)
-    crew.map(abs, range(8))
+    together(crew, range(8))
     helpers = set(threading.enumerate()) - before
     assert len(helpers) == 3
     del crew

@@ -84,6 +84,7 @@ class Everything:
 
     def __call__(self, rollout: Rollout) -> Array:
         """The reward: as many as it was fitted to."""
+        self.events.append("reward")
         return np.full(rollout.true_reward.shape, float(self.trained))
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
@@ -101,14 +102,14 @@ def run(parts: Everything, total_steps: int, max_open: int | None = 0) -> Everyt
 
 def test_a_round_is_the_papers_figure() -> None:
     events = run(Everything(levels={0: 2, 4: 5}), 8).events
-    first = ["act", "add", "select 2", "answer 2", "wait 0", "fit 2 to 2004", "update", "tick 4"]
-    second = ["act", "add", "select 3", "answer 3", "wait 0", "fit 5 to 5008", "update", "tick 8"]
+    first = ["act", "add", "select 2", "answer 2", "wait 0", "reward", "fit 2 to 2004", "tick 4"]
+    second = ["act", "add", "select 3", "answer 3", "wait 0", "reward", "fit 5 to 5008", "update", "tick 8"]
     assert events == first + second
 
 
-def test_the_policy_is_not_updated_before_the_initial_labels_are_taken() -> None:
+def test_the_policy_is_not_updated_before_the_initial_labels_are_fitted() -> None:
     parts = run(Everything(levels={0: 3}, answers=1), 5 * STEPS)
-    assert "".join(name[0] for name in parts.events if name.startswith(("update", "tick"))) == "ttututut"
+    assert "".join(name[0] for name in parts.events if name.startswith(("update", "tick"))) == "tttutut"
 
 
 def test_the_first_questions_are_the_initial_ones_whenever_they_come() -> None:
@@ -130,13 +131,14 @@ def test_what_could_not_be_asked_is_asked_later() -> None:
     assert parts.asked == 5
 
 
-def test_the_reward_is_fitted_to_this_rounds_labels_before_it_is_used() -> None:
-    parts = run(Everything(levels={0: 1, 8: 4, 12: 9}), 3 * STEPS)
+def test_a_fit_goes_on_beside_the_update_so_its_reward_is_the_next_rollouts() -> None:
+    parts = run(Everything(levels={0: 1, 8: 4, 12: 9}), 4 * STEPS)
     assert [float(reward.mean()) for reward in parts.rewards] == [1.0, 4.0, 9.0]
 
 
 def test_the_true_reward_reaches_the_log_and_not_the_policy() -> None:
     parts = run(Everything(), 3 * STEPS)
+    assert len(parts.rewards) == 2
     assert all((reward == 2.0).all() and reward.shape == (STEPS, 1) for reward in parts.rewards)
     assert parts.logged[4]["true_return"] == -99.0 * STEPS and parts.logged[4]["true_reward"] == -99.0
 
@@ -149,7 +151,7 @@ def test_without_labels_the_policy_learns_from_the_first_rollout() -> None:
 def test_every_round_logs_what_each_part_says() -> None:
     parts = run(Everything(), 2 * STEPS)
     assert sorted(parts.logged) == [4, 8]
-    assert {"asked": 2, "labels": 2, "train_loss": 0.5, "policy_loss": 1.0, "reward_mean": 2.0}.items() <= parts.logged[4].items()
+    assert {"asked": 2, "labels": 2, "train_loss": 0.5, "policy_loss": 1.0, "reward_mean": 2.0}.items() <= parts.logged[8].items()
 
 
 @pytest.mark.parametrize(("total", "rounds"), [(0, 0), (1, 1), (STEPS, 1), (STEPS + 1, 2), (10 * STEPS, 10)])

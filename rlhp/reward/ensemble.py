@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from rlhp.crew import Crew
 from rlhp.preference import Loss
 from rlhp.reward import network
 from rlhp.reward.dataset import Dataset
@@ -20,20 +17,8 @@ from rlhp.reward.regularise import Penalty
 from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError, stream
 
 CALIBRATION_STEPS = 2048  # at most: enough for a mean and a spread good to about two per cent
-SHARES = 2  # that work is cut into for threads; always as many, so that their number changes not one bit
 MEMORY = 0.98  # of the running means of the losses, per gradient step
 MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a share of a batch, b comparisons of it, contributes to a gradient step."""
-
-    grads: tuple[Tensor, ...]  # one per parameter
-    weight: Tensor  # [M]
-    losses: Array  # [M, b]
-    right: Array  # [M, b]
-    seen: Array  # [M, b]
 
 
 class Ensemble:
@@ -56,7 +41,6 @@ class Ensemble:
         learning_rate: float = 1e-3,
         batch_size: int = 64,
         seed: int = 0,
-        threads: int = 1,
     ) -> None:
         if members < 1 or batch_size < 1 or learning_rate <= 0:
             raise UserError("the reward model wants members and batch_size of at least 1 and a learning_rate above 0.")
@@ -77,7 +61,6 @@ class Ensemble:
         self._steps = 0
         self._data: Dataset | None = None
         self._moments = Moments(inputs)
-        self._crew = Crew(min(threads, SHARES))
 
     @torch.no_grad()
     def __call__(self, rollout: Rollout) -> Array:
@@ -94,11 +77,7 @@ class Ensemble:
 
     def _predict(self, x: Tensor) -> Tensor:
         """Steps [rows, width] -> [M, rows]."""
-        return torch.cat(self._crew.map(self._forward, x.chunk(SHARES)), dim=1)
-
-    def _forward(self, x: Tensor) -> Tensor:
-        with torch.no_grad():  # a setting of each thread's own
-            return network.forward(self._layers, self._normaliser(x))
+        return network.forward(self._layers, self._normaliser(x))
 
     def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
         """Train until `effort` gradient steps have been made since the start; then calibrate.
@@ -128,24 +107,17 @@ class Ensemble:
     def _step(self, data: Dataset) -> None:
         """One gradient step of every member on one shared batch; what a member holds out of it measures its validation."""
         rows = stream(self._seed, "batch", self._steps).integers(len(data), size=self._batch_size)
-        shares = self._crew.map(partial(self._share, data), np.array_split(rows, SHARES))
-        total = torch.stack([share.weight for share in shares]).sum(dim=0).clamp(min=1e-6)
-        for p, *grads in zip(self._parameters, *(share.grads for share in shares), strict=True):
-            p.grad = sum(grads[1:], start=grads[0]) / total.reshape(-1, 1, 1)
-        self._optimiser.step()
-        network.decay(self._layers, torch.from_numpy(self._learning_rate * self._l2).float())
-        self._steps += 1
-        self._measure(*(np.concatenate([getattr(s, name) for s in shares], axis=1) for name in ("losses", "right", "seen")))
-
-    def _share(self, data: Dataset, rows: Array) -> Share:
-        """The gradient of these comparisons' losses, added up with each member's weights."""
         batch = data.batch(rows)
         left, right = network.sums(self._layers, self._normaliser(batch.clips)).chunk(2, dim=1)
         losses = self._loss(left, right, batch.labels)
-        # added up over the members: a member's step must not shrink with their number
-        grads = torch.autograd.grad((losses * batch.weight).sum(), self._parameters)
+        trained = (losses * batch.weight).sum(dim=1) / batch.weight.sum(dim=1).clamp(min=1e-6)
+        self._optimiser.zero_grad()
+        trained.sum().backward()  # the sum: a member's step must not shrink with their number
+        self._optimiser.step()
+        network.decay(self._layers, torch.from_numpy(self._learning_rate * self._l2).float())
+        self._steps += 1
         agrees = _right((left - right).detach(), batch.labels.mu)
-        return Share(grads, batch.weight.sum(dim=1), losses.detach().numpy(), agrees.numpy(), batch.seen.numpy())
+        self._measure(losses.detach().numpy(), agrees.numpy(), batch.seen.numpy())
 
     def _measure(self, losses: Array, right: Array, seen: Array) -> None:
         """Update the running means and, from them, the l2 coefficients."""

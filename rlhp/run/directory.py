@@ -17,7 +17,7 @@ from rlhp.types import Array, Metrics, Stateful, UserError
 
 PACKAGES = ("gymnasium", "mujoco", "numpy", "stable-baselines3", "torch", "hydra-core")
 FINISHED = "finished.json"
-MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "reward_model.threads", "video")  # what does not touch the numbers
+MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video")  # what does not touch the numbers
 
 
 def check_owner(path: Path, config: Mapping[str, Any]) -> None:

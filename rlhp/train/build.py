@@ -10,6 +10,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from rlhp.agent import Blind
+from rlhp.reward import Background
 from rlhp.types import Effort, Schedule, Select, Stateful, Teacher, UserError
 
 Settings = Mapping[str, Any]
@@ -44,7 +45,7 @@ def build(settings: Settings) -> Parts:
     env = built["env"]
     env.stagger()
     agent = built["agent"](env)
-    reward = built["reward_model"](env.observation_space, env.action_space)
+    reward = Background(built["reward_model"](env.observation_space, env.action_space), settings["threads"])
     names = ("memory", "query", "teacher", "schedule", "effort", "tracker")
     parts = Parts(env=env, agent=agent, reward=reward, **{name: built[name] for name in names})
     _check(settings, parts)
