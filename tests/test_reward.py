@@ -109,11 +109,20 @@ def test_members_run_at_once_as_they_would_one_by_one():
     assert not torch.allclose(together[0], together[1], atol=1e-3)
 
 
-def test_a_clips_sum_is_that_of_its_steps():
-    layers = network.init(3, (5, 8, 8, 1), torch.Generator().manual_seed(0))
-    x = torch.randn(4, 6, 5, generator=torch.Generator().manual_seed(1))
-    one_by_one = network.forward(layers, x.flatten(0, 1)).reshape(3, 4, 6).sum(dim=2)
-    assert torch.allclose(network.sums(layers, x), one_by_one, atol=1e-5)
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 6)])
+def test_a_clips_sum_and_its_gradient_are_those_of_its_steps(hidden):
+    layers = network.init(3, (5, *hidden, 1), torch.Generator().manual_seed(0))
+    parameters = [p.requires_grad_() for layer in layers for p in layer]
+    x, weight = (torch.randn(*shape, generator=torch.Generator().manual_seed(1)) for shape in ((4, 6, 5), (3, 4)))
+    step_by_step = network.forward(layers, x.flatten(0, 1)).reshape(3, 4, 6).sum(dim=2)
+    grads = torch.autograd.grad((step_by_step.square() * weight).sum(), parameters)
+    with torch.no_grad():
+        sums = network.ClipSums(layers, clips=4, length=6)
+        for _ in range(2):  # what is left of the first time does not matter
+            assert torch.allclose(sums(x), step_by_step, atol=1e-5)
+            sums.backward(2 * step_by_step * weight)
+    for parameter, grad in zip(parameters, grads, strict=True):
+        assert torch.allclose(parameter.grad, grad, rtol=1e-4, atol=1e-5)
 
 
 def test_decay_shrinks_weights_and_leaves_biases():

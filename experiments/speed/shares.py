@@ -10,42 +10,44 @@ from time import perf_counter
 from typing import Any
 
 from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.vec_env import VecNormalize
+from rlhp.agent.normalise import ObservationNormaliser
+from rlhp.agent.tower import Tower
 
 from rlhp import query, teacher
-from rlhp.agent import Blind, BlindPPO, Recorder, ReturnScale
+from rlhp.agent import Blind, Recorder, ReturnScale
+from rlhp.agent.lean import LeanPPO
 from rlhp.envs.batch import BatchVecEnv
 from rlhp.envs.mujoco import MujocoVecEnv
 from rlhp.memory import Recent
-from rlhp.reward import Ensemble
+from rlhp.reward import Background
 from rlhp.run import RunDirectory
 from rlhp.store import Store
 
 PHYSICS, ARRAYS, FORWARD = "physics", "observations, resets", "policy forward"
 NORMALISE, RECORD, COLLECT = "normalisation", "recording", "collecting (SB3's loop)"
 UPDATE, RETURNS = "PPO update", "returns, reward scale"
-FIT, PREDICT, ASK, BOOK = "reward fit", "reward prediction", "clips, questions, store", "logs, checkpoints"
+FIT, PREDICT, ASK, BOOK = "waiting for the reward fit", "reward prediction", "clips, questions, store", "logs, checkpoints"
 REST = "rest"
 
 PARTS: list[tuple[type, str, str]] = [  # class, method, part; what a method calls and is listed itself counts there
-    (MujocoVecEnv, "_advance", PHYSICS),
+    (MujocoVecEnv, "_start", PHYSICS),
+    (MujocoVecEnv, "_finish", PHYSICS),
     (MujocoVecEnv, "_gather", ARRAYS),
     (MujocoVecEnv, "states", RECORD),
     (BatchVecEnv, "step_wait", ARRAYS),
-    (ActorCriticPolicy, "forward", FORWARD),
-    (VecNormalize, "step_wait", NORMALISE),
+    (Tower, "__call__", FORWARD),
+    (ObservationNormaliser, "step_wait", NORMALISE),
     (Recorder, "step_async", RECORD),
     (Recorder, "step_wait", RECORD),
     (Recorder, "rollout", RECORD),
     (RolloutBuffer, "add", RECORD),
-    (Blind, "collect_rollouts", COLLECT),
-    (BlindPPO, "train", UPDATE),
+    (LeanPPO, "collect_rollouts", COLLECT),
+    (LeanPPO, "train", UPDATE),
     (Blind, "update", RETURNS),
     (ReturnScale, "__call__", RETURNS),
     (RolloutBuffer, "compute_returns_and_advantage", RETURNS),
-    (Ensemble, "fit", FIT),
-    (Ensemble, "__call__", PREDICT),
+    (Background, "_wait", FIT),
+    (Background, "__call__", PREDICT),
     (Recent, "add", ASK),
     (query.Disagreement, "__call__", ASK),
     (query.Uniform, "__call__", ASK),

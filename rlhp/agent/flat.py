@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,8 +35,10 @@ class Flat:
 
     def clip(self, norm: float) -> None:
         """Shrink the gradient to this norm if it is longer: torch's `clip_grad_norm_`, bit for bit."""
-        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._each)))
-        torch._foreach_mul_(self._grads, torch.clamp(norm / (total + 1e-6), max=1.0))
+        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._each))).numpy()
+        share = np.float32(1) / (total + np.float32(1e-6)) * np.float32(norm)  # rounded as torch does it
+        if share < 1:
+            torch._foreach_mul_(self._grads, float(share))
 
 
 def grad(parameter: Tensor) -> Tensor:

@@ -9,28 +9,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NORMALISER = log(sqrt(2 * pi))
+from rlhp.types import Array
+
+NORMALISER = np.float32(log(sqrt(2 * pi)))
 
 
 class Gaussian:
     """n times the same independent normal distributions; as torch.distributions computes them, bit for bit.
 
-    Its numbers are spelt out for each of the n rows, [n, A]: arithmetic on whole stretches of memory is several times as fast
-    as on rows of A numbers.
+    The spread is spelt out for each of the n rows, [n, A]: arithmetic on one stretch of memory is several times as fast as on
+    rows of A numbers. Plain arithmetic is numpy's: on so few numbers its calls cost a fraction of torch's, and round alike.
     """
 
-    def __init__(self, log_std: Tensor, n: int) -> None:
-        self.std = log_std.exp().expand(n, -1).contiguous()
-        self.log_std = self.std.log()  # rounding sets it apart from the parameter
-        self.twice_var = 2 * self.std.square()
+    def __init__(self, parameter: Tensor, n: int) -> None:
+        std = parameter.exp()
+        self.row = std.numpy()  # [A]
+        self.log_std = std.log()  # [A]; rounding sets it apart from the parameter
+        self.std = np.repeat(self.row[np.newaxis], n, axis=0)
+        self.twice_var = np.float32(2) * (self.std * self.std)
 
-    def terms(self, off: Tensor) -> Tensor:
+    def terms(self, off: Array) -> Array:
         """Distances from the mean [n, A] -> -off^2 / (2 std^2), [n, A]."""
-        return -off.square() / self.twice_var
+        return -(off * off) / self.twice_var
 
-    def log_prob(self, off: Tensor) -> Tensor:
+    def log_prob(self, terms: Array) -> Tensor:
         """Log probabilities [n]."""
-        return (self.terms(off) - self.log_std - NORMALISER).sum(1)
+        each = terms - self.log_std.numpy() - NORMALISER
+        return torch.from_numpy(each).sum(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +51,29 @@ class Surrogate:
     def gradient(self, policy: Gaussian, off: Tensor, old_log_prob: Tensor, advantage: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of the loss for the mean action [n, A] and for the parameter log_std [A]; last the log probabilities [n].
 
-        `off` [n, A] is action minus mean. The sums are made in the order in which autograd makes them. Plain arithmetic is
-        numpy's: on so few numbers its calls cost a fraction of torch's, and round alike.
+        `off` [n, A] is action minus mean. The sums are made in the order in which autograd makes them.
         """
-        n, std, twice_var = len(off), policy.std.numpy(), policy.twice_var.numpy()
-        terms = policy.terms(off)
-        log_prob = (terms - policy.log_std - NORMALISER).sum(1)
-        ratio, gain = torch.exp(log_prob - old_log_prob).numpy(), advantage.numpy()
-        clipped = np.where(gain > 0, ratio > np.float32(1 + self.clip), ratio < np.float32(1 - self.clip))
-        into_log_prob = (gain * np.float32(-1 / n) * ~clipped * ratio)[:, np.newaxis]
-        into_mean = into_log_prob / twice_var * (2 * off.numpy())
-        into_std = np.float32(-self.ent_coef) / np.float32(n) / std - into_log_prob / std
-        into_std += -into_log_prob * (terms.numpy() / twice_var) * np.float32(2) * (2 * std)
-        return torch.from_numpy(into_mean), torch.from_numpy(into_std).sum(0).mul_(policy.std[0]), log_prob
+        n, distance, gain = np.float32(len(off)), off.numpy(), advantage.numpy()
+        terms = policy.terms(distance)
+        log_prob = policy.log_prob(terms)
+        ratio = torch.exp(log_prob - old_log_prob).numpy()
+        high, low = np.float32(1 + self.clip), np.float32(1 - self.clip)
+        free = np.where(gain > 0, ratio <= high, ratio >= low)  # the others are clipped: no gradient
+        into_log_prob = (gain * np.float32(-1 / n) * free * ratio)[:, np.newaxis]
+        into_mean = into_log_prob / policy.twice_var * (2 * distance)
+        into_std = np.float32(-self.ent_coef) / n / policy.std - into_log_prob / policy.std
+        into_std += -into_log_prob * (terms / policy.twice_var) * np.float32(2) * (2 * policy.std)
+        return torch.from_numpy(into_mean), torch.from_numpy(into_std).sum(0) * torch.from_numpy(policy.row), log_prob
 
     def losses(self, advantage: Tensor, log_prob: Tensor, old_log_prob: Tensor, log_std: Tensor) -> dict[str, Tensor]:
-        """What SB3 logs of b minibatches of n steps, under its names: all arguments [b, n], but log_std [b, n, A]; all values [b].
+        """What SB3 logs of b minibatches of n steps, under its names: all arguments [b, n], but log_std [b, A]; all values [b].
 
         The divergence from the old policy is Schulman's estimate (joschu.net/blog/kl-approx.html).
         """
         log_ratio = log_prob - old_log_prob
         ratio = log_ratio.exp()
         gain = torch.min(advantage * ratio, advantage * ratio.clamp(1 - self.clip, 1 + self.clip))
-        entropy = (0.5 + 0.5 * log(2 * pi) + log_std).sum(2)
+        entropy = (0.5 + 0.5 * log(2 * pi) + log_std).unsqueeze(1).expand(*log_prob.shape, -1).contiguous().sum(2)
         return {
             "policy_gradient_loss": -gain.mean(dim=1),
             "entropy_loss": -entropy.mean(dim=1),

@@ -72,11 +72,11 @@ class LeanPPO(BlindPPO):
         """
         rollout_buffer.reset()
         callback.on_rollout_start()
-        policy, space, off = Gaussian(self._log_std, env.num_envs), self.action_space, []
+        std, space, off = self._log_std.exp(), self.action_space, []
         for n_steps in range(n_rollout_steps):
             obs = torch.from_numpy(self._last_obs).float()
             mean = self._actor(obs)
-            chosen = mean + torch.randn(mean.shape) * policy.std
+            chosen = mean + torch.randn(mean.shape) * std
             actions = chosen.numpy()
             env.step_async(np.clip(actions, space.low, space.high))  # type: ignore[attr-defined]
             # the physics is under way: what acting does not wait for is done meanwhile
@@ -94,8 +94,8 @@ class LeanPPO(BlindPPO):
                 self._bootstrap(rewards, dones, infos)
             rollout_buffer.rewards[n_steps] = rewards
             self._last_obs, self._last_episode_starts = new_obs, dones
-        log_prob = Gaussian(self._log_std, n_rollout_steps * env.num_envs).log_prob(torch.cat(off))
-        rollout_buffer.log_probs[:] = log_prob.numpy().reshape(rollout_buffer.log_probs.shape)
+        policy = Gaussian(self._log_std, n_rollout_steps * env.num_envs)
+        rollout_buffer.log_probs[:] = policy.log_prob(policy.terms(torch.cat(off).numpy())).numpy().reshape(rollout_buffer.log_probs.shape)
         rollout_buffer.pos, rollout_buffer.full = n_rollout_steps, True
         callback.update_locals(locals())
         callback.on_rollout_end()
@@ -141,8 +141,8 @@ class LeanPPO(BlindPPO):
         self._log_std_grad.copy_(into_log_std)
         critic = self._critic.forward(batch.obs)
         values = critic[-1].flatten()
-        into_value = torch.ops.aten.mse_loss_backward.default(torch.tensor(self.vf_coef), values, batch.returns, 1)
-        self._critic.backward(critic, into_value.unsqueeze(1))
+        into_value = np.float32(2 / len(batch)) * (values.numpy() - batch.returns.numpy()) * np.float32(self.vf_coef)
+        self._critic.backward(critic, torch.from_numpy(into_value).unsqueeze(1))
         return log_prob, policy.log_std, values
 
     def _record(self, epochs: list[dict[str, Tensor]], clip: float) -> None:

@@ -13,6 +13,7 @@ from rlhp.preference import Loss
 from rlhp.reward import network
 from rlhp.reward.dataset import Dataset
 from rlhp.reward.features import Moments, Normaliser, encode, encode_steps, width
+from rlhp.reward.network import ClipSums
 from rlhp.reward.regularise import Penalty
 from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError, stream
 
@@ -61,15 +62,14 @@ class Ensemble:
         self._steps = 0
         self._data: Dataset | None = None
         self._moments = Moments(inputs)
+        self._sums: ClipSums | None = None
 
-    @torch.no_grad()
     def __call__(self, rollout: Rollout) -> Array:
         """r-hat of every step, [T, N] float32: each member calibrated, then their mean."""
         x = encode(rollout.obs, rollout.act, self._action_space)
         raw = self._predict(x.reshape(-1, x.shape[-1]))
         return ((raw - self._mean) / self._std).mean(dim=0).reshape(x.shape[:-1]).numpy()
 
-    @torch.no_grad()
     def each(self, steps: Steps) -> Array:
         """The members apart, in the units that the preference model sums: [M, n, L] float32."""
         x = encode_steps(steps, self._action_space)
@@ -108,16 +108,24 @@ class Ensemble:
         """One gradient step of every member on one shared batch; what a member holds out of it measures its validation."""
         rows = stream(self._seed, "batch", self._steps).integers(len(data), size=self._batch_size)
         batch = data.batch(rows)
-        left, right = network.sums(self._layers, self._normaliser(batch.clips)).chunk(2, dim=1)
+        clip_sums = self._clip_sums(*batch.clips.shape[:2])
+        sums = clip_sums(self._normaliser(batch.clips)).requires_grad_()
+        left, right = sums.chunk(2, dim=1)
         losses = self._loss(left, right, batch.labels)
         trained = (losses * batch.weight).sum(dim=1) / batch.weight.sum(dim=1).clamp(min=1e-6)
-        self._optimiser.zero_grad()
-        trained.sum().backward()  # the sum: a member's step must not shrink with their number
+        # the sum: a member's step must not shrink with their number
+        clip_sums.backward(*torch.autograd.grad(trained.sum(), sums))
         self._optimiser.step()
         network.decay(self._layers, torch.from_numpy(self._learning_rate * self._l2).float())
         self._steps += 1
         agrees = _right((left - right).detach(), batch.labels.mu)
         self._measure(losses.detach().numpy(), agrees.numpy(), batch.seen.numpy())
+
+    def _clip_sums(self, clips: int, length: int) -> ClipSums:
+        """For batches of this shape: made at the first of them, for a run has one shape."""
+        if self._sums is None or self._sums.shape != (clips, length):
+            self._sums = ClipSums(self._layers, clips, length)
+        return self._sums
 
     def _measure(self, losses: Array, right: Array, seen: Array) -> None:
         """Update the running means and, from them, the l2 coefficients."""
@@ -127,7 +135,6 @@ class Ensemble:
         self._running = np.where(np.isnan(self._running), now, MEMORY * self._running + (1 - MEMORY) * now)
         self._l2 = self._penalty.next(self._l2, self._running[0], self._running[1])
 
-    @torch.no_grad()
     def _calibrate(self, data: Dataset) -> None:
         """Mean 0 and spread 1 for every member over the labelled clips (section 2.2.1)."""
         raw = self._predict(data.steps(CALIBRATION_STEPS))
@@ -146,12 +153,11 @@ class Ensemble:
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot of an ensemble of the same shape."""
-        with torch.no_grad():
-            for i, p in enumerate(self._parameters):
-                p.copy_(torch.from_numpy(state[f"weight/{i}"]))
-                moments = {k: v for k, v in state.items() if k.startswith(f"adam/{i}/")}
-                if moments:
-                    self._optimiser.state[p] = {k.split("/")[2]: torch.from_numpy(v.copy()) for k, v in moments.items()}
+        for i, p in enumerate(self._parameters):
+            p.copy_(torch.from_numpy(state[f"weight/{i}"]))
+            moments = {k: v for k, v in state.items() if k.startswith(f"adam/{i}/")}
+            if moments:
+                self._optimiser.state[p] = {k.split("/")[2]: torch.from_numpy(v.copy()) for k, v in moments.items()}
         self._normaliser = Normaliser(torch.from_numpy(state["inputs/mean"].copy()), torch.from_numpy(state["inputs/std"].copy()))
         self._mean, self._std = (torch.from_numpy(state[f"outputs/{k}"].copy()) for k in ("mean", "std"))
         self._l2, self._running = state["l2"].copy(), state["running"].copy()

@@ -8,9 +8,9 @@ from math import sqrt
 
 import torch
 from torch import Tensor
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import leaky_relu, leaky_relu_
 
-SLOPE = 0.01  # of the leaky ReLU
+SLOPE = 0.01  # of the leaky ReLU between layers
 Weights = list[tuple[Tensor, Tensor]]  # per layer: [M, in, out], [M, 1, out]
 
 
@@ -21,36 +21,71 @@ def init(members: int, sizes: Sequence[int], generator: torch.Generator) -> Weig
         bound = 1 / sqrt(fan_in)
         weight = (2 * torch.rand(members, fan_in, fan_out, generator=generator) - 1) * bound
         bias = (2 * torch.rand(members, 1, fan_out, generator=generator) - 1) * bound
-        layers.append((weight.requires_grad_(), bias.requires_grad_()))
+        layers.append((weight, bias))
     return layers
 
 
 def forward(layers: Weights, x: Tensor) -> Tensor:
-    """x [rows, in] -> [M, rows]: every member on the same rows, in one batched product per layer (leaky ReLU between)."""
-    weight, bias = layers[-1]
-    return torch.baddbmm(bias, _hidden(layers, x), weight).squeeze(-1)
-
-
-def sums(layers: Weights, clips: Tensor) -> Tensor:
-    """clips [n, L, in] -> [M, n]: `forward` added up over each clip.
-
-    The last layer is linear, so the sum is taken before it: it then works on one row per clip instead of L.
-    """
-    n, length, _ = clips.shape
-    hidden = _hidden(layers, clips.flatten(0, 1))
-    weight, bias = layers[-1]
-    return torch.baddbmm(length * bias, hidden.unflatten(1, (n, length)).sum(dim=2), weight).squeeze(-1)
-
-
-def _hidden(layers: Weights, x: Tensor) -> Tensor:
-    """What the last layer is given, [M, rows, width]."""
+    """x [rows, in] -> [M, rows]: every member on the same rows, in one batched product per layer."""
     h = x.expand(len(layers[0][0]), *x.shape)
     for weight, bias in layers[:-1]:
         h = leaky_relu(torch.baddbmm(bias, h, weight), SLOPE)
-    return h
+    weight, bias = layers[-1]
+    return torch.baddbmm(bias, h, weight).squeeze(-1)
 
 
-@torch.no_grad()
+class ClipSums:
+    """What each member predicts of whole clips: `forward` added up over their steps, and its gradient, written out.
+
+    The last layer is linear, so the sum is taken before it, which then works on one row per clip instead of L. The arrays
+    between the layers are made once, for clips of one shape: to ask the system for megabytes at every gradient step takes
+    longer than to fill them, and holds up other threads that ask as well.
+    """
+
+    def __init__(self, layers: Weights, clips: int, length: int) -> None:
+        self.shape = (clips, length)
+        self._layers, self._length = layers, length
+        shapes = [(len(bias), clips * length, bias.shape[2]) for _, bias in layers[:-1]]
+        # of each hidden layer: what it gives, and the loss's gradients for what it gives and for what it is given
+        self._given, self._after, self._before = ([torch.empty(shape) for shape in shapes] for _ in range(3))
+        for parameter in (p for layer in layers for p in layer):
+            parameter.grad = torch.zeros_like(parameter)
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        """clips [n, L, in] -> [M, n]."""
+        x = clips.flatten(0, 1)
+        self._taken = [x.expand(len(self._layers[0][0]), *x.shape), *self._given]
+        for (weight, bias), taken, given in zip(self._layers, self._taken, self._given, strict=False):
+            leaky_relu_(torch.baddbmm(bias, taken, weight, out=given), SLOPE)
+        self._summed = self._per_clip(self._taken[-1]).sum(dim=2)
+        weight, bias = self._layers[-1]
+        return torch.baddbmm(self._length * bias, self._summed, weight).squeeze(-1)
+
+    def backward(self, grad: Tensor) -> None:
+        """Put the weights' gradients in place, given that of the loss for the sums of the last call, [M, n]."""
+        weight, bias = self._layers[-1]
+        torch.bmm(self._summed.transpose(1, 2), grad.unsqueeze(2), out=weight.grad)
+        torch.mul(grad.sum(dim=1)[:, None, None], self._length, out=bias.grad)
+        into = (grad[:, :, None, None] * weight.transpose(1, 2).unsqueeze(1)).expand(-1, -1, self._length, -1)
+        for i in reversed(range(len(self._given))):
+            weight, bias = self._layers[i]
+            before = self._before[i]
+            _slopes(into, self._per_clip(self._given[i]), out=self._per_clip(before))
+            torch.bmm(self._taken[i].transpose(1, 2), before, out=weight.grad)
+            torch.sum(before, dim=1, keepdim=True, out=bias.grad)
+            if i > 0:
+                into = self._per_clip(torch.bmm(before, weight.transpose(1, 2), out=self._after[i - 1]))
+
+    def _per_clip(self, rows: Tensor) -> Tensor:
+        """[M, n L, width] -> [M, n, L, width], a view."""
+        return rows.unflatten(1, self.shape)
+
+
+def _slopes(grad: Tensor, given: Tensor, out: Tensor) -> None:
+    """The gradient before a leaky ReLU, from that after it and what it gave."""
+    torch.ops.aten.leaky_relu_backward.grad_input(grad, given, SLOPE, True, grad_input=out)
+
+
 def decay(layers: Weights, share: Tensor) -> None:
     """Shrink the weights of each member by its share [M], biases apart."""
     for weight, _ in layers:
