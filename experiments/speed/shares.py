@@ -10,12 +10,12 @@ from time import perf_counter
 from typing import Any
 
 from stable_baselines3.common.buffers import RolloutBuffer
-from rlhp.agent.normalise import ObservationNormaliser
-from rlhp.agent.tower import Tower
 
 from rlhp import query, teacher
 from rlhp.agent import Blind, Recorder, ReturnScale
 from rlhp.agent.lean import LeanPPO
+from rlhp.agent.normalise import ObservationNormaliser
+from rlhp.agent.tower import Tower
 from rlhp.envs.batch import BatchVecEnv
 from rlhp.envs.mujoco import MujocoVecEnv
 from rlhp.memory import Recent

@@ -35,10 +35,10 @@ class Flat:
 
     def clip(self, norm: float) -> None:
         """Shrink the gradient to this norm if it is longer: torch's `clip_grad_norm_`, bit for bit."""
-        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._each))).numpy()
+        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._each))).numpy()  # pyright: ignore[reportPrivateImportUsage]
         share = np.float32(1) / (total + np.float32(1e-6)) * np.float32(norm)  # rounded as torch does it
         if share < 1:
-            torch._foreach_mul_(self._grads, float(share))
+            torch._foreach_mul_(self._grads, float(share))  # pyright: ignore[reportPrivateImportUsage]
 
 
 def grad(parameter: Tensor) -> Tensor:

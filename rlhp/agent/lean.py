@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from rlhp.agent.blind import BlindPPO
 from rlhp.agent.flat import Flat
 from rlhp.agent.gaussian import Gaussian, Surrogate
+from rlhp.agent.samples import Samples, column
 from rlhp.agent.tower import Tower
 from rlhp.types import Array
 
@@ -63,9 +63,7 @@ class LeanPPO(BlindPPO):
         self._critic = Tower([*_linear(extractor.value_net), policy.value_net])
         self._log_std, self._log_std_grad = policy.log_std.detach(), policy.log_std.grad
 
-    def collect_rollouts(
-        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
-    ) -> bool:
+    def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int) -> bool:
         """Act for `n_rollout_steps` in every environment; returns and advantages are left to `update`.
 
         Callbacks find SB3's local variables, as far as they are not torch's.
@@ -79,34 +77,41 @@ class LeanPPO(BlindPPO):
             chosen = mean + torch.randn(mean.shape) * std
             actions = chosen.numpy()
             env.step_async(np.clip(actions, space.low, space.high))  # type: ignore[attr-defined]
-            # the physics is under way: what acting does not wait for is done meanwhile
-            off.append(chosen - mean)
-            rollout_buffer.values[n_steps] = self._critic(obs).numpy()[:, 0]
-            rollout_buffer.observations[n_steps], rollout_buffer.actions[n_steps] = self._last_obs, actions
-            rollout_buffer.episode_starts[n_steps] = self._last_episode_starts
+            off.append(chosen - mean)  # physics is under way: what acting does not wait for is done meanwhile
+            self._note(rollout_buffer, n_steps, obs, actions)
             new_obs, rewards, dones, infos = env.step_wait()
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
                 return False
-            if dones.any():
-                self._update_info_buffer(infos, dones)
-                self._bootstrap(rewards, dones, infos)
-            rollout_buffer.rewards[n_steps] = rewards
-            self._last_obs, self._last_episode_starts = new_obs, dones
-        policy = Gaussian(self._log_std, n_rollout_steps * env.num_envs)
-        rollout_buffer.log_probs[:] = policy.log_prob(policy.terms(torch.cat(off).numpy())).numpy().reshape(rollout_buffer.log_probs.shape)
-        rollout_buffer.pos, rollout_buffer.full = n_rollout_steps, True
+            rollout_buffer.rewards[n_steps] = self._bootstrapped(rewards, dones, infos)
+            self._last_obs, self._last_episode_starts = np.asarray(new_obs), dones
+        self._complete(rollout_buffer, torch.cat(off).numpy())
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
-    def _bootstrap(self, rewards: Array, dones: Array, infos: list[dict[str, Any]]) -> None:
-        """Add gamma V(last observation) where a time limit cut an episode."""
+    def _note(self, buffer: RolloutBuffer, n_steps: int, obs: Tensor, actions: Array) -> None:
+        """What is known of a step before it is over."""
+        buffer.values[n_steps] = self._critic(obs).numpy()[:, 0]
+        buffer.observations[n_steps], buffer.actions[n_steps] = self._last_obs, actions
+        buffer.episode_starts[n_steps] = self._last_episode_starts
+
+    def _bootstrapped(self, rewards: Array, dones: Array, infos: list[dict[str, Any]]) -> Array:
+        """The rewards [N], with gamma V(last observation) added where a time limit cut an episode."""
+        if dones.any():
+            self._update_info_buffer(infos, dones)
         for i in np.flatnonzero(dones):
             if infos[i].get("TimeLimit.truncated", False) and infos[i].get("terminal_observation") is not None:
                 last = torch.from_numpy(infos[i]["terminal_observation"]).float().unsqueeze(0)
                 rewards[i] += self.gamma * self._critic(last)[0]
+        return rewards
+
+    def _complete(self, buffer: RolloutBuffer, off: Array) -> None:
+        """The log probabilities of a whole rollout's actions; `off` [T N, A] is their distance from the mean."""
+        policy = Gaussian(self._log_std, len(off))
+        buffer.log_probs[:] = policy.log_prob(policy.terms(off)).numpy().reshape(buffer.log_probs.shape)
+        buffer.pos, buffer.full = buffer.buffer_size, True
 
     def train(self) -> None:
         """Improve the policy on what the buffer holds, and log what SB3 logs."""
@@ -146,11 +151,14 @@ class LeanPPO(BlindPPO):
         return log_prob, policy.log_std, values
 
     def _record(self, epochs: list[dict[str, Tensor]], clip: float) -> None:
-        """SB3's log of an update; the Kullback-Leibler divergence is that of the last epoch alone."""
+        """SB3's log of an update; the Kullback-Leibler divergence is that of the last epoch, the loss that of the last step."""
+        losses = {name: torch.cat([epoch[name] for epoch in epochs]) for name in epochs[0]}
         for name in ("entropy_loss", "policy_gradient_loss", "value_loss", "clip_fraction"):
-            self.logger.record(f"train/{name}", float(torch.cat([epoch[name] for epoch in epochs]).double().mean()))
+            self.logger.record(f"train/{name}", float(losses[name].double().mean()))
         self.logger.record("train/approx_kl", float(np.mean(epochs[-1]["approx_kl"].numpy())))
-        values, returns = (_column(x).numpy() for x in (self.rollout_buffer.values, self.rollout_buffer.returns))
+        policy, entropy, value = (losses[name][-1] for name in ("policy_gradient_loss", "entropy_loss", "value_loss"))
+        self.logger.record("train/loss", float(policy + self.ent_coef * entropy + self.vf_coef * value))
+        values, returns = (column(x).numpy() for x in (self.rollout_buffer.values, self.rollout_buffer.returns))
         self.logger.record("train/explained_variance", explained_variance(values, returns))
         self.logger.record("train/std", float(self._log_std.exp().mean()))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -159,39 +167,3 @@ class LeanPPO(BlindPPO):
 
 def _linear(net: nn.Sequential) -> Iterator[nn.Linear]:
     return (layer for layer in net if isinstance(layer, nn.Linear))
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Steps as PPO learns from them, environment after environment: all [n, ...] in single precision."""
-
-    obs: Tensor
-    act: Tensor
-    log_prob: Tensor  # when they were taken
-    advantage: Tensor
-    returns: Tensor
-
-    @classmethod
-    def of(cls, buffer: RolloutBuffer) -> Samples:
-        """All steps of a rollout."""
-        return cls(*(_column(x) for x in (buffer.observations, buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)))
-
-    def __len__(self) -> int:
-        return len(self.obs)
-
-    def take(self, rows: Array) -> Samples:
-        """These rows, in this order."""
-        index = torch.from_numpy(rows)
-        return Samples(*(column.index_select(0, index) for column in self._columns()))
-
-    def split(self, size: int) -> Iterator[Samples]:
-        """In minibatches."""
-        return (Samples(*parts) for parts in zip(*(column.split(size) for column in self._columns()), strict=True))
-
-    def _columns(self) -> tuple[Tensor, ...]:
-        return self.obs, self.act, self.log_prob, self.advantage, self.returns
-
-
-def _column(x: Array) -> Tensor:
-    """[T, N, ...] -> [N T, ...]."""
-    return torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1), dtype=np.float32)).reshape(-1, *x.shape[2:])

@@ -19,7 +19,7 @@ class ObservationNormaliser(VecNormalize):
 
     def step_wait(self) -> VecEnvStepReturn:
         """The environment's step, its observations counted and normalised, those at an episode's end too."""
-        obs, reward, dones, infos = self.venv.step_wait()
+        obs, reward, dones, infos = self.venv.step_wait()  # pyright: ignore[reportOptionalMemberAccess]
         self.old_obs, self.old_reward = np.asarray(obs), reward
         if self.training:
             self._count(self.old_obs)

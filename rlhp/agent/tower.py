@@ -44,4 +44,3 @@ class Tower:
             torch.sum(into, 0, out=into_bias)
             if i > 0:
                 into = torch.ops.aten.tanh_backward.default(torch.mm(into, self._layers[i][0]), seen[i])
-

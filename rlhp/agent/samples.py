@@ -1,0 +1,50 @@
+"""A rollout as PPO learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from stable_baselines3.common.buffers import RolloutBuffer
+from torch import Tensor
+
+from rlhp.types import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Steps as PPO learns from them, environment after environment: all [n, ...] in single precision."""
+
+    obs: Tensor
+    act: Tensor
+    log_prob: Tensor  # when they were taken
+    advantage: Tensor
+    returns: Tensor
+
+    @classmethod
+    def of(cls, buffer: RolloutBuffer) -> Samples:
+        """All steps of a rollout."""
+        columns = (buffer.observations, buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)
+        return cls(*map(column, columns))
+
+    def __len__(self) -> int:
+        return len(self.obs)
+
+    def take(self, rows: Array) -> Samples:
+        """These rows, in this order."""
+        index = torch.from_numpy(rows)
+        return Samples(*(each.index_select(0, index) for each in self._columns()))
+
+    def split(self, size: int) -> Iterator[Samples]:
+        """In minibatches."""
+        return (Samples(*parts) for parts in zip(*(each.split(size) for each in self._columns()), strict=True))
+
+    def _columns(self) -> tuple[Tensor, ...]:
+        return self.obs, self.act, self.log_prob, self.advantage, self.returns
+
+
+def column(x: Array) -> Tensor:
+    """[T, N, ...] -> [N T, ...]."""
+    return torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1), dtype=np.float32)).reshape(-1, *x.shape[2:])
