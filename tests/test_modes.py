@@ -87,7 +87,7 @@ def test_late_answers_are_used_late_and_nothing_waits(tmp_path: Path) -> None:
     columns = trained(tmp_path / "one", "teacher=delayed", f"teacher.delay={2 * ROLLOUT}", "max_open=null")
     assert columns["labels"] == [0, 0, *columns["asked"][:-2]]
     updated = [entropy == entropy for entropy in columns["entropy"]]
-    assert updated == [False, False, True, True, True]  # until the initial labels are in, the random policy explores
+    assert updated == [False, False, False, True, True]  # until the initial labels are fitted, the random policy explores
     replayed_alike(tmp_path / "one", tmp_path / "two")
 
 

@@ -379,6 +379,7 @@ def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
     behind.fit(compared(3), 10)
     with pytest.raises(ZeroDivisionError):
         behind(rollout(clips(4, 0)))
+    assert behind(rollout(clips(4, 0))).shape == (5, 4)  # and once
 
 
 def test_a_background_snapshot_holds_what_is_not_yet_told():

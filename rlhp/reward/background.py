@@ -26,7 +26,8 @@ class Background:
     def __init__(self, model: Model, threads: int) -> None:
         self._model = model
         self._crew = Crew(min(threads, 2))
-        self._begun: Iterator[tuple[Comparisons, int]] | None = None
+        self._begun: Iterator[tuple[Comparisons, int]] = iter(())
+        self._busy = False
         self._metrics: Metrics = {}
 
     def __call__(self, rollout: Rollout) -> Array:
@@ -43,19 +44,19 @@ class Background:
         """Begin to fit; returns what came of the fit before."""
         self._wait()
         metrics, self._metrics = self._metrics, {}
-        self._begun = iter([(comparisons, effort)])
+        self._begun, self._busy = iter([(comparisons, effort)]), True
         self._crew.start(self._work)
         return metrics
 
     def _work(self) -> None:
         """The fit that was begun, for whichever thread comes first."""
-        for comparisons, effort in self._begun or ():
+        for comparisons, effort in self._begun:
             self._metrics = self._model.fit(comparisons, effort)
 
     def _wait(self) -> None:
-        if self._begun is not None:
+        if self._busy:
+            self._busy = False
             self._crew.finish(self._work)
-            self._begun = None
 
     def snapshot(self) -> dict[str, Array]:
         """The model's, as of the last fit, and what came of it: nobody has been told yet."""
