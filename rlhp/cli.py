@@ -35,6 +35,7 @@ EPILOG = """\
 examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
   rlhp plot runs/main -o curves.png             learning curves of every run below runs/main, and their CSV
+  rlhp status runs/first_light                  how far a sweep has come, and how long it will take
   rlhp evaluate runs/main/RUN --episodes 20     its true return
   rlhp film runs/main/RUN -o policy.mp4         what it looks like
 """
@@ -105,6 +106,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         "-o", "--out", type=Path, default=Path("curves.png"), metavar="FILE", help="the picture (default: %(default)s)"
     )
     plot.set_defaults(run=_plot)
+    status = add("status", help="a sweep at a glance: what is done, runs, failed; the time left")
+    status.add_argument("folder", type=Path, metavar="RUNS", help="a run directory, or a folder of them")
+    status.set_defaults(run=_status)
     evaluate = add("evaluate", help="a finished or running run's true return")
     evaluate.add_argument("--episodes", type=int, default=10, help="complete episodes (default: %(default)s)")
     evaluate.set_defaults(run=_evaluate)
@@ -157,6 +161,13 @@ def _plot(options: argparse.Namespace) -> int:
 
     for path in analysis.plot(options.runs, options.out):
         print(path)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from rlhp.analysis.status import report
+
+    print(report(options.folder))
     return 0
 
 

@@ -327,4 +327,6 @@ def test_every_yaml_builds_what_it_names(file):
     if file.stem in TASKS:
         task = TASKS[file.stem]
         assert (cfg.task, cfg.clip_steps, cfg.env.horizon) == (task.name, task.clip_steps, task.horizon)
-        assert cfg.entropy_bonus == {"swimmer": 0.001, "halfcheetah": 0.003}.get(task.name, 0.01)  # appendix A.1
+        assert cfg.entropy_bonus == {"swimmer": 0.001, "halfcheetah": 0.003, "reacher": 0.003}.get(
+            task.name, 0.01
+        )  # appendix A.1

@@ -95,7 +95,7 @@ def load(run: Path) -> RunData:
     # A column is there from its first number on: none but the step before the first rollout, no return before one ended.
     for name in ("true_return", "episodes"):
         metrics.setdefault(name, np.full_like(metrics["step"], np.nan))
-    wall = _columns(run / CLOCK).get("wall_s", np.array([]))
+    _, wall = clock(run)
     return RunData(
         path=run,
         **config,
@@ -103,6 +103,12 @@ def load(run: Path) -> RunData:
         wall_s=float(wall[-1]) if len(wall) else float("nan"),
         finished=(run / FINISHED).is_file(),
     )
+
+
+def clock(run: Path) -> tuple[Array, Array]:
+    """Steps and seconds of training [rows] at each rollout's end; a resumed run's seconds go on from its checkpoint's."""
+    columns = _columns(run / CLOCK)
+    return columns["step"], columns.get("wall_s", columns["step"] * np.nan)
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 
 from rlhp.agent import Blind
 from rlhp.loop import learn
-from rlhp.run import RunDirectory, check_owner, claim, finished, last_checkpoint
+from rlhp.run import RunDirectory, attempt, check_owner, claim, finished, last_checkpoint
 from rlhp.store import Store
 from rlhp.train.build import Parts, Settings, build
 from rlhp.types import Array, Rollout, Segment, Steps, UserError, stack
@@ -31,6 +31,11 @@ def train(settings: Settings, path: Path) -> None:
     torch.set_num_threads(settings["torch_threads"])
     parts = build(settings)
     claim(path, settings)
+    with attempt(path):
+        _run(settings, path, parts)
+
+
+def _run(settings: Settings, path: Path, parts: Parts) -> None:
     total, every = settings["total_steps"], settings["checkpoint_every"]
     run = RunDirectory(path, parts.stateful(), total_steps=total, checkpoint_every=every)
     run.restore()
