@@ -1,4 +1,4 @@
-# make demo    train HalfCheetah from 700 synthetic labels: curves and a video in ten minutes
+# make demo    train HalfCheetah from 700 synthetic labels: curves and a video in five minutes
 # make test    every check
 # make setup   only what both need: .venv with the pinned dependencies, and OpenGL for videos
 #
