@@ -1,0 +1,80 @@
+"""Every trial of the sweeps that found the recipes, a row each.
+
+    python experiments/recipes/collect.py runs/recipes
+
+Reads all run directories below, whatever became of them, and writes trials.csv beside this file: the settings that were tried, the
+steps that the run made, and the mean true return of the episodes that ended in the last 5 % of those steps. Rows that stand there
+already are kept, so that a sweep's folder may go once it has been collected.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from rlhp.analysis import RunData, find, load
+from rlhp.types import UserError
+
+TABLE = Path(__file__).parent / "trials.csv"
+AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "target_kl", "normalise_reward")
+COLUMNS = (
+    *("env", "condition", "labels", "seed", "n_envs", *AGENT),
+    *("learning_rate", "net_arch", "log_std_init", "entropy_bonus", "total_steps", "steps", "final_return"),
+)
+
+
+def last_return(run: RunData) -> float:
+    """Mean true return of the episodes that ended in the last 5 % of the steps made; NaN if none ended."""
+    step, value, episodes = run.ended()
+    late = step > 0.95 * run.step
+    return float(np.average(value[late], weights=episodes[late])) if late.any() else float("nan")
+
+
+def row(run: RunData) -> dict[str, Any]:
+    """A trial: what it was tried with, and what came of it."""
+    config = yaml.safe_load((run.path / "config.yaml").read_text())
+    agent = config["agent"]
+    policy = agent["policy_kwargs"]
+    return {
+        **{"env": run.task, "condition": run.condition, "labels": run.labels, "seed": run.seed, "n_envs": config["n_envs"]},
+        **{name: agent.get(name) for name in AGENT},
+        "learning_rate": agent["learning_rate"]["start"],
+        "net_arch": "x".join(map(str, policy["net_arch"])),
+        "log_std_init": policy["log_std_init"],
+        "entropy_bonus": config["entropy_bonus"],
+        "total_steps": run.total_steps,
+        "steps": run.step,
+        "final_return": f"{last_return(run):.1f}",
+    }
+
+
+def merged(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """The rows and those of the table, each trial once: the one that went furthest."""
+    known = list(csv.DictReader(TABLE.open())) if TABLE.exists() else []
+    text = [{key: "" if value is None else str(value) for key, value in new.items()} for new in rows]
+    best = {tuple(r[c] for c in COLUMNS[:-2]): r for r in sorted([*known, *text], key=lambda r: int(r["steps"]))}
+    return [best[key] for key in sorted(best)]
+
+
+def main(folders: Sequence[Path]) -> None:
+    """Collect, write, say how many."""
+    trials = merged([row(load(path)) for path in find(folders)])
+    with TABLE.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(trials)
+    print(f"{len(trials)} trials in {TABLE}")
+
+
+if __name__ == "__main__":
+    try:
+        main([Path(folder) for folder in sys.argv[1:]] or [Path("runs/recipes")])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
