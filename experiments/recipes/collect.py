@@ -2,9 +2,9 @@
 
     python experiments/recipes/collect.py runs/recipes
 
-Reads all run directories below, whatever became of them, and writes trials.csv beside this file: the settings that were tried, the
-steps that the run made, and the mean true return of the episodes that ended in the last 5 % of those steps. Rows that stand there
-already are kept, so that a sweep's folder may go once it has been collected.
+Reads all run directories below, whatever became of them, and writes trials.csv beside this file: the settings that were tried,
+the steps that the run made, and the mean true return of the episodes that ended in the last 5 % of those steps. Rows that stand
+there already are kept, so that a sweep's folder may go once it has been collected.
 """
 
 from __future__ import annotations
