@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, get_native_id
 from weakref import finalize
 
 Work = Callable[[], None]
@@ -15,15 +17,16 @@ class Crew:
 
     Between `start` and `finish` the helpers are at it, while the caller may do something else first. Handing over through
     queues costs some ten microseconds; a pool's futures cost several times that, which is as much as a small model's physics.
+    `nice`: how far the helpers stand back when other threads want their core, from 0 to 19, where the system has such a thing.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, nice: int = 0) -> None:
         self._tasks: SimpleQueue[Work | None] = SimpleQueue()
         self._outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
         self._helpers = threads - 1
         self._dismiss = finalize(self, _dismiss, self._tasks, self._helpers)
         for _ in range(self._helpers):
-            Thread(target=_help, args=(self._tasks, self._outcomes), daemon=True).start()
+            Thread(target=_help, args=(self._tasks, self._outcomes, nice), daemon=True).start()
 
     def start(self, work: Work) -> None:
         """Every helper runs `work`; what it shares out among the threads is its own affair."""
@@ -46,8 +49,11 @@ class Crew:
         self._helpers = 0
 
 
-def _help(tasks: SimpleQueue[Work | None], outcomes: SimpleQueue[BaseException | None]) -> None:
+def _help(tasks: SimpleQueue[Work | None], outcomes: SimpleQueue[BaseException | None], nice: int) -> None:
     """A helper's life. It holds on to nothing between two pieces of work, so that a forgotten crew is let go."""
+    if nice and sys.platform == "linux":  # where a thread has a priority of its own
+        own = get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, max(nice, os.getpriority(os.PRIO_PROCESS, own)))  # going up takes privileges
     while (work := tasks.get()) is not None:
         error = None
         try:

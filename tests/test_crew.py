@@ -1,5 +1,7 @@
 """Threads that share out work."""
 
+import os
+import sys
 import threading
 
 import pytest
@@ -60,3 +62,13 @@ def test_a_forgotten_crew_is_let_go():
     for helper in helpers:
         helper.join(timeout=10)
     assert not any(helper.is_alive() for helper in helpers)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
+def test_helpers_stand_back_and_the_caller_does_not():
+    crew, seen = Crew(2, nice=7), []
+    crew.start(lambda: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    crew.finish(lambda: None)
+    assert seen == [max(before, 7)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

@@ -10,6 +10,8 @@ import numpy as np
 from rlhp.crew import Crew
 from rlhp.types import Array, Comparisons, Metrics, Reward, Rollout, Stateful, Steps
 
+BEHIND = 10  # threads of physics wait for each other at every step: a fit that goes on beside them must not hold one up
+
 
 class Model(Reward, Stateful, Protocol):
     """A reward model that can be saved."""
@@ -25,7 +27,7 @@ class Background:
 
     def __init__(self, model: Model, threads: int) -> None:
         self._model = model
-        self._crew = Crew(min(threads, 2))
+        self._crew = Crew(min(threads, 2), nice=BEHIND)
         self._begun: Iterator[tuple[Comparisons, int]] = iter(())
         self._busy = False
         self._metrics: Metrics = {}
