@@ -166,6 +166,9 @@ def test_after_exploring_values_and_scale_begin_anew():
             one._make_up()
             explored, spread = parameters(one), one.scale.snapshot()
             one.update(rollout.true_reward)
+            with torch.no_grad():
+                values = one.policy.predict_values(torch.from_numpy(one.rollout_buffer.observations.reshape(T * N, -1)))
+            assert np.allclose(one.rollout_buffer.values, values.numpy().reshape(T, N), atol=1e-6)
             break
     after = parameters(one)
     assert not same(critics(explored), critics(fresh)) and same(critics(after), critics(fresh))

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from rlhp.agent.explore import Explore, Still
 from rlhp.agent.recorder import Recorder
-from rlhp.agent.refit import Refit, no_refit, value_parameters
+from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
 from rlhp.types import Array, Metrics, Rollout
 
@@ -94,10 +94,14 @@ class Blind(OnPolicyAlgorithm):
                 self._explored = True
 
     def _begin_anew(self) -> None:
-        """The first reward after exploring: values, and the scale of the reward, were those of another one (as in PrefPPO)."""
+        """The first reward after exploring: values, and the scale of the reward, were those of another one.
+
+        PrefPPO starts with a fresh value function there too. What this rollout holds of gamma V at time limits is still the old.
+        """
         with torch.no_grad():
             for parameter, fresh in zip(value_parameters(self.policy), self._fresh_values, strict=True):
                 parameter.copy_(fresh)
+        evaluate(self)
         self.scale.restore(self._fresh_scale)
         self.explore.restore(self._fresh_explore)
         self._explored = False

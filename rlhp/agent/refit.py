@@ -36,7 +36,7 @@ class ValueRefit:
     """Gradient steps of the value function alone, while it explains little of the returns.
 
     r-hat changes under the value function's feet: at once when the first labels are fitted, later with every fit. Advantages by
-    values of another reward push the policy anywhere. So, as long as the values explain less than `below` of the variance of the
+    values of another reward point anywhere. So, as long as the values explain less than `below` of the variance of the
     returns, and for at most `epochs` passes over the rollout, the value function is fitted to the returns, and values,
     returns and advantages are computed anew after each pass. (B-Pref and PEBBLE, Lee et al. 2021, begin with a fresh value
     function when the reward becomes another one, for the same reason.)
@@ -66,11 +66,12 @@ class ValueRefit:
             returns = column(buffer.returns)
             for rows in self._minibatches(agent.num_timesteps, epoch, len(returns)):
                 critic.step(rows, returns)
-            critic.evaluate()
+            evaluate(agent)
             credit()
             explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
             epoch += 1
-        return {"refit_epochs": float(epoch), "explained_before": float(before)}
+        explained_before = {"explained_before": float(before)} if before == before else {}  # NaN: all returns are the same
+        return {"refit_epochs": float(epoch), **explained_before}
 
     def _minibatches(self, step: int, epoch: int, n: int) -> Iterator[Tensor]:
         order = torch.from_numpy(stream(self.seed, "refit", step, epoch).permutation(n))
@@ -81,8 +82,7 @@ class _Critic:
     """The value function of an agent over its last rollout."""
 
     def __init__(self, agent: OnPolicyAlgorithm) -> None:
-        self._policy, self._buffer = agent.policy, agent.rollout_buffer
-        self._obs = column(self._buffer.observations)
+        self._policy, self._obs = agent.policy, column(agent.rollout_buffer.observations)
         self._parameters = value_parameters(self._policy)
         # the same memory under other names: gradients here leave those that the policy's optimiser works with alone
         self._leaves = [p.detach() for p in self._parameters]
@@ -97,12 +97,14 @@ class _Critic:
             leaf.grad = grad
         self._optimiser.step()
 
-    def evaluate(self) -> None:
-        """Put the values of the rollout in their place."""
-        with torch.no_grad():
-            values = self._policy.predict_values(self._obs)
-        steps, envs = self._buffer.values.shape
-        self._buffer.values[:] = values.numpy().reshape(envs, steps).T
+
+def evaluate(agent: OnPolicyAlgorithm) -> None:
+    """Put the values of the last rollout in the buffer, by the value function as it is now."""
+    buffer = agent.rollout_buffer
+    with torch.no_grad():
+        values = agent.policy.predict_values(column(buffer.observations))
+    steps, envs = buffer.values.shape
+    buffer.values[:] = values.numpy().reshape(envs, steps).T
 
 
 def value_parameters(policy: Any) -> list[nn.Parameter]:
