@@ -27,7 +27,7 @@ class Recent:
             raise UserError(f"memory.capacity is {capacity}: keep at least 2 clips, for a question compares two.")
         self.length, self.capacity, self.seed = length, capacity, seed
         self._clips: list[Segment] = []
-        self._aside = _Thinned()
+        self._aside = _Thinned(HELDOUT)
         self._cuts = 0  # how many rollouts have been cut: the key of the random stream
 
     def __len__(self) -> int:
@@ -37,6 +37,11 @@ class Recent:
     def heldout(self) -> list[Segment]:
         """At most HELDOUT clips, spread evenly over the whole run and never offered for questions: for measuring."""
         return list(self._aside.clips)
+
+    @property
+    def clips(self) -> Sequence[Segment]:
+        """Those that questions may be made from, oldest first."""
+        return self._clips
 
     def add(self, rollout: Rollout) -> None:
         """Cut a rollout [T, N, ...] into clips."""
@@ -62,21 +67,79 @@ class Recent:
         cuts, stride = (int(number) for number in arrays["counters"])
         self._cuts = cuts
         self._clips = _unstacked("clips", arrays)
-        self._aside = _Thinned(_unstacked("aside", arrays), stride)
+        self._aside = _Thinned(HELDOUT, _unstacked("aside", arrays), stride)
+
+
+class Mixed:
+    """The newest `capacity` clips, and an evenly spaced sample of at most `older` of all that came before them.
+
+    Of the clips that a question is made of, each is an older one with probability `share`, as far as there are some: r-hat is
+    asked about, and so kept right, where the policy came from and may go back to. The two parts have no clip in common.
+    Otherwise as `Recent`. Raises UserError as that does, and for `older` < 1 or a `share` outside of 0 to 1.
+    """
+
+    def __init__(self, length: int, capacity: int, seed: int, older: int = 1500, share: float = 0.25) -> None:
+        if older < 1 or not 0 <= share <= 1:
+            raise UserError(
+                f"memory.older and memory.share are {older} and {share}: keep at least 1 clip, and draw a share from 0 to 1."
+            )
+        self._recent, self._older, self.share = Recent(length, capacity, seed), _Thinned(older), share
+        self._gone = 0  # how many clips have left the recent ones
+
+    def __len__(self) -> int:
+        return len(self._recent) + len(self._older.clips)
+
+    @property
+    def heldout(self) -> list[Segment]:
+        """As `Recent`: never offered for questions."""
+        return self._recent.heldout
+
+    def add(self, rollout: Rollout) -> None:
+        """Cut a rollout [T, N, ...] into clips; some of those that leave the recent ones are kept."""
+        before = self._recent.clips
+        self._recent.add(rollout)
+        kept = {id(clip) for clip in self._recent.clips}
+        for clip in (clip for clip in before if id(clip) not in kept):
+            if self._older.due(self._gone):
+                self._older.add(clip)
+            self._gone += 1
+
+    def sample(self, n: int, clips: int, rng: np.random.Generator) -> list[tuple[Segment, ...]]:
+        """n tuples of `clips` different clips, in random order. Raises ValueError if memory holds fewer than `clips`."""
+        return [self._drawn(clips, rng) for _ in range(n)]
+
+    def _drawn(self, clips: int, rng: np.random.Generator) -> tuple[Segment, ...]:
+        old, recent = self._older.clips, self._recent.clips
+        wanted = int((rng.random(clips) < self.share).sum())
+        count = min(max(wanted, clips - len(recent)), len(old))
+        drawn = [old[i] for i in rng.choice(len(old), count, replace=False)]
+        drawn += [recent[i] for i in rng.choice(len(recent), clips - count, replace=False)]
+        return tuple(drawn[i] for i in rng.permutation(clips))
+
+    def snapshot(self) -> dict[str, Array]:
+        """Everything a bit-identical continuation needs."""
+        counters = {"older/counters": np.array([self._gone, self._older.stride], np.int64)}
+        return self._recent.snapshot() | counters | _stacked("older", self._older.clips)
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot, in place of the present one."""
+        self._recent.restore(arrays)
+        self._gone, stride = (int(number) for number in arrays["older/counters"])
+        self._older = _Thinned(self._older.most, _unstacked("older", arrays), stride)
 
 
 class _Thinned:
-    """A bounded, evenly spaced sample of an endless sequence: when full, every second one goes and the spacing doubles."""
+    """At most `most` of an endless sequence, evenly spaced: when full, every second one goes and the spacing doubles."""
 
-    def __init__(self, clips: Sequence[Segment] = (), stride: int = 1) -> None:
-        self.clips, self.stride = list(clips), stride
+    def __init__(self, most: int, clips: Sequence[Segment] = (), stride: int = 1) -> None:
+        self.most, self.clips, self.stride = most, list(clips), stride
 
     def due(self, count: int) -> bool:
         return count % self.stride == 0
 
     def add(self, clip: Segment) -> None:
         self.clips.append(clip)
-        if len(self.clips) > HELDOUT:
+        if len(self.clips) > self.most:
             self.clips = self.clips[::2]
             self.stride *= 2
 

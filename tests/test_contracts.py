@@ -218,6 +218,24 @@ class Clips(list[Segment]):
         return [tuple(self[i] for i in rng.choice(len(self), clips, replace=False)) for _ in range(n)]
 
 
+def a_memory(parts: Any, cfg: dict[str, Any]) -> None:
+    memory, twin, rng = parts.memory, build(cfg).memory, np.random.default_rng
+    assert len(memory) == 0 and memory.heldout == []
+    for _ in range(4):
+        memory.add(rollout_of(parts.env))
+    questions = memory.sample(9, 3, rng(0))
+    for clips in questions:
+        assert len({id(clip) for clip in clips}) == 3 and all(clip.obs.shape[0] == cfg["clip_steps"] for clip in clips)
+        assert not {id(clip) for clip in clips} & {id(clip) for clip in memory.heldout}
+    assert [[id(c) for c in clips] for clips in memory.sample(9, 3, rng(0))] == [[id(c) for c in clips] for clips in questions]
+    twin.restore(memory.snapshot())
+    last = rollout_of(parts.env)
+    for one in (memory, twin):
+        one.add(last)
+    pairs = zip(memory.sample(9, 3, rng(1)), twin.sample(9, 3, rng(1)), strict=True)
+    assert len(memory) == len(twin) and all(np.array_equal(a.act, b.act) for p in pairs for a, b in zip(*p, strict=True))
+
+
 def a_query(parts: Any, cfg: dict[str, Any]) -> None:
     memory, ids = Clips(clips_of(parts.env)), cfg["query"]["clips"]
     held = {id(clip) for clip in memory}
@@ -258,12 +276,16 @@ def instantiated(node: dict[str, Any]) -> Any:
 
 CONTRACTS = {
     "agent": an_agent,
+    "agent/explore": an_agent,
+    "agent/refit": an_agent,
     "condition": a_whole,
     "env": an_environment,
     "experiment": a_whole,
+    "memory": a_memory,
     "query": a_query,
     "recipe": an_agent,
     "reward_model": a_reward,
+    "reward_model/augment": a_reward,
     "reward_model/loss": a_loss,
     "reward_model/penalty": a_penalty,
     "schedule": a_schedule,

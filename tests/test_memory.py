@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rlhp import memory as module
-from rlhp.memory import Recent
+from rlhp.memory import Mixed, Recent
 from rlhp.types import Rollout, Segment, UserError
 
 CLOCK = 1_000_000  # separates environments in the observation: obs = env * CLOCK + step
@@ -172,6 +172,66 @@ def test_a_restored_memory_goes_on_bit_for_bit(steps: int, state: bool, monkeypa
     assert whole.snapshot().keys() == resumed.snapshot().keys()
     for name, array in whole.snapshot().items():
         assert array.dtype == resumed.snapshot()[name].dtype and np.array_equal(array, resumed.snapshot()[name]), name
+
+
+# Recent and older clips
+
+
+def filled(share: float, older: int = 8, rollouts: int = 40) -> Mixed:
+    """One clip of 5 steps per rollout: clip number c begins at 100 c; the newest 6 are recent."""
+    memory = Mixed(length=5, capacity=6, seed=0, older=older, share=share)
+    for start in range(0, 100 * rollouts, 100):
+        memory.add(rollout(5, start=start))
+    return memory
+
+
+def drawn(memory: Mixed, n: int = 400, clips: int = 2) -> list[list[int]]:
+    return [[begin // 100 for begin in begins(list(question))] for question in memory.sample(n, clips, np.random.default_rng(0))]
+
+
+def test_older_clips_are_evenly_spaced_and_never_recent_ones() -> None:
+    """34 of 40 clips have left: every one until 8 are kept, then every second, every fourth, every eighth."""
+    memory = filled(share=0.5)
+    assert len(memory) == 6 + 5
+    assert {number for question in drawn(memory) for number in question} == {0, 8, 16, 24, 32, *range(34, 40)}
+
+
+def test_each_clip_is_an_older_one_with_the_probability_asked_for() -> None:
+    questions = drawn(filled(share=0.25), n=2000)
+    old = np.array([[number < 34 for number in question] for question in questions])
+    assert all(len({*question}) == 2 for question in questions)
+    assert old.mean(axis=0) == pytest.approx([0.25, 0.25], abs=0.03)  # on either side
+    assert old.all(axis=1).mean() == pytest.approx(1 / 16, abs=0.02)
+
+
+def test_where_one_part_holds_too_little_the_other_gives() -> None:
+    questions = drawn(filled(share=1, rollouts=8), clips=3)
+    assert all(len({*question} - {0, 1}) == 1 for question in questions)  # there are but two older ones
+    assert all(len({*question}) == 10 for question in drawn(filled(share=0), n=20, clips=10))  # six recent ones
+    with pytest.raises(ValueError):
+        drawn(filled(share=0.5), clips=12)
+
+
+def test_before_anything_has_left_all_clips_are_recent() -> None:
+    memory = filled(share=1, rollouts=6)
+    assert {number for question in drawn(memory) for number in question} == {*range(6)} and len(memory) == 6
+
+
+def test_a_restored_mixed_memory_goes_on_bit_for_bit() -> None:
+    whole, resumed = filled(share=0.5, rollouts=23), Mixed(5, 6, seed=0, older=8, share=0.5)
+    resumed.restore({name: array.copy() for name, array in whole.snapshot().items()})
+    for memory in (whole, resumed):
+        for start in range(2300, 5000, 100):
+            memory.add(rollout(5, start=start))
+    assert drawn(whole) == drawn(resumed)
+    assert whole.snapshot().keys() == resumed.snapshot().keys()
+    assert all(np.array_equal(array, resumed.snapshot()[name]) for name, array in whole.snapshot().items())
+
+
+def test_senseless_mixtures_are_refused() -> None:
+    for wrong in ({"older": 0}, {"share": 1.5}, {"share": -0.1}, {"capacity": 1}):
+        with pytest.raises(UserError):
+            Mixed(**({"length": 5, "capacity": 6, "seed": 0} | wrong))  # type: ignore[arg-type]
 
 
 def test_an_empty_memory_can_be_saved() -> None:

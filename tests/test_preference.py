@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlhp.preference import CrossEntropy, Labels, ReturnError, disagreement, win_probability
+from rlhp.preference import AdaptiveScale, CrossEntropy, Labels, ReturnError, disagreement, win_probability
 from rlhp.types import UserError
 
 
@@ -124,6 +124,102 @@ def test_members_stand_apart():
 def test_an_impossible_error_is_refused(error):
     with pytest.raises(UserError, match="probability"):
         CrossEntropy(error)
+
+
+# Smoothed labels
+
+
+def smoothed(delta, mu, error, smoothing):
+    """The loss of one comparison, and its slope in the left sum."""
+    x, label = torch.tensor([[delta]], dtype=torch.float64, requires_grad=True), torch.tensor([mu], dtype=torch.float64)
+    value = CrossEntropy(error, smoothing)(x, torch.zeros(1, 1, dtype=torch.float64), Labels(label, label, label))
+    value.sum().backward()
+    return value.item(), x.grad.item()
+
+
+def test_a_smoothed_label_asks_for_no_more_than_its_own_odds():
+    """smoothing 0.2 makes 1 to 0.9, whose log odds are log 9: that is the minimum, and surer is worse."""
+    value, slope = smoothed(log(9), 1, 0, 0.2)
+    assert value == pytest.approx(-0.9 * log(0.9) - 0.1 * log(0.1)) and slope == pytest.approx(0)
+    assert smoothed(log(3), 1, 0, 0.2)[1] == pytest.approx(0.75 - 0.9)  # P - mu
+    assert smoothed(log(19), 1, 0, 0.2)[1] == pytest.approx(0.95 - 0.9)
+    assert smoothed(-log(9), 0, 0, 0.2) == (pytest.approx(value), pytest.approx(0))
+
+
+def test_smoothing_pulls_at_confident_mistakes_where_the_error_forgives_them():
+    assert smoothed(-20.0, 1, 0, 0.1)[1] == pytest.approx(-0.95)  # P - mu = 0 - 0.95
+    assert -1e-6 < smoothed(-20.0, 1, 0.1, 0)[1] < 0
+
+
+def test_smoothing_leaves_ties_alone_and_is_cancelled_by_an_error_of_its_size():
+    assert smoothed(1.5, 0.5, 0.1, 0.3) == smoothed(1.5, 0.5, 0.1, 0)
+    assert smoothed(log(19), 1, 0, 0.1)[1] == pytest.approx(0) and smoothed(log(19), 1, 0.1, 0.1)[1] < -0.01
+    assert smoothed(30.0, 1, 0.1, 0.1)[0] == pytest.approx(-0.95 * log(0.95) - 0.05 * log(0.05))  # the least there is, at P = 1
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
+def test_an_impossible_smoothing_is_refused(smoothing):
+    with pytest.raises(UserError, match="probability"):
+        CrossEntropy(0.1, smoothing)
+
+
+# A scale for each comparison
+
+QUARTER = log(2) + 0.75 * log(0.75) + 0.25 * log(0.25)  # KL of a coin of 3/4 from an even one
+
+
+def scaled(delta, mu=1.0, **settings):
+    delta = torch.as_tensor(delta, dtype=torch.float64)
+    labels = Labels(*[torch.full(delta.shape, mu, dtype=torch.float64)] * 3)
+    return AdaptiveScale(**settings)(delta[None], torch.zeros_like(delta)[None], labels)[0]
+
+
+def test_the_adaptive_scale_by_hand():
+    """rho such that between the bounds each comparison is predicted with 3/4: tau = d / log 3."""
+    settings = {"low": 0.5, "high": 2.0, "rho": QUARTER}
+    at = torch.tensor([0.0, log(3), -log(3), 4 * log(3)], dtype=torch.float64)
+    assert AdaptiveScale(**settings).scale(at).tolist() == pytest.approx([0.5, 1, 1, 2])  # 0 and 4 are out of bounds
+    gap = log(2) - QUARTER
+    expected = [0.5 * log(2) + 1.5 * gap, -log(0.75) + gap, -log(0.25) + gap, -2 * log(0.9)]  # sigmoid(2 log 3) = 9/10
+    assert scaled(at, **settings).tolist() == pytest.approx(expected)
+    assert scaled([1e4], **settings).item() == pytest.approx(0)
+
+
+@pytest.mark.parametrize("mu", [1.0, 0.0])
+@pytest.mark.parametrize("low, high, rho", [(0.1, 1.0, 0.1), (0.1, 5.0, 0.6), (0.5, 0.5, 0.3), (1e-3, 10.0, 0.02)])
+def test_the_scale_found_is_the_best_of_a_fine_grid(low, high, rho, mu):
+    delta, sign = torch.linspace(-8, 8, 41, dtype=torch.float64), 2 * mu - 1
+    grid = torch.linspace(low, high, 20001, dtype=torch.float64)[:, None]
+    tried = -grid * (log(2) + torch.nn.functional.logsigmoid(sign * delta / grid)) + rho * grid  # as published
+    best, row = tried.min(dim=0)
+    assert scaled(delta, mu, low=low, high=high, rho=rho).tolist() == pytest.approx(
+        (best + high * (log(2) - rho)).tolist(), abs=1e-6
+    )
+    assert torch.allclose(AdaptiveScale(low, high, rho).scale(delta), grid[row, 0], atol=(high - low) / 2000 + 1e-9)
+
+
+def test_the_gradient_is_that_of_the_minimum():
+    settings = {"low": 0.5, "high": 2.0, "rho": QUARTER}
+    points = torch.tensor([-3.0, -0.2, 0.3, 1.0, 2.0, 6.0], dtype=torch.float64, requires_grad=True)
+    for mu in (1.0, 0.5, 0.0):
+        (slope,) = torch.autograd.grad(scaled(points, mu, **settings).sum(), points)
+        numeric = (scaled(points + 1e-6, mu, **settings) - scaled(points - 1e-6, mu, **settings)) / 2e-6
+        assert slope.tolist() == pytest.approx(numeric.tolist(), abs=1e-6)
+    (slope,) = torch.autograd.grad(scaled(points, **settings).sum(), points)
+    assert slope[3:5].tolist() == pytest.approx([-0.25, -0.25])  # P - 1 where the scale is free
+
+
+def test_with_one_scale_it_is_the_plain_cross_entropy():
+    delta = torch.linspace(-5, 5, 11, dtype=torch.float64)
+    for mu in (1.0, 0.5, 0.0):
+        plain = torch.nn.functional.binary_cross_entropy_with_logits(delta, torch.full_like(delta, mu), reduction="none")
+        assert scaled(delta, mu, low=1.0, high=1.0).tolist() == pytest.approx(plain.tolist())
+
+
+@pytest.mark.parametrize("wrong", [{"low": 0}, {"high": 0.05}, {"rho": 0}, {"rho": log(2)}, {"rho": float("nan")}])
+def test_an_impossible_scale_is_refused(wrong):
+    with pytest.raises(UserError, match="adaptive scale wants"):
+        AdaptiveScale(**wrong)
 
 
 # Regression on the target

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from torch.nn.functional import leaky_relu
 
 from rlhp.preference import CrossEntropy, ReturnError, win_probability
-from rlhp.reward import AdaptiveL2, Background, Ensemble, NoPenalty, TrueReward, network
+from rlhp.reward import AdaptiveL2, Background, Crop, Ensemble, NoPenalty, TrueReward, network
 from rlhp.reward.dataset import bootstrap_weights
 from rlhp.reward.ensemble import _right
 from rlhp.reward.features import CLIP, Moments, Normaliser, encode
@@ -117,8 +117,9 @@ def test_a_clips_sum_and_its_gradient_are_those_of_its_steps(hidden):
     step_by_step = network.forward(layers, x.flatten(0, 1)).reshape(3, 4, 6).sum(dim=2)
     grads = torch.autograd.grad((step_by_step.square() * weight).sum(), parameters)
     with torch.no_grad():
-        sums = network.ClipSums(layers, clips=4, length=6)
-        for _ in range(2):  # what is left of the first time does not matter
+        sums = network.ClipSums(layers, clips=4, length=9)
+        for _ in range(2):  # what is left of the first time, or of longer clips, does not matter
+            sums(torch.ones(4, 9, 5))
             assert torch.allclose(sums(x), step_by_step, atol=1e-5)
             sums.backward(2 * step_by_step * weight)
     for parameter, grad in zip(parameters, grads, strict=True):
@@ -161,6 +162,51 @@ def test_validation_is_measured_on_what_a_member_never_saw():
     metrics = ensemble(penalty=NoPenalty()).fit(asked, 200)
     assert metrics["train_accuracy"] > 0.9 and metrics["valid_accuracy"] < 0.75
     assert metrics["valid_loss"] > 2 * metrics["train_loss"]
+
+
+# Cropped clips
+
+
+def windows(crop, step, n=6, length=60):
+    """First steps and lengths of the windows; each step of a clip shows its number, and that of its clip."""
+    clips = torch.stack([torch.arange(length).repeat(n, 1), torch.arange(n)[:, None].repeat(1, length)], dim=2).float()
+    cut = crop(clips, step)
+    assert (cut[..., 0].diff(dim=1) == 1).all() and (cut[..., 1] == torch.arange(n)[:, None]).all()  # in order, none mixed up
+    return cut[:, 0, 0].int().tolist(), cut.shape[1]
+
+
+def test_clips_are_cut_to_one_length_each_at_a_place_of_its_own():
+    drawn = [windows(Crop(seed=1), step) for step in range(400)]
+    assert {length for _, length in drawn} == set(range(45, 56))  # of 60, as in SURF
+    assert {first for firsts, length in drawn for first in firsts if length == 45} == set(range(16))
+    assert all(max(firsts) <= 60 - length for firsts, length in drawn)
+    assert sum(firsts[0] == firsts[3] for firsts, _ in drawn) < 80  # a pair: left and right apart
+    assert drawn[7] == windows(Crop(seed=1), 7) != windows(Crop(seed=2), 7)
+
+
+def test_a_crop_leaves_a_step_at_least_and_may_leave_everything():
+    assert windows(Crop(seed=0), 0, length=1) == ([0] * 6, 1)
+    assert windows(Crop(seed=0, low=0.01, high=0.01), 0, length=8)[1] == 1
+    assert windows(Crop(seed=0, low=1, high=1), 0) == ([0] * 6, 60)
+
+
+@pytest.mark.parametrize("wrong", [{"low": 0}, {"low": 0.8, "high": 0.7}, {"high": 1.1}])
+def test_an_impossible_crop_is_refused(wrong):
+    with pytest.raises(UserError, match="shares of a clip"):
+        Crop(seed=0, **wrong)
+
+
+def test_a_reward_is_learned_from_cropped_clips():
+    reward, asked, unasked = ensemble(augment=Crop(seed=0, low=0.6, high=0.8)), compared(300), compared(300, seed=50)
+    metrics = reward.fit(asked, 300)
+    predicted = reward(rollout(unasked.left))
+    assert np.corrcoef(predicted.ravel(), rollout(unasked.left).true_reward.ravel())[0, 1] > 0.9
+    assert metrics["train_accuracy"] < 0.95  # three or four steps of five do not always tell who won
+
+
+def test_to_crop_nothing_is_not_to_crop():
+    one, two, asked = ensemble(), ensemble(augment=Crop(seed=0, low=1, high=1)), compared(40)
+    assert one.fit(asked, 20) == two.fit(asked, 20) and same(one.snapshot(), two.snapshot())
 
 
 # Bootstrap weights
@@ -277,9 +323,10 @@ def test_effort_is_a_level():
     assert same(one.snapshot(), two.snapshot())
 
 
-def test_a_snapshot_goes_on_bit_for_bit():
+@pytest.mark.parametrize("settings", [{}, {"augment": Crop(seed=0)}], ids=["whole", "cropped"])
+def test_a_snapshot_goes_on_bit_for_bit(settings):
     asked = compared(80)
-    one, two = ensemble(), ensemble()
+    one, two = ensemble(**settings), ensemble(**settings)
     one.fit(some(asked, slice(50)), 25)
     saved = one.snapshot()
     kept = {k: v.copy() for k, v in saved.items()}

@@ -64,6 +64,28 @@ def test_resumed_run_ends_with_the_same_bytes(task, tmp_path, monkeypatch):
     assert len(read_table(tmp_path / "whole" / "metrics.csv")) == 24
 
 
+SWITCHES = [
+    *("reward_model/augment=crop", "reward_model/loss=adaptive_scale", "memory=mixed", "memory.capacity=150", "memory.share=0.5"),
+    *("agent/refit=critic", "agent/explore=state_entropy", "query.clips_per_label=20"),
+]
+
+
+@pytest.mark.parametrize("step, resumed", [(1100, 1024), (2300, 2048)], ids=["exploring", "rewarded"])
+def test_a_run_with_every_switch_on_resumes_too(step, resumed, tmp_path, monkeypatch):
+    """The first labels wait for 100 clips, some 1,300 steps; until then the policy explores."""
+    train(settings("env=reacher", *SWITCHES), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        killed_at(step, patch)
+        with pytest.raises(Killed):
+            train(settings("env=reacher", *SWITCHES), tmp_path / "killed")
+    assert checkpoint.complete(tmp_path / "killed" / "checkpoints")[-1] == resumed
+    train(settings("env=reacher", *SWITCHES), tmp_path / "killed")
+    for name in ("metrics.csv", "heldout.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    labels = {int(row["step"]): int(row["labels"]) for row in read_table(tmp_path / "whole" / "metrics.csv")}
+    assert labels[1152] == 0 < labels[1920]
+
+
 @pytest.mark.parametrize("change", ["seed=2", "teacher=noisy", "query=uniform"])
 def test_the_bytes_depend_on_the_settings(change, tmp_path):
     """The comparison above could fail: other settings give other bytes."""

@@ -2,7 +2,21 @@
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
+from rlhp.agent.explore import StateEntropy
 from rlhp.agent.recorder import Recorder
+from rlhp.agent.refit import ValueRefit
 from rlhp.agent.scale import ReturnScale, Unscaled
 
-__all__ = ["Blind", "BlindA2C", "BlindPPO", "Recorder", "ReturnScale", "Unscaled", "a2c", "linear", "ppo"]
+__all__ = [
+    "Blind",
+    "BlindA2C",
+    "BlindPPO",
+    "Recorder",
+    "ReturnScale",
+    "StateEntropy",
+    "Unscaled",
+    "ValueRefit",
+    "a2c",
+    "linear",
+    "ppo",
+]

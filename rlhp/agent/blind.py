@@ -14,7 +14,9 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecNormalize
 
+from rlhp.agent.explore import Explore, Still
 from rlhp.agent.recorder import Recorder
+from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
 from rlhp.types import Array, Metrics, Rollout
 
@@ -35,11 +37,27 @@ class Blind(OnPolicyAlgorithm):
 
     recorder: Recorder
     scale: Scale
+    refit: Refit
+    explore: Explore
     callback: BaseCallback | list[BaseCallback] | None
 
-    def attach(self, recorder: Recorder, scale: Scale | None = None, callback: Any = None) -> None:
-        """Give it its recorder, the scale of its reward, and callbacks of SB3's kind. To be called once, before training."""
+    def attach(
+        self,
+        recorder: Recorder,
+        scale: Scale | None = None,
+        callback: Any = None,
+        refit: Refit = no_refit,
+        explore: Explore | None = None,
+    ) -> None:
+        """Give it its recorder, the scale of its reward, callbacks of SB3's kind, what becomes of its value function when it is
+        rewarded, and of its policy where it is not. To be called once, before training.
+        """
         self.recorder, self.scale, self.callback = recorder, scale or Unscaled(), callback
+        self.refit, self.explore = refit, explore or Still()
+        self._unrewarded: list[Rollout] = []
+        self._explored = False
+        self._fresh_scale, self._fresh_explore = self.scale.snapshot(), self.explore.snapshot()
+        self._fresh_values = [p.detach().clone() for p in value_parameters(self.policy)]
         self.set_logger(Logger(folder=None, output_formats=[]))
 
     def rollouts(self, total_steps: int) -> Iterator[Rollout]:
@@ -52,14 +70,44 @@ class Blind(OnPolicyAlgorithm):
         callback.on_training_start(locals(), globals())
         assert self.env is not None
         while self.num_timesteps < total_steps:
+            self._make_up()
             if not self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps):
                 break
             self._update_current_progress_remaining(self.num_timesteps, total_steps)
-            yield self.recorder.rollout()
+            self._unrewarded = [self.recorder.rollout()]
+            yield self._unrewarded[0]
         callback.on_training_end()
 
     def update(self, reward: Array) -> Metrics:
-        """Improve the policy on the last rollout, rewarded [T, N].
+        """Improve the policy on the last rollout, rewarded [T, N]."""
+        self._unrewarded = []
+        if self._explored:
+            self._begin_anew()
+        return self._improve(reward)
+
+    def _make_up(self) -> None:
+        """If nobody has rewarded the last rollout, explore by it; before the next one, or before the agent is saved."""
+        unrewarded, self._unrewarded = self._unrewarded, []
+        for bonus in map(self.explore, unrewarded):
+            if bonus is not None:
+                self._improve(bonus)
+                self._explored = True
+
+    def _begin_anew(self) -> None:
+        """The first reward after exploring: values, and the scale of the reward, were those of another one.
+
+        PrefPPO starts with a fresh value function there too. What this rollout holds of gamma V at time limits is still the old.
+        """
+        with torch.no_grad():
+            for parameter, fresh in zip(value_parameters(self.policy), self._fresh_values, strict=True):
+                parameter.copy_(fresh)
+        evaluate(self)
+        self.scale.restore(self._fresh_scale)
+        self.explore.restore(self._fresh_explore)
+        self._explored = False
+
+    def _improve(self, reward: Array) -> Metrics:
+        """One update of the policy, by the reward [T, N] of the last rollout.
 
         The buffer already holds gamma V(last observation) where a time limit cut an episode: the reward is added to it, and
         returns and advantages are computed anew.
@@ -67,19 +115,26 @@ class Blind(OnPolicyAlgorithm):
         buffer, last_done = self.rollout_buffer, np.asarray(self._last_episode_starts)
         done = np.concatenate([buffer.episode_starts[1:] > 0, last_done[np.newaxis]])
         buffer.rewards += self.scale(reward, done)
-        with torch.no_grad():
-            values = self.policy.predict_values(obs_as_tensor(self._last_obs, self.device))  # type: ignore[arg-type]
-        buffer.compute_returns_and_advantage(values, last_done)
+        self._credit()
+        refitted = self.refit(self, self._credit)
         self.train()
         logged = self.logger.name_to_value
         metrics = {name: float(logged[key]) for key, name in NAMES.items() if key in logged}
-        return {"entropy": -float(logged["train/entropy_loss"]), **metrics}
+        return {"entropy": -float(logged["train/entropy_loss"]), **metrics, **refitted}
+
+    def _credit(self) -> None:
+        """Returns and advantages of the last rollout, from its rewards and the values in the buffer."""
+        with torch.no_grad():
+            values = self.policy.predict_values(obs_as_tensor(self._last_obs, self.device))  # type: ignore[arg-type]
+        self.rollout_buffer.compute_returns_and_advantage(values, np.asarray(self._last_episode_starts))
 
     def snapshot(self) -> dict[str, Array]:
         """Everything that the next step depends on, as arrays: weights, optimiser, environments, statistics, random streams."""
+        self._make_up()
         parts = {
             "recorder": self.recorder.snapshot(),
             "scale": self.scale.snapshot(),
+            "explore": self.explore.snapshot(),
             "policy": {k: v.detach().numpy().copy() for k, v in self.policy.state_dict().items()},
             "optimiser": _optimiser_state(self.policy.optimizer),
             "normalise": _normaliser_state(self._vec_normalize_env),
@@ -90,6 +145,7 @@ class Blind(OnPolicyAlgorithm):
                 "progress": np.array(self._current_progress_remaining),
                 "last_obs": np.asarray(self._last_obs),
                 "last_done": np.asarray(self._last_episode_starts),
+                "explored": np.array(self._explored),
             },
         }
         return {f"{part}/{k}": v for part, state in parts.items() for k, v in state.items()}
@@ -102,6 +158,8 @@ class Blind(OnPolicyAlgorithm):
         self.restore_policy(state)
         _restore_optimiser(self.policy.optimizer, _part(state, "optimiser"))
         self.scale.restore(_part(state, "scale"))
+        self.explore.restore(_part(state, "explore"))
+        self._explored = bool(own.get("explored", False))
         if self.recorder.restore(_part(state, "recorder")):
             self._last_obs, self._last_episode_starts = own["last_obs"].copy(), own["last_done"].copy()
         _restore_random(_part(state, "random"))

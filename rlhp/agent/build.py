@@ -9,9 +9,11 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
+from rlhp.agent.explore import Explore
 from rlhp.agent.lean import LeanPPO, suits
 from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.agent.recorder import Recorder
+from rlhp.agent.refit import Refit, no_refit
 from rlhp.agent.scale import ReturnScale, Unscaled
 from rlhp.types import UserError
 
@@ -41,12 +43,15 @@ def make(
     policy: str = "MlpPolicy",
     policy_kwargs: Mapping[str, Any] | None = None,
     callback: Any = None,
+    refit: Refit = no_refit,
+    explore: Explore | None = None,
     **settings: Any,
 ) -> Blind:
     """An agent that never sees this environment's reward.
 
     `normalise_observations` acts on what the policy sees, above the recorder; `normalise_reward` divides the reward that it
-    is handed by the spread of its return. `settings` go to the algorithm of SB3 as they are; `policy_kwargs.activation_fn`
+    is handed by the spread of its return. `refit` is what becomes of the value function where the reward has changed, `explore`
+    of the policy while there is no reward. `settings` go to the algorithm of SB3 as they are; `policy_kwargs.activation_fn`
     may be the name of a module of torch.nn. Raises UserError where the algorithm cannot act in this environment.
     """
     recorder = Recorder(env)
@@ -58,5 +63,6 @@ def make(
         agent = algorithm(policy, seen, gamma=gamma, policy_kwargs=kwargs, device="cpu", **settings)  # type: ignore[call-arg]
     except (AssertionError, TypeError, ValueError) as error:  # SB3 asserts what it supports
         raise UserError(f"{algorithm.__name__} cannot be built with these settings: {error}") from error
-    agent.attach(recorder, ReturnScale(env.num_envs, gamma) if normalise_reward else Unscaled(), callback)
+    scale = ReturnScale(env.num_envs, gamma) if normalise_reward else Unscaled()
+    agent.attach(recorder, scale, callback, refit, explore)
     return agent

@@ -1,8 +1,9 @@
 """What the policy maximises: the learned reward, or the true one in its place."""
 
+from rlhp.reward.augment import Crop
 from rlhp.reward.background import Background
 from rlhp.reward.ensemble import Ensemble
 from rlhp.reward.regularise import AdaptiveL2, NoPenalty
 from rlhp.reward.true import TrueReward
 
-__all__ = ["AdaptiveL2", "Background", "Ensemble", "NoPenalty", "TrueReward"]
+__all__ = ["AdaptiveL2", "Background", "Crop", "Ensemble", "NoPenalty", "TrueReward"]

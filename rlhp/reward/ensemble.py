@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlhp.preference import Loss
 from rlhp.reward import network
+from rlhp.reward.augment import Augment, whole
 from rlhp.reward.dataset import Dataset
 from rlhp.reward.features import Moments, Normaliser, encode, encode_steps, width
 from rlhp.reward.network import ClipSums
@@ -37,6 +38,7 @@ class Ensemble:
         *,
         loss: Loss,
         penalty: Penalty,
+        augment: Augment = whole,
         members: int = 3,
         hidden: Sequence[int] = (64, 64),
         learning_rate: float = 1e-3,
@@ -46,7 +48,7 @@ class Ensemble:
         if members < 1 or batch_size < 1 or learning_rate <= 0:
             raise UserError("the reward model wants members and batch_size of at least 1 and a learning_rate above 0.")
         self._action_space = action_space
-        self._loss, self._penalty = loss, penalty
+        self._loss, self._penalty, self._augment = loss, penalty, augment
         self._members, self._batch_size, self._seed = members, batch_size, seed
         self._learning_rate = learning_rate
         inputs = width(observation_space, action_space)
@@ -109,7 +111,7 @@ class Ensemble:
         rows = stream(self._seed, "batch", self._steps).integers(len(data), size=self._batch_size)
         batch = data.batch(rows)
         clip_sums = self._clip_sums(*batch.clips.shape[:2])
-        sums = clip_sums(self._normaliser(batch.clips)).requires_grad_()
+        sums = clip_sums(self._normaliser(self._augment(batch.clips, self._steps))).requires_grad_()
         left, right = sums.chunk(2, dim=1)
         losses = self._loss(left, right, batch.labels)
         trained = (losses * batch.weight).sum(dim=1) / batch.weight.sum(dim=1).clamp(min=1e-6)
@@ -122,7 +124,7 @@ class Ensemble:
         self._measure(losses.detach().numpy(), agrees.numpy(), batch.seen.numpy())
 
     def _clip_sums(self, clips: int, length: int) -> ClipSums:
-        """For batches of this shape: made at the first of them, for a run has one shape."""
+        """For batches of this shape, or of shorter clips: made at the first of them, for a run has one shape."""
         if self._sums is None or self._sums.shape != (clips, length):
             self._sums = ClipSums(self._layers, clips, length)
         return self._sums

@@ -38,21 +38,29 @@ class ClipSums:
     """What each member predicts of whole clips: `forward` added up over their steps, and its gradient, written out.
 
     The last layer is linear, so the sum is taken before it, which then works on one row per clip instead of L. The arrays
-    between the layers are made once, for clips of one shape: to ask the system for megabytes at every gradient step takes
-    longer than to fill them, and holds up other threads that ask as well.
+    between the layers are made once, for `clips` clips of up to `length` steps: to ask the system for megabytes at every
+    gradient step takes longer than to fill them, and holds up other threads that ask as well.
     """
 
     def __init__(self, layers: Weights, clips: int, length: int) -> None:
         self.shape = (clips, length)
-        self._layers, self._length = layers, length
+        self._layers = layers
         shapes = [(len(bias), clips * length, bias.shape[2]) for _, bias in layers[:-1]]
         # of each hidden layer: what it gives, and the loss's gradients for what it gives and for what it is given
-        self._given, self._after, self._before = ([torch.empty(shape) for shape in shapes] for _ in range(3))
+        self._arrays = [[torch.empty(shape) for shape in shapes] for _ in range(3)]
+        self._take(length)
         for parameter in (p for layer in layers for p in layer):
             parameter.grad = torch.zeros_like(parameter)
 
+    def _take(self, length: int) -> None:
+        """As much of each array as clips of this length need."""
+        self._length = length
+        self._given, self._after, self._before = ([x[:, : self.shape[0] * length] for x in kind] for kind in self._arrays)
+
     def __call__(self, clips: Tensor) -> Tensor:
-        """clips [n, L, in] -> [M, n]."""
+        """clips [n, L, in] -> [M, n], L at most that of `shape`."""
+        if clips.shape[1] != self._length:
+            self._take(clips.shape[1])
         x = clips.flatten(0, 1)
         self._taken = [x.expand(len(self._layers[0][0]), *x.shape), *self._given]
         for (weight, bias), taken, given in zip(self._layers, self._taken, self._given, strict=False):
@@ -78,7 +86,7 @@ class ClipSums:
 
     def _per_clip(self, rows: Tensor) -> Tensor:
         """[M, n L, width] -> [M, n, L, width], a view."""
-        return rows.unflatten(1, self.shape)
+        return rows.unflatten(1, (self.shape[0], self._length))
 
 
 def _slopes(grad: Tensor, given: Tensor, out: Tensor) -> None:
