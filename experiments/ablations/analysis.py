@@ -40,7 +40,7 @@ LAYOUT = Layout(
     },
     columns=3,
     published=read_published(HERE.parent / "paper.csv", "5"),
-    source="Christiano et al., TRPO, 20M steps",
+    source="On grey: Christiano et al. (2017), TRPO after 20M steps, read off their figure 5",
 )
 
 

@@ -40,7 +40,7 @@ LAYOUT = Layout(
     },
     columns=4,
     published=read_published(HERE.parent / "paper.csv", "2"),
-    source="Christiano et al., TRPO, 20M steps\n(pendulum: 2M)",
+    source="On grey: Christiano et al. (2017), TRPO after 20M steps (pendulum: 2M), read off their figure 2",
 )
 ENOUGH = 0.9  # of the true reward's gain over the random policy, with 700 labels on each task
 ON_AVERAGE = {MANY: 1.0, FEW: 0.75}  # the same, as a mean over all tasks
@@ -57,8 +57,8 @@ class Target:
 
     def __str__(self) -> str:
         verdict = "missing" if isnan(self.measured) else "PASS" if self.measured >= self.wanted else "short"
-        measured = "-" if isnan(self.measured) else f"{self.measured:,.2f}"
-        return f"{verdict:<8}{measured:>9}  at least {self.wanted:<9,.10g}{self.what}"
+        measured = "-" if isnan(self.measured) else f"{self.measured:,.3f}"
+        return f"{verdict:<8}{measured:>10}  at least {self.wanted:<9,.10g}{self.what}"
 
 
 def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
@@ -69,7 +69,9 @@ def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
             yield Target(f"{task}: share of the true reward with 700 labels, after {steps:,} steps", share, ENOUGH)
     for condition, wanted in ON_AVERAGE.items():
         shares = [cell(study, scores[STEPS], task, condition, STEPS).share for task in LAYOUT.tasks]
-        yield Target(f"mean share over the {len(shares)} tasks with {LAYOUT.looks[condition].name}", float(np.mean(shares)), wanted)
+        yield Target(
+            f"mean share over the {len(shares)} tasks with {LAYOUT.looks[condition].name}", float(np.mean(shares)), wanted
+        )
     for task in PAPERS_OWN:
         means = {steps: cell(study, {}, task, SOME, steps).mean for steps in (STEPS, LONG)}
         best = max((steps for steps in means if not isnan(means[steps])), key=lambda steps: means[steps], default=STEPS)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,7 +19,8 @@ from rlhp.analysis.runs import RunData, find, load
 from rlhp.analysis.tables import Curve, Published, run_key, write_csv
 from rlhp.types import Array, UserError
 
-STRIP = (1.03, 1.17)  # where the published values stand, in lengths of the step axis
+GAP, COLUMN = 0.06, 0.045  # before the strip of published values, and for each condition in it, in lengths of the step axis
+LEGEND: dict[str, Any] = {"frameon": False, "labelcolor": INK, "fontsize": 9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def _write_lines(drawn: Lines, path: Path) -> Path:
 def panels(drawn: Lines, layout: Layout) -> Figure:
     """The lines of the layout's tasks and conditions; a panel that has none says so."""
     rows = -(-len(layout.tasks) // layout.columns)
-    page = figure(max(4.8, 3.0 * layout.columns), 0.55 + 2.5 * rows)
+    page = figure(max(4.8, 3.0 * layout.columns), 0.55 + 2.5 * rows + 0.3 * bool(layout.published))
     for i, task in enumerate(layout.tasks):
         axes = tidy(page.add_subplot(rows, layout.columns, i + 1))
         _panel(axes, task, drawn.get(task, {}), layout)
@@ -128,10 +130,13 @@ def _panel(axes: Axes, task: str, conditions: Mapping[Condition, Line], layout: 
             _draw(axes, there[key], look)
     span = max((line.span for line in there.values()), default=1.0)
     steps(axes, span, 4)
-    _strip(axes, span, task, layout)
-    if not there:
-        axes.text(0.44, 0.5, "no finished run", transform=axes.transAxes, ha="center", color=QUIET, fontsize=9)
-        axes.set_xticks([])
+    marks = {key: layout.published[task, key] for key in layout.looks if (task, key) in layout.published}
+    if marks:
+        _strip(axes, span, marks, layout)
+    if missing := [layout.looks[key].name.lower() for key in marks if key not in there]:
+        words = f"no run yet: {', '.join(missing)}" if there else "no run yet"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.text(0.76, 0.03, words, transform=axes.transAxes, ha="right", color=QUIET, fontsize=7.5, bbox=box)
 
 
 def _draw(axes: Axes, line: Line, look: Look) -> None:
@@ -139,40 +144,32 @@ def _draw(axes: Axes, line: Line, look: Look) -> None:
     axes.plot(line.step, line.mean, color=look.colour, linestyle=look.style, linewidth=1.7, solid_capstyle="round")
 
 
-def _strip(axes: Axes, span: float, task: str, layout: Layout) -> None:
+def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout: Layout) -> None:
     """Published values, right of the step axis, each in a column of its own, so that none hides another."""
-    marks = {key: layout.published[task, key] for key in layout.looks if (task, key) in layout.published}
-    if not marks:
-        return
-    left, right = STRIP[0] * span, STRIP[1] * span
+    left, right = span * (1 + GAP), span * (1 + GAP + COLUMN * len(layout.looks))
     axes.axvspan(left, right, color="#F2F2F2", linewidth=0, zorder=0)
-    places = left + (right - left) * (np.arange(len(layout.looks)) + 0.5) / len(layout.looks)
-    for x, (key, look) in zip(places, layout.looks.items(), strict=True):
+    for i, (key, look) in enumerate(layout.looks.items()):
         if key in marks:
-            axes.plot(x, marks[key].value, marker="D", color=look.colour, markersize=3.8, markeredgewidth=0)
+            place = left + span * COLUMN * (i + 0.5)
+            axes.plot(place, marks[key].value, marker="D", color=look.colour, markersize=3.8, markeredgewidth=0)
+    written = axes.xaxis.get_major_formatter()
+    ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= span]
+    after = f"{next(iter(marks.values())).steps / 1e6:g}M"
+    axes.set_xticks([*ticks, (left + right) / 2], [*map(written, ticks), after])
     axes.set_xlim(0, right)
     axes.spines["bottom"].set_bounds(0, span)
-    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= span])
-    after, across = f"{next(iter(marks.values())).steps / 1e6:g}M", axes.get_xaxis_transform()
-    axes.text((left + right) / 2, -0.035, after, transform=across, ha="center", va="top", color=INK, fontsize=8.5)
 
 
 def _legend(page: Figure, drawn: Lines, layout: Layout) -> None:
-    """One legend for all panels, above them, saying how many seeds are behind each line."""
+    """One legend for all panels, above them, saying how many seeds are behind each line; what was published, below them."""
     names = [f"{look.name} ({_seeds(drawn, layout.tasks, key)})" for key, look in layout.looks.items()]
     handles = [Line2D([], [], color=look.colour, linestyle=look.style, linewidth=1.7) for look in layout.looks.values()]
+    fit = max(1, int(page.get_figwidth() / (0.6 + 0.072 * max(map(len, names)))))  # inches of a handle and of a letter
+    rows = -(-len(names) // fit)
+    page.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // rows), **LEGEND)
     if layout.published:
-        handles.append(Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none"))
-        names.append(layout.source)
-    page.legend(
-        handles,
-        names,
-        loc="outside upper center",
-        ncols=min(len(names), max(1, int(page.get_figwidth() / 2.6))),
-        frameon=False,
-        labelcolor=INK,
-        fontsize=9,
-    )
+        mark = Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none")
+        page.legend([mark], [layout.source], loc="outside lower center", **LEGEND)
 
 
 def _seeds(drawn: Lines, tasks: Iterable[str], key: Condition) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rlhp.analysis.look import INK, MINUS, QUIET, Condition, Look, figure, tidy, title
+from rlhp.analysis.look import INK, MINUS, Condition, Look, figure, tidy, title
 from rlhp.analysis.panels import Layout
 from rlhp.analysis.scores import ALL, Score, Scores
 from rlhp.analysis.study import Study
 
+SMALL: dict[str, Any] = {"fontsize": 7.5}
 EDGES = (-0.25, 1.5)  # what lies beyond is drawn at the edge, with its number
 
 
@@ -35,8 +37,8 @@ class Cell:
 
     def __str__(self) -> str:
         """Mean, and the seeds in brackets."""
-        each = [f"{value:,.1f}" for value in self.seeds] + ["failed"] * self.failed
-        mean = f"{self.mean:,.1f}" if self.seeds else "missing"
+        each = [f"{value:z,.1f}" for value in self.seeds] + ["failed"] * self.failed
+        mean = f"{self.mean:z,.1f}" if self.seeds else "missing"
         return f"{mean:>9}" + (f" ({', '.join(each)})" if each else "")
 
 
@@ -58,7 +60,7 @@ def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str
             here = cell(study, scores, task, condition, total_steps)
             there = layout.published.get((task, condition))
             paper = f"{there.value:>9,.10g}" if there else f"{'-':>9}"
-            share = f"{here.share:>8.2f}" if np.isfinite(here.share) else f"{'-':>8}"
+            share = f"{here.share:>z8.2f}" if np.isfinite(here.share) else f"{'-':>8}"
             lines.append(f"{name:<17}{look.name:<{wide}}{here!s:<52}{paper}{share}")
     return "\n".join(lines)
 
@@ -68,7 +70,7 @@ def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str
 
 def summary_figure(rows: Sequence[Score], layout: Layout) -> Figure:
     """Interquartile means over all tasks with their intervals, and beside them each task's means."""
-    page = figure(9.6, 4.3)
+    page = figure(9.6, 4.6)
     grid = page.add_gridspec(1, 2, width_ratios=[1, 1.35])
     whole, each = (tidy(page.add_subplot(grid[i])) for i in range(2))
     _whole(whole, [row for row in rows if row.statistic == "iqm"], layout)
@@ -79,30 +81,34 @@ def summary_figure(rows: Sequence[Score], layout: Layout) -> Figure:
 def _whole(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
     known = {(row.condition, row.labels): row for row in rows}
     for y, (condition, look) in enumerate(layout.looks.items()):
-        if condition not in known:
-            axes.text(0.5, y, "missing", ha="center", va="center", color=QUIET, fontsize=9)
-            continue
-        row = known[condition]
-        axes.hlines(y, row.low, row.high, color=look.colour, linewidth=9, alpha=0.3)
-        axes.plot(row.value, y, "|", color=look.colour, markersize=16, markeredgewidth=2.5)
-        counts = f"{row.value:.2f}   {row.tasks} of {len(layout.tasks)} tasks, {row.runs} runs"
-        axes.annotate(counts, (row.value, y), (0, 13), textcoords="offset points", ha="center", color=INK, fontsize=8)
-    axes.set_yticks(range(len(layout.looks)), [look.name for look in layout.looks.values()])
+        if condition in known:
+            row = known[condition]
+            axes.hlines(y, row.low, row.high, color=look.colour, linewidth=9, alpha=0.35)
+            axes.plot(row.value, y, "|", color=look.colour, markersize=16, markeredgewidth=2.5)
+            said = f"{row.value:.2f}" + (f"  ({row.low:.2f} to {row.high:.2f})" if np.isfinite(row.low) else "")
+            axes.annotate(said, (min(row.value, 1.0), y), (0, 13), textcoords="offset points", ha="center", color=INK, **SMALL)
+    axes.set_yticks(range(len(layout.looks)), [_counts(look, known.get(key), layout) for key, look in layout.looks.items()])
     axes.set_ylim(len(layout.looks) - 0.5, -0.6)
     _scale(axes)
-    axes.set_title("Interquartile mean over tasks and seeds,\n95 % stratified bootstrap", fontsize=10, color=INK)
+    axes.set_title("Interquartile mean over all runs,\n95 % bootstrap within tasks", fontsize=10, color=INK)
+
+
+def _counts(look: Look, row: Score | None, layout: Layout) -> str:
+    return f"{look.name}\n" + (f"{row.tasks} of {len(layout.tasks)} tasks, {row.runs} runs" if row else "missing")
 
 
 def _each(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
-    places = dict(zip(layout.looks, np.linspace(-0.24, 0.24, len(layout.looks)), strict=True))
+    places = dict(zip(layout.looks, np.linspace(-0.27, 0.27, len(layout.looks)), strict=True))
     for row in rows:
         if (row.condition, row.labels) in layout.looks and row.env in layout.tasks:
             look = layout.looks[row.condition, row.labels]
             _dot(axes, row, layout.tasks.index(row.env) + places[row.condition, row.labels], look)
+    for y in range(len(layout.tasks) - 1):
+        axes.axhline(y + 0.5, color="#E6E6E6", linewidth=0.7)
     axes.set_yticks(range(len(layout.tasks)), [title(task) for task in layout.tasks])
     axes.set_ylim(len(layout.tasks) - 0.5, -0.5)
     _scale(axes)
-    axes.set_title("Each task: mean over seeds, 95 % bootstrap", fontsize=10, color=INK)
+    axes.set_title("Each task: mean over seeds,\n95 % bootstrap", fontsize=10, color=INK)
 
 
 def _dot(axes: Axes, row: Score, y: float, look: Look) -> None:
@@ -115,7 +121,7 @@ def _dot(axes: Axes, row: Score, y: float, look: Look) -> None:
     axes.plot(edge, y, marker, color=look.colour, markersize=5, markeredgewidth=0, clip_on=False)
     text = f"{row.value:.1f}".replace("-", MINUS)
     away = 6 if side == "left" else -6
-    axes.annotate(text, (edge, y), (away, 0), textcoords="offset points", ha=side, va="center", color=look.colour, fontsize=7)
+    axes.annotate(text, (edge, y), (away, 0), textcoords="offset points", ha=side, va="center", color=look.colour, **SMALL)
 
 
 def _scale(axes: Axes) -> None:
