@@ -69,9 +69,8 @@ def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
             yield Target(f"{task}: share of the true reward with 700 labels, after {steps:,} steps", share, ENOUGH)
     for condition, wanted in ON_AVERAGE.items():
         shares = [cell(study, scores[STEPS], task, condition, STEPS).share for task in LAYOUT.tasks]
-        yield Target(
-            f"mean share over the {len(shares)} tasks with {LAYOUT.looks[condition].name}", float(np.mean(shares)), wanted
-        )
+        what = f"mean share over the {len(shares)} tasks with {LAYOUT.looks[condition].name}, after {STEPS:,} steps"
+        yield Target(what, float(np.mean(shares)), wanted)
     for task in PAPERS_OWN:
         means = {steps: cell(study, {}, task, SOME, steps).mean for steps in (STEPS, LONG)}
         best = max((steps for steps in means if not isnan(means[steps])), key=lambda steps: means[steps], default=STEPS)
