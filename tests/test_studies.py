@@ -273,6 +273,7 @@ def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "p2 at step 1,000: OSError: full" in said
     words = [" ".join(line.split()) for line in said.splitlines()]
+    assert "task mean (seeds) after 2,000 steps paper share" in words
     assert "hopper True reward 100.0 (80.0, 120.0) 4,190 1.00" in words
     assert "1,400 labels missing 4,410 -" in words
     assert "700 labels 70.0 (70.0, failed) 4,490 0.85" in words  # (70 + 100) / (100 + 100)

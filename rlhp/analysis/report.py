@@ -53,7 +53,8 @@ def cell(study: Study, scores: Scores, task: str, condition: Condition, total_st
 def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str:
     """A line per task and condition of the layout: mean, seeds, what was published, and the mean score."""
     wide = max(len(look.name) for look in layout.looks.values()) + 2
-    lines = [f"{'task':<17}{'':<{wide}}{'     mean (seeds)':<52}{'paper':>9}{'share':>8}"]
+    what = f"     mean (seeds) after {total_steps:,} steps"
+    lines = [f"{'task':<17}{'':<{wide}}{what:<52}{'paper':>9}{'share':>8}"]
     for task in layout.tasks:
         names = [task, *[""] * (len(layout.looks) - 1)]
         for name, (condition, look) in zip(names, layout.looks.items(), strict=True):
@@ -86,7 +87,9 @@ def _whole(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
             axes.hlines(y, row.low, row.high, color=look.colour, linewidth=9, alpha=0.35)
             axes.plot(row.value, y, "|", color=look.colour, markersize=16, markeredgewidth=2.5)
             said = f"{row.value:.2f}" + (f"  ({row.low:.2f} to {row.high:.2f})" if np.isfinite(row.low) else "")
-            axes.annotate(said, (min(row.value, 1.0), y), (0, 13), textcoords="offset points", ha="center", color=INK, **SMALL)
+            axes.annotate(
+                said, (np.clip(row.value, 0, 1), y), (0, 13), textcoords="offset points", ha="center", color=INK, **SMALL
+            )
     axes.set_yticks(range(len(layout.looks)), [_counts(look, known.get(key), layout) for key, look in layout.looks.items()])
     axes.set_ylim(len(layout.looks) - 0.5, -0.6)
     _scale(axes)
