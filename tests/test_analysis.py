@@ -38,11 +38,12 @@ def write_run(
     labels: int = 100,
     seed: int = 1,
     rows: Sequence[tuple[Any, ...]] | None = None,
+    total_steps: int = 1000,
     finished: bool = True,
 ) -> Path:
     path.mkdir(parents=True)
-    config = {"task": task, "condition": condition, "labels": labels, "seed": seed, "total_steps": 1000, "env": {"id": "x"}}
-    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    config = {"task": task, "condition": condition, "labels": labels, "seed": seed, "total_steps": total_steps}
+    (path / "config.yaml").write_text(yaml.safe_dump({**config, "env": {"id": "x"}}))
     lines = [",".join(map(str, row)) for row in (ROWS if rows is None else rows)]
     (path / "metrics.csv").write_text("\n".join(["step,true_return,episodes,labels,valid_accuracy", *lines, ""]))
     (path / "clock.csv").write_text("step,wall_s,steps_per_s\n500,1.5,333\n1000,4.0,250\n")
@@ -315,7 +316,7 @@ def first_light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "HERE", tmp_path)
-    monkeypatch.setattr(module, "random_return", lambda task: -5.5)
+    monkeypatch.setattr(module, "random_returns", lambda task: np.array([-5.0, -6.0]))
     return module
 
 

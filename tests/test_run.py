@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from rlhp.run import RunDirectory, checkpoint
+from rlhp.run import RunDirectory, checkpoint, claim
 from rlhp.run.record import Progress, Table, read_table
 from rlhp.train import load, train
 from rlhp.types import UserError
@@ -26,6 +27,16 @@ TINY = [
     *("n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "total_steps=3072"),
     *("checkpoint_every=512", "effort.initial=20", "effort.per_1000_steps=10", "query.clips_per_label=1", "clip_steps=10"),
 ]
+
+
+def test_a_run_says_when_and_on_what_it_began_and_keeps_saying_it(tmp_path: Path) -> None:
+    claim(tmp_path, {"seed": 1})
+    text = (tmp_path / "versions.json").read_text()
+    said = json.loads(text)
+    assert said["date"][:2] == "20" and said["cores"] >= 1
+    assert {"cpu", "system", "python", "mujoco", "torch"} < set(said)
+    claim(tmp_path, {"seed": 1})
+    assert (tmp_path / "versions.json").read_text() == text
 
 
 def settings(*overrides: str):

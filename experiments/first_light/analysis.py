@@ -14,23 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from rlhp.analysis import Result, find, load, plot, read_results, write_results
-from rlhp.envs import mujoco
-from rlhp.evaluate import returns
+from rlhp.analysis import Result, plot, read_results, write_results
+from rlhp.analysis.baseline import random_returns
+from rlhp.analysis.study import sort_out
 from rlhp.types import UserError
 
 HERE = Path(__file__).parent
 TASKS = ("halfcheetah", "hopper", "reacher")
 CONDITIONS = (("true_reward", 0), ("preferences", 700))
 ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random policy
-
-
-def random_return(task: str) -> float:
-    """Mean true return of uniformly random actions, over 64 episodes."""
-    rng = np.random.default_rng(0)
-    env = mujoco.make(task, n_envs=64, seed=0)
-    low, high = env.action_space.low, env.action_space.high  # pyright: ignore[reportAttributeAccessIssue]
-    return float(returns(lambda obs: rng.uniform(low, high, (len(obs), len(low))), env, 64).mean())
 
 
 def line(task: str, rows: Sequence[Result], random: float) -> str:
@@ -54,15 +46,12 @@ def table(rows: Sequence[Result], random: dict[str, float]) -> str:
 
 def measure(folder: Path) -> None:
     """Write the results and the picture of the finished runs."""
-    runs = [load(path) for path in find([folder])]
-    done = [run for run in runs if run.finished]
-    for run in runs:
-        if not run.finished:
-            print(f"left out, not finished: {run.path} ({run.step:,} of {run.total_steps:,} steps)")
-    if not done:
+    found = sort_out([folder])
+    print(found)
+    if not found.done:
         raise UserError(f"No run in {folder} is finished yet.")
-    write_results(done, HERE / "results.csv")
-    print(*plot([run.path for run in done], HERE / "first_light.png"), HERE / "results.csv", sep="\n")
+    write_results(found.done, HERE / "results.csv")
+    print(*plot([run.path for run in found.done], HERE / "first_light.png"), HERE / "results.csv", sep="\n")
 
 
 def main(folder: Path) -> None:
@@ -71,7 +60,7 @@ def main(folder: Path) -> None:
         measure(folder)
     else:
         print(f"{folder} is not there: the table is that of results.csv.")
-    print(table(read_results(HERE / "results.csv"), {task: random_return(task) for task in TASKS}))
+    print(table(read_results(HERE / "results.csv"), {task: float(random_returns(task).mean()) for task in TASKS}))
 
 
 if __name__ == "__main__":

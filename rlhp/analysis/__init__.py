@@ -1,25 +1,17 @@
-"""Run directories in, tables and pictures out. Nothing here trains, and nothing but run directories is read."""
+"""Run directories in, tables and pictures out. Nothing here trains, and nothing but run directories and their tables is read."""
 
-from rlhp.analysis.pictures import curve_png, plot, reward_png
-from rlhp.analysis.tables import (
-    Result,
-    RunData,
-    band,
-    correlation,
-    curve,
-    final_return,
-    find,
-    heldout,
-    load,
-    read_results,
-    results,
-    summary,
-    write_results,
-)
+from rlhp.analysis.numbers import average, band, correlation, curve, final_return, interval, iqm
+from rlhp.analysis.panels import Layout, lines, panels, plot
+from rlhp.analysis.runs import RunData, find, heldout, load
+from rlhp.analysis.single import curve_png, reward_png, summary
+from rlhp.analysis.tables import Curve, Result, read_curves, read_published, read_results, results, write_results
 
 __all__ = [
+    "Curve",
+    "Layout",
     "Result",
     "RunData",
+    "average",
     "band",
     "correlation",
     "curve",
@@ -27,8 +19,14 @@ __all__ = [
     "final_return",
     "find",
     "heldout",
+    "interval",
+    "iqm",
+    "lines",
     "load",
+    "panels",
     "plot",
+    "read_curves",
+    "read_published",
     "read_results",
     "results",
     "reward_png",

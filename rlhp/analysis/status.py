@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from rlhp.analysis.tables import clock, find, load
+from rlhp.analysis.runs import clock, find, load
 from rlhp.run import failure, under_way
 
 RECENT = 20  # rollouts whose speed is the present one

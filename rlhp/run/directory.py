@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from rlhp.run import checkpoint
+from rlhp.run.machine import describe
 from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_table
 from rlhp.types import Array, Metrics, Stateful, UserError
 
-PACKAGES = ("gymnasium", "mujoco", "numpy", "stable-baselines3", "torch", "hydra-core")
 FINISHED = "finished.json"
+VERSIONS = "versions.json"
 MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video")  # what does not touch the numbers
 
 
@@ -40,7 +40,7 @@ def claim(path: Path, config: Mapping[str, Any]) -> None:
     """Make `path` this configuration's run directory, unless it is already."""
     path.mkdir(parents=True, exist_ok=True)
     if not (path / "config.yaml").exists():
-        (path / "versions.json").write_text(json.dumps({name: version(name) for name in PACKAGES}, indent=2) + "\n")
+        (path / VERSIONS).write_text(json.dumps(describe(), indent=2) + "\n")
         checkpoint.write_whole(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
 

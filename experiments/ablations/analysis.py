@@ -1,0 +1,75 @@
+"""The paper's figure 5 on three tasks: what each part of the method is worth, with 700 labels.
+
+    python experiments/ablations/analysis.py [FOLDER ...]    # default: runs/ablation
+
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
+into failed.csv; draws ablations.png and prints the table. The whole method and the true reward are those of ../figure2, from its
+tables. All but the merging is done from files, so it works without run directories too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rlhp.analysis import baseline, read_published
+from rlhp.analysis.look import AMBER, BLACK, BLUE, GREEN, PINK, QUIET, SKY, Look
+from rlhp.analysis.panels import Layout, draw
+from rlhp.analysis.report import table
+from rlhp.analysis.scores import TRUE, normalised
+from rlhp.analysis.study import Study, gather, origin, read
+from rlhp.types import UserError
+
+HERE = Path(__file__).parent
+FIGURE2 = HERE.parent / "figure2"
+FOLDER = Path("runs/ablation")
+STEPS = 1_000_000
+WHOLE = ("preferences", 700)
+LAYOUT = Layout(
+    tasks=("halfcheetah", "hopper", "swimmer"),
+    looks={
+        WHOLE: Look(BLUE, "-", "Whole method"),
+        ("random_queries", 700): Look(GREEN, "-", "Random queries"),
+        ("no_ensemble", 700): Look(AMBER, "-", "No ensemble"),
+        ("no_online_queries", 700): Look(SKY, "-", "No online queries"),
+        ("no_regularisation", 700): Look(PINK, "-", "No regularisation"),
+        ("no_segments", 700): Look(BLACK, "--", "No segments"),
+        ("target", 700): Look(QUIET, "--", "Target"),
+    },
+    columns=3,
+    published=read_published(HERE.parent / "paper.csv", "5"),
+    source="On grey: Christiano et al. (2017), TRPO after 20M steps, read off their figure 5",
+)
+
+
+def whole(ablations: Study, figure2: Study) -> Study:
+    """The ablations, with the runs that they are compared to."""
+    results = [row for row in figure2.results if (row.condition, row.labels) in (WHOLE, TRUE)]
+    curves = [run for run in figure2.curves if (run.key.condition, run.key.labels) == WHOLE]
+    failed = [key for key in figure2.failed if (key.condition, key.labels) == WHOLE]
+    return replace(
+        ablations,
+        results=ablations.results + results,
+        curves=ablations.curves + curves,
+        failed=ablations.failed + failed,
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Merge what there is, then draw and print."""
+    folders = [Path(folder) for folder in arguments] or [FOLDER] * FOLDER.is_dir()
+    print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
+    study = whole(read(HERE), read(FIGURE2))
+    scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
+    print(draw(study.curves, LAYOUT, STEPS, HERE / "ablations.png"))
+    print(table(study, scores, LAYOUT, STEPS), "", origin(study.provenance), sep="\n")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,119 @@
+"""The paper's figure 2: true reward, 1,400, 700 and 350 labels on all eight tasks.
+
+    python experiments/figure2/analysis.py [FOLDER ...]    # default: runs/figure2 and runs/figure2_long, as far as they are there
+    python experiments/figure2/analysis.py --random        # random.csv: what uniformly random actions return
+
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
+into failed.csv; draws figure2.png, figure2_long.png (the runs of 2,000,000 steps) and summary.png; writes summary.csv; prints the
+tables and the targets. All but the merging is done from those files, so it works without run directories too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isnan, nan
+from pathlib import Path
+
+import numpy as np
+
+from rlhp.analysis import baseline, read_published
+from rlhp.analysis.look import BLUE, GREEN, ORANGE, PINK, Look, save
+from rlhp.analysis.panels import Layout, draw
+from rlhp.analysis.report import cell, summary_figure, table
+from rlhp.analysis.scores import TRUE, Scores, normalised, summarise, write_scores
+from rlhp.analysis.study import Study, gather, origin, read
+from rlhp.types import UserError
+
+HERE = Path(__file__).parent
+FOLDERS = (Path("runs/figure2"), Path("runs/figure2_long"))
+STEPS, LONG = 1_000_000, 2_000_000
+MANY, SOME, FEW = (("preferences", labels) for labels in (1400, 700, 350))
+LAYOUT = Layout(
+    tasks=("hopper", "walker", "swimmer", "halfcheetah", "ant", "reacher", "double_pendulum", "pendulum"),
+    looks={
+        TRUE: Look(ORANGE, "-", "True reward"),
+        MANY: Look(GREEN, "-", "1,400 labels"),
+        SOME: Look(BLUE, "-", "700 labels"),
+        FEW: Look(PINK, "-", "350 labels"),
+    },
+    columns=4,
+    published=read_published(HERE.parent / "paper.csv", "2"),
+    source="On grey: Christiano et al. (2017), TRPO after 20M steps (pendulum: 2M), read off their figure 2",
+)
+ENOUGH = 0.9  # of the true reward's gain over the random policy, with 700 labels on each task
+ON_AVERAGE = {MANY: 1.0, FEW: 0.75}  # the same, as a mean over all tasks
+PAPERS_OWN = ("halfcheetah", "hopper", "walker", "reacher")  # 700 labels: the paper's value, in a tenth of its steps
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One line: what, measured (NaN: a run is missing), wanted at least."""
+
+    what: str
+    measured: float
+    wanted: float
+
+    def __str__(self) -> str:
+        verdict = "missing" if isnan(self.measured) else "PASS" if self.measured >= self.wanted else "short"
+        measured = "-" if isnan(self.measured) else f"{self.measured:,.3f}"
+        return f"{verdict:<8}{measured:>10}  at least {self.wanted:<9,.10g}{self.what}"
+
+
+def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
+    """All that is wanted of the figure."""
+    for steps in scores:
+        for task in layout(study, steps).tasks:
+            share = cell(study, scores[steps], task, SOME, steps).share
+            yield Target(f"{task}: share of the true reward with 700 labels, after {steps:,} steps", share, ENOUGH)
+    for condition, wanted in ON_AVERAGE.items():
+        shares = [cell(study, scores[STEPS], task, condition, STEPS).share for task in LAYOUT.tasks]
+        what = f"mean share over the {len(shares)} tasks with {LAYOUT.looks[condition].name}, after {STEPS:,} steps"
+        yield Target(what, float(np.mean(shares)), wanted)
+    for task in PAPERS_OWN:
+        means = {steps: cell(study, {}, task, SOME, steps).mean for steps in (STEPS, LONG)}
+        best = max((steps for steps in means if not isnan(means[steps])), key=lambda steps: means[steps], default=STEPS)
+        what = f"{task}: return with 700 labels after {best:,} steps, beside the paper's after 20,000,000"
+        yield Target(what, means.get(best, nan), LAYOUT.published[task, SOME].value)
+
+
+def layout(study: Study, steps: int) -> Layout:
+    """All tasks; of the longer runs, those tasks that have any."""
+    if steps == STEPS:
+        return LAYOUT
+    there = {row.env for row in study.results if row.total_steps == steps}
+    tasks = tuple(task for task in LAYOUT.tasks if task in there)
+    return replace(LAYOUT, tasks=tasks, columns=min(4, max(1, len(tasks))))
+
+
+def report() -> None:
+    """Pictures, summary and tables, from the files beside this one."""
+    study, random = read(HERE), baseline.read_random(HERE / "random.csv")
+    lengths = [steps for steps in (STEPS, LONG) if layout(study, steps).tasks]
+    scores = {steps: normalised(study.results, random, steps) for steps in lengths}
+    for steps, name in zip(lengths, ("figure2.png", "figure2_long.png"), strict=False):
+        print(draw(study.curves, layout(study, steps), steps, HERE / name))
+        print(table(study, scores[steps], layout(study, steps), steps), end="\n\n")
+    rows = {steps: summarise(scores[steps], steps) for steps in lengths}
+    write_scores([row for steps in lengths for row in rows[steps]], HERE / "summary.csv")
+    save(summary_figure(rows[STEPS], LAYOUT), HERE / "summary.png")
+    print(*targets(study, scores), "", origin(study.provenance), sep="\n")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Merge what there is, then report."""
+    if [*arguments] == ["--random"]:
+        baseline.write_random(LAYOUT.tasks, HERE / "random.csv")
+        return
+    folders = [Path(folder) for folder in arguments] or [folder for folder in FOLDERS if folder.is_dir()]
+    print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
+    report()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,109 @@
+"""What runs come to, in numbers: final returns, curves on a common grid, bootstrap bands and intervals.
+
+Shapes: E rows in which episodes ended, S seeds, P points of a curve, n scores, B bootstrap draws. Steps are environment steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rlhp.analysis.runs import RunData
+from rlhp.types import Array, UserError
+
+FINAL = 0.05  # the last share of the steps, over which a final return is taken
+DRAWS = 2000  # bootstrap draws behind a band or an interval
+
+
+def final_return(run: RunData) -> float:
+    """Mean true return of the episodes that ended in the last 5 % of the steps; if none did, of the last that ended.
+
+    Raises UserError if no episode has ended at all.
+    """
+    step, value, episodes = run.ended()
+    if not len(step):
+        raise UserError(f"No episode has ended in {run.path}, so it has no return: train for more steps.")
+    late = step > (1 - FINAL) * run.total_steps
+    late[-1] |= not late.any()
+    return float(np.average(value[late], weights=episodes[late]))
+
+
+def correlation(true: Array, predicted: Array) -> float:
+    """Pearson's r of two [n]; NaN where one of them does not vary."""
+    if len(true) < 2 or not (np.std(true) > 0 and np.std(predicted) > 0):
+        return float("nan")
+    return float(np.corrcoef(true, predicted)[0, 1])
+
+
+def curve(run: RunData, points: int = 50, span: int | None = None) -> tuple[Array, Array]:
+    """True return on a grid that runs of one length share: bin centres [P] in steps, and means over episodes [P].
+
+    `span` is the length of the grid (default: the run's total steps). A bin in which no episode ended is interpolated
+    between its neighbours; before the first and after the last episode there is NaN.
+    """
+    step, value, episodes = run.ended()
+    edges = np.linspace(0, span or run.total_steps, points + 1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    # A row at step s counts the episodes up to and including s, so a bin holds its right edge.
+    bins = np.clip(np.searchsorted(edges, step) - 1, 0, points - 1)
+    weight = np.bincount(bins, episodes, points)
+    full = weight > 0
+    if not full.any():
+        return centres, np.full(points, np.nan)
+    means = np.bincount(bins, episodes * value, points)[full] / weight[full]
+    return centres, np.interp(centres, centres[full], means, left=np.nan, right=np.nan)
+
+
+def band(curves: Array) -> tuple[Array, Array, Array]:
+    """Mean and 95 % percentile-bootstrap band over seeds: curves [S, P] -> mean, low, high, each [P].
+
+    Whole curves are drawn, 2000 times, always the same draws. A point with fewer than two seeds has no band (NaN), and
+    one without any has no mean.
+    """
+    seeds, there = len(curves), np.isfinite(curves)
+    times = np.random.default_rng(0).multinomial(seeds, [1 / seeds] * seeds, size=DRAWS)  # [draws, S] times drawn
+    mean, draws = (_mean(weights, curves, there) for weights in (np.ones((1, seeds)), times))
+    low, high = np.full((2, curves.shape[1]), np.nan)
+    wide = there.sum(0) >= 2
+    if wide.any():
+        low[wide], high[wide] = np.nanpercentile(draws[:, wide], (2.5, 97.5), axis=0)
+    return mean[0], low, high
+
+
+def _mean(weights: Array, curves: Array, there: Array) -> Array:
+    """Weighted means over the seeds that are there: weights [B, S], curves [S, P] -> [B, P]; NaN where none is."""
+    total, count = weights @ np.where(there, curves, 0.0), weights @ there.astype(float)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+# rliable, which has both, is archived and works with pandas < 3 alone; they are a few lines.
+
+
+def iqm(strata: Sequence[Array]) -> Array:
+    """Interquartile mean of all scores, [..., n_i] each -> [...]: without the lowest and the highest quarter, rounded down.
+
+    Agarwal et al. (2021), arXiv:2108.13264, section 4.3.
+    """
+    scores = np.sort(np.concatenate(strata, -1), -1)
+    cut = scores.shape[-1] // 4
+    return scores[..., cut : scores.shape[-1] - cut].mean(-1)
+
+
+def average(strata: Sequence[Array]) -> Array:
+    """Mean of the strata's means, [..., n_i] each -> [...]: each task weighs the same, however many seeds it has."""
+    return np.mean([scores.mean(-1) for scores in strata], axis=0)
+
+
+def interval(strata: Sequence[Array], statistic: Callable[[Sequence[Array]], Array]) -> tuple[float, float]:
+    """95 % percentile-bootstrap interval of a statistic of strata, [n_i] each: scores are drawn within their stratum only.
+
+    2000 draws, always the same. NaN where a stratum has fewer than two scores, for a draw could not differ there.
+    Agarwal et al. (2021), section 4.1: the strata are tasks, the scores seeds.
+    """
+    if min(map(len, strata)) < 2:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(0)
+    drawn = [scores[rng.integers(len(scores), size=(DRAWS, len(scores)))] for scores in strata]  # [B, n_i]
+    low, high = np.percentile(statistic(drawn), (2.5, 97.5))
+    return float(low), float(high)

@@ -1,0 +1,179 @@
+"""Learning curves of many runs: one panel per task, one line per condition, bands over seeds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from rlhp.analysis.look import INK, QUIET, Condition, Look, figure, looks, rank, save, steps, tidy, title
+from rlhp.analysis.numbers import band, curve
+from rlhp.analysis.runs import RunData, find, load
+from rlhp.analysis.tables import Curve, Published, run_key, write_csv
+from rlhp.types import Array, UserError
+
+GAP, COLUMN = 0.06, 0.045  # before the strip of published values, and for each condition in it, in lengths of the step axis
+LEGEND: dict[str, Any] = {"frameon": False, "labelcolor": INK, "fontsize": 9}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One condition on one task over seeds, [P] each: NaN where there is no mean or no band."""
+
+    step: Array
+    mean: Array
+    low: Array
+    high: Array
+    seeds: Array
+
+    @property
+    def span(self) -> float:
+        """Length of the grid: its steps are the centres of equal bins."""
+        return float(self.step[0] + self.step[-1])
+
+
+Lines = Mapping[str, Mapping[Condition, Line]]  # task -> condition -> line
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is laid out: a panel for each task, a look for each condition, and what others published, to stand beside it."""
+
+    tasks: Sequence[str]
+    looks: Mapping[Condition, Look]
+    columns: int
+    published: Mapping[tuple[str, Condition], Published] = field(default_factory=dict)
+    source: str = ""  # of what was published, for the legend
+
+
+def plot(runs: Sequence[Path], out: Path) -> tuple[Path, Path]:
+    """Learning curves over seeds, one panel per task and one line per condition; returns the picture and its CSV.
+
+    `runs` are run directories or folders of them. The band is the 95 % bootstrap of the mean over seeds. The CSV lies
+    beside the picture and has the same name. Raises UserError if there is nothing to draw or it cannot be written.
+    """
+    picture = out if out.suffix else out.with_suffix(".png")
+    drawn = lines(_curves([load(run) for run in find(runs)]))
+    if not drawn:
+        raise UserError("No episode has ended in any of these runs, so there is nothing to draw: train for more steps.")
+    keys = sorted({key for conditions in drawn.values() for key in conditions}, key=rank)
+    columns = len(drawn) if len(drawn) <= 3 else 4 if len(drawn) > 6 else 3
+    save(panels(drawn, Layout(tuple(drawn), looks(keys), columns)), picture)
+    return picture, _write_lines(drawn, picture.with_suffix(".csv"))
+
+
+def _curves(runs: Sequence[RunData]) -> list[Curve]:
+    """One grid for all lines of a panel; runs without an ended episode are left out."""
+    there = [run for run in runs if len(run.ended()[0])]
+    span = {run.task: max(other.total_steps for other in there if other.task == run.task) for run in there}
+    return [Curve(run_key(run), *curve(run, span=span[run.task])) for run in there]
+
+
+def lines(curves: Iterable[Curve]) -> dict[str, dict[Condition, Line]]:
+    """Curves of one grid per task, as means and bands over seeds, in the order in which they are drawn."""
+    groups: dict[str, dict[Condition, list[Curve]]] = defaultdict(lambda: defaultdict(list))
+    for run in curves:
+        groups[run.key.env][run.key.condition, run.key.labels].append(run)
+    return {task: {key: _line(groups[task][key]) for key in sorted(groups[task], key=rank)} for task in sorted(groups)}
+
+
+def _line(curves: Sequence[Curve]) -> Line:
+    values = np.stack([run.true_return for run in curves])
+    return Line(curves[0].step, *band(values), np.isfinite(values).sum(0))
+
+
+def _write_lines(drawn: Lines, path: Path) -> Path:
+    rows = [
+        (task, *key, f"{step:.0f}", *("" if np.isnan(v) else f"{v:.3f}" for v in values), seeds)
+        for task, conditions in drawn.items()
+        for key, line in conditions.items()
+        for step, *values, seeds in zip(line.step, line.mean, line.low, line.high, line.seeds, strict=True)
+        if seeds
+    ]
+    write_csv(path, ("env", "condition", "labels", "step", "mean", "low", "high", "seeds"), rows)
+    return path
+
+
+def panels(drawn: Lines, layout: Layout) -> Figure:
+    """The lines of the layout's tasks and conditions; a panel that has none says so."""
+    rows = -(-len(layout.tasks) // layout.columns)
+    page = figure(max(4.8, 3.0 * layout.columns), 0.55 + 2.5 * rows + 0.3 * bool(layout.published))
+    for i, task in enumerate(layout.tasks):
+        axes = tidy(page.add_subplot(rows, layout.columns, i + 1))
+        _panel(axes, task, drawn.get(task, {}), layout)
+        if i % layout.columns == 0:
+            axes.set_ylabel("True return", color=INK)
+        if i + layout.columns >= len(layout.tasks):
+            axes.set_xlabel("Environment steps", color=INK)
+    _legend(page, drawn, layout)
+    return page
+
+
+def draw(curves: Iterable[Curve], layout: Layout, total_steps: int, out: Path) -> Path:
+    """The picture of the runs of one length. Raises UserError where it cannot be written."""
+    save(panels(lines(run for run in curves if run.key.total_steps == total_steps), layout), out)
+    return out
+
+
+def _panel(axes: Axes, task: str, conditions: Mapping[Condition, Line], layout: Layout) -> None:
+    axes.set_title(title(task), fontsize=10, color=INK)
+    there = {key: line for key, line in conditions.items() if key in layout.looks}
+    for key, look in layout.looks.items():
+        if key in there:
+            _draw(axes, there[key], look)
+    span = max((line.span for line in there.values()), default=1.0)
+    steps(axes, span, 4)
+    marks = {key: layout.published[task, key] for key in layout.looks if (task, key) in layout.published}
+    if marks:
+        _strip(axes, span, marks, layout)
+    if missing := [layout.looks[key].name.lower() for key in marks if key not in there]:
+        words = f"no run yet: {', '.join(missing)}" if there else "no run yet"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.text(0.76, 0.03, words, transform=axes.transAxes, ha="right", color=QUIET, fontsize=7.5, bbox=box)
+
+
+def _draw(axes: Axes, line: Line, look: Look) -> None:
+    axes.fill_between(line.step, line.low, line.high, color=look.colour, alpha=0.15, linewidth=0)
+    axes.plot(line.step, line.mean, color=look.colour, linestyle=look.style, linewidth=1.7, solid_capstyle="round")
+
+
+def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout: Layout) -> None:
+    """Published values, right of the step axis, each in a column of its own, so that none hides another."""
+    left, right = span * (1 + GAP), span * (1 + GAP + COLUMN * len(layout.looks))
+    axes.axvspan(left, right, color="#F2F2F2", linewidth=0, zorder=0)
+    for i, (key, look) in enumerate(layout.looks.items()):
+        if key in marks:
+            place = left + span * COLUMN * (i + 0.5)
+            axes.plot(place, marks[key].value, marker="D", color=look.colour, markersize=3.8, markeredgewidth=0)
+    written = axes.xaxis.get_major_formatter()
+    ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= span]
+    after = f"{next(iter(marks.values())).steps / 1e6:g}M"
+    axes.set_xticks([*ticks, (left + right) / 2], [*map(written, ticks), after])
+    axes.set_xlim(0, right)
+    axes.spines["bottom"].set_bounds(0, span)
+
+
+def _legend(page: Figure, drawn: Lines, layout: Layout) -> None:
+    """One legend for all panels, above them, saying how many seeds are behind each line; what was published, below them."""
+    names = [f"{look.name} ({_seeds(drawn, layout.tasks, key)})" for key, look in layout.looks.items()]
+    handles = [Line2D([], [], color=look.colour, linestyle=look.style, linewidth=1.7) for look in layout.looks.values()]
+    fit = max(1, int(page.get_figwidth() / (0.6 + 0.072 * max(map(len, names)))))  # inches of a handle and of a letter
+    rows = -(-len(names) // fit)
+    page.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // rows), **LEGEND)
+    if layout.published:
+        mark = Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none")
+        page.legend([mark], [layout.source], loc="outside lower center", **LEGEND)
+
+
+def _seeds(drawn: Lines, tasks: Iterable[str], key: Condition) -> str:
+    counts = sorted({int(drawn[task][key].seeds.max()) for task in tasks if key in drawn.get(task, {})})
+    if not counts:
+        return "no run"
+    return "1 seed" if counts == [1] else f"{'-'.join(str(n) for n in {counts[0]: 0, counts[-1]: 0})} seeds"

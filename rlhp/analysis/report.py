@@ -1,0 +1,136 @@
+"""What an experiment found, in a table and in one picture: returns beside published ones, and scores over all tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rlhp.analysis.look import INK, MINUS, Condition, Look, figure, tidy, title
+from rlhp.analysis.panels import Layout
+from rlhp.analysis.scores import ALL, Score, Scores
+from rlhp.analysis.study import Study
+
+SMALL: dict[str, Any] = {"fontsize": 7.5}
+EDGES = (-0.25, 1.5)  # what lies beyond is drawn at the edge, with its number
+
+
+# The table
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One condition on one task after so many steps."""
+
+    seeds: list[float]  # final returns; none: the cell is missing
+    failed: int  # seeds that ended in an error
+    share: float  # mean score; NaN where there is none
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds; NaN where there is none."""
+        return float(np.mean(self.seeds)) if self.seeds else float("nan")
+
+    def __str__(self) -> str:
+        """Mean, and the seeds in brackets."""
+        each = [f"{value:z,.1f}" for value in self.seeds] + ["failed"] * self.failed
+        mean = f"{self.mean:z,.1f}" if self.seeds else "missing"
+        return f"{mean:>9}" + (f" ({', '.join(each)})" if each else "")
+
+
+def cell(study: Study, scores: Scores, task: str, condition: Condition, total_steps: int) -> Cell:
+    """What the tables say about one condition on one task."""
+    rows = [r for r in study.results if (r.env, (r.condition, r.labels), r.total_steps) == (task, condition, total_steps)]
+    lost = [k for k in study.failed if (k.env, (k.condition, k.labels), k.total_steps) == (task, condition, total_steps)]
+    values = scores.get(condition, {}).get(task)
+    return Cell([row.final_return for row in rows], len(lost), float("nan") if values is None else float(values.mean()))
+
+
+def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str:
+    """A line per task and condition of the layout: mean, seeds, what was published, and the mean score."""
+    wide = max(len(look.name) for look in layout.looks.values()) + 2
+    what = f"     mean (seeds) after {total_steps:,} steps"
+    lines = [f"{'task':<17}{'':<{wide}}{what:<52}{'paper':>9}{'share':>8}"]
+    for task in layout.tasks:
+        names = [task, *[""] * (len(layout.looks) - 1)]
+        for name, (condition, look) in zip(names, layout.looks.items(), strict=True):
+            here = cell(study, scores, task, condition, total_steps)
+            there = layout.published.get((task, condition))
+            paper = f"{there.value:>9,.10g}" if there else f"{'-':>9}"
+            share = f"{here.share:>z8.2f}" if np.isfinite(here.share) else f"{'-':>8}"
+            lines.append(f"{name:<17}{look.name:<{wide}}{here!s:<52}{paper}{share}")
+    return "\n".join(lines)
+
+
+# The picture
+
+
+def summary_figure(rows: Sequence[Score], layout: Layout) -> Figure:
+    """Interquartile means over all tasks with their intervals, and beside them each task's means."""
+    page = figure(9.6, 4.6)
+    grid = page.add_gridspec(1, 2, width_ratios=[1, 1.35])
+    whole, each = (tidy(page.add_subplot(grid[i])) for i in range(2))
+    _whole(whole, [row for row in rows if row.statistic == "iqm"], layout)
+    _each(each, [row for row in rows if row.env != ALL], layout)
+    return page
+
+
+def _whole(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
+    known = {(row.condition, row.labels): row for row in rows}
+    for y, (condition, look) in enumerate(layout.looks.items()):
+        if condition in known:
+            row = known[condition]
+            axes.hlines(y, row.low, row.high, color=look.colour, linewidth=9, alpha=0.35)
+            axes.plot(row.value, y, "|", color=look.colour, markersize=16, markeredgewidth=2.5)
+            said = f"{row.value:.2f}" + (f"  ({row.low:.2f} to {row.high:.2f})" if np.isfinite(row.low) else "")
+            axes.annotate(
+                said, (np.clip(row.value, 0, 1), y), (0, 13), textcoords="offset points", ha="center", color=INK, **SMALL
+            )
+    axes.set_yticks(range(len(layout.looks)), [_counts(look, known.get(key), layout) for key, look in layout.looks.items()])
+    axes.set_ylim(len(layout.looks) - 0.5, -0.6)
+    _scale(axes)
+    axes.set_title("Interquartile mean over all runs,\n95 % bootstrap within tasks", fontsize=10, color=INK)
+
+
+def _counts(look: Look, row: Score | None, layout: Layout) -> str:
+    return f"{look.name}\n" + (f"{row.tasks} of {len(layout.tasks)} tasks, {row.runs} runs" if row else "missing")
+
+
+def _each(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
+    places = dict(zip(layout.looks, np.linspace(-0.27, 0.27, len(layout.looks)), strict=True))
+    for row in rows:
+        if (row.condition, row.labels) in layout.looks and row.env in layout.tasks:
+            look = layout.looks[row.condition, row.labels]
+            _dot(axes, row, layout.tasks.index(row.env) + places[row.condition, row.labels], look)
+    for y in range(len(layout.tasks) - 1):
+        axes.axhline(y + 0.5, color="#E6E6E6", linewidth=0.7)
+    axes.set_yticks(range(len(layout.tasks)), [title(task) for task in layout.tasks])
+    axes.set_ylim(len(layout.tasks) - 0.5, -0.5)
+    _scale(axes)
+    axes.set_title("Each task: mean over seeds,\n95 % bootstrap", fontsize=10, color=INK)
+
+
+def _dot(axes: Axes, row: Score, y: float, look: Look) -> None:
+    low, high = EDGES
+    if low <= row.value <= high:
+        axes.hlines(y, max(row.low, low), min(row.high, high), color=look.colour, linewidth=1.5, alpha=0.6)
+        axes.plot(row.value, y, "o", color=look.colour, markersize=4.5, markeredgewidth=0)
+        return
+    edge, marker, side = (low, "<", "left") if row.value < low else (high, ">", "right")
+    axes.plot(edge, y, marker, color=look.colour, markersize=5, markeredgewidth=0, clip_on=False)
+    text = f"{row.value:.1f}".replace("-", MINUS)
+    away = 6 if side == "left" else -6
+    axes.annotate(text, (edge, y), (away, 0), textcoords="offset points", ha=side, va="center", color=look.colour, **SMALL)
+
+
+def _scale(axes: Axes) -> None:
+    axes.set_xlim(*EDGES)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", MINUS))
+    for x in (0, 1):
+        axes.axvline(x, color="#999999", linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("Normalised return: 0 random policy, 1 true reward", color=INK)

@@ -1,0 +1,138 @@
+"""Run directories, read. Steps are environment steps, times are seconds."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from rlhp.types import Array, UserError
+
+CONFIG, METRICS, CLOCK, HELDOUT, FINISHED = "config.yaml", "metrics.csv", "clock.csv", "heldout.csv", "finished.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """One run, as its directory tells it. `labels` is the budget; 0 where the agent sees the true reward."""
+
+    path: Path
+    task: str
+    condition: str
+    labels: int
+    seed: int
+    total_steps: int
+    metrics: dict[str, Array]  # column -> [rows], one row per rollout; NaN where a cell is blank
+    wall_s: float  # NaN where the clock has no row yet
+    finished: bool
+
+    @property
+    def step(self) -> int:
+        """The step reached so far; 0 before the first rollout is recorded."""
+        return int(self.metrics["step"].max(initial=0))
+
+    def ended(self) -> tuple[Array, Array, Array]:
+        """Step, mean true return and number of episodes [E] of the rows in which episodes ended."""
+        step, value, episodes = (self.metrics[name] for name in ("step", "true_return", "episodes"))
+        rows = (episodes > 0) & np.isfinite(value)
+        return step[rows], value[rows], episodes[rows]
+
+    def last(self, column: str) -> float:
+        """The last value written in a column; NaN if there is none."""
+        values = self.metrics.get(column, np.array([]))
+        values = values[np.isfinite(values)]
+        return float(values[-1]) if len(values) else float("nan")
+
+
+def find(paths: Iterable[Path]) -> list[Path]:
+    """The run directories among and below `paths`, sorted, each once. Raises UserError if a path leads to none."""
+    return sorted({run for path in paths for run in _below(Path(path))})
+
+
+def _below(path: Path) -> list[Path]:
+    """The run directories at or below one path; hidden folders (Hydra's own records) are not looked into."""
+    if not path.is_dir():
+        raise UserError(f"{path} is not a directory: give run directories, or folders of them.")
+    rows = (file for file in path.rglob(METRICS) if not any(part.startswith(".") for part in file.relative_to(path).parts))
+    runs = [file.parent.resolve() for file in rows if (file.parent / CONFIG).is_file()]
+    if not runs:
+        raise UserError(f"There is no run in {path}: a run directory holds {CONFIG} and {METRICS}.")
+    return runs
+
+
+def load(run: Path) -> RunData:
+    """One run directory, finished or not. Raises UserError where a file is missing or damaged."""
+    named = config(run / CONFIG)
+    metrics = _columns(run / METRICS)
+    # A column is there from its first number on: none but the step before the first rollout, no return before one ended.
+    for name in ("true_return", "episodes"):
+        metrics.setdefault(name, np.full_like(metrics["step"], np.nan))
+    _, wall = clock(run)
+    return RunData(
+        path=run,
+        **named,
+        metrics=metrics,
+        wall_s=float(wall[-1]) if len(wall) else float("nan"),
+        finished=(run / FINISHED).is_file(),
+    )
+
+
+def clock(run: Path) -> tuple[Array, Array]:
+    """Steps and seconds of training [rows] at each rollout's end; a resumed run's seconds go on from its checkpoint's."""
+    columns = _columns(run / CLOCK)
+    return columns["step"], columns.get("wall_s", columns["step"] * np.nan)
+
+
+def config(path: Path) -> dict[str, Any]:
+    """The five root keys of config.yaml that name a run."""
+    written = text(path)
+    try:
+        config = yaml.safe_load(written)
+        condition = str(config["condition"])
+        labels = 0 if condition == "true_reward" else int(config["labels"] or 0)
+        numbers = {key: int(config[key]) for key in ("seed", "total_steps")}
+        return {"task": str(config["task"]), "condition": condition, "labels": labels, **numbers}
+    except KeyError as error:
+        raise UserError(f"{path} has no key {error}, so it is not the record of a run.") from error
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged: it cannot be read as the configuration of a run.") from error
+
+
+def _columns(path: Path, needed: Sequence[str] = ("step",)) -> dict[str, Array]:
+    """A CSV of numbers as column -> [rows], NaN for a blank cell. Raises UserError where it is damaged."""
+    # A line without its end was cut by a kill: even where it parses, its last number may have lost digits.
+    lines = [line for line in text(path).splitlines(keepends=True) if line.endswith("\n")]
+    header, *rows = [*csv.reader(lines)] or [[]]
+    if missing := [name for name in needed if name not in header]:
+        raise UserError(f"{path} has no column {missing[0]!r}: the file is damaged, or it is not the record of a run.")
+    return dict(zip(header, _table(path, rows, len(header)).T, strict=True))
+
+
+def _table(path: Path, rows: list[list[str]], width: int) -> Array:
+    """Cells as numbers [rows, width]."""
+    table = np.full((len(rows), width), np.nan)
+    for i, row in enumerate(rows):
+        try:
+            for j, cell in zip(range(width), row, strict=True):
+                table[i, j] = float(cell) if cell else np.nan
+        except ValueError as error:
+            raise UserError(f"Line {i + 2} of {path} is damaged: expected {width} numbers or blanks.") from error
+    return table
+
+
+def text(path: Path) -> str:
+    """What a file holds. Raises UserError where it cannot be read."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is missing or cannot be read.") from error
+
+
+def heldout(run: Path) -> tuple[Array, Array]:
+    """True and predicted returns [n] of the held-out segments, summed over the clip. Raises UserError without the file."""
+    columns = _columns(run / HELDOUT, ("true_return", "predicted_return"))
+    return columns["true_return"], columns["predicted_return"]

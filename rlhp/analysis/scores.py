@@ -1,0 +1,72 @@
+"""Returns that can be compared across tasks: 0 is the untrained random policy, 1 the mean of the true reward's seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from rlhp.analysis.look import Condition
+from rlhp.analysis.numbers import average, interval, iqm
+from rlhp.analysis.tables import Result, write_csv
+from rlhp.types import Array
+
+TRUE = ("true_reward", 0)
+ALL = "all"
+
+Scores = Mapping[Condition, Mapping[str, Array]]  # condition -> task -> [S]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A row of summary.csv. The interval is the 95 % bootstrap over seeds; NaN where a task has fewer than two."""
+
+    total_steps: int
+    condition: str
+    labels: int
+    env: str  # or ALL
+    statistic: str  # "iqm" or "mean"
+    value: float
+    low: float
+    high: float
+    tasks: int
+    runs: int
+
+
+def normalised(results: Iterable[Result], random: Mapping[str, float], total_steps: int) -> dict[Condition, dict[str, Array]]:
+    """Scores of the runs of one length. A task has none where its true reward has no run, or none above the random policy."""
+    groups: dict[Condition, dict[str, list[float]]] = {}
+    for row in results:
+        if row.total_steps == total_steps:
+            groups.setdefault((row.condition, row.labels), {}).setdefault(row.env, []).append(row.final_return)
+    top = {task: float(np.mean(values)) for task, values in groups.get(TRUE, {}).items()}
+    gain = {task: top[task] - random[task] for task in top if task in random and top[task] > random[task]}
+    return {
+        condition: {task: (np.array(tasks[task]) - random[task]) / gain[task] for task in sorted(tasks) if task in gain}
+        for condition, tasks in groups.items()
+    }
+
+
+def summarise(scores: Scores, total_steps: int) -> list[Score]:
+    """Over all tasks of each condition: interquartile mean of all seeds, mean of the tasks' means; then each task's mean."""
+    return [row for condition, tasks in scores.items() if tasks for row in _rows(condition, tasks, total_steps)]
+
+
+def _rows(condition: Condition, tasks: Mapping[str, Array], total_steps: int) -> Iterable[Score]:
+    def row(env: str, name: str, strata: Sequence[Array]) -> Score:
+        statistic = iqm if name == "iqm" else average
+        counts = len(strata), sum(map(len, strata))
+        return Score(total_steps, *condition, env, name, float(statistic(strata)), *interval(strata, statistic), *counts)
+
+    yield row(ALL, "iqm", [*tasks.values()])
+    yield row(ALL, "mean", [*tasks.values()])
+    yield from (row(task, "mean", [values]) for task, values in tasks.items())
+
+
+def write_scores(rows: Iterable[Score], path: Path) -> None:
+    """summary.csv. Raises UserError where it cannot be written."""
+    cells = [[f"{x:.4f}" if isinstance(x, float) else x for x in astuple(row)] for row in rows]
+    blank = [["" if x == "nan" else x for x in row] for row in cells]
+    write_csv(path, [field.name for field in fields(Score)], blank)

@@ -1,0 +1,141 @@
+"""What one run directory says, in a few lines and in pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from rlhp.analysis.look import BLUE, GREEN, INK, ORANGE, PINK, QUIET, figure, looks, save, steps, tidy, title
+from rlhp.analysis.numbers import correlation, curve, final_return
+from rlhp.analysis.runs import HELDOUT, RunData, heldout, load
+from rlhp.types import UserError
+
+MANY = 60  # above so many rows, single ones are dots and their mean is the line
+
+
+def summary(run: RunData) -> str:
+    """The end of a run in a few aligned lines; a dash stands for what the run does not have."""
+    taken, ended = run.last("labels"), len(run.ended()[0])
+    predicted = correlation(*heldout(run.path)) if (run.path / HELDOUT).is_file() else float("nan")
+    rows = {
+        "task": run.task,
+        "labels": f"{run.labels:,}" if taken in (run.labels, 0) else f"{_number(taken)} of {run.labels:,}",
+        "steps": f"{run.step:,}",
+        "wall time": _duration(run.wall_s),
+        "steps per second": _number(run.step / run.wall_s if run.wall_s > 0 else float("nan")),
+        "final true return": _number(final_return(run) if ended else float("nan"), ".1f"),
+        "validation accuracy": _number(100 * run.last("valid_accuracy"), ".1f", " %"),
+        "held-out correlation": _number(predicted, ".3f"),
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _number(value: float, form: str = ".0f", unit: str = "") -> str:
+    return f"{value:,{form}}{unit}" if np.isfinite(value) else "-"
+
+
+def _duration(seconds: float) -> str:
+    if not np.isfinite(seconds):
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def curve_png(run: Path, out: Path) -> Path:
+    """True return against steps, above the reward model's validation accuracy and the labels used, as far as there are any.
+
+    Raises UserError where the run cannot be read or the picture cannot be written.
+    """
+    data = load(run)
+    small = [(name, draw) for name, draw in _SMALL.items() if np.nan_to_num(data.metrics.get(name, np.zeros(1))).any()]
+    heights = [2.4] + [1.0] * len(small)
+    page = figure(7.0, 0.9 + 1.05 * sum(heights))
+    grid = page.add_gridspec(len(heights), height_ratios=heights)
+    top = tidy(page.add_subplot(grid[0]))
+    _draw_return(top, data)
+    for i, (_, draw) in enumerate(small):
+        draw(tidy(page.add_subplot(grid[i + 1], sharex=top)), data)
+    steps(top, max(data.total_steps, data.step), 6)
+    for axes in page.axes:
+        axes.tick_params(labelbottom=axes is page.axes[-1])
+    page.align_ylabels()
+    page.axes[-1].set_xlabel("Environment steps", color=INK)
+    save(page, out)
+    return out
+
+
+def _draw_return(axes: Axes, run: RunData) -> None:
+    step, value, _ = run.ended()
+    key = run.condition, run.labels
+    look = looks([key])[key]
+    axes.set_ylabel("True return", color=INK)
+    axes.set_title(f"{title(run.task)}: {look.name.lower()}", fontsize=11, color=INK)
+    if not len(step):
+        axes.text(0.5, 0.5, "no episode has ended", transform=axes.transAxes, ha="center", color=QUIET)
+        axes.set_yticks([])
+    elif len(step) <= MANY:
+        axes.plot(step, value, "o-", color=look.colour, linewidth=1.7, markersize=3.5, solid_capstyle="round")
+    else:
+        dots = {"alpha": 0.3, "markersize": 3, "markeredgewidth": 0, "label": "episodes of one rollout"}
+        axes.plot(step, value, "o", color=look.colour, **dots)
+        axes.plot(*curve(run, points=40), color=look.colour, linewidth=1.9, label="mean", solid_capstyle="round")
+        axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=8)
+
+
+def _draw_accuracy(axes: Axes, run: RunData) -> None:
+    there = np.isfinite(run.metrics["valid_accuracy"])
+    step, accuracy = run.metrics["step"][there], 100 * run.metrics["valid_accuracy"][there]
+    axes.axhline(50, color=QUIET, linewidth=1, linestyle="--")
+    axes.text(0.995, 51.5, "chance", transform=axes.get_yaxis_transform(), ha="right", va="bottom", color=QUIET, fontsize=8)
+    axes.plot(step, accuracy, color=GREEN, linewidth=1.5)
+    axes.set_ylim(min(45, accuracy.min() - 3), 101)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
+    axes.set_ylabel("Validation\naccuracy", color=INK)
+
+
+def _draw_labels(axes: Axes, run: RunData) -> None:
+    there = np.isfinite(run.metrics["labels"])
+    step, labels = run.metrics["step"][there], run.metrics["labels"][there]
+    axes.step(step, labels, where="post", color=PINK, linewidth=1.7)
+    axes.fill_between(step, 0, labels, step="post", color=PINK, alpha=0.15, linewidth=0)
+    axes.annotate(
+        f"{labels[-1]:,.0f}", (step[-1], labels[-1]), (-2, 3), textcoords="offset points", ha="right", color=INK, fontsize=8
+    )
+    axes.set_ylim(0, 1.3 * labels.max())
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.set_ylabel("Labels\nused", color=INK)
+
+
+_SMALL = {"valid_accuracy": _draw_accuracy, "labels": _draw_labels}
+
+
+def reward_png(run: Path, out: Path) -> Path:
+    """Predicted against true return of the held-out segments, with Pearson's r and the least-squares line.
+
+    Raises UserError where the run has no held-out segments or the picture cannot be written.
+    """
+    data, (true, predicted) = load(run), heldout(run)
+    there = np.isfinite(true) & np.isfinite(predicted)
+    true, predicted = true[there], predicted[there]
+    if len(true) < 2:
+        raise UserError(f"{run} holds fewer than two held-out segments, too few to compare predictions with true returns.")
+    page = figure(5.0, 4.6)
+    axes = tidy(page.add_subplot())
+    r = correlation(true, predicted)
+    axes.plot(true, predicted, "o", color=BLUE, alpha=0.35, markersize=4, markeredgewidth=0)
+    if np.isfinite(r):
+        slope, offset = np.polyfit(true, predicted, 1)
+        ends = np.array([true.min(), true.max()])
+        axes.plot(ends, slope * ends + offset, color=ORANGE, linewidth=1.9, label=f"least squares, r = {r:.3f}")
+        axes.legend(loc="upper left", frameon=False, labelcolor=INK, fontsize=9)
+    axes.set_title(f"{title(data.task)}: {len(true):,} held-out segments", fontsize=11, color=INK)
+    axes.set_xlabel("True return of the segment", color=INK)
+    axes.set_ylabel("Predicted return of the segment", color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    save(page, out)
+    return out

@@ -1,0 +1,146 @@
+"""An experiment's runs, gathered into tables that outlive the run directories.
+
+A run is known by its task, condition, labels, seed and length. Gathering it again replaces its rows; rows of runs whose
+directories are gone stay. So seeds can be added, and machines can share the work.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rlhp.analysis.runs import CONFIG, FINISHED, METRICS, RunData, config, find, load
+from rlhp.analysis.status import RunStatus, run_status
+from rlhp.analysis.tables import (
+    COLUMNS,
+    CURVES,
+    Curve,
+    Key,
+    Result,
+    Row,
+    curve_rows,
+    merge,
+    read_curves,
+    read_results,
+    read_rows,
+    result_row,
+    results,
+    run_key,
+)
+from rlhp.run import FAILED, VERSIONS, failure
+from rlhp.types import UserError
+
+RESULTS_CSV, CURVES_CSV, PROVENANCE_CSV, FAILED_CSV = "results.csv", "curves.csv", "provenance.csv", "failed.csv"
+PROVENANCE = (*Key._fields, "date", "cpu", "cores", "versions")
+FAILURES = (*Key._fields, "step", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The runs below some folders, by what became of them."""
+
+    done: list[RunData]
+    failed: list[RunStatus]
+    unfinished: list[RunStatus]  # they run, or were stopped
+
+    def __str__(self) -> str:
+        """A sentence with the counts, and a line for each run that is not done."""
+        head = f"{len(self.done)} finished runs, {len(self.failed)} failed, {len(self.unfinished)} not finished"
+        failed = [f"  failed: {run.path} at step {run.step:,}: {run.error}" for run in self.failed]
+        rest = [f"  left out, not finished: {run.path} ({run.step:,} of {run.total_steps:,} steps)" for run in self.unfinished]
+        return "\n".join([head, *failed, *rest])
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What an experiment's tables hold."""
+
+    results: list[Result]
+    curves: list[Curve]
+    failed: list[Key]
+    provenance: list[Row]  # date, cpu, cores, versions
+
+
+def sort_out(folders: Sequence[Path]) -> Found:
+    """Every run below the folders. Raises UserError where there is none in one of them, or one is damaged."""
+    runs = [*map(run_status, find(folders)), *_stillborn(folders)]
+    return Found(
+        [load(run.path) for run in runs if run.state == "done"],
+        [run for run in runs if run.state == "failed"],
+        [run for run in runs if run.state not in ("done", "failed")],
+    )
+
+
+def _stillborn(folders: Iterable[Path]) -> list[RunStatus]:
+    """Runs that failed before they had anything to record."""
+    paths = sorted({file.parent for folder in folders for file in folder.rglob(FAILED) if not (file.parent / METRICS).exists()})
+    total = {path: config(path / CONFIG)["total_steps"] for path in paths}
+    return [RunStatus(path, "failed", 0, total[path], float("nan"), failure(path)) for path in paths]
+
+
+def gather(folders: Sequence[Path], here: Path) -> Found:
+    """Merge the runs below the folders into the tables in `here`: finished ones, and those that failed.
+
+    A run that failed once stays in failed.csv until its directory is seen in another state. Raises UserError where a run
+    is there twice, or a folder holds none.
+    """
+    found = sort_out(folders)
+    done = _by_key(found.done)
+    rows = {result.key: [result_row(result)] for result in results(found.done)}
+    merge(here / RESULTS_CSV, COLUMNS, rows)
+    merge(here / CURVES_CSV, CURVES, {key: curve_rows(run) for key, run in done.items()})
+    merge(here / PROVENANCE_CSV, PROVENANCE, {key: [_provenance(run.path)] for key, run in done.items()})
+    failed = {_key(run.path): [(str(run.step), run.error or "")] for run in found.failed}
+    others = [*done, *(_key(run.path) for run in found.unfinished)]
+    merge(here / FAILED_CSV, FAILURES, {**failed, **{key: [] for key in others}})
+    return found
+
+
+def read(here: Path) -> Study:
+    """What the tables in `here` hold. Raises UserError where one is missing or damaged."""
+    provenance = read_rows(here / PROVENANCE_CSV, PROVENANCE, str)
+    return Study(
+        read_results(here / RESULTS_CSV),
+        read_curves(here / CURVES_CSV),
+        list(read_rows(here / FAILED_CSV, FAILURES, str)),
+        [row for rows in provenance.values() for row in rows],
+    )
+
+
+def origin(rows: Iterable[Row]) -> str:
+    """When and on what the runs were made, a line per kind of machine and set of versions."""
+    days: dict[tuple[str, ...], list[str]] = {}
+    for date, *machine in rows:
+        days.setdefault(tuple(machine), []).append(date[:10])
+    return "\n".join(_origin(dates, *machine) for machine, dates in days.items())
+
+
+def _origin(dates: Sequence[str], cpu: str, cores: str, versions: str) -> str:
+    when = min(dates) if min(dates) == max(dates) else f"{min(dates)} to {max(dates)}"
+    on = f"{cores} cores of {cpu}" if cpu else "a machine that was not recorded"
+    return f"{len(dates)} run{'s' if len(dates) > 1 else ''}, {when}, on {on}; {versions}"
+
+
+def _by_key(runs: Iterable[RunData]) -> dict[Key, RunData]:
+    known: dict[Key, RunData] = {}
+    for run in runs:
+        if (other := known.setdefault(run_key(run), run)) is not run:
+            raise UserError(f"{other.path} and {run.path} hold the same run (task, condition, labels, seed, steps): name one.")
+    return known
+
+
+def _key(path: Path) -> Key:
+    named = config(path / CONFIG)
+    return Key(named["task"], named["condition"], named["labels"], named["seed"], named["total_steps"])
+
+
+def _provenance(run: Path) -> Row:
+    """Date, processor, cores and versions, as the run directory tells them; the date of its end where it has no other."""
+    known = json.loads((run / VERSIONS).read_text()) if (run / VERSIONS).is_file() else {}
+    ended = datetime.fromtimestamp((run / FINISHED).stat().st_mtime, UTC).isoformat(timespec="seconds")
+    date, cpu, cores = known.pop("date", ended), known.pop("cpu", ""), known.pop("cores", "")
+    known.pop("system", None)
+    return date, cpu, str(cores), ", ".join(f"{name} {version}" for name, version in known.items())

@@ -1,0 +1,320 @@
+"""Studies: runs gathered into tables that outlive them, scores over tasks, figure 2 and the ablations."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from test_analysis import ROWS, is_png, write_run
+
+from rlhp.analysis import average, baseline, interval, iqm, read_curves, read_published, read_results
+from rlhp.analysis.look import Look
+from rlhp.analysis.panels import Layout, lines, panels
+from rlhp.analysis.report import cell, summary_figure
+from rlhp.analysis.scores import Score, normalised, summarise, write_scores
+from rlhp.analysis.study import Study, gather, origin, read
+from rlhp.analysis.tables import Curve, Key, Published, Result
+from rlhp.types import UserError
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+def last(value: float) -> list[tuple]:
+    """Rows of a run whose final return is `value`."""
+    return [(500, value / 2, 1, 50, 0.7), (1000, value, 1, 100, 0.9)]
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# Numbers
+
+
+def test_iqm_leaves_out_a_quarter_at_either_end() -> None:
+    # of eight the lowest two and the highest two go: (2 + 3 + 4 + 5) / 4
+    assert iqm([np.array([100.0, 3, 0, 5]), np.array([4.0, 1, 6, 2])]) == 3.5
+    # a quarter of six is one, rounded down: (1 + 2 + 3 + 4) / 4
+    assert iqm([np.array([50.0, 1, 2, 3, 4, -9])]) == 2.5
+    assert iqm([np.array([7.0, 9.0])]) == 8.0
+    np.testing.assert_array_equal(iqm([np.array([[0.0, 1, 2, 9], [4, 4, 4, 4]])]), [1.5, 4.0])
+
+
+def test_average_weighs_each_task_the_same() -> None:
+    assert average([np.array([1.0, 3.0]), np.array([10.0])]) == 6.0
+
+
+def test_interval_of_seeds_that_agree_has_no_width() -> None:
+    assert interval([np.array([2.0, 2, 2]), np.array([2.0, 2])], iqm) == (2.0, 2.0)
+
+
+def test_interval_draws_within_strata_alone() -> None:
+    # each task's seeds agree, so no draw can differ, though the tasks do; drawn from all scores, means would range from 0 to 1
+    assert interval([np.zeros(3), np.ones(3)], average) == (0.5, 0.5)
+    # two seeds: a draw is 0, 0.5 or 1 with probabilities 1/4, 1/2, 1/4
+    assert interval([np.array([0.0, 1.0])], average) == (0.0, 1.0)
+
+
+def test_interval_needs_two_seeds_of_each_task_and_is_the_same_every_time() -> None:
+    assert np.isnan(interval([np.array([1.0, 2.0]), np.array([1.0])], iqm)).all()
+    scores = [np.random.default_rng(0).normal(size=5) for _ in range(4)]
+    low, high = interval(scores, iqm)
+    assert (low, high) == interval(scores, iqm) and low < iqm(scores) < high
+
+
+# Gathering
+
+
+def test_gathering_replaces_what_is_there_anew_and_keeps_the_rest(tmp_path: Path) -> None:
+    runs, here = tmp_path / "runs", tmp_path / "here"
+    write_run(runs / "a", seed=1, rows=last(10.0))
+    write_run(runs / "b", seed=2, rows=last(20.0))
+    gather([runs], here)
+    assert [(r.seed, r.final_return) for r in read_results(here / "results.csv")] == [(1, 10.0), (2, 20.0)]
+    shutil.rmtree(runs)
+    write_run(runs / "elsewhere" / "b", seed=2, rows=last(25.0))
+    write_run(runs / "c", seed=10, rows=last(30.0))
+    write_run(runs / "long", seed=2, rows=last(40.0), total_steps=2000)
+    found = gather([runs], here)
+    assert str(found).startswith("3 finished runs, 0 failed, 0 not finished")
+    rows = [(r.seed, r.total_steps, r.final_return) for r in read_results(here / "results.csv")]
+    assert rows == [(1, 1000, 10.0), (2, 1000, 25.0), (2, 2000, 40.0), (10, 1000, 30.0)]
+    curves = {(c.key.seed, c.key.total_steps): c for c in read_curves(here / "curves.csv")}
+    assert set(curves) == {row[:2] for row in rows} and all(len(c.step) == 50 for c in curves.values())
+    assert len(table(here / "curves.csv")) == 200 and len(table(here / "provenance.csv")) == 4
+    # bins of 20 steps: nothing has ended before that of step 500, whose centre is 490; in the last one the return is final
+    old, new = curves[1, 1000], curves[2, 1000]
+    np.testing.assert_array_equal(old.step[[0, 24, 49]], [10, 490, 990])
+    np.testing.assert_array_equal(old.true_return[[0, 23, 24, 49]], [np.nan, np.nan, 5, 10])
+    assert new.true_return[-1] == 25.0
+
+
+def test_failed_runs_are_named_and_kept_until_they_go_on(tmp_path: Path) -> None:
+    runs, here = tmp_path / "runs", tmp_path / "here"
+    write_run(runs / "good", seed=1)
+    broken = write_run(runs / "broken", seed=2, rows=ROWS[:3], finished=False)
+    (broken / "failed.txt").write_text("Traceback\nValueError: nan\n")
+    born = write_run(runs / "stillborn", seed=3, finished=False)
+    (born / "failed.txt").write_text("MemoryError\n")
+    (born / "metrics.csv").unlink()
+    write_run(runs / "half", seed=4, rows=ROWS[:3], finished=False)
+    said = str(gather([runs], here))
+    assert said.startswith("1 finished runs, 2 failed, 1 not finished")
+    assert "broken at step 300: ValueError: nan" in said and "stillborn at step 0: MemoryError" in said
+    assert "half (300 of 1,000 steps)" in said
+    assert [(row["seed"], row["error"]) for row in table(here / "failed.csv")] == [("2", "ValueError: nan"), ("3", "MemoryError")]
+    shutil.rmtree(broken)
+    shutil.rmtree(born)
+    write_run(broken, seed=2)
+    gather([runs], here)
+    assert [key.seed for key in read(here).failed] == [3]  # 2 has finished; of 3 nothing new is known
+    assert [row.seed for row in read(here).results] == [1, 2]
+
+
+def test_a_run_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "a")
+    write_run(tmp_path / "runs" / "b")
+    with pytest.raises(UserError, match=r"a and .*b hold the same run"):
+        gather([tmp_path / "runs"], tmp_path)
+    assert not (tmp_path / "results.csv").exists()
+
+
+def test_a_table_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    (tmp_path / "results.csv").write_text("env,what\nhopper,raw\n")
+    with pytest.raises(UserError, match="not a table of results"):
+        gather([tmp_path / "run"], tmp_path)
+    assert (tmp_path / "results.csv").read_text() == "env,what\nhopper,raw\n"
+
+
+def test_provenance_is_what_the_runs_say(tmp_path: Path) -> None:
+    versions = {"date": "2026-01-02T10:00:00+00:00", "cpu": "A", "cores": 2, "system": "Linux", "python": "3.11", "torch": "2.13"}
+    for seed, day in ((1, "02"), (2, "04")):
+        run = write_run(tmp_path / "runs" / str(seed), seed=seed)
+        (run / "versions.json").write_text(json.dumps({**versions, "date": f"2026-01-{day}T10:00:00+00:00"}))
+    write_run(tmp_path / "runs" / "3", seed=3)
+    gather([tmp_path / "runs"], tmp_path)
+    first, second = origin(read(tmp_path).provenance).splitlines()
+    assert first == "2 runs, 2026-01-02 to 2026-01-04, on 2 cores of A; python 3.11, torch 2.13"
+    assert second.startswith("1 run, 20") and "not recorded" in second
+
+
+# Scores
+
+
+def result(env: str, value: float, labels: int = 0, seed: int = 1, steps: int = 1000) -> Result:
+    return Result(env, "preferences" if labels else "true_reward", labels, seed, steps, value, 1.0)
+
+
+def test_scores_are_counted_from_the_random_policy_to_the_true_reward() -> None:
+    rows = [result("ant", 90.0), result("ant", 110.0, seed=2), result("ant", 60.0, 700), result("ant", 10.0, 700, seed=2)]
+    rows += [result("ant", 5.0, 700, seed=3, steps=2000)]  # of another length
+    rows += [result("hopper", 5.0, 700)]  # no true reward
+    rows += [result("walker", -3.0), result("walker", 4.0, 700)]  # the true reward does not get beyond the random policy
+    scores = normalised(rows, {"ant": 20.0, "hopper": 0.0, "walker": -3.0}, 1000)
+    assert scores[("true_reward", 0)].keys() == scores[("preferences", 700)].keys() == {"ant"}
+    # (90 - 20) / (100 - 20), and so on
+    np.testing.assert_allclose(scores[("true_reward", 0)]["ant"], [0.875, 1.125])
+    np.testing.assert_allclose(scores[("preferences", 700)]["ant"], [0.5, -0.125])
+
+
+def test_summary_holds_both_means_over_all_tasks_and_each_tasks_own(tmp_path: Path) -> None:
+    scores = {("preferences", 700): {"ant": np.array([0.0, 1.0, 0.5]), "hopper": np.array([2.0])}, ("preferences", 350): {}}
+    rows = {(row.env, row.statistic): row for row in summarise(scores, 1000)}
+    # four scores without the lowest and the highest: (0.5 + 1) / 2; the mean of 0.5 and 2
+    assert rows["all", "iqm"].value == 0.75 and rows["all", "mean"].value == 1.25
+    assert (rows["all", "iqm"].tasks, rows["all", "iqm"].runs) == (2, 4) and np.isnan(rows["all", "iqm"].low)
+    assert rows["ant", "mean"].value == 0.5 and (rows["ant", "mean"].low, rows["ant", "mean"].high) == (0.0, 1.0)
+    write_scores(rows.values(), tmp_path / "summary.csv")
+    assert [(row["env"], row["value"], row["low"], row["runs"]) for row in table(tmp_path / "summary.csv")] == [
+        *(("all", "0.7500", "", "4"), ("all", "1.2500", "", "4")),
+        *(("ant", "0.5000", "0.0000", "3"), ("hopper", "2.0000", "", "1")),
+    ]
+
+
+def test_the_random_policy_is_that_of_the_table() -> None:
+    kept = baseline.read_random(EXPERIMENTS / "figure2" / "random.csv")
+    assert len(kept) == 8
+    values = baseline.random_returns("reacher")
+    assert len(values) == 64
+    # the standard error is 0.3; another version of the simulator may draw other numbers
+    assert values.mean() == pytest.approx(kept["reacher"], abs=1.0)
+
+
+# Pictures
+
+KEY = ("preferences", 700)
+OTHER = ("preferences", 350)
+
+
+def layout(*tasks: str) -> Layout:
+    published = {(task, key): Published(value, 20_000_000) for task in tasks for key, value in ((KEY, 70.0), (OTHER, 30.0))}
+    return Layout(
+        tasks, {KEY: Look("#000000", "-", "700 labels"), OTHER: Look("#777777", "-", "350 labels")}, 2, published, "they"
+    )
+
+
+def test_published_values_stand_beside_the_curves_and_what_is_missing_is_said() -> None:
+    step = np.linspace(10, 990, 50)
+    drawn = lines([Curve(Key("ant", *KEY, seed, 1000), step, step + seed) for seed in (1, 2)])
+    page = panels(drawn, layout("ant", "hopper"))
+    ant, hopper = page.axes
+    marks = {float(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in ant.get_lines() if line.get_marker() == "D"}
+    assert set(marks) == {70.0, 30.0} and min(marks.values()) > 1000 and len(set(marks.values())) == 2
+    assert [tick.get_text() for tick in ant.get_xticklabels()][-1] == "20M"
+    assert [text.get_text() for text in ant.texts] == ["no run yet: 350 labels"]
+    assert [text.get_text() for text in hopper.texts] == ["no run yet"]
+    assert [text.get_text() for legend in page.legends for text in legend.get_texts()] == [
+        *("700 labels (2 seeds)", "350 labels (no run)", "they")
+    ]
+
+
+def test_the_summary_draws_what_lies_beyond_its_edges_with_its_number(tmp_path: Path) -> None:
+    def score(env: str, value: float) -> Score:
+        return Score(1000, *KEY, env, "iqm" if env == "all" else "mean", value, value - 0.1, value + 0.1, 2, 4)
+
+    page = summary_figure([score("all", 0.9), score("ant", -3.0), score("hopper", 0.9)], layout("ant", "hopper"))
+    whole, each = page.axes
+    assert [text.get_text() for text in each.texts] == ["−3.0"]
+    assert [text.get_text() for text in whole.texts] == ["0.90  (0.80 to 1.00)"]
+    assert [tick.get_text() for tick in whole.get_yticklabels()] == ["700 labels\n2 of 2 tasks, 4 runs", "350 labels\nmissing"]
+
+
+# The experiments
+
+
+def test_published_values_are_read_by_figure() -> None:
+    two, five = (read_published(EXPERIMENTS / "paper.csv", figure) for figure in "25")
+    assert len(two) == 8 * 4 and len(five) == 3 * 7
+    assert two["walker", ("preferences", 1400)] == Published(5890.0, 20_000_000)
+    assert two["pendulum", ("true_reward", 0)].steps == 2_000_000
+    assert five["swimmer", ("target", 700)].value == 36.0
+    with pytest.raises(UserError, match="published"):
+        read_published(EXPERIMENTS / "figure2" / "random.csv", "2")
+
+
+def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / name / "analysis.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)  # its records look for their module there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def figure2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module = script("figure2", monkeypatch)
+    here = tmp_path / "figure2"
+    here.mkdir()
+    (here / "random.csv").write_text("env,episodes,mean,std\n" + "".join(f"{task},64,-100,1\n" for task in module.LAYOUT.tasks))
+    for name, value in (("HERE", here), ("STEPS", 1000), ("LONG", 2000), ("FOLDERS", (tmp_path / "runs",))):
+        monkeypatch.setattr(module, name, value)
+    return module
+
+
+def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = tmp_path / "runs"
+    write_run(runs / "t1", condition="true_reward", seed=1, rows=last(80.0))
+    write_run(runs / "t2", condition="true_reward", seed=2, rows=last(120.0))
+    write_run(runs / "p1", labels=700, seed=1, rows=last(70.0))
+    (write_run(runs / "p2", labels=700, seed=2, rows=last(70.0), finished=False) / "failed.txt").write_text("OSError: full\n")
+    write_run(runs / "r1", task="reacher", labels=700, rows=last(-3.0))
+    write_run(runs / "long", labels=700, total_steps=2000, rows=[(2000, 4500.0, 1, 1, "")])
+    figure2.main([])
+    said = capsys.readouterr().out
+    assert "p2 at step 1,000: OSError: full" in said
+    words = [" ".join(line.split()) for line in said.splitlines()]
+    assert "task mean (seeds) after 2,000 steps paper share" in words
+    assert "hopper True reward 100.0 (80.0, 120.0) 4,190 1.00" in words
+    assert "1,400 labels missing 4,410 -" in words
+    assert "700 labels 70.0 (70.0, failed) 4,490 0.85" in words  # (70 + 100) / (100 + 100)
+    assert "700 labels 4,500.0 (4,500.0) 4,490 -" in words  # no true reward of that length
+    assert "short 0.850 at least 0.9 hopper: share of the true reward with 700 labels, after 1,000 steps" in words
+    assert "missing - at least 0.9 reacher: share of the true reward with 700 labels, after 1,000 steps" in words
+    assert "missing - at least 0.75 mean share over the 8 tasks with 350 labels, after 1,000 steps" in words
+    paper = "return with 700 labels after {} steps, beside the paper's after 20,000,000"
+    assert "PASS 4,500.000 at least 4,490 hopper: " + paper.format("2,000") in words
+    assert "PASS -3.000 at least -3.1 reacher: " + paper.format("1,000") in words
+    assert "missing - at least 4,850 walker: " + paper.format("1,000") in words
+    pictures = [figure2.HERE / name for name in ("figure2.png", "figure2_long.png", "summary.png")]
+    assert all(map(is_png, pictures))
+    shutil.rmtree(runs)
+    figure2.main([])
+    _, *again = capsys.readouterr().out.splitlines()
+    assert again == said.splitlines()[2:]  # all but what was found
+
+
+def test_ablations(
+    figure2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    write_run(runs / "t", condition="true_reward", rows=last(100.0))
+    write_run(runs / "p", labels=700, rows=last(80.0))
+    figure2.main([])
+    module = script("ablations", monkeypatch)
+    here = tmp_path / "ablations"
+    for name, value in (("HERE", here), ("FIGURE2", figure2.HERE), ("STEPS", 1000)):
+        monkeypatch.setattr(module, name, value)
+    write_run(tmp_path / "ablation" / "target" / "1", condition="target", labels=700, rows=last(40.0))
+    capsys.readouterr()
+    module.main([str(tmp_path / "ablation")])
+    words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "hopper Whole method 80.0 (80.0) 4,490 0.90" in words  # (80 + 100) / (100 + 100)
+    assert "Target 40.0 (40.0) 1,815 0.70" in words
+    assert "No segments missing 2,340 -" in words
+    assert is_png(here / "ablations.png")
+    assert [row.condition for row in read_results(here / "results.csv")] == ["target"]  # the rest stays where it is
+
+
+def test_a_cell_without_runs_is_missing() -> None:
+    empty = cell(Study([], [], [], []), {}, "ant", KEY, 1000)
+    assert str(empty).strip() == "missing" and np.isnan(empty.mean) and np.isnan(empty.share)
