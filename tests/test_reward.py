@@ -10,7 +10,7 @@ from torch.nn.functional import leaky_relu
 
 from rlhp.preference import CrossEntropy, ReturnError, win_probability
 from rlhp.reward import AdaptiveL2, Background, Crop, Ensemble, NoPenalty, TrueReward, network
-from rlhp.reward.dataset import bootstrap_weights
+from rlhp.reward.dataset import Dataset, bootstrap_weights
 from rlhp.reward.ensemble import _right
 from rlhp.reward.features import CLIP, Moments, Normaliser, encode
 from rlhp.types import Comparisons, Rollout, Steps, UserError
@@ -49,6 +49,14 @@ def rollout(steps):
 
 def same(one, two):
     return one.keys() == two.keys() and all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
+
+
+def test_clips_come_in_one_order_however_many_come_at_a_time():
+    """Sums over them are rounded as they are added: in another order a resumed run would part from the first."""
+    c = compared(6)
+    whole = Dataset(c, ACT, 3, 0).clips(0)
+    assert torch.equal(whole, torch.cat([Dataset(some(c, slice(0, 4)), ACT, 3, 0).clips(0), Dataset(c, ACT, 3, 0).clips(4)]))
+    assert torch.equal(whole[2], torch.from_numpy(np.concatenate([c.left.obs[1], c.left.act[1]], axis=1)))
 
 
 # What it learns

@@ -63,8 +63,9 @@ class Dataset:
         return Batch(self._encoded(rows), labels, seen * self._weight[chosen], seen)
 
     def clips(self, first: int) -> Tensor:
-        """The clips of all comparisons from the `first` on, [*, L, width]."""
-        return self._encoded(slice(first, None))
+        """The clips of all comparisons from the `first` on, pair by pair: in one order, however many come at once; [*, L, width]."""
+        left, right = self._encoded(slice(first, None)).chunk(2)
+        return torch.stack([left, right], dim=1).flatten(0, 1)
 
     def steps(self, most: int) -> Tensor:
         """At most so many steps, at equal distances in the clips of all comparisons: [*, width]."""
