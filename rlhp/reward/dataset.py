@@ -63,7 +63,7 @@ class Dataset:
         return Batch(self._encoded(rows), labels, seen * self._weight[chosen], seen)
 
     def clips(self, first: int) -> Tensor:
-        """The clips of all comparisons from the `first` on, pair by pair: in one order, however many come at once; [*, L, width]."""
+        """The clips of all comparisons from the `first` on, pair by pair, so that their order is always one: [*, L, width]."""
         left, right = self._encoded(slice(first, None)).chunk(2)
         return torch.stack([left, right], dim=1).flatten(0, 1)
 
