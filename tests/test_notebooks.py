@@ -45,7 +45,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_preferences() -> None:
-    book = run(PREFERENCES, SEEDS=1, LABELS=100, STEPS=200)
+    book = run(PREFERENCES, SEEDS=1, STEPS=200)
     said = printed(book)
     assert "one nat is 173.72 points" in said
     assert "floor 0.0513, ceiling 2.996, tie 0.6931" in said
