@@ -18,10 +18,22 @@ from torch.nn.functional import logsigmoid
 
 from rlhp.types import Array, UserError
 
+ELO_PER_NAT = 400 / log(10)  # 173.72: points of an Elo rating for one unit of a segment sum
+
 
 def win_probability(left: Array, right: Array) -> Array:
     """P[left is preferred] = exp(left) / (exp(left) + exp(right)), elementwise (equation 1)."""
     return 0.5 * (1.0 + np.tanh(0.5 * (left - right)))
+
+
+def elo(nats: Array) -> Array:
+    """Segment sums, or differences of them, in points of an Elo rating, elementwise: ten to one are 400 points."""
+    return ELO_PER_NAT * nats
+
+
+def expected_score(lead: Array) -> Array:
+    """Elo's expectation for who is rated `lead` points higher, 1 / (1 + 10^(-lead / 400)), elementwise: equation 1 in points."""
+    return win_probability(lead / ELO_PER_NAT, np.zeros_like(lead, dtype=np.float64))
 
 
 def disagreement(sums: Array) -> Array:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from rlhp.preference import AdaptiveScale, CrossEntropy, Labels, ReturnError, disagreement, win_probability
+from rlhp.preference import (
+    AdaptiveScale,
+    CrossEntropy,
+    Labels,
+    ReturnError,
+    disagreement,
+    elo,
+    expected_score,
+    win_probability,
+)
 from rlhp.types import UserError
 
 
@@ -64,6 +73,15 @@ def test_identical_members_never_disagree(members):
 def test_disagreement_refuses_other_shapes(shape):
     with pytest.raises(ValueError, match="members, questions"):
         disagreement(np.zeros(shape))
+
+
+def test_elo_is_bradley_terry_in_other_units():
+    assert elo(np.array([0.0, 1.0, -log(10)])) == pytest.approx([0, 173.7178, -400])  # 400 / ln 10 = 173.7178
+    # leads of 400, 0 and -400 points: odds of 10 to 1, even, and 1 to 10; 400 log10(3) = 190.85 points: 3 to 1
+    assert expected_score(np.array([400.0, 0.0, -400.0, 190.8485])) == pytest.approx([10 / 11, 1 / 2, 1 / 11, 3 / 4])
+    assert expected_score(np.array([400, 0])) == pytest.approx([10 / 11, 1 / 2])  # whole points too
+    left, right = np.array([0.3, -2.0, 5.0]), np.array([1.0, -2.5, 0.0])
+    assert expected_score(elo(left) - elo(right)) == pytest.approx(win_probability(left, right))
 
 
 # The loss of the paper
