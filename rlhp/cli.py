@@ -134,7 +134,7 @@ def _train(arguments: list[str]) -> int:
         return 0
     from rlhp import show, train
 
-    run = train.main(arguments)
+    run = train.main(arguments, show.score)
     if run is not None:
         show.report(run)
     return 0

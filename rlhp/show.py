@@ -27,6 +27,11 @@ def returns(run: Path, episodes: int, seed: int) -> str:
     return f"true return over {len(values)} episodes: mean {values.mean():.1f}, {spread}"
 
 
+def score(run: Path) -> float:
+    """What a search for better settings goes by: the final true return. Raises UserError where no episode has ended."""
+    return analysis.final_return(analysis.load(run))
+
+
 def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000) -> Path:
     """Film `seconds` of simulated time of a run's policy, acting deterministically; an .mp4 holds h264, a .webm vp9.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.plugins import Plugins
 
 from rlhp.cli import main
 
@@ -61,6 +62,34 @@ def test_a_sweep_gives_each_job_one_core_and_a_folder(tmp_path, monkeypatch):
     assert main(["train", "-m", *TINY, "seed=1,2", "name=two"]) == 0
     configs = [yaml.safe_load(path.read_text()) for path in sorted((tmp_path / "runs" / "two").rglob("config.yaml"))]
     assert [config["seed"] for config in configs] == [1, 2] and [config["threads"] for config in configs] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "choice", "extra"),
+    [
+        ("hydra_submitit_launcher.submitit_launcher.SlurmLauncher", "hydra/launcher=slurm", "rlhp[slurm]"),
+        ("hydra_submitit_launcher.submitit_launcher.LocalLauncher", "hydra/launcher=slurm_local", "rlhp[slurm]"),
+        ("hydra_ray_launcher.ray_launcher.RayLauncher", "hydra/launcher=ray", "rlhp[ray]"),
+        ("hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper", "experiment=tune", "rlhp[optuna]"),
+        ("hydra_their_launcher.theirs.Launcher", "hydra/launcher=theirs", "hydra-their-launcher"),
+    ],
+)
+def test_a_plugin_that_is_not_installed(plugin, choice, extra, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(Plugins.instance().class_name_to_class, f"hydra_plugins.{plugin}", raising=False)
+    (tmp_path / "mine" / "hydra" / "launcher").mkdir(parents=True)
+    (tmp_path / "mine" / "hydra" / "launcher" / "theirs.yaml").write_text(f"_target_: hydra_plugins.{plugin}\n")
+    assert main(["train", "-m", "--config-dir", "mine", *TINY, choice]) == 2
+    err = capsys.readouterr().err.strip()
+    assert err.endswith(f"install it with: pip install '{extra}'") and len(err.splitlines()) == 1
+
+
+def test_slurm_where_there_is_none(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("submitit", reason="submitit is not installed: pip install -e '.[slurm]'")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["train", "-m", *TINY, "hydra/launcher=slurm"]) == 2
+    assert "there is no Slurm here" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_what_is_ours_is_a_traceback(tmp_path, monkeypatch):

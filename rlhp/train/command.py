@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,30 +22,51 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from rlhp.train.job import train
 from rlhp.types import UserError
 
+GIVEN = ("launcher.cpus_per_task", "launcher.ray.remote.num_cpus")  # where a launcher says how many cores a job is given
+PLUGINS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray", "hydra_optuna_sweeper": "optuna"}  # and our extras
+
 
 def cores() -> int:
-    """Threads that step the environments, where the settings name none: one in a sweep, whose jobs share the machine."""
-    sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-    return 1 if sweep else len(os.sched_getaffinity(0))
+    """Threads that step the environments, where the settings name none: all cores.
+
+    In a sweep as many as its launcher gives to each job, or one: the jobs share the machine.
+    """
+    if not _in_sweep():
+        return len(os.sched_getaffinity(0))
+    given = [OmegaConf.select(HydraConfig.get(), key) for key in GIVEN]
+    return max(1, *(int(number or 1) for number in given))
+
+
+def _in_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 OmegaConf.register_new_resolver("cores", cores, replace=True)
 
+Score = Callable[[Path], float]  # of a finished run's directory: the more, the better
 CONFIG = {"version_base": "1.3", "config_path": "pkg://rlhp.conf", "config_name": "config"}
 
 
-def main(argv: Sequence[str]) -> Path | None:
+def main(argv: Sequence[str], score: Score) -> Path | None:
     """`rlhp train ARGV`: Hydra's overrides and flags. Returns the run directory, or None after a sweep.
 
-    Raises UserError for what the user can mend.
+    A sweep that searches is told each run's `score`. Raises UserError for what the user can mend.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out whole, to be told apart here
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes of a sweep; torch_threads sets torch's own
     sys.argv = ["rlhp train", *argv]
     done: list[Path | Exception] = []
     try:
-        hydra.main(**CONFIG)(_once(done))()
+        with warnings.catch_warnings():
+            # ours is named like the plugin's, which is what users look for; Hydra advises against that
+            warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning)
+            hydra.main(**CONFIG)(_once(done, score))()
     except (HydraException, OmegaConfBaseException) as error:
         raise _explained(error) from error
+    except RuntimeError as error:
+        if sentence := _trouble(str(error)):
+            raise UserError(sentence) from error
+        raise
     outcome = done[0] if done else None
     if isinstance(outcome, Exception):
         raise _explained(outcome) from outcome.__cause__
@@ -59,22 +82,41 @@ def job(settings: DictConfig) -> Path:
     return path
 
 
-def _once(done: list[Path | Exception]) -> Callable[[DictConfig], None]:
+def _once(done: list[Path | Exception], score: Score) -> Callable[[DictConfig], float | None]:
     """The job of a single run, its outcome put aside: Hydra would print more than the sentence that a user needs.
 
-    In a sweep Hydra reports which job failed, in whatever process it ran.
+    In a sweep Hydra reports which job failed, in whatever process it ran, and hands what the job returns to the sweeper.
     """
 
-    def task(settings: DictConfig) -> None:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            job(settings)
-            return
+    def task(settings: DictConfig) -> float | None:
+        if _in_sweep():
+            run = job(settings)
+            return score(run) if _searching() else None
         try:
             done.append(job(settings))
         except Exception as error:
             done.append(error)
+        return None
 
     return task
+
+
+def _searching() -> bool:
+    """Whether what is tried next hangs on the scores so far: Hydra's own sweeper tries every combination."""
+    return not HydraConfig.get().sweeper["_target_"].startswith("hydra._internal")
+
+
+def _trouble(text: str) -> str | None:
+    """What a launcher or a sweeper complains of, in one sentence; None where it is not the user's to mend."""
+    if unknown := re.search(r"Unknown plugin class : 'hydra_plugins\.(\w+)", text):
+        package = unknown[1].replace("_", "-")
+        wanted = f"rlhp[{PLUGINS[unknown[1]]}]" if unknown[1] in PLUGINS else package
+        return f"this sweep needs the package {package}, which is not installed; install it with: pip install '{wanted}'"
+    if lost := re.search(r"with path (.*)/[^/]*\nhas not produced any output", text):
+        return f"a job ended without a result (see {lost[1]}); the same command goes on with what is left of the sweep."
+    if "srun" in text:
+        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =local."
+    return None
 
 
 def _explained(error: Exception) -> Exception:

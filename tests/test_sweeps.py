@@ -1,0 +1,191 @@
+"""Sweeps on the launchers that scale: what each job is given, what becomes of one that is stopped in the middle, a search."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from rlhp import analysis, cli
+from rlhp.run import checkpoint
+from rlhp.train import train
+
+SMALL = [
+    *("env=point", "n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "clip_steps=10"),
+    *("query.clips_per_label=1", "effort.initial=20", "effort.per_1000_steps=10", "total_steps=20480", "checkpoint_every=1024"),
+]
+WITHOUT_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="optuna is not installed: pip install -e '.[optuna]'")
+PROBE = """
+import os
+from pathlib import Path
+import torch
+
+class Probe:
+    "Notes down which processes trained a seed, and with how many threads."
+
+    def __init__(self, seed):
+        note = f"{torch.get_num_threads()} {os.environ['OMP_NUM_THREADS']}"
+        Path(__file__).with_name(f"{seed}-{os.getpid()}").write_text(note)
+
+    def __call__(self, step, metrics):
+        pass
+
+    def close(self):
+        pass
+"""
+
+
+@pytest.fixture
+def probe(tmp_path: Path) -> Path:
+    """A folder of our own parts: `tracker=probe` leaves a file SEED-PROCESS in it for each attempt."""
+    folder = tmp_path / "mine"
+    (folder / "tracker").mkdir(parents=True)
+    (folder / "probe.py").write_text(PROBE)
+    (folder / "tracker" / "probe.yaml").write_text("_target_: probe.Probe\nseed: ${seed}\n")
+    return folder
+
+
+def sweep_command(probe: Path, *overrides: str) -> list[str]:
+    """A sweep over the seeds 1 and 2 in runs/two/."""
+    command = [sys.executable, "-m", "rlhp.cli", "train", "-m", "--config-dir", str(probe), "tracker=probe"]
+    return [*command, *SMALL, "seed=1,2", "name=two", *overrides]
+
+
+@contextmanager
+def begun(command: Sequence[str], probe: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A sweep under way in the folder above the probe's; it does not outlive the test."""
+    variables = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    log = (probe / "log").open("ab")
+    with (
+        log,
+        subprocess.Popen(
+            command, cwd=probe.parent, env={**variables, "PYTHONPATH": str(probe)}, stdout=log, stderr=log
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run_of(probe: Path, seed: int) -> Path:
+    (run,) = (probe.parent / "runs" / "two").glob(f"*seed={seed},*")
+    return run
+
+
+def attempts(probe: Path, seed: int) -> list[int]:
+    """The processes that have trained a seed."""
+    return [int(note.name.partition("-")[2]) for note in probe.glob(f"{seed}-*")]
+
+
+def reach(step: int, probe: Path, seed: int, process: subprocess.Popen[bytes]) -> int:
+    """Wait until the run of a seed has a checkpoint at or after a step; the process that trains it."""
+    while not attempts(probe, seed) or max(checkpoint.complete(run_of(probe, seed) / "checkpoints"), default=0) < step:
+        assert process.poll() is None, (probe / "log").read_text()
+        time.sleep(0.01)
+    (pid,) = attempts(probe, seed)
+    return pid
+
+
+def ended_well(process: subprocess.Popen[bytes], probe: Path) -> None:
+    assert process.wait(timeout=400) == 0, (probe / "log").read_text()
+
+
+def as_if_never_stopped(probe: Path) -> None:
+    """Every job had one thread, and its numbers are those of a run that was never stopped."""
+    for seed in (1, 2):
+        with initialize_config_module("rlhp.conf", version_base="1.3"):
+            settings = OmegaConf.to_container(compose("config", [*SMALL, f"seed={seed}", "threads=1"]), resolve=True)
+        train(settings, probe / f"whole{seed}")  # type: ignore[arg-type]
+        run = run_of(probe, seed)
+        assert yaml.safe_load((run / "config.yaml").read_text())["threads"] == 1
+        assert (run / "finished.json").is_file() and not (run / "failed.txt").exists()
+        for name in ("metrics.csv", "heldout.csv"):
+            assert (run / name).read_bytes() == (probe / f"whole{seed}" / name).read_bytes()
+    assert {note.read_text() for note in probe.glob("[12]-*")} == {"1 1"}
+
+
+def test_a_job_that_has_to_make_room_goes_on(probe: Path) -> None:
+    with begun(sweep_command(probe, "hydra/launcher=slurm_local"), probe) as process:
+        os.kill(reach(4096, probe, 1, process), signal.SIGUSR2)
+        ended_well(process, probe)
+    assert [len(attempts(probe, seed)) for seed in (1, 2)] == [2, 1]
+    as_if_never_stopped(probe)
+
+
+@pytest.mark.slow
+def test_a_killed_job_ends_the_sweep_and_the_same_command_goes_on(probe: Path) -> None:
+    command = sweep_command(probe, "hydra/launcher=slurm_local")
+    with begun(command, probe) as process:
+        os.kill(reach(4096, probe, 1, process), signal.SIGKILL)
+        assert process.wait(timeout=400) == 2
+    last = (probe / "log").read_text().splitlines()[-1]
+    assert last.startswith("rlhp: a job ended without a result") and "same command" in last
+    with begun(command, probe) as process:
+        ended_well(process, probe)
+    assert [len(attempts(probe, seed)) for seed in (1, 2)] == [2, 1]
+    as_if_never_stopped(probe)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install -e '.[ray]'")
+def test_ray_begins_a_killed_job_again(probe: Path) -> None:
+    with begun(sweep_command(probe, "hydra/launcher=ray"), probe) as process:
+        os.kill(reach(4096, probe, 1, process), signal.SIGKILL)
+        ended_well(process, probe)
+    assert [len(attempts(probe, seed)) for seed in (1, 2)] == [2, 1]
+    as_if_never_stopped(probe)
+
+
+def searching(test: Callable[..., None]) -> Callable[..., None]:
+    """A test that needs Optuna, whose old storage SQLAlchemy warns of."""
+    return WITHOUT_OPTUNA(pytest.mark.filterwarnings("ignore:The ``declarative_base")(test))
+
+
+def a_search(folder: Path) -> int:
+    return cli.main(["train", "-m", "experiment=tune", *SMALL, "total_steps=1024", "hydra.sweeper.n_trials=3"])
+
+
+@searching
+def test_a_search_finds_the_best_of_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert a_search(tmp_path) == 0
+    runs = {path: analysis.load(path) for path in analysis.find([Path("runs/tune")])}
+    assert len(runs) == 3 and {run.condition for run in runs.values()} == {"true_reward"}
+    assert {run.seed for run in runs.values()} == {101}
+    found = yaml.safe_load(Path("runs/tune/optimization_results.yaml").read_text())
+    best = max(runs, key=lambda path: analysis.final_return(runs[path]))
+    assert found["best_value"] == analysis.final_return(runs[best])
+    assert yaml.safe_load((best / "config.yaml").read_text())["agent"]["gamma"] == found["best_params"]["agent.gamma"]
+    capsys.readouterr()
+    assert cli.main(["status", "runs/tune"]) == 0
+    assert capsys.readouterr().out == "runs/tune: 3 done of 3\n"
+
+
+@searching
+def test_the_same_search_again_trains_nothing_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    a_search(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.csv")}
+    found = Path("runs/tune/optimization_results.yaml").read_text()
+    a_search(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.csv")} == before
+    assert Path("runs/tune/optimization_results.yaml").read_text() == found
+
+
+@searching
+def test_a_search_needs_an_episode_to_go_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "-m", "experiment=tune", *SMALL, "env.horizon=1000", "total_steps=128"]) == 2
+    assert "No episode has ended" in capsys.readouterr().err.splitlines()[-1]
