@@ -25,6 +25,7 @@ __all__ = ["probe"]  # the fixture
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "scontrol", "munged", "ip", "unshare", "nsenter")
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # where Debian keeps daemons
 NAMESPACES = ("--mount", "--uts", "--net", "--pid")
+LONGER = "total_steps=40960"  # the second job is still at it when the first has been queued again
 CONF = """
 ClusterName=one
 SlurmctldHost=node
@@ -67,11 +68,13 @@ class Node:
     """A machine of its own under this one, with Slurm on it."""
 
     pid: int  # of its first process
+    folder: Path  # where commands are run
     variables: dict[str, str]
 
     def command(self, *words: str) -> list[str]:
         """What runs a command on it."""
-        return ["env", *(f"{k}={v}" for k, v in self.variables.items()), "nsenter", f"--target={self.pid}", *NAMESPACES, *words]
+        variables = [f"{name}={value}" for name, value in self.variables.items()]
+        return ["env", *variables, "nsenter", f"--target={self.pid}", f"--wd={self.folder}", *NAMESPACES, *words]
 
     def says(self, *words: str) -> str:
         """The output of a command on it."""
@@ -113,7 +116,7 @@ def ready(process: subprocess.Popen[bytes], variables: dict[str, str], at: Path)
         assert process.poll() is None, "Slurm does not start"
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         if children and (at / "slurmd.log").exists():
-            node = Node(int(children[0]), variables)
+            node = Node(int(children[0]), at.parent, variables)
             seen = subprocess.run(node.command("sinfo", "--noheader", "--format=%T"), capture_output=True, text=True)
             if seen.stdout.strip() == "idle":
                 return node
@@ -124,8 +127,8 @@ def ready(process: subprocess.Popen[bytes], variables: dict[str, str], at: Path)
 @pytest.mark.slow
 def test_jobs_that_are_queued_again_go_on(probe: Path, node: Node) -> None:
     """One by hand, as an operator would, or Slurm itself for a job of higher rank; one by the signal that time is nearly up."""
-    command = node.command(*sweep_command(probe, "hydra/launcher=slurm", "hydra.launcher.mem_gb=1", "total_steps=40960"))
-    with begun([*command[:-1], f"--wd={probe.parent}", command[-1]], probe) as process:
+    command = node.command(*sweep_command(probe, "hydra/launcher=slurm", "hydra.launcher.mem_gb=1", LONGER))
+    with begun(command, probe) as process:
         reach(4096, probe, 1, process)
         (array,) = {job.partition("_")[0] for job in node.says("squeue", "--noheader", "--array", "--format=%i").split()}
         node.says("scontrol", "requeue", f"{array}_0")
@@ -133,4 +136,4 @@ def test_jobs_that_are_queued_again_go_on(probe: Path, node: Node) -> None:
         node.says("scancel", f"--signal={signal.SIGUSR2.name}", f"{array}_1")
         ended_well(process, probe)
     assert [len(attempts(probe, seed)) for seed in (1, 2)] == [2, 2]
-    as_if_never_stopped(probe)
+    as_if_never_stopped(probe, LONGER)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -102,11 +102,11 @@ def ended_well(process: subprocess.Popen[bytes], probe: Path) -> None:
     assert process.wait(timeout=400) == 0, (probe / "log").read_text()
 
 
-def as_if_never_stopped(probe: Path) -> None:
+def as_if_never_stopped(probe: Path, *overrides: str) -> None:
     """Every job had one thread, and its numbers are those of a run that was never stopped."""
     for seed in (1, 2):
         with initialize_config_module("rlhp.conf", version_base="1.3"):
-            settings = OmegaConf.to_container(compose("config", [*SMALL, f"seed={seed}", "threads=1"]), resolve=True)
+            settings = OmegaConf.to_container(compose("config", [*SMALL, f"seed={seed}", "threads=1", *overrides]), resolve=True)
         train(settings, probe / f"whole{seed}")  # type: ignore[arg-type]
         run = run_of(probe, seed)
         assert yaml.safe_load((run / "config.yaml").read_text())["threads"] == 1
@@ -148,44 +148,34 @@ def test_ray_begins_a_killed_job_again(probe: Path) -> None:
     as_if_never_stopped(probe)
 
 
-def searching(test: Callable[..., None]) -> Callable[..., None]:
-    """A test that needs Optuna, whose old storage SQLAlchemy warns of."""
-    return WITHOUT_OPTUNA(pytest.mark.filterwarnings("ignore:The ``declarative_base")(test))
+def a_search(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rlhp.cli", "train", "-m", "experiment=tune", *SMALL[:4], "total_steps=1024", *overrides]
+    return subprocess.run([*command, "hydra.sweeper.n_trials=3"], cwd=folder, capture_output=True, text=True)
 
 
-def a_search(folder: Path) -> int:
-    return cli.main(["train", "-m", "experiment=tune", *SMALL, "total_steps=1024", "hydra.sweeper.n_trials=3"])
+@WITHOUT_OPTUNA
+def test_a_search_finds_the_best_of_its_trials_and_goes_on_when_repeated(tmp_path: Path, capsys) -> None:
+    study = tmp_path / "runs" / "tune"
+    first = a_search(tmp_path)
+    assert first.returncode == 0, first.stderr
+    runs = [analysis.load(path) for path in analysis.find([study])]
+    assert [(run.condition, run.seed, run.finished) for run in runs] == [("true_reward", 101, True)] * 3
+    found = yaml.safe_load((study / "optimization_results.yaml").read_text())
+    best = max(runs, key=analysis.final_return)
+    assert found["best_value"] == analysis.final_return(best) > min(map(analysis.final_return, runs))
+    agent = yaml.safe_load((best.path / "config.yaml").read_text())["agent"]
+    assert [agent["learning_rate"]["start"], agent["gamma"], agent["n_epochs"]] == list(found["best_params"].values())
+    assert cli.main(["status", str(study)]) == 0
+    assert capsys.readouterr().out == f"{study}: 3 done of 3\n"
+
+    before = {path: (path.read_text(), path.stat().st_mtime_ns) for path in study.rglob("metrics.csv")}
+    (study / "optimization_results.yaml").unlink()
+    assert a_search(tmp_path).stderr.count("finished already") == 3
+    assert {path: (path.read_text(), path.stat().st_mtime_ns) for path in study.rglob("metrics.csv")} == before
+    assert yaml.safe_load((study / "optimization_results.yaml").read_text()) == found
 
 
-@searching
-def test_a_search_finds_the_best_of_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert a_search(tmp_path) == 0
-    runs = {path: analysis.load(path) for path in analysis.find([Path("runs/tune")])}
-    assert len(runs) == 3 and {run.condition for run in runs.values()} == {"true_reward"}
-    assert {run.seed for run in runs.values()} == {101}
-    found = yaml.safe_load(Path("runs/tune/optimization_results.yaml").read_text())
-    best = max(runs, key=lambda path: analysis.final_return(runs[path]))
-    assert found["best_value"] == analysis.final_return(runs[best])
-    assert yaml.safe_load((best / "config.yaml").read_text())["agent"]["gamma"] == found["best_params"]["agent.gamma"]
-    capsys.readouterr()
-    assert cli.main(["status", "runs/tune"]) == 0
-    assert capsys.readouterr().out == "runs/tune: 3 done of 3\n"
-
-
-@searching
-def test_the_same_search_again_trains_nothing_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    a_search(tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.csv")}
-    found = Path("runs/tune/optimization_results.yaml").read_text()
-    a_search(tmp_path)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.csv")} == before
-    assert Path("runs/tune/optimization_results.yaml").read_text() == found
-
-
-@searching
-def test_a_search_needs_an_episode_to_go_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["train", "-m", "experiment=tune", *SMALL, "env.horizon=1000", "total_steps=128"]) == 2
-    assert "No episode has ended" in capsys.readouterr().err.splitlines()[-1]
+@WITHOUT_OPTUNA
+def test_a_search_needs_an_episode_to_go_by(tmp_path: Path) -> None:
+    ended = a_search(tmp_path, "env.horizon=1000", "hydra/launcher=basic")
+    assert ended.returncode == 2 and "No episode has ended" in ended.stderr.splitlines()[-1]
