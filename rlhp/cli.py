@@ -39,6 +39,7 @@ examples:
   rlhp evaluate runs/main/RUN --episodes 20     its true return
   rlhp film runs/main/RUN -o policy.mp4         what it looks like
 """
+LONG = "these settings make too long a folder name; number the runs of the sweep instead: 'hydra.sweep.subdir=${hydra:job.num}'"
 FULL = "the disk is full: {error}; free some space and run the same command again, it goes on from the last checkpoint"
 
 
@@ -66,6 +67,8 @@ def _sentence(error: BaseException | None) -> str | None:
         # SQLite and safetensors report a full disk in errors of their own
         if out_of_space or "No space left on device" in text or "database or disk is full" in text:
             return FULL.format(error=text)
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return LONG
         if isinstance(error, UserError):
             return text
         error = error.__cause__
