@@ -123,7 +123,7 @@ def test_the_first_job_of_an_experiment_builds(file: Path) -> None:
     build(resolved(first_job(file))).env.close()
 
 
-@pytest.mark.filterwarnings("ignore:.*is validated against ConfigStore schema")
+@pytest.mark.filterwarnings("ignore:\\s*'hydra/launcher/ray' is validated")
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] == "hydra"], ids=str)
 def test_what_is_hydras_own_composes(file: Path) -> None:
     with initialize_config_module("rlhp.conf", version_base="1.3"):

@@ -90,6 +90,7 @@ def _once(done: list[Path | Exception], score: Score) -> Callable[[DictConfig], 
 
     def task(settings: DictConfig) -> float | None:
         if _in_sweep():
+            os.chdir(HydraConfig.get().runtime.cwd)  # Ray begins jobs elsewhere
             run = job(settings)
             return score(run) if _searching() else None
         try:
