@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from threading import Thread, get_native_id
+from threading import Thread, current_thread, get_native_id
 from weakref import finalize
 
 Work = Callable[[], None]
@@ -24,9 +24,10 @@ class Crew:
         self._tasks: SimpleQueue[Work | None] = SimpleQueue()
         self._outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
         self._helpers = threads - 1
-        self._dismiss = finalize(self, _dismiss, self._tasks, self._helpers)
-        for _ in range(self._helpers):
-            Thread(target=_help, args=(self._tasks, self._outcomes, nice), daemon=True).start()
+        crew = [Thread(target=_help, args=(self._tasks, self._outcomes, nice), daemon=True) for _ in range(self._helpers)]
+        self._dismiss = finalize(self, _dismiss, self._tasks, crew)
+        for helper in crew:
+            helper.start()
 
     def start(self, work: Work) -> None:
         """Every helper runs `work`; what it shares out among the threads is its own affair."""
@@ -64,6 +65,10 @@ def _help(tasks: SimpleQueue[Work | None], outcomes: SimpleQueue[BaseException |
         outcomes.put(error)
 
 
-def _dismiss(tasks: SimpleQueue[Work | None], helpers: int) -> None:
-    for _ in range(helpers):
+def _dismiss(tasks: SimpleQueue[Work | None], crew: Sequence[Thread]) -> None:
+    """Send the helpers home and wait until they are: one that is at work in native code when Python ends takes it down."""
+    for _ in crew:
         tasks.put(None)
+    for helper in crew:
+        if helper is not current_thread():
+            helper.join()

@@ -1,6 +1,7 @@
 """Threads that share out work."""
 
 import os
+import subprocess
 import sys
 import threading
 
@@ -62,6 +63,27 @@ def test_a_forgotten_crew_is_let_go():
     for helper in helpers:
         helper.join(timeout=10)
     assert not any(helper.is_alive() for helper in helpers)
+
+
+LEAVING = """
+import sys, time, torch
+from rlhp.crew import Crew
+
+def work():
+    x, end = torch.ones(200, 200), time.monotonic() + 1
+    while time.monotonic() < end:
+        x = torch.tanh(x @ x)
+
+crew = Crew(2)
+crew.start(work)
+time.sleep(0.2)
+sys.exit(7)
+"""
+
+
+def test_a_program_that_ends_while_a_helper_works_ends_as_it_says():
+    ended = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (7, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
