@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -33,7 +33,7 @@ def cores() -> int:
     """
     if not _in_sweep():
         return len(os.sched_getaffinity(0))
-    given = [OmegaConf.select(HydraConfig.get(), key) for key in GIVEN]
+    given = [OmegaConf.select(cast(DictConfig, HydraConfig.get()), key) for key in GIVEN]
     return max(1, *(int(number or 1) for number in given))
 
 
