@@ -45,7 +45,7 @@ class Background:
     def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
         """Begin to fit; returns what came of the fit before."""
         self._wait()
-        metrics, self._metrics = self._metrics, {}
+        metrics, self._metrics = dict(sorted(self._metrics.items())), {}  # in the order that a checkpoint gives them
         self._begun, self._busy = iter([(comparisons, effort)]), True
         self._crew.start(self._work)
         return metrics
