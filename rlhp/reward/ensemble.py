@@ -29,6 +29,10 @@ class Ensemble:
     The members see different comparisons (`bootstrap_weights`), are held back one by one (`penalty`), and are brought to
     mean 0 and spread 1 one by one after each fit, over the labelled clips; r-hat is their mean. All of them train and
     predict in one batched pass. Calling it never changes it.
+
+    What predicts are running means of the weights, over about the last `average_over` of the gradient steps made so far (Polyak
+    and Juditsky 1992); 0: the weights themselves. Those go on jumping from one minibatch to the next by several per cent of
+    r-hat's spread, and a policy cannot maximise what jumps.
     """
 
     def __init__(
@@ -43,10 +47,13 @@ class Ensemble:
         hidden: Sequence[int] = (64, 64),
         learning_rate: float = 1e-3,
         batch_size: int = 64,
+        average_over: float = 0.0,
         seed: int = 0,
     ) -> None:
         if members < 1 or batch_size < 1 or learning_rate <= 0:
             raise UserError("the reward model wants members and batch_size of at least 1 and a learning_rate above 0.")
+        if not 0 <= average_over < 1:
+            raise UserError(f"average_over is a share of the gradient steps: give 0 or more, below 1, not {average_over}.")
         self._action_space = action_space
         self._loss, self._penalty, self._augment = loss, penalty, augment
         self._members, self._batch_size, self._seed = members, batch_size, seed
@@ -55,6 +62,8 @@ class Ensemble:
         generator = torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31)))
         self._layers = network.init(members, (inputs, *hidden, 1), generator)
         self._parameters = [p for layer in self._layers for p in layer]
+        self._steady = [(weight.clone(), bias.clone()) for weight, bias in self._layers]  # what r-hat is made of
+        self._average_over = average_over
         # a short memory and a tiny eps: a member that the decay has made small must find its way back by small gradients
         self._optimiser = torch.optim.Adam(self._parameters, lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=True)
         self._normaliser = Normaliser.identity(inputs)
@@ -79,7 +88,7 @@ class Ensemble:
 
     def _predict(self, x: Tensor) -> Tensor:
         """Steps [rows, width] -> [M, rows]."""
-        return network.forward(self._layers, self._normaliser(x))
+        return network.forward(self._steady, self._normaliser(x))
 
     def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
         """Train until `effort` gradient steps have been made since the start; then calibrate.
@@ -120,6 +129,7 @@ class Ensemble:
         self._optimiser.step()
         network.decay(self._layers, torch.from_numpy(self._learning_rate * self._l2).float())
         self._steps += 1
+        network.approach(self._steady, self._layers, 1 / max(1.0, self._average_over * self._steps))
         agrees = _right((left - right).detach(), batch.labels.mu)
         self._measure(losses.detach().numpy(), agrees.numpy(), batch.seen.numpy())
 
@@ -148,13 +158,16 @@ class Ensemble:
         adam = self._optimiser.state
         moments = {f"adam/{i}/{k}": v.numpy().copy() for i, p in enumerate(self._parameters) for k, v in adam.get(p, {}).items()}
         weights = {f"weight/{i}": p.detach().numpy().copy() for i, p in enumerate(self._parameters)}
+        steady = {f"steady/{i}": p.numpy().copy() for i, p in enumerate(p for layer in self._steady for p in layer)}
         inputs = {"inputs/mean": self._normaliser.mean.numpy(), "inputs/std": self._normaliser.std.numpy()}
         outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
         rest = {"l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
-        return {**moments, **weights, **inputs, **outputs, **rest}
+        return {**moments, **weights, **steady, **inputs, **outputs, **rest}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot of an ensemble of the same shape."""
+        for i, p in enumerate(p for layer in self._steady for p in layer):
+            p.copy_(torch.from_numpy(state[f"steady/{i}"]))
         for i, p in enumerate(self._parameters):
             p.copy_(torch.from_numpy(state[f"weight/{i}"]))
             moments = {k: v for k, v in state.items() if k.startswith(f"adam/{i}/")}

@@ -98,3 +98,10 @@ def decay(layers: Weights, share: Tensor) -> None:
     """Shrink the weights of each member by its share [M], biases apart."""
     for weight, _ in layers:
         weight.mul_(1 - share.reshape(-1, 1, 1))
+
+
+def approach(layers: Weights, target: Weights, share: float) -> None:
+    """Bring every weight and bias by this share of the way nearer to the target's."""
+    for ours, theirs in zip(layers, target, strict=True):
+        for p, aim in zip(ours, theirs, strict=True):
+            p.lerp_(aim, share)
