@@ -256,10 +256,10 @@ def test_the_penalty_rises_above_the_band_and_falls_below_it():
     assert NoPenalty().next(np.zeros(2), np.ones(2), np.full(2, 9.0)).tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("wrong", [{"initial": 0}, {"rate": -0.1}, {"low": 1.6}, {"low": 0}, {"members": 0}])
+@pytest.mark.parametrize("wrong", [{"initial": 0}, {"rate": -0.1}, {"low": 1.6}, {"low": 0}, {"members": 0}, {"average_over": 1}])
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(UserError, match="wants"):
-        ensemble(**wrong) if "members" in wrong else AdaptiveL2(**wrong)
+        ensemble(**wrong) if wrong.keys() & {"members", "average_over"} else AdaptiveL2(**wrong)
 
 
 @pytest.mark.slow
@@ -331,7 +331,7 @@ def test_effort_is_a_level():
     assert same(one.snapshot(), two.snapshot())
 
 
-@pytest.mark.parametrize("settings", [{}, {"augment": Crop(seed=0)}], ids=["whole", "cropped"])
+@pytest.mark.parametrize("settings", [{}, {"augment": Crop(seed=0)}, {"average_over": 0.1}], ids=["whole", "cropped", "averaged"])
 def test_a_snapshot_goes_on_bit_for_bit(settings):
     asked = compared(80)
     one, two = ensemble(**settings), ensemble(**settings)
@@ -444,3 +444,30 @@ def test_a_background_snapshot_holds_what_is_not_yet_told():
     two.restore(one.snapshot())
     assert one.fit(asked, 40) == two.fit(asked, 40) != {}
     assert same(one.snapshot(), two.snapshot())
+
+
+def test_running_means_of_weights():
+    """Half way from 0 to 4 is 2, a quarter of the way on is 2.5."""
+    ours, theirs = ([(torch.full((1, 2, 1), x), torch.full((1, 1, 1), -x))] for x in (0.0, 4.0))
+    network.approach(ours, theirs, 0.5)
+    assert ours[0][0].flatten().tolist() == [2.0, 2.0] and ours[0][1].item() == -2.0
+    network.approach(ours, theirs, 0.25)
+    assert ours[0][0].flatten().tolist() == [2.5, 2.5] and ours[0][1].item() == -2.5
+
+
+def test_averaged_weights_jump_less_and_learn_as_much():
+    asked, unasked = compared(200, flips=0.1), clips(200, 99)
+
+    def jumps_and_correlation(average_over):
+        reward = ensemble(average_over=average_over)
+        seen = []
+        for effort in range(400, 420):
+            reward.fit(asked, effort)
+            seen.append(reward(rollout(unasked)))
+        jumps = np.std(np.diff(seen, axis=0))
+        return jumps, np.corrcoef(seen[-1].ravel(), unasked.true_reward.T.ravel())[0, 1]
+
+    jump, correlation = jumps_and_correlation(0.0)
+    steady_jump, steady_correlation = jumps_and_correlation(0.05)
+    assert steady_jump < 0.5 * jump
+    assert steady_correlation >= correlation - 0.005

@@ -53,7 +53,9 @@ class Ensemble:
         if members < 1 or batch_size < 1 or learning_rate <= 0:
             raise UserError("the reward model wants members and batch_size of at least 1 and a learning_rate above 0.")
         if not 0 <= average_over < 1:
-            raise UserError(f"average_over is a share of the gradient steps: give 0 or more, below 1, not {average_over}.")
+            raise UserError(
+                f"the reward model wants an average_over of at least 0 and below 1, a share of its steps, not {average_over}."
+            )
         self._action_space = action_space
         self._loss, self._penalty, self._augment = loss, penalty, augment
         self._members, self._batch_size, self._seed = members, batch_size, seed
