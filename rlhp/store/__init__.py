@@ -66,6 +66,7 @@ class Store:
     def __init__(self, path: str | Path, timeout: float = 30.0) -> None:
         self.path = Path(path)
         self.database = Database(self.path, timeout)
+        self.waiting: Callable[[int, int], None] = lambda unanswered, at_most: None  # told why `wait` waits
         self._forget()
 
     def close(self) -> None:
@@ -139,17 +140,20 @@ class Store:
             self._check(db, answers)
             db.executemany(_ANSWER, rows)
 
-    def wait(self, max_open: int | None, poll: float = 0.5, say: Callable[[str], None] = print) -> None:
-        """Block until at most `max_open` questions are unanswered, looking every `poll` seconds and saying once why."""
+    def wait(self, max_open: int | None, poll: float = 0.1) -> None:
+        """Block until at most `max_open` questions are unanswered, looking every `poll` seconds.
+
+        Whenever their number changes meanwhile, `waiting` is told it, and how many may be.
+        """
         if max_open is None:
             return
         if max_open < 0:
             raise UserError(f"max_open is {max_open}: give 0 or more, or null to never wait.")
-        said = False
+        said = None
         while (unanswered := self._unanswered()) > max_open:
-            if not said:
-                say(f"Waiting for labels: {unanswered} questions in {self.path} are unanswered, at most {max_open} may be.")
-                said = True
+            if unanswered != said:
+                self.waiting(unanswered, max_open)
+                said = unanswered
             time.sleep(poll)
 
     def take(self, step: int) -> Comparisons:
