@@ -1,4 +1,4 @@
-"""Where the page of a run is served, if it is: what the training says to people, and what lets open tabs live through a restart."""
+"""Where the page of a run is served: what the training says to people, and what lets open tabs live through a restart."""
 
 from __future__ import annotations
 
