@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from rlhp.film import CODECS
@@ -55,6 +56,7 @@ def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
     app.include_router(page)
     app.include_router(api)
     app.add_exception_handler(UserError, _unavailable)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Guard, token=room.token, hosts=hosts)  # pyright: ignore[reportArgumentType]
     return app
 
@@ -163,3 +165,10 @@ def clip(request: Request, segment: ClipId) -> Response:
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     """What the user can mend (a full disk, a lock), in the sentence that says how; the page sends again."""
     return JSONResponse({"detail": str(error)}, 503)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """What is wrong with a request, without repeating what it said."""
+    assert isinstance(error, RequestValidationError)
+    wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+    return JSONResponse({"detail": "; ".join(wrong)}, 422)

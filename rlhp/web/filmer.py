@@ -6,7 +6,6 @@ one sentence a line, and an empty line when it films again.
 
 from __future__ import annotations
 
-import os
 import select
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -78,7 +77,6 @@ class Filmer:
 def main(arguments: list[str]) -> None:
     """Film until standard input closes."""
     run, task, size, codec, overlap = arguments
-    os.nice(10)  # training comes first
     filmer, said = Filmer(Path(run), Look(task, int(size), codec), int(overlap)), ""
     while not _over(0):
         problem = ""
