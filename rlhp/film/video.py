@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
@@ -46,7 +47,7 @@ def write(frames: Iterable[Array], path: Path, fps: Fraction | int, codec: str =
     if first is None:
         raise UserError("there is nothing to film: no pictures")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may film the same
     try:
         _encode(chain([first], pictures), part, fps, codec, first.shape[1] // 2 * 2, first.shape[0] // 2 * 2)
         part.replace(path)

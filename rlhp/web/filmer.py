@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,11 @@ from rlhp import film
 from rlhp.envs.tasks import TASKS
 from rlhp.store import Desk, Store
 from rlhp.types import Array, Segment, UserError
-from rlhp.web.films import Look
+from rlhp.web.films import CLIPS, Look
 
 AHEAD = 40  # pairs, newest first, that are kept filmed
 PAUSE, RETRY = 0.1, 5.0  # seconds between looks for new questions; after a failure
+STALE = 600.0  # seconds after which a half-made film belongs to nobody
 Shoot = Callable[[Segment], Iterator[Array]]
 
 
@@ -45,6 +47,14 @@ def _undrawable(task: str) -> str:
     return f"The clips of {task} cannot be drawn: its simulator's states are not recorded; label a MuJoCo task."
 
 
+def _watched(pictures: Iterator[Array]) -> Iterator[Array]:
+    """The pictures, unless nobody wants them any more."""
+    for picture in pictures:
+        if _over(0):
+            sys.exit()
+        yield picture
+
+
 class Filmer:
     """Films what is wanted and not there."""
 
@@ -53,6 +63,9 @@ class Filmer:
         self._store = Store(run / "preferences.sqlite")
         self._desk = Desk(self._store.database, overlap)
         self._done_at: tuple[int, int] | None = None
+        for left in (run / CLIPS).glob("*.part"):  # by a filmer that was killed
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink(missing_ok=True)
 
     def next(self) -> str | None:
         """The segment to film next; None if all that is wanted is there."""
@@ -84,7 +97,7 @@ def main(arguments: list[str]) -> None:
             film.check(codec)
             with camera(task, int(size)) as shoot:
                 said = _say("", said)
-                _work(filmer, shoot)
+                _work(filmer, lambda segment: _watched(shoot(segment)))
         except UserError as error:
             problem = str(error)
         except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import time
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,6 +43,7 @@ class Guard:
             return
         if scope["type"] != "http":
             raise ValueError(f"the page speaks HTTP alone, not {scope['type']}")
+        send = _with_headers(send)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         reads = scope["method"] in ("GET", "HEAD")
         refused = self._refused(scope, headers, reads)
@@ -50,9 +52,9 @@ class Guard:
             refused = (413, f"a body may have {LIMIT} bytes") if body is None else None
             receive = _again(body or b"")
         if refused is None:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, send)
         else:
-            await _refuse(_with_headers(send), *refused)
+            await _refuse(send, *refused)
 
     def _refused(self, scope: Scope, headers: dict[str, str], reads: bool) -> tuple[int, str] | None:
         """Status and reason, if this request is not let through."""
@@ -99,10 +101,13 @@ def _again(body: bytes) -> Receive:
 
 
 def _with_headers(send: Send) -> Send:
+    began = time.perf_counter()
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             there = {name.lower() for name, _ in message["headers"]}
-            extra = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in there]
+            took = {"server-timing": f"app;dur={1000 * (time.perf_counter() - began):.1f}"}  # ms, for a browser's developer tools
+            extra = [(k.encode(), v.encode()) for k, v in (HEADERS | took).items() if k.encode() not in there]
             message = {**message, "headers": [*message["headers"], *extra]}
         await send(message)
 
