@@ -104,6 +104,9 @@ class Person:
             base_url=f"http://127.0.0.1:{page.port}", headers={"authorization": f"Bearer {page.token}"}, timeout=30
         )
 
+    def __del__(self) -> None:
+        self.client.close()
+
     def post(self, path: str, **body: Any) -> dict[str, Any]:
         answer = self.client.post(f"/api/{path}", json={"annotator": self.name, **body})
         answer.raise_for_status()

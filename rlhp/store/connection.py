@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from threading import RLock
 from rlhp.store.migrate import VERSION, steps
 from rlhp.types import UserError
 
+ROOM = 2**16  # bytes: with less the disk is full
 SCHEMA = Path(__file__).with_name("schema.sql")
 TABLES = {1: {"segment", "query", "answer"}, 2: {"segment", "query", "answer", "lease"}}  # by version
 
@@ -167,7 +169,8 @@ def damaged(path: Path) -> str:
 
 
 def _explanation(path: Path, error: str) -> str:
-    if "full" in error:
+    # where not even the first page of its log fits, SQLite speaks of an input/output error
+    if "full" in error or ("I/O" in error and shutil.disk_usage(path.parent).free < ROOM):
         return f"The disk of {path} is full: free some space, then resume the run; nothing that was stored is lost."
     if "locked" in error:
         return f"{path} is locked by another process: end it, then resume the run."

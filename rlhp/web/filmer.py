@@ -10,7 +10,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from rlhp import film
@@ -67,6 +67,10 @@ class Filmer:
             if time.time() - left.stat().st_mtime > STALE:
                 left.unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
     def next(self) -> str | None:
         """The segment to film next; None if all that is wanted is there."""
         version = self._store.database.version()
@@ -90,12 +94,13 @@ class Filmer:
 def main(arguments: list[str]) -> None:
     """Film until standard input closes."""
     run, task, size, codec, overlap = arguments
-    filmer, said = Filmer(Path(run), Look(task, int(size), codec), int(overlap)), ""
+    said = ""
     while not _over(0):
         problem = ""
         try:
             film.check(codec)
-            with camera(task, int(size)) as shoot:
+            filming = Filmer(Path(run), Look(task, int(size), codec), int(overlap))
+            with closing(filming) as filmer, camera(task, int(size)) as shoot:
                 said = _say("", said)
                 _work(filmer, lambda segment: _watched(shoot(segment)))
         except UserError as error:
