@@ -56,8 +56,8 @@ def ask(run: Path, questions: int, seed: int = 0, step: int = 0) -> None:
 
 
 def filmed(run: Path, size: int = 64, codec: str = "h264") -> Path:
-    """The run, with all clips there that a filmer keeps ahead."""
-    filmer = Filmer(run, Look("point", size, codec), overlap=1)
+    """The run, with the clips of all open questions."""
+    filmer = Filmer(run, Look("point", size, codec), overlap=1, ahead=10**6)
     with camera("point", size) as shoot:
         while (name := filmer.next()) is not None:
             filmer.film(shoot, name)

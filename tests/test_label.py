@@ -305,7 +305,7 @@ def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Pa
     """The trainer, the page's server, or both, killed at 20 random moments while two people answer."""
     run = tmp_path / "runs/it/point-preferences-600-seed1"
     settings = ("labels=600", "schedule.initial=0.3", "total_steps=12800", "max_open=200", "checkpoint_every=1280")
-    process, server = trainer(tmp_path, *settings), None
+    process, servers = trainer(tmp_path, *settings), []
     over, kept, rng = threading.Event(), [], random.Random(20)
     people = [
         threading.Thread(target=lambda n=name: kept.extend(answering(run, n, over.is_set, pause=0.1))) for name in ("anna", "bob")
@@ -326,7 +326,7 @@ def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Pa
             process = trainer(tmp_path, *settings)
         if victim != "trainer" and page is not None:
             until(lambda pid=page.pid: gone(pid))
-            server = start(run, "--port", str(page.port))
+            servers.append(start(run, "--port", str(page.port)))
             until(lambda: served(run), 120)
     before = len(rows(run))
     until(lambda: len(rows(run)) > before or (run / "finished.json").exists(), 240)
@@ -339,7 +339,7 @@ def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Pa
     if page is not None:
         os.kill(page.pid, signal.SIGTERM)
         until(lambda: gone(page.pid))
-    if server is not None:
+    for server in servers:
         server.wait()
     print(f"{len(kept)} answers acknowledged, {len(rows(run))} in the store, 20 kills")
     assert len(kept) > 40
@@ -363,17 +363,19 @@ def test_four_people_at_twenty_answers_a_second(tmp_path: Path) -> None:
     errors: list[str] = []
     with label(run, "--repeats", "0") as page:
         names = [threading.Thread(target=hurry, args=(page, name, pace, done[name], errors)) for name in people]
+        began = time.monotonic()
         for name in names:
             name.start()
         for name in names:
             name.join()
+        took = time.monotonic() - began
     times = sorted(time for each in done.values() for time in each)
     p95 = times[int(0.95 * len(times))]
     middle, most = times[len(times) // 2], times[-1]
-    print(f"{len(times)} answers in {SECONDS:g} s; in the server p50 {middle:.1f}, p95 {p95:.1f}, at most {most:.1f} ms")
+    print(f"{len(times)} answers in {took:.1f} s; in the server p50 {middle:.1f}, p95 {p95:.1f}, at most {most:.1f} ms")
     assert errors == [] and p95 < 100
     assert len(rows(run)) == len(times) == store.answered == len({row[0] for row in rows(run)})
-    assert len(times) >= 0.9 * len(people) * pace * SECONDS
+    assert len(times) == int(pace * SECONDS) * len(people) and took < 1.5 * SECONDS
     store.close()
 
 
@@ -383,8 +385,6 @@ def hurry(page: Served, name: str, pace: int, done: list[float], errors: list[st
     pairs, began = person.pairs(), time.monotonic()
     for i in range(int(pace * SECONDS)):
         time.sleep(max(0.0, began + i / pace - time.monotonic()))
-        if time.monotonic() > began + SECONDS:
-            return
         answer = person.client.post("/api/answer", json={"annotator": name, **pairs[0], "choice": "left", "seen": 1.0})
         if answer.status_code != 200 or answer.json()["outcome"] != "kept" or not answer.json()["pairs"]:
             errors.append(answer.text)

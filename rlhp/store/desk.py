@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import islice
 from sqlite3 import Connection
 
 from rlhp.store.codec import encode_ranks
@@ -22,11 +23,13 @@ RECENT = 600.0  # seconds whose answers tell the present speed
 # people judge the current policy.
 _FRESH = """
 SELECT id, segments, 0 FROM query
-WHERE json_array_length(segments) = 2
-  AND NOT EXISTS (SELECT 1 FROM answer WHERE query = id AND teacher = 'human:' || :by AND round = 0)
-  AND NOT EXISTS (SELECT 1 FROM lease WHERE query = id AND annotator = :by)
-  AND (SELECT COUNT(*) FROM answer WHERE query = id AND round = 0)
-    + (SELECT COUNT(*) FROM lease WHERE query = id AND round = 0) < :overlap
+WHERE id NOT IN (
+    SELECT query FROM (SELECT query FROM answer WHERE round = 0 UNION ALL SELECT query FROM lease WHERE round = 0)
+    GROUP BY query HAVING COUNT(*) >= :overlap
+  )
+  AND id NOT IN (SELECT query FROM answer WHERE teacher = 'human:' || :by AND round = 0)
+  AND id NOT IN (SELECT query FROM lease WHERE annotator = :by)
+  AND json_array_length(segments) = 2
 ORDER BY id DESC
 """
 
@@ -125,13 +128,9 @@ class Desk:
             db.execute("DELETE FROM lease WHERE until <= ?", (now,))
             db.execute("UPDATE lease SET until = ? WHERE annotator = ?", (now + self._seconds, by))
             held = db.execute(_HELD, {"by": by}).fetchall()
-            for _ in range(count - len(held)):
-                found = self._find(db, by, ready)
-                if found is None:
-                    break
-                self._lease(db, by, found[0], found[2], now)
+            for i, found in enumerate(self._find(db, by, count - len(held), ready)):
+                self._lease(db, by, found[0], found[2], now + i * 1e-4)  # what is dealt first is shown first
                 held.append(found)
-                now += 1e-4  # what is dealt first is shown first
             return [_pair(by, *row) for row in held[:count]]
 
     def answer(self, by: str, reply: Reply) -> Outcome:
@@ -194,13 +193,15 @@ class Desk:
         with self._database.reading() as db:
             return _rate(*db.execute(sql, (time.time() - RECENT,)).fetchone())
 
-    def _find(self, db: Connection, by: str, ready: Ready) -> tuple[int, str, int] | None:
-        """The pair to deal next: one seen before if the share of those is not reached, else the newest."""
-        for sql in [_AGAIN, _FRESH] if self._repeat_due(db, by) else [_FRESH]:
-            for row in db.execute(sql, {"by": by, "overlap": self._overlap}):
-                if ready(json.loads(row[1])):
-                    return row
-        return None
+    def _find(self, db: Connection, by: str, count: int, ready: Ready) -> list[tuple[int, str, int]]:
+        """The pairs to deal next: one seen before if the share of those is not reached, then the newest."""
+        found: list[tuple[int, str, int]] = []
+        if count > 0 and self._repeat_due(db, by):
+            found += islice(self._among(db, _AGAIN, by, ready), 1)
+        return found + list(islice(self._among(db, _FRESH, by, ready), max(count - len(found), 0)))
+
+    def _among(self, db: Connection, sql: str, by: str, ready: Ready) -> Iterator[tuple[int, str, int]]:
+        return (row for row in db.execute(sql, {"by": by, "overlap": self._overlap}) if ready(json.loads(row[1])))
 
     def _due(self, db: Connection, by: str, reply: Reply) -> bool:
         """Once more is only after once."""

@@ -58,8 +58,8 @@ def _watched(pictures: Iterator[Array]) -> Iterator[Array]:
 class Filmer:
     """Films what is wanted and not there."""
 
-    def __init__(self, run: Path, look: Look, overlap: int) -> None:
-        self._run, self._look = run, look
+    def __init__(self, run: Path, look: Look, overlap: int, ahead: int = AHEAD) -> None:
+        self._run, self._look, self._ahead = run, look, ahead
         self._store = Store(run / "preferences.sqlite")
         self._desk = Desk(self._store.database, overlap)
         self._done_at: tuple[int, int] | None = None
@@ -76,7 +76,7 @@ class Filmer:
         version = self._store.database.version()
         if version == self._done_at:
             return None
-        for pair in self._desk.wanted(AHEAD):
+        for pair in self._desk.wanted(self._ahead):
             for segment in pair:
                 if not self._look.file(self._run, segment).exists():
                     return segment
