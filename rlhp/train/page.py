@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rlhp.run import Served, served
+from rlhp.run import Served, finished, served
 from rlhp.types import UserError
 
 LOG = "page.log"
@@ -20,7 +20,7 @@ PATIENCE = 20.0  # seconds for the page to come up; training begins without it t
 
 @contextmanager
 def page(run: Path, wanted: bool) -> Iterator[None]:
-    """Serve the page of `run` meanwhile, if `wanted`; it ends with an orderly end of the training.
+    """Serve the page of `run` meanwhile, if `wanted`; it ends with an orderly end of the training, or soon after its last step.
 
     After a kill of the training the page stays, and goes on with the one that resumes. A page that a person has started is used.
     """
@@ -33,7 +33,7 @@ def page(run: Path, wanted: bool) -> Iterator[None]:
         yield
     finally:
         now = served(run)
-        if now is not None and now.beside:
+        if now is not None and now.beside and not finished(run):
             os.kill(now.pid, signal.SIGTERM)
 
 

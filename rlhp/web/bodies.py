@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rlhp.store import Outcome, Pair, Reply
 
-Annotator = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]{0,39}$")]
+NAME = r"\w[\w.-]{0,39}"
+Annotator = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 ClipId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Id = Annotated[int, Field(ge=0, le=2**53)]
 DAY = 86_400.0

@@ -64,7 +64,7 @@ class Guard:
         if not self._knows(scope, headers, reads):
             return 401, "the token is missing or wrong: open the page by the address that rlhp printed"
         foreign = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-        if not reads and (foreign or headers.get("origin", f"http://{host}") != f"http://{host}"):
+        if not reads and (foreign or headers.get("origin", f"http://{host}").partition("://")[2] != host):
             return 403, "only the page itself may answer"
         if int(headers["content-length"] if headers.get("content-length", "").isdigit() else 0) > LIMIT:
             return 413, f"a body may have {LIMIT} bytes"

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import uvicorn
 
 from rlhp import film
-from rlhp.run import Served, announce, last_served, new_token, served, serving, under_way
+from rlhp.run import Served, announce, finished, last_served, new_token, served, serving, under_way
 from rlhp.store import VERSION, Desk, Store, version_of
 from rlhp.types import UserError
 from rlhp.web.app import Room, create
+from rlhp.web.bodies import NAME
 from rlhp.web.films import Films, Look
 from rlhp.web.standing import Watcher, settings_of
 
 TRIES = 50  # ports, from the one that is wanted
+FAREWELL = 15.0  # seconds for which the page of a training that has finished says so
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -59,6 +65,8 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
     """
     settings = settings_of(run)
     options = options_of(settings, given)
+    if wrong := [name for name in annotators if not re.fullmatch(NAME, name)]:
+        raise UserError(f"{wrong[0]!r} is no name for an annotator: up to 40 letters, digits, dots and dashes, without spaces.")
     with serving(run) as alone:
         if not alone:
             page = served(run)
@@ -70,7 +78,9 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
         if page.port != options.port and options.port:
             print(f"port {options.port} is taken, so the page is at {page.port}", file=sys.stderr)
         announce(run, page)
-        if not beside:
+        if beside:
+            Thread(target=_say_farewell, args=(run,), daemon=True).start()
+        else:
             print(f"Compare clips of {run} at", *_links(page, annotators), "Ctrl-C ends it.", sep="\n  ", flush=True)
         _serve(_room(run, settings, store, options, page.token), options, listening)
 
@@ -138,9 +148,19 @@ def _serve(room: Room, options: Options, listening: socket.socket) -> None:
     room.films.start()
     try:
         uvicorn.Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:  # how one ends it
+        pass
     finally:
         room.films.close()
         room.store.close()
+
+
+def _say_farewell(run: Path) -> None:
+    """End this process when the training beside it has finished, and people have read so."""
+    while not finished(run):
+        time.sleep(1)
+    time.sleep(FAREWELL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _links(page: Served, annotators: Sequence[str]) -> list[str]:

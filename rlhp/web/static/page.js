@@ -4,7 +4,7 @@ const link = new URLSearchParams(location.search);
 const token = link.get("token") ?? "", annotator = link.get("annotator") || "me";
 const AHEAD = 3; // pairs that are dealt in advance: the one shown, and two behind it
 const HOLD = 400, SLOW = 0.3, POLL = 2000, HEARTBEAT = 20000; // ms; and the speed of a slow replay
-const KEPT = `rlhp ${location.host} ${annotator}`; // where answers wait that the server does not have yet
+const KEPT = `rlhp ${token.slice(-8)} ${annotator}`; // of this run: where answers wait that the server does not have yet
 const $ = (id) => document.getElementById(id);
 const body = document.body, buttons = [...document.querySelectorAll("[data-choice]")];
 
@@ -69,6 +69,7 @@ const keep = () => localStorage.setItem(KEPT, JSON.stringify(pending));
 
 async function undo() {
   if ($("undo").disabled) return;
+  if (away && pending.length && !sending) return undoHere();
   while (pending.length && !away) await send().then(() => sleep(20));
   if (away || !mine.undoable) return say("There is nothing to undo: the learner has taken your last answer.", true);
   try {
@@ -78,8 +79,17 @@ async function undo() {
   } catch (error) { lost(error); }
 }
 
+function undoHere() { // what the server does not have yet
+  const { query, round, clips } = pending.pop();
+  keep();
+  queue.unshift({ query, round, clips });
+  arrange();
+  write();
+}
+
 function lost(error) {
   away = true;
+  if (run?.state === "finished" && !error.status && !pending.length) return write();
   say(error.status ? error.message : `The page's server does not answer; trying again.${pending.length ? " Your answers are kept here." : ""}`, true);
   write();
 }
@@ -296,7 +306,7 @@ const count = (n, one) => `${Math.round(n).toLocaleString("en")} ${one}${Math.ro
 function write() {
   $("undo").disabled = !mine.undoable && !pending.length;
   if (!run) return;
-  const state = away ? "away" : run.state;
+  const state = away && run.state !== "finished" ? "away" : run.state;
   $("state").dataset.state = state;
   $("state").textContent = STATES[state];
   $("state").title = run.error ?? "what the training is doing";
