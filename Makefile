@@ -19,4 +19,5 @@ demo: setup
 	@sh .ci/setup.sh remind
 
 test: setup
+	@sh .ci/setup.sh browser
 	@sh .ci/checks.sh

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Sets up .venv and, where it may, the system libraries that rlhp needs. `setup.sh remind` only says what is still missing.
+# Sets up .venv and, where it may, the system libraries that rlhp needs. `setup.sh remind` only says what is still missing,
+# `setup.sh browser` adds what the tests in a browser need.
 set -eu
 PYTHON=${PYTHON:-python3}
 GL="libegl1 libgl1"
+BROWSER="chromium libatomic1"
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ldconfig
 
 can_draw() {
@@ -42,7 +44,14 @@ remind() {
     can_draw || echo "Videos are off: no OpenGL library. Install it with: sudo apt-get install -y --no-install-recommends $GL"
 }
 
-if [ "${1:-}" = remind ]; then remind; exit; fi
+browser() { # for the tests in a real browser
+    command -v chromium >/dev/null || apt_install $BROWSER || echo "The tests in a browser are skipped. They need: sudo apt-get install -y --no-install-recommends $BROWSER"
+}
+
+case ${1:-} in
+    remind) remind; exit ;;
+    browser) browser; exit ;;
+esac
 check_python
 make_venv
 echo "Installing the pinned dependencies into .venv ..."

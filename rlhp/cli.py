@@ -34,6 +34,8 @@ Bring your own: --config-dir DIR, a folder with the same groups. Everything else
 EPILOG = """\
 examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
+  rlhp train teacher=human                      train from your own preferences, given at a page
+  rlhp label runs/main/RUN                      that page, for any run
   rlhp plot runs/main -o curves.png             learning curves of every run below runs/main, and their CSV
   rlhp status runs/first_light                  how far a sweep has come, and how long it will take
   rlhp evaluate runs/main/RUN --episodes 20     its true return
@@ -124,8 +126,25 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     for command in (evaluate, film):
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
         command.add_argument("--seed", type=int, default=10_000, help="of the starting states (default: %(default)s)")
+    _label_parser(add("label", help="a page at which people compare a run's clips"))
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
+
+
+def _label_parser(label: argparse.ArgumentParser) -> None:
+    label.add_argument("path", type=Path, metavar="RUN", help="a run directory; it may be in training, stopped or finished")
+    label.add_argument("--host", help="where to listen (default: 127.0.0.1, this machine alone)")
+    label.add_argument("--port", type=int, help="or the next that is free (default: 8321)")
+    label.add_argument(
+        "--annotator", action="append", default=[], metavar="NAME", help="print a link for this person; repeatable"
+    )
+    label.add_argument("--overlap", type=int, metavar="K", help="people who answer the same question (default: 1)")
+    label.add_argument("--repeats", type=float, metavar="SHARE", help="of pairs shown once more, sides swapped (default: 0.05)")
+    label.add_argument("--minimum-view", type=float, metavar="SECONDS", help="before a pair can be answered (default: 1)")
+    label.add_argument("--codec", choices=("h264", "vp9"), help="of the clips (default: h264)")
+    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 400)")
+    label.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # started by a training
+    label.set_defaults(run=_label)
 
 
 # The commands import what they need when they are run: `rlhp --help` answers at once.
@@ -185,6 +204,14 @@ def _film(options: argparse.Namespace) -> int:
     from rlhp import show
 
     print(show.film_policy(options.path, options.out or options.path / "policy.mp4", options.seconds, options.seed))
+    return 0
+
+
+def _label(options: argparse.Namespace) -> int:
+    from rlhp import web
+
+    names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size")
+    web.label(options.path, {name: getattr(options, name) for name in names}, options.annotator, options.beside)
     return 0
 
 

@@ -18,7 +18,7 @@ def failing(error: BaseException):
     return fail
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["plot"], ["evaluate"], ["film"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["plot"], ["evaluate"], ["film"], ["label"], ["doctor"]])
 def test_every_command_has_help(command, capsys):
     try:
         status = cli.main([*command, "--help"])
@@ -35,7 +35,7 @@ def test_help_of_train_lists_the_configuration(capsys):
 
 
 def test_help_is_instant_because_nothing_heavy_is_imported():
-    heavy = "import sys; from rlhp import cli; print({'torch', 'hydra', 'mujoco', 'matplotlib'} & set(sys.modules))"
+    heavy = "import sys; from rlhp import cli; print({'torch', 'hydra', 'mujoco', 'matplotlib', 'fastapi'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip() == "set()"
 
 
@@ -103,7 +103,7 @@ def test_stopping_says_how_to_go_on(monkeypatch, capsys):
     assert "same command" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["plot", "evaluate", "film"])
+@pytest.mark.parametrize("command", ["plot", "evaluate", "film", "label"])
 def test_a_run_that_is_not_there(command, tmp_path: Path, capsys):
     assert cli.main([command, str(tmp_path / "nowhere")]) == 2
     captured = capsys.readouterr()

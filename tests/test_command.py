@@ -33,12 +33,14 @@ TINY = ["env=point", "total_steps=512", "labels=8", "n_envs=2", "agent.n_steps=6
         ("max_open=-1", "set it to 0 or more"),
         ("query.clips=1", "compares at least 2 clips"),
         ("checkpoint_every=0", "set it to 1 or more"),
+        ("teacher=human query.clips=3", "people compare 2 clips at the page"),
+        ("teacher=human env=gym env.id=CartPole-v1 clip_steps=8", "cannot be drawn from recorded states"),
         ("teacher=replay", "teacher.answers.path has no value yet"),
     ],
 )
 def test_one_sentence_and_status_2(wrong, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", *TINY, wrong]) == 2
+    assert main(["train", *TINY, *wrong.split()]) == 2
     err = capsys.readouterr().err.strip()
     assert err.startswith("rlhp: ") and said in err and len(err.splitlines()) == 1
 

@@ -3,10 +3,13 @@
 A new yaml needs no line here, unless it leaves something for the user to fill in (FILL).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -19,8 +22,9 @@ from omegaconf import OmegaConf
 
 from rlhp.preference import Labels
 from rlhp.run.record import read_table
+from rlhp.store import Store
 from rlhp.train import build, train
-from rlhp.types import Comparisons, Query, Rollout, Segment, UserError, stack
+from rlhp.types import Answer, Comparisons, Query, Rollout, Segment, UserError, stack
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")  # recipes are for longer rollouts
 
@@ -35,6 +39,7 @@ TINY = [
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
+    "teacher/human": ["page=null", "max_open=0"],  # who answers here does so at the store
     "teacher/replay": ["max_open=null", "teacher.answers.path={recording}"],
     "tracker/wandb": ["tracker.mode=disabled"],
 }
@@ -88,6 +93,28 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path / "preferences.sqlite"
 
 
+@contextmanager
+def somebody(run: Path) -> Iterator[None]:
+    """A person who answers every question at once."""
+    over = Event()
+
+    def answer() -> None:
+        while not over.wait(0.001) and not (run / "preferences.sqlite").exists():
+            pass
+        store = Store(run / "preferences.sqlite")
+        while not over.wait(0.001):
+            store.answer({query.id: Answer((0, 1)) for query in store.open()}, "human:anna")
+        store.close()
+
+    thread = Thread(target=answer)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 @pytest.fixture(autouse=True)
 def without_wandb(request: pytest.FixtureRequest) -> None:
     """Where an extra is not installed, building says so; there is nothing else to test."""
@@ -100,7 +127,8 @@ def without_wandb(request: pytest.FixtureRequest) -> None:
 @each
 def test_three_rounds_of_learning(file: Path, recording: Path, tmp_path: Path) -> None:
     cfg = resolved([*TINY, *chosen(file, recording)])
-    train(cfg, tmp_path)
+    with somebody(tmp_path) if str(file) == "teacher/human" else nullcontext():
+        train(cfg, tmp_path)
     rows = read_table(tmp_path / "metrics.csv")
     assert [int(row["step"]) for row in rows] == [N * T * (i + 1) for i in range(ROUNDS)]
     assert rows[-1]["entropy"], "the policy was updated"

@@ -1,5 +1,6 @@
 """Pictures and videos from simulator states."""
 
+from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from rlhp import doctor, film
+from rlhp.film import draw
 from rlhp.types import UserError
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
@@ -37,7 +39,7 @@ def model(task: str) -> mujoco.MjModel:
 def at(model: mujoco.MjModel, *, gone: float = 0.0) -> np.ndarray:
     """[1, nq + nv]: the start, `gone` metres further on."""
     qpos = model.qpos0.copy()
-    qpos[film._ground(model)] += gone
+    qpos[draw._ground(model)] += gone
     return np.concatenate([qpos, np.zeros(model.nv)])[None]
 
 
@@ -48,7 +50,7 @@ def picture(model: mujoco.MjModel, state: np.ndarray, view: film.View) -> np.nda
 
 def robot_pixels(model: mujoco.MjModel, state: np.ndarray, view: film.View) -> np.ndarray:
     """[SIZE, SIZE] bool: where the picture changes when the robot is made invisible."""
-    hidden = film.deepcopy(model)
+    hidden = deepcopy(model)
     hidden.geom_rgba[hidden.geom_bodyid > 0, 3] = 0
     hidden.geom_matid[hidden.geom_bodyid > 0] = -1
     hidden.light_castshadow[:] = model.light_castshadow[:]
@@ -74,7 +76,7 @@ def test_picture_shows_the_robot_whole(task):
 def test_camera_and_floor_follow_the_robot(task):
     """Models' floors end after 20 to 40 metres; a cheetah runs 250 in an episode."""
     simulated, view = model(task), film.view(task)
-    period = film._period(simulated)
+    period = draw._period(simulated)
     here, far = (picture(simulated, at(simulated, gone=gone), view).astype(int) for gone in (0, 200 * period))
     assert np.abs(here - far).max() <= 2
 
@@ -112,7 +114,7 @@ def test_doctor_agrees_that_this_machine_draws():
 
 
 def test_no_gl_gets_the_apt_line(monkeypatch):
-    monkeypatch.setattr(film, "_loads", lambda library: False)
+    monkeypatch.setattr(draw, "_loads", lambda library: False)
     simulated = model("hopper")
     with pytest.raises(UserError, match="apt-get install -y --no-install-recommends libegl1 libgl1"):
         picture(simulated, at(simulated), film.view("hopper"))
@@ -123,9 +125,9 @@ def test_no_gl_gets_the_apt_line(monkeypatch):
     [("", "EGL GL OSMesa", "egl"), ("", "EGL OSMesa", "osmesa"), ("osmesa", "EGL GL OSMesa", "osmesa")],
 )
 def test_backend_is_chosen_by_what_is_there(wanted, there, chosen, monkeypatch):
-    monkeypatch.setattr(film.sys, "platform", "linux")
+    monkeypatch.setattr(draw.sys, "platform", "linux")
     monkeypatch.setenv("MUJOCO_GL", wanted)
-    monkeypatch.setattr(film, "_loads", lambda library: library.removeprefix("lib").partition(".")[0] in there.split())
+    monkeypatch.setattr(draw, "_loads", lambda library: library.removeprefix("lib").partition(".")[0] in there.split())
     assert film.backend() == chosen
 
 
@@ -167,3 +169,27 @@ def test_a_film_that_fails_leaves_nothing(tmp_path):
 def test_nothing_to_film_and_unknown_codec(frames, codec, tmp_path):
     with pytest.raises(UserError):
         film.write(frames, tmp_path / "x.mp4", 25, codec)
+
+
+@needs_gl
+def test_one_studio_shoots_clip_after_clip():
+    simulated, view = model("hopper"), film.view("hopper")
+    fallen = at(simulated)
+    fallen[0, 2] = 1.2
+    with film.studio(simulated, view, SIZE) as shoot:
+        first, second, again = (next(shoot(state)) for state in (at(simulated), fallen, at(simulated)))
+    assert (first == again).all() and (first != second).any()
+    assert (first == picture(simulated, at(simulated), view)).all()
+
+
+def test_the_probe_is_drawn_where_it_is():
+    up, right = film.dots(np.array([[0.0, 0.9], [0.9, 0.0]]), 150)
+    red = [np.argwhere((picture == (190, 80, 50)).all(axis=-1)).mean(axis=0) for picture in (up, right)]
+    assert np.allclose(red, [[30, 74.5], [74.5, 119]], atol=1)  # 0.9 of 1.5 m from the middle, 74.5 pixels
+
+
+def test_an_encoder_that_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(film.video.av, "codecs_available", {"libvpx-vp9"})
+    with pytest.raises(UserError, match="libx264 is missing here; get it with: pip"):
+        film.write([np.zeros((48, 48, 3), np.uint8)], tmp_path / "x.mp4", 25)
+    film.write([np.zeros((48, 48, 3), np.uint8)], tmp_path / "x.webm", 25, "vp9")

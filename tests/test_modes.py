@@ -28,18 +28,20 @@ HUMAN = "teacher._target_=rlhp.teacher.Human"  # whoever answers does so at the 
 PERSON = """
 import sys, time
 from pathlib import Path
-from rlhp.store import Store
-from rlhp.types import Answer
+from rlhp.store import Desk, Reply, Store
 
 path, patience = Path(sys.argv[1]), int(sys.argv[2])
 while not path.exists():
     time.sleep(0.01)
 store = Store(path)
+desk = Desk(store.database)
 while True:
-    while store.asked - store.answered > patience and (query := store.lease("anna", 60)):
-        left, right = (clip.true_reward.sum() for clip in query.clips)
-        ranks = None if query.id % 5 == 4 else (0, 0) if query.id % 5 == 3 else (int(left < right), int(left > right))
-        store.answer({query.id: Answer(ranks)}, "human:anna")
+    while store.asked - store.answered > patience and (pairs := desk.deal("anna", 1)):
+        pair, ranks = pairs[0], None
+        left, right = (store.segment(name).true_reward.sum() for name in pair.clips)
+        if pair.query % 5 < 4:
+            ranks = (0, 0) if pair.query % 5 == 3 else (int(left < right), int(left > right))
+        desk.answer("anna", Reply(pair.query, pair.round, pair.clips, ranks, 1.0))
     time.sleep(0.01)
 """
 

@@ -224,6 +224,16 @@ def test_progress_is_one_line_with_what_matters(tmp_path):
     assert last.startswith("run  2,000/2,000 steps  ") and "7 labels  accuracy 0.88  true return 1,234.5  0:00 left" in last
 
 
+def test_progress_says_at_once_what_it_waits_for_and_then_at_its_pace(tmp_path):
+    with (tmp_path / "log").open("w") as out:
+        progress = Progress("run", 2000, every=1000, out=out)
+        for done in range(3):
+            progress.say(f"{done} of 3 first labels")
+        progress(1000, {})
+        progress.say("2 questions are unanswered")
+    assert (tmp_path / "log").read_text() == "run  0 of 3 first labels\nrun  2 questions are unanswered\n"
+
+
 def test_a_trained_policy_is_loaded(tmp_path):
     train(settings("env=point"), tmp_path)
     trained = load(tmp_path)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rlhp.memory import Recent
-from rlhp.store import Store, recorded
+from rlhp.store import Desk, Outcome, Reply, Store, recorded, version_of
 from rlhp.types import Answer, Comparisons, Rollout, Segment, UserError
 
 LEFT, RIGHT, EQUAL, CANNOT_TELL = Answer((0, 1)), Answer((1, 0)), Answer((0, 0)), Answer(None)
@@ -47,11 +47,6 @@ def store(path: Path) -> Iterator[Store]:
     opened = Store(path)
     yield opened
     opened.close()
-
-
-def leased(store: Store, by: str) -> int | None:
-    query = store.lease(by, seconds=60)
-    return None if query is None else query.id
 
 
 def elsewhere(path: Path, code: str) -> subprocess.CompletedProcess[str]:
@@ -203,7 +198,6 @@ def test_an_answer_may_change_until_it_is_taken(store: Store) -> None:
     store.answer({0: RIGHT}, teacher="human")
     assert shown(store.take(1)) == [(0, 0, 0.0)]
     store.answer({0: LEFT}, teacher="human")
-    store.answer({0: LEFT}, teacher="human:anna")
     assert shown(store.take(2)) == [(0, 0, 0.0)] and store.taken == store.answered == 1
 
 
@@ -213,6 +207,15 @@ def test_two_people_answer_one_question(store: Store) -> None:
     store.answer({0: RIGHT}, teacher="human:anna")
     assert shown(store.take(1)) == [(0, 0, 0.0), (0, 0, 1.0)]
     assert store.answered == store.taken == 1, "one question counts once"
+
+
+def test_a_second_opinion_may_come_after_the_first_is_taken(store: Store, path: Path) -> None:
+    store.ask(questions(1), step=0)
+    store.answer({0: LEFT}, teacher="human:bob")
+    assert shown(store.take(1)) == [(0, 0, 1.0)]
+    store.answer({0: RIGHT}, teacher="human:anna")
+    assert shown(store.take(2)) == [(0, 0, 1.0), (0, 0, 0.0)] and store.taken == 1
+    assert shown(Store(path).take(3)) == [(0, 0, 1.0), (0, 0, 0.0)]
 
 
 def test_answers_to_unknown_questions_are_ignored(store: Store) -> None:
@@ -227,45 +230,23 @@ def test_an_answer_must_rank_every_clip(store: Store) -> None:
     assert store.answered == 0, "all or none"
 
 
-# leases
-
-
-def test_a_lease_is_the_newest_question_and_nobody_elses(store: Store) -> None:
-    store.ask(questions(2), step=0)
-    assert leased(store, "anna") == 1
-    assert leased(store, "bob") == 0
-    assert store.lease("carl", 60) is None
-    store.ask(questions(1, first=2), step=1)
-    assert leased(store, "anna") == 1, "a page that reloads shows the same question"
-    store.answer({1: LEFT}, teacher="human:anna")
-    assert leased(store, "anna") == 2
-
-
-def test_a_lease_ends(store: Store) -> None:
-    store.ask(questions(1), step=0)
-    assert store.lease("anna", 0.05) is not None and store.lease("bob", 60) is None
-    time.sleep(0.06)
-    assert store.lease("bob", 60) is not None
-    store.answer({0: LEFT})
-    assert store.lease("bob", 60) is None
-
-
 # waiting
 
 
-def test_waiting_ends_when_enough_is_answered_and_says_why_once(store: Store, path: Path) -> None:
+def test_waiting_ends_when_enough_is_answered_and_says_why(store: Store, path: Path) -> None:
     store.ask(questions(3), step=0)
     other, said = Store(path), []
+    store.waiting = lambda unanswered, at_most: said.append((unanswered, at_most))
     for max_open in (None, 3):
-        store.wait(max_open, say=said.append)
+        store.wait(max_open)
     assert said == []
     answers = threading.Thread(target=lambda: [(time.sleep(0.05), other.answer({i: LEFT}, "human")) for i in range(3)])
     answers.start()
-    store.wait(1, poll=0.01, say=said.append)
+    store.wait(1, poll=0.001)
     assert store.answered >= 2
     answers.join()
-    store.wait(0, say=said.append)
-    assert len(said) == 1 and "3 questions" in said[0] and "at most 1" in said[0]
+    store.wait(0)
+    assert said == [(3, 1), (2, 1)]
     with pytest.raises(UserError):
         store.wait(-1)
 
@@ -374,7 +355,7 @@ def test_two_processes_share_one_store(store: Store, path: Path) -> None:
     page.start()
     for step in range(60):
         store.ask(questions(1, first=step), step)
-        store.wait(5, poll=0.002, say=lambda reason: None)
+        store.wait(5, poll=0.002)
         store.take(step)
     page.join()
     assert [query for query, _, _ in sorted(shown(store.take(60)))] == list(range(60))
@@ -396,7 +377,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_the_write_undone(store: Store, p
             seen.append(sql)
             if sum("INSERT INTO answer" in s for s in seen) == 5:
                 os.kill(os.getpid(), signal.SIGKILL)
-        store._db.set_trace_callback(kill)
+        store.database._connection.set_trace_callback(kill)
         store.answer({i: Answer((1, 0)) for i in range(1, 10)})
     """
     assert elsewhere(path, code).returncode == -signal.SIGKILL
@@ -429,7 +410,7 @@ def test_a_damaged_file_is_told_from_a_store(path: Path, damage: str) -> None:
 def test_damage_inside_a_clip_is_found_when_it_is_read(path: Path) -> None:
     store = Store(path)
     store.ask(questions(1), 0)
-    store._db.execute("UPDATE segment SET arrays = x'00112233'")
+    store.database._connection.execute("UPDATE segment SET arrays = x'00112233'")
     with pytest.raises(UserError, match="damaged"):
         Store(path).open()
 
@@ -451,10 +432,65 @@ def test_a_newer_store_is_refused(path: Path) -> None:
         Store(path)
 
 
+V1 = """
+CREATE TABLE segment (id TEXT PRIMARY KEY, arrays BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE query (
+    id INTEGER PRIMARY KEY, segments TEXT NOT NULL, asked_step INTEGER NOT NULL,
+    leased_until REAL NOT NULL DEFAULT 0, leased_by TEXT
+);
+CREATE TABLE answer (
+    query INTEGER NOT NULL REFERENCES query (id), teacher TEXT NOT NULL, ranks TEXT, shown_at REAL, answered_at REAL NOT NULL,
+    taken_step INTEGER, PRIMARY KEY (query, teacher)
+) WITHOUT ROWID;
+CREATE INDEX answer_new ON answer (query) WHERE taken_step IS NULL;
+INSERT INTO answer SELECT * FROM old.answer;
+INSERT INTO segment SELECT * FROM old.segment;
+INSERT INTO query SELECT id, segments, asked_step, 9.5, 'anna' FROM old.query;
+PRAGMA user_version = 1;
+"""
+
+
+def version_1(path: Path) -> Path:
+    """A store with three questions as version 1 wrote it: one answer taken at 10, one at 20, one new."""
+    played(path).close()
+    old = path.with_name("old.sqlite")
+    with sqlite3.connect(old) as db:
+        db.execute(f"ATTACH '{path}' AS old")
+        columns = "query, teacher, ranks, shown_at, answered_at, taken_step"
+        db.executescript(V1.replace("SELECT * FROM old.answer", f"SELECT {columns} FROM old.answer"))
+    db.close()
+    return old
+
+
+def test_a_store_of_version_1_is_brought_to_this_one(path: Path) -> None:
+    old = version_1(path)
+    assert version_of(old) == 1 and recorded(old) == recorded(path) and version_of(old) == 1, "reading never writes"
+    store = Store(old)
+    assert version_of(old) == 2 and dump(old) == dump(path)
+    assert shown(store.take(40)) == shown(Store(path).take(40)) and (store.asked, store.taken) == (3, 3)
+    desk = Desk(store.database, overlap=2)
+    (pair,) = desk.deal("anna", 1)
+    assert desk.answer("anna", Reply(pair.query, 0, pair.clips, (0, 1), 1.0)) is Outcome.KEPT
+    with sqlite3.connect(old) as db, sqlite3.connect(path) as new:
+        schema = "SELECT name, type FROM pragma_table_info('{}')"
+        for table in ("query", "answer", "lease", "segment"):
+            assert db.execute(schema.format(table)).fetchall() == new.execute(schema.format(table)).fetchall()
+        indices = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
+        assert db.execute(indices).fetchall() == new.execute(indices).fetchall() == [("answer_new",), ("answer_times",)]
+
+
+def test_two_processes_migrate_at_once(path: Path) -> None:
+    old = version_1(path)
+    opens = [sys.executable, "-c", "import sys; from rlhp.store import Store; Store(sys.argv[1])", str(old)]
+    runs = [subprocess.Popen(opens) for _ in range(3)]
+    assert [run.wait(timeout=60) for run in runs] == [0, 0, 0]
+    assert dump(old) == dump(path)
+
+
 def test_a_full_disk_is_said_and_loses_nothing(store: Store) -> None:
     store.ask(questions(1), 0)
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store.database._connection.execute("PRAGMA page_count").fetchone()[0]
+    store.database._connection.execute(f"PRAGMA max_page_count = {pages}")
     big = np.random.default_rng(0).normal(size=(100, 100))
     with pytest.raises(UserError, match="full"):
         store.ask([(Segment(big, big, big[:, 0], None), clip(1))], 1)

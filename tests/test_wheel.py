@@ -55,3 +55,10 @@ def test_wheel_trains_away_from_the_checkout(installed, tmp_path):
 def test_help_from_a_wheel_lists_the_configuration(installed, tmp_path):
     main = "import sys; from rlhp.cli import main; sys.exit(main())"
     assert "halfcheetah" in run(installed / "python", "-c", main, "train", "--help", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_the_page_is_in_the_wheel(installed, tmp_path):
+    code = "from rlhp.web.app import STATIC; print(STATIC, *sorted(file.name for file in STATIC.iterdir()))"
+    place, *files = run(installed / "python", "-c", code, cwd=tmp_path).split()
+    assert str(installed.parent) in place and files == ["icon.svg", "page.css", "page.html", "page.js"]

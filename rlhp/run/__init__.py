@@ -2,6 +2,7 @@
 
 from rlhp.run.attempt import FAILED, attempt, failure, under_way
 from rlhp.run.directory import VERSIONS, RunDirectory, check_owner, claim, finished, last_checkpoint
+from rlhp.run.page import Served, announce, last_served, new_token, served, serving
 from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
@@ -9,12 +10,18 @@ __all__ = [
     "VERSIONS",
     "NoTracker",
     "RunDirectory",
+    "Served",
     "Wandb",
+    "announce",
     "attempt",
     "check_owner",
     "claim",
     "failure",
     "finished",
     "last_checkpoint",
+    "last_served",
+    "new_token",
+    "served",
+    "serving",
     "under_way",
 ]

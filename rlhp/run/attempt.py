@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from rlhp.types import UserError
 
 LOCK, FAILED = "lock", "failed.txt"
+GLANCE = 0.5  # seconds within which whoever only looked at a lock has let go of it
 
 
 @contextmanager
@@ -20,12 +23,8 @@ def attempt(run: Path) -> Iterator[None]:
     However the process ends, the system takes the lock from it. Raises UserError if another process holds it.
     """
     with (run / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"{run} is being trained by another process; wait for it, or train in another one with name=..."
-            ) from error
+        if not lock(file):
+            raise UserError(f"{run} is being trained by another process; wait for it, or train in another one with name=...")
         (run / FAILED).unlink(missing_ok=True)
         try:
             yield
@@ -34,16 +33,34 @@ def attempt(run: Path) -> Iterator[None]:
             raise
 
 
-def under_way(run: Path) -> bool:
-    """Whether a process trains in this directory."""
-    if not (run / LOCK).is_file():
+def lock(file: IO[str]) -> bool:
+    """Whether the file is now this process's alone, until it is closed."""
+    end = time.monotonic() + GLANCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+
+
+def locked(path: Path) -> bool:
+    """Whether a process has locked the file at `path`; looking takes the lock for a moment."""
+    if not path.is_file():
         return False
-    with (run / LOCK).open() as file:
+    with path.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
+
+
+def under_way(run: Path) -> bool:
+    """Whether a process trains in this directory."""
+    return locked(run / LOCK)
 
 
 def failure(run: Path) -> str | None:

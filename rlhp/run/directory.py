@@ -17,7 +17,8 @@ from rlhp.types import Array, Metrics, Stateful, UserError
 
 FINISHED = "finished.json"
 VERSIONS = "versions.json"
-MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video")  # what does not touch the numbers
+# what does not touch the numbers
+MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video", "page", "instructions")
 
 
 def check_owner(path: Path, config: Mapping[str, Any]) -> None:
@@ -88,11 +89,16 @@ class RunDirectory:
         self._metrics = Table(self.path / "metrics.csv", self.resumed_from)
         self._clock = Table(self.path / "clock.csv", self.resumed_from)
         board = TensorBoard(self.path / "tensorboard", self.resumed_from)
-        self._trackers = [self._metrics, board, Progress(self.path.name, self._total), *trackers]
+        self._progress = Progress(self.path.name, self._total)
+        self._trackers = [self._metrics, board, self._progress, *trackers]
 
     def log(self, step: int, metrics: Metrics) -> None:
         """Add numbers to the row of this step."""
         self._pending.update(metrics)
+
+    def say(self, text: str) -> None:
+        """Say in the progress line what the training waits for."""
+        self._progress.say(text)
 
     def tick(self, step: int) -> None:
         """The rollout that ended at `step` is done: write its row, and a checkpoint if one is due."""

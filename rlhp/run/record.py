@@ -98,18 +98,29 @@ class Progress:
         self._began = self._last = time.monotonic()
         self._first: int | None = None
         self._seen: Metrics = {}
+        self._waits = False
 
     def __call__(self, step: int, metrics: Metrics) -> None:
         """Show where the run stands, if it is time to."""
         self._seen.update(metrics)
         self._first = step if self._first is None else self._first
-        now = time.monotonic()
-        if now - self._last >= self._every or step >= self._total:
+        now, over = time.monotonic(), step >= self._total
+        if now - self._last >= self._every or over:
             self._last = now
-            end = "\n" if not self._live or step >= self._total else ""
-            start = "\r\x1b[K" if self._live else ""
-            self._out.write(f"{start}{self._line(step, now - self._began)}{end}")
-            self._out.flush()
+            self._show(self._line(step, now - self._began), over)
+        self._waits = False
+
+    def say(self, text: str) -> None:
+        """Show what the training waits for: at once, then at the pace of the line."""
+        now = time.monotonic()
+        if not self._waits or now - self._last >= self._every or self._live:
+            self._last, self._waits = now, True
+            self._show(f"{self._name}  {text}")
+
+    def _show(self, line: str, over: bool = False) -> None:
+        start, end = "\r\x1b[K" if self._live else "", "\n" if not self._live or over else ""
+        self._out.write(f"{start}{line}{end}")
+        self._out.flush()
 
     def _line(self, step: int, elapsed: float) -> str:
         speed = (step - (self._first or 0)) / max(elapsed, 1e-9)

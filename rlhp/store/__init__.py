@@ -4,52 +4,47 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
-from threading import RLock
 
 from rlhp.store.codec import Table, decode, decode_ranks, encode, encode_ranks
-from rlhp.store.connection import connect, damaged, explained, reading, writing
+from rlhp.store.connection import Database, damaged, reading, version_of
+from rlhp.store.desk import Desk, Outcome, Pair, Reply, Tally
+from rlhp.store.migrate import VERSION
 from rlhp.types import Answer, Comparisons, Query, Segment, UserError
+
+__all__ = ["VERSION", "Database", "Desk", "Outcome", "Pair", "Reply", "Store", "Tally", "recorded", "version_of"]
 
 _Taken = tuple[int, str, str | None]  # question, teacher, ranks
 _Version = tuple[int, int]  # of the content: differs from an earlier one if anything was written since, by anyone
 
+# an answer that is taken stands; whoever else was shown the question may still answer it
 _ANSWER = """
-INSERT INTO answer (query, teacher, ranks, shown_at, answered_at)
-SELECT id, :teacher, :ranks, :shown_at, :now FROM query
-WHERE id = :query AND NOT EXISTS (SELECT 1 FROM answer WHERE query = :query AND taken_step IS NOT NULL)
-ON CONFLICT (query, teacher)
-DO UPDATE SET ranks = excluded.ranks, shown_at = excluded.shown_at, answered_at = excluded.answered_at
+INSERT INTO answer (query, teacher, ranks, answered_at)
+SELECT id, :teacher, :ranks, :now FROM query WHERE id = :query
+ON CONFLICT (query, teacher, round)
+DO UPDATE SET ranks = excluded.ranks, answered_at = excluded.answered_at WHERE taken_step IS NULL
 """
 
-# whoever asks again is given the question they hold: reloading a page takes no second one
-_LEASE = """
-UPDATE query SET leased_until = :until, leased_by = :by
-WHERE id = (
-    SELECT id FROM query
-    WHERE id NOT IN (SELECT query FROM answer) AND (leased_until <= :now OR leased_by = :by)
-    ORDER BY leased_until > :now DESC, id DESC LIMIT 1
-)
-RETURNING id
-"""
+_OPEN = "SELECT id FROM query WHERE id NOT IN (SELECT query FROM answer WHERE round = 0) ORDER BY id"
 
 _COUNTS = """
 SELECT (SELECT COUNT(*) FROM query),
-       (SELECT COUNT(DISTINCT query) FROM answer),
+       (SELECT COUNT(DISTINCT query) FROM answer WHERE round = 0),
        (SELECT COUNT(DISTINCT query) FROM answer WHERE taken_step IS NOT NULL)
 """
 
 _PERSON = "teacher LIKE 'human%'"
 
-# what a run did after :step, as if it had not: its teacher will answer again, at the same steps; a person would not
+# what a run did after :step, as if it had not: its teacher will answer again, at the same steps; a person would not, and the
+# questions in front of people stay
 _RESTORE = (
     f"DELETE FROM answer WHERE NOT {_PERSON} AND (taken_step IS NULL OR taken_step > :step)",
     "UPDATE answer SET taken_step = NULL WHERE taken_step > :step",
-    "DELETE FROM query WHERE asked_step > :step AND id NOT IN (SELECT query FROM answer)",
+    "DELETE FROM lease WHERE until <= :now",
+    "DELETE FROM query WHERE asked_step > :step AND id NOT IN (SELECT query FROM answer UNION SELECT query FROM lease)",
     "DELETE FROM segment WHERE id NOT IN (SELECT value FROM query, json_each(query.segments))",
 )
 
@@ -71,13 +66,13 @@ class Store:
 
     def __init__(self, path: str | Path, timeout: float = 30.0) -> None:
         self.path = Path(path)
-        self._lock = RLock()
-        self._db = connect(self.path, timeout)
+        self.database = Database(self.path, timeout)
+        self.waiting: Callable[[int, int], None] = lambda unanswered, at_most: None  # told why `wait` waits
         self._forget()
 
     def close(self) -> None:
         """Close the file; what was written stays."""
-        self._db.close()
+        self.database.close()
 
     @property
     def asked(self) -> int:
@@ -102,7 +97,7 @@ class Store:
             raise ValueError("a question compares at least 2 clips")
         encoded = {id(clip): encode(clip) for clips in questions for clip in clips}
         kept = {encoded[id(clip)][0]: clip for clips in questions for clip in clips}
-        with self._writing() as db:
+        with self.database.writing() as db:
             db.executemany("INSERT OR IGNORE INTO segment (id, arrays) VALUES (?, ?)", encoded.values())
             first = int(db.execute("SELECT COALESCE(MAX(id), -1) + 1 FROM query").fetchone()[0])
             rows = [(n, json.dumps([encoded[id(clip)][0] for clip in clips]), step) for n, clips in enumerate(questions, first)]
@@ -111,57 +106,55 @@ class Store:
 
     def open(self) -> list[Query]:
         """The questions without an answer, oldest first."""
-        with self._reading() as db:
-            version = self._version()
+        with self.database.reading() as db:
+            version = self.database.version()
             if version != self._opened_at:
-                rows = db.execute("SELECT id FROM query WHERE id NOT IN (SELECT query FROM answer) ORDER BY id")
-                self._open, self._opened_at = self._load([row[0] for row in rows], keep=True), version
+                self._open, self._opened_at = self._load(db, [id for (id,) in db.execute(_OPEN)], keep=True), version
             return list(self._open)
 
     def query(self, id: int) -> Query | None:
         """The question of an id; None if there is none (any more)."""
-        with self._reading():
-            found = self._load([id])
+        with self.database.reading() as db:
+            found = self._load(db, [id])
             return found[0] if found else None
 
-    def lease(self, by: str, seconds: float) -> Query | None:
-        """An open question that nobody else is looking at, for `seconds`; None if there is none.
+    def segment(self, id: str) -> Segment | None:
+        """The clip of an id; None if there is none (any more)."""
+        with self.database.reading() as db:
+            there = db.execute("SELECT 1 FROM segment WHERE id = ?", (id,)).fetchone()
+            return self._segment(db, id) if there else None
 
-        Newest first, so that people judge the current policy; before that, the one that `by` holds already.
-        """
-        now = time.time()
-        with self._writing() as db:
-            rows = db.execute(_LEASE, {"by": by, "now": now, "until": now + seconds}).fetchall()
-            return self._load([rows[0][0]])[0] if rows else None
-
-    def answer(self, answers: Mapping[int, Answer], teacher: str = "synthetic", shown_at: float | None = None) -> None:
+    def answer(self, answers: Mapping[int, Answer], teacher: str = "synthetic") -> None:
         """Write answers by question id; a person's `teacher` begins with "human" (`human`, `human:anna`).
 
-        An answer may be given again until it is taken. Answers to questions that are taken, or gone, are ignored.
+        An answer may be given again until it is taken; later ones, and those to questions that are gone, are ignored. Several
+        teachers may answer one question: each answer is taken, and the first unblocks whoever waits.
         Raises UserError, and writes none of them, if one does not rank each clip of its question.
         """
         if not answers:
             return
         now = time.time()
         rows = [
-            {"query": int(id), "teacher": teacher, "ranks": encode_ranks(answer), "shown_at": shown_at, "now": now}
-            for id, answer in answers.items()
+            {"query": int(id), "teacher": teacher, "ranks": encode_ranks(answer), "now": now} for id, answer in answers.items()
         ]
-        with self._writing() as db:
+        with self.database.writing() as db:
             self._check(db, answers)
             db.executemany(_ANSWER, rows)
 
-    def wait(self, max_open: int | None, poll: float = 0.5, say: Callable[[str], None] = print) -> None:
-        """Block until at most `max_open` questions are unanswered, looking every `poll` seconds and saying once why."""
+    def wait(self, max_open: int | None, poll: float = 0.1) -> None:
+        """Block until at most `max_open` questions are unanswered, looking every `poll` seconds.
+
+        Whenever their number changes meanwhile, `waiting` is told it, and how many may be.
+        """
         if max_open is None:
             return
         if max_open < 0:
             raise UserError(f"max_open is {max_open}: give 0 or more, or null to never wait.")
-        said = False
+        said = None
         while (unanswered := self._unanswered()) > max_open:
-            if not said:
-                say(f"Waiting for labels: {unanswered} questions in {self.path} are unanswered, at most {max_open} may be.")
-                said = True
+            if unanswered != said:
+                self.waiting(unanswered, max_open)
+                said = unanswered
             time.sleep(poll)
 
     def take(self, step: int) -> Comparisons:
@@ -169,13 +162,13 @@ class Store:
 
         'Cannot tell' is stamped but compares nothing. The same object as before if there is no new answer.
         """
-        with self._reading():
-            version = self._version()
+        with self.database.reading() as db:
+            version = self.database.version()
             if version != self._taken_at or self._comparisons is None:
-                answered = self._taken_before() if self._comparisons is None else []
+                answered = _taken_before(db) if self._comparisons is None else []
                 answered += self._stamp(step)
                 if answered or self._comparisons is None:
-                    self._comparisons = self._extend(answered)
+                    self._comparisons = self._extend(db, answered)
                 self._taken_at = version  # from before stamping: an answer that came meanwhile is found next time
             return self._comparisons
 
@@ -184,9 +177,9 @@ class Store:
 
         Their stamps after `step` are cleared, so that these answers are taken anew.
         """
-        with self._writing() as db:
+        with self.database.writing() as db:
             for sql in _RESTORE:
-                db.execute(sql, {"step": step})
+                db.execute(sql, {"step": step, "now": time.time()})
         self._forget()
 
     def _forget(self) -> None:
@@ -199,23 +192,9 @@ class Store:
         self._comparisons: Comparisons | None = None
         self._taken_at: _Version | None = None
 
-    @contextmanager
-    def _reading(self) -> Generator[Connection, None, None]:
-        with self._lock, explained(self.path):
-            yield self._db
-
-    @contextmanager
-    def _writing(self) -> Generator[Connection, None, None]:
-        with self._reading() as db, writing(db):
-            yield db
-
-    def _version(self) -> _Version:
-        """Others' writes and our own; thirty times cheaper than a count, so a rollout without news costs next to nothing."""
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0]), self._db.total_changes
-
     def _counts(self) -> _Counts:
-        with self._reading() as db:
-            version = self._version()
+        with self.database.reading() as db:
+            version = self.database.version()
             if self._counted is None or self._counted.version != version:
                 asked, answered, taken = db.execute(_COUNTS).fetchone()
                 self._counted = _Counts(version, asked, answered, taken)
@@ -225,38 +204,34 @@ class Store:
         counts = self._counts()
         return counts.asked - counts.answered
 
-    def _load(self, ids: Iterable[int], keep: bool = False) -> list[Query]:
+    def _load(self, db: Connection, ids: Iterable[int], keep: bool = False) -> list[Query]:
         """The questions of these ids, without those that are gone; `keep` these clips in memory, and no others."""
-        rows = [self._db.execute("SELECT id, segments, asked_step FROM query WHERE id = ?", (id,)).fetchone() for id in ids]
+        rows = [db.execute("SELECT id, segments, asked_step FROM query WHERE id = ?", (id,)).fetchone() for id in ids]
         named = [(id, json.loads(segments), step) for id, segments, step in filter(None, rows)]
-        known = {name: self._segment(name) for name in dict.fromkeys(name for _, names, _ in named for name in names)}
+        known = {name: self._segment(db, name) for name in dict.fromkeys(name for _, names, _ in named for name in names)}
         if keep:
             self._segments = known
         return [Query(id, tuple(known[name] for name in names), step) for id, names, step in named]
 
-    def _segment(self, name: str) -> Segment:
+    def _segment(self, db: Connection, name: str) -> Segment:
         if name in self._segments:
             return self._segments[name]
         try:
-            return decode(self._db.execute("SELECT arrays FROM segment WHERE id = ?", (name,)).fetchone()[0])
+            return decode(db.execute("SELECT arrays FROM segment WHERE id = ?", (name,)).fetchone()[0])
         except (TypeError, ValueError) as error:  # a missing row, or bytes that are no segment
             raise UserError(damaged(self.path)) from error
 
     def _stamp(self, step: int) -> list[_Taken]:
         """Stamp the answers that are new, and return them by question."""
-        if self._db.execute("SELECT 1 FROM answer WHERE taken_step IS NULL").fetchone() is None:
-            return []
-        with writing(self._db):
-            sql = "UPDATE answer SET taken_step = ? WHERE taken_step IS NULL RETURNING query, teacher, ranks"
-            return sorted(self._db.execute(sql, (step,)).fetchall(), key=lambda row: row[:2])
+        with self.database.reading() as db:
+            if db.execute("SELECT 1 FROM answer WHERE taken_step IS NULL AND round = 0").fetchone() is None:
+                return []
+        with self.database.writing() as db:
+            sql = "UPDATE answer SET taken_step = ? WHERE taken_step IS NULL AND round = 0 RETURNING query, teacher, ranks"
+            return sorted(db.execute(sql, (step,)).fetchall(), key=lambda row: row[:2])
 
-    def _taken_before(self) -> list[_Taken]:
-        """The answers taken before this Store was opened."""
-        sql = "SELECT query, teacher, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, query, teacher"
-        return self._db.execute(sql).fetchall()
-
-    def _extend(self, answered: list[_Taken]) -> Comparisons:
-        queries = {query.id: query for query in self._load({id: None for id, _, _ in answered})}
+    def _extend(self, db: Connection, answered: list[_Taken]) -> Comparisons:
+        queries = {query.id: query for query in self._load(db, {id: None for id, _, _ in answered})}
         self._table.extend([(queries[id], decode_ranks(ranks)) for id, _, ranks in answered])
         return self._table.comparisons()
 
@@ -265,6 +240,12 @@ class Store:
             found = db.execute("SELECT json_array_length(segments) FROM query WHERE id = ?", (int(id),)).fetchone()
             if found is not None and answer.ranks is not None and len(answer.ranks) != found[0]:
                 raise UserError(f"Question {id} has {found[0]} clips, but the answer ranks {len(answer.ranks)}: rank every clip.")
+
+
+def _taken_before(db: Connection) -> list[_Taken]:
+    """The answers taken before, by a Store that was opened earlier."""
+    sql = "SELECT query, teacher, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, query, teacher"
+    return db.execute(sql).fetchall()
 
 
 def recorded(path: str | Path) -> dict[int, tuple[int, Answer]]:

@@ -1,4 +1,4 @@
--- The preference store. Times: *_step in environment steps, *_at and *_until in seconds since 1970.
+-- The preference store, version 2. Times: *_step in environment steps, *_at, since and until in seconds since 1970.
 
 CREATE TABLE IF NOT EXISTS segment (
     id     TEXT PRIMARY KEY,           -- digest of the content, so that questions share a clip
@@ -6,21 +6,31 @@ CREATE TABLE IF NOT EXISTS segment (
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS query (
-    id           INTEGER PRIMARY KEY,  -- greatest id + 1, so that a resumed run gives the same ids
-    segments     TEXT NOT NULL,        -- JSON list of segment ids, in the order shown
-    asked_step   INTEGER NOT NULL,
-    leased_until REAL NOT NULL DEFAULT 0,
-    leased_by    TEXT
+    id         INTEGER PRIMARY KEY,    -- greatest id + 1, so that a resumed run gives the same ids
+    segments   TEXT NOT NULL,          -- JSON list of segment ids: the order that `ranks` follows
+    asked_step INTEGER NOT NULL
 );
+
+CREATE TABLE IF NOT EXISTS lease (     -- who looks at what: nobody else is given it until then
+    query     INTEGER NOT NULL REFERENCES query (id) ON DELETE CASCADE,
+    annotator TEXT NOT NULL,
+    round     INTEGER NOT NULL,        -- of the answer that is to come
+    since     REAL NOT NULL,           -- orders what one person holds
+    until     REAL NOT NULL,
+    PRIMARY KEY (query, annotator)
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS answer (
     query       INTEGER NOT NULL REFERENCES query (id),
-    teacher     TEXT NOT NULL,         -- begins with "human" where a person answered: never deleted
-    ranks       TEXT,                  -- JSON list, one rank per clip, lower is better; NULL: cannot tell
+    teacher     TEXT NOT NULL,         -- begins with "human" where a person answered (human:NAME): never deleted by a run
+    round       INTEGER NOT NULL DEFAULT 0,  -- 0 counts; 1 and more: the same person once more, for self-consistency alone
+    ranks       TEXT,                  -- JSON list, one rank per clip of query.segments, lower is better; NULL: cannot tell
+    swapped     INTEGER NOT NULL DEFAULT 0,  -- 1: shown with the sides in reverse; `ranks` does not depend on it
     shown_at    REAL,
     answered_at REAL NOT NULL,
-    taken_step  INTEGER,               -- step at which the reward model first saw it; NULL: not yet
-    PRIMARY KEY (query, teacher)
+    taken_step  INTEGER,               -- step at which the reward model first saw it; NULL: not yet, or never (round > 0)
+    PRIMARY KEY (query, teacher, round)
 ) WITHOUT ROWID;
 
-CREATE INDEX IF NOT EXISTS answer_new ON answer (query) WHERE taken_step IS NULL;
+CREATE INDEX IF NOT EXISTS answer_new ON answer (query) WHERE taken_step IS NULL AND round = 0;
+CREATE INDEX IF NOT EXISTS answer_times ON answer (teacher, answered_at);

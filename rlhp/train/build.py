@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 
 from rlhp.agent import Blind
 from rlhp.reward import Background
+from rlhp.train import page
 from rlhp.types import Effort, Schedule, Select, Stateful, Teacher, UserError
 
 Settings = Mapping[str, Any]
@@ -71,6 +72,8 @@ def _check(settings: Settings, parts: Parts) -> None:
     if settings["total_steps"] < 1:
         raise UserError(f"total_steps counts environment steps; set it to 1 or more, not {settings['total_steps']}.")
     _check_waiting(settings["max_open"], parts.teacher)
+    drawable = settings["task"] == "point" or parts.env.states() is not None
+    page.check(settings.get("page"), settings["query"]["clips"], drawable, settings["task"])
     _check_memory(settings, parts.schedule(0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from rlhp.agent import Blind
 from rlhp.loop import learn
 from rlhp.run import RunDirectory, attempt, check_owner, claim, finished, last_checkpoint
 from rlhp.store import Store
+from rlhp.train import page
 from rlhp.train.build import Parts, Settings, build
 from rlhp.types import Array, Rollout, Segment, Steps, UserError, stack
 
@@ -31,7 +33,9 @@ def train(settings: Settings, path: Path) -> None:
     torch.set_num_threads(settings["torch_threads"])
     parts = build(settings)
     claim(path, settings)
-    with attempt(path):
+    plan = {"first_labels": parts.schedule(0), "labels": parts.schedule(settings["total_steps"])}
+    (path / "plan.json").write_text(json.dumps(plan) + "\n")
+    with attempt(path), page.page(path, bool(settings.get("page"))):
         _run(settings, path, parts)
 
 
@@ -42,6 +46,8 @@ def _run(settings: Settings, path: Path, parts: Parts) -> None:
     store = Store(path / "preferences.sqlite")
     store.restore(run.resumed_from)
     run.open(parts.tracker)
+    why = page.reason(path, parts.schedule(0), lambda: store.answered)
+    store.waiting = lambda unanswered, at_most: run.say(why(unanswered, at_most))
     _learn(settings, parts, store, run)
     run.finish(lambda folder: write_heldout(folder / "heldout.csv", parts.memory.heldout, parts.reward))
     store.close()

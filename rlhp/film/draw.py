@@ -1,4 +1,4 @@
-"""Simulator states -> pictures -> a video file.
+"""Simulator states -> pictures.
 
 Pictures are drawn off the training's path, in a copy of the model, through an OpenGL context of our own: nothing here
 depends on MUJOCO_GL being set before `import mujoco`, and a machine without OpenGL trains all the same.
@@ -10,17 +10,12 @@ import ctypes
 import logging
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from fractions import Fraction
 from importlib import import_module
-from itertools import chain
-from math import ceil
-from pathlib import Path
 
-import av
 import mujoco
 import numpy as np
 
@@ -30,11 +25,6 @@ APT = "sudo apt-get install -y --no-install-recommends libegl1 libgl1"
 SIZE = 480  # pixels, both ways
 # MuJoCo's own module for each way to draw without a screen, and the libraries it loads, each under any of its names.
 BACKENDS = {"egl": (("libEGL.so.1",), ("libGL.so.1",)), "osmesa": (("libOSMesa.so.8", "libOSMesa.so.6"),)}
-CODECS = {"h264": ("libx264", "mp4"), "vp9": ("libvpx-vp9", "webm")}
-OPTIONS = {
-    "h264": {"preset": "veryfast", "crf": "23"},
-    "vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "33", "b": "0"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +101,7 @@ def _context(width: int, height: int) -> mujoco.GLContext:
     """A current off-screen OpenGL context. Raises UserError where the libraries are there but cannot draw."""
     name = backend()
     logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it was not accelerated with
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's own threads wait for each other: minutes a clip where cores are busy
     try:
         context = import_module(f"mujoco.{name}").GLContext(width, height)
         context.make_current()
@@ -165,16 +156,43 @@ def frames(model: mujoco.MjModel, states: Array, view: View, size: int = SIZE) -
 
     Raises UserError where the machine cannot draw.
     """
+    with studio(model, view, size) as shoot:
+        yield from shoot(states)
+
+
+@contextmanager
+def studio(model: mujoco.MjModel, view: View, size: int = SIZE) -> Generator[Callable[[Array], Iterator[Array]]]:
+    """`frames` for one clip after another: setting up takes longer than a short clip. For one thread.
+
+    Raises UserError where the machine cannot draw.
+    """
     model = deepcopy(model)  # the simulation's own model stays as it is
     _soften(model)
     data, ground, period = mujoco.MjData(model), _ground(model), _period(model)
     with painter(model, size, size) as draw:
-        for state in states:
-            data.qpos[:], data.qvel[:] = state[: model.nq], state[model.nq : model.nq + model.nv]
-            # The floor ends after tens of metres and the lights stay behind: move the robot back by whole periods of its pattern.
-            data.qpos[ground] -= np.round(data.qpos[ground] / period) * period
-            mujoco.mj_forward(model, data)
-            yield draw(data, _follow(view, data) if ground else view)
+
+        def shoot(states: Array) -> Iterator[Array]:
+            for state in states:
+                data.qpos[:], data.qvel[:] = state[: model.nq], state[model.nq : model.nq + model.nv]
+                # The floor ends after tens of metres, and the lights stay behind: go back by whole periods of its pattern.
+                data.qpos[ground] -= np.round(data.qpos[ground] / period) * period
+                mujoco.mj_forward(model, data)
+                yield draw(data, _follow(view, data) if ground else view)
+
+        yield shoot
+
+
+def dots(positions: Array, size: int = SIZE) -> Iterator[Array]:
+    """Pictures of points in the plane [L, 2], in metres, with the origin marked: what shows the probe without any OpenGL."""
+    grid = np.linspace(1.5, -1.5, size), np.linspace(-1.5, 1.5, size)
+    down, right = np.meshgrid(*grid, indexing="ij")
+    canvas = np.full((size, size, 3), 232, np.uint8)
+    canvas[(np.abs(down) < 0.012) | (np.abs(right) < 0.012)] = 200
+    canvas[np.abs(np.hypot(down, right) - 0.12) < 0.02] = (60, 140, 90)
+    for x, y in positions:
+        picture = canvas.copy()
+        picture[np.hypot(down - y, right - x) < 0.07] = (190, 80, 50)
+        yield picture
 
 
 def _soften(model: mujoco.MjModel) -> None:
@@ -217,43 +235,3 @@ def _period(model: mujoco.MjModel) -> float:
         if material >= 0 and not model.mat_texuniform[material]:
             return float(2 * model.geom_size[plane, 0] / model.mat_texrepeat[material, 0])
     return 1.0
-
-
-def pace(dt: float, at_most: int = 50) -> tuple[int, Fraction]:
-    """Show every n-th state at this many frames a second, so that a simulated second takes a second. `dt`: seconds a state."""
-    every = ceil(1 / (dt * at_most) - 1e-9)
-    return every, Fraction(1 / (dt * every)).limit_denominator(1000)
-
-
-def write(frames: Iterable[Array], path: Path, fps: Fraction | int, codec: str = "h264") -> Path:
-    """Encode pictures [H, W, 3] uint8 as a video that browsers play; the file is complete or absent.
-
-    `codec`: h264 (an .mp4) or vp9 (a .webm). Raises UserError for another codec and where there are no pictures.
-    """
-    if codec not in CODECS:
-        raise UserError(f"there is no codec {codec!r}; choose one of {', '.join(CODECS)}")
-    pictures = iter(frames)
-    first = next(pictures, None)
-    if first is None:
-        raise UserError("there is nothing to film: no pictures")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        _encode(chain([first], pictures), part, fps, codec, first.shape[1] // 2 * 2, first.shape[0] // 2 * 2)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
-
-
-def _encode(pictures: Iterable[Array], path: Path, fps: Fraction | int, codec: str, width: int, height: int) -> None:
-    encoder, container = CODECS[codec]
-    faststart = {"movflags": "+faststart"} if container == "mp4" else {}  # plays before it is loaded to its end
-    with av.open(str(path), "w", format=container, options=faststart) as output:
-        stream = output.add_stream(encoder, rate=fps, options=OPTIONS[codec])
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"  # which wants even sides
-        for picture in pictures:
-            image = np.ascontiguousarray(picture[:height, :width])
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        output.mux(stream.encode())

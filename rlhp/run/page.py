@@ -1,0 +1,65 @@
+"""Where the page of a run is served: what the training says to people, and what lets open tabs live through a restart."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rlhp.run.attempt import lock, locked
+
+SERVED, LOCK = "page.json", "page.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A page, and the token that opens it; `beside` a training that ends it when it ends itself."""
+
+    host: str
+    port: int
+    token: str
+    pid: int
+    beside: bool
+
+    def address(self, annotator: str | None = None, path: str = "/") -> str:
+        """What to open in a browser."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else f"[{self.host}]" if ":" in self.host else self.host
+        name = f"annotator={annotator}&" if annotator else ""
+        return f"http://{host}:{self.port}{path}?{name}token={self.token}"
+
+
+def served(run: Path) -> Served | None:
+    """The page of this run; None if no process serves it now."""
+    return last_served(run) if locked(run / LOCK) else None
+
+
+def last_served(run: Path) -> Served | None:
+    """The page as it was served last, by a process that may have ended; None if it never was."""
+    try:
+        return Served(**json.loads((run / SERVED).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def new_token() -> str:
+    """A secret that nobody guesses."""
+    return secrets.token_urlsafe(24)
+
+
+@contextmanager
+def serving(run: Path) -> Iterator[bool]:
+    """Whether nobody else serves this run meanwhile. However the process ends, the system takes the lock from it."""
+    with (run / LOCK).open("w") as file:
+        yield lock(file)
+
+
+def announce(run: Path, page: Served) -> None:
+    """Write down where the page is; for its owner's eyes alone, as the token lets anyone answer."""
+    draft = run / f"{SERVED}.draft"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(json.dumps(asdict(page)) + "\n")
+    draft.replace(run / SERVED)

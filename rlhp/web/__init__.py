@@ -1,0 +1,5 @@
+"""The page at which people compare clips: an application of its own process, that meets the training in the store alone."""
+
+from rlhp.web.serve import Options, label
+
+__all__ = ["Options", "label"]

@@ -1,0 +1,136 @@
+"""The process that films the questions that people will be asked next: `python -m rlhp.web.filmer RUN TASK SIZE CODEC OVERLAP`.
+
+It ends when its standard input closes, that is, with whoever started it. On standard output it says what keeps it from filming,
+one sentence a line, and an empty line when it films again.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rlhp import film
+from rlhp.envs.tasks import TASKS
+from rlhp.store import Desk, Store
+from rlhp.types import Array, Segment, UserError
+from rlhp.web.films import CLIPS, Look
+
+AHEAD = 40  # pairs, newest first, that are kept filmed
+PAUSE, RETRY = 0.1, 5.0  # seconds between looks for new questions; after a failure
+STALE = 600.0  # seconds after which a half-made film belongs to nobody
+Shoot = Callable[[Segment], Iterator[Array]]
+
+
+@contextmanager
+def camera(task: str, size: int) -> Generator[Shoot]:
+    """A function that draws a segment, a picture per state. Raises UserError where this task or machine cannot be drawn."""
+    if task == "point":
+        yield lambda segment: film.dots(segment.obs, size)
+    elif task in TASKS:
+        with film.studio(TASKS[task].model(), film.view(task), size) as shoot:
+            yield lambda segment: shoot(_states(task, segment))
+    else:
+        raise UserError(_undrawable(task))
+
+
+def _states(task: str, segment: Segment) -> Array:
+    if segment.state is None:
+        raise UserError(_undrawable(task))
+    return segment.state
+
+
+def _undrawable(task: str) -> str:
+    return f"The clips of {task} cannot be drawn: its simulator's states are not recorded; label a MuJoCo task."
+
+
+def _watched(pictures: Iterator[Array]) -> Iterator[Array]:
+    """The pictures, unless nobody wants them any more."""
+    for picture in pictures:
+        if _over(0):
+            sys.exit()
+        yield picture
+
+
+class Filmer:
+    """Films what is wanted and not there."""
+
+    def __init__(self, run: Path, look: Look, overlap: int, ahead: int = AHEAD) -> None:
+        self._run, self._look, self._ahead = run, look, ahead
+        self._store = Store(run / "preferences.sqlite")
+        self._desk = Desk(self._store.database, overlap)
+        self._done_at: tuple[int, int] | None = None
+        for left in (run / CLIPS).glob("*.part"):  # by a filmer that was killed
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def next(self) -> str | None:
+        """The segment to film next; None if all that is wanted is there."""
+        version = self._store.database.version()
+        if version == self._done_at:
+            return None
+        for pair in self._desk.wanted(self._ahead):
+            for segment in pair:
+                if not self._look.file(self._run, segment).exists():
+                    return segment
+        self._done_at = version
+        return None
+
+    def film(self, shoot: Shoot, name: str) -> None:
+        """Film one segment: complete or absent."""
+        segment = self._store.segment(name)
+        if segment is not None:  # else the run went back to a checkpoint
+            look = self._look
+            film.write(shoot(segment), look.file(self._run, name), look.fps(len(segment.obs)), look.codec)
+
+
+def main(arguments: list[str]) -> None:
+    """Film until standard input closes."""
+    run, task, size, codec, overlap = arguments
+    said = ""
+    while not _over(0):
+        problem = ""
+        try:
+            film.check(codec)
+            filming = Filmer(Path(run), Look(task, int(size), codec), int(overlap))
+            with closing(filming) as filmer, camera(task, int(size)) as shoot:
+                said = _say("", said)
+                _work(filmer, lambda segment: _watched(shoot(segment)))
+        except UserError as error:
+            problem = str(error)
+        except OSError as error:
+            problem = f"Clips cannot be written ({error.strerror or error}): free some space; filming then goes on by itself."
+        said = _say(problem, said)
+        if _over(RETRY):
+            return
+
+
+def _work(filmer: Filmer, shoot: Shoot) -> None:
+    while True:
+        name = filmer.next()
+        if name is not None:
+            filmer.film(shoot, name)
+        if _over(0 if name else PAUSE):
+            return
+
+
+def _say(problem: str, before: str) -> str:
+    if problem != before:
+        print(" ".join(problem.split()), flush=True)
+    return problem
+
+
+def _over(seconds: float) -> bool:
+    """Whether standard input closes within so many seconds."""
+    return bool(select.select([sys.stdin], [], [], seconds)[0])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,81 @@
+"""The clips of a run on disk, and the process that films them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from hashlib import blake2b
+from pathlib import Path
+from threading import Event, Thread
+
+from rlhp.envs.tasks import CLIP_SECONDS, TASKS
+from rlhp.film import CODECS
+
+CLIPS = "clips"
+PATIENCE = 5.0  # seconds before a filmer that has ended is started anew
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How clips are filmed: what, besides the segment itself, tells one file from another."""
+
+    task: str
+    size: int  # pixels, both ways
+    codec: str
+
+    def file(self, run: Path, segment: str) -> Path:
+        """Where the clip of a segment lies, or will."""
+        content = f"{segment} {self.task} {self.size} {self.codec}"
+        return run / CLIPS / f"{blake2b(content.encode(), digest_size=16).hexdigest()}.{CODECS[self.codec][1]}"
+
+    def fps(self, length: int) -> Fraction:
+        """Frames a second: the task's own, at which the paper's clips last 1.5 s; else so that `length` states do."""
+        steps = TASKS[self.task].clip_steps if self.task in TASKS else length
+        return Fraction(steps) / Fraction(CLIP_SECONDS)
+
+
+class Films:
+    """Has the clips of a run filmed ahead, in a process of its own: a graphics driver that crashes takes nothing along."""
+
+    def __init__(self, run: Path, look: Look, overlap: int) -> None:
+        self._run, self._look, self._overlap = run, look, overlap
+        self._closing = Event()
+        self._process: subprocess.Popen[str] | None = None
+        self.problem: str | None = None  # why nothing is filmed now, if so: a sentence
+
+    def file(self, segment: str) -> Path:
+        """The clip of a segment; it may not be there yet."""
+        return self._look.file(self._run, segment)
+
+    def ready(self, segments: Sequence[str]) -> bool:
+        """Whether all of these can be shown."""
+        return all(self.file(segment).exists() for segment in segments)
+
+    def start(self) -> None:
+        """Begin to film."""
+        Thread(target=self._keep_filming, name="filmer", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop filming."""
+        self._closing.set()
+        if self._process is not None:
+            self._process.terminate()
+
+    def _keep_filming(self) -> None:
+        look = self._look
+        arguments = [str(self._run), look.task, str(look.size), look.codec, str(self._overlap)]
+        while not self._closing.is_set():
+            # the pipe to it closes however this process ends, and with it the filmer ends
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "rlhp.web.filmer", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            assert self._process.stdout is not None
+            for line in self._process.stdout:
+                self.problem = line.strip() or None
+            status = self._process.wait()
+            if not self._closing.is_set():
+                self.problem = self.problem or f"The process that films clips has ended (status {status}); it is started again."
+            self._closing.wait(PATIENCE)

@@ -1,0 +1,120 @@
+"""What stands before the page: who may ask, from where, and how much.
+
+One rule for every address: without the token nothing is answered. Reading takes it from the link; whatever changes something
+takes it from a header alone, which no other site's page can make a browser send, and there are no cookies. So no cross-site
+request can answer.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LIMIT = 16_384  # bytes of a body: ten times the largest that is valid
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "cache-control": "no-store",
+}
+
+
+class Guard:
+    """Lets through what bears the `token`, comes from the page itself, names one of `hosts` (None: any) and is small."""
+
+    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str] | None) -> None:
+        self._app, self._token, self._hosts = app, token, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse with 401, 403 or 413 and a sentence, or pass on."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            raise ValueError(f"the page speaks HTTP alone, not {scope['type']}")
+        send = _with_headers(send)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        reads = scope["method"] in ("GET", "HEAD")
+        refused = self._refused(scope, headers, reads)
+        if refused is None and not reads:
+            body = await _whole(receive)
+            refused = (413, f"a body may have {LIMIT} bytes") if body is None else None
+            receive = _again(body or b"")
+        if refused is None:
+            await self._app(scope, receive, send)
+        else:
+            await _refuse(send, *refused)
+
+    def _refused(self, scope: Scope, headers: dict[str, str], reads: bool) -> tuple[int, str] | None:
+        """Status and reason, if this request is not let through."""
+        host = headers.get("host", "")
+        if self._hosts is not None and host.rpartition(":")[0] not in self._hosts and host not in self._hosts:
+            return 403, "this page is served to this machine alone"
+        if not self._knows(scope, headers, reads):
+            return 401, "the token is missing or wrong: open the page by the address that rlhp printed"
+        foreign = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+        if not reads and (foreign or headers.get("origin", f"http://{host}").partition("://")[2] != host):
+            return 403, "only the page itself may answer"
+        if int(headers["content-length"] if headers.get("content-length", "").isdigit() else 0) > LIMIT:
+            return 413, f"a body may have {LIMIT} bytes"
+        return None
+
+    def _knows(self, scope: Scope, headers: dict[str, str], reads: bool) -> bool:
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        offered = [given] if kind.lower() == "bearer" else []
+        if reads:
+            offered += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
+        return any(hmac.compare_digest(offer.encode(), self._token.encode()) for offer in offered)
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """The body; None if it is too large, whatever its header said."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > LIMIT:
+            return None
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return body
+
+
+def _again(body: bytes) -> Receive:
+    """A body that was read already, to be read once more."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    return receive
+
+
+def _with_headers(send: Send) -> Send:
+    began = time.perf_counter()
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            there = {name.lower() for name, _ in message["headers"]}
+            took = {"server-timing": f"app;dur={1000 * (time.perf_counter() - began):.1f}"}  # ms, for a browser's developer tools
+            extra = [(k.encode(), v.encode()) for k, v in (HEADERS | took).items() if k.encode() not in there]
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await send(message)
+
+    return sending
+
+
+async def _refuse(send: Send, status: int, reason: str) -> None:
+    headers = [(b"content-type", b"application/json")] + ([(b"www-authenticate", b"Bearer")] if status == 401 else [])
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps({"detail": reason}).encode()})

@@ -1,0 +1,177 @@
+"""A real browser at the page: keys, clips that play, second thoughts, and a tab that is closed and opened again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pages import filmed, label, make_run, until
+
+from rlhp.run import Served
+from rlhp.store import Store
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = [
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"),
+]
+APT = "sudo apt-get install -y --no-install-recommends chromium libatomic1"
+SHOWN = "body[data-phase=showing]"
+TIMES = "[...document.querySelectorAll('.stage:not([hidden]) video')].map(video => video.currentTime)"
+NEXT = """key => new Promise(done => {
+    const before = document.body.dataset.pair, began = performance.now();
+    const look = () => {
+        const videos = [...document.querySelectorAll('.stage:not([hidden]) video')];
+        const plays = document.body.dataset.pair !== before && videos.every(video => !video.paused && video.currentTime > 0);
+        plays ? done(performance.now() - began) : requestAnimationFrame(look);
+    };
+    dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+    look();
+})"""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no Chromium: {APT}")
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[playwright.BrowserContext]:
+    with playwright.sync_playwright() as driver:
+        profile = tmp_path_factory.mktemp("profile")
+        browser = driver.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=ARGUMENTS, headless=True)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return filmed(make_run(tmp_path / "run", questions=25))
+
+
+def opened(chromium: playwright.BrowserContext, page: Served, name: str = "anna") -> playwright.Page:
+    tab = chromium.new_page()
+    tab.faults = []
+    tab.on("pageerror", lambda error: tab.faults.append(str(error)))
+    tab.on("console", lambda line: tab.faults.append(line.text) if line.type == "error" else None)
+    tab.goto(page.address(name))
+    tab.wait_for_selector(SHOWN, timeout=30_000)
+    return tab
+
+
+def answers(run: Path) -> dict[int, str | None]:
+    with Store(run / "preferences.sqlite").database.reading() as db:
+        return dict(db.execute("SELECT query, ranks FROM answer ORDER BY answered_at").fetchall())
+
+
+def wait(tab: playwright.Page, what: str) -> None:
+    """Until an expression holds on the page, whose content policy keeps Playwright's own waiting from being evaluated."""
+    until(lambda: tab.evaluate(what) or tab.wait_for_timeout(20))
+
+
+def press(tab: playwright.Page, key: str) -> int:
+    """Answer by a key; the question that it was about. Waits for the next pair."""
+    pair = tab.evaluate("document.body.dataset.pair")
+    tab.keyboard.press(key)
+    wait(tab, f"document.body.dataset.pair !== '{pair}'")
+    wait(tab, "document.querySelector('.stage:not([hidden]) video')?.readyState >= 2 || !document.body.dataset.pair")
+    return int(pair.split("/")[0])
+
+
+def stored(run: Path, count: int) -> dict[int, str | None]:
+    return until(lambda: (there := answers(run)) and len(there) == count and there)
+
+
+def test_twenty_pairs_by_keyboard(run: Path, chromium: playwright.BrowserContext) -> None:
+    keys = ["ArrowLeft", "ArrowRight", "ArrowDown", "ArrowUp"]
+    with label(run) as page:
+        tab = opened(chromium, page)
+        wait(tab, f"{TIMES}.every(time => time > 0.3)")
+        moments = [tab.evaluate(TIMES), tab.wait_for_timeout(150) or tab.evaluate(TIMES)]
+        assert all(abs(left - right) < 0.1 for left, right in moments), "in step"
+        assert moments[0] != moments[1], "both play"
+        said = {press(tab, keys[i % 4]): keys[i % 4] for i in range(12)}
+        assert len(stored(run, 12)) == 12 == len(said)
+
+        last = list(said)[-1]
+        wait(tab, "!document.getElementById('undo').disabled")
+        tab.keyboard.press("z")
+        wait(tab, f"document.body.dataset.pair === '{last}/0'")
+        assert last not in stored(run, 11)
+        assert press(tab, "ArrowDown") == last and stored(run, 12)[last] == "[0, 0]"
+        said[last] = "ArrowDown"
+
+        tab.close()
+        tab = opened(chromium, page)
+        for i in range(8):
+            said[press(tab, keys[i % 4])] = keys[i % 4]
+        assert tab.faults == []
+        tab.close()
+    got = stored(run, 20)
+    assert len(said) == 20 and set(got) == set(said)
+    for question, key in said.items():
+        assert got[question] in {"ArrowUp": (None,), "ArrowDown": ("[0, 0]",)}.get(key, ("[0, 1]", "[1, 0]"))
+    assert None in got.values()
+
+
+def test_the_next_pair_plays_at_once(run: Path, chromium: playwright.BrowserContext) -> None:
+    with label(run) as page:
+        tab = opened(chromium, page)
+        waits = []
+        for _ in range(9):
+            tab.wait_for_timeout(700)  # nobody judges two clips sooner
+            waits.append(tab.evaluate(NEXT, "ArrowLeft"))
+        tab.close()
+    print("ms from key to the next pair playing:", sorted(round(wait) for wait in waits))
+    assert sorted(waits)[4] < 200, waits
+
+
+def test_pause_slow_and_a_hasty_key(run: Path, chromium: playwright.BrowserContext) -> None:
+    with label(run, "--minimum-view", "1.5") as page:
+        tab = opened(chromium, page)
+        first = tab.evaluate("document.body.dataset.pair")
+        tab.keyboard.press("ArrowLeft")
+        assert "moment longer" in tab.inner_text("#say") and tab.evaluate("document.body.dataset.pair") == first
+        tab.keyboard.press(" ")
+        wait(tab, "[...document.querySelectorAll('.stage:not([hidden]) video')].every(video => video.paused)")
+        before = tab.evaluate(TIMES)
+        tab.wait_for_timeout(200)
+        assert tab.evaluate(TIMES) == before and tab.get_attribute("#pause", "aria-pressed") == "true"
+        tab.keyboard.press("s")
+        wait(tab, "[...document.querySelectorAll('.stage:not([hidden]) video')].every(v => !v.paused && v.playbackRate < 0.5)")
+        tab.wait_for_timeout(1500)
+        assert press(tab, "ArrowLeft") == int(first.split("/")[0])
+        tab.close()
+    assert len(answers(run)) == 1
+
+
+def test_an_answer_survives_the_server(run: Path, chromium: playwright.BrowserContext) -> None:
+    """What is said while nobody listens is sent when somebody does."""
+    with label(run) as page:
+        tab = opened(chromium, page)
+        tab.wait_for_timeout(500)
+    question = press(tab, "ArrowDown")
+    wait(tab, "document.getElementById('say').textContent.includes('kept here')")
+    tab.close()
+    assert answers(run) == {}
+    with label(run, "--port", "8321") as again:  # the last port is tried before
+        assert again.port == page.port and again.token == page.token
+        tab = opened(chromium, again)
+        assert stored(run, 1) == {question: "[0, 0]"}
+        tab.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (360, 640)])
+def test_it_fits_the_screen(run: Path, chromium: playwright.BrowserContext, width: int, height: int, scheme: str) -> None:
+    with label(run) as page:
+        tab = opened(chromium, page)
+        tab.set_viewport_size({"width": width, "height": height})
+        tab.emulate_media(color_scheme=scheme)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        for choice in ("left", "right", "equal", "unsure"):
+            box = tab.locator(f"[data-choice={choice}]").bounding_box()
+            assert box is not None and box["y"] + box["height"] <= height and box["x"] >= 0 and box["x"] + box["width"] <= width
+            assert box["height"] >= 44, "a thumb finds it"
+        tab.close()

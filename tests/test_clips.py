@@ -1,0 +1,120 @@
+"""Clips: they show exactly the states of their segments, at the speed of the paper, and are made once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from pages import filmed, make_run, walk
+
+from rlhp import film
+from rlhp.envs.tasks import TASKS
+from rlhp.store import Store
+from rlhp.types import Array, Segment
+from rlhp.web.filmer import Filmer, camera
+from rlhp.web.films import Films, Look
+
+SIZE = 128
+needs_gl = pytest.mark.skipif(not film.draws(), reason=f"no OpenGL library: {film.APT}")
+
+
+TURNS = {"hopper": 2, "reacher": 0}  # the joint of qpos that is seen to turn
+
+
+def turning(task: str, speed: float) -> Segment:
+    """A clip in which no two states look alike: a joint turns at a constant speed, in radians per step."""
+    definition = TASKS[task]
+    model, steps = definition.model(), definition.clip_steps
+    states = np.tile(np.concatenate([model.qpos0, np.zeros(model.nv)]), (steps, 1))
+    states[:, TURNS[task]] += speed * np.arange(steps)
+    flat = np.zeros((steps, 1), np.float32)
+    return Segment(flat, flat, flat[:, 0], states)
+
+
+def shot(run: Path, task: str, pair: tuple[Segment, Segment], codec: str = "h264") -> list[tuple[Array, float]]:
+    """The frames [L, SIZE, SIZE, 3] of both clips of a question as a browser decodes them, and their frames a second."""
+    store = Store(make_run(run, questions=0) / "preferences.sqlite")
+    store.ask([pair], 0)
+    look, (clips,) = Look(task, SIZE, codec), named(store)
+    filmer = Filmer(run, look, overlap=1)
+    with camera(task, SIZE) as shoot:
+        while (name := filmer.next()) is not None:
+            filmer.film(shoot, name)
+    return [decoded(look.file(run, clip)) for clip in clips]
+
+
+def named(store: Store) -> list[tuple[str, str]]:
+    with store.database.reading() as db:
+        return [tuple(json.loads(names)) for (names,) in db.execute("SELECT segments FROM query")]
+
+
+def decoded(path: Path) -> tuple[Array, float]:
+    with av.open(str(path)) as video:
+        rate = video.streams.video[0].average_rate
+        assert rate is not None
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]).astype(int), float(rate)
+
+
+def nearest(frames: Array, pictures: Array) -> list[int]:
+    """For each frame the picture that it looks like."""
+    return [int(np.argmin([np.abs(frame - picture).mean() for picture in pictures])) for frame in frames]
+
+
+@needs_gl
+@pytest.mark.parametrize("task", ["hopper", "reacher"])
+def test_a_clip_shows_its_segment_state_by_state(task: str, tmp_path: Path) -> None:
+    pair = turning(task, 0.1), turning(task, -0.07)
+    (left, rate), (right, _) = shot(tmp_path / "run", task, pair)
+    steps = TASKS[task].clip_steps
+    assert len(left) == len(right) == steps and rate == pytest.approx(steps / 1.5)
+    for frames, segment in zip((left, right), pair, strict=True):
+        assert segment.state is not None
+        pictures = np.stack(list(film.frames(TASKS[task].model(), segment.state, film.view(task), SIZE))).astype(int)
+        assert np.abs(frames - pictures).mean() < 5, "what compression loses"
+        assert nearest(frames, pictures) == list(range(steps))
+    assert nearest(right, left)[1:] != list(range(1, steps)) and np.abs(left[-1] - right[-1]).mean() > 1, "two clips"
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_without_opengl_the_probe_is_shown_state_by_state(codec: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    pair = walk(rng), walk(rng)
+    for (frames, rate), segment in zip(shot(tmp_path / "run", "point", pair, codec), pair, strict=True):
+        assert rate == pytest.approx(10 / 1.5, rel=0.01) and len(frames) == 10
+        for frame, (x, y) in zip(frames, segment.obs, strict=True):
+            red = np.argwhere(frame[..., 0] - frame[..., 2] > 70).mean(axis=0)  # row, column
+            assert np.allclose(red, [(1.5 - y) / 3 * (SIZE - 1), (1.5 + x) / 3 * (SIZE - 1)], atol=2.5)
+
+
+def test_speed_is_the_paper_s_whatever_the_length() -> None:
+    assert [Look(task, 1, "h264").fps(TASKS[task].clip_steps) for task in ("hopper", "walker", "halfcheetah")] == [40, 30, 20]
+    assert Look("hopper", 1, "h264").fps(30) == 40, "half a clip lasts half as long"
+
+
+def test_a_clip_is_made_once_and_again_for_another_look(tmp_path: Path) -> None:
+    run = filmed(make_run(tmp_path / "run", questions=2))
+    made = {file: file.stat().st_mtime_ns for file in (run / "clips").iterdir()}
+    assert len(made) == 4 and all(file.suffix == ".mp4" for file in made)
+    filmed(run)
+    assert {file: file.stat().st_mtime_ns for file in (run / "clips").iterdir()} == made
+    filmed(run, size=96)
+    filmed(run, codec="vp9")
+    assert sorted(file.suffix for file in (run / "clips").iterdir()) == [".mp4"] * 8 + [".webm"] * 4
+
+
+def test_only_what_is_asked_is_filmed_newest_first(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=5)
+    store, look = Store(run / "preferences.sqlite"), Look("point", 64, "h264")
+    filmer, films = Filmer(run, look, overlap=1, ahead=2), Films(run, look, overlap=1)
+    with camera("point", 64) as shoot:
+        for _ in range(2):
+            filmer.film(shoot, filmer.next() or "")
+        assert [films.ready(names) for names in named(store)] == [False] * 4 + [True]
+        while (name := filmer.next()) is not None:
+            filmer.film(shoot, name)
+    assert [films.ready(names) for names in named(store)] == [False] * 3 + [True] * 2
+    assert filmer.next() is None
+    store.close()

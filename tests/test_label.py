@@ -1,0 +1,403 @@
+"""`rlhp label` and `rlhp train teacher=human` as real processes: what they say, and what outlives what."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import numpy as np
+import pytest
+import yaml
+from pages import LENGTH, Person, filmed, label, make_run, start, until, walk
+from test_store import version_1
+
+from rlhp import cli
+from rlhp.run import Served, attempt, last_served, served
+from rlhp.store import Desk, Store, version_of
+
+SECONDS = float(os.environ.get("LOAD_SECONDS", "10"))  # of the load test
+STRAIGHT = {"left": "[0, 1]", "right": "[1, 0]", "equal": "[0, 0]", "unsure": None}  # the ranks that are stored
+SWAPPED = {"left": "[1, 0]", "right": "[0, 1]", "equal": "[0, 0]", "unsure": None}
+TRAIN = [
+    *("teacher=human", "env=point", "name=it", "n_envs=2", "agent.n_steps=64", f"clip_steps={LENGTH}", "query.clips_per_label=1"),
+    *("memory.capacity=400", "effort.initial=5", "effort.per_1000_steps=5", "page.size=64", "page.minimum_view=0", "page.port=0"),
+]
+
+
+def rows(run: Path, columns: str = "query, teacher, round, ranks") -> list[tuple]:
+    with sqlite3.connect(run / "preferences.sqlite") as db:
+        return db.execute(f"SELECT {columns} FROM answer").fetchall()
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody waits for has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+# what it says
+
+
+def test_the_address_is_printed_for_each_person_and_the_token_is_in_no_log(tmp_path: Path) -> None:
+    run = filmed(make_run(tmp_path / "run", questions=2))
+    with label(run, "--annotator", "anna", "--annotator", "bob") as page:
+        person = Person(page, "anna")
+        person.say(person.pairs()[0])
+        assert httpx.get(page.address("anna")).status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{page.port}/").status_code == 401
+        person.client.post("/api/answer", content=b"{")
+        printed = until(lambda: re.findall(r"http://\S+", (run / "label.log").read_text()))
+    assert printed == [page.address("anna"), page.address("bob")] and f"annotator=anna&token={page.token}" in printed[0]
+    assert (run / "label.log").read_text().count(page.token) == 2, "where it is printed for people, and nowhere else"
+    for file in run.rglob("*"):
+        assert file.name in ("page.json", "label.log") or file.is_dir() or page.token.encode() not in file.read_bytes()
+
+
+def test_it_listens_to_this_machine_alone(tmp_path: Path) -> None:
+    with label(make_run(tmp_path / "run", questions=1)) as page:
+        inodes = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        local = {fields[1] for fields in inodes if fields[3] == "0A" and fields[1].endswith(f":{page.port:04X}")}
+        assert local == {f"0100007F:{page.port:04X}"}  # 127.0.0.1
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with label(run, "--port", str(taken)) as page:
+            assert taken < page.port < taken + 50
+            assert f"port {taken} is taken, so the page is at {page.port}" in (run / "label.log").read_text()
+
+
+def test_a_page_that_is_served_already(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    with label(run) as page:
+        second = subprocess.run([sys.executable, "-m", "rlhp.cli", "label", str(run)], capture_output=True, text=True)
+        assert second.returncode == 0 and "served already" in second.stdout and page.address() in second.stdout
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [(None, "not a run directory"), ("a: [", "damaged"), ("x: 1", "names no task"), ("task: point", "damaged")],
+)
+def test_what_is_no_run(tmp_path: Path, config: str | None, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if config is not None:
+        (tmp_path / "config.yaml").write_text(config)
+        (tmp_path / "preferences.sqlite").write_text("not a store")
+    assert cli.main(["label", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert said in err and len(err.splitlines()) == 1
+
+
+def test_a_store_of_an_older_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "run", questions=0)
+    (run / "preferences.sqlite").unlink()
+    version_1(tmp_path / "new.sqlite").rename(run / "preferences.sqlite")
+    with attempt(run):
+        assert cli.main(["label", str(run)]) == 2
+    assert "trained by an older rlhp" in capsys.readouterr().err and version_of(run / "preferences.sqlite") == 1
+    with label(run, "--overlap", "2") as page:
+        assert Person(page, "anna").state()["asked"] == 3
+    assert version_of(run / "preferences.sqlite") == 2
+
+
+FILMER = """
+import sys
+import av
+from rlhp.film import draw, video
+{}
+from rlhp.web.filmer import main
+main([sys.argv[1], sys.argv[2], "64", "h264", "1"])
+"""
+
+
+@contextmanager
+def label_filmer(run: Path, task: str = "point", broken: str = "") -> Iterator[subprocess.Popen[str]]:
+    """The process that films, on a machine where something is broken."""
+    command = [sys.executable, "-c", FILMER.format(broken), str(run), task]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("task", "broken", "said"),
+    [
+        ("hopper", "draw._loads = lambda library: False", "libegl1"),
+        ("point", "video.av.codecs_available = set()", "encoder libx264 is missing"),
+        ("MountainCar-v0", "", "cannot be drawn"),
+    ],
+)
+def test_clips_that_cannot_be_made_are_a_sentence(tmp_path: Path, task: str, broken: str, said: str) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    with label_filmer(run, task, broken) as process:
+        assert process.stdout is not None and said in process.stdout.readline()
+        assert process.poll() is None, "it goes on trying"
+    assert process.returncode == 0, "it ends with whoever started it"
+    assert not list((run / "clips").glob("*"))
+
+
+def test_the_page_says_why_there_are_no_clips(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=1, task="MountainCar-v0")
+    with label(run) as page:
+        person = Person(page, "anna")
+        assert "cannot be drawn" in until(lambda: person.state()["problem"]) and person.pairs() == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A disk of 2 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here: that takes root")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(disk: Path) -> None:
+    with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(b"x" * 4096)
+
+
+def test_clips_for_which_there_is_no_room_are_filmed_later(small_disk: Path) -> None:
+    run = make_run(small_disk / "run", questions=3)
+    (run / "clips").mkdir()
+    Store(run / "preferences.sqlite").close()
+    fill(small_disk)
+    with label_filmer(run) as process:
+        assert process.stdout is not None and "free some space" in process.stdout.readline()
+        (small_disk / "filler").unlink()
+        assert process.stdout.readline() == "\n"
+        until(lambda: len(list((run / "clips").glob("*.mp4"))) == 6)
+    assert not list((run / "clips").glob("*.part"))
+
+
+def test_a_full_disk_is_said_and_the_answer_is_sent_again(small_disk: Path) -> None:
+    run = filmed(make_run(small_disk / "run", questions=3))
+    with label(run) as page:
+        person = Person(page, "anna")
+        pair = person.pairs()[0]
+        fill(small_disk)
+        refused = []
+        while not refused:  # until what SQLite holds of the disk is full too
+            answer = person.client.post("/api/answer", json={"annotator": "anna", **pair, "choice": "left", "seen": 1.0})
+            refused = [answer] if answer.status_code != 200 else []
+            person.client.post("/api/undo", json={"annotator": "anna", "query": pair["query"], "round": 0})
+        assert refused[0].status_code == 503 and "free some space" in refused[0].json()["detail"]
+        (small_disk / "filler").unlink()
+        assert person.say(pair)["outcome"] == "kept"
+        assert "free some space" not in str(person.state()["problem"])
+    assert [row[:3] for row in rows(run)] == [(pair["query"], "human:anna", 0)]
+
+
+# training with people
+
+
+def trainer(folder: Path, *settings: str) -> subprocess.Popen[bytes]:
+    """`rlhp train teacher=human`, in a process of its own; what it says is appended to train.log."""
+    with (folder / "train.log").open("ab") as log:
+        command = [sys.executable, "-m", "rlhp.cli", "train", *TRAIN, *settings]
+        return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+
+
+def answering(run: Path, name: str, over: Callable[[], bool], pause: float = 0.0) -> list[dict[str, Any]]:
+    """Somebody who answers until it is over, and sends again what was not acknowledged; returns the acknowledged answers."""
+    rng, kept, waiting = random.Random(name), [], []
+    while not over():
+        page = last_served(run)
+        try:
+            if page is None:
+                raise httpx.ConnectError("not yet")
+            person = Person(page, name)
+            while not over():
+                waiting = waiting or [
+                    {**pair, "choice": rng.choice(["left", "right", "equal", "unsure"])} for pair in person.pairs()
+                ]
+                if not waiting:
+                    time.sleep(0.05)
+                    continue
+                said = waiting[0]
+                outcome = person.post("answer", seen=1.0, **said)["outcome"]
+                kept += [{**said, "name": name}] if outcome == "kept" else []
+                waiting = waiting[1:]
+                time.sleep(pause)
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    return kept
+
+
+def check(run: Path, kept: list[dict[str, Any]]) -> None:
+    """Every acknowledged answer is in the store, once, as it was given, and is learned from once."""
+    store = Store(run / "preferences.sqlite")
+    with store.database.reading() as db:
+        segments = {id: tuple(yaml.safe_load(names)) for id, names in db.execute("SELECT id, segments FROM query")}
+    answered = rows(run, "query, teacher, round, ranks, swapped")
+    there = {(query, teacher.removeprefix("human:"), round): ranks for query, teacher, round, ranks, _ in answered}
+    flipped = {(query, teacher.removeprefix("human:"), round): swapped for query, teacher, round, _, swapped in answered}
+    told = {(said["query"], said["name"], said["round"]): said for said in kept}
+    assert len(told) == len(kept), "nobody was asked the same twice"
+    assert set(told) <= set(there), f"{len(set(told) - set(there))} accepted answers are lost"
+    for key, said in told.items():
+        swapped = tuple(said["clips"]) != segments[said["query"]]
+        assert there[key] == (SWAPPED if swapped else STRAIGHT)[said["choice"]], key
+        assert flipped[key] == swapped
+    store.take(10**9)
+    taken = rows(run, "query, teacher, taken_step, round")
+    assert all((step is None) == (round > 0) for _, _, step, round in taken)
+    counted = Counter(store.take(10**9).query.tolist())
+    expected = Counter(query for query, _, round, ranks in rows(run) if round == 0 and ranks is not None)
+    assert counted == expected
+    store.close()
+
+
+@pytest.mark.slow
+def test_a_training_with_two_people_from_its_first_question_to_its_end(tmp_path: Path) -> None:
+    process = trainer(tmp_path, "labels=40", "total_steps=1280", "max_open=5")
+    run = tmp_path / "runs/it/point-preferences-40-seed1"
+    over = threading.Event()
+    kept: list[dict[str, Any]] = []
+    people = [
+        threading.Thread(target=lambda n=name: kept.extend(answering(run, n, over.is_set, pause=0.05)))
+        for name in ("anna", "bob")
+    ]
+    until(lambda: "of 10 first labels; open http://127.0.0.1:" in (tmp_path / "train.log").read_text(), 120)
+    page = served(run)
+    assert page is not None and page.beside and Person(page, "anna").state()["state"] == "waiting"
+    for person in people:
+        person.start()
+    assert process.wait(timeout=240) == 0
+    over.set()
+    for person in people:
+        person.join()
+    until(lambda: gone(page.pid))
+    assert (run / "finished.json").is_file() and served(run) is None
+    assert page.token not in (run / "page.log").read_text()
+    assert len(kept) >= 35 and {said["name"] for said in kept} == {"anna", "bob"}
+    check(run, kept)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Path) -> None:
+    """The trainer, the page's server, or both, killed at 20 random moments while two people answer."""
+    run = tmp_path / "runs/it/point-preferences-600-seed1"
+    settings = ("labels=600", "schedule.initial=0.3", "total_steps=12800", "max_open=200", "checkpoint_every=1280")
+    process, servers = trainer(tmp_path, *settings), []
+    over, kept, rng = threading.Event(), [], random.Random(20)
+    people = [
+        threading.Thread(target=lambda n=name: kept.extend(answering(run, n, over.is_set, pause=0.1))) for name in ("anna", "bob")
+    ]
+    until(lambda: served(run), 120)
+    for person in people:
+        person.start()
+    until(lambda: rows(run), 120)
+    for victim in ["trainer", "server", "both"] * 6 + ["both", "trainer"]:
+        time.sleep(rng.uniform(0.1, 4.0))
+        page = served(run)
+        if victim != "server":
+            process.kill()
+            process.wait()
+        if victim != "trainer" and page is not None:
+            os.kill(page.pid, signal.SIGKILL)
+        if victim != "server":
+            process = trainer(tmp_path, *settings)
+        if victim != "trainer" and page is not None:
+            until(lambda pid=page.pid: gone(pid))
+            servers.append(start(run, "--port", str(page.port)))
+            until(lambda: served(run), 120)
+    before = len(rows(run))
+    until(lambda: len(rows(run)) > before or (run / "finished.json").exists(), 240)
+    over.set()
+    for person in people:
+        person.join()
+    process.kill()
+    process.wait()
+    page = served(run)
+    if page is not None:
+        os.kill(page.pid, signal.SIGTERM)
+        until(lambda: gone(page.pid))
+    for server in servers:
+        server.wait()
+    print(f"{len(kept)} answers acknowledged, {len(rows(run))} in the store, 20 kills")
+    assert len(kept) > 40
+    check(run, kept)
+
+
+# load
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_four_people_at_twenty_answers_a_second(tmp_path: Path) -> None:
+    people, pace = ["anna", "bob", "carl", "dora"], 20
+    needed = int(len(people) * pace * SECONDS) + 40
+    run = make_run(tmp_path / "run", questions=0, max_open=None)
+    rng, store = np.random.default_rng(0), Store(run / "preferences.sqlite")
+    clips = [walk(rng) for _ in range(120)]
+    store.ask(list(combinations(clips, 2))[:needed], 0)
+    filmed(run)
+    done: dict[str, list[float]] = {name: [] for name in people}
+    errors: list[str] = []
+    with label(run, "--repeats", "0") as page:
+        names = [threading.Thread(target=hurry, args=(page, name, pace, done[name], errors)) for name in people]
+        began = time.monotonic()
+        for name in names:
+            name.start()
+        for name in names:
+            name.join()
+        took = time.monotonic() - began
+    times = sorted(time for each in done.values() for time in each)
+    p95 = times[int(0.95 * len(times))]
+    middle, most = times[len(times) // 2], times[-1]
+    print(f"{len(times)} answers in {took:.1f} s; in the server p50 {middle:.1f}, p95 {p95:.1f}, at most {most:.1f} ms")
+    assert errors == [] and p95 < 100
+    assert len(rows(run)) == len(times) == store.answered == len({row[0] for row in rows(run)})
+    assert len(times) == int(pace * SECONDS) * len(people) and took < 1.5 * SECONDS
+    store.close()
+
+
+def hurry(page: Served, name: str, pace: int, done: list[float], errors: list[str]) -> None:
+    """Answer so many a second; what the server took for each answer and the next pair, in ms."""
+    person = Person(page, name)
+    pairs, began = person.pairs(), time.monotonic()
+    for i in range(int(pace * SECONDS)):
+        time.sleep(max(0.0, began + i / pace - time.monotonic()))
+        answer = person.client.post("/api/answer", json={"annotator": name, **pairs[0], "choice": "left", "seen": 1.0})
+        if answer.status_code != 200 or answer.json()["outcome"] != "kept" or not answer.json()["pairs"]:
+            errors.append(answer.text)
+            return
+        pairs = answer.json()["pairs"]
+        done.append(float(answer.headers["server-timing"].rpartition("=")[2]))
+
+
+def test_a_lease_whose_browser_is_gone_comes_back(tmp_path: Path) -> None:
+    run = filmed(make_run(tmp_path / "run", questions=1))
+    store = Store(run / "preferences.sqlite")
+    assert Desk(store.database, seconds=1.0).deal("anna", 1)
+    with label(run) as page:
+        bob = Person(page, "bob")
+        assert until(bob.pairs)[0]["query"] == 0
+    store.close()

@@ -1,0 +1,360 @@
+"""The page's application: what it does, what it refuses, and that nobody gets past its guard."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fastapi.testclient import TestClient
+from pages import filmed, make_run
+
+from rlhp.run import Served, announce, last_served, served
+from rlhp.store import Desk, Store
+from rlhp.types import UserError
+from rlhp.web.app import STATIC, Room, create
+from rlhp.web.films import Films, Look
+from rlhp.web.guard import LIMIT
+from rlhp.web.serve import Options, listen, options_of
+from rlhp.web.standing import Watcher, settings_of
+
+TOKEN = "a-token-that-nobody-guesses"
+AUTH = {"authorization": f"Bearer {TOKEN}"}
+HOST = "http://127.0.0.1:8321"
+ADDRESSES = ["/", "/page.css", "/page.js", "/icon.svg", "/openapi.json", "/api/state?annotator=anna", "/api/clips/" + "0" * 32]
+WRITES = ["/api/next", "/api/answer", "/api/undo"]
+
+
+def room(run: Path, minimum_view: float = 0.0) -> Room:
+    settings, store, look = settings_of(run), Store(run / "preferences.sqlite"), Look("point", 64, "h264")
+    watcher = Watcher(run, store, settings["max_open"])
+    return Room(run, settings, store, Desk(store.database), Films(run, look, 1), watcher, minimum_view, "h264", TOKEN)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return filmed(make_run(tmp_path / "run", questions=4))
+
+
+@pytest.fixture
+def client(run: Path):
+    """Without the token."""
+    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST) as client:
+        yield client
+
+
+def pairs(client: TestClient, count: int = 3) -> list[dict[str, Any]]:
+    return client.post("/api/next", json={"annotator": "anna", "count": count}, headers=AUTH).json()["pairs"]
+
+
+def say(client: TestClient, pair: dict[str, Any], choice: str = "left", **more: Any):
+    return client.post("/api/answer", json={"annotator": "anna", **pair, "choice": choice, "seen": 2.0, **more}, headers=AUTH)
+
+
+def answers(run: Path) -> list[tuple]:
+    with Store(run / "preferences.sqlite").database.reading() as db:
+        return db.execute("SELECT query, teacher, round, ranks, swapped FROM answer ORDER BY query").fetchall()
+
+
+# what it does
+
+
+def test_a_person_labels_to_the_end(client: TestClient, run: Path) -> None:
+    assert [pair["query"] for pair in pairs(client, 2)] == [3, 2]
+    for choice in ("left", "right", "equal", "unsure"):
+        answer = say(client, pairs(client)[0], choice).json()
+        assert answer["outcome"] == "kept"
+    assert answer["pairs"] == [] and answer["mine"] == {
+        "answers": 4,
+        "per_hour": answer["mine"]["per_hour"],
+        "undoable": {"query": 0, "round": 0},
+    }
+    stored = {query: (json.loads(ranks) if ranks else None, swapped) for query, _, _, ranks, swapped in answers(run)}
+    assert stored[0][0] is None and stored[1][0] == [0, 0]
+    assert stored[3][0] == ([1, 0] if stored[3][1] else [0, 1]) and stored[2][0] == ([0, 1] if stored[2][1] else [1, 0])
+
+
+def test_a_clip_is_a_film_that_plays_in_parts(client: TestClient) -> None:
+    clip = pairs(client)[0]["clips"][0]
+    whole = client.get(f"/api/clips/{clip}", headers=AUTH)
+    assert whole.status_code == 200 and whole.headers["content-type"] == "video/mp4" and whole.content[4:8] == b"ftyp"
+    part = client.get(f"/api/clips/{clip}", headers={**AUTH, "range": "bytes=4-7"})
+    assert part.status_code == 206 and part.content == b"ftyp"
+
+
+def test_only_what_is_filmed_is_dealt(run: Path, client: TestClient) -> None:
+    for file in (run / "clips").iterdir():
+        file.unlink()
+    assert pairs(client) == []
+
+
+def test_undo(client: TestClient, run: Path) -> None:
+    first = pairs(client)[0]
+    undoable = say(client, first).json()["mine"]["undoable"]
+    for _ in range(2):
+        undone = client.post("/api/undo", json={"annotator": "anna", **undoable}, headers=AUTH).json()
+        assert undone["undone"] is True and undone["pairs"][0] == first
+    assert answers(run) == []
+    say(client, first)
+    Store(run / "preferences.sqlite").take(5)
+    late = client.post("/api/undo", json={"annotator": "anna", **undoable}, headers=AUTH).json()
+    assert late["undone"] is False and late["mine"]["undoable"] is None and len(answers(run)) == 1
+
+
+def test_an_answer_sent_twice_counts_once(client: TestClient, run: Path) -> None:
+    pair = pairs(client)[0]
+    assert say(client, pair).json()["outcome"] == say(client, pair).json()["outcome"] == "kept"
+    assert len(answers(run)) == 1
+
+
+def test_an_answer_to_what_is_gone(client: TestClient, run: Path) -> None:
+    pair = pairs(client)[0]
+    swapped = {**pair, "clips": pairs(client)[1]["clips"]}
+    assert say(client, swapped).json()["outcome"] == "gone" and answers(run) == []
+    assert say(client, {**pair, "query": 10**6}).json()["outcome"] == "gone"
+
+
+def test_a_pair_is_to_be_looked_at(run: Path) -> None:
+    with TestClient(create(room(run, minimum_view=1.0), None), base_url=HOST) as client:
+        hasty = say(client, pairs(client)[0], seen=0.9)
+        assert hasty.status_code == 422 and "at least 1 seconds" in hasty.json()["detail"]
+        assert say(client, pairs(client)[0], seen=1.0).json()["outcome"] == "kept"
+
+
+def test_where_the_run_stands(client: TestClient, run: Path) -> None:
+    (run / "clock.csv").write_text("step,wall_s\n128,1.5\n256,3\n38")  # the last row was cut by a kill
+    say(client, pairs(client)[0])
+    state = client.get("/api/state?annotator=anna", headers=AUTH).json()
+    assert (state["task"], state["state"], state["step"], state["total_steps"]) == ("point", "stopped", 256, 1000)
+    assert (state["asked"], state["answered"], state["first"], state["labels"]) == (4, 1, 10, 40)
+    assert state["instructions"] == "The nearer, the better." and state["mine"]["answers"] == 1 and state["error"] is None
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from rlhp.run import attempt
+with attempt(Path(sys.argv[1])):
+    print(1, flush=True)
+    input()
+"""
+
+
+def test_the_training_s_true_state(run: Path) -> None:
+    store = Store(run / "preferences.sqlite")
+    states = [Watcher(run, store, 20)().state]
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"1\n"
+        states += [Watcher(run, store, max_open)().state for max_open in (20, 4, 3, None)]
+        process.kill()
+    (run / "failed.txt").write_text("Traceback\nValueError: no\n")
+    failed = Watcher(run, store, 20)()
+    (run / "finished.json").write_text("{}")
+    states += [failed.state, Watcher(run, store, 20)().state]
+    assert states == ["stopped", "training", "training", "waiting", "training", "failed", "finished"]
+    assert failed.error == "ValueError: no"
+
+
+def test_openapi_tells_the_bodies(client: TestClient) -> None:
+    schema = client.get("/openapi.json", headers=AUTH).json()
+    assert set(schema["paths"]) >= {"/api/state", "/api/next", "/api/answer", "/api/undo", "/api/clips/{segment}"}
+    assert schema["components"]["schemas"]["Choice"]["enum"] == ["left", "right", "equal", "unsure"]
+
+
+def test_the_page_is_one_file_that_says_what_its_keys_are(client: TestClient) -> None:
+    html = client.get("/", headers=AUTH).text
+    for shown in (
+        "←",
+        "→",
+        "↓",
+        "↑",
+        "Left is better",
+        "Right is better",
+        "Equal",
+        "Cannot tell",
+        "Undo",
+        "Pause",
+        "Replay slowly",
+    ):
+        assert shown in html
+    assert html.count('aria-label="Left clip"') == html.count('aria-label="Right clip"') == 2
+    assert 'role="status"' in html and 'role="progressbar"' in html and html.count("aria-keyshortcuts") == 7
+
+
+def test_nothing_of_torch_is_loaded() -> None:
+    code = "import sys; import rlhp.web, rlhp.web.filmer; print({'torch', 'hydra', 'stable_baselines3'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+# security, a line each
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("given", [{}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}, {"cookie": f"token={TOKEN}"}])
+def test_without_the_token_nothing_is_answered(client: TestClient, address: str, given: dict) -> None:
+    answer = client.get(address, headers=given)
+    assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer" and "token" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("address", WRITES)
+def test_without_the_token_nothing_is_written(client: TestClient, address: str, run: Path) -> None:
+    body = {"annotator": "anna", "count": 1}
+    assert client.post(address, json=body).status_code == 401
+    assert client.post(f"{address}?token={TOKEN}", json=body).status_code == 401, "a link alone changes nothing"
+    assert client.post(address, json=body, headers={"cookie": f"token={TOKEN}"}).status_code == 401
+    assert answers(run) == []
+
+
+def test_the_link_opens_the_page_and_sets_no_cookie(client: TestClient) -> None:
+    answer = client.get(f"/?annotator=anna&token={TOKEN}")
+    assert answer.status_code == 200 and f"page.js?token={TOKEN}" in answer.text and "set-cookie" not in answer.headers
+    assert client.get(f"/page.js?token={TOKEN}").headers["content-type"].startswith("text/javascript")
+
+
+def test_loopback_unless_told_otherwise(run: Path) -> None:
+    assert Options().host == "127.0.0.1"
+    listening, page = listen(run, options_of(settings_of(run), {"port": 0}), beside=False)
+    assert listening.getsockname()[0] == "127.0.0.1" and page.port == listening.getsockname()[1] > 0
+    listening.close()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8321", "127.0.0.1.evil.example", ""])
+def test_another_name_for_this_machine_is_refused(client: TestClient, host: str) -> None:
+    """A page elsewhere whose name is made to point at the loopback address cannot read this one."""
+    assert client.get("/", headers={**AUTH, "host": host}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../config.yaml", "..%2Fconfig.yaml", "%2e%2e/config.yaml", "....//config.yaml", "/etc/passwd", "%2Fetc%2Fpasswd",
+     "0" * 31, "0" * 33, "g" * 32, "A" * 32, "0" * 28 + ".mp4", "..\\config.yaml", "0" * 32 + "\x00", "0" * 32],
+)  # fmt: skip
+def test_no_path_of_the_disk_is_reachable(client: TestClient, path: str) -> None:
+    for written in (path, quote(path)):
+        answer = client.get(f"/api/clips/{written}" if "\x00" not in written else "/api/clips/" + quote(written), headers=AUTH)
+        assert answer.status_code in (404, 422) and "task" not in answer.text and "root" not in answer.text
+    for address in ("/config.yaml", "/page.py", "/static/page.js", "/..%2fapp.py", "/preferences.sqlite"):
+        assert client.get(address, headers=AUTH).status_code == 404
+
+
+GOOD = {"annotator": "anna", "query": 3, "round": 0, "clips": ["0" * 32, "1" * 32], "choice": "left", "seen": 1.0}
+WRONG = [
+    ("annotator", ""), ("annotator", "a" * 41), ("annotator", "../x"), ("annotator", "a b"), ("annotator", "<b>"),
+    ("annotator", None), ("annotator", "-x"), ("query", -1), ("query", 2**60), ("query", "x"), ("query", 1.5), ("round", 2),
+    ("round", -1), ("clips", ["0" * 32]), ("clips", ["0" * 32] * 3), ("clips", ["x", "y"]), ("clips", "00"), ("choice", "both"),
+    ("choice", 1), ("seen", -1), ("seen", 1e9), ("seen", "x"), ("count", 0), ("count", 1000), ("extra", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG)
+def test_bodies_are_validated(client: TestClient, key: str, value: Any, run: Path) -> None:
+    assert client.post("/api/answer", json={**GOOD, key: value}, headers=AUTH).status_code == 422
+    assert answers(run) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"seen": NaN}', b"\xff\xfe", b"[" * 5000])
+def test_what_is_no_body(client: TestClient, body: bytes) -> None:
+    for address in WRITES:
+        answer = client.post(address, content=body, headers={**AUTH, "content-type": "application/json"})
+        assert answer.status_code in (400, 422)
+
+
+def test_bodies_are_bounded(client: TestClient) -> None:
+    big = b'{"annotator": "' + b"a" * LIMIT + b'"}'
+    for address in WRITES:
+        assert client.post(address, content=big, headers=AUTH).status_code == 413
+        assert client.post(address, content=iter([big[:9000], big[9000:]]), headers=AUTH).status_code == 413, (
+            "without a length too"
+        )
+        lied = client.post(address, content=b"{}", headers={**AUTH, "content-length": str(10**12)})
+        assert lied.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_no_other_site_can_answer(client: TestClient, headers: dict, run: Path) -> None:
+    pair = pairs(client)[0]
+    body = {"annotator": "anna", **pair, "choice": "left", "seen": 1.0}
+    assert client.post("/api/answer", json=body, headers={**AUTH, **headers}).status_code == 403
+    assert answers(run) == []
+    own = {"origin": HOST, "sec-fetch-site": "same-origin"}
+    assert client.post("/api/answer", json=body, headers={**AUTH, **own}).status_code == 200
+
+
+def test_no_other_site_is_allowed_to_ask(client: TestClient) -> None:
+    asks = {
+        "origin": "http://evil.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization",
+    }
+    answer = client.options("/api/answer", headers=asks)
+    assert answer.status_code == 401 and not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_the_content_policy_is_strict(client: TestClient) -> None:
+    for address, headers in (("/", AUTH), ("/", {}), ("/api/state?annotator=a", AUTH), ("/nowhere", AUTH)):
+        answer = client.get(address, headers=headers)
+        policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == "'self'" and "unsafe" not in str(policy)
+        assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "no-referrer"
+    html = (STATIC / "page.html").read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:|https?://", html)
+    assert not re.search(r"innerHTML|eval\(|insertAdjacent|document\.write", (STATIC / "page.js").read_text())
+
+
+def test_nothing_is_unpickled(run: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no(*args: object, **kwargs: object) -> None:
+        raise AssertionError("something was unpickled")
+
+    for name in ("load", "loads", "Unpickler", "_Unpickler"):
+        monkeypatch.setattr(pickle, name, no)
+    say(client, pairs(client)[0])
+    Store(run / "preferences.sqlite").take(1)
+    filmed(make_run(run.parent / "other", questions=1))
+    sources = [file.read_text() for part in ("web", "store", "film") for file in (STATIC.parents[1] / part).rglob("*.py")]
+    assert sources and not any(re.search(r"\bpickle\b|allow_pickle|\bmarshal\b|\byaml\.load\(", text) for text in sources)
+
+
+def test_the_token_is_for_its_owner_s_eyes(run: Path) -> None:
+    announce(run, Served("127.0.0.1", 8321, TOKEN, os.getpid(), beside=False))
+    assert (run / "page.json").stat().st_mode & 0o777 == 0o600
+    assert last_served(run) is not None and served(run) is None, "nobody holds the lock, so nobody serves"
+
+
+# options
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"port": 70000}, "1 to 65535"),
+        ({"size": 5}, "64 to 1024"),
+        ({"minimum_view": -1}, "0 to 60"),
+        ({"codec": "mpeg2"}, "h264, vp9"),
+    ],
+)
+def test_options_that_make_no_sense(given: dict, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        options_of({}, given)
+
+
+def test_a_run_s_own_options_and_what_is_given_instead() -> None:
+    settings = {"page": {"port": 9000, "overlap": 3}}
+    assert options_of(settings, {"port": None, "overlap": 2}) == Options(port=9000, overlap=2)
+    assert options_of({"page": None}, {}) == Options()
