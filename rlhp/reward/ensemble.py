@@ -48,6 +48,7 @@ class Ensemble:
         learning_rate: float = 1e-3,
         batch_size: int = 64,
         average_over: float = 0.0,
+        precision: str = "float32",
         seed: int = 0,
     ) -> None:
         if members < 1 or batch_size < 1 or learning_rate <= 0:
@@ -65,7 +66,7 @@ class Ensemble:
         self._layers = network.init(members, (inputs, *hidden, 1), generator)
         self._parameters = [p for layer in self._layers for p in layer]
         self._steady = [(weight.clone(), bias.clone()) for weight, bias in self._layers]  # what r-hat is made of
-        self._average_over = average_over
+        self._average_over, self._number = average_over, network.number(precision)
         # a short memory and a tiny eps: a member that the decay has made small must find its way back by small gradients
         self._optimiser = torch.optim.Adam(self._parameters, lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=True)
         self._normaliser = Normaliser.identity(inputs)
@@ -138,7 +139,7 @@ class Ensemble:
     def _clip_sums(self, clips: int, length: int) -> ClipSums:
         """For batches of this shape, or of shorter clips: made at the first of them, for a run has one shape."""
         if self._sums is None or self._sums.shape != (clips, length):
-            self._sums = ClipSums(self._layers, clips, length)
+            self._sums = ClipSums(self._layers, clips, length, self._number)
         return self._sums
 
     def _measure(self, losses: Array, right: Array, seen: Array) -> None:
