@@ -76,10 +76,7 @@ def _list(value: Any, holds: Callable[[Any], bool]) -> bool:
 
 
 FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "annotator": (
-        lambda v: isinstance(v, str) and 0 < len(v) <= NAME and v.isprintable(),
-        f"a name of at most {NAME} characters",
-    ),
+    "annotator": (_name, f"a name of at most {NAME} characters"),
     "answered_at": (_time, "seconds since 1970, as a decimal number"),
     "clips": (lambda v: _list(v, lambda each: isinstance(each, str)), "the digests of at least two clips"),
     "query": (_count, "the number of a question"),

@@ -1,11 +1,12 @@
 """Agreement beyond chance, by statsmodels, which has both kappas; without it, NaN.
 
-An extra rather than a dependency: with pandas and scipy it weighs 200 MB, and nothing but these two numbers needs it.
+An extra rather than a dependency: with pandas and scipy it weighs over 250 MB, and nothing but these two numbers needs it.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 from rlhp.types import Array
 
@@ -26,7 +27,8 @@ def cohen(table: Array) -> float:
         return float("nan")
     from statsmodels.stats.inter_rater import cohens_kappa
 
-    return float(cohens_kappa(table, return_results=False))
+    kappa: Any = cohens_kappa(table, return_results=False)
+    return float(kappa)
 
 
 def fleiss(table: Array) -> float:
