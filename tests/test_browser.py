@@ -187,7 +187,7 @@ def test_the_page_of_labels(chromium: playwright.BrowserContext, run: Path) -> N
         tab, faults = chromium.new_page(), []
         tab.on("pageerror", lambda error: faults.append(str(error)))
         tab.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-        tab.goto(page.address().replace("/?", "/labels?"))
+        tab.goto(page.address(path="/labels"))
         tab.wait_for_selector("table", timeout=30_000)
         assert tab.inner_text("#head") == "run: 12 answers to 6 questions"
         people = tab.locator("table").nth(0)
