@@ -36,6 +36,8 @@ examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
   rlhp train teacher=human                      train from your own preferences, given at a page
   rlhp label runs/main/RUN                      that page, for any run
+  rlhp labels runs/main/RUN                     who answered what, how fast, and how far people agree
+  rlhp export runs/main/RUN labels.jsonl        the answers as a file (rlhp import brings them back)
   rlhp plot runs/main -o curves.png             learning curves of every run below runs/main, and their CSV
   rlhp status runs/first_light                  how far a sweep has come, and how long it will take
   rlhp evaluate runs/main/RUN --episodes 20     its true return
@@ -127,8 +129,23 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
         command.add_argument("--seed", type=int, default=10_000, help="of the starting states (default: %(default)s)")
     _label_parser(add("label", help="a page at which people compare a run's clips"))
+    _labels_parsers(add)
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
+
+
+def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
+    labels = add("labels", help="counts, times and agreement of those who answered")
+    labels.set_defaults(run=_labels)
+    export = add("export", help="a run's answers as a file: .jsonl for rlhp import, .parquet for offline preference learners")
+    export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file is called")
+    export.set_defaults(run=_export)
+    bring = add("import", help="the answers of a .jsonl file, into a run that holds the same questions")
+    bring.set_defaults(run=_import)
+    for command in (labels, export, bring):
+        command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
+    for command in (export, bring):
+        command.add_argument("file", type=Path, metavar="FILE", help="such as labels.jsonl")
 
 
 def _label_parser(label: argparse.ArgumentParser) -> None:
@@ -212,6 +229,27 @@ def _label(options: argparse.Namespace) -> int:
 
     names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size")
     web.label(options.path, {name: getattr(options, name) for name in names}, options.annotator, options.beside)
+    return 0
+
+
+def _labels(options: argparse.Namespace) -> int:
+    from rlhp import labels
+
+    print(labels.text(labels.report(options.path)))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from rlhp import labels
+
+    print(labels.export_labels(options.path, options.file, options.parquet))
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from rlhp import labels
+
+    print(labels.import_labels(options.path, options.file))
     return 0
 
 

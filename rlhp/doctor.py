@@ -20,7 +20,14 @@ from rlhp import film
 OK, NOTE, MISSING = "ok", "note", "MISSING"
 ROOM = 1.0  # GB that a long run with checkpoints may need
 PROBE = "from rlhp import film; film.probe()"
-OPTIONAL = ("wandb", "slurm", "ray", "optuna")  # extras that users may want; dev is for those who change the code
+OPTIONAL = (
+    "wandb",
+    "slurm",
+    "ray",
+    "optuna",
+    "labels",
+    "parquet",
+)  # extras for users; dev is for those who change the code
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pages import filmed, label, make_run, until
 
 from rlhp.run import Served
 from rlhp.store import Store
+from rlhp.types import Answer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
@@ -174,4 +175,24 @@ def test_it_fits_the_screen(run: Path, chromium: playwright.BrowserContext, widt
             box = tab.locator(f"[data-choice={choice}]").bounding_box()
             assert box is not None and box["y"] + box["height"] <= height and box["x"] >= 0 and box["x"] + box["width"] <= width
             assert box["height"] >= 44, "a thumb finds it"
+        tab.close()
+
+
+def test_the_page_of_labels(chromium: playwright.BrowserContext, run: Path) -> None:
+    store = Store(run / "preferences.sqlite")
+    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:anna")
+    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:<b>bob</b>")
+    store.close()
+    with label(run) as page:
+        tab, faults = chromium.new_page(), []
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+        tab.goto(page.address(path="/labels"))
+        tab.wait_for_selector("table", timeout=30_000)
+        assert tab.inner_text("#head") == "run: 12 answers to 6 questions"
+        people = tab.locator("table").nth(0)
+        assert people.locator("tbody th").all_inner_texts() == ["<b>bob</b>", "anna"], "a name is text, whatever it holds"
+        assert people.locator("tbody tr").nth(1).locator("td").all_inner_texts()[:5] == ["6", "6", "0", "0", "0"]
+        assert tab.locator("table").nth(1).locator("tbody td").all_inner_texts() == ["6", "100 %", "–"]
+        assert faults == []
         tab.close()

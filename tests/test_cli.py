@@ -10,6 +10,8 @@ import pytest
 from rlhp import cli
 from rlhp.types import UserError
 
+COMMANDS = ["train", "plot", "evaluate", "film", "label", "labels", "export", "import", "doctor"]
+
 
 def failing(error: BaseException):
     def fail(*_: object) -> int:
@@ -18,7 +20,7 @@ def failing(error: BaseException):
     return fail
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["plot"], ["evaluate"], ["film"], ["label"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_every_command_has_help(command, capsys):
     try:
         status = cli.main([*command, "--help"])
@@ -103,9 +105,10 @@ def test_stopping_says_how_to_go_on(monkeypatch, capsys):
     assert "same command" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["plot", "evaluate", "film", "label"])
+@pytest.mark.parametrize("command", ["plot", "evaluate", "film", "label", "labels", "export", "import"])
 def test_a_run_that_is_not_there(command, tmp_path: Path, capsys):
-    assert cli.main([command, str(tmp_path / "nowhere")]) == 2
+    file = ["labels.jsonl"] if command in ("export", "import") else []
+    assert cli.main([command, str(tmp_path / "nowhere"), *file]) == 2
     captured = capsys.readouterr()
     assert "nowhere" in captured.err and "Traceback" not in captured.err
 

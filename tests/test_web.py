@@ -28,7 +28,10 @@ from rlhp.web.standing import Watcher, settings_of
 TOKEN = "a-token-that-nobody-guesses"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
 HOST = "http://127.0.0.1:8321"
-ADDRESSES = ["/", "/page.css", "/page.js", "/icon.svg", "/openapi.json", "/api/state?annotator=anna", "/api/clips/" + "0" * 32]
+ADDRESSES = [
+    *("/", "/page.css", "/page.js", "/icon.svg", "/openapi.json", "/api/state?annotator=anna", "/api/clips/" + "0" * 32),
+    *("/labels", "/labels.css", "/labels.js", "/api/labels"),
+]
 WRITES = ["/api/next", "/api/answer", "/api/undo"]
 
 
@@ -307,15 +310,16 @@ def test_no_other_site_is_allowed_to_ask(client: TestClient) -> None:
 
 
 def test_the_content_policy_is_strict(client: TestClient) -> None:
-    for address, headers in (("/", AUTH), ("/", {}), ("/api/state?annotator=a", AUTH), ("/nowhere", AUTH)):
+    for address, headers in (("/", AUTH), ("/", {}), ("/labels", AUTH), ("/api/state?annotator=a", AUTH), ("/nowhere", AUTH)):
         answer = client.get(address, headers=headers)
         policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
         assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
         assert policy["script-src"] == policy["style-src"] == "'self'" and "unsafe" not in str(policy)
         assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "no-referrer"
-    html = (STATIC / "page.html").read_text()
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:|https?://", html)
-    assert not re.search(r"innerHTML|eval\(|insertAdjacent|document\.write", (STATIC / "page.js").read_text())
+    for name in ("page", "labels"):
+        html = (STATIC / f"{name}.html").read_text()
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:|https?://", html)
+        assert not re.search(r"innerHTML|eval\(|insertAdjacent|document\.write", (STATIC / f"{name}.js").read_text())
 
 
 def test_nothing_is_unpickled(run: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +331,9 @@ def test_nothing_is_unpickled(run: Path, client: TestClient, monkeypatch: pytest
     say(client, pairs(client)[0])
     Store(run / "preferences.sqlite").take(1)
     filmed(make_run(run.parent / "other", questions=1))
-    sources = [file.read_text() for part in ("web", "store", "film") for file in (STATIC.parents[1] / part).rglob("*.py")]
+    sources = [
+        file.read_text() for part in ("web", "store", "film", "labels") for file in (STATIC.parents[1] / part).rglob("*.py")
+    ]
     assert sources and not any(re.search(r"\bpickle\b|allow_pickle|\bmarshal\b|\byaml\.load\(", text) for text in sources)
 
 

@@ -61,4 +61,5 @@ def test_help_from_a_wheel_lists_the_configuration(installed, tmp_path):
 def test_the_page_is_in_the_wheel(installed, tmp_path):
     code = "from rlhp.web.app import STATIC; print(STATIC, *sorted(file.name for file in STATIC.iterdir()))"
     place, *files = run(installed / "python", "-c", code, cwd=tmp_path).split()
-    assert str(installed.parent) in place and files == ["icon.svg", "page.css", "page.html", "page.js"]
+    pages = [f"{page}.{kind}" for page in ("labels", "page") for kind in ("css", "html", "js")]
+    assert str(installed.parent) in place and files == ["icon.svg", *pages]

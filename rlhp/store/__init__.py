@@ -9,13 +9,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
+from rlhp.store.answers import Label, labels, put, segments
 from rlhp.store.codec import Table, decode, decode_ranks, encode, encode_ranks
 from rlhp.store.connection import Database, damaged, reading, version_of
-from rlhp.store.desk import Desk, Outcome, Pair, Reply, Tally
+from rlhp.store.desk import PERSON, Desk, Outcome, Pair, Reply, Tally
 from rlhp.store.migrate import VERSION
 from rlhp.types import Answer, Comparisons, Query, Segment, UserError
 
-__all__ = ["VERSION", "Database", "Desk", "Outcome", "Pair", "Reply", "Store", "Tally", "recorded", "version_of"]
+__all__ = [
+    "PERSON",
+    "VERSION",
+    "Database",
+    "Desk",
+    "Label",
+    "Outcome",
+    "Pair",
+    "Reply",
+    "Store",
+    "Tally",
+    "labels",
+    "put",
+    "recorded",
+    "segments",
+    "version_of",
+]
 
 _Taken = tuple[int, str, str | None]  # question, teacher, ranks
 _Version = tuple[int, int]  # of the content: differs from an earlier one if anything was written since, by anyone

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 
 from rlhp.film import CODECS
-from rlhp.store import Desk, Store
 from rlhp.types import UserError
-from rlhp.web.bodies import Annotator, Ask, ClipId, Dealt, Mine, Say, Shown, State, Undoable, Withdraw
-from rlhp.web.films import Films
+from rlhp.web import labels
+from rlhp.web.bodies import Annotator, Ask, ClipId, Dealt, Say, State, Withdraw
 from rlhp.web.guard import Guard
-from rlhp.web.standing import Watcher, first_labels
+from rlhp.web.room import KINDS, STATIC, Room, room_of, static
+from rlhp.web.standing import first_labels
 
-STATIC = Path(__file__).with_name("static")
-KINDS = {"mp4": "video/mp4", "webm": "video/webm", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What every request finds: one run, its store and clips."""
-
-    run: Path
-    settings: Mapping[str, Any]
-    store: Store
-    desk: Desk
-    films: Films
-    watcher: Watcher
-    minimum_view: float  # seconds
-    codec: str
-    token: str
-
-    def deal(self, annotator: str, count: int) -> Dealt:
-        """The next pairs that can be shown."""
-        pairs = self.desk.deal(annotator, count, self.films.ready)
-        return Dealt(pairs=[Shown.of(pair) for pair in pairs], mine=self.mine(annotator))
-
-    def mine(self, annotator: str) -> Mine:
-        """Where a person stands."""
-        tally = self.desk.tally(annotator)
-        undoable = None if tally.undoable is None else Undoable(query=tally.undoable[0], round=tally.undoable[1])
-        return Mine(answers=tally.answers, per_hour=tally.per_hour, undoable=undoable)
+__all__ = ["STATIC", "Room", "create"]
 
 
 def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
@@ -55,6 +25,7 @@ def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
     app.state.room = room
     app.include_router(page)
     app.include_router(api)
+    app.include_router(labels.router)
     app.add_exception_handler(UserError, _unavailable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Guard, token=room.token, hosts=hosts)  # pyright: ignore[reportArgumentType]
@@ -63,19 +34,6 @@ def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
 
 page = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api")
-
-
-def room_of(request: Request) -> Room:
-    """The run that the application serves."""
-    return request.app.state.room
-
-
-def static(request: Request, name: str) -> Response:
-    """A file of the page; where it links to others, with the token that these ask for too."""
-    text = (STATIC / name).read_text("utf-8")
-    if name.endswith(".html"):
-        return HTMLResponse(text.replace("{{token}}", room_of(request).token))
-    return Response(text, media_type=KINDS[name.rpartition(".")[2]])
 
 
 @page.get("/")

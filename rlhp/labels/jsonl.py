@@ -1,0 +1,88 @@
+"""Answers as lines of JSON, one object each, keys sorted, numbers exact. Clips do not travel along: their digests do."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rlhp.store import Label, labels
+from rlhp.types import UserError
+
+MOST = 2**63  # what an integer of SQLite's stays below
+NAME = 80  # characters of an annotator's name
+
+
+def write(store: Path, out: Path) -> int:
+    """Write every answer of a store; how many."""
+    given = labels(store)
+    lines = [json.dumps(asdict(label), sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n" for label in given]
+    out.write_text("".join(lines), "utf-8")
+    return len(given)
+
+
+def read(file: Path) -> list[Label]:
+    """The answers that `write` has written, exactly. Raises UserError for a file, or a line, that holds no answers."""
+    try:
+        lines = file.read_bytes().decode().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: give a .jsonl file that `rlhp export` has written.") from error
+    return [_label(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _label(file: Path, number: int, line: str) -> Label:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"Line {number} of {file} is not JSON: give a file that `rlhp export` has written.") from error
+    wrong = _wrong(row)
+    if wrong is not None:
+        raise UserError(f"Line {number} of {file} is no answer: {wrong}.")
+    ranks = row["ranks"]
+    return Label(**{**row, "clips": tuple(row["clips"]), "ranks": None if ranks is None else tuple(ranks)})
+
+
+def _wrong(row: Any) -> str | None:
+    """What keeps a line from being an answer, if anything does."""
+    if not isinstance(row, dict) or row.keys() != FIELDS.keys():
+        return f"it should have the keys {', '.join(FIELDS)}, and no others"
+    for name, (holds, wanted) in FIELDS.items():
+        if not holds(row[name]):
+            return f"{name} should be {wanted}"
+    if row["ranks"] is not None and len(row["ranks"]) != len(row["clips"]):
+        return "it should rank every clip"
+    if row["round"] > 0 and row["taken_step"] is not None:
+        return "taken_step should be null where round is 1 or more, which is never learned from"
+    return None
+
+
+def _name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= NAME and value.isprintable()
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MOST
+
+
+def _time(value: Any) -> bool:
+    return type(value) is float and math.isfinite(value)
+
+
+def _list(value: Any, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and len(value) >= 2 and all(map(holds, value))
+
+
+FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "annotator": (_name, f"a name of at most {NAME} characters"),
+    "answered_at": (_time, "seconds since 1970, as a decimal number"),
+    "clips": (lambda v: _list(v, lambda each: isinstance(each, str)), "the digests of at least two clips"),
+    "query": (_count, "the number of a question"),
+    "ranks": (lambda v: v is None or _list(v, _count), "a rank per clip, or null"),
+    "round": (_count, "0, or 1 for a repeat"),
+    "shown_at": (lambda v: v is None or _time(v), "seconds since 1970, as a decimal number, or null"),
+    "swapped": (lambda v: isinstance(v, bool), "true or false"),
+    "taken_step": (lambda v: v is None or _count(v), "a number of environment steps, or null"),
+}

@@ -1,0 +1,367 @@
+"""Answers as data: files that travel, and what they tell of those who gave them, in numbers worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pages import LENGTH, Person, label, make_run, walk
+from test_store import version_1
+
+from rlhp import cli
+from rlhp.labels import export_labels, import_labels, report, text
+from rlhp.labels.kappa import cohen, fleiss
+from rlhp.labels.numbers import agreements, people
+from rlhp.run import attempt
+from rlhp.store import Desk, Label, Reply, Store, labels, version_of
+from rlhp.types import Answer, UserError
+
+LEFT, RIGHT, EQUAL, UNSURE = (0, 1), (1, 0), (0, 0), None
+Said = tuple[int, int] | None
+
+
+def given(query: int, ranks: Said, who: str = "human:anna", *, round: int = 0, swapped: bool = False, took: float = 2.0) -> Label:
+    return Label(query, (f"a{query}", f"b{query}"), who, round, ranks, swapped, 100.0, 100.0 + took, None)
+
+
+def said(who: str, ranks: list[Said]) -> list[Label]:
+    return [given(query, each, f"human:{who}") for query, each in enumerate(ranks)]
+
+
+def asked(path: Path, questions: int = 30) -> Path:
+    """A run that asks about pairs, and then for a ranking of three clips."""
+    run, rng = make_run(path, questions), np.random.default_rng(9)
+    store = Store(run / "preferences.sqlite")
+    store.ask([(walk(rng), walk(rng), walk(rng))], 7)
+    store.close()
+    return run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Two people, overlapping and repeating; a program has ranked; some answers are taken."""
+    run = asked(tmp_path / "from")
+    store = Store(run / "preferences.sqlite")
+    store.answer({30: Answer((2, 0, 0))})
+    desk = Desk(store.database, overlap=2, repeats=0.2)
+    for i in range(40):
+        by = ("anna", "bob")[i % 2]
+        (pair,) = desk.deal(by, 1)
+        desk.answer(by, Reply(pair.query, pair.round, pair.clips, (LEFT, RIGHT, EQUAL, UNSURE)[i % 4 if i % 3 else 0], 1 + i / 7))
+        if i == 25:
+            store.take(320)
+    store.close()
+    return run
+
+
+def dump(run: Path) -> list[str]:
+    with sqlite3.connect(run / "preferences.sqlite") as db:
+        return list(db.iterdump())
+
+
+# there and back
+
+
+def test_a_round_trip_is_exact(run: Path, tmp_path: Path) -> None:
+    file, other = tmp_path / "labels.jsonl", asked(tmp_path / "to")
+    before = dump(run)
+    assert cli.main(["export", str(run), str(file)]) == 0
+    assert dump(run) == before and dump(other) != before
+    assert cli.main(["import", str(other), str(file)]) == 0
+    assert dump(other) == before, "every row of every table, digit for digit"
+    again = tmp_path / "again.jsonl"
+    export_labels(other, again)
+    assert again.read_bytes() == file.read_bytes()
+    assert {row.taken_step for row in labels(other / "preferences.sqlite")} == {320, None}
+    assert {row.round for row in labels(other / "preferences.sqlite")} == {0, 1}
+    one, two = (Store(path / "preferences.sqlite").take(999) for path in (run, other))
+    assert np.array_equal(one.query, two.query) and np.array_equal(one.mu, two.mu) and np.array_equal(one.left.obs, two.left.obs)
+
+
+def test_a_line_is_an_answer(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    assert export_labels(run, file) == f"41 answers of {run} are in {file}"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    keys = ["annotator", "answered_at", "clips", "query", "ranks", "round", "shown_at", "swapped", "taken_step"]
+    assert all(list(row) == keys for row in rows)
+    assert [(row["query"], row["annotator"], row["round"]) for row in rows] == sorted(
+        (row["query"], row["annotator"], row["round"]) for row in rows
+    )
+    assert rows[-1] | {"answered_at": 0, "clips": []} == {
+        **{"annotator": "synthetic", "answered_at": 0, "clips": [], "query": 30, "ranks": [2, 0, 0]},
+        **{"round": 0, "shown_at": None, "swapped": False, "taken_step": 320},
+    }
+
+
+def test_importing_twice_changes_nothing(run: Path, tmp_path: Path) -> None:
+    file, other = tmp_path / "labels.jsonl", asked(tmp_path / "to")
+    export_labels(run, file)
+    assert import_labels(other, file) == f"41 answers of {file} are in {other}, 41 of them new"
+    before = dump(other)
+    assert import_labels(other, file) == f"41 answers of {file} are in {other}, 0 of them new" and dump(other) == before
+
+
+def test_the_step_at_which_this_run_took_an_answer_stands(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    export_labels(run, file)
+    Store(run / "preferences.sqlite").take(640)
+    before = dump(run)
+    assert "0 of them new" in import_labels(run, file) and dump(run) == before
+
+
+def test_other_questions_are_refused_and_nothing_is_written(run: Path, tmp_path: Path, capsys) -> None:
+    file = tmp_path / "labels.jsonl"
+    export_labels(run, file)
+    fewer, others = make_run(tmp_path / "fewer", questions=30), asked(tmp_path / "others", questions=29)
+    for other, reason in ((fewer, "Question 30 is not in"), (others, "Question 29 compares other clips in")):
+        before = dump(other)
+        assert cli.main(["import", str(other), str(file)]) == 2
+        err = capsys.readouterr().err
+        assert reason in err and "holds the same questions" in err and len(err.splitlines()) == 1 and dump(other) == before
+
+
+def test_another_answer_is_refused(run: Path, tmp_path: Path) -> None:
+    file, other = tmp_path / "labels.jsonl", asked(tmp_path / "to")
+    export_labels(run, file)
+    lines = file.read_text().splitlines()
+    row = json.loads(lines[-2])
+    file.write_text("\n".join([*lines, json.dumps(row | {"answered_at": row["answered_at"] + 1})]))
+    before = dump(other)
+    with pytest.raises(UserError, match=f"{row['annotator']} has answered question {row['query']} otherwise"):
+        import_labels(other, file)
+    assert dump(other) == before
+
+
+def test_a_run_in_training_is_refused(run: Path, tmp_path: Path) -> None:
+    export_labels(run, tmp_path / "labels.jsonl")
+    with attempt(run), pytest.raises(UserError, match="is being trained: stop"):
+        import_labels(run, tmp_path / "labels.jsonl")
+
+
+def test_a_store_of_version_1_is_exported_and_stays(tmp_path: Path) -> None:
+    old = version_1(tmp_path / "new.sqlite").rename(tmp_path / "preferences.sqlite")
+    export_labels(tmp_path, tmp_path / "labels.jsonl")
+    assert version_of(old) == 1
+    assert labels(old) == labels(tmp_path / "new.sqlite") and len(labels(old)) == 3
+
+
+GOOD: dict[str, Any] = {
+    **{"annotator": "human:anna", "answered_at": 2.5, "clips": ["a", "b"], "query": 0, "ranks": [0, 1], "round": 0},
+    **{"shown_at": 1.5, "swapped": False, "taken_step": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("annotator", value) for value in ("", None, 1, "a\nb", "\x1b[2J", "a" * 81)],
+        *[("answered_at", value) for value in (None, "x", True, float("inf"), float("nan"), 3)],
+        *[("clips", value) for value in (None, "ab", [], ["a"], ["a", 1])],
+        *[(key, value) for key in ("query", "round") for value in (None, -1, 1.0, True, 2**63, "0")],
+        *[("ranks", value) for value in ([0], [0, 1, 2], "01", [0, 1.5], [0, -1], [0, None], 1)],
+        *[("swapped", value) for value in (0, 1, None)],
+        *[("taken_step", value) for value in (-1, 1.5, "x", True)],
+        ("shown_at", "x"),
+        ("more", 1),
+    ],
+)
+def test_what_is_no_answer_is_named_with_its_line(key: str, value: Any, tmp_path: Path) -> None:
+    run, file = make_run(tmp_path / "run", questions=1), tmp_path / "labels.jsonl"
+    file.write_text("\n" + json.dumps(GOOD | {key: value}) + "\n")
+    with pytest.raises(UserError, match=f"Line 2 of .* is no answer: .*({key if key in GOOD else 'keys'}|rank every)"):
+        import_labels(run, file)
+    assert labels(run / "preferences.sqlite") == []
+
+
+@pytest.mark.parametrize("line", [b"{", b"[" * 100_000, b"\xff\xfe", b'{"query": ' + b"9" * 5000 + b"}", b"[]", b"1"])
+def test_what_is_no_line(line: bytes, tmp_path: Path, capsys) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    (tmp_path / "labels.jsonl").write_bytes(line)
+    assert cli.main(["import", str(run), str(tmp_path / "labels.jsonl")]) == 2
+    err = capsys.readouterr().err
+    assert "labels.jsonl" in err and len(err.splitlines()) == 1
+
+
+def test_a_repeat_is_never_taken(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.jsonl").write_text(json.dumps(GOOD | {"round": 1, "taken_step": 5}))
+    with pytest.raises(UserError, match="taken_step should be null"):
+        import_labels(run, tmp_path / "labels.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [("labels.csv", ".parquet"), ("labels", "--parquet"), ("no/x.jsonl", "no folder"), ("full.jsonl", "another")],
+)
+def test_where_it_cannot_be_written(out: str, reason: str, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "full.jsonl").mkdir()
+    with pytest.raises(UserError, match=reason):
+        export_labels(run, tmp_path / out)
+    assert {path.name for path in tmp_path.iterdir()} == {"from", "full.jsonl"}
+
+
+def test_a_file_that_is_not_there(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        import_labels(run, tmp_path / "labels.jsonl")
+    with pytest.raises(UserError, match="no preference store"):
+        import_labels(tmp_path, tmp_path / "labels.jsonl")
+    assert not (tmp_path / "preferences.sqlite").exists()
+
+
+# Parquet
+
+
+def test_pairs_for_offline_learners(run: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    shapes = make_run(tmp_path / "run", questions=4)
+    store = Store(shapes / "preferences.sqlite")
+    store.answer({0: Answer(LEFT), 1: Answer(RIGHT), 2: Answer(EQUAL), 3: Answer(UNSURE)}, "human:anna")
+    assert cli.main(["export", str(shapes), str(tmp_path / "labels.parquet")]) == 0
+    table = parquet.read_table(tmp_path / "labels.parquet")
+    assert table.column_names == ["segment_0", "segment_1", "label"] and table["label"].to_pylist() == [1.0, 0.0, 0.5]
+    assert str(table.schema.field("segment_0").type) == (
+        "struct<obs: list<element: list<element: float>>, act: list<element: list<element: float>>>"
+    )
+    query = store.query(1)
+    assert query is not None
+    for column, there in zip(("segment_0", "segment_1"), query.clips, strict=True):
+        row = table[column][1].as_py()
+        assert len(row["obs"]) == len(row["act"]) == LENGTH
+        assert np.array_equal(np.array(row["obs"], np.float32), there.obs) and np.array_equal(np.float32(row["act"]), there.act)
+
+
+def test_repeats_and_other_lengths(run: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / "pairs"
+    export_labels(run, out, ".parquet")
+    once = [row for row in labels(run / "preferences.sqlite") if row.round == 0 and row.ranks is not None]
+    wanted = [mu for row in once for _, _, mu in row.answer().pairs()]
+    assert parquet.read_table(out)["label"].to_pylist() == wanted and wanted[-3:] == [0.0, 0.0, 0.5]
+
+
+def test_nothing_to_compare_yet(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with pytest.raises(UserError, match="no comparison yet"):
+        export_labels(make_run(tmp_path / "run", questions=2), tmp_path / "x.parquet")
+
+
+def test_without_pyarrow(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"pip install 'rlhp\[parquet\]'"):
+        export_labels(run, tmp_path / "x.parquet")
+    assert not list(tmp_path.glob("x*"))
+
+
+# agreement
+
+
+def test_cohens_kappa_by_hand() -> None:
+    """Observed 7 / 10; by chance (5 * 5 + 3 * 4 + 2 * 1) / 100 = 0.39."""
+    pytest.importorskip("statsmodels")
+    anna = [LEFT] * 5 + [RIGHT] * 3 + [EQUAL] * 2
+    bob = [LEFT] * 4 + [RIGHT] + [LEFT] + [RIGHT] * 2 + [RIGHT, EQUAL]
+    (found,) = agreements([*said("anna", [*anna, UNSURE]), *said("bob", [*bob, LEFT]), *said("carl", [])])
+    assert (found.who, found.questions, found.same) == (("human:anna", "human:bob"), 10, 0.7)
+    assert found.kappa == pytest.approx((0.7 - 0.39) / (1 - 0.39))
+
+
+def test_fleiss_kappa_by_hand() -> None:
+    """P = (1 + 1 + 1 + 1/3 + 1/3) / 5 = 11/15; by chance 0.6^2 + 0.4^2 = 0.52."""
+    pytest.importorskip("statsmodels")
+    anna, bob = [LEFT, LEFT, RIGHT, LEFT, LEFT], [LEFT, LEFT, RIGHT, LEFT, RIGHT]
+    carl = [LEFT, LEFT, RIGHT, RIGHT, RIGHT]
+    extra = [given(9, LEFT), given(9, LEFT, "synthetic"), given(10, LEFT), given(10, RIGHT, "human:bob")]
+    *pairs, found = agreements([*said("anna", anna), *said("bob", bob), *said("carl", carl), *extra])
+    assert [pair.who[0][6:] + pair.who[1][6:] for pair in pairs] == ["annabob", "annacarl", "bobcarl"]
+    assert (found.each, found.questions, len(found.who)) == (3, 5, 3)
+    assert found.same == pytest.approx(11 / 15) and found.kappa == pytest.approx((11 / 15 - 0.52) / 0.48)
+
+
+def test_where_kappa_says_nothing() -> None:
+    assert np.isnan(cohen(np.diag([9, 0, 0]))) and np.isnan(fleiss(np.array([[3, 0, 0]] * 6)))
+    (few,) = agreements([*said("anna", [LEFT, RIGHT, LEFT, EQUAL]), *said("bob", [LEFT, RIGHT, LEFT, EQUAL])])
+    assert few.questions == 4 and np.isnan(few.kappa) and np.isnan(few.same), "four are too few"
+    assert agreements(said("anna", [LEFT] * 9)) == [] and agreements([given(0, LEFT), given(1, LEFT, "human:bob")]) == []
+
+
+def test_kappa_without_its_library(run: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr("rlhp.labels.kappa.find_spec", lambda name: None)
+    assert cli.main(["labels", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("pip install 'rlhp[labels]'") == 1 and "left share" in out, "the rest needs no library"
+
+
+# each annotator
+
+
+def test_counts_are_of_sides_as_they_were_shown() -> None:
+    answers = [
+        *(given(query, LEFT) for query in range(3)),
+        given(3, LEFT, swapped=True),
+        *(given(query, RIGHT) for query in (4, 5)),
+        *(given(query, RIGHT, swapped=True) for query in (6, 7)),
+        *(given(8, EQUAL), given(9, UNSURE)),
+        given(0, RIGHT, round=1, swapped=True),
+    ]
+    (row,) = people(answers, {f"{side}{query}": 0.0 for side in "ab" for query in range(10)})
+    assert (row.answers, row.left, row.right, row.equal, row.unsure, row.repeats) == (10, 5, 3, 1, 1, 1)
+    assert row.left_share == 5 / 8 and np.isnan(row.true), "where all returns are tied there is no truth to agree with"
+
+
+def test_consistency_is_of_repeats() -> None:
+    first = [LEFT, RIGHT, EQUAL, LEFT, LEFT, UNSURE, LEFT]
+    again = [LEFT, RIGHT, EQUAL, LEFT, RIGHT, LEFT, UNSURE]
+    answers = [*said("anna", first), *(given(q, ranks, round=1, swapped=True) for q, ranks in enumerate(again))]
+    (row,) = people(answers, {f"{side}{query}": 0.0 for side in "ab" for query in range(7)})
+    assert row.repeats == 7 and row.consistent == 4 / 5, "those who could not tell, then or now, are left out"
+
+
+def test_times() -> None:
+    """Of 1 to 11 seconds the middle is 6, and 90 % of the way from 1 to 11 is 10."""
+    (row,) = people([given(q, UNSURE, took=q + 1.0) for q in range(11)], {})
+    assert (row.median, row.p90) == pytest.approx((6.0, 10.0))
+    (row,) = people([given(q, UNSURE) for q in range(4)], {})
+    assert np.isnan(row.median) and np.isnan(row.p90)
+
+
+def test_agreement_with_the_true_reward() -> None:
+    returns = {f"a{query}": 1.0 for query in range(8)} | {f"b{query}": 0.0 for query in range(6)} | {"b6": 1.0, "b7": 2.0}
+    (row,) = people(said("anna", [LEFT, LEFT, LEFT, RIGHT, EQUAL, UNSURE, LEFT, RIGHT]), returns)
+    assert row.true == 4 / 5, "three right of four, a tie, nothing said, equal returns, and right where the second is better"
+
+
+# the table
+
+
+def test_the_table(run: Path, capsys) -> None:
+    assert cli.main(["labels", str(run)]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    repeats = sum(row.round > 0 for row in labels(run / "preferences.sqlite"))
+    questions = len({row.query for row in labels(run / "preferences.sqlite")})
+    assert head == f"from: {41 - repeats} answers to {questions} questions, and {repeats} repeats" and repeats > 0
+    assert lines[1].split()[:4] == ["annotator", "answers", "left", "right"] and "rankings" in lines[1]
+    assert [line.split()[0] for line in lines[2:5]] == ["anna", "bob", "synthetic"] and len({*map(len, lines[1:5])}) == 1
+    assert lines[4].split()[:8] == ["synthetic", "(program)", "1", "0", "0", "0", "0", "1"] and lines[4].count("–") == 5
+    assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("anna, bob")
+
+
+def test_no_answers_yet(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    assert text(report(run)) == "run: no answers yet"
+
+
+def test_the_page_shows_the_same_table(run: Path) -> None:
+    with label(run) as page:
+        person = Person(page, "anna")
+        client, found = person.client, report(run)
+        shown = client.get("/api/labels").raise_for_status().json()
+        assert shown["head"] == found.head and shown["notes"] == list(found.notes)
+        assert [(t["title"], t["columns"], t["rows"]) for t in shown["tables"]] == [
+            (table.title, list(table.columns), [list(row) for row in table.rows]) for table in found.tables
+        ]
+        html = client.get("/labels").raise_for_status()
+        assert f"labels.js?token={page.token}" in html.text and "script-src 'self'" in html.headers["content-security-policy"]
