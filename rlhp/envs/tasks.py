@@ -18,6 +18,7 @@ import gymnasium
 import mujoco
 import numpy as np
 
+from rlhp.envs import criteria
 from rlhp.types import Array, UserError
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
@@ -171,6 +172,25 @@ def _balance_both(before: State, after: State, dt: float) -> Array:
     return 10 - 0.01 * x**2 - (y - 2) ** 2 - 0.001 * w1**2 - 0.005 * w2**2 + 10 * (y - 1)
 
 
+# Criteria, for behaviours that no task rewards (section 3.2)
+
+
+def _wrapped(s: State) -> Array:
+    """Hopper's observation, its torso's angle in [-pi, pi): how often it has turned must not matter, and no clip shows it."""
+    obs = _joints(1, 10)(s)
+    obs[:, 1] = (obs[:, 1] + np.pi) % (2 * np.pi) - np.pi
+    return obs
+
+
+def _backflip(before: State, after: State, dt: float) -> Array:
+    """Of what a clip shows of a step: the observation before the action, and the action."""
+    return criteria.backflip(_wrapped(before), after["ctrl"])
+
+
+def _one_leg(before: State, after: State, dt: float) -> Array:
+    return criteria.one_leg(_run(before, after, dt), before["qpos"])
+
+
 _JOINTS = ("qpos", "qvel")
 
 TASKS: dict[str, Task] = {
@@ -192,6 +212,14 @@ TASKS: dict[str, Task] = {
         Task(
             "double_pendulum", "InvertedDoublePendulum-v5", "inverted_double_pendulum.xml", 5, 0.05,
             (*_JOINTS, "site_xpos", "qfrc_constraint"), _normal(0.1, 3), _double_obs, _balance_both, 15, camera=None,
+        ),
+        Task(
+            "hopper_backflip", "Hopper-v5", "hopper.xml", 4, 0.008,
+            (*_JOINTS, "ctrl"), _uniform(0.005), _wrapped, _backflip, 60,
+        ),
+        Task(
+            "halfcheetah_one_leg", "HalfCheetah-v5", "half_cheetah.xml", 5, 0.05,
+            _JOINTS, _normal(0.1, 9), _joints(1), _one_leg, 30,
         ),
     ]
 }  # fmt: skip
