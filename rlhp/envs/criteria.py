@@ -27,13 +27,15 @@ FAULT = 5.0  # metres per second: what a step with more than one leg on the floo
 
 
 def one_leg(speed: Array, qpos: Array) -> Array:
-    """HalfCheetah: forward `speed` [...], less FAULT where anything but the back leg is on the floor; qpos [..., 9].
+    """HalfCheetah: forward `speed` [...], less FAULT where it does not hold itself on the back leg alone; qpos [..., 9].
 
-    At half of CLEAR half of it, so that lifting pays at once. Torso and head count: without them it lies down on its back and
-    pushes itself along, the front foot in the air.
+    Torso, head and front leg have to be off the floor, and the torso level, or reared up to the vertical at most; half of that is
+    half of the fault, so that a little pays at once. All of it is needed: asked for the front foot alone it lies down on its back
+    and pushes itself along, and asked for all but the torso's angle it turns somersaults.
     """
     lowest = capsules(qpos)[..., [TORSO, HEAD, FRONT_THIGH, FRONT_SHIN, FRONT_FOOT]].min(axis=-1)
-    return speed - FAULT * (1 - np.clip(lowest / CLEAR, 0, 1))
+    held = np.clip(lowest / CLEAR, 0, 1) * np.clip(1 + np.cos(qpos[..., 2]), 0, 1)
+    return speed - FAULT * (1 - held)
 
 
 TORSO, HEAD, BACK_THIGH, BACK_SHIN, BACK_FOOT, FRONT_THIGH, FRONT_SHIN, FRONT_FOOT = range(8)
