@@ -4,6 +4,10 @@ Models, starts and observations are those of Gymnasium's v5 environments. The tr
 penalties, and replaces early termination, which would tell the agent about the task, by a penalty inside the reward. It does not
 print the formulas; those here are the ones of rl-teacher, a co-author's release. Under them a random policy's returns match the
 left ends of the paper's curves (figure 2), but for `pendulum` (see `_balance`).
+
+Beside them stand the behaviours that no task rewards (section 3.2): the same robots, with a criterion written by hand in the
+reward's place. So a criterion needs no teacher of its own: the oracle judges by it, it is the curve of every run, the agent that
+sees it is the baseline, and where a person judges, it measures what they have taught.
 """
 
 from __future__ import annotations
