@@ -39,6 +39,8 @@ TINY = [
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
+    "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
+    "experiment/human/one_leg": ["teacher=oracle"],
     "teacher/human": ["page=null", "max_open=0"],  # who answers here does so at the store
     "reward_model/frozen": ["reward_model.run={recording}"],
     "teacher/replay": ["teacher.run={recording}"],
@@ -72,10 +74,10 @@ def chosen(file: Path, recording: Path) -> list[str]:
 
 def first_job(file: Path) -> list[str]:
     """The first job that an experiment launches: its name, and the first value (or the lowest) of everything it sweeps over."""
-    name = f"experiment={file.relative_to('experiment')}"
+    chosen = [f"experiment={file.relative_to('experiment')}", *FILL.get(str(file), [])]
     with initialize_config_module("rlhp.conf", version_base="1.3"):
-        sweep = compose("config", [name], return_hydra_config=True).hydra.sweeper.params or {}
-    return [name, *(f"{key}={first(f'{key}={values}')}" for key, values in sweep.items())]
+        sweep = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params or {}
+    return [*chosen, *(f"{key}={first(f'{key}={values}')}" for key, values in sweep.items())]
 
 
 def first(override: str) -> Any:
