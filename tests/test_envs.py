@@ -168,21 +168,29 @@ def test_a_backflip_worked_out_by_hand():
     assert criteria.backflip(obs, act) == pytest.approx([5, -5])  # 4 (1 + 0.3 + 0.1 (1 - 2 + 1.5) - 0.05 * 2)
 
 
+LEVEL = -7 + 10 * (0.10622651 - 0.07640554) / 0.3  # the front foot hangs 3 cm higher than the back foot
+
+
 @pytest.mark.parametrize(
-    "qpos, reward",
+    "height, angle, reward",
     [
-        ([0, 0, 0], 3.0),  # at rest in the air: its front foot is 0.106 above the floor, its back foot 0.076
-        ([0, 0.05 - 0.10622651, 0], 0.5),  # the front foot half as high as it should be, the back foot on the floor
-        ([0, -0.2, 0], -2.0),
-        ([0, 2, -np.pi / 2], 3.0),  # reared up
-        ([0, 2, -2 * np.pi / 3], 0.5),  # and beyond: 1 + cos = 1/2
-        ([0, 2, 3 * np.pi], -2.0),  # upside down, once over
-        ([0, -0.6, np.pi], -2.0),  # on its back, all feet in the air
+        (0, 0, LEVEL),
+        (2, 0, LEVEL),  # a jump lifts nothing
+        (0, -np.pi / 6, 3.0),  # reared by 30 degrees: its front foot is 0.6 m higher than its back foot
+        (2, 2 * np.pi - np.pi / 6, 3.0),  # so too after a somersault
+        (0, np.pi / 6, -7.0),  # its head down, the front foot is the lower
+        (1, np.pi, -7.0),  # upside down
     ],
 )
-def test_one_leg_worked_out_by_hand(qpos, reward):
-    got = criteria.one_leg(np.array(3.0), np.array([*qpos, 0, 0, 0, 0, 0, 0]))
+def test_one_leg_worked_out_by_hand(height, angle, reward):
+    got = criteria.one_leg(np.array(3.0), np.array([0, height, angle, 0, 0, 0, 0, 0, 0]))
     assert got == pytest.approx(reward, abs=1e-5)
+
+
+def test_the_torso_may_be_reared_up_to_the_vertical():
+    """On its stretched back leg, all else is at least 0.5 m higher; beyond the vertical 1 + cos of the angle is left of that."""
+    poses = np.array([[0, 0, angle, 1.05, -0.17, 0.74, 0, 0, 0] for angle in (-1.5, -1.8)])
+    assert criteria.one_leg(np.zeros(2), poses) == pytest.approx([0, 10 * np.cos(1.8)])
 
 
 def test_a_front_leg_that_is_bent_is_lifted():

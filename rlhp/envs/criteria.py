@@ -22,19 +22,20 @@ def backflip(obs: Array, act: Array) -> Array:
     return backroll * (1 + 0.3 * height + 0.1 * vel_act + 0.05 * backslide)
 
 
-CLEAR = 0.1  # metres: what is that high counts as off the floor in full
-FAULT = 5.0  # metres per second: what a step with more than one leg on the floor costs
+LIFT = 0.3  # metres: all else being that much higher than the back leg, it counts as lifted in full
+FAULT = 10.0  # metres per second: what a step costs in which nothing is lifted
 
 
 def one_leg(speed: Array, qpos: Array) -> Array:
-    """HalfCheetah: forward `speed` [...], less FAULT where it does not hold itself on the back leg alone; qpos [..., 9].
+    """HalfCheetah: forward `speed` [...], less FAULT where it does not hold itself on its back leg; qpos [..., 9].
 
-    Torso, head and front leg have to be off the floor, and the torso level, or reared up to the vertical at most; half of that is
-    half of the fault, so that a little pays at once. All of it is needed: asked for the front foot alone it lies down on its back
-    and pushes itself along, and asked for all but the torso's angle it turns somersaults.
+    Torso, head and front leg have to be higher than the lowest point of the back leg, by LIFT or more, and the torso level, or
+    reared up to the vertical at most; half of that is half of the fault, so that a little pays at once.
     """
-    lowest = capsules(qpos)[..., [TORSO, HEAD, FRONT_THIGH, FRONT_SHIN, FRONT_FOOT]].min(axis=-1)
-    held = np.clip(lowest / CLEAR, 0, 1) * np.clip(1 + np.cos(qpos[..., 2]), 0, 1)
+    heights = capsules(qpos)
+    back = heights[..., [BACK_THIGH, BACK_SHIN, BACK_FOOT]].min(axis=-1)
+    rest = heights[..., [TORSO, HEAD, FRONT_THIGH, FRONT_SHIN, FRONT_FOOT]].min(axis=-1)
+    held = np.clip((rest - back) / LIFT, 0, 1) * np.clip(1 + np.cos(qpos[..., 2]), 0, 1)
     return speed - FAULT * (1 - held)
 
 
