@@ -86,11 +86,8 @@ def test_one_leg_is_counted(analysis):
 def test_what_touches_the_floor(analysis):
     model = TASKS["hopper"].model()
     states = np.zeros((3, 1, 12))
-    states[:, 0, 1] = [
-        1.209,
-        1.5,
-        0.04,
-    ]  # stands (its foot's lowest point is 1.21 below), is in the air, lies on its back and heel
+    # stands (its foot's lowest point is 1.21 below), is in the air, lies on its back and heel
+    states[:, 0, 1] = [1.209, 1.5, 0.04]
     states[2, 0, 2] = -np.pi / 2
     touch = analysis.on_the_floor(model, states)
     assert touch[FOOT][:, 0].tolist() == [True, False, True] and touch[TORSO][:, 0].tolist() == [False, False, True]
