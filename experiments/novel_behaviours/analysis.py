@@ -137,10 +137,11 @@ def measure(folder: Path) -> None:
     done = [run for run in runs if run.finished and run.task in MEASURES]
     if not done:
         raise UserError(f"No run in {folder} is finished yet.")
+    counted = [asdict(row) for run in done for row in rows(run)]  # all of them first: what is cut off leaves the file as it was
     with (HERE / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(row) for run in done for row in rows(run))
+        writer.writerows(counted)
     print(*plot([run.path for run in done], HERE / "curves.png"), HERE / "results.csv", sep="\n")
 
 
