@@ -16,6 +16,7 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+import torch
 
 from rlhp.analysis import RunData, find, load, plot
 from rlhp.envs.tasks import TASKS
@@ -46,6 +47,7 @@ class Row:
 
 def episodes(run: Path, deterministic: bool) -> tuple[Array, Array]:
     """Simulator states [T, N, S] of whole episodes, before each action, and their true returns [N]."""
+    torch.set_num_threads(1)  # small networks are slower on more
     policy = load_policy(run)
     env = policy.make_env(EPISODES, SEED)
     states, returns, obs = [], np.zeros(EPISODES), env.reset()
