@@ -150,7 +150,9 @@ class Replay:
 
     def __post_init__(self) -> None:
         if not self.answers:
-            raise UserError("teacher.answers holds no answer that was used: give the preference store of a run that took labels.")
+            raise UserError(
+                "that run has used no answer, so there is nothing to repeat: give the directory of a run that took labels."
+            )
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
         """The recorded answers to these questions that had been used by `step`."""

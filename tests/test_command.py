@@ -35,7 +35,8 @@ TINY = ["env=point", "total_steps=512", "labels=8", "n_envs=2", "agent.n_steps=6
         ("checkpoint_every=0", "set it to 1 or more"),
         ("teacher=human query.clips=3", "people compare 2 clips at the page"),
         ("teacher=human env=gym env.id=CartPole-v1 clip_steps=8", "cannot be drawn from recorded states"),
-        ("teacher=replay", "teacher.answers.path has no value yet"),
+        ("reward_model=frozen", "reward_model.run has no value yet"),
+        ("teacher=replay", "teacher.run has no value yet"),
     ],
 )
 def test_one_sentence_and_status_2(wrong, said, tmp_path, monkeypatch, capsys):

@@ -39,8 +39,11 @@ TINY = [
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
+    "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
+    "experiment/human/one_leg": ["teacher=oracle"],
     "teacher/human": ["page=null", "max_open=0"],  # who answers here does so at the store
-    "teacher/replay": ["max_open=null", "teacher.answers.path={recording}"],
+    "reward_model/frozen": ["reward_model.run={recording}"],
+    "teacher/replay": ["teacher.run={recording}"],
     "tracker/wandb": ["tracker.mode=disabled"],
 }
 each = pytest.mark.parametrize("file", PARTS, ids=str)
@@ -71,10 +74,10 @@ def chosen(file: Path, recording: Path) -> list[str]:
 
 def first_job(file: Path) -> list[str]:
     """The first job that an experiment launches: its name, and the first value (or the lowest) of everything it sweeps over."""
-    name = f"experiment={file.relative_to('experiment')}"
+    chosen = [f"experiment={file.relative_to('experiment')}", *FILL.get(str(file), [])]
     with initialize_config_module("rlhp.conf", version_base="1.3"):
-        sweep = compose("config", [name], return_hydra_config=True).hydra.sweeper.params or {}
-    return [name, *(f"{key}={first(f'{key}={values}')}" for key, values in sweep.items())]
+        sweep = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params or {}
+    return [*chosen, *(f"{key}={first(f'{key}={values}')}" for key, values in sweep.items())]
 
 
 def first(override: str) -> Any:
@@ -87,10 +90,10 @@ def first(override: str) -> Any:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of a run whose answers may be replayed."""
+    """A run whose answers may be replayed, and its reward frozen."""
     path = tmp_path_factory.mktemp("recorded")
     train(resolved([*TINY, "env=point"]), path)
-    return path / "preferences.sqlite"
+    return path
 
 
 @contextmanager
@@ -244,7 +247,7 @@ def a_teacher(parts: Any, cfg: dict[str, Any]) -> None:
     queries = [Query(i, tuple(clips[i : i + k]), asked_step=0) for i, k in enumerate([2, 2, 2, 3, 4])]
     assert parts.teacher([], 0) == {}
     for step in (0, 10**6):
-        for id, answer in parts.teacher(queries[:3] if "answers" in cfg["teacher"] else queries, step).items():
+        for id, answer in parts.teacher(queries[:3] if "run" in cfg["teacher"] else queries, step).items():
             assert id in range(5)
             assert answer.ranks is None or (len(answer.ranks) == len(queries[id].clips) and min(answer.ranks) >= 0)
     if hasattr(parts.teacher, "snapshot"):

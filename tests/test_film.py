@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rlhp import doctor, film
+from rlhp.envs.tasks import TASKS
 from rlhp.film import draw
 from rlhp.types import UserError
 
@@ -56,6 +57,12 @@ def robot_pixels(model: mujoco.MjModel, state: np.ndarray, view: film.View) -> n
     hidden.light_castshadow[:] = model.light_castshadow[:]
     difference = np.abs(picture(model, state, view).astype(int) - picture(hidden, state, view))
     return difference.max(axis=-1) > 12
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_view_of_its_own_robot(task):
+    robot = next(name for name, known in TASKS.items() if known.xml == TASKS[task].xml)
+    assert film.view(task) == film.view(robot)
 
 
 @needs_gl

@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from rlhp.run import claim
 from rlhp.run.record import read_table
 from rlhp.schedule import Annealed
 from rlhp.train import build, train
-from rlhp.types import UserError
+from rlhp.types import Rollout, UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 
@@ -70,7 +72,7 @@ def person(path: Path, patience: int) -> Iterator[None]:
 
 
 def replayed_alike(path: Path, again: Path) -> None:
-    trained(again, "teacher=replay", f"teacher.answers.path={path / 'preferences.sqlite'}", "max_open=null")
+    trained(again, "teacher=replay", f"teacher.run={path}")
     assert (again / "metrics.csv").read_bytes() == (path / "metrics.csv").read_bytes()
     assert (again / "heldout.csv").read_bytes() == (path / "heldout.csv").read_bytes()
 
@@ -108,6 +110,46 @@ def test_training_goes_on_ahead_of_a_person(tmp_path: Path) -> None:
     ahead = [asked - labels for asked, labels in zip(columns["asked"], columns["labels"], strict=True)]
     assert 0 < max(ahead) <= 20 and columns["asked"][-1] == LABELS and columns["labels"][-1] >= LABELS - 20
     replayed_alike(tmp_path / "one", tmp_path / "two")
+
+
+def test_answers_are_repeated_to_the_same_questions_alone(tmp_path: Path) -> None:
+    trained(tmp_path)
+    with pytest.raises(UserError, match=r"other settings \(agent.seed, clip_steps, .* and 2 more\); repeat those"):
+        build(settings("teacher=replay", f"teacher.run={tmp_path}", "seed=2", "clip_steps=5"))
+
+
+def test_a_fresh_agent_on_the_reward_of_an_earlier_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, kept = tmp_path / "one", []
+    monkeypatch.setattr("rlhp.train.job.write_heldout", lambda path, clips, reward: kept.append(reward))
+    trained(source)
+    frozen = ("reward_model=frozen", f"reward_model.run={source}")
+    columns = trained(tmp_path / "two", *frozen)
+    assert columns["labels"] == columns["asked"] == [0.0] * len(STEPS) and "train_loss" not in columns
+    assert all(entropy == entropy for entropy in columns["entropy"])  # updated from the first rollout on
+    rng = np.random.default_rng(0)
+    obs, act = (rng.normal(size=(7, 3, 2)).astype(np.float32) for _ in range(2))
+    rollout = Rollout(obs, act, np.zeros((7, 3)), np.zeros((7, 3), bool), None, np.zeros(0))
+    learned, before, after = kept[0], build(settings(*frozen)).reward, kept[1]
+    assert (
+        learned(rollout).std() > 0 and (before(rollout) == learned(rollout)).all() and (after(rollout) == learned(rollout)).all()
+    )
+    again = build(settings("reward_model=frozen", f"reward_model.run={tmp_path / 'two'}")).reward  # of a run that was on it
+    assert (again(rollout) == learned(rollout)).all()
+
+
+@pytest.mark.parametrize("choice, key", [("teacher=replay", "teacher.run"), ("reward_model=frozen", "reward_model.run")])
+def test_a_run_that_is_not_there(choice: str, key: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a run directory"):
+        build(settings(choice, f"{key}={tmp_path}"))
+    claim(tmp_path, settings())
+    with pytest.raises(UserError, match=r"no checkpoint yet|no preference store"):
+        build(settings(choice, f"{key}={tmp_path}"))
+
+
+def test_a_frozen_reward_judges_what_it_has_learned_to_judge(tmp_path: Path) -> None:
+    trained(tmp_path)
+    with pytest.raises(UserError, match="learned on env=point, whose observations or actions are of another size"):
+        build(settings("env=hopper", "reward_model=frozen", f"reward_model.run={tmp_path}"))
 
 
 def test_the_true_reward_needs_nobody(tmp_path: Path) -> None:

@@ -4,6 +4,10 @@ Models, starts and observations are those of Gymnasium's v5 environments. The tr
 penalties, and replaces early termination, which would tell the agent about the task, by a penalty inside the reward. It does not
 print the formulas; those here are the ones of rl-teacher, a co-author's release. Under them a random policy's returns match the
 left ends of the paper's curves (figure 2), but for `pendulum` (see `_balance`).
+
+Beside them stand the behaviours that no task rewards (section 3.2): the same robots, with a criterion written by hand in the
+reward's place. So a criterion needs no teacher of its own: the oracle judges by it, it is the curve of every run, the agent that
+sees it is the baseline, and where a person judges, it measures what they have taught.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import gymnasium
 import mujoco
 import numpy as np
 
+from rlhp.envs import criteria
 from rlhp.types import Array, UserError
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
@@ -171,6 +176,25 @@ def _balance_both(before: State, after: State, dt: float) -> Array:
     return 10 - 0.01 * x**2 - (y - 2) ** 2 - 0.001 * w1**2 - 0.005 * w2**2 + 10 * (y - 1)
 
 
+# Criteria, for behaviours that no task rewards (section 3.2)
+
+
+def _wrapped(s: State) -> Array:
+    """Hopper's observation, its torso's angle in [-pi, pi): how often it has turned must not matter, and no clip shows it."""
+    obs = _joints(1, 10)(s)
+    obs[:, 1] = (obs[:, 1] + np.pi) % (2 * np.pi) - np.pi
+    return obs
+
+
+def _backflip(before: State, after: State, dt: float) -> Array:
+    """Of what a clip shows of a step: the observation before the action, and the action."""
+    return criteria.backflip(_wrapped(before), after["ctrl"])
+
+
+def _one_leg(before: State, after: State, dt: float) -> Array:
+    return criteria.one_leg(_run(before, after, dt), before["qpos"])
+
+
 _JOINTS = ("qpos", "qvel")
 
 TASKS: dict[str, Task] = {
@@ -192,6 +216,14 @@ TASKS: dict[str, Task] = {
         Task(
             "double_pendulum", "InvertedDoublePendulum-v5", "inverted_double_pendulum.xml", 5, 0.05,
             (*_JOINTS, "site_xpos", "qfrc_constraint"), _normal(0.1, 3), _double_obs, _balance_both, 15, camera=None,
+        ),
+        Task(
+            "hopper_backflip", "Hopper-v5", "hopper.xml", 4, 0.008,
+            (*_JOINTS, "ctrl"), _uniform(0.005), _wrapped, _backflip, 60,
+        ),
+        Task(
+            "halfcheetah_one_leg", "HalfCheetah-v5", "half_cheetah.xml", 5, 0.05,
+            _JOINTS, _normal(0.1, 9), _joints(1), _one_leg, 30,
         ),
     ]
 }  # fmt: skip

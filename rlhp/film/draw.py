@@ -44,8 +44,10 @@ class View:
 # MuJoCo's own `track` cameras cut the robot off in part, and three tasks have none.
 VIEWS = {
     "hopper": View(lookat=(0, 0, 0.75), distance=3.2),
+    "hopper_backflip": View(lookat=(0, 0, 0.75), distance=3.2),
     "walker": View(lookat=(0, 0, 0.75), distance=3.2),
     "halfcheetah": View(lookat=(0, 0, 0.5), distance=3.2),
+    "halfcheetah_one_leg": View(lookat=(0, 0, 0.5), distance=3.2),
     "ant": View(lookat=(0, 0, 0.4), distance=5.0, elevation=-30),
     "swimmer": View(lookat=(0, 0, 0), distance=6.0, elevation=-50),
     "reacher": View(lookat=(0, 0, 0), distance=0.85, elevation=-90),

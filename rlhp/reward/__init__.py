@@ -3,7 +3,8 @@
 from rlhp.reward.augment import Crop
 from rlhp.reward.background import Background
 from rlhp.reward.ensemble import Ensemble
+from rlhp.reward.frozen import Frozen
 from rlhp.reward.regularise import AdaptiveL2, NoPenalty
 from rlhp.reward.true import TrueReward
 
-__all__ = ["AdaptiveL2", "Background", "Crop", "Ensemble", "NoPenalty", "TrueReward"]
+__all__ = ["AdaptiveL2", "Background", "Crop", "Ensemble", "Frozen", "NoPenalty", "TrueReward"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,32 @@ VERSIONS = "versions.json"
 MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video", "page", "instructions")
 
 
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings of the run in this directory. Raises UserError where there is none."""
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise UserError(f"{path} is not a run directory; name a folder that rlhp train has made, such as runs/main/...")
+    before = yaml.safe_load(file.read_text())
+    return before if isinstance(before, dict) else {}
+
+
+def differing(path: Path, config: Mapping[str, Any]) -> list[str]:
+    """Dotted names of the settings in which the run in this directory differs, without those that do not touch the numbers."""
+    differs = sorted(_differences(read_settings(path), dict(config)))
+    return [key for key in differs if key not in MAY_CHANGE and key.split(".")[0] not in MAY_CHANGE]
+
+
+def shown(names: Sequence[str]) -> str:
+    """The first six names, and how many more there are."""
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
 def check_owner(path: Path, config: Mapping[str, Any]) -> None:
     """Raises UserError, naming the keys, if `path` is the run directory of other settings."""
-    file = path / "config.yaml"
-    if not file.exists():
-        return
-    before = yaml.safe_load(file.read_text())
-    differs = sorted(_differences(before if isinstance(before, dict) else {}, dict(config)))
-    differs = [key for key in differs if key not in MAY_CHANGE and key.split(".")[0] not in MAY_CHANGE]
+    differs = differing(path, config) if (path / "config.yaml").exists() else []
     if differs:
-        shown = ", ".join(differs[:6]) + (f" and {len(differs) - 6} more" if len(differs) > 6 else "")
         raise UserError(
-            f"{path} holds a run with other settings ({shown}); give this one a name of its own with name=..., "
+            f"{path} holds a run with other settings ({shown(differs)}); give this one a name of its own with name=..., "
             "or repeat that run's settings to go on with it."
         )
 

@@ -2,6 +2,7 @@
 
 from rlhp.train.build import Parts, build
 from rlhp.train.command import main
+from rlhp.train.earlier import frozen, replay
 from rlhp.train.job import Trained, load, train
 
-__all__ = ["Parts", "Trained", "build", "load", "main", "train"]
+__all__ = ["Parts", "Trained", "build", "frozen", "load", "main", "replay", "train"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -11,6 +12,7 @@ from hydra.utils import instantiate
 
 from rlhp.agent import Blind
 from rlhp.reward import Background
+from rlhp.run import differing, shown
 from rlhp.train import page
 from rlhp.types import Effort, Schedule, Select, Stateful, Teacher, UserError
 
@@ -74,6 +76,7 @@ def _check(settings: Settings, parts: Parts) -> None:
     _check_waiting(settings["max_open"], parts.teacher)
     drawable = settings["task"] == "point" or parts.env.states() is not None
     page.check(settings.get("page"), settings["query"]["clips"], drawable, settings["task"])
+    _check_replay(settings)
     _check_memory(settings, parts.schedule(0))
 
 
@@ -82,6 +85,18 @@ def _check_waiting(max_open: int | None, teacher: Teacher) -> None:
         raise UserError("max_open counts questions; set it to 0 or more, or to null to never wait.")
     if max_open is not None and getattr(teacher, "needs_time", False):
         raise UserError("this teacher answers as training goes on, so waiting for it would never end; set max_open=null.")
+
+
+def _check_replay(settings: Settings) -> None:
+    """Recorded answers are to the questions of that run, so all that questions depend on must be as it was there."""
+    if settings["teacher"]["_target_"] != "rlhp.train.replay":
+        return
+    run = settings["teacher"]["run"]
+    differs = [key for key in differing(Path(run), settings) if key.split(".")[0] not in ("name", "teacher", "max_open")]
+    if differs:
+        raise UserError(
+            f"the answers of {run} are to the questions of a run with other settings ({shown(differs)}); repeat those."
+        )
 
 
 def _check_memory(settings: Settings, first: int) -> None:

@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from hydra.utils import instantiate
 
 from rlhp.agent import Blind
 from rlhp.loop import learn
-from rlhp.run import RunDirectory, attempt, check_owner, claim, finished, last_checkpoint
+from rlhp.run import RunDirectory, attempt, check_owner, claim, finished, last_checkpoint, read_settings
 from rlhp.store import Store
 from rlhp.train import page
 from rlhp.train.build import Parts, Settings, build
-from rlhp.types import Array, Rollout, Segment, Steps, UserError, stack
+from rlhp.types import Array, Rollout, Segment, Steps, stack
 
 
 def train(settings: Settings, path: Path) -> None:
@@ -107,10 +106,7 @@ class Trained:
 
 def load(path: Path) -> Trained:
     """The policy in a run directory's newest checkpoint. Raises UserError where there is none."""
-    file = path / "config.yaml"
-    if not file.is_file():
-        raise UserError(f"{path} is not a run directory; name a folder that rlhp train has made, such as runs/main/...")
-    settings = yaml.safe_load(file.read_text())
+    settings = read_settings(path)
     agent = instantiate(settings["agent"], _convert_="all")(_environment(settings, n_envs=settings["n_envs"], seed=0))
     agent.restore_policy(last_checkpoint(path)["agent"])
     return Trained(settings, agent)

@@ -1,0 +1,176 @@
+"""Novel behaviours: what the robots do that learned a backflip, and to go on one leg.
+
+    python experiments/novel_behaviours/analysis.py [runs/human]
+
+Rolls out the policy of every finished run below the folder, counts what it does (results.csv), and draws the learning curves
+(curves.png, with the CSV behind it), all beside this file. Without runs the table is printed from results.csv.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import torch
+
+from rlhp.analysis import RunData, find, load, plot
+from rlhp.envs.tasks import TASKS
+from rlhp.train import load as load_policy
+from rlhp.types import Array, UserError
+
+HERE = Path(__file__).parent
+EPISODES, SEED = 20, 10_000
+UPRIGHT = np.pi / 4  # how far a torso may lean that counts as upright
+ACTING = (("mean action", True), ("sampled", False))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One count of one policy: over its episodes the mean, the least and the most. The fields are the columns of results.csv."""
+
+    task: str
+    condition: str
+    labels: int
+    seed: int
+    total_steps: int
+    acting: str
+    what: str
+    mean: float
+    least: float
+    most: float
+
+
+def episodes(run: Path, deterministic: bool) -> tuple[Array, Array]:
+    """Simulator states [T, N, S] of whole episodes, before each action, and their true returns [N]."""
+    torch.set_num_threads(1)  # small networks are slower on more
+    policy = load_policy(run)
+    env = policy.make_env(EPISODES, SEED)
+    states, returns, obs = [], np.zeros(EPISODES), env.reset()
+    for _ in range(env.horizon):
+        states.append(env.states())
+        obs, reward, _, _ = env.step(policy.policy(obs, deterministic))
+        returns += reward
+    env.close()
+    return np.stack(states), returns
+
+
+def on_the_floor(model: mujoco.MjModel, states: Array) -> dict[str, Array]:
+    """Which parts of the robot touch the floor, by name: [T, N] bool each, from states [T, N, S]."""
+    data, floor = mujoco.MjData(model), model.geom("floor").id
+    touch = np.zeros((*states.shape[:2], model.ngeom), bool)
+    for place in np.ndindex(states.shape[:2]):
+        data.qpos[:], data.qvel[:] = np.split(states[place], [model.nq])
+        mujoco.mj_forward(model, data)
+        pairs = data.contact.geom
+        touch[place][pairs[(pairs == floor).any(axis=1)].ravel()] = True
+    return {model.geom(i).name: touch[..., i] for i in range(model.ngeom) if i != floor}
+
+
+def backflip(states: Array, touch: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """What Hopper does, per episode [N]. The torso's angle is never wrapped, and falls when it turns backwards."""
+    angle = states[:, :, 2]
+    others = np.stack([there for name, there in touch.items() if name != "foot_geom"]).any(axis=0)
+    stands = touch["foot_geom"] & ~others & (np.abs((angle + np.pi) % (2 * np.pi) - np.pi) < UPRIGHT)
+    landed = np.array([_landed(*columns) for columns in zip(angle.T, stands.T, others.T, strict=True)])
+    airborne = ~(touch["foot_geom"] | others)
+    backwards = np.clip(-np.diff(angle, axis=0), 0, None)
+    return {
+        "backward turns": np.floor((angle[0] - angle.min(axis=0)) / (2 * np.pi)),
+        "of them landed upright on the foot": landed[:, 0],
+        "of them with nothing but the foot on the floor": landed[:, 1],
+        "forward turns": np.floor((angle.max(axis=0) - angle[0]) / (2 * np.pi)),
+        "share of turning in the air": (backwards * airborne[:-1]).sum(axis=0) / np.maximum(backwards.sum(axis=0), 1e-9),
+        "share of time in the air": airborne.mean(axis=0),
+        "highest torso (m)": states[:, :, 1].max(axis=0),
+    }
+
+
+def _landed(angle: Array, stands: Array, others: Array) -> tuple[int, int]:
+    """Backward turns from one upright stance to another in an episode [T]; and those in which only the foot touched the floor."""
+    stances = np.flatnonzero(stands)
+    turns = np.round(-angle[stances] / (2 * np.pi)).astype(int)
+    all_of_them = clean = 0
+    for first, last, turned in zip(stances[:-1], stances[1:], np.diff(turns), strict=True):
+        all_of_them += max(turned, 0)
+        clean += max(turned, 0) * (not others[first:last].any())
+    return all_of_them, clean
+
+
+def one_leg(states: Array, touch: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    """What HalfCheetah does, per episode [N]."""
+    others = np.stack([there for name, there in touch.items() if name[0] != "b"]).any(axis=0)
+    back = touch["bfoot"] | touch["bshin"] | touch["bthigh"]
+    return {
+        "forward speed (m/s)": (states[-1, :, 0] - states[0, :, 0]) / (dt * (len(states) - 1)),
+        "share of time front foot in the air": 1 - touch["ffoot"].mean(axis=0),
+        "share of time on the back leg alone": (back & ~others).mean(axis=0),
+        "share of time in the air": (~back & ~others).mean(axis=0),
+        "share of time torso or head on the floor": (touch["torso"] | touch["head"]).mean(axis=0),
+        "share of time upside down": (np.cos(states[:, :, 2]) < 0).mean(axis=0),
+    }
+
+
+MEASURES: dict[str, Callable[[Array, Mapping[str, Array], float], dict[str, Array]]] = {
+    "hopper_backflip": backflip,
+    "halfcheetah_one_leg": one_leg,
+}
+
+
+def rows(run: RunData) -> list[Row]:
+    """All counts of one run."""
+    task, found = TASKS[run.task], []
+    for acting, deterministic in ACTING:
+        states, returns = episodes(run.path, deterministic)
+        measured = MEASURES[run.task](states, on_the_floor(task.model(), states), task.dt)
+        for what, values in {"return": returns, **measured}.items():
+            numbers = (round(float(x), 4) for x in (values.mean(), values.min(), values.max()))
+            found.append(Row(run.task, run.condition, run.labels, run.seed, run.total_steps, acting, what, *numbers))
+    return found
+
+
+def measure(folder: Path) -> None:
+    """Count what the finished runs do, and draw all curves."""
+    runs = [load(path) for path in find([folder])]
+    done = [run for run in runs if run.finished and run.task in MEASURES]
+    if not done:
+        raise UserError(f"No run in {folder} is finished yet.")
+    counted = [asdict(row) for run in done for row in rows(run)]  # all of them first: what is cut off leaves the file as it was
+    with (HERE / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(counted)
+    print(*plot([run.path for run in done], HERE / "curves.png"), HERE / "results.csv", sep="\n")
+
+
+def table(file: Path) -> str:
+    """Every count as mean (least to most), a line each."""
+    with file.open(newline="") as text:
+        lines, last = [], None
+        for row in csv.DictReader(text):
+            name = "{task}, {condition}, {labels} labels, seed {seed}, {total_steps} steps, {acting}".format(**row)
+            lines += [f"\n{name}"] if name != last else []
+            lines.append("  {what:<48}{mean:>10}   ({least} to {most})".format(**row))
+            last = name
+    return "\n".join(lines)
+
+
+def main(folder: Path) -> None:
+    """Measure where there are runs, then print the table from results.csv."""
+    if folder.is_dir():
+        measure(folder)
+    else:
+        print(f"{folder} is not there: the table is that of results.csv.")
+    print(table(HERE / "results.csv"))
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/human"))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,42 @@
+"""Parts made of what an earlier run has left in its directory: its answers, its reward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from gymnasium import spaces
+from hydra.utils import instantiate
+
+from rlhp.reward import Background, Frozen
+from rlhp.run import last_checkpoint, read_settings
+from rlhp.store import recorded
+from rlhp.teacher import Replay
+from rlhp.types import Array, UserError
+
+
+def replay(run: str) -> Replay:
+    """The answers that a run took, each from the step at which it was first used. Raises UserError where there are none."""
+    read_settings(Path(run))
+    return Replay(recorded(Path(run) / "preferences.sqlite"))
+
+
+def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str) -> Frozen:
+    """The reward that a run had learned at its last checkpoint.
+
+    Raises UserError where there is none, or where it judges other observations or actions than these.
+    """
+    settings = read_settings(Path(run))
+    model = Background(instantiate(settings["reward_model"], _convert_="all")(observation_space, action_space), threads=1)
+    state = last_checkpoint(Path(run))["reward"]
+    if _shapes(model.snapshot()).items() - _shapes(state).items():
+        raise UserError(
+            f"the reward of {run} was learned on env={settings['task']}, whose observations or actions are of another size; "
+            "choose that environment, or the run of another."
+        )
+    model.restore(state)
+    return Frozen(model)
+
+
+def _shapes(state: dict[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {name: np.shape(array) for name, array in state.items()}
