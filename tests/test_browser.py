@@ -72,7 +72,8 @@ def wait(tab: playwright.Page, what: str) -> None:
 
 
 def press(tab: playwright.Page, key: str) -> int:
-    """Answer by a key; the question that it was about. Waits for the next pair."""
+    """Answer by a key, once there is a pair; the question that it was about. Waits for the next, or for none to be left."""
+    wait(tab, "!!document.body.dataset.pair")
     pair = tab.evaluate("document.body.dataset.pair")
     tab.keyboard.press(key)
     wait(tab, f"document.body.dataset.pair !== '{pair}'")
