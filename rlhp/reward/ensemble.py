@@ -63,12 +63,12 @@ class Ensemble:
         self._learning_rate = learning_rate
         inputs = width(observation_space, action_space)
         generator = torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31)))
-        self._layers = network.init(members, (inputs, *hidden, 1), generator)
-        self._parameters = [p for layer in self._layers for p in layer]
-        self._steady = [(weight.clone(), bias.clone()) for weight, bias in self._layers]  # what r-hat is made of
+        self._networks = network.init(members, (inputs, *hidden, 1), generator)
+        self._steady = self._networks.like()  # what r-hat is made of
+        self._steady.flat.copy_(self._networks.flat)
         self._average_over, self._number = average_over, network.number(precision)
         # a short memory and a tiny eps: a member that the decay has made small must find its way back by small gradients
-        self._optimiser = torch.optim.Adam(self._parameters, lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=True)
+        self._optimiser = torch.optim.Adam([self._networks.flat], lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=True)
         self._normaliser = Normaliser.identity(inputs)
         self._mean, self._std = torch.zeros(members, 1), torch.ones(members, 1)
         self._l2 = penalty.start(members)
@@ -130,16 +130,17 @@ class Ensemble:
         # the sum: a member's step must not shrink with their number
         clip_sums.backward(*torch.autograd.grad(trained.sum(), sums))
         self._optimiser.step()
-        network.decay(self._layers, torch.from_numpy(self._learning_rate * self._l2).float())
+        self._networks.weights.mul_(torch.from_numpy(1 - self._learning_rate * self._l2).float().unsqueeze(1))  # biases are free
         self._steps += 1
-        network.approach(self._steady, self._layers, 1 / max(1.0, self._average_over * self._steps))
+        self._steady.flat.lerp_(self._networks.flat, 1 / max(1.0, self._average_over * self._steps))
         agrees = _right((left - right).detach(), batch.labels.mu)
         self._measure(losses.detach().numpy(), agrees.numpy(), batch.seen.numpy())
 
     def _clip_sums(self, clips: int, length: int) -> ClipSums:
         """For batches of this shape, or of shorter clips: made at the first of them, for a run has one shape."""
         if self._sums is None or self._sums.shape != (clips, length):
-            self._sums = ClipSums(self._layers, clips, length, self._number)
+            self._sums = ClipSums(self._networks, clips, length, self._number)
+            self._networks.flat.grad = self._sums.grad.flat
         return self._sums
 
     def _measure(self, losses: Array, right: Array, seen: Array) -> None:
@@ -158,24 +159,20 @@ class Ensemble:
 
     def snapshot(self) -> dict[str, Array]:
         """All that changes with training, as arrays."""
-        adam = self._optimiser.state
-        moments = {f"adam/{i}/{k}": v.numpy().copy() for i, p in enumerate(self._parameters) for k, v in adam.get(p, {}).items()}
-        weights = {f"weight/{i}": p.detach().numpy().copy() for i, p in enumerate(self._parameters)}
-        steady = {f"steady/{i}": p.numpy().copy() for i, p in enumerate(p for layer in self._steady for p in layer)}
+        adam = {f"adam/{k}": v.numpy().copy() for k, v in self._optimiser.state.get(self._networks.flat, {}).items()}
+        weights = {"weights": self._networks.flat.numpy().copy(), "steady": self._steady.flat.numpy().copy()}
         inputs = {"inputs/mean": self._normaliser.mean.numpy(), "inputs/std": self._normaliser.std.numpy()}
         outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
         rest = {"l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
-        return {**moments, **weights, **steady, **inputs, **outputs, **rest}
+        return {**adam, **weights, **inputs, **outputs, **rest}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot of an ensemble of the same shape."""
-        for i, p in enumerate(p for layer in self._steady for p in layer):
-            p.copy_(torch.from_numpy(state[f"steady/{i}"]))
-        for i, p in enumerate(self._parameters):
-            p.copy_(torch.from_numpy(state[f"weight/{i}"]))
-            moments = {k: v for k, v in state.items() if k.startswith(f"adam/{i}/")}
-            if moments:
-                self._optimiser.state[p] = {k.split("/")[2]: torch.from_numpy(v.copy()) for k, v in moments.items()}
+        self._networks.flat.copy_(torch.from_numpy(state["weights"]))
+        self._steady.flat.copy_(torch.from_numpy(state["steady"]))
+        moments = {k.removeprefix("adam/"): torch.from_numpy(v.copy()) for k, v in state.items() if k.startswith("adam/")}
+        if moments:
+            self._optimiser.state[self._networks.flat] = moments
         self._normaliser = Normaliser(torch.from_numpy(state["inputs/mean"].copy()), torch.from_numpy(state["inputs/std"].copy()))
         self._mean, self._std = (torch.from_numpy(state[f"outputs/{k}"].copy()) for k in ("mean", "std"))
         self._l2, self._running = state["l2"].copy(), state["running"].copy()

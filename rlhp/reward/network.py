@@ -16,23 +16,40 @@ SLOPE = 0.01  # of the leaky ReLU between layers
 Weights = list[tuple[Tensor, Tensor]]  # per layer: [M, in, out], [M, 1, out]
 
 
-def init(members: int, sizes: Sequence[int], generator: torch.Generator) -> Weights:
+class Networks:
+    """M networks of one shape in one array, so that what is done to all of their parameters takes one call.
+
+    `flat` [M, P] holds of each network all weights and then all biases; `layers` and `weights` are views of it.
+    """
+
+    def __init__(self, flat: Tensor, sizes: Sequence[int]) -> None:
+        shapes = list(pairwise(sizes))
+        parts = flat.split([i * o for i, o in shapes] + [o for _, o in shapes], dim=1)
+        weights = [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=False)]
+        self.flat, self.sizes = flat, tuple(sizes)
+        self.layers: Weights = [(w, bias.unsqueeze(1)) for w, bias in zip(weights, parts[len(shapes) :], strict=True)]
+        self.weights = flat[:, : sum(i * o for i, o in shapes)]
+
+    def like(self, dtype: torch.dtype = torch.float32) -> Networks:
+        """Others of the same shape, all zero."""
+        return Networks(torch.zeros_like(self.flat, dtype=dtype), self.sizes)
+
+
+def init(members: int, sizes: Sequence[int], generator: torch.Generator) -> Networks:
     """Independent weights per member, uniform within 1 / sqrt(fan-in); `sizes` lists the widths from input to output."""
-    layers: Weights = []
-    for fan_in, fan_out in pairwise(sizes):
-        bound = 1 / sqrt(fan_in)
-        weight = (2 * torch.rand(members, fan_in, fan_out, generator=generator) - 1) * bound
-        bias = (2 * torch.rand(members, 1, fan_out, generator=generator) - 1) * bound
-        layers.append((weight, bias))
-    return layers
+    networks = Networks(torch.zeros(members, sum((i + 1) * o for i, o in pairwise(sizes))), sizes)
+    for (weight, bias), fan_in in zip(networks.layers, sizes, strict=False):
+        for part in (weight, bias):
+            part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) / sqrt(fan_in))
+    return networks
 
 
-def forward(layers: Weights, x: Tensor) -> Tensor:
+def forward(networks: Networks, x: Tensor) -> Tensor:
     """x [rows, in] -> [M, rows]: every member on the same rows, in one batched product per layer."""
-    h = x.expand(len(layers[0][0]), *x.shape)
-    for weight, bias in layers[:-1]:
+    h = x.expand(len(networks.flat), *x.shape)
+    for weight, bias in networks.layers[:-1]:
         h = leaky_relu(torch.baddbmm(bias, h, weight), SLOPE)
-    weight, bias = layers[-1]
+    weight, bias = networks.layers[-1]
     return torch.baddbmm(bias, h, weight).squeeze(-1)
 
 
@@ -57,18 +74,16 @@ class ClipSums:
     between the layers are made once, for `clips` clips of up to `length` steps: to ask the system for megabytes at every
     gradient step takes longer than to fill them, and holds up other threads that ask as well.
 
-    `number` is what hidden layers are computed in; weights, sums over steps and the last layer stay in single precision.
+    `number` is what hidden layers and their sums over steps are computed in; the last layer stays in single precision.
     """
 
-    def __init__(self, layers: Weights, clips: int, length: int, number: torch.dtype = torch.float32) -> None:
+    def __init__(self, networks: Networks, clips: int, length: int, number: torch.dtype = torch.float32) -> None:
         self.shape = (clips, length)
-        self._layers, self._number = layers, number
-        shapes = [(len(bias), clips * length, bias.shape[2]) for _, bias in layers[:-1]]
+        self._networks, self._used, self.grad = networks, networks.like(number), networks.like()
+        shapes = [(len(networks.flat), clips * length, size) for size in networks.sizes[1:-1]]
         # of each hidden layer: what it gives, and the loss's gradients for what it gives and for what it is given
         self._arrays = [[torch.empty(shape, dtype=number) for shape in shapes] for _ in range(3)]
         self._take(length)
-        for parameter in (p for layer in layers for p in layer):
-            parameter.grad = torch.zeros_like(parameter)
 
     def _take(self, length: int) -> None:
         """As much of each array as clips of this length need."""
@@ -79,30 +94,31 @@ class ClipSums:
         """clips [n, L, in] -> [M, n], L at most that of `shape`."""
         if clips.shape[1] != self._length:
             self._take(clips.shape[1])
-        x = clips.flatten(0, 1).to(self._number)
-        self._taken = [x.expand(len(self._layers[0][0]), *x.shape), *self._given]
-        self._weights = [weight.to(self._number) for weight, _ in self._layers]
-        for weight, (_, bias), taken, given in zip(self._weights, self._layers, self._taken, self._given, strict=False):
-            leaky_relu_(torch.baddbmm(bias.to(self._number), taken, weight, out=given), SLOPE)
-        self._summed = self._per_clip(self._taken[-1]).sum(dim=2, dtype=torch.float32)
-        weight, bias = self._layers[-1]
+        self._used.flat.copy_(self._networks.flat)
+        x = clips.flatten(0, 1).to(self._used.flat.dtype)
+        self._taken = [x.expand(len(self._used.flat), *x.shape), *self._given]
+        for (weight, bias), taken, given in zip(self._used.layers, self._taken, self._given, strict=False):
+            leaky_relu_(torch.baddbmm(bias, taken, weight, out=given), SLOPE)
+        self._summed = self._per_clip(self._taken[-1]).sum(dim=2).float()
+        weight, bias = self._networks.layers[-1]
         return torch.baddbmm(self._length * bias, self._summed, weight).squeeze(-1)
 
     def backward(self, grad: Tensor) -> None:
-        """Put the weights' gradients in place, given that of the loss for the sums of the last call, [M, n]."""
-        weight, bias = self._layers[-1]
-        torch.bmm(self._summed.transpose(1, 2), grad.unsqueeze(2), out=weight.grad)
-        torch.mul(grad.sum(dim=1)[:, None, None], self._length, out=bias.grad)
-        each = (grad[:, :, None, None] * weight.transpose(1, 2).unsqueeze(1)).to(self._number)
+        """Put the gradients for the weights into `self.grad`, given that of the loss for the sums of the last call, [M, n]."""
+        into_weight, into_bias = self.grad.layers[-1]
+        into_weight.copy_(torch.bmm(self._summed.transpose(1, 2), grad.unsqueeze(2)))
+        into_bias.copy_(self._length * grad.sum(dim=1)[:, None, None])
+        last, _ = self._networks.layers[-1]
+        each = (grad[:, :, None, None] * last.transpose(1, 2).unsqueeze(1)).to(self._used.flat.dtype)
         into = each.expand(-1, -1, self._length, -1)
         for i in reversed(range(len(self._given))):
-            weight, bias = self._layers[i]
-            before = self._before[i]
+            before, (into_weight, into_bias) = self._before[i], self.grad.layers[i]
             _slopes(into, self._per_clip(self._given[i]), out=self._per_clip(before))
-            weight.grad.copy_(torch.bmm(self._taken[i].transpose(1, 2), before))  # type: ignore[union-attr]
-            torch.sum(before, dim=1, keepdim=True, dtype=torch.float32, out=bias.grad)
+            into_weight.copy_(torch.bmm(self._taken[i].transpose(1, 2), before))
+            into_bias.copy_(before.sum(dim=1, keepdim=True))
             if i > 0:
-                into = self._per_clip(torch.bmm(before, self._weights[i].transpose(1, 2), out=self._after[i - 1]))
+                weight, _ = self._used.layers[i]
+                into = self._per_clip(torch.bmm(before, weight.transpose(1, 2), out=self._after[i - 1]))
 
     def _per_clip(self, rows: Tensor) -> Tensor:
         """[M, n L, width] -> [M, n, L, width], a view."""
@@ -113,15 +129,3 @@ def _slopes(grad: Tensor, given: Tensor, out: Tensor) -> None:
     """The gradient before a leaky ReLU, from that after it and what it gave."""
     torch.ops.aten.leaky_relu_backward.grad_input(grad, given, SLOPE, True, grad_input=out)
 
-
-def decay(layers: Weights, share: Tensor) -> None:
-    """Shrink the weights of each member by its share [M], biases apart."""
-    for weight, _ in layers:
-        weight.mul_(1 - share.reshape(-1, 1, 1))
-
-
-def approach(layers: Weights, target: Weights, share: float) -> None:
-    """Bring every weight and bias by this share of the way nearer to the target's."""
-    for ours, theirs in zip(layers, target, strict=True):
-        for p, aim in zip(ours, theirs, strict=True):
-            p.lerp_(aim, share)
