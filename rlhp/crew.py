@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from threading import Thread, current_thread, get_native_id
+from threading import Thread, current_thread
 from weakref import finalize
 
 Work = Callable[[], None]
@@ -17,14 +15,13 @@ class Crew:
 
     Between `start` and `finish` the helpers are at it, while the caller may do something else first. Handing over through
     queues costs some ten microseconds; a pool's futures cost several times that, which is as much as a small model's physics.
-    `nice`: how far the helpers stand back when other threads want their core, from 0 to 19, where the system has such a thing.
     """
 
-    def __init__(self, threads: int, nice: int = 0) -> None:
+    def __init__(self, threads: int) -> None:
         self._tasks: SimpleQueue[Work | None] = SimpleQueue()
         self._outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
         self._helpers = threads - 1
-        crew = [Thread(target=_help, args=(self._tasks, self._outcomes, nice), daemon=True) for _ in range(self._helpers)]
+        crew = [Thread(target=_help, args=(self._tasks, self._outcomes), daemon=True) for _ in range(self._helpers)]
         self._dismiss = finalize(self, _dismiss, self._tasks, crew)
         for helper in crew:
             helper.start()
@@ -50,11 +47,8 @@ class Crew:
         self._helpers = 0
 
 
-def _help(tasks: SimpleQueue[Work | None], outcomes: SimpleQueue[BaseException | None], nice: int) -> None:
+def _help(tasks: SimpleQueue[Work | None], outcomes: SimpleQueue[BaseException | None]) -> None:
     """A helper's life. It holds on to nothing between two pieces of work, so that a forgotten crew is let go."""
-    if nice and sys.platform == "linux":  # where a thread has a priority of its own
-        own = get_native_id()
-        os.setpriority(os.PRIO_PROCESS, own, max(nice, os.getpriority(os.PRIO_PROCESS, own)))  # going up takes privileges
     while (work := tasks.get()) is not None:
         error = None
         try:

@@ -1,6 +1,5 @@
 """Threads that share out work."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -84,13 +83,3 @@ sys.exit(7)
 def test_a_program_that_ends_while_a_helper_works_ends_as_it_says():
     ended = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (7, "")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
-def test_helpers_stand_back_and_the_caller_does_not():
-    crew, seen = Crew(2, nice=7), []
-    crew.start(lambda: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
-    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    crew.finish(lambda: None)
-    assert seen == [max(before, 7)]
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

@@ -1,6 +1,11 @@
 """The reward ensemble: what it learns, members that stand apart, calibration, levels, continuation."""
 
-import threading
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,7 +137,9 @@ def test_a_clips_sum_and_its_gradient_are_those_of_its_steps(hidden, precision, 
             sums(torch.ones(4, 9, 5))
             assert torch.allclose(sums(x), step_by_step, rtol=near, atol=near)
             sums.backward(2 * step_by_step * weight)
-    for (ours, our_bias), (theirs, their_bias) in zip(sums.grad.layers, network.Networks(grad, networks.sizes).layers, strict=True):
+    for (ours, our_bias), (theirs, their_bias) in zip(
+        sums.grad.layers, network.Networks(grad, networks.sizes).layers, strict=True
+    ):
         for one, two in ((ours, theirs), (our_bias, their_bias)):
             assert torch.allclose(one, two, rtol=10 * near, atol=near * two.abs().max())
 
@@ -407,48 +414,111 @@ def test_the_true_reward_in_the_learned_ones_place():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_background_fit_is_the_fit(threads):
-    alone, behind = ensemble(), Background(ensemble(), threads)
-    asked, more = compared(20), compared(40)
-    first = alone.fit(asked, 20)
-    assert behind.fit(asked, 20) == {}  # nothing has been fitted before
+    alone, behind = ensemble(), Background(ensemble, threads)
+    more = compared(40)
+    few = some(more, slice(20))
+    assert behind.fit(some(more, slice(0)), 0) == {}
+    first = alone.fit(few, 20)
+    assert behind.fit(few, 20) == {}  # nothing has been fitted before
     assert np.array_equal(behind(rollout(more.left)), alone(rollout(more.left)))
     second = alone.fit(more, 50)
     assert behind.fit(more, 50) == first
     assert np.array_equal(behind.each(more.left), alone.each(more.left))
     assert behind.fit(more, 50) == second and behind.fit(more, 50) == {}
+    assert same(behind.snapshot(), alone.snapshot())
 
 
-def test_a_background_fit_does_not_keep_the_caller():
-    class Slow(TrueReward):
-        def fit(self, comparisons, effort):
-            assert begun.wait(timeout=10)
-            return {"fit_steps": 1.0}
+class Elsewhere(TrueReward):
+    """Tells of the process it is fitted in, and fails, or is killed, where it is asked to."""
 
-    begun = threading.Event()
-    behind = Background(Slow(spaces.Box(-1, 1, (3,)), ACT), threads=2)
-    assert behind.fit(compared(3), 10) == {}  # does not wait for what only comes next
-    begun.set()
-    assert behind.fit(compared(3), 20) == {"fit_steps": 1.0}
+    def __init__(self):
+        self._where = 0
+
+    def fit(self, comparisons, effort):
+        if effort == 13:
+            raise ZeroDivisionError("thirteen")
+        if effort == 99:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if effort == 5:
+            time.sleep(0.5)
+        self._where = os.getpid()
+        return {"comparisons": float(len(comparisons)), "nice": float(os.nice(0))}
+
+    def snapshot(self):
+        return {"where": np.array(self._where)}
+
+    def restore(self, state):
+        self._where = int(state["where"])
+
+
+def test_a_fit_goes_on_in_a_process_that_stands_back():
+    behind, asked = Background(Elsewhere, threads=2), compared(3)
+    behind.fit(some(asked, slice(2)), 1)
+    assert int(behind.snapshot()["where"]) not in (0, os.getpid())
+    began = time.monotonic()
+    told = behind.fit(asked, 5)  # takes half a second
+    assert time.monotonic() - began < 0.4
+    assert told == {"comparisons": 2, "nice": min(os.nice(0) + 10, 19)}
+    assert behind.fit(asked, 6)["comparisons"] == 3
 
 
 def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
-    class Broken(TrueReward):
-        def fit(self, comparisons, effort):
-            raise ZeroDivisionError
+    behind = Background(Elsewhere, threads=2)
+    behind.fit(compared(3), 13)
+    with pytest.raises(ZeroDivisionError, match="thirteen") as raised:
+        behind.each(clips(2, 0))
+    assert "in fit" in "".join(raised.value.__notes__)
+    assert behind.fit(compared(3), 1) == {}  # and it is there for more
 
-    behind = Background(Broken(spaces.Box(-1, 1, (3,)), ACT), threads=2)
-    behind.fit(compared(3), 10)
-    with pytest.raises(ZeroDivisionError):
-        behind(rollout(clips(4, 0)))
-    assert behind(rollout(clips(4, 0))).shape == (5, 4)  # and once
+
+def test_a_fit_that_is_killed_says_so():
+    behind = Background(Elsewhere, threads=2)
+    behind.fit(compared(3), 99)
+    with pytest.raises(UserError, match="is gone"):
+        behind.each(clips(2, 0))
+
+
+OWNER = """
+import sys, time
+from test_reward import Background, Elsewhere, compared
+
+behind = Background(Elsewhere, threads=2)
+behind.fit(compared(3), 1)
+print(int(behind.snapshot()["where"]), flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_process_ends_with_a_killed_owner(tmp_path):
+    (tmp_path / "owner.py").write_text(OWNER)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    owner = subprocess.Popen([sys.executable, str(tmp_path / "owner.py")], stdout=subprocess.PIPE, text=True, env=environment)
+    fitter = int(owner.stdout.readline())
+    os.kill(fitter, 0)  # it is there
+    owner.kill()
+    owner.wait()
+    end = time.monotonic() + 10
+    while time.monotonic() < end and Path(f"/proc/{fitter}").exists() and " Z " not in Path(f"/proc/{fitter}/stat").read_text():
+        time.sleep(0.05)
+    assert time.monotonic() < end
+    owner.stdout.close()
 
 
 def test_a_background_snapshot_holds_what_is_not_yet_told():
     asked = compared(20)
-    one, two = (Background(ensemble(), threads) for threads in (2, 1))
+    one, two = (Background(ensemble, threads) for threads in (2, 1))
     one.fit(asked, 20)
     two.restore(one.snapshot())
     assert one.fit(asked, 40) == two.fit(asked, 40) != {}
+    assert same(one.snapshot(), two.snapshot())
+
+
+def test_a_process_apart_goes_on_from_a_snapshot():
+    asked = compared(20)
+    one, two = (Background(ensemble, threads) for threads in (1, 2))
+    one.fit(asked, 20)
+    two.restore(one.snapshot())
+    one.fit(asked, 40), two.fit(asked, 40)
     assert same(one.snapshot(), two.snapshot())
 
 

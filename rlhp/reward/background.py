@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
-
 import numpy as np
 
-from rlhp.crew import Crew
-from rlhp.types import Array, Comparisons, Metrics, Reward, Rollout, Stateful, Steps
-
-BEHIND = 10  # threads of physics wait for each other at every step: a fit that goes on beside them must not hold one up
-
-
-class Model(Reward, Stateful, Protocol):
-    """A reward model that can be saved."""
+from rlhp.reward.apart import Apart, Make, State
+from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps
 
 
 class Background:
-    """Fits a reward model in a thread of its own; whoever asks for r-hat waits until that is done.
+    """Fits a reward model beside what its owner does; whoever asks for r-hat waits until that is done.
 
     The paper's processes 1 and 3 run at the same time (section 2.2). So they do here, but which fit an r-hat is of does not
     depend on the speed of the machine: always the last one that was begun. With one thread the fit is made when somebody
-    waits for it, and the numbers are the same.
+    waits for it, and the numbers are the same. Comparisons only ever grow at their end.
     """
 
-    def __init__(self, model: Model, threads: int) -> None:
-        self._model = model
-        self._crew = Crew(min(threads, 2), nice=BEHIND)
-        self._begun: Iterator[tuple[Comparisons, int]] = iter(())
-        self._busy = False
+    def __init__(self, make: Make, threads: int) -> None:
+        self._model = make()  # predicts; with a process apart, it takes over what was fitted there
+        self._apart = Apart(make) if threads > 1 else None
+        self._begun: tuple[Comparisons, int] | None = None
         self._metrics: Metrics = {}
 
     def __call__(self, rollout: Rollout) -> Array:
@@ -46,27 +36,32 @@ class Background:
         """Begin to fit; returns what came of the fit before."""
         self._wait()
         metrics, self._metrics = dict(sorted(self._metrics.items())), {}  # in the order that a checkpoint gives them
-        self._begun, self._busy = iter([(comparisons, effort)]), True
-        self._crew.start(self._work)
+        if len(comparisons) > 0:
+            self._begun = comparisons, effort
+            if self._apart is not None:
+                self._apart.begin(comparisons, effort)
         return metrics
 
-    def _work(self) -> None:
-        """The fit that was begun, for whichever thread comes first."""
-        for comparisons, effort in self._begun:
-            self._metrics = self._model.fit(comparisons, effort)
-
     def _wait(self) -> None:
-        if self._busy:
-            self._busy = False
-            self._crew.finish(self._work)
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return
+        if self._apart is None:
+            self._metrics = self._model.fit(*begun)
+        else:
+            self._metrics, state = self._apart.result()
+            self._model.restore(state)
 
-    def snapshot(self) -> dict[str, Array]:
+    def snapshot(self) -> State:
         """The model's, as of the last fit, and what came of it: nobody has been told yet."""
         self._wait()
         return {**self._model.snapshot(), **{f"fit/{name}": np.array(value) for name, value in self._metrics.items()}}
 
-    def restore(self, state: dict[str, Array]) -> None:
+    def restore(self, state: State) -> None:
         """Go on from a snapshot of a model built alike."""
         self._wait()
         self._metrics = {name.removeprefix("fit/"): float(value) for name, value in state.items() if name.startswith("fit/")}
-        self._model.restore({name: value for name, value in state.items() if not name.startswith("fit/")})
+        models = {name: value for name, value in state.items() if not name.startswith("fit/")}
+        self._model.restore(models)
+        if self._apart is not None:
+            self._apart.restore(models)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlhp.reward.background import Model
+from rlhp.reward.apart import Model
 from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps
 
 

@@ -128,4 +128,3 @@ class ClipSums:
 def _slopes(grad: Tensor, given: Tensor, out: Tensor) -> None:
     """The gradient before a leaky ReLU, from that after it and what it gave."""
     torch.ops.aten.leaky_relu_backward.grad_input(grad, given, SLOPE, True, grad_input=out)
-

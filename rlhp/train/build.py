@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def build(settings: Settings) -> Parts:
     env = built["env"]
     env.stagger()
     agent = built["agent"](env)
-    reward = Background(built["reward_model"](env.observation_space, env.action_space), settings["threads"])
+    make = partial(built["reward_model"], env.observation_space, env.action_space)
+    learns = built["schedule"](settings["total_steps"]) > 0
+    reward = Background(make, settings["threads"] if learns else 1)
     names = ("memory", "query", "teacher", "schedule", "effort", "tracker")
     parts = Parts(env=env, agent=agent, reward=reward, **{name: built[name] for name in names})
     _check(settings, parts)

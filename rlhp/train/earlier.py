@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str
     Raises UserError where there is none, or where it judges other observations or actions than these.
     """
     settings = read_settings(Path(run))
-    model = Background(instantiate(settings["reward_model"], _convert_="all")(observation_space, action_space), threads=1)
+    make = partial(instantiate(settings["reward_model"], _convert_="all"), observation_space, action_space)
+    model = Background(make, threads=1)
     state = last_checkpoint(Path(run))["reward"]
     if _shapes(model.snapshot()).items() - _shapes(state).items():
         raise UserError(

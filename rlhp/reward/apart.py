@@ -1,0 +1,137 @@
+"""A reward model fitted in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from traceback import format_exc
+from typing import IO, Any, Protocol
+
+import numpy as np
+import torch
+
+from rlhp.types import Array, Comparisons, Metrics, Reward, Stateful, Steps, UserError
+
+BEHIND = 10  # of niceness: threads of physics wait for each other at every step, and a fit beside them must not hold one up
+PROGRAM = "from rlhp.reward.apart import serve; serve()"  # not multiprocessing's: that would run the main program once more
+
+State = dict[str, Array]
+
+
+class Model(Reward, Stateful, Protocol):
+    """A reward model that can be saved."""
+
+
+Make = Callable[[], Model]
+
+
+class Apart:
+    """A process that holds a model of its own and fits it.
+
+    A gradient step is many small calls, and a thread would make each of them under Python's lock, at the expense of the policy's
+    update beside it, which is many small calls as well. Comparisons are sent once; what comes back is what the model then is. The
+    process ends with the one that began it, however that ends.
+    """
+
+    def __init__(self, make: Make) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._sent = 0
+        self._send((make, torch.get_num_threads()))
+
+    def restore(self, state: State) -> None:
+        """Go on from a snapshot."""
+        self._send(state)
+
+    def begin(self, comparisons: Comparisons, effort: int) -> None:
+        """Let it fit: to all comparisons so far, of which those that it was given before must be the first."""
+        self._send((_from(comparisons, self._sent), effort))
+        self._sent = len(comparisons)
+
+    def result(self) -> tuple[Metrics, State]:
+        """What came of the fit that was begun, when it is done, and a snapshot; raises what the fit raised."""
+        with _there():
+            outcome = pickle.load(self._process.stdout)  # type: ignore[arg-type]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _send(self, order: Any) -> None:
+        with _there():
+            _write(self._process.stdin, order)  # type: ignore[arg-type]
+
+    def __del__(self) -> None:
+        with suppress(OSError), self._process:
+            self._process.kill()  # it has nothing that is not here as well
+
+
+@contextmanager
+def _there() -> Iterator[None]:
+    """Raises UserError where the process at the other end is gone."""
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise UserError(
+            "the process that fits the reward model is gone, perhaps killed for want of memory; the same command goes on from "
+            "the last checkpoint, and threads=1 does without such a process."
+        ) from error
+
+
+def _write(pipe: IO[bytes], order: Any) -> None:
+    pickle.dump(order, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+    pipe.flush()
+
+
+def serve() -> None:
+    """The process's life: orders from its input, outcomes to its output, until whoever began it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt at the keyboard is for whoever began it
+    if hasattr(os, "nice"):
+        os.nice(BEHIND)
+    orders, outcomes = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what else is printed must not get in between
+    with suppress(EOFError, BrokenPipeError):
+        make, torch_threads = pickle.load(orders)
+        torch.set_num_threads(torch_threads)
+        model, known = make(), None
+        while True:
+            order = pickle.load(orders)
+            if isinstance(order, dict):
+                model.restore(order)
+                continue
+            more, effort = order
+            known = more if known is None else _joined(known, more)
+            _write(outcomes, _outcome(model, known, effort))
+
+
+def _outcome(model: Model, comparisons: Comparisons, effort: int) -> tuple[Metrics, State] | Exception:
+    try:
+        return model.fit(comparisons, effort), model.snapshot()
+    except Exception as error:
+        error.add_note(format_exc())  # where it happened, which does not travel with it
+        return error
+
+
+def _from(comparisons: Comparisons, first: int) -> Comparisons:
+    """The comparisons from the first on."""
+    c, rest = comparisons, slice(first, None)
+    return Comparisons(c.left[rest], c.right[rest], c.mu[rest], c.weight[rest], c.query[rest])
+
+
+def _joined(one: Comparisons, two: Comparisons) -> Comparisons:
+    """Those of one and then those of two; one itself if there are no others, by which a model knows that nothing is new."""
+    if len(two) == 0:
+        return one
+    left, right = (_joined_steps(getattr(one, side), getattr(two, side)) for side in ("left", "right"))
+    mu, weight, query = (np.concatenate([getattr(one, name), getattr(two, name)]) for name in ("mu", "weight", "query"))
+    return Comparisons(left, right, mu, weight, query)
+
+
+def _joined_steps(one: Steps, two: Steps) -> Steps:
+    return Steps(*(np.concatenate([getattr(one, name), getattr(two, name)]) for name in ("obs", "act", "true_reward")))
