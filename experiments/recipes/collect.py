@@ -23,9 +23,10 @@ from rlhp.types import UserError
 
 TABLE = Path(__file__).parent / "trials.csv"
 AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "target_kl", "normalise_reward")
+REWARD = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "augment", "memory", "query", "explore", "refit")
 COLUMNS = (
-    *("env", "condition", "labels", "seed", "n_envs", *AGENT),
-    *("learning_rate", "net_arch", "log_std_init", "entropy_bonus", "total_steps", "steps", "final_return"),
+    *("env", "horizon", "condition", "labels", "seed", "n_envs", *AGENT),
+    *("learning_rate", "net_arch", "log_std_init", "entropy_bonus", *REWARD, "total_steps", "steps", "final_return"),
 )
 
 
@@ -36,18 +37,38 @@ def last_return(run: RunData) -> float:
     return float(np.average(value[late], weights=episodes[late])) if late.any() else float("nan")
 
 
+def kind(node: dict[str, Any] | None) -> str | None:
+    """Which of its group a part of the configuration is."""
+    return node["_target_"].rpartition(".")[2] if node else None
+
+
+def learning(config: dict[str, Any]) -> dict[str, Any]:
+    """How the reward was learned; nothing for a run on the true one."""
+    model, effort = config["reward_model"], config["effort"]
+    if kind(model) != "Ensemble":
+        return {"loss": kind(model)}
+    return {
+        **{"l2": config["l2"], "l2_rate": config["l2_rate"]},
+        "fit_steps": f"{effort['initial']}+{effort['per_1000_steps']}/1000",
+        **{"average_over": model.get("average_over"), "loss": kind(model["loss"]), "augment": kind(model.get("augment"))},
+        **{"memory": kind(config["memory"]), "query": kind(config["query"])},
+        **{"explore": kind(config["agent"].get("explore")), "refit": kind(config["agent"].get("refit"))},
+    }
+
+
 def row(run: RunData) -> dict[str, Any]:
     """A trial: what it was tried with, and what came of it."""
     config = yaml.safe_load((run.path / "config.yaml").read_text())
     agent = config["agent"]
     policy = agent["policy_kwargs"]
     return {
-        **{"env": run.task, "condition": run.condition, "labels": run.labels, "seed": run.seed, "n_envs": config["n_envs"]},
+        **{"env": run.task, "horizon": config["env"]["horizon"], "condition": run.condition, "labels": run.labels, "seed": run.seed, "n_envs": config["n_envs"]},
         **{name: agent.get(name) for name in AGENT},
         "learning_rate": agent["learning_rate"]["start"],
         "net_arch": "x".join(map(str, policy["net_arch"])),
         "log_std_init": policy["log_std_init"],
         "entropy_bonus": config["entropy_bonus"],
+        **learning(config),
         "total_steps": run.total_steps,
         "steps": run.step,
         "final_return": f"{last_return(run):.1f}",
@@ -57,7 +78,8 @@ def row(run: RunData) -> dict[str, Any]:
 def merged(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """The rows and those of the table, each trial once: the one that went furthest."""
     known = list(csv.DictReader(TABLE.open())) if TABLE.exists() else []
-    text = [{key: "" if value is None else str(value) for key, value in new.items()} for new in rows]
+    text = [{c: "" if new.get(c) is None else str(new[c]) for c in COLUMNS} for new in rows]
+    known = [{c: old.get(c, "") for c in COLUMNS} for old in known]  # a table of fewer columns is taken over
     best = {tuple(r[c] for c in COLUMNS[:-2]): r for r in sorted([*known, *text], key=lambda r: int(r["steps"]))}
     return [best[key] for key in sorted(best)]
 
