@@ -48,7 +48,7 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
     if kind(model) != "Ensemble":
         return {"loss": kind(model)}
     return {
-        **{"l2": config["l2"], "l2_rate": config["l2_rate"]},
+        **{"l2": model["penalty"].get("initial"), "l2_rate": model["penalty"].get("rate")},
         "fit_steps": f"{effort['initial']}+{effort['per_1000_steps']}/1000",
         **{"average_over": model.get("average_over"), "loss": kind(model["loss"]), "augment": kind(model.get("augment"))},
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
