@@ -9,7 +9,6 @@ tables. All but the merging is done from files, so it works without run director
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +18,8 @@ from rlhp.analysis.look import AMBER, BLACK, BLUE, GREEN, PINK, QUIET, SKY, Look
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import table
 from rlhp.analysis.scores import TRUE, normalised
+from rlhp.analysis.script import script
 from rlhp.analysis.study import Study, gather, origin, read
-from rlhp.types import UserError
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -68,8 +67,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    script(main)

@@ -10,7 +10,6 @@ tables and the targets. All but the merging is done from those files, so it work
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
@@ -23,8 +22,8 @@ from rlhp.analysis.look import BLUE, GREEN, ORANGE, PINK, Look, save
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import cell, summary_figure, table
 from rlhp.analysis.scores import TRUE, Scores, normalised, summarise, write_scores
+from rlhp.analysis.script import script
 from rlhp.analysis.study import Study, gather, origin, read
-from rlhp.types import UserError
 
 HERE = Path(__file__).parent
 FOLDERS = (Path("runs/figure2"), Path("runs/figure2_long"))
@@ -112,8 +111,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    script(main)

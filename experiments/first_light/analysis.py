@@ -8,7 +8,6 @@ prints how far each condition comes from the random policy. Without run director
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from rlhp.analysis import Result, plot, read_results, write_results
 from rlhp.analysis.baseline import random_returns
+from rlhp.analysis.script import script
 from rlhp.analysis.study import sort_out
 from rlhp.types import UserError
 
@@ -54,8 +54,9 @@ def measure(folder: Path) -> None:
     print(*plot([run.path for run in found.done], HERE / "first_light.png"), HERE / "results.csv", sep="\n")
 
 
-def main(folder: Path) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure where there are runs, then print the table from results.csv."""
+    folder = Path(arguments[0] if arguments else "runs/first_light")
     if folder.is_dir():
         measure(folder)
     else:
@@ -64,8 +65,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/first_light"))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    script(main)

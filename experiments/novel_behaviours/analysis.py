@@ -9,8 +9,7 @@ Rolls out the policy of every finished run below the folder, counts what it does
 from __future__ import annotations
 
 import csv
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 
 from rlhp.analysis import RunData, find, load, plot
+from rlhp.analysis.script import script
 from rlhp.envs.tasks import TASKS
 from rlhp.train import load as load_policy
 from rlhp.types import Array, UserError
@@ -159,8 +159,9 @@ def table(file: Path) -> str:
     return "\n".join(lines)
 
 
-def main(folder: Path) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure where there are runs, then print the table from results.csv."""
+    folder = Path(arguments[0] if arguments else "runs/human")
     if folder.is_dir():
         measure(folder)
     else:
@@ -169,8 +170,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/human"))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    script(main)

@@ -10,7 +10,6 @@ there already are kept, so that a sweep's folder may go once it has been collect
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 import yaml
 
 from rlhp.analysis import RunData, find, load
-from rlhp.types import UserError
+from rlhp.analysis.script import script
 
 TABLE = Path(__file__).parent / "trials.csv"
 AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "target_kl", "normalise_reward")
@@ -62,7 +61,14 @@ def row(run: RunData) -> dict[str, Any]:
     agent = config["agent"]
     policy = agent["policy_kwargs"]
     return {
-        **{"env": run.task, "horizon": config["env"]["horizon"], "condition": run.condition, "labels": run.labels, "seed": run.seed, "n_envs": config["n_envs"]},
+        **{
+            "env": run.task,
+            "horizon": config["env"]["horizon"],
+            "condition": run.condition,
+            "labels": run.labels,
+            "seed": run.seed,
+            "n_envs": config["n_envs"],
+        },
         **{name: agent.get(name) for name in AGENT},
         "learning_rate": agent["learning_rate"]["start"],
         "net_arch": "x".join(map(str, policy["net_arch"])),
@@ -84,8 +90,9 @@ def merged(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     return [best[key] for key in sorted(best)]
 
 
-def main(folders: Sequence[Path]) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Collect, write, say how many."""
+    folders = [Path(folder) for folder in arguments] or [Path("runs/recipes")]
     trials = merged([row(load(path)) for path in find(folders)])
     with TABLE.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -95,8 +102,4 @@ def main(folders: Sequence[Path]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main([Path(folder) for folder in sys.argv[1:]] or [Path("runs/recipes")])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    script(main)
