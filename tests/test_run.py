@@ -76,7 +76,14 @@ def test_resumed_run_ends_with_the_same_bytes(task, tmp_path, monkeypatch):
 
 
 SWITCHES = [
-    *("reward_model/augment=crop", "reward_model/loss=adaptive_scale", "memory=mixed", "memory.capacity=150", "memory.share=0.5"),
+    *(
+        "crop.low=0.75",
+        "crop.high=0.9167",
+        "reward_model/loss=adaptive_scale",
+        "memory=mixed",
+        "memory.capacity=150",
+        "memory.share=0.5",
+    ),
     *("agent/refit=critic", "agent/explore=state_entropy", "query.clips_per_label=20"),
 ]
 

@@ -22,7 +22,7 @@ from rlhp.analysis.script import script
 
 TABLE = Path(__file__).parent / "trials.csv"
 AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "target_kl", "normalise_reward")
-REWARD = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "augment", "memory", "query", "explore", "refit")
+REWARD = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "memory", "query", "explore", "refit")
 COLUMNS = (
     *("env", "horizon", "condition", "labels", "seed", "n_envs", *AGENT),
     *("learning_rate", "net_arch", "log_std_init", "entropy_bonus", *REWARD, "total_steps", "steps", "final_return"),
@@ -41,6 +41,11 @@ def kind(node: dict[str, Any] | None) -> str | None:
     return node["_target_"].rpartition(".")[2] if node else None
 
 
+def crop(node: dict[str, Any] | None) -> str | None:
+    """Between which shares of a clip a reward model was fitted to."""
+    return f"{node['low']:g} to {node['high']:g}" if node and node.get("low", 1) < 1 else None
+
+
 def learning(config: dict[str, Any]) -> dict[str, Any]:
     """How the reward was learned; nothing for a run on the true one."""
     model, effort = config["reward_model"], config["effort"]
@@ -49,7 +54,7 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
     return {
         **{"l2": model["penalty"].get("initial"), "l2_rate": model["penalty"].get("rate")},
         "fit_steps": f"{effort['initial']}+{effort['per_1000_steps']}/1000",
-        **{"average_over": model.get("average_over"), "loss": kind(model["loss"]), "augment": kind(model.get("augment"))},
+        **{"average_over": model.get("average_over"), "loss": kind(model["loss"]), "crop": crop(model.get("augment"))},
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
         **{"explore": kind(config["agent"].get("explore")), "refit": kind(config["agent"].get("refit"))},
     }

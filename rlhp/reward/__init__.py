@@ -1,10 +1,10 @@
 """What the policy maximises: the learned reward, or the true one in its place."""
 
-from rlhp.reward.augment import Crop
+from rlhp.reward.augment import Crop, whole
 from rlhp.reward.background import Background
 from rlhp.reward.ensemble import Ensemble
 from rlhp.reward.frozen import Frozen
 from rlhp.reward.regularise import AdaptiveL2, NoPenalty
 from rlhp.reward.true import TrueReward
 
-__all__ = ["AdaptiveL2", "Background", "Crop", "Ensemble", "Frozen", "NoPenalty", "TrueReward"]
+__all__ = ["AdaptiveL2", "Background", "Crop", "Ensemble", "Frozen", "NoPenalty", "TrueReward", "whole"]

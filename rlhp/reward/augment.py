@@ -32,7 +32,7 @@ class Crop:
     Both clips of a comparison are cut to the same length, each at a place of its own. The length lies between the shares `low`
     and `high` of a clip: SURF cuts clips of 60 steps to 45 to 55. It is drawn for each gradient step, not for each pair as
     there, so that a batch stays one array. For losses that compare; the returns that `ReturnError` asks for are those of
-    whole clips. Raises UserError unless 0 < low <= high <= 1.
+    whole clips. `low` 1: nothing is cut. Raises UserError unless 0 < low <= high <= 1.
     """
 
     seed: int
@@ -46,6 +46,8 @@ class Crop:
     def __call__(self, clips: Tensor, step: int) -> Tensor:
         """clips [n, L, width] -> [n, L', width]."""
         n, length = clips.shape[:2]
+        if self.low == 1:
+            return clips
         rng = stream(self.seed, "crop", step)
         window = int(rng.integers(_rounded(self.low * length), _rounded(self.high * length), endpoint=True))
         first = torch.from_numpy(rng.integers(length - window, size=n, endpoint=True))
