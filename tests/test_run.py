@@ -195,6 +195,15 @@ def test_a_damaged_checkpoint_says_what_to_do(harm, tmp_path):
         checkpoint.read(tmp_path, 100)
 
 
+def test_a_checkpoint_of_another_version_says_so(tmp_path):
+    checkpoint.write(tmp_path, 100, {"a": {"x": np.arange(3)}})
+    mark = tmp_path / "100" / checkpoint.DONE
+    for other in ({"a": "0" * 64}, {**json.loads(mark.read_text()), "format": 99}):
+        mark.write_text(json.dumps(other))
+        with pytest.raises(UserError, match="another version"):
+            checkpoint.read(tmp_path, 100)
+
+
 def test_one_flipped_bit_is_noticed(tmp_path):
     checkpoint.write(tmp_path, 100, {"a": {"x": np.arange(3)}})
     file = tmp_path / "100" / "a.safetensors"

@@ -17,12 +17,13 @@ from rlhp.types import Array, UserError
 
 State = dict[str, Array]
 DONE = "done"
+FORMAT = 2  # of what the parts save of themselves; another one cannot be taken up
 
 
 def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) -> Path:
     """Write `folder/<step>/<part>.safetensors`, then the mark that says it is complete; the `keep` newest stay.
 
-    The mark holds each file's digest. Until it is there, and after a kill in the middle, the checkpoint does not exist.
+    The mark holds the format and each file's digest. Until it is there, and after a kill in the middle, the checkpoint does not exist.
     """
     target = folder / str(step)
     shutil.rmtree(target, ignore_errors=True)
@@ -30,7 +31,7 @@ def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) ->
     for name, state in parts.items():
         save_file({k: np.array(v, order="C") for k, v in state.items()}, target / f"{name}.safetensors")
     digests = {name: _digest(target / f"{name}.safetensors") for name in parts}
-    write_whole(target / DONE, json.dumps(digests))
+    write_whole(target / DONE, json.dumps({"format": FORMAT, "digests": digests}))
     for old in complete(folder)[:-keep]:
         shutil.rmtree(folder / str(old))
     return target
@@ -42,18 +43,24 @@ def complete(folder: Path) -> list[int]:
 
 
 def read(folder: Path, step: int) -> dict[str, State]:
-    """The parts of a complete checkpoint. Raises UserError if a file is damaged or gone."""
+    """The parts of a complete checkpoint. Raises UserError if a file is damaged or gone, or of another version's format."""
     source = folder / str(step)
     try:
-        digests = json.loads((source / DONE).read_text())
+        mark = json.loads((source / DONE).read_text())
+        digests = mark.get("digests", {})
         for name, digest in digests.items():
             if _digest(source / f"{name}.safetensors") != digest:
                 raise ValueError(name)
-        return {name: load_file(source / f"{name}.safetensors") for name in digests}
+        parts = {name: load_file(source / f"{name}.safetensors") for name in digests}
     except (ValueError, OSError, SafetensorError) as error:
         raise UserError(
             f"the checkpoint {source} is damaged ({error}); delete that folder, and the same command goes on from the one before."
         ) from error
+    if mark.get("format") != FORMAT:
+        raise UserError(
+            f"the checkpoint {source} was written by another version of rlhp: go on with that one, or begin anew with name=..."
+        )
+    return parts
 
 
 def _digest(path: Path) -> str:
