@@ -13,12 +13,14 @@ class Background:
 
     The paper's processes 1 and 3 run at the same time (section 2.2). So they do here, but which fit an r-hat is of does not
     depend on the speed of the machine: always the last one that was begun. With one thread the fit is made when somebody
-    waits for it, and the numbers are the same. Comparisons only ever grow at their end.
+    waits for it, and the numbers are the same. With more, there is a process for it; the first fit, for which the policy has to
+    wait anyway, is made here while that comes up. Comparisons only ever grow at their end.
     """
 
     def __init__(self, make: Make, threads: int) -> None:
-        self._model = make()  # predicts; with a process apart, it takes over what was fitted there
-        self._apart = Apart(make) if threads > 1 else None
+        self._make, self._threads = make, threads
+        self._model = make()  # predicts; it takes over what is fitted apart
+        self._apart: Apart | None = None
         self._begun: tuple[Comparisons, int] | None = None
         self._metrics: Metrics = {}
 
@@ -46,11 +48,15 @@ class Background:
         begun, self._begun = self._begun, None
         if begun is None:
             return
-        if self._apart is None:
-            self._metrics = self._model.fit(*begun)
-        else:
+        if self._apart is not None:
             self._metrics, state = self._apart.result()
             self._model.restore(state)
+            return
+        if self._threads > 1:
+            self._apart = Apart(self._make)
+        self._metrics = self._model.fit(*begun)
+        if self._apart is not None:
+            self._apart.restore(self._model.snapshot())
 
     def snapshot(self) -> State:
         """The model's, as of the last fit, and what came of it: nobody has been told yet."""

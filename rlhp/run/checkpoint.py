@@ -23,7 +23,8 @@ FORMAT = 2  # of what the parts save of themselves; another one cannot be taken 
 def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) -> Path:
     """Write `folder/<step>/<part>.safetensors`, then the mark that says it is complete; the `keep` newest stay.
 
-    The mark holds the format and each file's digest. Until it is there, and after a kill in the middle, the checkpoint does not exist.
+    The mark holds the format and each file's digest. Until it is there, and after a kill in the middle, the checkpoint does
+    not exist.
     """
     target = folder / str(step)
     shutil.rmtree(target, ignore_errors=True)

@@ -50,8 +50,7 @@ def build(settings: Settings) -> Parts:
     env.stagger()
     agent = built["agent"](env)
     make = partial(built["reward_model"], env.observation_space, env.action_space)
-    learns = built["schedule"](settings["total_steps"]) > 0
-    reward = Background(make, settings["threads"] if learns else 1)
+    reward = Background(make, settings["threads"])
     names = ("memory", "query", "teacher", "schedule", "effort", "tracker")
     parts = Parts(env=env, agent=agent, reward=reward, **{name: built[name] for name in names})
     _check(settings, parts)
