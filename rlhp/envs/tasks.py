@@ -159,13 +159,12 @@ def _reach(before: State, after: State, dt: float) -> Array:
 
 
 def _balance(before: State, after: State, dt: float) -> Array:
-    """Pendulum: 1 - theta^2, theta in radians from upright: rl-teacher's formula, over this package's horizon of 50 steps.
+    """Pendulum: 1 - theta^2, theta in radians from upright, over 25 steps: rl-teacher's formula and horizon.
 
-    The one reward that could not be recovered. The paper's curve ends near +1375 and is never below -1760; here a step earns at
+    The one task that could not be recovered. The paper's curve ends near +1375 and is never below -1760; here a step earns at
     most 1, and -1.43 on average under a random policy over 1000 steps (a fallen pole lies near theta = +-pi/2), so the one number
-    needs at least 1375 steps and the other at most 1230. rl-teacher ends after 25 steps, when few poles have come down. 50 are
-    what it gives its double pendulum: a pole that nobody holds lies for more than half of them. Over 1000 it lies in 96 of 100
-    steps shown, and 700 labels go into which of two lying poles lies a hair's breadth better.
+    needs at least 1375 steps and the other at most 1230. Over 1000 steps a pole that nobody holds lies in 96 of 100 steps shown,
+    and 700 labels go into which of two lying poles lies a hair's breadth better.
     """
     return 1 - after["qpos"][:, 1] ** 2
 
@@ -212,7 +211,7 @@ TASKS: dict[str, Task] = {
         ),
         Task(
             "pendulum", "InvertedPendulum-v5", "inverted_pendulum.xml", 2, 0.04,
-            _JOINTS, _uniform(0.01), _joints(0), _balance, 15, horizon=50, camera=None,
+            _JOINTS, _uniform(0.01), _joints(0), _balance, 15, horizon=25, camera=None,
         ),
         Task(
             "double_pendulum", "InvertedDoublePendulum-v5", "inverted_double_pendulum.xml", 5, 0.05,
