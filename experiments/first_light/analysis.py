@@ -1,9 +1,10 @@
 """First light: do 700 labels train as good a policy as the true reward does?
 
-    python experiments/first_light/analysis.py [runs/first_light]
+    python experiments/first_light/analysis.py [FOLDER ...]    # default: runs/first_light
 
-Reads the sweep's run directories, writes results.csv and first_light.png (with the CSV behind it) beside this file, and
-prints how far each condition comes from the random policy. Without run directories the table is printed from results.csv.
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
+into failed.csv; draws first_light.png; prints the table, and for each task whether the claim holds. All but the merging is done
+from those files, so it works without run directories too.
 """
 
 from __future__ import annotations
@@ -11,57 +12,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from rlhp.analysis import Result, plot, read_results, write_results
-from rlhp.analysis.baseline import random_returns
+from rlhp.analysis import baseline, read_published
+from rlhp.analysis.look import BLUE, ORANGE, Look
+from rlhp.analysis.panels import Layout, draw
+from rlhp.analysis.report import cell, table
+from rlhp.analysis.scores import TRUE, normalised
 from rlhp.analysis.script import script
-from rlhp.analysis.study import sort_out
-from rlhp.types import UserError
+from rlhp.analysis.study import gather, origin, read
 
 HERE = Path(__file__).parent
-TASKS = ("halfcheetah", "hopper", "reacher")
-CONDITIONS = (("true_reward", 0), ("preferences", 700))
+FIGURE2 = HERE.parent / "figure2"
+FOLDER = Path("runs/first_light")
+STEPS = 1_000_000
+LABELS = ("preferences", 700)
+LAYOUT = Layout(
+    tasks=("halfcheetah", "hopper", "reacher"),
+    looks={TRUE: Look(ORANGE, "-", "True reward"), LABELS: Look(BLUE, "-", "700 labels")},
+    columns=3,
+    published=read_published(HERE.parent / "paper.csv", "2"),
+    source="On grey: Christiano et al. (2017), TRPO after 20M steps, read off their figure 2",
+)
 ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random policy
 
 
-def line(task: str, rows: Sequence[Result], random: float) -> str:
-    """One line of the table: both conditions, seeds in brackets, the random policy, the ratio and the verdict."""
-    seeds = [[r.final_return for r in rows if (r.env, r.condition, r.labels) == (task, *key)] for key in CONDITIONS]
-    cells = [f"{np.mean(s):9.1f} ({', '.join(f'{x:.1f}' for x in s)})" if s else f"{'-':>9}" for s in seeds]
-    if not all(seeds):
-        verdict = "  incomplete"
-    else:
-        true, preferences = map(np.mean, seeds)
-        ratio = (preferences - random) / (true - random)
-        verdict = f"{ratio:7.2f}  {'PASS' if ratio >= ENOUGH else 'FAIL'}"
-    return f"{task:<12}{cells[0]:<36}{cells[1]:<36}{random:>8.1f}{verdict}"
-
-
-def table(rows: Sequence[Result], random: dict[str, float]) -> str:
-    """Final returns per task, mean and seeds, with the share of the true reward's gain that 700 labels reach."""
-    header = f"{'task':<12}{'true reward (seeds)':<36}{'700 labels (seeds)':<36}{'random':>8}{'ratio':>7}"
-    return "\n".join([header, *(line(task, rows, random[task]) for task in TASKS)])
-
-
-def measure(folder: Path) -> None:
-    """Write the results and the picture of the finished runs."""
-    found = sort_out([folder])
-    print(found)
-    if not found.done:
-        raise UserError(f"No run in {folder} is finished yet.")
-    write_results(found.done, HERE / "results.csv")
-    print(*plot([run.path for run in found.done], HERE / "first_light.png"), HERE / "results.csv", sep="\n")
+def verdict(task: str, share: float) -> str:
+    """Whether the claim holds on a task; a share that is not there is NaN."""
+    return f"{'PASS' if share >= ENOUGH else 'short'}  {task}: {share:.2f} of the true reward's gain, at least {ENOUGH} wanted"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure where there are runs, then print the table from results.csv."""
-    folder = Path(arguments[0] if arguments else "runs/first_light")
-    if folder.is_dir():
-        measure(folder)
-    else:
-        print(f"{folder} is not there: the table is that of results.csv.")
-    print(table(read_results(HERE / "results.csv"), {task: float(random_returns(task).mean()) for task in TASKS}))
+    """Merge what there is, then draw and print."""
+    folders = [Path(folder) for folder in arguments] or [FOLDER] * FOLDER.is_dir()
+    print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
+    study = read(HERE)
+    scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
+    print(draw(study.curves, LAYOUT, STEPS, HERE / "first_light.png"))
+    print(table(study, scores, LAYOUT, STEPS))
+    print(*(verdict(task, cell(study, scores, task, LABELS, STEPS).share) for task in LAYOUT.tasks), sep="\n")
+    print(origin(study.provenance))
 
 
 if __name__ == "__main__":
