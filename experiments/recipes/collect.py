@@ -41,6 +41,12 @@ def kind(node: dict[str, Any] | None) -> str | None:
     return node["_target_"].rpartition(".")[2] if node else None
 
 
+def loss(node: dict[str, Any]) -> str:
+    """A loss with its settings."""
+    settings = " ".join(f"{key}={value}" for key, value in node.items() if not key.startswith("_"))
+    return f"{kind(node)} {settings}".strip()
+
+
 def crop(node: dict[str, Any] | None) -> str | None:
     """Between which shares of a clip a reward model was fitted to."""
     return f"{node['low']:g} to {node['high']:g}" if node and node.get("low", 1) < 1 else None
@@ -54,7 +60,7 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
     return {
         **{"l2": model["penalty"].get("initial"), "l2_rate": model["penalty"].get("rate")},
         "fit_steps": f"{effort['initial']}+{effort['per_1000_steps']}/1000",
-        **{"average_over": model.get("average_over"), "loss": kind(model["loss"]), "crop": crop(model.get("augment"))},
+        **{"average_over": model.get("average_over"), "loss": loss(model["loss"]), "crop": crop(model.get("augment"))},
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
         **{"explore": kind(config["agent"].get("explore")), "refit": kind(config["agent"].get("refit"))},
     }
