@@ -216,8 +216,14 @@ def test_no_key_is_lost_when_the_server_is_killed(tmp_path: Path, chromium: play
     assert got == {question: (RANKS[key][got[question][1]], got[question][1]) for question, key in said.items()}
 
 
+def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Whether two boxes share some of the screen."""
+    sides = (("x", "width"), ("y", "height"))
+    return all(max(one[at], other[at]) < min(one[at] + one[size], other[at] + other[size]) for at, size in sides)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (360, 640)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (360, 640), (844, 390)])
 def test_it_fits_the_screen(run: Path, chromium: playwright.BrowserContext, width: int, height: int, scheme: str) -> None:
     with label(run) as page:
         tab = opened(chromium, page)
@@ -228,6 +234,8 @@ def test_it_fits_the_screen(run: Path, chromium: playwright.BrowserContext, widt
             box = tab.locator(f"[data-choice={choice}]").bounding_box()
             assert box is not None and box["y"] + box["height"] <= height and box["x"] >= 0 and box["x"] + box["width"] <= width
             assert box["height"] >= 44, "a thumb finds it"
+        task, state, who = (tab.locator(name).bounding_box() for name in ("#task", "#state", "#who"))
+        assert task and state and who and not any(map(overlap, (task, state, who), (state, who, task)))
         tab.close()
 
 

@@ -358,6 +358,12 @@ def test_the_table(run: Path, capsys) -> None:
     assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("annotator-1, annotator-2")
 
 
+def test_one_answer_is_no_plural(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    Store(run / "preferences.sqlite").answer({0: Answer(LEFT)}, "human:annotator-1")
+    assert report(run).head == "run: 1 answer to 1 question"
+
+
 def test_no_answers_yet(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", questions=1)
     assert text(report(run)) == "run: no answers yet"
