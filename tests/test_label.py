@@ -125,6 +125,15 @@ def test_what_is_no_run(tmp_path: Path, config: str | None, said: str, capsys: p
     assert said in err and len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("option", "value"), [("overlap", "0"), ("repeats", "0.9"), ("port", "99999"), ("annotator", "a b")])
+def test_options_that_are_refused_give_no_address(tmp_path: Path, option: str, value: str, capsys: pytest.CaptureFixture) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    options = {"port": "0", option: value}
+    assert cli.main(["label", str(run), *(word for key, given in options.items() for word in (f"--{key}", given))]) == 2
+    out, err = capsys.readouterr()
+    assert value in err and len(err.splitlines()) == 1 and out == "" and last_served(run) is None
+
+
 def test_a_store_of_an_older_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "run", questions=0)
     (run / "preferences.sqlite").unlink()

@@ -74,6 +74,7 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
             print(f"{run} is served already, by process {page.pid}:", *_links(page, annotators), sep="\n  ", flush=True)
             return
         store = open_store(run)
+        desk = Desk(store.database, options.overlap, options.repeats)  # refuses what makes no sense before anything is said
         listening, page = listen(run, options, beside)
         if page.port != options.port and options.port:
             print(f"port {options.port} is taken, so the page is at {page.port}", file=sys.stderr)
@@ -82,7 +83,7 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
             Thread(target=_say_farewell, args=(run,), daemon=True).start()
         else:
             print(f"Compare clips of {run} at", *_links(page, annotators), "Ctrl-C ends it.", sep="\n  ", flush=True)
-        _serve(_room(run, settings, store, options, page.token), options, listening)
+        _serve(_room(run, settings, store, desk, options, page.token), options, listening)
 
 
 def _awaited(run: Path) -> Served:
@@ -136,13 +137,13 @@ def _bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _room(run: Path, settings: Mapping[str, Any], store: Store, options: Options, token: str) -> Room:
+def _room(run: Path, settings: Mapping[str, Any], store: Store, desk: Desk, options: Options, token: str) -> Room:
     look = Look(str(settings["task"]), options.size, options.codec)
     return Room(
         run=run,
         settings=settings,
         store=store,
-        desk=Desk(store.database, options.overlap, options.repeats),
+        desk=desk,
         films=Films(run, look, options.overlap),
         watcher=Watcher(run, store, settings.get("max_open")),
         minimum_view=options.minimum_view,
