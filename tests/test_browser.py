@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pages import filmed, label, make_run, until
+from pages import filmed, label, make_run, start, until
 
-from rlhp.run import Served
+from rlhp.run import Served, served
 from rlhp.store import Store
 from rlhp.types import Answer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
+KILLS = int(os.environ.get("RLHP_KILLS", "5"))  # of the server, in the test of that
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -23,6 +27,12 @@ ARGUMENTS = [
 APT = "sudo apt-get install -y --no-install-recommends chromium libatomic1"
 SHOWN = "body[data-phase=showing]"
 TIMES = "[...document.querySelectorAll('.stage:not([hidden]) video')].map(video => video.currentTime)"
+RANKS = {  # what is stored of a key, where the question's first clip was shown left, and where it was shown right
+    "ArrowLeft": ("[0, 1]", "[1, 0]"),
+    "ArrowRight": ("[1, 0]", "[0, 1]"),
+    "ArrowDown": ("[0, 0]", "[0, 0]"),
+    "ArrowUp": (None, None),
+}
 NEXT = """key => new Promise(done => {
     const before = document.body.dataset.pair, began = performance.now();
     const look = () => {
@@ -51,7 +61,7 @@ def run(tmp_path: Path) -> Path:
     return filmed(make_run(tmp_path / "run", questions=25))
 
 
-def opened(chromium: playwright.BrowserContext, page: Served, name: str = "anna") -> playwright.Page:
+def opened(chromium: playwright.BrowserContext, page: Served, name: str = "annotator-1") -> playwright.Page:
     tab = chromium.new_page()
     tab.faults = []
     tab.on("pageerror", lambda error: tab.faults.append(str(error)))
@@ -62,8 +72,15 @@ def opened(chromium: playwright.BrowserContext, page: Served, name: str = "anna"
 
 
 def answers(run: Path) -> dict[int, str | None]:
+    return {question: ranks for question, (ranks,) in rows(run, "ranks").items()}
+
+
+def rows(run: Path, columns: str) -> dict[int, tuple]:
+    """Columns of all answers, by question."""
     with Store(run / "preferences.sqlite").database.reading() as db:
-        return dict(db.execute("SELECT query, ranks FROM answer ORDER BY answered_at").fetchall())
+        found = db.execute(f"SELECT query, {columns} FROM answer ORDER BY answered_at").fetchall()
+    assert len({question for question, *_ in found}) == len(found), "no question is answered twice"
+    return {question: tuple(rest) for question, *rest in found}
 
 
 def wait(tab: playwright.Page, what: str) -> None:
@@ -164,8 +181,49 @@ def test_an_answer_survives_the_server(run: Path, chromium: playwright.BrowserCo
         tab.close()
 
 
+@pytest.mark.slow
+def test_no_key_is_lost_when_the_server_is_killed(tmp_path: Path, chromium: playwright.BrowserContext) -> None:
+    """Killed at random moments, while keys are pressed at a tab that stays open: every answer is stored once, as it was given."""
+    run, rng = filmed(make_run(tmp_path / "run", questions=4 * KILLS + 4)), random.Random(5)
+    server, said = start(run, "--port", "0", "--repeats", "0"), {}
+    tab = opened(chromium, until(lambda: served(run)))
+
+    def answer() -> None:
+        """Press a key at the pair that is shown, as soon as one is."""
+        wait(tab, "document.body.dataset.phase === 'showing'")
+        question, key = int(tab.evaluate("document.body.dataset.pair").split("/")[0]), rng.choice(list(RANKS))
+        assert question not in said, "what is answered is not shown again"
+        tab.keyboard.press(key)
+        said[question] = key
+
+    for _ in range(KILLS):
+        for _ in range(rng.randint(1, 2)):
+            answer()
+        tab.wait_for_timeout(rng.uniform(0, 60))
+        server.kill()
+        server.wait()
+        if tab.evaluate("document.body.dataset.phase === 'showing'"):  # else nothing more is here, and nobody to ask
+            answer()
+        server = start(run, "--repeats", "0")  # at the same port, with the same token
+        until(lambda: served(run))
+    answer()
+    stored(run, len(said))
+    got = rows(run, "ranks, swapped")
+    tab.close()
+    server.send_signal(signal.SIGTERM)
+    server.wait()
+    print(f"{len(said)} keys pressed, {len(got)} answers in the store, {KILLS} kills")
+    assert got == {question: (RANKS[key][got[question][1]], got[question][1]) for question, key in said.items()}
+
+
+def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Whether two boxes share some of the screen."""
+    sides = (("x", "width"), ("y", "height"))
+    return all(max(one[at], other[at]) < min(one[at] + one[size], other[at] + other[size]) for at, size in sides)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (360, 640)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (360, 640), (844, 390)])
 def test_it_fits_the_screen(run: Path, chromium: playwright.BrowserContext, width: int, height: int, scheme: str) -> None:
     with label(run) as page:
         tab = opened(chromium, page)
@@ -176,13 +234,15 @@ def test_it_fits_the_screen(run: Path, chromium: playwright.BrowserContext, widt
             box = tab.locator(f"[data-choice={choice}]").bounding_box()
             assert box is not None and box["y"] + box["height"] <= height and box["x"] >= 0 and box["x"] + box["width"] <= width
             assert box["height"] >= 44, "a thumb finds it"
+        task, state, who = (tab.locator(name).bounding_box() for name in ("#task", "#state", "#who"))
+        assert task and state and who and not any(map(overlap, (task, state, who), (state, who, task)))
         tab.close()
 
 
 def test_the_page_of_labels(chromium: playwright.BrowserContext, run: Path) -> None:
     store = Store(run / "preferences.sqlite")
-    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:anna")
-    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:<b>bob</b>")
+    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:annotator-1")
+    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:<b>annotator-2</b>")
     store.close()
     with label(run) as page:
         tab, faults = chromium.new_page(), []
@@ -192,7 +252,9 @@ def test_the_page_of_labels(chromium: playwright.BrowserContext, run: Path) -> N
         tab.wait_for_selector("table", timeout=30_000)
         assert tab.inner_text("#head") == "run: 12 answers to 6 questions"
         people = tab.locator("table").nth(0)
-        assert people.locator("tbody th").all_inner_texts() == ["<b>bob</b>", "anna"], "a name is text, whatever it holds"
+        assert people.locator("tbody th").all_inner_texts() == ["<b>annotator-2</b>", "annotator-1"], (
+            "a name is text, whatever it holds"
+        )
         assert people.locator("tbody tr").nth(1).locator("td").all_inner_texts()[:5] == ["6", "6", "0", "0", "0"]
         assert tab.locator("table").nth(1).locator("tbody td").all_inner_texts() == ["6", "100 %", "–"]
         assert faults == []

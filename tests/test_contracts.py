@@ -106,7 +106,7 @@ def somebody(run: Path) -> Iterator[None]:
             pass
         store = Store(run / "preferences.sqlite")
         while not over.wait(0.001):
-            store.answer({query.id: Answer((0, 1)) for query in store.open()}, "human:anna")
+            store.answer({query.id: Answer((0, 1)) for query in store.open()}, "human:annotator-1")
         store.close()
 
     thread = Thread(target=answer)

@@ -48,45 +48,45 @@ def preferred(store: Store, pair: Pair, side: int) -> int:
 
 def test_the_newest_question_and_nobody_elses(store: Store, desk: Desk) -> None:
     store.ask(questions(2), step=0)
-    assert dealt(desk, "anna") == [1]
-    assert dealt(desk, "bob") == [0]
-    assert dealt(desk, "carl") == []
+    assert dealt(desk, "annotator-1") == [1]
+    assert dealt(desk, "annotator-2") == [0]
+    assert dealt(desk, "annotator-3") == []
     store.ask(questions(1, first=2), step=1)
-    assert dealt(desk, "anna") == [1], "a page that is loaded again shows the same question"
-    assert dealt(desk, "anna", 2) == [1, 2], "the one in front of them stays first"
+    assert dealt(desk, "annotator-1") == [1], "a page that is loaded again shows the same question"
+    assert dealt(desk, "annotator-1", 2) == [1, 2], "the one in front of them stays first"
 
 
 def test_a_lease_ends_and_the_question_comes_back(store: Store) -> None:
     store.ask(questions(1), step=0)
-    assert dealt(Desk(store.database, seconds=0.05), "anna") == [0]
+    assert dealt(Desk(store.database, seconds=0.05), "annotator-1") == [0]
     desk = Desk(store.database)
-    assert dealt(desk, "bob") == []
+    assert dealt(desk, "annotator-2") == []
     time.sleep(0.06)
-    assert dealt(desk, "bob") == [0]
+    assert dealt(desk, "annotator-2") == [0]
 
 
 def test_asking_again_holds_it_longer(store: Store) -> None:
     store.ask(questions(1), step=0)
     desk = Desk(store.database, seconds=0.15)
     for _ in range(4):
-        assert dealt(desk, "anna") == [0]
+        assert dealt(desk, "annotator-1") == [0]
         time.sleep(0.06)
-    assert dealt(desk, "bob") == []
+    assert dealt(desk, "annotator-2") == []
 
 
 def test_only_pairs_that_can_be_shown_are_dealt(store: Store, desk: Desk) -> None:
     store.ask(questions(3), step=0)
     store.ask(questions(1, first=9, clips=3), step=0)
     filmed = {name for pair in desk.wanted(9)[1:2] for name in pair}
-    assert [pair.query for pair in desk.deal("anna", 3, lambda names: filmed >= set(names))] == [1]
-    assert dealt(desk, "bob", 9) == [2, 0], "a question of three clips is no pair"
+    assert [pair.query for pair in desk.deal("annotator-1", 3, lambda names: filmed >= set(names))] == [1]
+    assert dealt(desk, "annotator-2", 9) == [2, 0], "a question of three clips is no pair"
 
 
 def test_what_is_worth_filming_is_newest_first(store: Store, desk: Desk) -> None:
     store.ask(questions(4), step=0)
-    (pair,) = desk.deal("anna", 1)
-    say(desk, "anna", pair)
-    assert dealt(desk, "bob") == [2]
+    (pair,) = desk.deal("annotator-1", 1)
+    say(desk, "annotator-1", pair)
+    assert dealt(desk, "annotator-2") == [2]
     names = [{preferred(store, Pair(0, 0, clips), side) for side in (0, 1)} for clips in desk.wanted(1)]
     assert names == [{2, 3}, {4, 5}], "the newest that is open, then what somebody looks at"
 
@@ -94,12 +94,12 @@ def test_what_is_worth_filming_is_newest_first(store: Store, desk: Desk) -> None
 def test_overlap_asks_so_many_people(store: Store) -> None:
     store.ask(questions(2), step=0)
     desk = Desk(store.database, overlap=2)
-    (anna,), (bob,) = desk.deal("anna", 1), desk.deal("bob", 1)
-    assert (anna.query, bob.query) == (1, 1) and dealt(desk, "carl") == [0]
-    say(desk, "anna", anna, (0, 1) if preferred(store, anna, 0) == 2 else (1, 0))
+    (first,), (second,) = desk.deal("annotator-1", 1), desk.deal("annotator-2", 1)
+    assert (first.query, second.query) == (1, 1) and dealt(desk, "annotator-3") == [0]
+    say(desk, "annotator-1", first, (0, 1) if preferred(store, first, 0) == 2 else (1, 0))
     assert shown(store.take(1)) == [(1, 2, 1.0)], "the first answer is used at once"
-    assert dealt(desk, "anna") == [0] and dealt(desk, "dora") == []
-    say(desk, "bob", bob, (0, 0))
+    assert dealt(desk, "annotator-1") == [0] and dealt(desk, "annotator-4") == []
+    say(desk, "annotator-2", second, (0, 0))
     assert shown(store.take(2)) == [(1, 2, 1.0), (1, 2, 0.5)], "each person's answer is a comparison of its own"
     assert store.taken == store.answered == 1
 
@@ -107,7 +107,7 @@ def test_overlap_asks_so_many_people(store: Store) -> None:
 def test_a_second_opinion_on_what_an_oracle_answered(store: Store) -> None:
     store.ask(questions(1), step=0)
     store.answer({0: Answer((0, 1))})
-    assert dealt(Desk(store.database), "anna") == [] and dealt(Desk(store.database, overlap=2), "anna") == [0]
+    assert dealt(Desk(store.database), "annotator-1") == [] and dealt(Desk(store.database, overlap=2), "annotator-1") == [0]
 
 
 @pytest.mark.parametrize("wrong", [{"overlap": 0}, {"repeats": -0.1}, {"repeats": 0.9}])
@@ -121,9 +121,9 @@ def test_values_out_of_range(store: Store, wrong: dict) -> None:
 
 def test_sides_are_swapped_at_random_and_the_answer_is_not(store: Store, desk: Desk) -> None:
     store.ask(questions(200), step=0)
-    for pair in desk.deal("anna", 200):
+    for pair in desk.deal("annotator-1", 200):
         smaller_left = preferred(store, pair, 0) < preferred(store, pair, 1)
-        assert say(desk, "anna", pair, (0, 1) if smaller_left else (1, 0)) is Outcome.KEPT
+        assert say(desk, "annotator-1", pair, (0, 1) if smaller_left else (1, 0)) is Outcome.KEPT
     swapped = [row[0] for row in rows(store, "swapped")]
     assert 70 < sum(swapped) < 130, "three standard deviations of 200 throws of a coin are 21"
     assert {ranks for (ranks,) in rows(store, "ranks")} == {"[0, 1]"}, "in the order of the question, whatever was shown"
@@ -132,9 +132,9 @@ def test_sides_are_swapped_at_random_and_the_answer_is_not(store: Store, desk: D
 
 def test_the_same_person_sees_the_same_sides_again(store: Store, desk: Desk) -> None:
     store.ask(questions(40), step=0)
-    assert desk.deal("anna", 40) == desk.deal("anna", 40)
-    others = Desk(store.database, overlap=2).deal("bob", 40)
-    assert others != desk.deal("anna", 40), "another person sees other sides"
+    assert desk.deal("annotator-1", 40) == desk.deal("annotator-1", 40)
+    others = Desk(store.database, overlap=2).deal("annotator-2", 40)
+    assert others != desk.deal("annotator-1", 40), "another person sees other sides"
 
 
 # answers
@@ -142,52 +142,52 @@ def test_the_same_person_sees_the_same_sides_again(store: Store, desk: Desk) -> 
 
 def test_an_answer_sent_twice_counts_once(store: Store, desk: Desk) -> None:
     store.ask(questions(1), step=0)
-    (pair,) = desk.deal("anna", 1)
-    assert say(desk, "anna", pair) is say(desk, "anna", pair) is Outcome.KEPT
+    (pair,) = desk.deal("annotator-1", 1)
+    assert say(desk, "annotator-1", pair) is say(desk, "annotator-1", pair) is Outcome.KEPT
     assert len(rows(store)) == 1 and len(store.take(1)) == 1
-    assert say(desk, "anna", pair) is Outcome.KEPT, "the same again after it was taken is the same"
-    assert say(desk, "anna", pair, None) is Outcome.TAKEN
-    assert len(store.take(2)) == 1 and dealt(desk, "anna") == []
+    assert say(desk, "annotator-1", pair) is Outcome.KEPT, "the same again after it was taken is the same"
+    assert say(desk, "annotator-1", pair, None) is Outcome.TAKEN
+    assert len(store.take(2)) == 1 and dealt(desk, "annotator-1") == []
 
 
 def test_what_is_stored_with_an_answer(store: Store, desk: Desk) -> None:
     store.ask(questions(1), step=0)
-    (pair,) = desk.deal("anna", 1)
+    (pair,) = desk.deal("annotator-1", 1)
     before = time.time()
-    say(desk, "anna", pair, None, seen=3.5)
+    say(desk, "annotator-1", pair, None, seen=3.5)
     ((shown_at, answered_at, swapped, ranks, teacher),) = rows(store, "shown_at, answered_at, swapped, ranks, teacher")
     assert answered_at - shown_at == pytest.approx(3.5) and before <= answered_at <= time.time()
-    assert (ranks, teacher) == (None, "human:anna") and swapped == (preferred(store, pair, 0) == 1)
+    assert (ranks, teacher) == (None, "human:annotator-1") and swapped == (preferred(store, pair, 0) == 1)
 
 
 def test_an_answer_after_the_lease_has_ended_is_kept(store: Store) -> None:
     store.ask(questions(1), step=0)
     desk = Desk(store.database, seconds=0.01)
-    (late,) = desk.deal("anna", 1)
+    (late,) = desk.deal("annotator-1", 1)
     time.sleep(0.02)
-    (pair,) = desk.deal("bob", 1)
-    assert say(desk, "bob", pair) is say(desk, "anna", late) is Outcome.KEPT
+    (pair,) = desk.deal("annotator-2", 1)
+    assert say(desk, "annotator-2", pair) is say(desk, "annotator-1", late) is Outcome.KEPT
     assert len(store.take(1)) == 2 and store.taken == 1
 
 
 def test_an_answer_to_another_question_of_the_same_id_is_refused(store: Store, desk: Desk) -> None:
     """A killed run goes back to its checkpoint, and asks something else under an id that it gives anew."""
     store.ask(questions(1), step=10)
-    (pair,) = Desk(store.database, seconds=0.01).deal("anna", 1)
+    (pair,) = Desk(store.database, seconds=0.01).deal("annotator-1", 1)
     time.sleep(0.02)
     store.restore(0)
-    assert say(desk, "anna", pair) is Outcome.GONE
+    assert say(desk, "annotator-1", pair) is Outcome.GONE
     store.ask(questions(1, first=5), step=10)
     assert store.open()[0].id == pair.query
-    assert say(desk, "anna", pair) is Outcome.GONE and rows(store) == []
+    assert say(desk, "annotator-1", pair) is Outcome.GONE and rows(store) == []
 
 
 def test_what_a_person_looks_at_outlives_a_kill(store: Store, desk: Desk) -> None:
     store.ask(questions(3), step=10)
-    (pair,) = desk.deal("anna", 1)
+    (pair,) = desk.deal("annotator-1", 1)
     store.restore(0)
-    assert (store.asked, store.answered) == (1, 0) and desk.deal("anna", 1) == [pair]
-    assert say(desk, "anna", pair) is Outcome.KEPT
+    assert (store.asked, store.answered) == (1, 0) and desk.deal("annotator-1", 1) == [pair]
+    assert say(desk, "annotator-1", pair) is Outcome.KEPT
 
 
 # undo
@@ -195,28 +195,28 @@ def test_what_a_person_looks_at_outlives_a_kill(store: Store, desk: Desk) -> Non
 
 def test_undo_until_it_is_taken(store: Store, desk: Desk) -> None:
     store.ask(questions(3), step=0)
-    first, second = desk.deal("anna", 2)
-    say(desk, "anna", first)
-    assert desk.tally("anna").undoable == (first.query, 0)
-    assert desk.undo("anna", first.query, 0) and desk.undo("anna", first.query, 0), "twice is once"
-    assert rows(store) == [] and desk.deal("anna", 2) == [first, second], "first in line again, with the same sides"
-    assert dealt(desk, "bob", 9) == [0], "and nobody else's"
-    say(desk, "anna", first, None)
+    first, second = desk.deal("annotator-1", 2)
+    say(desk, "annotator-1", first)
+    assert desk.tally("annotator-1").undoable == (first.query, 0)
+    assert desk.undo("annotator-1", first.query, 0) and desk.undo("annotator-1", first.query, 0), "twice is once"
+    assert rows(store) == [] and desk.deal("annotator-1", 2) == [first, second], "first in line again, with the same sides"
+    assert dealt(desk, "annotator-2", 9) == [0], "and nobody else's"
+    say(desk, "annotator-1", first, None)
     store.take(5)
-    assert not desk.undo("anna", first.query, 0) and len(rows(store)) == 1
-    assert desk.tally("anna").undoable is None
-    assert not desk.undo("bob", first.query, 0) and not desk.undo("anna", 99, 0)
+    assert not desk.undo("annotator-1", first.query, 0) and len(rows(store)) == 1
+    assert desk.tally("annotator-1").undoable is None
+    assert not desk.undo("annotator-2", first.query, 0) and not desk.undo("annotator-1", 99, 0)
 
 
 def test_undo_goes_back_one_by_one(store: Store, desk: Desk) -> None:
     store.ask(questions(3), step=0)
     for _ in range(3):
-        say(desk, "anna", desk.deal("anna", 1)[0])
+        say(desk, "annotator-1", desk.deal("annotator-1", 1)[0])
     assert len(rows(store)) == 3
     for left in (2, 1, 0):
-        undoable = desk.tally("anna").undoable
-        assert undoable is not None and desk.undo("anna", *undoable) and len(rows(store)) == left
-    assert dealt(desk, "anna", 3) == [2, 1, 0], "the one withdrawn last, which was answered first, comes first"
+        undoable = desk.tally("annotator-1").undoable
+        assert undoable is not None and desk.undo("annotator-1", *undoable) and len(rows(store)) == left
+    assert dealt(desk, "annotator-1", 3) == [2, 1, 0], "the one withdrawn last, which was answered first, comes first"
 
 
 # the same pair once more
@@ -227,8 +227,8 @@ def test_repeats_are_a_share_and_are_never_learned_from(store: Store) -> None:
     desk = Desk(store.database, repeats=0.2)
     seen: list[Pair] = []
     for _ in range(50):
-        (pair,) = desk.deal("anna", 1)
-        say(desk, "anna", pair)
+        (pair,) = desk.deal("annotator-1", 1)
+        say(desk, "annotator-1", pair)
         seen.append(pair)
     again = [pair for pair in seen if pair.round == 1]
     assert len(again) == 9, "two of ten; the first ten answers are all new"
@@ -238,14 +238,14 @@ def test_repeats_are_a_share_and_are_never_learned_from(store: Store) -> None:
         assert seen.index(pair) - seen.index(before) >= 10
     assert len({pair.query for pair in again}) == 9
     assert store.answered == 41 and len(store.take(1)) == store.taken == 41
-    assert len(rows(store)) == 50 and desk.tally("anna").repeats == 9
+    assert len(rows(store)) == 50 and desk.tally("annotator-1").repeats == 9
     assert sum(row[2] for row in rows(store)) == 9
 
 
 def test_once_more_is_only_after_once(store: Store, desk: Desk) -> None:
     store.ask(questions(1), step=0)
-    (pair,) = desk.deal("anna", 1)
-    assert say(desk, "anna", Pair(pair.query, 1, pair.clips)) is Outcome.GONE
+    (pair,) = desk.deal("annotator-1", 1)
+    assert say(desk, "annotator-1", Pair(pair.query, 1, pair.clips)) is Outcome.GONE
 
 
 # speed of labelling
@@ -254,10 +254,10 @@ def test_once_more_is_only_after_once(store: Store, desk: Desk) -> None:
 def test_labels_per_hour(store: Store, desk: Desk) -> None:
     store.ask(questions(4), step=0)
     for _ in range(3):
-        say(desk, "anna", desk.deal("anna", 1)[0])
+        say(desk, "annotator-1", desk.deal("annotator-1", 1)[0])
     now = time.time()
     with sqlite3.connect(store.path) as db:
         db.execute("UPDATE answer SET answered_at = ? + 10 * query - 40", (now,))
-    tally = desk.tally("anna")
+    tally = desk.tally("annotator-1")
     assert tally.answers == 3 and tally.per_hour == pytest.approx(360) and desk.rate() == pytest.approx(360)
-    assert desk.tally("bob").per_hour == 0.0
+    assert desk.tally("annotator-2").per_hour == 0.0

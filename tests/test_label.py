@@ -30,7 +30,7 @@ from rlhp import cli
 from rlhp.run import Served, attempt, last_served, served
 from rlhp.store import Desk, Store, version_of
 
-SECONDS = float(os.environ.get("LOAD_SECONDS", "10"))  # of the load test
+SECONDS = float(os.environ.get("RLHP_LOAD_SECONDS", "10"))  # of the load test
 STRAIGHT = {"left": "[0, 1]", "right": "[1, 0]", "equal": "[0, 0]", "unsure": None}  # the ranks that are stored
 SWAPPED = {"left": "[1, 0]", "right": "[0, 1]", "equal": "[0, 0]", "unsure": None}
 TRAIN = [
@@ -57,14 +57,17 @@ def gone(pid: int) -> bool:
 
 def test_the_address_is_printed_for_each_person_and_the_token_is_in_no_log(tmp_path: Path) -> None:
     run = filmed(make_run(tmp_path / "run", questions=2))
-    with label(run, "--annotator", "anna", "--annotator", "bob") as page:
-        person = Person(page, "anna")
+    with label(run, "--annotator", "annotator-1", "--annotator", "annotator-2") as page:
+        person = Person(page, "annotator-1")
         person.say(person.pairs()[0])
-        assert httpx.get(page.address("anna")).status_code == 200
+        assert httpx.get(page.address("annotator-1")).status_code == 200
         assert httpx.get(f"http://127.0.0.1:{page.port}/").status_code == 401
         person.client.post("/api/answer", content=b"{")
         printed = until(lambda: re.findall(r"http://\S+", (run / "label.log").read_text()))
-    assert printed == [page.address("anna"), page.address("bob")] and f"annotator=anna&token={page.token}" in printed[0]
+    assert (
+        printed == [page.address("annotator-1"), page.address("annotator-2")]
+        and f"annotator=annotator-1&token={page.token}" in printed[0]
+    )
     assert (run / "label.log").read_text().count(page.token) == 2, "where it is printed for people, and nowhere else"
     for file in run.rglob("*"):
         assert file.name in ("page.json", "label.log") or file.is_dir() or page.token.encode() not in file.read_bytes()
@@ -75,6 +78,20 @@ def test_it_listens_to_this_machine_alone(tmp_path: Path) -> None:
         inodes = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         local = {fields[1] for fields in inodes if fields[3] == "0A" and fields[1].endswith(f":{page.port:04X}")}
         assert local == {f"0100007F:{page.port:04X}"}  # 127.0.0.1
+
+
+def test_a_websocket_is_answered_like_any_other_request(tmp_path: Path) -> None:
+    """Any site's page may open one to this machine: without the token it is refused, and fills no log."""
+    run = make_run(tmp_path / "run", questions=1)
+    handshake = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "A" * 22 + "==",
+    }
+    with label(run) as page:
+        assert httpx.get(f"http://127.0.0.1:{page.port}/", headers=handshake).status_code == 401
+    assert "Traceback" not in (run / "label.log").read_text()
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -108,6 +125,15 @@ def test_what_is_no_run(tmp_path: Path, config: str | None, said: str, capsys: p
     assert said in err and len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("option", "value"), [("overlap", "0"), ("repeats", "0.9"), ("port", "99999"), ("annotator", "a b")])
+def test_options_that_are_refused_give_no_address(tmp_path: Path, option: str, value: str, capsys: pytest.CaptureFixture) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    options = {"port": "0", option: value}
+    assert cli.main(["label", str(run), *(word for key, given in options.items() for word in (f"--{key}", given))]) == 2
+    out, err = capsys.readouterr()
+    assert value in err and len(err.splitlines()) == 1 and out == "" and last_served(run) is None
+
+
 def test_a_store_of_an_older_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "run", questions=0)
     (run / "preferences.sqlite").unlink()
@@ -116,7 +142,7 @@ def test_a_store_of_an_older_version(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert cli.main(["label", str(run)]) == 2
     assert "trained by an older rlhp" in capsys.readouterr().err and version_of(run / "preferences.sqlite") == 1
     with label(run, "--overlap", "2") as page:
-        assert Person(page, "anna").state()["asked"] == 3
+        assert Person(page, "annotator-1").state()["asked"] == 3
     assert version_of(run / "preferences.sqlite") == 2
 
 
@@ -161,7 +187,7 @@ def test_clips_that_cannot_be_made_are_a_sentence(tmp_path: Path, task: str, bro
 def test_the_page_says_why_there_are_no_clips(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", questions=1, task="MountainCar-v0")
     with label(run) as page:
-        person = Person(page, "anna")
+        person = Person(page, "annotator-1")
         assert "cannot be drawn" in until(lambda: person.state()["problem"]) and person.pairs() == []
 
 
@@ -198,19 +224,19 @@ def test_clips_for_which_there_is_no_room_are_filmed_later(small_disk: Path) -> 
 def test_a_full_disk_is_said_and_the_answer_is_sent_again(small_disk: Path) -> None:
     run = filmed(make_run(small_disk / "run", questions=3))
     with label(run) as page:
-        person = Person(page, "anna")
+        person = Person(page, "annotator-1")
         pair = person.pairs()[0]
         fill(small_disk)
         refused = []
         while not refused:  # until what SQLite holds of the disk is full too
-            answer = person.client.post("/api/answer", json={"annotator": "anna", **pair, "choice": "left", "seen": 1.0})
+            answer = person.client.post("/api/answer", json={"annotator": "annotator-1", **pair, "choice": "left", "seen": 1.0})
             refused = [answer] if answer.status_code != 200 else []
-            person.client.post("/api/undo", json={"annotator": "anna", "query": pair["query"], "round": 0})
+            person.client.post("/api/undo", json={"annotator": "annotator-1", "query": pair["query"], "round": 0})
         assert refused[0].status_code == 503 and "free some space" in refused[0].json()["detail"]
         (small_disk / "filler").unlink()
         assert person.say(pair)["outcome"] == "kept"
         assert "free some space" not in str(person.state()["problem"])
-    assert [row[:3] for row in rows(run)] == [(pair["query"], "human:anna", 0)]
+    assert [row[:3] for row in rows(run)] == [(pair["query"], "human:annotator-1", 0)]
 
 
 # training with people
@@ -281,11 +307,11 @@ def test_a_training_with_two_people_from_its_first_question_to_its_end(tmp_path:
     kept: list[dict[str, Any]] = []
     people = [
         threading.Thread(target=lambda n=name: kept.extend(answering(run, n, over.is_set, pause=0.05)))
-        for name in ("anna", "bob")
+        for name in ("annotator-1", "annotator-2")
     ]
     until(lambda: "of 10 first labels; open http://127.0.0.1:" in (tmp_path / "train.log").read_text(), 120)
     page = served(run)
-    assert page is not None and page.beside and Person(page, "anna").state()["state"] == "waiting"
+    assert page is not None and page.beside and Person(page, "annotator-1").state()["state"] == "waiting"
     for person in people:
         person.start()
     assert process.wait(timeout=240) == 0
@@ -295,7 +321,7 @@ def test_a_training_with_two_people_from_its_first_question_to_its_end(tmp_path:
     until(lambda: gone(page.pid))
     assert (run / "finished.json").is_file() and served(run) is None
     assert page.token not in (run / "page.log").read_text()
-    assert len(kept) >= 35 and {said["name"] for said in kept} == {"anna", "bob"}
+    assert len(kept) >= 35 and {said["name"] for said in kept} == {"annotator-1", "annotator-2"}
     check(run, kept)
 
 
@@ -308,7 +334,8 @@ def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Pa
     process, servers = trainer(tmp_path, *settings), []
     over, kept, rng = threading.Event(), [], random.Random(20)
     people = [
-        threading.Thread(target=lambda n=name: kept.extend(answering(run, n, over.is_set, pause=0.1))) for name in ("anna", "bob")
+        threading.Thread(target=lambda n=name: kept.extend(answering(run, n, over.is_set, pause=0.1)))
+        for name in ("annotator-1", "annotator-2")
     ]
     until(lambda: served(run), 120)
     for person in people:
@@ -352,7 +379,7 @@ def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_four_people_at_twenty_answers_a_second(tmp_path: Path) -> None:
-    people, pace = ["anna", "bob", "carl", "dora"], 20
+    people, pace = ["annotator-1", "annotator-2", "annotator-3", "annotator-4"], 20
     needed = int(len(people) * pace * SECONDS) + 40
     run = make_run(tmp_path / "run", questions=0, max_open=None)
     rng, store = np.random.default_rng(0), Store(run / "preferences.sqlite")
@@ -396,8 +423,8 @@ def hurry(page: Served, name: str, pace: int, done: list[float], errors: list[st
 def test_a_lease_whose_browser_is_gone_comes_back(tmp_path: Path) -> None:
     run = filmed(make_run(tmp_path / "run", questions=1))
     store = Store(run / "preferences.sqlite")
-    assert Desk(store.database, seconds=1.0).deal("anna", 1)
+    assert Desk(store.database, seconds=1.0).deal("annotator-1", 1)
     with label(run) as page:
-        bob = Person(page, "bob")
-        assert until(bob.pairs)[0]["query"] == 0
+        second = Person(page, "annotator-2")
+        assert until(second.pairs)[0]["query"] == 0
     store.close()

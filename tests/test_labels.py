@@ -25,7 +25,9 @@ LEFT, RIGHT, EQUAL, UNSURE = (0, 1), (1, 0), (0, 0), None
 Said = tuple[int, int] | None
 
 
-def given(query: int, ranks: Said, who: str = "human:anna", *, round: int = 0, swapped: bool = False, took: float = 2.0) -> Label:
+def given(
+    query: int, ranks: Said, who: str = "human:annotator-1", *, round: int = 0, swapped: bool = False, took: float = 2.0
+) -> Label:
     return Label(query, (f"a{query}", f"b{query}"), who, round, ranks, swapped, 100.0, 100.0 + took, None)
 
 
@@ -50,7 +52,7 @@ def run(tmp_path: Path) -> Path:
     store.answer({30: Answer((2, 0, 0))})
     desk = Desk(store.database, overlap=2, repeats=0.2)
     for i in range(40):
-        by = ("anna", "bob")[i % 2]
+        by = ("annotator-1", "annotator-2")[i % 2]
         (pair,) = desk.deal(by, 1)
         desk.answer(by, Reply(pair.query, pair.round, pair.clips, (LEFT, RIGHT, EQUAL, UNSURE)[i % 4 if i % 3 else 0], 1 + i / 7))
         if i == 25:
@@ -151,7 +153,7 @@ def test_a_store_of_version_1_is_exported_and_stays(tmp_path: Path) -> None:
 
 
 GOOD: dict[str, Any] = {
-    **{"annotator": "human:anna", "answered_at": 2.5, "clips": ["a", "b"], "query": 0, "ranks": [0, 1], "round": 0},
+    **{"annotator": "human:annotator-1", "answered_at": 2.5, "clips": ["a", "b"], "query": 0, "ranks": [0, 1], "round": 0},
     **{"shown_at": 1.5, "swapped": False, "taken_step": None},
 }
 
@@ -219,7 +221,7 @@ def test_pairs_for_offline_learners(run: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     shapes = make_run(tmp_path / "run", questions=4)
     store = Store(shapes / "preferences.sqlite")
-    store.answer({0: Answer(LEFT), 1: Answer(RIGHT), 2: Answer(EQUAL), 3: Answer(UNSURE)}, "human:anna")
+    store.answer({0: Answer(LEFT), 1: Answer(RIGHT), 2: Answer(EQUAL), 3: Answer(UNSURE)}, "human:annotator-1")
     assert cli.main(["export", str(shapes), str(tmp_path / "labels.parquet")]) == 0
     table = parquet.read_table(tmp_path / "labels.parquet")
     assert table.column_names == ["segment_0", "segment_1", "label"] and table["label"].to_pylist() == [1.0, 0.0, 0.5]
@@ -262,30 +264,35 @@ def test_without_pyarrow(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_cohens_kappa_by_hand() -> None:
     """Observed 7 / 10; by chance (5 * 5 + 3 * 4 + 2 * 1) / 100 = 0.39."""
     pytest.importorskip("statsmodels")
-    anna = [LEFT] * 5 + [RIGHT] * 3 + [EQUAL] * 2
-    bob = [LEFT] * 4 + [RIGHT] + [LEFT] + [RIGHT] * 2 + [RIGHT, EQUAL]
-    (found,) = agreements([*said("anna", [*anna, UNSURE]), *said("bob", [*bob, LEFT]), *said("carl", [])])
-    assert (found.who, found.questions, found.same) == (("human:anna", "human:bob"), 10, 0.7)
+    first = [LEFT] * 5 + [RIGHT] * 3 + [EQUAL] * 2
+    second = [LEFT] * 4 + [RIGHT] + [LEFT] + [RIGHT] * 2 + [RIGHT, EQUAL]
+    (found,) = agreements(
+        [*said("annotator-1", [*first, UNSURE]), *said("annotator-2", [*second, LEFT]), *said("annotator-3", [])]
+    )
+    assert (found.who, found.questions, found.same) == (("human:annotator-1", "human:annotator-2"), 10, 0.7)
     assert found.kappa == pytest.approx((0.7 - 0.39) / (1 - 0.39))
 
 
 def test_fleiss_kappa_by_hand() -> None:
     """P = (1 + 1 + 1 + 1/3 + 1/3) / 5 = 11/15; by chance 0.6^2 + 0.4^2 = 0.52."""
     pytest.importorskip("statsmodels")
-    anna, bob = [LEFT, LEFT, RIGHT, LEFT, LEFT], [LEFT, LEFT, RIGHT, LEFT, RIGHT]
-    carl = [LEFT, LEFT, RIGHT, RIGHT, RIGHT]
-    extra = [given(9, LEFT), given(9, LEFT, "synthetic"), given(10, LEFT), given(10, RIGHT, "human:bob")]
-    *pairs, found = agreements([*said("anna", anna), *said("bob", bob), *said("carl", carl), *extra])
-    assert [pair.who[0][6:] + pair.who[1][6:] for pair in pairs] == ["annabob", "annacarl", "bobcarl"]
+    first, second = [LEFT, LEFT, RIGHT, LEFT, LEFT], [LEFT, LEFT, RIGHT, LEFT, RIGHT]
+    third = [LEFT, LEFT, RIGHT, RIGHT, RIGHT]
+    extra = [given(9, LEFT), given(9, LEFT, "synthetic"), given(10, LEFT), given(10, RIGHT, "human:annotator-2")]
+    *pairs, found = agreements([*said("annotator-1", first), *said("annotator-2", second), *said("annotator-3", third), *extra])
+    assert [tuple(name[-1] for name in pair.who) for pair in pairs] == [("1", "2"), ("1", "3"), ("2", "3")]
     assert (found.each, found.questions, len(found.who)) == (3, 5, 3)
     assert found.same == pytest.approx(11 / 15) and found.kappa == pytest.approx((11 / 15 - 0.52) / 0.48)
 
 
 def test_where_kappa_says_nothing() -> None:
     assert np.isnan(cohen(np.diag([9, 0, 0]))) and np.isnan(fleiss(np.array([[3, 0, 0]] * 6)))
-    (few,) = agreements([*said("anna", [LEFT, RIGHT, LEFT, EQUAL]), *said("bob", [LEFT, RIGHT, LEFT, EQUAL])])
+    (few,) = agreements([*said("annotator-1", [LEFT, RIGHT, LEFT, EQUAL]), *said("annotator-2", [LEFT, RIGHT, LEFT, EQUAL])])
     assert few.questions == 4 and np.isnan(few.kappa) and np.isnan(few.same), "four are too few"
-    assert agreements(said("anna", [LEFT] * 9)) == [] and agreements([given(0, LEFT), given(1, LEFT, "human:bob")]) == []
+    assert (
+        agreements(said("annotator-1", [LEFT] * 9)) == []
+        and agreements([given(0, LEFT), given(1, LEFT, "human:annotator-2")]) == []
+    )
 
 
 def test_kappa_without_its_library(run: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
@@ -315,7 +322,7 @@ def test_counts_are_of_sides_as_they_were_shown() -> None:
 def test_consistency_is_of_repeats() -> None:
     first = [LEFT, RIGHT, EQUAL, LEFT, LEFT, UNSURE, LEFT]
     again = [LEFT, RIGHT, EQUAL, LEFT, RIGHT, LEFT, UNSURE]
-    answers = [*said("anna", first), *(given(q, ranks, round=1, swapped=True) for q, ranks in enumerate(again))]
+    answers = [*said("annotator-1", first), *(given(q, ranks, round=1, swapped=True) for q, ranks in enumerate(again))]
     (row,) = people(answers, {f"{side}{query}": 0.0 for side in "ab" for query in range(7)})
     assert row.repeats == 7 and row.consistent == 4 / 5, "those who could not tell, then or now, are left out"
 
@@ -330,7 +337,7 @@ def test_times() -> None:
 
 def test_agreement_with_the_true_reward() -> None:
     returns = {f"a{query}": 1.0 for query in range(8)} | {f"b{query}": 0.0 for query in range(6)} | {"b6": 1.0, "b7": 2.0}
-    (row,) = people(said("anna", [LEFT, LEFT, LEFT, RIGHT, EQUAL, UNSURE, LEFT, RIGHT]), returns)
+    (row,) = people(said("annotator-1", [LEFT, LEFT, LEFT, RIGHT, EQUAL, UNSURE, LEFT, RIGHT]), returns)
     assert row.true == 4 / 5, "three right of four, a tie, nothing said, equal returns, and right where the second is better"
 
 
@@ -344,9 +351,17 @@ def test_the_table(run: Path, capsys) -> None:
     questions = len({row.query for row in labels(run / "preferences.sqlite")})
     assert head == f"from: {41 - repeats} answers to {questions} questions, and {repeats} repeats" and repeats > 0
     assert lines[1].split()[:4] == ["annotator", "answers", "left", "right"] and "rankings" in lines[1]
-    assert [line.split()[0] for line in lines[2:5]] == ["anna", "bob", "synthetic"] and len({*map(len, lines[1:5])}) == 1
+    assert [line.split()[0] for line in lines[2:5]] == ["annotator-1", "annotator-2", "synthetic"] and len(
+        {*map(len, lines[1:5])}
+    ) == 1
     assert lines[4].split()[:8] == ["synthetic", "(program)", "1", "0", "0", "0", "0", "1"] and lines[4].count("–") == 5
-    assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("anna, bob")
+    assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("annotator-1, annotator-2")
+
+
+def test_one_answer_is_no_plural(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    Store(run / "preferences.sqlite").answer({0: Answer(LEFT)}, "human:annotator-1")
+    assert report(run).head == "run: 1 answer to 1 question"
 
 
 def test_no_answers_yet(tmp_path: Path) -> None:
@@ -356,7 +371,7 @@ def test_no_answers_yet(tmp_path: Path) -> None:
 
 def test_the_page_shows_the_same_table(run: Path) -> None:
     with label(run) as page:
-        person = Person(page, "anna")
+        person = Person(page, "annotator-1")
         client, found = person.client, report(run)
         shown = client.get("/api/labels").raise_for_status().json()
         assert shown["head"] == found.head and shown["notes"] == list(found.notes)

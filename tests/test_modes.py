@@ -38,12 +38,12 @@ while not path.exists():
 store = Store(path)
 desk = Desk(store.database)
 while True:
-    while store.asked - store.answered > patience and (pairs := desk.deal("anna", 1)):
+    while store.asked - store.answered > patience and (pairs := desk.deal("annotator-1", 1)):
         pair, ranks = pairs[0], None
         left, right = (store.segment(name).true_reward.sum() for name in pair.clips)
         if pair.query % 5 < 4:
             ranks = (0, 0) if pair.query % 5 == 3 else (int(left < right), int(left > right))
-        desk.answer("anna", Reply(pair.query, pair.round, pair.clips, ranks, 1.0))
+        desk.answer("annotator-1", Reply(pair.query, pair.round, pair.clips, ranks, 1.0))
     time.sleep(0.01)
 """
 

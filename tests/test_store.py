@@ -203,17 +203,17 @@ def test_an_answer_may_change_until_it_is_taken(store: Store) -> None:
 
 def test_two_people_answer_one_question(store: Store) -> None:
     store.ask(questions(1), step=0)
-    store.answer({0: LEFT}, teacher="human:bob")
-    store.answer({0: RIGHT}, teacher="human:anna")
+    store.answer({0: LEFT}, teacher="human:annotator-2")
+    store.answer({0: RIGHT}, teacher="human:annotator-1")
     assert shown(store.take(1)) == [(0, 0, 0.0), (0, 0, 1.0)]
     assert store.answered == store.taken == 1, "one question counts once"
 
 
 def test_a_second_opinion_may_come_after_the_first_is_taken(store: Store, path: Path) -> None:
     store.ask(questions(1), step=0)
-    store.answer({0: LEFT}, teacher="human:bob")
+    store.answer({0: LEFT}, teacher="human:annotator-2")
     assert shown(store.take(1)) == [(0, 0, 1.0)]
-    store.answer({0: RIGHT}, teacher="human:anna")
+    store.answer({0: RIGHT}, teacher="human:annotator-1")
     assert shown(store.take(2)) == [(0, 0, 1.0), (0, 0, 0.0)] and store.taken == 1
     assert shown(Store(path).take(3)) == [(0, 0, 1.0), (0, 0, 0.0)]
 
@@ -304,7 +304,7 @@ def test_a_late_answer_is_given_again_at_its_own_step(store: Store) -> None:
 
 def test_what_a_person_said_is_never_deleted(store: Store) -> None:
     store.ask(questions(2), 10)
-    store.answer({0: LEFT}, teacher="human:anna")
+    store.answer({0: LEFT}, teacher="human:annotator-1")
     store.take(20)
     store.ask(questions(2, first=2), 30)
     store.answer({2: RIGHT}, teacher="human")
@@ -445,7 +445,7 @@ CREATE TABLE answer (
 CREATE INDEX answer_new ON answer (query) WHERE taken_step IS NULL;
 INSERT INTO answer SELECT * FROM old.answer;
 INSERT INTO segment SELECT * FROM old.segment;
-INSERT INTO query SELECT id, segments, asked_step, 9.5, 'anna' FROM old.query;
+INSERT INTO query SELECT id, segments, asked_step, 9.5, 'annotator-1' FROM old.query;
 PRAGMA user_version = 1;
 """
 
@@ -469,8 +469,8 @@ def test_a_store_of_version_1_is_brought_to_this_one(path: Path) -> None:
     assert version_of(old) == 2 and dump(old) == dump(path)
     assert shown(store.take(40)) == shown(Store(path).take(40)) and (store.asked, store.taken) == (3, 3)
     desk = Desk(store.database, overlap=2)
-    (pair,) = desk.deal("anna", 1)
-    assert desk.answer("anna", Reply(pair.query, 0, pair.clips, (0, 1), 1.0)) is Outcome.KEPT
+    (pair,) = desk.deal("annotator-1", 1)
+    assert desk.answer("annotator-1", Reply(pair.query, 0, pair.clips, (0, 1), 1.0)) is Outcome.KEPT
     with sqlite3.connect(old) as db, sqlite3.connect(path) as new:
         schema = "SELECT name, type FROM pragma_table_info('{}')"
         for table in ("query", "answer", "lease", "segment"):

@@ -16,7 +16,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pages import filmed, make_run
 
-from rlhp.run import Served, announce, last_served, served
+from rlhp.run import Served, announce, last_served, served, serving
 from rlhp.store import Desk, Store
 from rlhp.types import UserError
 from rlhp.web.app import STATIC, Room, create
@@ -29,7 +29,7 @@ TOKEN = "a-token-that-nobody-guesses"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
 HOST = "http://127.0.0.1:8321"
 ADDRESSES = [
-    *("/", "/page.css", "/page.js", "/icon.svg", "/openapi.json", "/api/state?annotator=anna", "/api/clips/" + "0" * 32),
+    *("/", "/page.css", "/page.js", "/icon.svg", "/openapi.json", "/api/state?annotator=annotator-1", "/api/clips/" + "0" * 32),
     *("/labels", "/labels.css", "/labels.js", "/api/labels"),
 ]
 WRITES = ["/api/next", "/api/answer", "/api/undo"]
@@ -54,11 +54,13 @@ def client(run: Path):
 
 
 def pairs(client: TestClient, count: int = 3) -> list[dict[str, Any]]:
-    return client.post("/api/next", json={"annotator": "anna", "count": count}, headers=AUTH).json()["pairs"]
+    return client.post("/api/next", json={"annotator": "annotator-1", "count": count}, headers=AUTH).json()["pairs"]
 
 
 def say(client: TestClient, pair: dict[str, Any], choice: str = "left", **more: Any):
-    return client.post("/api/answer", json={"annotator": "anna", **pair, "choice": choice, "seen": 2.0, **more}, headers=AUTH)
+    return client.post(
+        "/api/answer", json={"annotator": "annotator-1", **pair, "choice": choice, "seen": 2.0, **more}, headers=AUTH
+    )
 
 
 def answers(run: Path) -> list[tuple]:
@@ -102,12 +104,12 @@ def test_undo(client: TestClient, run: Path) -> None:
     first = pairs(client)[0]
     undoable = say(client, first).json()["mine"]["undoable"]
     for _ in range(2):
-        undone = client.post("/api/undo", json={"annotator": "anna", **undoable}, headers=AUTH).json()
+        undone = client.post("/api/undo", json={"annotator": "annotator-1", **undoable}, headers=AUTH).json()
         assert undone["undone"] is True and undone["pairs"][0] == first
     assert answers(run) == []
     say(client, first)
     Store(run / "preferences.sqlite").take(5)
-    late = client.post("/api/undo", json={"annotator": "anna", **undoable}, headers=AUTH).json()
+    late = client.post("/api/undo", json={"annotator": "annotator-1", **undoable}, headers=AUTH).json()
     assert late["undone"] is False and late["mine"]["undoable"] is None and len(answers(run)) == 1
 
 
@@ -134,7 +136,7 @@ def test_a_pair_is_to_be_looked_at(run: Path) -> None:
 def test_where_the_run_stands(client: TestClient, run: Path) -> None:
     (run / "clock.csv").write_text("step,wall_s\n128,1.5\n256,3\n38")  # the last row was cut by a kill
     say(client, pairs(client)[0])
-    state = client.get("/api/state?annotator=anna", headers=AUTH).json()
+    state = client.get("/api/state?annotator=annotator-1", headers=AUTH).json()
     assert (state["task"], state["state"], state["step"], state["total_steps"]) == ("point", "stopped", 256, 1000)
     assert (state["asked"], state["answered"], state["first"], state["labels"]) == (4, 1, 10, 40)
     assert state["instructions"] == "The nearer, the better." and state["mine"]["answers"] == 1 and state["error"] is None
@@ -208,7 +210,7 @@ def test_without_the_token_nothing_is_answered(client: TestClient, address: str,
 
 @pytest.mark.parametrize("address", WRITES)
 def test_without_the_token_nothing_is_written(client: TestClient, address: str, run: Path) -> None:
-    body = {"annotator": "anna", "count": 1}
+    body = {"annotator": "annotator-1", "count": 1}
     assert client.post(address, json=body).status_code == 401
     assert client.post(f"{address}?token={TOKEN}", json=body).status_code == 401, "a link alone changes nothing"
     assert client.post(address, json=body, headers={"cookie": f"token={TOKEN}"}).status_code == 401
@@ -216,7 +218,7 @@ def test_without_the_token_nothing_is_written(client: TestClient, address: str, 
 
 
 def test_the_link_opens_the_page_and_sets_no_cookie(client: TestClient) -> None:
-    answer = client.get(f"/?annotator=anna&token={TOKEN}")
+    answer = client.get(f"/?annotator=annotator-1&token={TOKEN}")
     assert answer.status_code == 200 and f"page.js?token={TOKEN}" in answer.text and "set-cookie" not in answer.headers
     assert client.get(f"/page.js?token={TOKEN}").headers["content-type"].startswith("text/javascript")
 
@@ -247,7 +249,7 @@ def test_no_path_of_the_disk_is_reachable(client: TestClient, path: str) -> None
         assert client.get(address, headers=AUTH).status_code == 404
 
 
-GOOD = {"annotator": "anna", "query": 3, "round": 0, "clips": ["0" * 32, "1" * 32], "choice": "left", "seen": 1.0}
+GOOD = {"annotator": "annotator-1", "query": 3, "round": 0, "clips": ["0" * 32, "1" * 32], "choice": "left", "seen": 1.0}
 WRONG = [
     ("annotator", ""), ("annotator", "a" * 41), ("annotator", "../x"), ("annotator", "a b"), ("annotator", "<b>"),
     ("annotator", None), ("annotator", "-x"), ("query", -1), ("query", 2**60), ("query", "x"), ("query", 1.5), ("round", 2),
@@ -292,7 +294,7 @@ def test_bodies_are_bounded(client: TestClient) -> None:
 )
 def test_no_other_site_can_answer(client: TestClient, headers: dict, run: Path) -> None:
     pair = pairs(client)[0]
-    body = {"annotator": "anna", **pair, "choice": "left", "seen": 1.0}
+    body = {"annotator": "annotator-1", **pair, "choice": "left", "seen": 1.0}
     assert client.post("/api/answer", json=body, headers={**AUTH, **headers}).status_code == 403
     assert answers(run) == []
     own = {"origin": HOST, "sec-fetch-site": "same-origin"}
@@ -341,6 +343,18 @@ def test_the_token_is_for_its_owner_s_eyes(run: Path) -> None:
     announce(run, Served("127.0.0.1", 8321, TOKEN, os.getpid(), beside=False))
     assert (run / "page.json").stat().st_mode & 0o777 == 0o600
     assert last_served(run) is not None and served(run) is None, "nobody holds the lock, so nobody serves"
+
+
+def test_a_page_is_served_once_its_own_process_has_said_where(run: Path) -> None:
+    """While a server starts anew, what the one before it wrote is not taken for its own."""
+    announce(run, Served("127.0.0.1", 8321, TOKEN, os.getpid() + 1, beside=False))  # by a process that was killed
+    now = Served("127.0.0.1", 8322, TOKEN, os.getpid(), beside=False)
+    with serving(run) as alone:
+        assert alone and served(run) is None
+        announce(run, now)
+        with serving(run) as second:
+            assert not second and served(run) == now, "who comes second changes nothing"
+    assert served(run) is None and last_served(run) == now
 
 
 # options

@@ -53,8 +53,12 @@ def text(report: Report) -> str:
 
 def _head(run: Path, given: list[Label]) -> str:
     questions, repeats = len({label.query for label in given}), sum(label.round > 0 for label in given)
-    more = f", and {repeats:,} repeats" if repeats else ""
-    return f"{run.name}: {len(given) - repeats:,} answers to {questions:,} questions{more}"
+    more = f", and {_count(repeats, 'repeat')}" if repeats else ""
+    return f"{run.name}: {_count(len(given) - repeats, 'answer')} to {_count(questions, 'question')}{more}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _people(rows: list[Person]) -> Table:

@@ -33,8 +33,11 @@ class Served:
 
 
 def served(run: Path) -> Served | None:
-    """The page of this run; None if no process serves it now."""
-    return last_served(run) if locked(run / LOCK) else None
+    """The page of this run; None if no process serves it now, or the one that will has not come as far."""
+    if not locked(run / LOCK):
+        return None
+    page, holder = last_served(run), (run / LOCK).read_text()
+    return page if page is not None and holder == str(page.pid) else None  # else the page is an earlier process's
 
 
 def last_served(run: Path) -> Served | None:
@@ -53,8 +56,13 @@ def new_token() -> str:
 @contextmanager
 def serving(run: Path) -> Iterator[bool]:
     """Whether nobody else serves this run meanwhile. However the process ends, the system takes the lock from it."""
-    with (run / LOCK).open("w") as file:
-        yield lock(file)
+    with (run / LOCK).open("a") as file:
+        alone = lock(file)
+        if alone:
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        yield alone
 
 
 def announce(run: Path, page: Served) -> None:

@@ -142,7 +142,7 @@ class Store:
             return self._segment(db, id) if there else None
 
     def answer(self, answers: Mapping[int, Answer], teacher: str = "synthetic") -> None:
-        """Write answers by question id; a person's `teacher` begins with "human" (`human`, `human:anna`).
+        """Write answers by question id; a person's `teacher` begins with "human" (`human`, `human:annotator-1`).
 
         An answer may be given again until it is taken; later ones, and those to questions that are gone, are ignored. Several
         teachers may answer one question: each answer is taken, and the first unblocks whoever waits.

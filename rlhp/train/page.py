@@ -53,7 +53,7 @@ def _start(run: Path) -> Served | None:
         if there is not None and there.pid == process.pid:
             return there
         time.sleep(0.05)
-    return None
+    return served(run)  # by another process that was about to
 
 
 def _greeting(run: Path, there: Served | None) -> str:

@@ -26,6 +26,7 @@ from rlhp.web.films import Films, Look
 from rlhp.web.standing import Watcher, settings_of
 
 TRIES = 50  # ports, from the one that is wanted
+PATIENCE = 10.0  # seconds for another process's page to come up
 FAREWELL = 15.0  # seconds for which the page of a training that has finished says so
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -69,11 +70,11 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
         raise UserError(f"{wrong[0]!r} is no name for an annotator: up to 40 letters, digits, dots and dashes, without spaces.")
     with serving(run) as alone:
         if not alone:
-            page = served(run)
-            if page is not None:
-                print(f"{run} is served already, by process {page.pid}:", *_links(page, annotators), sep="\n  ", flush=True)
+            page = _awaited(run)
+            print(f"{run} is served already, by process {page.pid}:", *_links(page, annotators), sep="\n  ", flush=True)
             return
         store = open_store(run)
+        desk = Desk(store.database, options.overlap, options.repeats)  # refuses what makes no sense before anything is said
         listening, page = listen(run, options, beside)
         if page.port != options.port and options.port:
             print(f"port {options.port} is taken, so the page is at {page.port}", file=sys.stderr)
@@ -82,7 +83,17 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
             Thread(target=_say_farewell, args=(run,), daemon=True).start()
         else:
             print(f"Compare clips of {run} at", *_links(page, annotators), "Ctrl-C ends it.", sep="\n  ", flush=True)
-        _serve(_room(run, settings, store, options, page.token), options, listening)
+        _serve(_room(run, settings, store, desk, options, page.token), options, listening)
+
+
+def _awaited(run: Path) -> Served:
+    """The page that another process serves, which may be starting. Raises UserError if it does not come up."""
+    end = time.monotonic() + PATIENCE
+    while (page := served(run)) is None:
+        if time.monotonic() > end:
+            raise UserError(f"another process is about to serve {run}, and does not come up; end it, then try again.")
+        time.sleep(0.05)
+    return page
 
 
 def open_store(run: Path) -> Store:
@@ -126,13 +137,13 @@ def _bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _room(run: Path, settings: Mapping[str, Any], store: Store, options: Options, token: str) -> Room:
+def _room(run: Path, settings: Mapping[str, Any], store: Store, desk: Desk, options: Options, token: str) -> Room:
     look = Look(str(settings["task"]), options.size, options.codec)
     return Room(
         run=run,
         settings=settings,
         store=store,
-        desk=Desk(store.database, options.overlap, options.repeats),
+        desk=desk,
         films=Films(run, look, options.overlap),
         watcher=Watcher(run, store, settings.get("max_open")),
         minimum_view=options.minimum_view,
@@ -144,7 +155,7 @@ def _room(run: Path, settings: Mapping[str, Any], store: Store, options: Options
 def _serve(room: Room, options: Options, listening: socket.socket) -> None:
     hosts = frozenset(("[::1]", *LOOPBACK)) if options.host in LOOPBACK else None
     # no log of accesses: addresses hold the token
-    config = uvicorn.Config(create(room, hosts), access_log=False, log_level="warning", timeout_graceful_shutdown=3)
+    config = uvicorn.Config(create(room, hosts), ws="none", access_log=False, log_level="warning", timeout_graceful_shutdown=3)
     room.films.start()
     try:
         uvicorn.Server(config).run(sockets=[listening])

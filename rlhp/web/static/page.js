@@ -252,6 +252,7 @@ function choose(choice) {
   if (!away) say({ left: "Left is better.", right: "Right is better.", equal: "Equal.", unsure: "Cannot tell." }[choice]);
   flash(buttons.find((button) => button.dataset.choice === choice));
   arrange();
+  if (queue.length && !same(active.pair, queue[0])) phase("loading"); // what is answered is not shown as if it were not
   send();
   write();
 }
