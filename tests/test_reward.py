@@ -412,6 +412,12 @@ def test_the_true_reward_in_the_learned_ones_place():
 # Fitted in the background
 
 
+def come_up(behind):
+    """Wait for its process."""
+    while behind._apart is None or not behind._apart.ready:
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_background_fit_is_the_fit(threads):
     alone, behind = ensemble(), Background(ensemble, threads)
@@ -421,6 +427,8 @@ def test_a_background_fit_is_the_fit(threads):
     first = alone.fit(few, 20)
     assert behind.fit(few, 20) == {}  # nothing has been fitted before
     assert np.array_equal(behind(rollout(more.left)), alone(rollout(more.left)))
+    if threads > 1:
+        come_up(behind)
     second = alone.fit(more, 50)
     assert behind.fit(more, 50) == first
     assert np.array_equal(behind.each(more.left), alone.each(more.left))
@@ -451,17 +459,18 @@ class Elsewhere(TrueReward):
         self._where = int(state["where"])
 
 
-def moved_out():
-    """After its first fit, which is made here."""
-    behind = Background(Elsewhere, threads=2)
-    behind.fit(compared(3), 1)
-    assert int(behind.snapshot()["where"]) == os.getpid()
+def moved_out(make=Elsewhere):
+    """With its process come up; before that, fits are made here."""
+    behind = Background(make, threads=2)
+    behind.fit(compared(2), 1)
+    come_up(behind)
     return behind
 
 
 def test_fits_go_on_in_a_process_that_stands_back():
     behind = moved_out()
-    assert behind.fit(compared(3), 2) == {"comparisons": 3, "nice": os.nice(0)}
+    assert int(behind.snapshot()["where"]) == os.getpid()
+    assert behind.fit(compared(3), 2) == {"comparisons": 2, "nice": os.nice(0)}
     assert int(behind.snapshot()["where"]) not in (0, os.getpid())
     began = time.monotonic()
     told = behind.fit(compared(4), 5)  # takes half a second
@@ -488,11 +497,10 @@ def test_a_fit_that_is_killed_says_so():
 
 OWNER = """
 import sys, time
-from test_reward import Background, Elsewhere, compared
+from test_reward import compared, moved_out
 
-behind = Background(Elsewhere, threads=2)
-for effort in (1, 2):
-    behind.fit(compared(3), effort)
+behind = moved_out()
+behind.fit(compared(3), 2)
 print(int(behind.snapshot()["where"]), flush=True)
 time.sleep(60)
 """
@@ -526,9 +534,12 @@ def test_a_process_apart_goes_on_from_a_snapshot():
     one, two = (Background(ensemble, threads) for threads in (1, 2))
     one.fit(asked, 20)
     two.restore(one.snapshot())
-    for effort in (40, 60):  # the first one is made here
+    two.fit(asked, 20)  # nothing to do, but for the process to come up
+    come_up(two)
+    for effort in (40, 60):
         for background in (one, two):
             background.fit(asked, effort)
+    assert two._away
     assert same(one.snapshot(), two.snapshot())
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from traceback import format_exc
 from typing import IO, Any, Protocol
 
@@ -19,6 +20,8 @@ from rlhp.types import Array, Comparisons, Metrics, Reward, Stateful, Steps, Use
 
 BEHIND = 10  # of niceness: threads of physics wait for each other at every step, and a fit beside them must not hold one up
 PROGRAM = "from rlhp.reward.apart import serve; serve()"  # not multiprocessing's: that would run the main program once more
+
+READY = "ready"
 
 State = dict[str, Array]
 
@@ -44,7 +47,19 @@ class Apart:
             [sys.executable, "-c", PROGRAM], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._sent = 0
+        self._there = Event()
         self._send((make, torch.get_num_threads()))
+        Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has come up, which takes some seconds. If it cannot, it says why on standard error, and never is."""
+        return self._there.is_set()
+
+    def _listen(self) -> None:
+        with suppress(EOFError, OSError, ValueError):
+            if pickle.load(self._process.stdout) == READY:  # type: ignore[arg-type]
+                self._there.set()
 
     def restore(self, state: State) -> None:
         """Go on from a snapshot."""
@@ -100,6 +115,7 @@ def serve() -> None:
         make, torch_threads = pickle.load(orders)
         torch.set_num_threads(torch_threads)
         model, known = make(), None
+        _write(outcomes, READY)
         while True:
             order = pickle.load(orders)
             if isinstance(order, dict):

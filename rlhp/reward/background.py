@@ -13,14 +13,15 @@ class Background:
 
     The paper's processes 1 and 3 run at the same time (section 2.2). So they do here, but which fit an r-hat is of does not
     depend on the speed of the machine: always the last one that was begun. With one thread the fit is made when somebody
-    waits for it, and the numbers are the same. With more, there is a process for it; the first fit, for which the policy has to
-    wait anyway, is made here while that comes up. Comparisons only ever grow at their end.
+    waits for it, and the numbers are the same. With more, there is a process for it; until that has come up, so it is too.
+    Comparisons only ever grow at their end.
     """
 
     def __init__(self, make: Make, threads: int) -> None:
         self._make, self._threads = make, threads
         self._model = make()  # predicts; it takes over what is fitted apart
         self._apart: Apart | None = None
+        self._away = False  # whether fits are made apart
         self._begun: tuple[Comparisons, int] | None = None
         self._metrics: Metrics = {}
 
@@ -40,23 +41,28 @@ class Background:
         metrics, self._metrics = dict(sorted(self._metrics.items())), {}  # in the order that a checkpoint gives them
         if len(comparisons) > 0:
             self._begun = comparisons, effort
-            if self._apart is not None:
+            self._move_out()
+            if self._apart is not None and self._away:
                 self._apart.begin(comparisons, effort)
         return metrics
+
+    def _move_out(self) -> None:
+        """Have fits made apart from now on, if there are threads for it and the process is ready."""
+        if self._threads > 1 and self._apart is None:
+            self._apart = Apart(self._make)
+        elif self._apart is not None and self._apart.ready and not self._away:
+            self._apart.restore(self._model.snapshot())
+            self._away = True
 
     def _wait(self) -> None:
         begun, self._begun = self._begun, None
         if begun is None:
             return
-        if self._apart is not None:
+        if self._apart is not None and self._away:
             self._metrics, state = self._apart.result()
             self._model.restore(state)
-            return
-        if self._threads > 1:
-            self._apart = Apart(self._make)
-        self._metrics = self._model.fit(*begun)
-        if self._apart is not None:
-            self._apart.restore(self._model.snapshot())
+        else:
+            self._metrics = self._model.fit(*begun)
 
     def snapshot(self) -> State:
         """The model's, as of the last fit, and what came of it: nobody has been told yet."""
@@ -69,5 +75,5 @@ class Background:
         self._metrics = {name.removeprefix("fit/"): float(value) for name, value in state.items() if name.startswith("fit/")}
         models = {name: value for name, value in state.items() if not name.startswith("fit/")}
         self._model.restore(models)
-        if self._apart is not None:
+        if self._apart is not None and self._away:
             self._apart.restore(models)
