@@ -34,7 +34,16 @@ SECONDS = float(os.environ.get("RLHP_LOAD_SECONDS", "10"))  # of the load test
 STRAIGHT = {"left": "[0, 1]", "right": "[1, 0]", "equal": "[0, 0]", "unsure": None}  # the ranks that are stored
 SWAPPED = {"left": "[1, 0]", "right": "[0, 1]", "equal": "[0, 0]", "unsure": None}
 TRAIN = [
-    *("teacher=human", "env=point", "name=it", "n_envs=2", "agent.n_steps=64", f"clip_steps={LENGTH}", "query.clips_per_label=1"),
+    *(
+        "teacher=human",
+        "env=point",
+        "name=it",
+        "n_envs=2",
+        "threads=1",
+        "agent.n_steps=64",
+        f"clip_steps={LENGTH}",
+        "query.clips_per_label=1",
+    ),
     *("memory.capacity=400", "effort.initial=5", "effort.per_1000_steps=5", "page.size=64", "page.minimum_view=0", "page.port=0"),
 ]
 

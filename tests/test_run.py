@@ -24,7 +24,7 @@ SLOW = [
     pytest.param(t, marks=pytest.mark.slow) for t in ("hopper", "walker", "halfcheetah", "swimmer", "pendulum", "double_pendulum")
 ]
 TINY = [
-    *("n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "total_steps=3072"),
+    *("n_envs=2", "threads=1", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "total_steps=3072"),
     *("checkpoint_every=512", "effort.initial=20", "effort.per_1000_steps=10", "query.clips_per_label=1", "clip_steps=10"),
 ]
 
@@ -123,7 +123,17 @@ def test_a_noisy_teacher_resumes_too(tmp_path, monkeypatch):
 
 
 def command(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "rlhp.cli", "train", "env=reacher", *TINY, "total_steps=20480", f"hydra.run.dir={folder}"]
+    return [
+        sys.executable,
+        "-m",
+        "rlhp.cli",
+        "train",
+        "env=reacher",
+        *TINY,
+        "threads=2",
+        "total_steps=20480",
+        f"hydra.run.dir={folder}",
+    ]
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -44,7 +43,11 @@ class Apart:
     def __init__(self, make: Make) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", PROGRAM],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # an interrupt at the keyboard is for whoever began it
         )
         self._sent = 0
         self._there = Event()
@@ -106,7 +109,6 @@ def _write(pipe: IO[bytes], order: Any) -> None:
 
 def serve() -> None:
     """The process's life: orders from its input, outcomes to its output, until whoever began it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt at the keyboard is for whoever began it
     if hasattr(os, "nice"):
         os.nice(BEHIND)
     orders, outcomes = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
