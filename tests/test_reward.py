@@ -479,6 +479,13 @@ def test_fits_go_on_in_a_process_that_stands_back():
     assert behind.fit(compared(4), 6)["comparisons"] == 4
 
 
+def test_a_model_that_no_process_can_be_told_of_stays_here():
+    behind = Background(lambda: Elsewhere(), threads=2)
+    for effort in (1, 2):
+        behind.fit(compared(3), effort)
+    assert int(behind.snapshot()["where"]) == os.getpid() and behind._apart is None
+
+
 def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
     behind = moved_out()
     behind.fit(compared(3), 13)

@@ -19,7 +19,6 @@ from rlhp.types import Array, Comparisons, Metrics, Reward, Stateful, Steps, Use
 
 BEHIND = 10  # of niceness: threads of physics wait for each other at every step, and a fit beside them must not hold one up
 PROGRAM = "from rlhp.reward.apart import serve; serve()"  # not multiprocessing's: that would run the main program once more
-
 READY = "ready"
 
 State = dict[str, Array]
@@ -30,6 +29,14 @@ class Model(Reward, Stateful, Protocol):
 
 
 Make = Callable[[], Model]
+
+
+def can_move(make: Make) -> bool:
+    """Whether a process can be told how to make the model; classes and functions of one's own must be importable."""
+    try:
+        return bool(pickle.dumps(make))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
 
 
 class Apart:
@@ -95,7 +102,7 @@ def _there() -> Iterator[None]:
     """Raises UserError where the process at the other end is gone."""
     try:
         yield
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, pickle.UnpicklingError) as error:
         raise UserError(
             "the process that fits the reward model is gone, perhaps killed for want of memory; the same command goes on from "
             "the last checkpoint, and threads=1 does without such a process."

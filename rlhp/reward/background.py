@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlhp.reward.apart import Apart, Make, State
+from rlhp.reward.apart import Apart, Make, State, can_move
 from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps
 
 
@@ -18,7 +18,7 @@ class Background:
     """
 
     def __init__(self, make: Make, threads: int) -> None:
-        self._make, self._threads = make, threads
+        self._make, self._moves = make, threads > 1 and can_move(make)
         self._model = make()  # predicts; it takes over what is fitted apart
         self._apart: Apart | None = None
         self._away = False  # whether fits are made apart
@@ -47,8 +47,8 @@ class Background:
         return metrics
 
     def _move_out(self) -> None:
-        """Have fits made apart from now on, if there are threads for it and the process is ready."""
-        if self._threads > 1 and self._apart is None:
+        """Have fits made apart from now on, if there is a process for it that is ready."""
+        if self._moves and self._apart is None:
             self._apart = Apart(self._make)
         elif self._apart is not None and self._apart.ready and not self._away:
             self._apart.restore(self._model.snapshot())
