@@ -110,13 +110,13 @@ def test_a_run_is_counted_drawn_and_printed(analysis, behaviour, tmp_path, monke
     train(cfg, tmp_path / "run")  # type: ignore[arg-type]
     monkeypatch.setattr(analysis, "HERE", tmp_path)
     monkeypatch.setattr(analysis, "EPISODES", 2)
-    analysis.main(tmp_path)
+    analysis.main([str(tmp_path)])
     printed = capsys.readouterr().out
     assert "8 labels, seed 1, 256 steps, sampled" in printed and (tmp_path / "curves.png").stat().st_size > 10_000
-    analysis.main(tmp_path / "gone")
+    analysis.main([str(tmp_path / "gone")])
     assert printed.splitlines()[-3:] == capsys.readouterr().out.splitlines()[-3:]
 
 
 def test_nothing_is_finished(analysis, tmp_path):
     with pytest.raises(UserError, match="There is no run"):
-        analysis.main(tmp_path)
+        analysis.main([str(tmp_path)])
