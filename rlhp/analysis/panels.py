@@ -134,7 +134,8 @@ def _panel(axes: Axes, task: str, conditions: Mapping[Condition, Line], layout: 
     if marks:
         _strip(axes, span, marks, layout)
     if missing := [layout.looks[key].name.lower() for key in marks if key not in there]:
-        words = f"no run yet: {', '.join(missing)}" if there else "no run yet"
+        names = ", ".join(missing) if len(missing) <= 2 else f"{len(missing)} of {len(marks)}"
+        words = f"no run yet: {names}" if there else "no run yet"
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         axes.text(0.76, 0.03, words, transform=axes.transAxes, ha="right", color=QUIET, fontsize=7.5, bbox=box)
 
