@@ -217,6 +217,15 @@ def test_published_values_stand_beside_the_curves_and_what_is_missing_is_said() 
     ]
 
 
+def test_many_missing_lines_are_counted_for_their_names_would_not_fit() -> None:
+    keys = [(f"variant_{i}", 700) for i in range(4)]
+    published = {("ant", key): Published(1.0, 20_000_000) for key in keys}
+    step = np.linspace(10, 990, 50)
+    drawn = lines([Curve(Key("ant", *keys[0], 1, 1000), step, step)])
+    page = panels(drawn, Layout(("ant",), {key: Look("#000000", "-", key[0]) for key in keys}, 1, published, "they"))
+    assert [text.get_text() for text in page.axes[0].texts] == ["no run yet: 3 of 4"]
+
+
 def test_the_summary_draws_what_lies_beyond_its_edges_with_its_number(tmp_path: Path) -> None:
     def score(env: str, value: float) -> Score:
         return Score(1000, *KEY, env, "iqm" if env == "all" else "mean", value, value - 0.1, value + 0.1, 2, 4)
