@@ -414,7 +414,7 @@ def test_the_true_reward_in_the_learned_ones_place():
 
 def come_up(behind):
     """Wait for its process."""
-    while behind._apart is None or not behind._apart.ready:
+    while behind._coming is None or not behind._coming.ready:
         time.sleep(0.05)
 
 
@@ -483,7 +483,7 @@ def test_a_model_that_no_process_can_be_told_of_stays_here():
     behind = Background(lambda: Elsewhere(), threads=2)
     for effort in (1, 2):
         behind.fit(compared(3), effort)
-    assert int(behind.snapshot()["where"]) == os.getpid() and behind._apart is None
+    assert int(behind.snapshot()["where"]) == os.getpid() and behind._coming is None
 
 
 def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
@@ -546,7 +546,7 @@ def test_a_process_apart_goes_on_from_a_snapshot():
     for effort in (40, 60):
         for background in (one, two):
             background.fit(asked, effort)
-    assert two._away
+    assert two._apart is not None
     assert same(one.snapshot(), two.snapshot())
 
 

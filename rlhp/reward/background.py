@@ -20,8 +20,8 @@ class Background:
     def __init__(self, make: Make, threads: int) -> None:
         self._make, self._moves = make, threads > 1 and can_move(make)
         self._model = make()  # predicts; it takes over what is fitted apart
-        self._apart: Apart | None = None
-        self._away = False  # whether fits are made apart
+        self._coming: Apart | None = None  # a process that comes up
+        self._apart: Apart | None = None  # the same, from the first fit that is made there
         self._begun: tuple[Comparisons, int] | None = None
         self._metrics: Metrics = {}
 
@@ -42,23 +42,25 @@ class Background:
         if len(comparisons) > 0:
             self._begun = comparisons, effort
             self._move_out()
-            if self._apart is not None and self._away:
+            if self._apart is not None:
                 self._apart.begin(comparisons, effort)
         return metrics
 
     def _move_out(self) -> None:
         """Have fits made apart from now on, if there is a process for it that is ready."""
-        if self._moves and self._apart is None:
-            self._apart = Apart(self._make)
-        elif self._apart is not None and self._apart.ready and not self._away:
-            self._apart.restore(self._model.snapshot())
-            self._away = True
+        if self._apart is not None or not self._moves:
+            return
+        if self._coming is None:
+            self._coming = Apart(self._make)
+        elif self._coming.ready:
+            self._coming.restore(self._model.snapshot())
+            self._apart = self._coming
 
     def _wait(self) -> None:
         begun, self._begun = self._begun, None
         if begun is None:
             return
-        if self._apart is not None and self._away:
+        if self._apart is not None:
             self._metrics, state = self._apart.result()
             self._model.restore(state)
         else:
@@ -75,5 +77,5 @@ class Background:
         self._metrics = {name.removeprefix("fit/"): float(value) for name, value in state.items() if name.startswith("fit/")}
         models = {name: value for name, value in state.items() if not name.startswith("fit/")}
         self._model.restore(models)
-        if self._apart is not None and self._away:
+        if self._apart is not None:
             self._apart.restore(models)
