@@ -161,7 +161,7 @@ class Ensemble:
         """All that changes with training, as arrays."""
         adam = {f"adam/{k}": v.numpy().copy() for k, v in self._optimiser.state.get(self._networks.flat, {}).items()}
         weights = {"weights": self._networks.flat.numpy().copy(), "steady": self._steady.flat.numpy().copy()}
-        inputs = {"inputs/mean": self._normaliser.mean.numpy(), "inputs/std": self._normaliser.std.numpy()}
+        inputs = {"inputs/mean": self._normaliser.mean.numpy(), "inputs/unit": self._normaliser.unit.numpy()}
         outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
         rest = {"l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
         return {**adam, **weights, **inputs, **outputs, **rest}
@@ -173,7 +173,9 @@ class Ensemble:
         moments = {k.removeprefix("adam/"): torch.from_numpy(v.copy()) for k, v in state.items() if k.startswith("adam/")}
         if moments:
             self._optimiser.state[self._networks.flat] = moments
-        self._normaliser = Normaliser(torch.from_numpy(state["inputs/mean"].copy()), torch.from_numpy(state["inputs/std"].copy()))
+        self._normaliser = Normaliser(
+            torch.from_numpy(state["inputs/mean"].copy()), torch.from_numpy(state["inputs/unit"].copy())
+        )
         self._mean, self._std = (torch.from_numpy(state[f"outputs/{k}"].copy()) for k in ("mean", "std"))
         self._l2, self._running = state["l2"].copy(), state["running"].copy()
         self._steps = int(state["steps"])

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from rlhp.types import Array, Steps, UserError
 
-CLIP = 10.0  # in standard deviations: a contact force's spike must not drown the rest of a batch
+CLIP = 10.0  # of what the network is given: a contact force's spike must not drown the rest of a batch
+LEAST = 1e-4  # of an input's variance is taken to lie between clips: nothing is divided by 0
 
 
 def width(observation_space: spaces.Space, action_space: spaces.Space) -> int:
@@ -48,10 +49,10 @@ def encode_steps(steps: Steps, action_space: spaces.Space) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
-    """Zero mean and unit spread per input, over the steps of all labelled clips."""
+    """Each input about its mean, in units in which those that may matter are of size 1: see `Moments.normaliser`."""
 
     mean: Tensor  # [width]
-    std: Tensor  # [width]; 1 where an input never changes
+    unit: Tensor  # [width]; 1 where an input never changes
 
     @classmethod
     def identity(cls, size: int) -> Normaliser:
@@ -60,11 +61,11 @@ class Normaliser:
 
     def __call__(self, x: Tensor) -> Tensor:
         """x [*B, width], normalised and clipped."""
-        return ((x - self.mean) / self.std).clamp_(-CLIP, CLIP)
+        return ((x - self.mean) / self.unit).clamp_(-CLIP, CLIP)
 
 
 class Moments:
-    """Mean and spread per input of the steps of clips, to which clips are added: each is looked at once.
+    """Means and spreads per input of clips, to which clips are added: each is looked at once.
 
     The numbers are the same whether the clips came one by one or all at once, so that a resumed run has those of the first.
     """
@@ -79,7 +80,15 @@ class Moments:
         self._means, self._squares = np.concatenate([self._means, means]), np.concatenate([self._squares, squares])
 
     def normaliser(self) -> Normaliser:
-        """Zero mean and unit spread over all of them; the variance is the mean one within clips plus that of their means."""
-        std = np.sqrt(self._squares.mean(axis=0) + self._means.var(axis=0))
-        mean, std = self._means.mean(axis=0), np.where(std > 1e-6, std, 1.0)
-        return Normaliser(torch.from_numpy(mean).float(), torch.from_numpy(std).float())
+        """Zero mean, and as spread the share of an input's variance that lies between clips rather than within them, the largest 1.
+
+        A comparison tells of sums over clips, and what comes and goes within a clip averages out of them, as the noise in a
+        random policy's actions does. Labels then hardly say how r-hat depends on it: what a network takes for a pattern
+        there stays, and a policy can exploit it at every step. So such an input is made small beside those that last.
+        """
+        between = self._means.var(axis=0)
+        var = self._squares.mean(axis=0) + between
+        varies = var > 1e-12
+        share = np.maximum(between / np.where(varies, var, 1.0), LEAST)
+        unit = np.where(varies, np.sqrt(var) / (share / share.max()), 1.0)
+        return Normaliser(torch.from_numpy(self._means.mean(axis=0)).float(), torch.from_numpy(unit).float())

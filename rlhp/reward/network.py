@@ -36,9 +36,12 @@ class Networks:
 
 
 def init(members: int, sizes: Sequence[int], generator: torch.Generator) -> Networks:
-    """Independent weights per member, uniform within 1 / sqrt(fan-in); `sizes` lists the widths from input to output."""
+    """Independent weights per member, uniform within 1 / sqrt(fan-in); `sizes` lists the widths from input to output.
+
+    Those of the last layer are 0: what an untrained network says of a step would stay wherever the labels say nothing.
+    """
     networks = Networks(torch.zeros(members, sum((i + 1) * o for i, o in pairwise(sizes))), sizes)
-    for (weight, bias), fan_in in zip(networks.layers, sizes, strict=False):
+    for (weight, bias), fan_in in zip(networks.layers[:-1], sizes, strict=False):
         for part in (weight, bias):
             part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) / sqrt(fan_in))
     return networks

@@ -17,7 +17,7 @@ from rlhp.types import Array, UserError
 
 State = dict[str, Array]
 DONE = "done"
-FORMAT = 2  # of what the parts save of themselves; another one cannot be taken up
+FORMAT = 3  # of what the parts save of themselves; another one cannot be taken up
 
 
 def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) -> Path:
