@@ -329,6 +329,7 @@ CONTRACTS = {
     "recipe": an_agent,
     "reward_model": a_reward,
     "reward_model/augment": a_reward,
+    "reward_model/inputs": a_reward,
     "reward_model/loss": a_loss,
     "reward_model/penalty": a_penalty,
     "schedule": a_schedule,

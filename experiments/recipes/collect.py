@@ -22,7 +22,7 @@ from rlhp.analysis.script import script
 
 TABLE = Path(__file__).parent / "trials.csv"
 AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "target_kl", "normalise_reward")
-REWARD = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "memory", "query", "explore", "refit")
+REWARD = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs", "memory", "query", "explore", "refit")
 COLUMNS = (
     *("env", "horizon", "condition", "labels", "seed", "n_envs", *AGENT),
     *("learning_rate", "net_arch", "log_std_init", "entropy_bonus", *REWARD, "total_steps", "steps", "final_return"),
@@ -61,6 +61,7 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
         **{"l2": model["penalty"].get("initial"), "l2_rate": model["penalty"].get("rate")},
         "fit_steps": f"{effort['initial']}+{effort['per_1000_steps']}/1000",
         **{"average_over": model.get("average_over"), "loss": loss(model["loss"]), "crop": crop(model.get("augment"))},
+        **{"inputs": kind(model.get("inputs"))},
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
         **{"explore": kind(config["agent"].get("explore")), "refit": kind(config["agent"].get("refit"))},
     }

@@ -3,8 +3,9 @@
 from rlhp.reward.augment import Crop, whole
 from rlhp.reward.background import Background
 from rlhp.reward.ensemble import Ensemble
+from rlhp.reward.features import alike, lasting
 from rlhp.reward.frozen import Frozen
 from rlhp.reward.regularise import AdaptiveL2, NoPenalty
 from rlhp.reward.true import TrueReward
 
-__all__ = ["AdaptiveL2", "Background", "Crop", "Ensemble", "Frozen", "NoPenalty", "TrueReward", "whole"]
+__all__ = ["AdaptiveL2", "Background", "Crop", "Ensemble", "Frozen", "NoPenalty", "TrueReward", "alike", "lasting", "whole"]

@@ -13,7 +13,7 @@ from rlhp.preference import Loss
 from rlhp.reward import network
 from rlhp.reward.augment import Augment, whole
 from rlhp.reward.dataset import Dataset
-from rlhp.reward.features import Moments, Normaliser, encode, encode_steps, width
+from rlhp.reward.features import Moments, Normaliser, Weigh, encode, encode_steps, lasting, width
 from rlhp.reward.network import ClipSums
 from rlhp.reward.regularise import Penalty
 from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError, stream
@@ -43,6 +43,7 @@ class Ensemble:
         loss: Loss,
         penalty: Penalty,
         augment: Augment = whole,
+        inputs: Weigh = lasting,
         members: int = 3,
         hidden: Sequence[int] = (64, 64),
         learning_rate: float = 1e-3,
@@ -61,21 +62,21 @@ class Ensemble:
         self._loss, self._penalty, self._augment = loss, penalty, augment
         self._members, self._batch_size, self._seed = members, batch_size, seed
         self._learning_rate = learning_rate
-        inputs = width(observation_space, action_space)
+        self._weigh, size = inputs, width(observation_space, action_space)
         generator = torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31)))
-        self._networks = network.init(members, (inputs, *hidden, 1), generator)
+        self._networks = network.init(members, (size, *hidden, 1), generator)
         self._steady = self._networks.like()  # what r-hat is made of
         self._steady.flat.copy_(self._networks.flat)
         self._average_over, self._number = average_over, network.number(precision)
         # a short memory and a tiny eps: a member that the decay has made small must find its way back by small gradients
         self._optimiser = torch.optim.Adam([self._networks.flat], lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=True)
-        self._normaliser = Normaliser.identity(inputs)
+        self._normaliser = Normaliser.identity(size)
         self._mean, self._std = torch.zeros(members, 1), torch.ones(members, 1)
         self._l2 = penalty.start(members)
         self._running = np.full((len(MEASURES), members), np.nan)
         self._steps = 0
         self._data: Dataset | None = None
-        self._moments = Moments(inputs)
+        self._moments = Moments(size)
         self._sums: ClipSums | None = None
 
     def __call__(self, rollout: Rollout) -> Array:
@@ -115,7 +116,7 @@ class Ensemble:
             counted = 0 if self._data is None else len(self._data)
             self._data = Dataset(comparisons, self._action_space, self._members, self._seed)
             self._moments.extend(self._data.clips(counted).numpy())
-            self._normaliser = self._moments.normaliser()
+            self._normaliser = self._moments.normaliser(self._weigh)
         return self._data
 
     def _step(self, data: Dataset) -> None:

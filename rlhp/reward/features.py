@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from rlhp.types import Array, Steps, UserError
 
 CLIP = 10.0  # of what the network is given: a contact force's spike must not drown the rest of a batch
-LEAST = 1e-4  # of an input's variance is taken to lie between clips: nothing is divided by 0
+LEAST = 1e-4  # of its spread is left to an input that is the same in all clips on average
 
 
 def width(observation_space: spaces.Space, action_space: spaces.Space) -> int:
@@ -49,7 +50,7 @@ def encode_steps(steps: Steps, action_space: spaces.Space) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
-    """Each input about its mean, in units in which those that may matter are of size 1: see `Moments.normaliser`."""
+    """Each input about its mean over the steps of all labelled clips, in a unit of its own."""
 
     mean: Tensor  # [width]
     unit: Tensor  # [width]; 1 where an input never changes
@@ -62,6 +63,30 @@ class Normaliser:
     def __call__(self, x: Tensor) -> Tensor:
         """x [*B, width], normalised and clipped."""
         return ((x - self.mean) / self.unit).clamp_(-CLIP, CLIP)
+
+
+class Weigh(Protocol):
+    """How large each input is made, from its variances."""
+
+    def __call__(self, between: Array, within: Array) -> Array:
+        """The variance between clips' means and the mean variance within clips [width] -> the spread to give each [width]."""
+        ...
+
+
+def alike(between: Array, within: Array) -> Array:
+    """1 for every input."""
+    return np.ones_like(between)
+
+
+def lasting(between: Array, within: Array) -> Array:
+    """The share of an input's variance that lies between clips rather than within them, and the largest of these 1.
+
+    A comparison tells of sums over clips, and what comes and goes within a clip averages out of them, as the noise in a random
+    policy's actions does. Labels then hardly say how r-hat depends on it: what a network takes for a pattern there stays, and a
+    policy can exploit it at every step. So such an input is made small beside those that last.
+    """
+    share = np.maximum(between / np.maximum(between + within, 1e-12), LEAST)
+    return share / share.max()
 
 
 class Moments:
@@ -79,16 +104,9 @@ class Moments:
         squares = np.square(clips - means[:, np.newaxis]).mean(axis=1)
         self._means, self._squares = np.concatenate([self._means, means]), np.concatenate([self._squares, squares])
 
-    def normaliser(self) -> Normaliser:
-        """Zero mean, and as spread the share of an input's variance that lies between clips rather than within them, the largest 1.
-
-        A comparison tells of sums over clips, and what comes and goes within a clip averages out of them, as the noise in a
-        random policy's actions does. Labels then hardly say how r-hat depends on it: what a network takes for a pattern
-        there stays, and a policy can exploit it at every step. So such an input is made small beside those that last.
-        """
-        between = self._means.var(axis=0)
-        var = self._squares.mean(axis=0) + between
-        varies = var > 1e-12
-        share = np.maximum(between / np.where(varies, var, 1.0), LEAST)
-        unit = np.where(varies, np.sqrt(var) / (share / share.max()), 1.0)
+    def normaliser(self, weigh: Weigh = alike) -> Normaliser:
+        """Zero mean and the spread that `weigh` gives; the variance is the mean one within clips plus that of their means."""
+        between, within = self._means.var(axis=0), self._squares.mean(axis=0)
+        std = np.sqrt(between + within)
+        unit = np.where(std > 1e-6, std / weigh(between, within), 1.0)
         return Normaliser(torch.from_numpy(self._means.mean(axis=0)).float(), torch.from_numpy(unit).float())
