@@ -125,6 +125,8 @@ def test_lean_ppo_learns_and_logs_what_ppo_does(net, batch_size):
         ({"batch_size": 60}, False),  # does not divide the rollout
         ({"policy_kwargs": {"activation_fn": "ReLU"}}, False),
         ({"policy_kwargs": {"squash_output": True}}, False),
+        ({"policy_kwargs": {"optimizer_kwargs": {"eps": 1e-5, "betas": (0.9, 0.99)}}}, True),
+        ({"policy_kwargs": {"optimizer_kwargs": {"weight_decay": 0.01}}}, False),
     ],
 )
 def test_the_lean_ppo_is_taken_where_it_does_the_same(settings, lean):

@@ -14,6 +14,7 @@ from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
+from rlhp.adam import SETTINGS, Adam
 from rlhp.agent.blind import BlindPPO
 from rlhp.agent.flat import Flat
 from rlhp.agent.gaussian import Gaussian, Surrogate
@@ -22,6 +23,7 @@ from rlhp.agent.tower import Tower
 from rlhp.types import Array
 
 KWARGS = {"net_arch", "activation_fn", "log_std_init", "ortho_init", "optimizer_kwargs"}  # of a policy that it knows
+SB3_ADAM = {"eps": 1e-5}  # what SB3 gives to torch's Adam where nothing else is asked for
 LEFT_OUT = ("clip_range_vf", "target_kl", "use_sde", "rollout_buffer_class")  # settings that it does without
 
 
@@ -34,6 +36,7 @@ def suits(env: VecEnv, settings: Mapping[str, Any]) -> bool:
         and _is_vector(env.observation_space)
         and _is_vector(env.action_space)
         and policy_kwargs.keys() <= KWARGS
+        and policy_kwargs.get("optimizer_kwargs", {}).keys() <= SETTINGS
         and policy_kwargs.get("activation_fn", "Tanh") in ("Tanh", nn.Tanh)
         and not any(settings.get(name) for name in LEFT_OUT)
         and settings.get("normalize_advantage", True)
@@ -54,6 +57,7 @@ class LeanPPO(BlindPPO):
     """
 
     def _setup_model(self) -> None:
+        self.policy_kwargs = {"optimizer_kwargs": SB3_ADAM, **self.policy_kwargs, "optimizer_class": Adam}
         super()._setup_model()
         policy: Any = self.policy
         self._flat = Flat(policy)

@@ -11,6 +11,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 
+from rlhp.adam import Adam
 from rlhp.agent.samples import column
 from rlhp.types import Metrics, UserError, stream
 
@@ -87,7 +88,7 @@ class _Critic:
         # the same memory under other names: gradients here leave those that the policy's optimiser works with alone
         self._leaves = [p.detach() for p in self._parameters]
         rate = agent.lr_schedule(agent._current_progress_remaining)
-        self._optimiser = torch.optim.Adam(self._leaves, lr=rate)
+        self._optimiser = Adam(self._leaves, lr=rate)
 
     def step(self, rows: Tensor, returns: Tensor) -> None:
         """One gradient step on the squared error of these rows."""

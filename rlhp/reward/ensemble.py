@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from rlhp.adam import Adam
 from rlhp.preference import Loss
 from rlhp.reward import network
 from rlhp.reward.augment import Augment, whole
@@ -69,7 +70,7 @@ class Ensemble:
         self._steady.flat.copy_(self._networks.flat)
         self._average_over, self._number = average_over, network.number(precision)
         # a short memory and a tiny eps: a member that the decay has made small must find its way back by small gradients
-        self._optimiser = torch.optim.Adam([self._networks.flat], lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=True)
+        self._optimiser = Adam([self._networks.flat], lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=True)
         self._normaliser = Normaliser.identity(size)
         self._mean, self._std = torch.zeros(members, 1), torch.ones(members, 1)
         self._l2 = penalty.start(members)
@@ -160,7 +161,7 @@ class Ensemble:
 
     def snapshot(self) -> dict[str, Array]:
         """All that changes with training, as arrays."""
-        adam = {f"adam/{k}": v.numpy().copy() for k, v in self._optimiser.state.get(self._networks.flat, {}).items()}
+        adam = {f"adam/{k}": v.numpy().copy() for k, v in self._optimiser.state[0].items()}
         weights = {"weights": self._networks.flat.numpy().copy(), "steady": self._steady.flat.numpy().copy()}
         inputs = {"inputs/mean": self._normaliser.mean.numpy(), "inputs/unit": self._normaliser.unit.numpy()}
         outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
@@ -171,9 +172,8 @@ class Ensemble:
         """Go on from a snapshot of an ensemble of the same shape."""
         self._networks.flat.copy_(torch.from_numpy(state["weights"]))
         self._steady.flat.copy_(torch.from_numpy(state["steady"]))
-        moments = {k.removeprefix("adam/"): torch.from_numpy(v.copy()) for k, v in state.items() if k.startswith("adam/")}
-        if moments:
-            self._optimiser.state[self._networks.flat] = moments
+        for k, v in self._optimiser.state[0].items():
+            v.copy_(torch.from_numpy(state[f"adam/{k}"]))
         self._normaliser = Normaliser(
             torch.from_numpy(state["inputs/mean"].copy()), torch.from_numpy(state["inputs/unit"].copy())
         )
