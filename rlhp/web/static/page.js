@@ -22,7 +22,9 @@ const same = (a, b) => a && b && a.query === b.query && a.round === b.round && a
 
 async function ask(path, content) {
   const headers = { authorization: `Bearer ${token}`, ...(content && { "content-type": "application/json" }) };
-  const answer = await fetch(path, { method: content ? "POST" : "GET", headers, body: content && JSON.stringify(content) });
+  const method = content ? "POST" : "GET";
+  const body = content && JSON.stringify(content);
+  const answer = await fetch(path, { method, headers, body, keepalive: !!content }); // what was said arrives though the tab is closed
   if (answer.ok) return answer;
   const detail = await answer.json().then((json) => json.detail, () => answer.statusText);
   throw Object.assign(new Error(typeof detail === "string" ? detail : `refused: ${JSON.stringify(detail)}`), { status: answer.status });
