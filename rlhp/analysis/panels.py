@@ -20,6 +20,7 @@ from rlhp.analysis.tables import Curve, Published, run_key, write_csv
 from rlhp.types import Array, UserError
 
 GAP, COLUMN = 0.06, 0.045  # before the strip of published values, and for each condition in it, in lengths of the step axis
+STRIP = 0.16  # the whole of it, at least: its number of steps must not run into the axis' last
 LEGEND: dict[str, Any] = {"frameon": False, "labelcolor": INK, "fontsize": 9}
 
 
@@ -147,11 +148,12 @@ def _draw(axes: Axes, line: Line, look: Look) -> None:
 
 def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout: Layout) -> None:
     """Published values, right of the step axis, each in a column of its own, so that none hides another."""
-    left, right = span * (1 + GAP), span * (1 + GAP + COLUMN * len(layout.looks))
+    column = span * max(COLUMN, STRIP / len(layout.looks))
+    left, right = span * (1 + GAP), span * (1 + GAP) + column * len(layout.looks)
     axes.axvspan(left, right, color="#F2F2F2", linewidth=0, zorder=0)
     for i, (key, look) in enumerate(layout.looks.items()):
         if key in marks:
-            place = left + span * COLUMN * (i + 0.5)
+            place = left + column * (i + 0.5)
             axes.plot(place, marks[key].value, marker="D", color=look.colour, markersize=3.8, markeredgewidth=0)
     written = axes.xaxis.get_major_formatter()
     ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= span]
