@@ -34,6 +34,8 @@ class Adam:
         self.state = [  # of each parameter
             {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(v), "exp_avg_sq": torch.zeros_like(v)} for v in self._values
         ]
+        names = ("exp_avg", "exp_avg_sq", "step")
+        self._means, self._squares, self._steps = ([state[name] for state in self.state] for name in names)
         self._betas, self._eps, self._fused = betas, eps, fused
         self.param_groups: list[dict[str, Any]] = [{"params": self._params, "lr": lr}]  # SB3 sets the rate here
 
@@ -43,10 +45,10 @@ class Adam:
         adam(
             self._values,
             [p.grad for p in self._params],  # type: ignore[misc]
-            [state["exp_avg"] for state in self.state],
-            [state["exp_avg_sq"] for state in self.state],
+            self._means,
+            self._squares,
             [],
-            [state["step"] for state in self.state],
+            self._steps,
             fused=self._fused,
             amsgrad=False,
             beta1=self._betas[0],

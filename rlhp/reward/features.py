@@ -104,7 +104,7 @@ class Moments:
         squares = np.square(clips - means[:, np.newaxis]).mean(axis=1)
         self._means, self._squares = np.concatenate([self._means, means]), np.concatenate([self._squares, squares])
 
-    def normaliser(self, weigh: Weigh = alike) -> Normaliser:
+    def normaliser(self, weigh: Weigh) -> Normaliser:
         """Zero mean and the spread that `weigh` gives; the variance is the mean one within clips plus that of their means."""
         between, within = self._means.var(axis=0), self._squares.mean(axis=0)
         std = np.sqrt(between + within)
