@@ -78,22 +78,27 @@ class NoLabels:
 
 @dataclass(frozen=True, slots=True)
 class PerStep:
-    """Gradient steps of the reward model: `initial` with the first label, then so many per 1000 environment steps.
+    """Gradient steps of the reward model: so many per 1000 environment steps.
 
-    None while no label is taken. The paper gives no number (rl-teacher: 10 000 first, then about ten per 1000 steps).
-    Raises UserError for negative values.
+    Beside them, with the first label, the first fit: `first_per_1000_steps` for each 1000 of `total_steps`, so that a shortened
+    run keeps the shape and spends no greater part of its time on it. None while no label is taken. The paper gives no
+    number (rl-teacher: 10 000 first, then about ten per 1000 steps). Raises UserError for values out of range.
     """
 
-    initial: int
+    total_steps: int
+    first_per_1000_steps: float
     per_1000_steps: float
 
     def __post_init__(self) -> None:
-        if self.initial < 0 or not 0 <= self.per_1000_steps < math.inf:
+        if not all(0 <= rate < math.inf for rate in (self.first_per_1000_steps, self.per_1000_steps)):
             raise UserError(f"effort is {self}, but gradient steps cannot be negative or endless: give numbers from 0 up.")
+        if self.total_steps < 1:
+            raise UserError(f"effort.total_steps is {self.total_steps}: give at least 1 environment step.")
 
     def __call__(self, step: int, labels: int) -> int:
         """Gradient steps wanted by `step`, given the labels taken."""
-        return self.initial + math.floor(step * self.per_1000_steps / 1000) if labels > 0 else 0
+        steps = math.ceil(self.total_steps * self.first_per_1000_steps / 1000) + math.floor(step * self.per_1000_steps / 1000)
+        return steps if labels > 0 else 0
 
 
 def _check(labels: int, total_steps: int = 1, initial: float = 0.0) -> None:

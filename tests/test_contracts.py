@@ -34,7 +34,7 @@ PARTS = [file for file in FILES if file.parts[0] != "hydra"]
 ROUNDS, N, T = 3, 2, 64
 TINY = [
     *("n_envs=2", "threads=1", f"agent.n_steps={T}", f"total_steps={ROUNDS * N * T}", "labels=4", "torch_threads=1"),
-    *("effort.initial=5", "effort.per_1000_steps=20", "video=false"),
+    *("effort.first_per_1000_steps=5", "effort.per_1000_steps=20", "video=false"),
 ]
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],

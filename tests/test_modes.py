@@ -24,7 +24,7 @@ ROLLOUT, TOTAL, LABELS = 128, 5 * 128, 40
 STEPS = range(ROLLOUT, TOTAL + 1, ROLLOUT)
 TINY = [
     *("env=point", "n_envs=2", "threads=1", "agent.n_steps=64", f"total_steps={TOTAL}", f"labels={LABELS}", "clip_steps=4"),
-    *("query.clips_per_label=1", "effort.initial=5", "effort.per_1000_steps=20"),
+    *("query.clips_per_label=1", "effort.first_per_1000_steps=5", "effort.per_1000_steps=20"),
 ]
 HUMAN = "teacher._target_=rlhp.teacher.Human"  # whoever answers does so at the store
 PERSON = """

@@ -46,8 +46,13 @@ def test_no_labels() -> None:
 
 
 def test_effort_waits_for_the_first_label() -> None:
-    effort = PerStep(initial=1000, per_1000_steps=2.5)
+    effort = PerStep(total_steps=10**6, first_per_1000_steps=1.0, per_1000_steps=2.5)
     assert [effort(0, 0), effort(10**6, 0), effort(0, 1), effort(1000, 1), effort(4000, 700)] == [0, 0, 1000, 1002, 1010]
+
+
+def test_a_shortened_run_spends_as_great_a_part_of_its_effort_on_the_first_fit() -> None:
+    first = [PerStep(total_steps=steps, first_per_1000_steps=0.5, per_1000_steps=4.0)(0, 1) for steps in (10**6, 10**5, 10)]
+    assert first == [500, 50, 1]
 
 
 def test_values_out_of_range_are_refused_in_a_sentence() -> None:
@@ -58,8 +63,10 @@ def test_values_out_of_range_are_refused_in_a_sentence() -> None:
         lambda: Annealed(10, 10, c=0),
         lambda: Constant(10, 10, initial=float("nan")),
         lambda: Upfront(-1),
-        lambda: PerStep(-1, 1.0),
-        lambda: PerStep(1, -1.0),
+        lambda: PerStep(10, -1.0, 1.0),
+        lambda: PerStep(10, 1.0, -1.0),
+        lambda: PerStep(10, 1.0, float("inf")),
+        lambda: PerStep(0, 1.0, 1.0),
     ]
     for build in wrong:
         with pytest.raises(UserError, match="give"):

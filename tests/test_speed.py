@@ -13,7 +13,7 @@ import pytest
 
 SPEED = Path(__file__).parents[1] / "experiments" / "speed"
 MODULES = ("benchmark", "machine", "shares", "targets", "variants")
-TINY = ("n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "labels=8", "clip_steps=10", "effort.initial=5")
+TINY = ("n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "labels=8", "clip_steps=10", "effort.first_per_1000_steps=5")
 RATES = {
     "raw": [100.0, 120.0, 80.0],
     "sampling": [80.0, 60.0, 64.0],
