@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from hydra.utils import instantiate
 
 from rlhp.analysis import RunData, find, load
 from rlhp.analysis.script import script
@@ -54,12 +55,12 @@ def crop(node: dict[str, Any] | None) -> str | None:
 
 def learning(config: dict[str, Any]) -> dict[str, Any]:
     """How the reward was learned; nothing for a run on the true one."""
-    model, effort = config["reward_model"], config["effort"]
+    model, effort = config["reward_model"], instantiate(config["effort"])
     if kind(model) != "Ensemble":
         return {"loss": kind(model)}
     return {
         **{"l2": model["penalty"].get("initial"), "l2_rate": model["penalty"].get("rate")},
-        "fit_steps": f"{effort['initial']}+{effort['per_1000_steps']}/1000",
+        "fit_steps": f"{effort(0, 1)}+{effort.per_1000_steps}/1000",
         **{"average_over": model.get("average_over"), "loss": loss(model["loss"]), "crop": crop(model.get("augment"))},
         **{"inputs": kind(model.get("inputs"))},
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
