@@ -11,7 +11,15 @@ from hydra.core.plugins import Plugins
 
 from rlhp.cli import main
 
-TINY = ["env=point", "total_steps=512", "labels=8", "n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "effort.first_per_1000_steps=4"]
+TINY = [
+    "env=point",
+    "total_steps=512",
+    "labels=8",
+    "n_envs=2",
+    "agent.n_steps=64",
+    "agent.batch_size=64",
+    "effort.first_per_1000_steps=4",
+]
 
 
 @pytest.mark.parametrize(

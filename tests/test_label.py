@@ -44,7 +44,8 @@ TRAIN = [
         f"clip_steps={LENGTH}",
         "query.clips_per_label=1",
     ),
-    *("memory.capacity=400", "effort.first_per_1000_steps=5", "effort.per_1000_steps=5", "page.size=64", "page.minimum_view=0", "page.port=0"),
+    *("memory.capacity=400", "effort.first_per_1000_steps=5", "effort.per_1000_steps=5"),
+    *("page.size=64", "page.minimum_view=0", "page.port=0"),
 ]
 
 

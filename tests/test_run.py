@@ -25,7 +25,8 @@ SLOW = [
 ]
 TINY = [
     *("n_envs=2", "threads=1", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "total_steps=3072"),
-    *("checkpoint_every=512", "effort.first_per_1000_steps=7", "effort.per_1000_steps=10", "query.clips_per_label=1", "clip_steps=10"),
+    *("checkpoint_every=512", "effort.first_per_1000_steps=7"),
+    *("effort.per_1000_steps=10", "query.clips_per_label=1", "clip_steps=10"),
 ]
 
 

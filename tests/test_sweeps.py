@@ -23,7 +23,8 @@ from rlhp.train import train
 
 SMALL = [
     *("env=point", "n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "clip_steps=10"),
-    *("query.clips_per_label=1", "effort.first_per_1000_steps=1", "effort.per_1000_steps=10", "total_steps=20480", "checkpoint_every=1024"),
+    *("query.clips_per_label=1", "effort.first_per_1000_steps=1"),
+    *("effort.per_1000_steps=10", "total_steps=20480", "checkpoint_every=1024"),
 ]
 WITHOUT_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="optuna is not installed: pip install -e '.[optuna]'")
 PROBE = """

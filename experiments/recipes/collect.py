@@ -23,7 +23,8 @@ from rlhp.analysis.script import script
 
 TABLE = Path(__file__).parent / "trials.csv"
 AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "target_kl", "normalise_reward")
-REWARD = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs", "memory", "query", "explore", "refit")
+FIT = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs")
+REWARD = (*FIT, "memory", "query", "clips_per_label", "explore", "refit")
 COLUMNS = (
     *("env", "horizon", "condition", "labels", "seed", "n_envs", *AGENT),
     *("learning_rate", "net_arch", "log_std_init", "entropy_bonus", *REWARD, "total_steps", "steps", "final_return"),
@@ -64,6 +65,7 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
         **{"average_over": model.get("average_over"), "loss": loss(model["loss"]), "crop": crop(model.get("augment"))},
         **{"inputs": kind(model.get("inputs"))},
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
+        "clips_per_label": config["query"].get("clips_per_label"),
         **{"explore": kind(config["agent"].get("explore")), "refit": kind(config["agent"].get("refit"))},
     }
 
