@@ -79,12 +79,14 @@ def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
 
 
 def layout(study: Study, steps: int) -> Layout:
-    """All tasks; of the longer runs, those tasks that have any."""
+    """All tasks and conditions; of the longer runs, those that have any."""
     if steps == STEPS:
         return LAYOUT
-    there = {row.env for row in study.results if row.total_steps == steps}
-    tasks = tuple(task for task in LAYOUT.tasks if task in there)
-    return replace(LAYOUT, tasks=tasks, columns=min(4, max(1, len(tasks))))
+    there = [row for row in study.results if row.total_steps == steps]
+    tasks = tuple(task for task in LAYOUT.tasks if any(row.env == task for row in there))
+    conditions = {(row.condition, row.labels) for row in there}
+    looks = {condition: look for condition, look in LAYOUT.looks.items() if condition in conditions}
+    return replace(LAYOUT, tasks=tasks, looks=looks, columns=min(4, max(1, len(tasks))))
 
 
 def report() -> None:
