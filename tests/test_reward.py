@@ -64,6 +64,16 @@ def test_clips_come_in_one_order_however_many_come_at_a_time():
     assert torch.equal(whole[2], torch.from_numpy(np.concatenate([c.left.obs[1], c.left.act[1]], axis=1)))
 
 
+def test_an_answer_that_compares_nothing_is_no_trouble():
+    """Clips that nobody can tell apart are skipped: there has been an answer, but there is no new comparison."""
+    one, two = ensemble(), ensemble()
+    asked = compared(6)
+    for reward, later in ((one, asked), (two, some(asked, slice(None)))):
+        reward.fit(asked, 3)
+        reward.fit(later, 6)
+    assert same(one.snapshot(), two.snapshot())
+
+
 # What it learns
 
 

@@ -34,13 +34,18 @@ def _action_width(space: spaces.Space) -> int:
 def encode(obs: Array, act: Array, action_space: spaces.Space) -> Tensor:
     """Observations [*B, *O] and actions [*B, *A] -> [*B, width]; a discrete action becomes one-hot."""
     lead = act.shape if isinstance(action_space, spaces.Discrete) else act.shape[: act.ndim - len(action_space.shape or ())]
-    seen = torch.from_numpy(np.ascontiguousarray(obs, dtype=np.float32)).reshape(*lead, -1)
+    seen = _flat(obs, len(lead))
     if isinstance(action_space, spaces.Discrete):
         choice = torch.from_numpy(np.ascontiguousarray(act)).long() - int(action_space.start)
         done = torch.nn.functional.one_hot(choice, int(action_space.n)).float()
     else:
-        done = torch.from_numpy(np.ascontiguousarray(act, dtype=np.float32)).reshape(*lead, -1)
+        done = _flat(act, len(lead))
     return torch.cat([seen, done], dim=-1)
+
+
+def _flat(x: Array, lead: int) -> Tensor:
+    """In single precision, the axes after the first `lead` made one; of no rows at all, too, whose width -1 could not tell."""
+    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).reshape(*x.shape[:lead], int(np.prod(x.shape[lead:])))
 
 
 def encode_steps(steps: Steps, action_space: spaces.Space) -> Tensor:
