@@ -248,6 +248,34 @@ def test_staggered_environments_end_one_by_one_and_go_on_whole():
     assert ends[3] == [(10, False), (20, False)]
 
 
+def test_environments_that_begin_anew_early_are_out_of_step_and_do_not_count():
+    env = point.make(6, 0, horizon=10)
+    env.stagger(after=4, share=0.7)  # 4 of 6
+    env.reset()
+    ends = [[] for _ in range(6)]
+    for step in range(1, 13):
+        _, _, done, infos = env.step(np.zeros((6, 2)))
+        for i in np.flatnonzero(done):
+            ends[i].append((step, infos[i].get("shortened", False)))
+    assert ends[:2] == [[(5, True)], [(10, False)]]
+    assert [[step for step, _ in those] for those in ends[2:]] == [[1, 5, 9], [2, 6, 10], [3, 7, 11], [4, 8, 12]]
+    assert all(shortened for those in ends[2:] for _, shortened in those)
+
+
+def test_beginning_anew_after_more_steps_than_an_episode_has_changes_nothing():
+    env = point.make(2, 0, horizon=3)
+    env.stagger(after=5, share=0.5)
+    env.reset()
+    dones = [env.step(np.zeros((2, 2))) for _ in range(3)]
+    assert dones[-1][2].tolist() == [True, True] and not any("shortened" in info for info in dones[-1][3])
+
+
+@pytest.mark.parametrize(("after", "share"), [(0, 0.5), (5, 1.0), (5, -0.1)])
+def test_restarts_that_cannot_be_are_refused(after, share):
+    with pytest.raises(UserError, match="a share from 0"):
+        point.make(2, 0).stagger(after=after, share=share)
+
+
 def test_more_environments_than_steps_of_an_episode_still_begin():
     env = point.make(5, 0, horizon=2)
     env.stagger()
@@ -383,6 +411,7 @@ def test_discrete_actions_are_let_through():
         (lambda: gym.make("Pendulun-v1", 1, 0), "Pendulum-v1"),
         (lambda: gym.make("Pendulum-v1", 1, 0, {"gravity": 1}), "cannot make 'Pendulum-v1'.*gravity"),
         (lambda: gym.make("FrozenLake-v1", 1, 0), "FrozenLake-v1 observes a Discrete"),
+        (lambda: gym.make("Pendulum-v1", 1, 0).stagger(after=50, share=0.5), "set restarts.after=null"),
         (lambda: gym.make("Pendulum-v1", 1, 0).restore({"physics": np.zeros(1)}), "not of Pendulum-v1"),
         (lambda: robots.make("hopper", 1, 0).restore(robots.make("hopper", 2, 0).snapshot()), "n_envs it was made with"),
         (lambda: robots.make("hopper", 1, 0).restore({}), "resume with the task"),

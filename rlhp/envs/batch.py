@@ -37,7 +37,7 @@ class BatchVecEnv(VecEnv):
         super().__init__(n_envs, observation_space, action_space)
         self.task = task
         self.horizon: int | None = horizon
-        self._limit = horizon
+        self._limit = np.full(n_envs, horizon)  # steps of an episode
         self._seed = seed
         self._episode = np.full(n_envs, -1)  # -1: not begun
         self._elapsed = np.zeros(n_envs, np.int64)
@@ -75,13 +75,23 @@ class BatchVecEnv(VecEnv):
 
     # What they share
 
-    def stagger(self) -> None:
-        """Put the environments out of step: their first episodes shall end one by one, spread evenly over a whole episode's time.
+    def stagger(self, after: int | None = None, share: float = 0.0) -> None:
+        """Put the environments out of step, for training: their first episodes end one by one, spread over an episode's time.
 
-        In step, all of them would be in the same phase of their episodes all the time, and so would be each rollout. The end
-        of a shortened episode is marked in its info by "shortened": its return is not that of an episode.
+        In step, all of them would be in the same phase of their episodes all the time, and so would be each rollout. The last
+        environments, a `share` of all, begin anew `after` so many steps, and are put out of step among themselves: a robot that
+        has fallen would lie for the rest of a whole episode. The end of a shortened episode is marked in its info by "shortened":
+        its return is not that of an episode. Raises UserError for values out of range.
         """
-        self._skipped = self._limit - -(-self._limit * np.arange(1, self.num_envs + 1) // self.num_envs)
+        if (after is not None and after < 1) or not 0 <= share < 1:
+            wanted = "give at least 1 step, or null, and a share from 0 to below 1"
+            raise UserError(f"restarts.after is {after} and restarts.share is {share}: {wanted}.")
+        early = 0 if after is None else int(share * self.num_envs)
+        groups = [self.num_envs - early, early]
+        if after is not None:
+            self._limit[groups[0] :] = np.minimum(self._limit[groups[0] :], after)
+        turn = np.concatenate([np.arange(1, size + 1) for size in groups])  # in which of its group each ends first
+        self._skipped = self._limit - -(-self._limit * turn // np.repeat(groups, groups))
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Start afresh with another seed: the next reset begins episode 0. None keeps the seed."""
@@ -108,7 +118,7 @@ class BatchVecEnv(VecEnv):
         if done.any():
             for i in np.flatnonzero(done).tolist():
                 infos[i] = {"TimeLimit.truncated": True, "terminal_observation": obs[i].copy()}
-                infos[i] |= {"shortened": True} if self._skips(i) else {}
+                infos[i] |= {"shortened": True} if self._shortened(i) else {}
                 self._next_episode(i)
             obs = self._observe()
         return obs, reward, done, infos
@@ -121,6 +131,9 @@ class BatchVecEnv(VecEnv):
     def _skips(self, i: int) -> int:
         """Steps by which the running episode of environment i is shorter than others."""
         return int(self._skipped[i]) if self._episode[i] == 0 else 0
+
+    def _shortened(self, i: int) -> bool:
+        return self._skips(i) > 0 or self._limit[i] < self._limit[0]  # the first environment is never among those that begin anew
 
     def snapshot(self) -> dict[str, Array]:
         """Everything the continuation depends on, as copies: after `restore` it is the same bit for bit."""

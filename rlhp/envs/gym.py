@@ -37,8 +37,10 @@ class GymVecEnv(DummyVecEnv):
         self.horizon: int | None = None if spec is None else spec.max_episode_steps
         self.seed(seed)
 
-    def stagger(self) -> None:
-        """Nothing: Gymnasium has no way to shorten an episode."""
+    def stagger(self, after: int | None = None, share: float = 0.0) -> None:
+        """Nothing: Gymnasium has no way to shorten an episode. Raises UserError where that is asked for."""
+        if after is not None:
+            raise UserError(f"Gymnasium has no way to shorten an episode of {self.task}; set restarts.after=null.")
 
     def states(self) -> None:
         """None: Gymnasium has no common simulator state, so clips cannot be re-rendered."""

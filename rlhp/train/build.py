@@ -47,7 +47,7 @@ def build(settings: Settings) -> Parts:
     except InstantiationException as error:
         raise _explained(error) from error
     env = built["env"]
-    env.stagger()
+    env.stagger(**settings["restarts"])
     agent = built["agent"](env)
     make = partial(built["reward_model"], env.observation_space, env.action_space)
     reward = Background(make, settings["threads"])
@@ -73,6 +73,9 @@ def _check(settings: Settings, parts: Parts) -> None:
         raise UserError(f"clips of {clip} steps are longer than a rollout of {steps}; lower clip_steps or raise agent.n_steps.")
     if horizon is not None and clip > horizon:
         raise UserError(f"clips of {clip} steps are longer than an episode of {horizon}; lower clip_steps.")
+    after = settings["restarts"]["after"]
+    if after is not None and clip > after:
+        raise UserError(f"clips of {clip} steps are longer than {after}, after which robots begin anew; raise restarts.after.")
     if settings["total_steps"] < 1:
         raise UserError(f"total_steps counts environment steps; set it to 1 or more, not {settings['total_steps']}.")
     _check_waiting(settings["max_open"], parts.teacher)
