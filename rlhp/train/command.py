@@ -63,7 +63,7 @@ def main(argv: Sequence[str], score: Score) -> Path | None:
             hydra.main(**CONFIG)(_once(done, score))()
     except (HydraException, OmegaConfBaseException) as error:
         raise _explained(error) from error
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         if sentence := _trouble(str(error)):
             raise UserError(sentence) from error
         raise
@@ -108,7 +108,9 @@ def _searching() -> bool:
 
 
 def _trouble(text: str) -> str | None:
-    """What a launcher or a sweeper complains of, in one sentence; None where it is not the user's to mend."""
+    """What Hydra, a launcher or a sweeper complains of, in one sentence; None where it is not the user's to mend."""
+    if "Config group override must be" in text:
+        return "a group takes a name; what a recipe has set is taken away with dots, as in agent.explore=null."
     if unknown := re.search(r"Unknown plugin class : 'hydra_plugins\.(\w+)", text):
         package = unknown[1].replace("_", "-")
         wanted = f"rlhp[{PLUGINS[unknown[1]]}]" if unknown[1] in PLUGINS else package
