@@ -26,7 +26,7 @@ AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range
 FIT = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs")
 REWARD = (*FIT, "memory", "query", "clips_per_label", "explore", "refit")
 COLUMNS = (
-    *("env", "horizon", "condition", "labels", "seed", "n_envs", *AGENT),
+    *("env", "horizon", "condition", "labels", "seed", "n_envs", "restarts", *AGENT),
     *("learning_rate", "net_arch", "log_std_init", "entropy_bonus", *REWARD, "total_steps", "steps", "final_return"),
 )
 
@@ -52,6 +52,11 @@ def loss(node: dict[str, Any]) -> str:
 def crop(node: dict[str, Any] | None) -> str | None:
     """Between which shares of a clip a reward model was fitted to."""
     return f"{node['low']:g} to {node['high']:g}" if node and node.get("low", 1) < 1 else None
+
+
+def restarts(node: dict[str, Any] | None) -> str | None:
+    """What share of the environments began anew, and after how many steps."""
+    return f"{node['share']:g} after {node['after']}" if node and node["after"] else None
 
 
 def learning(config: dict[str, Any]) -> dict[str, Any]:
@@ -83,6 +88,7 @@ def row(run: RunData) -> dict[str, Any]:
             "labels": run.labels,
             "seed": run.seed,
             "n_envs": config["n_envs"],
+            "restarts": restarts(config.get("restarts")),
         },
         **{name: agent.get(name) for name in AGENT},
         "learning_rate": agent["learning_rate"]["start"],
