@@ -326,6 +326,29 @@ def test_ablations(
     assert [row.condition for row in read_results(here / "results.csv")] == ["target"]  # the rest stays where it is
 
 
+def test_improvements_stand_beside_the_method_as_it_is(
+    figure2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    write_run(runs / "t", condition="true_reward", rows=last(100.0))
+    write_run(runs / "p", labels=700, rows=last(80.0))
+    write_run(runs / "few", labels=350, rows=last(60.0))
+    figure2.main([])
+    module = script("improvements", monkeypatch)
+    here = tmp_path / "improvements"
+    for name, value in (("HERE", here), ("FIGURE2", figure2.HERE), ("STEPS", 1000)):
+        monkeypatch.setattr(module, name, value)
+    write_run(tmp_path / "improvement" / "warm" / "1", condition="warm_start", labels=700, rows=last(120.0))
+    capsys.readouterr()
+    module.main([str(tmp_path / "improvement")])
+    words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "hopper As it is 80.0 (80.0) - 0.90" in words  # (80 + 100) / (100 + 100)
+    assert "Warm start 120.0 (120.0) - 1.10" in words
+    assert is_png(here / "improvements.png") and is_png(here / "summary.png")
+    summary = (here / "summary.csv").read_text()
+    assert "warm_start,700,all,iqm,1.1" in summary and "350" not in summary
+
+
 def test_a_cell_without_runs_is_missing() -> None:
     empty = cell(Study([], [], [], []), {}, "ant", KEY, 1000)
     assert str(empty).strip() == "missing" and np.isnan(empty.mean) and np.isnan(empty.share)

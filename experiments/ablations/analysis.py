@@ -10,7 +10,6 @@ tables. All but the merging is done from files, so it works without run director
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rlhp.analysis import baseline, read_published
@@ -19,7 +18,7 @@ from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import table
 from rlhp.analysis.scores import TRUE, normalised
 from rlhp.analysis.script import script
-from rlhp.analysis.study import Study, gather, origin, read
+from rlhp.analysis.study import beside, gather, origin, read
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -43,24 +42,11 @@ LAYOUT = Layout(
 )
 
 
-def whole(ablations: Study, figure2: Study) -> Study:
-    """The ablations, with the runs that they are compared to."""
-    results = [row for row in figure2.results if (row.condition, row.labels) in (WHOLE, TRUE)]
-    curves = [run for run in figure2.curves if (run.key.condition, run.key.labels) == WHOLE]
-    failed = [key for key in figure2.failed if (key.condition, key.labels) == WHOLE]
-    return replace(
-        ablations,
-        results=ablations.results + results,
-        curves=ablations.curves + curves,
-        failed=ablations.failed + failed,
-    )
-
-
 def main(arguments: Sequence[str]) -> None:
     """Merge what there is, then draw and print."""
     folders = [Path(folder) for folder in arguments] or [FOLDER] * FOLDER.is_dir()
     print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
-    study = whole(read(HERE), read(FIGURE2))
+    study = beside(read(HERE), read(FIGURE2), (WHOLE, TRUE))
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
     print(draw(study.curves, LAYOUT, STEPS, HERE / "ablations.png"))
     print(table(study, scores, LAYOUT, STEPS), "", origin(study.provenance), sep="\n")

@@ -7,11 +7,12 @@ directories are gone stay. So seeds can be added, and machines can share the wor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rlhp.analysis.look import Condition
 from rlhp.analysis.runs import CONFIG, FINISHED, METRICS, RunData, config, find, load
 from rlhp.analysis.status import RunStatus, run_status
 from rlhp.analysis.tables import (
@@ -107,6 +108,20 @@ def read(here: Path) -> Study:
         read_curves(here / CURVES_CSV),
         list(read_rows(here / FAILED_CSV, FAILURES, str)),
         [row for rows in provenance.values() for row in rows],
+    )
+
+
+def beside(study: Study, other: Study, conditions: Collection[Condition]) -> Study:
+    """A study with those conditions of another one, to be compared to; where the runs were made is told of its own alone."""
+
+    def wanted(key: Key | Result) -> bool:
+        return (key.condition, key.labels) in conditions
+
+    return Study(
+        study.results + [row for row in other.results if wanted(row)],
+        study.curves + [run for run in other.curves if wanted(run.key)],
+        study.failed + [key for key in other.failed if wanted(key)],
+        study.provenance,
     )
 
 

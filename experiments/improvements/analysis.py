@@ -1,0 +1,60 @@
+"""Six published improvements, each switched on alone, beside the method as it is, with 700 labels on four tasks.
+
+    python experiments/improvements/analysis.py [FOLDER ...]    # default: runs/improvement
+
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
+into failed.csv; draws improvements.png and summary.png, writes summary.csv and prints the table. The method as it is and the true
+reward are those of ../figure2, from its tables. All but the merging is done from files, so it works without run directories too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlhp.analysis import baseline
+from rlhp.analysis.look import AMBER, BLACK, BLUE, GREEN, PINK, QUIET, SKY, Look, save
+from rlhp.analysis.panels import Layout, draw
+from rlhp.analysis.report import summary_figure, table
+from rlhp.analysis.scores import TRUE, normalised, summarise, write_scores
+from rlhp.analysis.script import script
+from rlhp.analysis.study import beside, gather, origin, read
+
+HERE = Path(__file__).parent
+FIGURE2 = HERE.parent / "figure2"
+FOLDER = Path("runs/improvement")
+STEPS = 1_000_000
+AS_IT_IS = ("preferences", 700)
+LAYOUT = Layout(
+    tasks=("halfcheetah", "hopper", "swimmer", "reacher"),
+    looks={
+        AS_IT_IS: Look(BLUE, "-", "As it is"),
+        ("cropped_clips", 700): Look(GREEN, "-", "Cropped clips"),
+        ("mixed_queries", 700): Look(AMBER, "-", "Mixed queries"),
+        ("smoothed_labels", 700): Look(SKY, "-", "Smoothed labels"),
+        ("adaptive_scale", 700): Look(PINK, "-", "Adaptive scale"),
+        ("warm_start", 700): Look(BLACK, "--", "Warm start"),
+        ("value_refit", 700): Look(QUIET, "--", "Value refit"),
+    },
+    columns=2,
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Merge what there is, then draw and print."""
+    folders = [Path(folder) for folder in arguments] or [FOLDER] * FOLDER.is_dir()
+    print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
+    study = beside(read(HERE), read(FIGURE2), (AS_IT_IS, TRUE))
+    scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
+    each = {
+        key: {task: scores[key][task] for task in LAYOUT.tasks if task in scores[key]} for key in LAYOUT.looks if key in scores
+    }
+    rows = summarise(each, STEPS)
+    write_scores(rows, HERE / "summary.csv")
+    save(summary_figure(rows, LAYOUT), HERE / "summary.png")
+    print(draw(study.curves, LAYOUT, STEPS, HERE / "improvements.png"))
+    print(table(study, scores, LAYOUT, STEPS), "", origin(study.provenance), sep="\n")
+
+
+if __name__ == "__main__":
+    script(main)
