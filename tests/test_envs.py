@@ -262,6 +262,20 @@ def test_environments_that_begin_anew_early_are_out_of_step_and_do_not_count():
     assert all(shortened for those in ends[2:] for _, shortened in those)
 
 
+def test_environments_that_begin_anew_early_are_restored_with_their_clocks():
+    one, other = (point.make(6, 0, horizon=10) for _ in range(2))
+    for env in (one, other):
+        env.stagger(after=4, share=0.5)
+        env.reset()
+    for _ in range(3):
+        one.step(np.zeros((6, 2)))
+    other.restore(one.snapshot())
+    for _ in range(12):
+        (obs, _, done, infos), (obs_2, _, done_2, infos_2) = (env.step(np.full((6, 2), 0.1)) for env in (one, other))
+        assert np.array_equal(obs, obs_2) and np.array_equal(done, done_2)
+        assert [info.get("shortened") for info in infos] == [info.get("shortened") for info in infos_2]
+
+
 def test_beginning_anew_after_more_steps_than_an_episode_has_changes_nothing():
     env = point.make(2, 0, horizon=3)
     env.stagger(after=5, share=0.5)

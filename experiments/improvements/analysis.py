@@ -10,6 +10,7 @@ reward are those of ../figure2, from its tables. All but the merging is done fro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rlhp.analysis import baseline
@@ -18,7 +19,7 @@ from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import summary_figure, table
 from rlhp.analysis.scores import TRUE, normalised, summarise, write_scores
 from rlhp.analysis.script import script
-from rlhp.analysis.study import beside, gather, origin, read
+from rlhp.analysis.study import Study, beside, gather, origin, read
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -40,20 +41,27 @@ LAYOUT = Layout(
 )
 
 
+def layout(own: Study) -> Layout:
+    """The tasks on which any switch was tried."""
+    tried = {row.env for row in own.results}
+    return replace(LAYOUT, tasks=tuple(task for task in LAYOUT.tasks if task in tried))
+
+
 def main(arguments: Sequence[str]) -> None:
     """Merge what there is, then draw and print."""
     folders = [Path(folder) for folder in arguments] or [FOLDER] * FOLDER.is_dir()
     print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
-    study = beside(read(HERE), read(FIGURE2), (AS_IT_IS, TRUE))
+    own = read(HERE)
+    study, shown = beside(own, read(FIGURE2), (AS_IT_IS, TRUE)), layout(own)
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
-    each = {
-        key: {task: scores[key][task] for task in LAYOUT.tasks if task in scores[key]} for key in LAYOUT.looks if key in scores
+    kept = {
+        key: {task: values for task, values in scores[key].items() if task in shown.tasks} for key in shown.looks if key in scores
     }
-    rows = summarise(each, STEPS)
+    rows = summarise(kept, STEPS)
     write_scores(rows, HERE / "summary.csv")
-    save(summary_figure(rows, LAYOUT), HERE / "summary.png")
-    print(draw(study.curves, LAYOUT, STEPS, HERE / "improvements.png"))
-    print(table(study, scores, LAYOUT, STEPS), "", origin(study.provenance), sep="\n")
+    save(summary_figure(rows, shown), HERE / "summary.png")
+    print(draw(study.curves, shown, STEPS, HERE / "improvements.png"))
+    print(table(study, scores, shown, STEPS), "", origin(study.provenance), sep="\n")
 
 
 if __name__ == "__main__":
