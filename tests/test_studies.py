@@ -304,17 +304,22 @@ def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
     assert again == said.splitlines()[2:]  # all but what was found
 
 
-def test_ablations(
-    figure2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    runs = tmp_path / "runs"
+def beside_figure2(name: str, figure2: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """An experiment that compares its runs to figure 2's, which hold a true reward of 100 and 700 labels of 80 on Hopper."""
+    runs = figure2.HERE.parent / "runs"
     write_run(runs / "t", condition="true_reward", rows=last(100.0))
     write_run(runs / "p", labels=700, rows=last(80.0))
     figure2.main([])
-    module = script("ablations", monkeypatch)
-    here = tmp_path / "ablations"
-    for name, value in (("HERE", here), ("FIGURE2", figure2.HERE), ("STEPS", 1000)):
-        monkeypatch.setattr(module, name, value)
+    module = script(name, monkeypatch)
+    for place, value in (("HERE", figure2.HERE.parent / name), ("FIGURE2", figure2.HERE), ("STEPS", 1000)):
+        monkeypatch.setattr(module, place, value)
+    return module
+
+
+def test_ablations(
+    figure2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = beside_figure2("ablations", figure2, monkeypatch)
     write_run(tmp_path / "ablation" / "target" / "1", condition="target", labels=700, rows=last(40.0))
     capsys.readouterr()
     module.main([str(tmp_path / "ablation")])
@@ -322,30 +327,23 @@ def test_ablations(
     assert "hopper Whole method 80.0 (80.0) 4,490 0.90" in words  # (80 + 100) / (100 + 100)
     assert "Target 40.0 (40.0) 1,815 0.70" in words
     assert "No segments missing 2,340 -" in words
-    assert is_png(here / "ablations.png")
-    assert [row.condition for row in read_results(here / "results.csv")] == ["target"]  # the rest stays where it is
+    assert is_png(module.HERE / "ablations.png")
+    assert [row.condition for row in read_results(module.HERE / "results.csv")] == ["target"]  # the rest stays where it is
 
 
 def test_improvements_stand_beside_the_method_as_it_is(
     figure2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = tmp_path / "runs"
-    write_run(runs / "t", condition="true_reward", rows=last(100.0))
-    write_run(runs / "p", labels=700, rows=last(80.0))
-    write_run(runs / "few", labels=350, rows=last(60.0))
-    figure2.main([])
-    module = script("improvements", monkeypatch)
-    here = tmp_path / "improvements"
-    for name, value in (("HERE", here), ("FIGURE2", figure2.HERE), ("STEPS", 1000)):
-        monkeypatch.setattr(module, name, value)
+    write_run(tmp_path / "runs" / "few", labels=350, rows=last(60.0))
+    module = beside_figure2("improvements", figure2, monkeypatch)
     write_run(tmp_path / "improvement" / "warm" / "1", condition="warm_start", labels=700, rows=last(120.0))
     capsys.readouterr()
     module.main([str(tmp_path / "improvement")])
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "hopper As it is 80.0 (80.0) - 0.90" in words  # (80 + 100) / (100 + 100)
     assert "Warm start 120.0 (120.0) - 1.10" in words
-    assert is_png(here / "improvements.png") and is_png(here / "summary.png")
-    summary = (here / "summary.csv").read_text()
+    assert is_png(module.HERE / "improvements.png") and is_png(module.HERE / "summary.png")
+    summary = (module.HERE / "summary.csv").read_text()
     assert "warm_start,700,all,iqm,1.1" in summary and "350" not in summary
 
 

@@ -18,7 +18,7 @@ from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import table
 from rlhp.analysis.scores import TRUE, normalised
 from rlhp.analysis.script import script
-from rlhp.analysis.study import beside, gather, origin, read
+from rlhp.analysis.study import beside, gathered, origin, read
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -44,8 +44,7 @@ LAYOUT = Layout(
 
 def main(arguments: Sequence[str]) -> None:
     """Merge what there is, then draw and print."""
-    folders = [Path(folder) for folder in arguments] or [FOLDER] * FOLDER.is_dir()
-    print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
+    print(gathered(arguments, (FOLDER,), HERE))
     study = beside(read(HERE), read(FIGURE2), (WHOLE, TRUE))
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
     print(draw(study.curves, LAYOUT, STEPS, HERE / "ablations.png"))

@@ -23,7 +23,7 @@ from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import cell, summary_figure, table
 from rlhp.analysis.scores import TRUE, Scores, normalised, summarise, write_scores
 from rlhp.analysis.script import script
-from rlhp.analysis.study import Study, gather, origin, read
+from rlhp.analysis.study import Study, gathered, origin, read
 
 HERE = Path(__file__).parent
 FOLDERS = (Path("runs/figure2"), Path("runs/figure2_long"))
@@ -108,8 +108,7 @@ def main(arguments: Sequence[str]) -> None:
     if [*arguments] == ["--random"]:
         baseline.write_random(LAYOUT.tasks, HERE / "random.csv")
         return
-    folders = [Path(folder) for folder in arguments] or [folder for folder in FOLDERS if folder.is_dir()]
-    print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
+    print(gathered(arguments, FOLDERS, HERE))
     report()
 
 

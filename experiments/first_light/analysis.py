@@ -18,7 +18,7 @@ from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import cell, table
 from rlhp.analysis.scores import TRUE, normalised
 from rlhp.analysis.script import script
-from rlhp.analysis.study import gather, origin, read
+from rlhp.analysis.study import gathered, origin, read
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -42,8 +42,7 @@ def verdict(task: str, share: float) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Merge what there is, then draw and print."""
-    folders = [Path(folder) for folder in arguments] or [FOLDER] * FOLDER.is_dir()
-    print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
+    print(gathered(arguments, (FOLDER,), HERE))
     study = read(HERE)
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
     print(draw(study.curves, LAYOUT, STEPS, HERE / "first_light.png"))

@@ -1,4 +1,4 @@
-"""Six published improvements, each switched on alone, beside the method as it is, with 700 labels on four tasks.
+"""Six published improvements, each switched on alone, beside the method as it is, with 700 labels.
 
     python experiments/improvements/analysis.py [FOLDER ...]    # default: runs/improvement
 
@@ -19,7 +19,7 @@ from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import summary_figure, table
 from rlhp.analysis.scores import TRUE, normalised, summarise, write_scores
 from rlhp.analysis.script import script
-from rlhp.analysis.study import Study, beside, gather, origin, read
+from rlhp.analysis.study import Study, beside, gathered, origin, read
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -49,8 +49,7 @@ def layout(own: Study) -> Layout:
 
 def main(arguments: Sequence[str]) -> None:
     """Merge what there is, then draw and print."""
-    folders = [Path(folder) for folder in arguments] or [FOLDER] * FOLDER.is_dir()
-    print(gather(folders, HERE) if folders else "There are no run directories: everything below is from the tables.")
+    print(gathered(arguments, (FOLDER,), HERE))
     own = read(HERE)
     study, shown = beside(own, read(FIGURE2), (AS_IT_IS, TRUE)), layout(own)
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)

@@ -100,6 +100,12 @@ def gather(folders: Sequence[Path], here: Path) -> Found:
     return found
 
 
+def gathered(arguments: Sequence[str], usual: Iterable[Path], here: Path) -> str:
+    """What was gathered from the folders named, or else from the usual ones as far as they are there, in a sentence or more."""
+    folders = [Path(folder) for folder in arguments] or [folder for folder in usual if folder.is_dir()]
+    return str(gather(folders, here)) if folders else "There are no run directories: everything below is from the tables."
+
+
 def read(here: Path) -> Study:
     """What the tables in `here` hold. Raises UserError where one is missing or damaged."""
     provenance = read_rows(here / PROVENANCE_CSV, PROVENANCE, str)

@@ -37,11 +37,11 @@ class BatchVecEnv(VecEnv):
         super().__init__(n_envs, observation_space, action_space)
         self.task = task
         self.horizon: int | None = horizon
-        self._limit = np.full(n_envs, horizon)  # steps of an episode
+        self._limit = horizon
         self._seed = seed
         self._episode = np.full(n_envs, -1)  # -1: not begun
         self._elapsed = np.zeros(n_envs, np.int64)
-        self._skipped = np.zeros(n_envs, np.int64)  # steps by which the first episode is shorter
+        self._skipped = np.zeros((2, n_envs), np.int64)  # steps by which the first episode is shorter, and later ones
 
     # What a subclass is
 
@@ -88,10 +88,9 @@ class BatchVecEnv(VecEnv):
             raise UserError(f"restarts.after is {after} and restarts.share is {share}: {wanted}.")
         early = 0 if after is None else int(share * self.num_envs)
         groups = [self.num_envs - early, early]
-        if after is not None:
-            self._limit[groups[0] :] = np.minimum(self._limit[groups[0] :], after)
+        length = np.repeat([self._limit, min(after or self._limit, self._limit)], groups)
         turn = np.concatenate([np.arange(1, size + 1) for size in groups])  # in which of its group each ends first
-        self._skipped = self._limit - -(-self._limit * turn // np.repeat(groups, groups))
+        self._skipped = self._limit - np.stack([-(-length * turn // np.repeat(groups, groups)), length])
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Start afresh with another seed: the next reset begins episode 0. None keeps the seed."""
@@ -118,7 +117,7 @@ class BatchVecEnv(VecEnv):
         if done.any():
             for i in np.flatnonzero(done).tolist():
                 infos[i] = {"TimeLimit.truncated": True, "terminal_observation": obs[i].copy()}
-                infos[i] |= {"shortened": True} if self._shortened(i) else {}
+                infos[i] |= {"shortened": True} if self._skips(i) else {}
                 self._next_episode(i)
             obs = self._observe()
         return obs, reward, done, infos
@@ -130,10 +129,7 @@ class BatchVecEnv(VecEnv):
 
     def _skips(self, i: int) -> int:
         """Steps by which the running episode of environment i is shorter than others."""
-        return int(self._skipped[i]) if self._episode[i] == 0 else 0
-
-    def _shortened(self, i: int) -> bool:
-        return self._skips(i) > 0 or self._limit[i] < self._limit[0]  # the first environment is never among those that begin anew
+        return int(self._skipped[min(self._episode[i], 1), i])
 
     def snapshot(self) -> dict[str, Array]:
         """Everything the continuation depends on, as copies: after `restore` it is the same bit for bit."""
