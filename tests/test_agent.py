@@ -9,7 +9,7 @@ import torch
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
-from rlhp.agent import BlindA2C, BlindPPO, Recorder, ReturnScale, linear
+from rlhp.agent import BlindA2C, BlindPPO, Level, Recorder, ReturnScale, Unscaled, linear
 from rlhp.agent.build import make
 from rlhp.agent.lean import LeanPPO, suits
 from rlhp.envs import gym as gym_envs
@@ -219,10 +219,32 @@ def test_return_scale_by_hand():
     assert scaled[:, 0].tolist() == expected
 
 
-def test_snapshot_and_restore_go_on_bit_for_bit():
-    build = lambda: make(  # noqa: E731
-        BlindPPO, mujoco_envs.make("reacher", n_envs=2, seed=0), gamma=0.9, n_steps=32, batch_size=16, n_epochs=2, seed=0
-    )
+def test_level_by_hand():
+    """Mean 2 and spread 1 at first; the second rollout is a twentieth of what the running statistics look back over."""
+    level, done = Level(Unscaled(), 3.0), np.zeros((1024, 2), dtype=bool)
+    first = level(np.tile([1.0, 3.0], (1024, 1)), done)
+    assert first[0].tolist() == [2.0, 4.0]  # mean 3, spread 1
+    second = level(np.full((1024, 2), 12.0), done)
+    mean, spread = 2 + 0.05 * (12 - 2), 1 + 0.05 * (0 - 1)
+    assert second[0] == pytest.approx(12 - mean + 3 * spread)
+
+
+def test_a_levelled_reward_is_the_same_whatever_its_zero_and_its_unit():
+    reward, done = np.random.default_rng(0).normal(size=(3, 64, 8)), np.zeros((64, 8), dtype=bool)
+    one, other = (Level(ReturnScale(8, gamma=0.99), 2.0) for _ in range(2))
+    for rollout in reward:
+        assert other(7 * rollout - 40, done) == pytest.approx(one(rollout, done), abs=1e-3)
+
+
+def test_a_level_that_is_no_number_is_refused_with_a_sentence():
+    with pytest.raises(UserError, match="reward_level is nan"):
+        Level(Unscaled(), float("nan"))
+
+
+@pytest.mark.parametrize("reward_level", [None, 1.5])
+def test_snapshot_and_restore_go_on_bit_for_bit(reward_level):
+    settings = {"gamma": 0.9, "n_steps": 32, "batch_size": 16, "n_epochs": 2, "seed": 0, "reward_level": reward_level}
+    build = lambda: make(BlindPPO, mujoco_envs.make("reacher", n_envs=2, seed=0), **settings)  # noqa: E731
     whole, states = build(), []
     for rollout in whole.rollouts(64 * 6):
         whole.update(rollout.true_reward)

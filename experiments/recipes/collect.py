@@ -22,11 +22,12 @@ from rlhp.analysis import RunData, find, load
 from rlhp.analysis.script import script
 
 TABLE = Path(__file__).parent / "trials.csv"
-AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "target_kl", "normalise_reward")
+AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "target_kl")
+SCALE = ("normalise_reward", "reward_level")
 FIT = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs")
 REWARD = (*FIT, "memory", "query", "clips_per_label", "explore", "refit")
 COLUMNS = (
-    *("env", "horizon", "condition", "labels", "seed", "n_envs", "restarts", *AGENT),
+    *("env", "horizon", "condition", "labels", "seed", "n_envs", "restarts", *AGENT, *SCALE),
     *("learning_rate", "net_arch", "log_std_init", "entropy_bonus", *REWARD, "total_steps", "steps", "final_return"),
 )
 
@@ -90,7 +91,7 @@ def row(run: RunData) -> dict[str, Any]:
             "n_envs": config["n_envs"],
             "restarts": restarts(config.get("restarts")),
         },
-        **{name: agent.get(name) for name in AGENT},
+        **{name: agent.get(name) for name in (*AGENT, *SCALE)},
         "learning_rate": agent["learning_rate"]["start"],
         "net_arch": "x".join(map(str, policy["net_arch"])),
         "log_std_init": policy["log_std_init"],

@@ -3,6 +3,7 @@
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
 from rlhp.agent.explore import StateEntropy
+from rlhp.agent.level import Level
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import ValueRefit
 from rlhp.agent.scale import ReturnScale, Unscaled
@@ -11,6 +12,7 @@ __all__ = [
     "Blind",
     "BlindA2C",
     "BlindPPO",
+    "Level",
     "Recorder",
     "ReturnScale",
     "StateEntropy",

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.explore import Explore
 from rlhp.agent.lean import LeanPPO, suits
+from rlhp.agent.level import Level
 from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, no_refit
@@ -40,6 +41,7 @@ def make(
     gamma: float,
     normalise_observations: bool = True,
     normalise_reward: bool = True,
+    reward_level: float | None = None,
     policy: str = "MlpPolicy",
     policy_kwargs: Mapping[str, Any] | None = None,
     callback: Any = None,
@@ -50,9 +52,10 @@ def make(
     """An agent that never sees this environment's reward.
 
     `normalise_observations` acts on what the policy sees, above the recorder; `normalise_reward` divides the reward that it
-    is handed by the spread of its return. `refit` is what becomes of the value function where the reward has changed, `explore`
-    of the policy while there is no reward. `settings` go to the algorithm of SB3 as they are; `policy_kwargs.activation_fn`
-    may be the name of a module of torch.nn. Raises UserError where the algorithm cannot act in this environment.
+    is handed by the spread of its return, after `reward_level` has moved its mean to so many of its spreads. `refit` is what
+    becomes of the value function where the reward has changed, `explore` of the policy while there is no reward. `settings` go
+    to the algorithm of SB3 as they are; `policy_kwargs.activation_fn` may be the name of a module of torch.nn. Raises UserError
+    where the algorithm cannot act in this environment.
     """
     recorder = Recorder(env)
     seen = ObservationNormaliser(recorder) if normalise_observations else recorder
@@ -64,5 +67,6 @@ def make(
     except (AssertionError, TypeError, ValueError) as error:  # SB3 asserts what it supports
         raise UserError(f"{algorithm.__name__} cannot be built with these settings: {error}") from error
     scale = ReturnScale(env.num_envs, gamma) if normalise_reward else Unscaled()
-    agent.attach(recorder, scale, callback, refit, explore)
+    levelled = scale if reward_level is None else Level(scale, reward_level)
+    agent.attach(recorder, levelled, callback, refit, explore)
     return agent
