@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -66,14 +66,17 @@ def _shots(trained: Any, env: Any, seconds: float) -> tuple[Iterator[Array], Fra
 def report(run: Path) -> None:
     """Print a short table on a run, and the paths of the pictures (and the video, if its settings want one) made from it."""
     print("\n" + analysis.summary(analysis.load(run)) + "\n")
-    made, missed = [analysis.curve_png(run, run / "curve.png")], []
-    if (run / "heldout.csv").is_file() and _settings(run).get("labels"):
-        made.append(analysis.reward_png(run, run / "reward.png"))
-    if _settings(run).get("video"):
+    settings, made, missed = _settings(run), [analysis.curve_png(run, run / "curve.png")], []
+    wanted: list[tuple[str, Callable[[], Path]]] = []
+    if (run / "heldout.csv").is_file() and settings.get("labels"):
+        wanted.append(("picture of r-hat", lambda: analysis.reward_png(run, run / "reward.png")))
+    if settings.get("video"):
+        wanted.append(("video", lambda: film_policy(run, run / "policy.mp4")))
+    for name, make in wanted:
         try:
-            made.append(film_policy(run, run / "policy.mp4"))
-        except UserError as error:  # the training is done and well: a machine that cannot draw goes without the video
-            missed.append(f"no video: {error}")
+            made.append(make())
+        except UserError as error:  # the training is done and well: what a short run or a machine cannot draw is left out
+            missed.append(f"no {name}: {error}")
     print("\n".join([*map(str, made), *missed]))
 
 

@@ -236,9 +236,10 @@ def test_a_levelled_reward_is_the_same_whatever_its_zero_and_its_unit():
         assert other(7 * rollout - 40, done) == pytest.approx(one(rollout, done), abs=1e-3)
 
 
-def test_a_level_that_is_no_number_is_refused_with_a_sentence():
-    with pytest.raises(UserError, match="reward_level is nan"):
-        Level(Unscaled(), float("nan"))
+@pytest.mark.parametrize("level", [float("nan"), float("inf"), "high"])
+def test_a_level_that_is_no_number_is_refused_with_a_sentence(level):
+    with pytest.raises(UserError, match=f"reward_level is {level}"):
+        Level(Unscaled(), level)
 
 
 @pytest.mark.parametrize("reward_level", [None, 1.5])

@@ -71,6 +71,12 @@ def test_a_single_run_takes_all_cores_and_reports(tmp_path, monkeypatch, capsys)
     assert f"{run}/curve.png" in capsys.readouterr().out
 
 
+def test_a_run_too_short_for_a_picture_of_its_reward_is_done_and_well(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "env=point", "total_steps=2048"]) == 0
+    assert "no picture of r-hat: " in capsys.readouterr().out
+
+
 def test_a_sweep_gives_each_job_one_core_and_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["train", "-m", *TINY, "seed=1,2", "name=two"]) == 0

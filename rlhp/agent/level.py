@@ -21,7 +21,7 @@ class Level:
     """
 
     def __init__(self, scale: Scale, level: float) -> None:
-        if not np.isfinite(level):
+        if not isinstance(level, int | float) or not np.isfinite(level):
             raise UserError(f"agent.reward_level is {level}, but it counts the reward's spreads: give a finite number, or null.")
         self._scale, self._level = scale, level
         self._mean, self._spread = np.array(np.nan), np.array(np.nan)  # none seen
