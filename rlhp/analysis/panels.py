@@ -135,7 +135,7 @@ def _panel(axes: Axes, task: str, conditions: Mapping[Condition, Line], layout: 
     if marks:
         _strip(axes, span, marks, layout)
     if missing := [layout.looks[key].name.lower() for key in marks if key not in there]:
-        names = ", ".join(missing) if len(missing) <= 2 else f"{len(missing)} of {len(marks)}"
+        names = "\n".join(missing) if len(missing) <= 2 else f"{len(missing)} of {len(marks)}"
         words = f"no run yet: {names}" if there else "no run yet"
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         axes.text(0.76, 0.03, words, transform=axes.transAxes, ha="right", color=QUIET, fontsize=7.5, bbox=box)
