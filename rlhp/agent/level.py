@@ -14,9 +14,9 @@ class Level:
     """Moves the reward so that its mean is `level` times its spread, then hands it to `scale`.
 
     Comparisons tell a reward but for a constant: section 2.2.1 puts r-hat's mean over the clips at 0, whatever the true one's is.
-    Where episodes end by time alone, no policy becomes better or worse by a constant, but PPO learns otherwise: its value
-    function begins at 0 and has to climb to the constant over 1 - gamma. With a level, the true reward and every r-hat are
-    alike in this: r and a r + b, a > 0, are the same to the agent. Mean and spread are running ones, over the last steps.
+    Where episodes end by time alone, no policy becomes better or worse by a constant, but PPO finds others with another one.
+    With a level, the true reward and every r-hat are alike in this: r and a r + b, a > 0, are the same to the agent. Mean and
+    spread are running ones, over the last steps.
     Raises UserError where `level` is not finite.
     """
 
