@@ -79,7 +79,7 @@ def test_a_run_too_short_for_a_picture_of_its_reward_is_done_and_well(tmp_path, 
 
 def test_a_sweep_gives_each_job_one_core_and_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "-m", *TINY, "seed=1,2", "name=two"]) == 0
+    assert main(["train", *TINY, "-m", "seed=1,2", "name=two"]) == 0  # wherever its -m stands
     configs = [yaml.safe_load(path.read_text()) for path in sorted((tmp_path / "runs" / "two").rglob("config.yaml"))]
     assert [config["seed"] for config in configs] == [1, 2] and [config["threads"] for config in configs] == [1, 1]
 

@@ -23,6 +23,7 @@ from rlhp.train.job import train
 from rlhp.types import UserError
 
 GIVEN = ("launcher.cpus_per_task", "launcher.ray.remote.num_cpus")  # where a launcher says how many cores a job is given
+SWEEP = ("-m", "--multirun")
 PLUGINS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray", "hydra_optuna_sweeper": "optuna"}  # and our extras
 
 
@@ -54,7 +55,7 @@ def main(argv: Sequence[str], score: Score) -> Path | None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out whole, to be told apart here
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes of a sweep; torch_threads sets torch's own
-    sys.argv = ["rlhp train", *argv]
+    sys.argv = ["rlhp train", *sorted(argv, key=lambda word: word not in SWEEP)]  # Hydra's parser wants no settings on both sides
     done: list[Path | Exception] = []
     try:
         with warnings.catch_warnings():
