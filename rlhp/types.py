@@ -41,6 +41,7 @@ class Rollout:
     cut: Array  # [T, N]  bool: a real reset follows this step (also where the agent is not told)
     state: Array | None  # [T, N, S]  simulator state before the action, where clips are re-rendered from it
     returns: Array  # [episodes]  true returns of the episodes that ended in this rollout
+    arrival: Array | None = None  # [T, N, *O]  raw, after the action: where an episode ends, its last; None: not recorded
 
     def metrics(self) -> Metrics:
         """Mean true return of the ended episodes (absent where none ended) and mean true reward per step."""

@@ -159,10 +159,11 @@ def test_a_rollout_is_what_happened():
     recorder = Recorder(env)
     before = [recorder.reset().copy()]
     acts = np.random.default_rng(0).uniform(-1, 1, (7, 2, 2)).astype(np.float32)
-    rewards, dones = [], []
+    after, dones = [], []
     for act in acts:
-        obs, _, done, _ = recorder.step(act)
+        obs, _, done, infos = recorder.step(act)
         before.append(obs.copy())
+        after.append([info.get("terminal_observation", row) for row, info in zip(obs, infos, strict=True)])
         dones.append(done.copy())
     rollout = recorder.rollout()
     assert np.allclose(rollout.obs, np.stack(before[:-1]))
@@ -170,7 +171,10 @@ def test_a_rollout_is_what_happened():
     assert np.array_equal(rollout.cut, np.stack(dones))
     assert rollout.cut[4].all() and rollout.cut.sum() == 2
     assert np.allclose(rollout.returns, rollout.true_reward[:5].sum(axis=0))
-    assert rewards == []
+    assert np.allclose(rollout.arrival, np.stack(after))
+    assert not np.allclose(rollout.arrival[4], rollout.obs[5])  # an episode's last is not the next one's first
+    recorder.step(acts[0])
+    assert np.allclose(recorder.rollout().obs[0], rollout.arrival[-1])
 
 
 def test_a_shortened_episode_has_no_return():

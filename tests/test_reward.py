@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,20 @@ def rollout(steps):
 
 def same(one, two):
     return one.keys() == two.keys() and all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
+
+
+def test_which_observation_a_step_is_rewarded_by():
+    """Fitted alike, on what clips hold; r-hat(o_t, a_t) or r-hat(o_t+1, a_t) of what the policy did."""
+    seen = rollout(clips(4, 0))
+    led_to = replace(seen, arrival=seen.obs + 1)
+    paper, late = ensemble(), ensemble(credit="arrival")
+    for reward in (paper, late):
+        reward.fit(compared(20), 50)
+    assert np.array_equal(paper(led_to), paper(seen)) and np.array_equal(late(seen), paper(seen))
+    assert np.array_equal(late(led_to), paper(replace(seen, obs=seen.obs + 1)))
+    assert not np.allclose(late(led_to), paper(led_to))
+    with pytest.raises(UserError, match="no credit 'later'; choose one of departure, arrival"):
+        ensemble(credit="later")
 
 
 def test_clips_come_in_one_order_however_many_come_at_a_time():

@@ -24,6 +24,7 @@ class Recorder(VecEnvWrapper):
     def _forget(self) -> None:
         self._steps: list[tuple[Array, Array, Array, Array]] = []
         self._states: list[Array] = []
+        self._last: list[tuple[int, int, Array]] = []  # step, environment, an episode's last observation
         self._returns: list[float] = []
 
     def reset(self) -> VecEnvObs:
@@ -48,6 +49,7 @@ class Recorder(VecEnvWrapper):
         self._obs = np.array(obs)
         self._running += true_reward
         for i in np.flatnonzero(done):
+            self._last.append((len(self._steps) - 1, int(i), infos[i]["terminal_observation"]))
             if not infos[i].get("shortened"):
                 self._returns.append(float(self._running[i]))
             self._running[i] = 0.0
@@ -57,9 +59,17 @@ class Recorder(VecEnvWrapper):
         """All steps since the last call, as one record."""
         obs, act, true_reward, cut = (np.stack(column) for column in zip(*self._steps, strict=True))
         state = np.stack(self._states) if self._states else None
-        rollout = Rollout(_single(obs), _single(act), true_reward, cut, state, np.array(self._returns))
+        returns = np.array(self._returns)
+        rollout = Rollout(_single(obs), _single(act), true_reward, cut, state, returns, _single(self._arrival(obs)))
         self._forget()
         return rollout
+
+    def _arrival(self, obs: Array) -> Array:
+        """The observations after the actions, [T, N, *O]: those before the next ones, but where an episode ended."""
+        arrival = np.concatenate([obs[1:], self._obs[np.newaxis]])
+        for step, env, last in self._last:
+            arrival[step, env] = last
+        return arrival
 
     def snapshot(self) -> dict[str, Array]:
         """The environments' state, the episodes' returns so far; taken between rollouts."""

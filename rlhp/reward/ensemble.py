@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlhp.adam import Adam
 from rlhp.preference import Loss
+from rlhp.reward import credit as credits
 from rlhp.reward import network
 from rlhp.reward.augment import Augment, whole
 from rlhp.reward.dataset import Dataset
@@ -45,6 +46,7 @@ class Ensemble:
         penalty: Penalty,
         augment: Augment = whole,
         inputs: Weigh = lasting,
+        credit: str = "departure",
         members: int = 3,
         hidden: Sequence[int] = (64, 64),
         learning_rate: float = 1e-3,
@@ -59,7 +61,7 @@ class Ensemble:
             raise UserError(
                 f"the reward model wants an average_over of at least 0 and below 1, a share of its steps, not {average_over}."
             )
-        self._action_space = action_space
+        self._action_space, self._credit = action_space, credits.find(credit)
         self._loss, self._penalty, self._augment = loss, penalty, augment
         self._members, self._batch_size, self._seed = members, batch_size, seed
         self._learning_rate = learning_rate
@@ -81,8 +83,8 @@ class Ensemble:
         self._sums: ClipSums | None = None
 
     def __call__(self, rollout: Rollout) -> Array:
-        """r-hat of every step, [T, N] float32: each member calibrated, then their mean."""
-        x = encode(rollout.obs, rollout.act, self._action_space)
+        """r-hat of every step, [T, N] float32, by the observation that `credit` says: each member calibrated, then their mean."""
+        x = encode(self._credit(rollout), rollout.act, self._action_space)
         raw = self._predict(x.reshape(-1, x.shape[-1]))
         return ((raw - self._mean) / self._std).mean(dim=0).reshape(x.shape[:-1]).numpy()
 

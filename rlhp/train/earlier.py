@@ -22,13 +22,15 @@ def replay(run: str) -> Replay:
     return Replay(recorded(Path(run) / "preferences.sqlite"))
 
 
-def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str) -> Frozen:
-    """The reward that a run had learned at its last checkpoint.
+def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str, credit: str = "departure") -> Frozen:
+    """The reward that a run had learned at its last checkpoint; it judges a step by the observation that `credit` says.
 
     Raises UserError where there is none, or where it judges other observations or actions than these.
     """
     settings = read_settings(Path(run))
-    make = partial(instantiate(settings["reward_model"], _convert_="all"), observation_space, action_space)
+    learned = settings["reward_model"]
+    given = {"credit": credit} if learned.keys() & {"credit", "members"} else {}  # the true reward knows no credit
+    make = partial(instantiate({**learned, **given}, _convert_="all"), observation_space, action_space)
     model = Background(make, threads=1)
     state = last_checkpoint(Path(run))["reward"]
     if _shapes(model.snapshot()).items() - _shapes(state).items():
