@@ -24,7 +24,7 @@ from rlhp.analysis.script import script
 TABLE = Path(__file__).parent / "trials.csv"
 AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "max_grad_norm", "target_kl")
 SCALE = ("normalise_reward", "reward_level")
-FIT = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs", "members")
+FIT = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs", "members", "credit", "of")
 REWARD = (*FIT, "memory", "query", "clips_per_label", "explore", "refit")
 COLUMNS = (
     *("env", "horizon", "condition", "labels", "seed", "n_envs", "restarts", *AGENT, *SCALE),
@@ -63,13 +63,15 @@ def restarts(node: dict[str, Any] | None) -> str | None:
 def learning(config: dict[str, Any]) -> dict[str, Any]:
     """How the reward was learned; nothing for a run on the true one."""
     model, effort = config["reward_model"], instantiate(config["effort"])
+    if kind(model) == "frozen":  # the reward that an earlier run had learned
+        return {"loss": "frozen", "credit": model.get("credit"), "of": Path(model["run"]).name}
     if kind(model) != "Ensemble":
         return {"loss": kind(model)}
     return {
         **{"l2": model["penalty"].get("initial"), "l2_rate": model["penalty"].get("rate")},
         "fit_steps": f"{effort(0, 1)}+{effort.per_1000_steps}/1000",
         **{"average_over": model.get("average_over"), "loss": loss(model["loss"]), "crop": crop(model.get("augment"))},
-        **{"inputs": kind(model.get("inputs")), "members": model.get("members")},
+        **{"inputs": kind(model.get("inputs")), "members": model.get("members"), "credit": model.get("credit")},
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
         "clips_per_label": config["query"].get("clips_per_label"),
         **{"explore": kind(config["agent"].get("explore")), "refit": kind(config["agent"].get("refit"))},
