@@ -17,9 +17,9 @@ def departure(rollout: Rollout) -> Array:
 def arrival(rollout: Rollout) -> Array:
     """After the action: r-hat(o_t+1, a_t).
 
-    Comparisons of whole clips hardly tell what an action does at once, so an r-hat reads it off the next observation, and pays a
-    step late. Over an episode both sum to the same, but for its two ends. Where nobody recorded what came after, as in clips,
-    it is `departure`.
+    Comparisons of whole clips hardly tell what an action does at once, so an r-hat reads it off the next observation, and pays
+    a step late. Over an episode both sum to much the same. Where nobody recorded what came after, as in clips, it is
+    `departure`.
     """
     return rollout.obs if rollout.arrival is None else rollout.arrival
 
