@@ -18,7 +18,7 @@ from rlhp.analysis import average, baseline, interval, iqm, read_curves, read_pu
 from rlhp.analysis.look import Look
 from rlhp.analysis.panels import Layout, lines, panels
 from rlhp.analysis.report import cell, summary_figure
-from rlhp.analysis.scores import Score, normalised, summarise, write_scores
+from rlhp.analysis.scores import TRUE, Score, normalised, share, summarise, write_scores
 from rlhp.analysis.study import Study, gather, origin, read
 from rlhp.analysis.tables import Curve, Key, Published, Result
 from rlhp.types import UserError
@@ -166,6 +166,19 @@ def test_scores_are_counted_from_the_random_policy_to_the_true_reward() -> None:
     np.testing.assert_allclose(scores[("preferences", 700)]["ant"], [0.5, -0.125])
 
 
+def test_a_share_has_the_spread_of_the_true_rewards_seeds_too() -> None:
+    rows = [result("ant", 60.0), result("ant", 110.0, seed=2), result("ant", 60.0, 700), result("ant", 60.0, 700, seed=2)]
+    rows += [result("hopper", 100.0), result("hopper", 100.0, seed=2), result("hopper", 50.0, 700)]
+    random, some = {"ant": 10.0, "hopper": 0.0, "walker": 0.0}, ("preferences", 700)
+    # 50 of 75; at worst both draws of the true reward are 110, 50 of 100, at best both are 60, 50 of 50
+    np.testing.assert_allclose(share(rows, random, some, ["ant"], 1000), (2 / 3, 0.5, 1.0))
+    np.testing.assert_allclose(share(rows, random, some, ["ant", "hopper"], 1000), ((2 / 3 + 1 / 2) / 2, np.nan, np.nan))
+    assert share(rows, random, TRUE, ["hopper"], 1000) == (1, 1, 1)
+    nothing = [(rows, random, some, ["walker"], 1000), (rows, random, some, ["ant"], 2000), (rows, {}, some, ["ant"], 1000)]
+    nothing += [(rows, {"ant": 90.0}, some, ["ant"], 1000)]  # the true reward does not get beyond the random policy
+    assert np.isnan([share(*arguments) for arguments in nothing]).all()
+
+
 def test_summary_holds_both_means_over_all_tasks_and_each_tasks_own(tmp_path: Path) -> None:
     scores = {("preferences", 700): {"ant": np.array([0.0, 1.0, 0.5]), "hopper": np.array([2.0])}, ("preferences", 350): {}}
     rows = {(row.env, row.statistic): row for row in summarise(scores, 1000)}
@@ -276,25 +289,26 @@ def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
     write_run(runs / "t2", condition="true_reward", seed=2, rows=last(120.0))
     write_run(runs / "p1", labels=700, seed=1, rows=last(70.0))
     (write_run(runs / "p2", labels=700, seed=2, rows=last(70.0), finished=False) / "failed.txt").write_text("OSError: full\n")
-    write_run(runs / "r1", task="reacher", labels=700, rows=last(-3.0))
+    write_run(runs / "r1", task="reacher", labels=700, seed=1, rows=last(-3.0))
+    write_run(runs / "r2", task="reacher", labels=700, seed=2, rows=last(-3.0))
     write_run(runs / "long", labels=700, total_steps=2000, rows=[(2000, 4500.0, 1, 1, "")])
     figure2.main([])
     said = capsys.readouterr().out
     assert "p2 at step 1,000: OSError: full" in said
     words = [" ".join(line.split()) for line in said.splitlines()]
-    assert "task mean (seeds) after 2,000 steps paper share" in words
-    assert "hopper True reward 100.0 (80.0, 120.0) 4,190 1.00" in words
+    assert "task mean paper share each seed, after 2,000 steps" in words
+    assert "hopper True reward 100 4,190 1.00 80.0 120" in words
     assert "1,400 labels missing 4,410 -" in words
-    assert "700 labels 70.0 (70.0, failed) 4,490 0.85" in words  # (70 + 100) / (100 + 100)
-    assert "hopper 700 labels 4,500.0 (4,500.0) 4,490 -" in words  # no true reward of that length
-    long = words[words.index("task mean (seeds) after 2,000 steps paper share") :]
+    assert "700 labels 70.0 4,490 0.85 70.0 failed" in words  # (70 + 100) / (100 + 100)
+    assert "hopper 700 labels 4,500 4,490 - 4,500" in words  # no true reward of that length
+    long = words[words.index("task mean paper share each seed, after 2,000 steps") :]
     assert not any("labels missing" in line for line in long)  # of longer runs, only what there is
     assert "short 0.850 at least 0.9 hopper: share of the true reward with 700 labels, after 1,000 steps" in words
     assert "missing - at least 0.9 reacher: share of the true reward with 700 labels, after 1,000 steps" in words
     assert "missing - at least 0.75 mean share over the 8 tasks with 350 labels, after 1,000 steps" in words
     paper = "return with 700 labels after {} steps, beside the paper's after 20,000,000"
-    assert "PASS 4,500.000 at least 4,490 hopper: " + paper.format("2,000") in words
-    assert "PASS -3.000 at least -3.1 reacher: " + paper.format("1,000") in words
+    assert "PASS 4,500 at least 4,490 hopper: " + paper.format("2,000") in words
+    assert "PASS -3.000 (-3.000 to -3.000) at least -3.1 reacher: " + paper.format("1,000") in words
     assert "missing - at least 4,850 walker: " + paper.format("1,000") in words
     pictures = [figure2.HERE / name for name in ("figure2.png", "figure2_long.png", "summary.png")]
     assert all(map(is_png, pictures))
@@ -324,8 +338,8 @@ def test_ablations(
     capsys.readouterr()
     module.main([str(tmp_path / "ablation")])
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "hopper Whole method 80.0 (80.0) 4,490 0.90" in words  # (80 + 100) / (100 + 100)
-    assert "Target 40.0 (40.0) 1,815 0.70" in words
+    assert "hopper Whole method 80.0 4,490 0.90 80.0" in words  # (80 + 100) / (100 + 100)
+    assert "Target 40.0 1,815 0.70 40.0" in words
     assert "No segments missing 2,340 -" in words
     assert is_png(module.HERE / "ablations.png")
     assert [row.condition for row in read_results(module.HERE / "results.csv")] == ["target"]  # the rest stays where it is
@@ -340,8 +354,8 @@ def test_improvements_stand_beside_the_method_as_it_is(
     capsys.readouterr()
     module.main([str(tmp_path / "improvement")])
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "hopper As it is 80.0 (80.0) - 0.90" in words  # (80 + 100) / (100 + 100)
-    assert "Warm start 120.0 (120.0) - 1.10" in words
+    assert "hopper As it is 80.0 - 0.90 80.0" in words  # (80 + 100) / (100 + 100)
+    assert "Warm start 120 - 1.10 120" in words
     assert is_png(module.HERE / "improvements.png") and is_png(module.HERE / "summary.png")
     summary = (module.HERE / "summary.csv").read_text()
     assert "warm_start,700,all,iqm,1.1" in summary and "350" not in summary

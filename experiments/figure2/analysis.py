@@ -10,7 +10,7 @@ tables and the targets. All but the merging is done from those files, so it work
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
@@ -19,11 +19,13 @@ import numpy as np
 
 from rlhp.analysis import baseline, read_published
 from rlhp.analysis.look import BLUE, GREEN, ORANGE, PINK, Look, save
+from rlhp.analysis.numbers import average, interval
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import cell, summary_figure, table
-from rlhp.analysis.scores import TRUE, Scores, normalised, summarise, write_scores
+from rlhp.analysis.scores import TRUE, normalised, share, summarise, write_scores
 from rlhp.analysis.script import script
 from rlhp.analysis.study import Study, gathered, origin, read
+from rlhp.types import Array
 
 HERE = Path(__file__).parent
 FOLDERS = (Path("runs/figure2"), Path("runs/figure2_long"))
@@ -49,33 +51,43 @@ PAPERS_OWN = ("halfcheetah", "hopper", "walker", "reacher")  # 700 labels: the p
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One line: what, measured (NaN: a run is missing), wanted at least."""
+    """One line: what, measured with its 95 % interval (NaN: a run is missing, or a second seed), wanted at least."""
 
     what: str
-    measured: float
+    measured: tuple[float, float, float]
     wanted: float
 
     def __str__(self) -> str:
-        verdict = "missing" if isnan(self.measured) else "PASS" if self.measured >= self.wanted else "short"
-        measured = "-" if isnan(self.measured) else f"{self.measured:,.3f}"
-        return f"{verdict:<8}{measured:>10}  at least {self.wanted:<9,.10g}{self.what}"
+        value, low, high = self.measured
+        verdict = "missing" if isnan(value) else "PASS" if value >= self.wanted else "short"
+        measured = "-" if isnan(value) else _number(value)
+        between = "" if isnan(low) else f"({_number(low)} to {_number(high)})"
+        return f"{verdict:<8}{measured:>6}  {between:<20}at least {self.wanted:<7,.10g}{self.what}"
 
 
-def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def targets(study: Study, random: Mapping[str, float], lengths: Iterable[int]) -> Iterator[Target]:
     """All that is wanted of the figure."""
-    for steps in scores:
+    for steps in lengths:
         for task in layout(study, steps).tasks:
-            share = cell(study, scores[steps], task, SOME, steps).share
-            yield Target(f"{task}: share of the true reward with 700 labels, after {steps:,} steps", share, ENOUGH)
+            what = f"{task}: share of the true reward with 700 labels, after {steps:,} steps"
+            yield Target(what, share(study.results, random, SOME, [task], steps), ENOUGH)
     for condition, wanted in ON_AVERAGE.items():
-        shares = [cell(study, scores[STEPS], task, condition, STEPS).share for task in LAYOUT.tasks]
-        what = f"mean share over the {len(shares)} tasks with {LAYOUT.looks[condition].name}, after {STEPS:,} steps"
-        yield Target(what, float(np.mean(shares)), wanted)
+        what = f"mean share over the {len(LAYOUT.tasks)} tasks with {LAYOUT.looks[condition].name}, after {STEPS:,} steps"
+        yield Target(what, share(study.results, random, condition, LAYOUT.tasks, STEPS), wanted)
     for task in PAPERS_OWN:
-        means = {steps: cell(study, {}, task, SOME, steps).mean for steps in (STEPS, LONG)}
-        best = max((steps for steps in means if not isnan(means[steps])), key=lambda steps: means[steps], default=STEPS)
+        seeds = {steps: cell(study, {}, task, SOME, steps).seeds for steps in (STEPS, LONG)}
+        best = max((steps for steps in seeds if seeds[steps]), key=lambda steps: np.mean(seeds[steps]), default=STEPS)
         what = f"{task}: return with 700 labels after {best:,} steps, beside the paper's after 20,000,000"
-        yield Target(what, means.get(best, nan), LAYOUT.published[task, SOME].value)
+        yield Target(what, _mean(np.array(seeds[best])), LAYOUT.published[task, SOME].value)
+
+
+def _mean(values: Array) -> tuple[float, float, float]:
+    """And its interval."""
+    return (float(values.mean()), *interval([values], average)) if len(values) else (nan, nan, nan)
 
 
 def layout(study: Study, steps: int) -> Layout:
@@ -100,7 +112,7 @@ def report() -> None:
     rows = {steps: summarise(scores[steps], steps) for steps in lengths}
     write_scores([row for steps in lengths for row in rows[steps]], HERE / "summary.csv")
     save(summary_figure(rows[STEPS], LAYOUT), HERE / "summary.png")
-    print(*targets(study, scores), "", origin(study.provenance), sep="\n")
+    print(*targets(study, random, lengths), "", origin(study.provenance), sep="\n")
 
 
 def main(arguments: Sequence[str]) -> None:

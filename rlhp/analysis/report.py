@@ -36,10 +36,17 @@ class Cell:
         return float(np.mean(self.seeds)) if self.seeds else float("nan")
 
     def __str__(self) -> str:
-        """Mean, and the seeds in brackets."""
-        each = [f"{value:z,.1f}" for value in self.seeds] + ["failed"] * self.failed
-        mean = f"{self.mean:z,.1f}" if self.seeds else "missing"
-        return f"{mean:>9}" + (f" ({', '.join(each)})" if each else "")
+        """The mean."""
+        return _number(self.mean) if self.seeds else "missing"
+
+    def each(self) -> str:
+        """The seeds, one by one."""
+        return "  ".join([*map(_number, self.seeds), *["failed"] * self.failed])
+
+
+def _number(value: float) -> str:
+    """With a digit behind the point where there are few before it."""
+    return f"{value:z,.0f}" if abs(value) >= 100 else f"{value:z,.1f}"
 
 
 def cell(study: Study, scores: Scores, task: str, condition: Condition, total_steps: int) -> Cell:
@@ -51,10 +58,9 @@ def cell(study: Study, scores: Scores, task: str, condition: Condition, total_st
 
 
 def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str:
-    """A line per task and condition of the layout: mean, seeds, what was published, and the mean score."""
+    """A line per task and condition of the layout: mean, what was published, the mean score, and each seed."""
     wide = max(len(look.name) for look in layout.looks.values()) + 2
-    what = f"     mean (seeds) after {total_steps:,} steps"
-    lines = [f"{'task':<17}{'':<{wide}}{what:<52}{'paper':>9}{'share':>8}"]
+    lines = [f"{'task':<17}{'':<{wide}}{'mean':>8}{'paper':>9}{'share':>8}   each seed, after {total_steps:,} steps"]
     for task in layout.tasks:
         names = [task, *[""] * (len(layout.looks) - 1)]
         for name, (condition, look) in zip(names, layout.looks.items(), strict=True):
@@ -62,7 +68,7 @@ def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str
             there = layout.published.get((task, condition))
             paper = f"{there.value:>9,.10g}" if there else f"{'-':>9}"
             share = f"{here.share:>z8.2f}" if np.isfinite(here.share) else f"{'-':>8}"
-            lines.append(f"{name:<17}{look.name:<{wide}}{here!s:<52}{paper}{share}")
+            lines.append(f"{name:<17}{look.name:<{wide}}{here!s:>8}{paper}{share}   {here.each()}".rstrip())
     return "\n".join(lines)
 
 
