@@ -71,6 +71,21 @@ def test_which_observation_a_step_is_rewarded_by():
         ensemble(credit="later")
 
 
+def test_without_hidden_layers_r_hat_is_linear():
+    reward, few = ensemble(hidden=[]), clips(4, 0)
+    reward.fit(compared(20), 50)
+    moved = [replace(few, obs=few.obs + shift) for shift in (0.0, 0.5, 1.0)]
+    first, second, third = (reward(rollout(each)) for each in moved)
+    np.testing.assert_allclose(second - first, third - second, atol=1e-5)
+    assert np.abs(second - first).min() > 1e-3
+
+
+@pytest.mark.parametrize("hidden", [8, [0], [64, 1.5], "64"])
+def test_hidden_layers_that_make_no_sense_are_refused(hidden):
+    with pytest.raises(UserError, match=r"hidden lists the units of each layer .* not"):
+        ensemble(hidden=hidden)
+
+
 def test_clips_come_in_one_order_however_many_come_at_a_time():
     """Sums over them are rounded as they are added: in another order a resumed run would part from the first."""
     c = compared(6)

@@ -24,7 +24,7 @@ from rlhp.analysis.script import script
 TABLE = Path(__file__).parent / "trials.csv"
 AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "max_grad_norm", "target_kl")
 SCALE = ("normalise_reward", "reward_level")
-FIT = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs", "members", "credit", "of")
+FIT = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs", "members", "hidden", "credit", "of")
 REWARD = (*FIT, "memory", "query", "clips_per_label", "explore", "refit")
 COLUMNS = (
     *("env", "horizon", "condition", "labels", "seed", "n_envs", "restarts", *AGENT, *SCALE),
@@ -60,6 +60,11 @@ def restarts(node: dict[str, Any] | None) -> str | None:
     return f"{node['share']:g} after {node['after']}" if node and node["after"] else None
 
 
+def layers(sizes: Sequence[int] | None) -> str | None:
+    """The widths of a network's hidden layers."""
+    return None if sizes is None else "x".join(map(str, sizes)) or "none"
+
+
 def learning(config: dict[str, Any]) -> dict[str, Any]:
     """How the reward was learned; nothing for a run on the true one."""
     model, effort = config["reward_model"], instantiate(config["effort"])
@@ -71,7 +76,8 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
         **{"l2": model["penalty"].get("initial"), "l2_rate": model["penalty"].get("rate")},
         "fit_steps": f"{effort(0, 1)}+{effort.per_1000_steps}/1000",
         **{"average_over": model.get("average_over"), "loss": loss(model["loss"]), "crop": crop(model.get("augment"))},
-        **{"inputs": kind(model.get("inputs")), "members": model.get("members"), "credit": model.get("credit")},
+        **{"inputs": kind(model.get("inputs")), "members": model.get("members"), "hidden": layers(model.get("hidden"))},
+        "credit": model.get("credit"),
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
         "clips_per_label": config["query"].get("clips_per_label"),
         **{"explore": kind(config["agent"].get("explore")), "refit": kind(config["agent"].get("refit"))},
@@ -95,7 +101,7 @@ def row(run: RunData) -> dict[str, Any]:
         },
         **{name: agent.get(name) for name in (*AGENT, *SCALE)},
         "learning_rate": agent["learning_rate"]["start"],
-        "net_arch": "x".join(map(str, policy["net_arch"])),
+        "net_arch": layers(policy["net_arch"]),
         "log_std_init": policy["log_std_init"],
         "entropy_bonus": config["entropy_bonus"],
         **learning(config),
