@@ -58,7 +58,9 @@ class Ensemble:
         if members < 1 or batch_size < 1 or learning_rate <= 0:
             raise UserError("the reward model wants members and batch_size of at least 1 and a learning_rate above 0.")
         if not isinstance(hidden, Sequence) or any(not isinstance(units, int) or units < 1 for units in hidden):
-            raise UserError(f"hidden lists the units of each layer of the reward model, such as [64, 64], or [], not {hidden}.")
+            raise UserError(
+                f"reward_model.hidden lists the units of each layer of the reward model, such as [64, 64], or [], not {hidden}."
+            )
         if not 0 <= average_over < 1:
             raise UserError(
                 f"the reward model wants an average_over of at least 0 and below 1, a share of its steps, not {average_over}."
