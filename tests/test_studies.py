@@ -169,14 +169,14 @@ def test_scores_are_counted_from_the_random_policy_to_the_true_reward() -> None:
 def test_a_share_has_the_spread_of_the_true_rewards_seeds_too() -> None:
     rows = [result("ant", 60.0), result("ant", 110.0, seed=2), result("ant", 60.0, 700), result("ant", 60.0, 700, seed=2)]
     rows += [result("hopper", 100.0), result("hopper", 100.0, seed=2), result("hopper", 50.0, 700)]
-    random, some = {"ant": 10.0, "hopper": 0.0, "walker": 0.0}, ("preferences", 700)
+    rows += [result("walker", -3.0), result("walker", 4.0, 700)]  # the true reward does not get beyond the random policy
+    scores, some = normalised(rows, {"ant": 10.0, "hopper": 0.0, "walker": 0.0}, 1000), ("preferences", 700)
     # 50 of 75; at worst both draws of the true reward are 110, 50 of 100, at best both are 60, 50 of 50
-    np.testing.assert_allclose(share(rows, random, some, ["ant"], 1000), (2 / 3, 0.5, 1.0))
-    np.testing.assert_allclose(share(rows, random, some, ["ant", "hopper"], 1000), ((2 / 3 + 1 / 2) / 2, np.nan, np.nan))
-    assert share(rows, random, TRUE, ["hopper"], 1000) == (1, 1, 1)
-    nothing = [(rows, random, some, ["walker"], 1000), (rows, random, some, ["ant"], 2000), (rows, {}, some, ["ant"], 1000)]
-    nothing += [(rows, {"ant": 90.0}, some, ["ant"], 1000)]  # the true reward does not get beyond the random policy
-    assert np.isnan([share(*arguments) for arguments in nothing]).all()
+    np.testing.assert_allclose(share(scores, some, ["ant"]), (2 / 3, 0.5, 1.0))
+    np.testing.assert_allclose(share(scores, some, ["ant", "hopper"]), ((2 / 3 + 1 / 2) / 2, np.nan, np.nan))
+    assert share(scores, TRUE, ["hopper"]) == (1, 1, 1)
+    for task in ("walker", "swimmer"):
+        assert np.isnan(share(scores, some, ["ant", task])).all()
 
 
 def test_summary_holds_both_means_over_all_tasks_and_each_tasks_own(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ tables and the targets. All but the merging is done from those files, so it work
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
@@ -21,8 +21,8 @@ from rlhp.analysis import baseline, read_published
 from rlhp.analysis.look import BLUE, GREEN, ORANGE, PINK, Look, save
 from rlhp.analysis.numbers import average, interval
 from rlhp.analysis.panels import Layout, draw
-from rlhp.analysis.report import cell, summary_figure, table
-from rlhp.analysis.scores import TRUE, normalised, share, summarise, write_scores
+from rlhp.analysis.report import cell, number, summary_figure, table
+from rlhp.analysis.scores import TRUE, Scores, normalised, share, summarise, write_scores
 from rlhp.analysis.script import script
 from rlhp.analysis.study import Study, gathered, origin, read
 from rlhp.types import Array
@@ -60,24 +60,20 @@ class Target:
     def __str__(self) -> str:
         value, low, high = self.measured
         verdict = "missing" if isnan(value) else "PASS" if value >= self.wanted else "short"
-        measured = "-" if isnan(value) else _number(value)
-        between = "" if isnan(low) else f"({_number(low)} to {_number(high)})"
+        measured = "-" if isnan(value) else number(value, 3)
+        between = "" if isnan(low) else f"({number(low, 3)} to {number(high, 3)})"
         return f"{verdict:<8}{measured:>6}  {between:<20}at least {self.wanted:<7,.10g}{self.what}"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
-
-
-def targets(study: Study, random: Mapping[str, float], lengths: Iterable[int]) -> Iterator[Target]:
+def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
     """All that is wanted of the figure."""
-    for steps in lengths:
+    for steps in scores:
         for task in layout(study, steps).tasks:
             what = f"{task}: share of the true reward with 700 labels, after {steps:,} steps"
-            yield Target(what, share(study.results, random, SOME, [task], steps), ENOUGH)
+            yield Target(what, share(scores[steps], SOME, [task]), ENOUGH)
     for condition, wanted in ON_AVERAGE.items():
         what = f"mean share over the {len(LAYOUT.tasks)} tasks with {LAYOUT.looks[condition].name}, after {STEPS:,} steps"
-        yield Target(what, share(study.results, random, condition, LAYOUT.tasks, STEPS), wanted)
+        yield Target(what, share(scores[STEPS], condition, LAYOUT.tasks), wanted)
     for task in PAPERS_OWN:
         seeds = {steps: cell(study, {}, task, SOME, steps).seeds for steps in (STEPS, LONG)}
         best = max((steps for steps in seeds if seeds[steps]), key=lambda steps: np.mean(seeds[steps]), default=STEPS)
@@ -86,7 +82,7 @@ def targets(study: Study, random: Mapping[str, float], lengths: Iterable[int]) -
 
 
 def _mean(values: Array) -> tuple[float, float, float]:
-    """And its interval."""
+    """The mean and its interval; NaN of nothing."""
     return (float(values.mean()), *interval([values], average)) if len(values) else (nan, nan, nan)
 
 
@@ -112,7 +108,7 @@ def report() -> None:
     rows = {steps: summarise(scores[steps], steps) for steps in lengths}
     write_scores([row for steps in lengths for row in rows[steps]], HERE / "summary.csv")
     save(summary_figure(rows[STEPS], LAYOUT), HERE / "summary.png")
-    print(*targets(study, random, lengths), "", origin(study.provenance), sep="\n")
+    print(*targets(study, scores), "", origin(study.provenance), sep="\n")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -37,16 +37,16 @@ class Cell:
 
     def __str__(self) -> str:
         """The mean."""
-        return _number(self.mean) if self.seeds else "missing"
+        return number(self.mean) if self.seeds else "missing"
 
     def each(self) -> str:
         """The seeds, one by one."""
-        return "  ".join([*map(_number, self.seeds), *["failed"] * self.failed])
+        return "  ".join([*map(number, self.seeds), *["failed"] * self.failed])
 
 
-def _number(value: float) -> str:
-    """With a digit behind the point where there are few before it."""
-    return f"{value:z,.0f}" if abs(value) >= 100 else f"{value:z,.1f}"
+def number(value: float, digits: int = 1) -> str:
+    """With so many digits behind the point where there are few before it."""
+    return f"{value:z,.0f}" if abs(value) >= 100 else f"{value:z,.{digits}f}"
 
 
 def cell(study: Study, scores: Scores, task: str, condition: Condition, total_steps: int) -> Cell:

@@ -35,48 +35,33 @@ class Score:
     runs: int
 
 
-def returns(results: Iterable[Result], total_steps: int) -> dict[Condition, dict[str, list[float]]]:
-    """Final returns of the runs of one length, by condition and task."""
+def normalised(results: Iterable[Result], random: Mapping[str, float], total_steps: int) -> dict[Condition, dict[str, Array]]:
+    """Scores of the runs of one length. A task has none where its true reward has no run, or none above the random policy."""
     groups: dict[Condition, dict[str, list[float]]] = {}
     for row in results:
         if row.total_steps == total_steps:
             groups.setdefault((row.condition, row.labels), {}).setdefault(row.env, []).append(row.final_return)
-    return groups
-
-
-def share(
-    results: Iterable[Result], random: Mapping[str, float], condition: Condition, tasks: Sequence[str], total_steps: int
-) -> tuple[float, float, float]:
-    """What a condition gains over the random policy, in parts of what the true reward gains: mean over tasks, low, high.
-
-    Unlike those of `summarise`, this 95 % bootstrap draws the true reward's seeds as well. NaN where a task has no such
-    runs, or a true reward that gains nothing.
-    """
-    groups = returns(results, total_steps)
-    strata = [np.array(groups.get(key, {}).get(task, [])) for task in tasks for key in (condition, TRUE)]
-    bottom = np.repeat([random.get(task, np.nan) for task in tasks], 2)
-
-    def gains(drawn: Sequence[Array]) -> Array:
-        return np.stack([values.mean(-1) for values in drawn], -1) - bottom
-
-    def statistic(drawn: Sequence[Array]) -> Array:
-        of_both = gains(drawn)
-        return (of_both[..., ::2] / of_both[..., 1::2]).mean(-1)
-
-    if not min(map(len, strata)) or not (gains(strata)[1::2] > 0).all():
-        return np.nan, np.nan, np.nan
-    return float(statistic(strata)), *interval(strata, statistic)
-
-
-def normalised(results: Iterable[Result], random: Mapping[str, float], total_steps: int) -> dict[Condition, dict[str, Array]]:
-    """Scores of the runs of one length. A task has none where its true reward has no run, or none above the random policy."""
-    groups = returns(results, total_steps)
     top = {task: float(np.mean(values)) for task, values in groups.get(TRUE, {}).items()}
     gain = {task: top[task] - random[task] for task in top if task in random and top[task] > random[task]}
     return {
         condition: {task: (np.array(tasks[task]) - random[task]) / gain[task] for task in sorted(tasks) if task in gain}
         for condition, tasks in groups.items()
     }
+
+
+def share(scores: Scores, condition: Condition, tasks: Iterable[str]) -> tuple[float, float, float]:
+    """What a condition gains over the random policy, in parts of what the true reward gains: mean over tasks, low, high.
+
+    Unlike those of `summarise`, this 95 % bootstrap draws the true reward's seeds as well. NaN where a task has no score.
+    """
+    strata = [scores.get(key, {}).get(task, np.array([])) for task in tasks for key in (condition, TRUE)]
+
+    def statistic(drawn: Sequence[Array]) -> Array:
+        return np.mean([gained.mean(-1) / top.mean(-1) for gained, top in zip(drawn[::2], drawn[1::2], strict=True)], axis=0)
+
+    if not min(map(len, strata)):
+        return np.nan, np.nan, np.nan
+    return float(statistic(strata)), *interval(strata, statistic)
 
 
 def summarise(scores: Scores, total_steps: int) -> list[Score]:
