@@ -102,7 +102,7 @@ def somebody(run: Path) -> Iterator[None]:
     over = Event()
 
     def answer() -> None:
-        while not over.wait(0.001) and not (run / "preferences.sqlite").exists():
+        while not over.wait(0.001) and not (run / "metrics.csv").exists():
             pass
         store = Store(run / "preferences.sqlite")
         while not over.wait(0.001):
