@@ -16,7 +16,7 @@ from torch.nn.functional import leaky_relu
 
 from rlhp.preference import CrossEntropy, ReturnError, win_probability
 from rlhp.reward import AdaptiveL2, Background, Crop, Ensemble, NoPenalty, TrueReward, network
-from rlhp.reward.dataset import Dataset, bootstrap_weights
+from rlhp.reward.dataset import Dataset, bootstrap_weights, stride
 from rlhp.reward.ensemble import _right
 from rlhp.reward.features import CLIP, Moments, Normaliser, alike, encode, lasting
 from rlhp.types import Comparisons, Rollout, Steps, UserError
@@ -371,6 +371,31 @@ def test_no_member_is_wiped_out_by_few_and_noisy_labels():
 
 
 # Calibration and reading
+
+
+def test_the_distance_between_calibration_steps_shares_no_divisor_with_a_clips_length():
+    assert stride(10, 15, 1024) == 1  # 150 steps: all of them
+    assert stride(1000, 15, 1024) == 16  # 15 would read the same step of every clip
+    assert stride(500, 60, 1024) == 31  # 30 would read two of sixty
+
+
+@pytest.mark.parametrize("length", [1, 15, 30, 45, 60])
+def test_calibration_reads_every_step_of_a_clip_about_equally_often(length):
+    for n in [*range(1, 60, 7), *range(470, 520), *range(950, 1030), 1400, 2047, 2048, 5500]:
+        read = np.arange(0, n * length, stride(n, length, 1024))
+        seen = np.bincount(read % length, minlength=length)
+        assert len(read) <= 1024 and (seen.min() >= 1 and seen.max() - seen.min() <= 1 or n < 60)
+
+
+def test_a_phase_that_stands_out_does_not_change_the_calibration_with_the_number_of_labels():
+    """Steps of 1 where a clip begins and 0 elsewhere: their spread is that of one step in fifteen, for any number of clips."""
+    obs = np.zeros((1100, 15, 3), np.float32)
+    obs[:, 0] = 1
+    side = Steps(obs, np.zeros((1100, 15, 2), np.float32), np.zeros((1100, 15), np.float32))
+    ones = np.ones(1100, np.float32)
+    for n in (900, 956, 990, 1024, 1027, 1100):
+        data = Dataset(some(Comparisons(side, side, ones, ones, np.arange(1100)), slice(n)), ACT, 1, 0)
+        assert data.steps(2048)[:, 0].mean() == pytest.approx(1 / 15, rel=0.02)
 
 
 @pytest.mark.parametrize("effort", [1, 150])
