@@ -72,7 +72,8 @@ class Dataset:
     def steps(self, most: int) -> Tensor:
         """At most so many steps, spread evenly over the clips of all comparisons and over the steps of a clip: [*, width]."""
         sides = (self.comparisons.left, self.comparisons.right)
-        every = stride(*sides[0].true_reward.shape, most // 2)
+        clips, length = sides[0].true_reward.shape
+        every = stride(clips, length, most // 2)
         obs, act = (np.concatenate([_flat(getattr(side, field))[::every] for side in sides]) for field in ("obs", "act"))
         return encode(obs, act, self._action_space)
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rlhp.run import Served, finished, served
-from rlhp.types import UserError
 
 LOG = "page.log"
 PATIENCE = 20.0  # seconds for the page to come up; training begins without it then
@@ -78,13 +77,3 @@ def reason(run: Path, first: int, answered: Callable[[], int]) -> Callable[[int,
         return f"waiting: {unanswered} questions are unanswered, and at most {at_most} may be; {where(run)}"
 
     return say
-
-
-def check(settings_page: object, clips: int, drawable: bool, task: str) -> None:
-    """Raises UserError where people could not answer this run's questions."""
-    if settings_page is None:
-        return
-    if clips != 2:
-        raise UserError(f"people compare 2 clips at the page, and questions of {clips} are asked; set query.clips=2.")
-    if not drawable:
-        raise UserError(f"people need clips, and those of {task} cannot be drawn from recorded states; choose a MuJoCo task.")
