@@ -84,11 +84,11 @@ def note_attempt(path: Path, **facts: Any) -> None:
 
 
 def _differences(a: Any, b: Any, prefix: str = "") -> list[str]:
-    """Dotted names of the leaves in which two nested mappings differ."""
+    """Dotted names of the leaves in which two nested mappings differ; `auto` leaves a value open, and differs from none."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         keys = sorted({*a, *b}, key=str)
         return [d for k in keys for d in _differences(a.get(k), b.get(k), f"{prefix}.{k}" if prefix else str(k))]
-    return [] if a == b else [prefix]
+    return [] if a == b or "auto" in (a, b) else [prefix]
 
 
 def finished(path: Path) -> bool:
