@@ -31,7 +31,7 @@ def learn(
         run.log(step, rollout.metrics())
         memory.add(rollout)  #    trajectories flow 1 -> 2
         wanted = schedule(step if store.asked >= first else 0) - store.asked  #    first the initial questions, whenever they come
-        fewer = store.asked > 0 or len(memory) <= held  #    all of them at once, as long as memory grows
+        fewer = store.asked > 0 or len(memory) <= held or 2 * step > total_steps  #    all at once, as long as that is possible
         store.ask(_select(select, memory, wanted, reward, step, fewer), step)  # 2  clips are put to the teacher
         store.answer(teacher(store.open(), step))  #    what the teacher can say now
         _wait(store, teacher, max_open, first, over=step >= total_steps)  #    the one place that waits
@@ -40,7 +40,7 @@ def learn(
         comparisons = store.take(step)
         reward.begin(comparisons, effort(step, store.taken) if store.taken >= first else 0)  # 3  r-hat fits the answers so far
         run.log(step, {"asked": store.asked, "labels": store.taken})
-        _warn(run, rollout, memory, wanted, comparisons)
+        _warn(run, rollout, memory, comparisons, missing=schedule(step) - store.asked, over=step >= total_steps)
         if fitted:
             run.log(step, rollout.against(predicted))
             run.log(step, agent.update(predicted))  # 1  the policy maximises r-hat
@@ -72,10 +72,12 @@ def _wait(store: Store, teacher: Teacher, max_open: int | None, first: int, over
             raise
 
 
-def _warn(run: Run, rollout: Rollout, memory: Memory, wanted: int, comparisons: Comparisons) -> None:
-    """Say why nothing can be asked, or nothing learned, as long as that is so."""
-    if wanted > 0 and not len(memory) and not memory.heldout:
+def _warn(run: Run, rollout: Rollout, memory: Memory, comparisons: Comparisons, missing: int, over: bool) -> None:
+    """Say why nothing can be asked, or nothing learned, as long as that is so, and at the end what was not asked."""
+    if missing > 0 and not len(memory) and not memory.heldout:
         apart = f"{rollout.between_resets():g} steps (median)"
         run.warn("clips", f"no clip fits between two resets, or into a rollout, which are {apart} apart; lower clip_steps")
+    elif missing > 0 and over:
+        run.warn("clips", f"memory held too few clips for {missing} questions; train for longer, or lower query.clips_per_label")
     if len(comparisons) and (comparisons.mu == 0.5).all():
         run.warn("answers", f"all answers so far ({len(comparisons)} pairs) are 'equal', so there is no reward to learn yet")

@@ -98,14 +98,15 @@ def _check_reach(setup: Setup, clips: int, clips_per_label: float) -> None:
         raise UserError(
             f"this run can ask {asked} of its {wanted} questions: the first {first} are chosen from "
             f"{math.ceil(_needed(first, clips, clips_per_label))} clips of the untrained policy, and {setup.total_steps:,} steps "
-            "are too few for that; lower labels, schedule.initial or query.clips_per_label, or raise total_steps."
+            "are too few for that and the others; lower labels or query.clips_per_label, or raise total_steps."
         )
 
 
 def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
     """How many questions a run can ask at most: with every rollout cut into as many clips as it has room for.
 
-    The loop asks for the initial questions at once while memory grows; later for all that are wanted, or half of them, ...
+    As the loop asks: for the initial questions at once, in the first half of the run and while memory grows; otherwise for all
+    that are wanted, or half of them, a quarter, ...
     """
     n_envs, n_steps, schedule = setup.env.num_envs, setup.agent.n_steps, setup.schedule
     per_rollout = n_envs * (n_steps // getattr(setup.memory, "length", n_steps))
@@ -114,7 +115,7 @@ def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
         held, before = min(held + per_rollout, capacity), held
         n = schedule(step if asked >= first else 0) - asked
         while n > 0 and _needed(n, clips, clips_per_label) > held:
-            n = n // 2 if asked or held == before else 0
+            n = n // 2 if asked or held == before or 2 * step > setup.total_steps else 0
         asked += max(n, 0)
     return asked
 

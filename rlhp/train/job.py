@@ -72,7 +72,7 @@ def _run(settings: Settings, path: Path, setup: Setup) -> None:
     why = page.reason(path, first, lambda: store.answered)
     store.waiting = lambda unanswered, at_most: run.say(why(unanswered, at_most))
     _learn(setup, store, run)
-    used = _used(wanted, store, run, len(setup.memory))
+    used = _used(wanted, store, run)
     if used["why"]:
         run.warn("labels", f"{used['used']} of {wanted} labels are used: {used['why']}")
     run.finish(lambda folder: write_heldout(folder / "heldout.csv", setup.memory.heldout, setup.reward), labels=used)
@@ -96,20 +96,16 @@ def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
     )
 
 
-def _used(wanted: int, store: Store, run: RunDirectory, held: int) -> dict[str, int | str]:
+def _used(wanted: int, store: Store, run: RunDirectory) -> dict[str, int | str]:
     """How many labels were wanted, asked, answered and used; `why` fewer were of use, in a sentence, if so."""
     counts = {"wanted": wanted, "asked": store.asked, "answered": store.answered, "used": store.taken}
-    return {**counts, "why": _why(**counts, clips=held, warned=run.warned, answers=labels(store.path))}
+    return {**counts, "why": _why(**counts, warned=run.warned, answers=labels(store.path))}
 
 
-def _why(
-    wanted: int, asked: int, answered: int, used: int, clips: int, warned: Mapping[str, str], answers: Sequence[Label]
-) -> str:
+def _why(wanted: int, asked: int, answered: int, used: int, warned: Mapping[str, str], answers: Sequence[Label]) -> str:
     taken = [label.ranks for label in answers if label.taken_step is not None]
-    if asked == 0 < wanted and not clips:
-        return warned.get("clips", "memory never held a clip; lower clip_steps")
     if asked < wanted:
-        return f"memory held too few clips for more than {asked} questions; train for longer, or lower query.clips_per_label"
+        return warned["clips"]
     if answered < asked:
         return f"{asked - answered} of {asked} questions were not answered" if answered else "nobody answered"
     if used < answered:
