@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 
 from rlhp.reward import Background, Frozen
 from rlhp.run import last_checkpoint, read_settings
-from rlhp.store import recorded
+from rlhp.store import digest, recorded
 from rlhp.teacher import Replay
 from rlhp.types import Array, UserError
 
@@ -19,7 +19,7 @@ from rlhp.types import Array, UserError
 def replay(run: str) -> Replay:
     """The answers that a run took, each from the step at which it was first used. Raises UserError where there are none."""
     read_settings(Path(run))
-    return Replay(recorded(Path(run) / "preferences.sqlite"))
+    return Replay(recorded(Path(run) / "preferences.sqlite"), digest)
 
 
 def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str, credit: str = "departure") -> Frozen:

@@ -17,7 +17,7 @@ from hydra.utils import instantiate
 from rlhp.agent import Blind
 from rlhp.loop import learn
 from rlhp.run import RunDirectory, attempt, check_owner, claim, finished, last_checkpoint, read_settings
-from rlhp.store import Store
+from rlhp.store import Rest, Store
 from rlhp.train import page
 from rlhp.train.build import Parts, Settings, build
 from rlhp.types import Array, Rollout, Segment, Steps, stack
@@ -42,11 +42,11 @@ def _run(settings: Settings, path: Path, parts: Parts) -> None:
     total, every = settings["total_steps"], settings["checkpoint_every"]
     run = RunDirectory(path, parts.stateful(), total_steps=total, checkpoint_every=every)
     run.restore()
-    store = Store(path / "preferences.sqlite")
+    store = Store(path / "preferences.sqlite", rest=Rest.of(settings.get("page")))
     store.restore(run.resumed_from)
     run.open(parts.tracker)
     why = page.reason(path, parts.schedule(0), lambda: store.answered)
-    store.waiting = lambda unanswered, at_most: run.say(why(unanswered, at_most))
+    store.waiting = lambda waiting: run.say(why(waiting))
     _learn(settings, parts, store, run)
     run.finish(lambda folder: write_heldout(folder / "heldout.csv", parts.memory.heldout, parts.reward))
     store.close()
