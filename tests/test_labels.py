@@ -404,6 +404,25 @@ def test_the_table(run: Path, capsys) -> None:
     assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("annotator-1, annotator-2")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE segment SET arrays = x'00'", "UPDATE answer SET ranks = '[0'", "ALTER TABLE answer RENAME COLUMN ranks TO said"],
+)
+@pytest.mark.parametrize("command", [["labels"], ["export", "out.parquet"], ["import", "in.jsonl"]])
+def test_a_damaged_store_is_a_sentence(
+    run: Path, tmp_path: Path, damage: str, command: list[str], capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.jsonl").write_text("")
+    with sqlite3.connect(run / "preferences.sqlite") as db:
+        db.execute(damage)
+    db.close()
+    assert cli.main([command[0], str(run), *command[1:]]) == 2
+    err = capsys.readouterr().err
+    assert "preferences.sqlite is not a preference store, or it is damaged" in err and len(err.splitlines()) == 1
+    assert not Path("out.parquet").exists()
+
+
 def test_one_answer_is_no_plural(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", questions=1)
     Store(run / "preferences.sqlite").answer({0: Answer(LEFT)}, "human:annotator-1", Source.HUMAN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,16 +24,16 @@ class Rest:
     """A person's answer rests until they have given `answers` more, or for `seconds`, whichever comes first.
 
     While it rests it can be undone, and the reward model does not take it. 0 of either: answers do not rest. What programs
-    answered, and what was imported, never rests. Raises UserError for negative values.
+    answered, and what was imported, never rests. Raises UserError for what is no finite number of 0 or more.
     """
 
     answers: int = 2
     seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        if not self.answers >= 0:
+        if not _amount(self.answers):
             raise UserError(f"page.rest_answers is {self.answers}: give 0 or more answers.")
-        if not self.seconds >= 0:
+        if not _amount(self.seconds):
             raise UserError(f"page.rest_seconds is {self.seconds}: give 0 or more seconds.")
 
     @classmethod
@@ -44,6 +45,10 @@ class Rest:
     def at(self, now: float) -> dict[str, float]:
         """The parameters of `RESTS` at the time `now`, in seconds since 1970."""
         return {"rest_answers": self.answers, "rest_seconds": self.seconds, "now": now}
+
+
+def _amount(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
 
 @dataclass(frozen=True, slots=True)

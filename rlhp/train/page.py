@@ -77,10 +77,10 @@ def reason(run: Path, first: int, answered: Callable[[], int]) -> Callable[[Wait
         if done < first:
             return f"waiting: {done} of {first} first labels; {where(run)}"
         if not waiting.unanswered:
-            return f"waiting: {waiting.resting} answers can still be undone, and are used in a moment"
-        open = f"{waiting.unanswered} questions are unanswered"
-        undoable = f" and {waiting.resting} answers can still be undone" if waiting.resting else ""
-        return f"waiting: {open}{undoable}, and at most {waiting.at_most} may be; {where(run)}"
+            return f"waiting: the answers to {waiting.resting} questions can still be undone, and are used in a moment"
+        undoable = f", the answers to {waiting.resting} can still be undone" if waiting.resting else ""
+        open = f"{waiting.unanswered} questions are unanswered{undoable}"
+        return f"waiting: {open}, and at most {waiting.at_most} may be; {where(run)}"
 
     return say
 
