@@ -123,6 +123,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """A question of an earlier run, and the answers to it that the run used; none where nobody had answered in time."""
+
+    clips: tuple[str, ...]  # digests of the clips' content
+    answers: tuple[tuple[int, Answer], ...]  # each with the step of its first use, in the order of use
+
+
+@dataclass(frozen=True, slots=True)
 class Comparisons:
     """D in the paper (section 2.2.3): every ordered answer taken apart into its pairs, stacked."""
 
@@ -217,8 +225,8 @@ class Reward(Predictor, Protocol):
 class Teacher(Protocol):
     """Who compares. One whose answers come as training goes on has an attribute `needs_time = True`: nobody waits for it."""
 
-    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
-        """What it can say now about these open questions, by id; may be empty."""
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer | Sequence[Answer]]:
+        """What it can say now about these open questions, by id; may be empty. Several people's answers are a sequence."""
         ...
 
 
@@ -266,7 +274,7 @@ class Store(Protocol):
 
     def ask(self, questions: Sequence[tuple[Segment, ...]], step: int) -> None: ...
     def open(self) -> list[Query]: ...
-    def answer(self, answers: Mapping[int, Answer], teacher: str = ...) -> None: ...
+    def answer(self, answers: Mapping[int, Answer | Sequence[Answer]], teacher: str = ...) -> None: ...
     def wait(self, max_open: int | None) -> None: ...
     def take(self, step: int) -> Comparisons: ...
 

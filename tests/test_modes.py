@@ -37,7 +37,7 @@ path, (patience, first, labels) = Path(sys.argv[1]), map(int, sys.argv[2:])
 while not path.exists():
     time.sleep(0.01)
 store = Store(path)
-desk = Desk(store.database)
+desk = Desk(store.database, now=lambda: time.time() - 60)  # what was answered a minute ago rests no longer
 while True:
     early, late = store.answered < first, store.asked >= labels  # when training waits for every answer
     while store.asked - store.answered > (0 if early or late else patience) and (pairs := desk.deal("annotator-1", 1)):
@@ -165,7 +165,8 @@ def test_the_true_reward_needs_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("max_open", [0, 20])
 def test_waiting_for_who_answers_by_the_step_would_never_end(max_open: int) -> None:
-    recorded = {"_target_": "rlhp.teacher.Replay", "answers": {0: (0, None)}}
+    questions = {0: {"_target_": "rlhp.types.Recorded", "clips": [], "answers": [[0, None]]}}
+    recorded = {"_target_": "rlhp.teacher.Replay", "questions": questions, "digest": None}
     for late in (settings("teacher=delayed")["teacher"], recorded):
         with pytest.raises(UserError, match="max_open=null"):
             build({**settings(f"max_open={max_open}"), "teacher": late})

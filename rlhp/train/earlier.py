@@ -13,13 +13,13 @@ from hydra.utils import instantiate
 
 from rlhp.reward import Frozen, model_state
 from rlhp.run import differing, last_checkpoint, read_settings, shown
-from rlhp.store import recorded
+from rlhp.store import digest, recorded
 from rlhp.teacher import Replay
 from rlhp.types import Answer, Array, Query, Setup, UserError
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedRun:
     """The answers of another run, given to a run with the same settings."""
 
     run: Path
@@ -36,15 +36,23 @@ class Recorded:
                 f"the answers of {self.run} are to the questions of a run with other settings ({shown(differs)}); repeat those."
             )
 
-    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
-        """The recorded answers to these questions that had been used by `step`."""
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Sequence[Answer]]:
+        """The recorded answers that had been used by `step`."""
         return self.replay(queries, step)
 
+    def snapshot(self) -> dict[str, Array]:
+        """The replay's."""
+        return self.replay.snapshot()
 
-def replay(run: str) -> Recorded:
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot."""
+        self.replay.restore(arrays)
+
+
+def replay(run: str) -> RecordedRun:
     """The answers that a run took, each from the step at which it was first used. Raises UserError where there are none."""
     read_settings(Path(run))
-    return Recorded(Path(run), Replay(recorded(Path(run) / "preferences.sqlite")))
+    return RecordedRun(Path(run), Replay(recorded(Path(run) / "preferences.sqlite"), digest))
 
 
 def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str, credit: str = "departure") -> Frozen:

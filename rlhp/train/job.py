@@ -29,7 +29,7 @@ from rlhp.run import (
     read_settings,
     write_whole,
 )
-from rlhp.store import Label, Store, labels
+from rlhp.store import Label, Rest, Store, labels
 from rlhp.train import page
 from rlhp.train.build import Settings, build, stateful
 from rlhp.types import Array, Rollout, Segment, Setup, Steps, stack
@@ -66,11 +66,12 @@ def _run(settings: Settings, path: Path, setup: Setup) -> None:
     first, wanted = setup.schedule(0), setup.schedule(total)
     write_whole(path / "plan.json", json.dumps({"first_labels": first, "labels": wanted}) + "\n")
     run.restore()
-    store = Store(path / "preferences.sqlite")
+    store = Store(path / "preferences.sqlite", rest=Rest.of(settings.get("page")))
     store.restore(run.resumed_from)
+    run.sync = store.sync
     run.open(setup.tracker)
     why = page.reason(path, first, lambda: store.answered)
-    store.waiting = lambda unanswered, at_most: run.say(why(unanswered, at_most))
+    store.waiting = lambda waiting: run.say(why(waiting))
     _learn(setup, store, run)
     used = _used(wanted, store, run)
     if used["why"]:
