@@ -18,7 +18,8 @@ from rlhp.agent.explore import Explore, Still
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
-from rlhp.types import Array, Metrics, Rollout
+from rlhp.finite import is_finite
+from rlhp.types import Array, Metrics, Rollout, UserError
 
 NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged negated
     "train/policy_gradient_loss": "policy_loss",
@@ -79,7 +80,12 @@ class Blind(OnPolicyAlgorithm):
         callback.on_training_end()
 
     def update(self, reward: Array) -> Metrics:
-        """Improve the policy on the last rollout, rewarded [T, N]."""
+        """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where reward or policy is not finite."""
+        if not is_finite(reward):
+            raise UserError(
+                f"the reward model has diverged: what it says of the rollout that ended at step {self.num_timesteps:,} is not "
+                "finite; lower reward_model.learning_rate and train again with name=..."
+            )
         self._unrewarded = []
         if self._explored:
             self._begin_anew()
@@ -118,9 +124,18 @@ class Blind(OnPolicyAlgorithm):
         self._credit()
         refitted = self.refit(self, self._credit)
         self.train()
+        self._check_weights()
         logged = self.logger.name_to_value
         metrics = {name: float(logged[key]) for key, name in NAMES.items() if key in logged}
         return {"entropy": -float(logged["train/entropy_loss"]), **metrics, **refitted}
+
+    def _check_weights(self) -> None:
+        """Raises UserError where the update has left a weight that is not finite: such a policy is never saved."""
+        if not all(is_finite(parameter.detach().numpy()) for parameter in self.policy.parameters()):
+            raise UserError(
+                f"the policy has diverged: its update at step {self.num_timesteps:,} left weights that are not finite; "
+                "lower agent.learning_rate and train again with name=..."
+            )
 
     def _credit(self) -> None:
         """Returns and advantages of the last rollout, from its rewards and the values in the buffer."""
@@ -172,7 +187,7 @@ class Blind(OnPolicyAlgorithm):
     def act(self, obs: Array, deterministic: bool = True) -> Array:
         """Raw observations [N, *O] -> actions [N, *A], as the environment takes them."""
         seen = obs if self._vec_normalize_env is None else self._vec_normalize_env.normalize_obs(obs)
-        return self.predict(seen, deterministic=deterministic)[0]  # type: ignore[arg-type]
+        return self.recorder.executed(self.predict(seen, deterministic=deterministic)[0])  # type: ignore[arg-type]
 
 
 class BlindPPO(Blind, PPO):
