@@ -10,6 +10,8 @@ from gymnasium import spaces
 
 from rlhp.types import Array
 
+_LARGEST = np.finfo(np.float32).max
+
 
 @dataclass(frozen=True, slots=True)
 class Actions:
@@ -20,7 +22,11 @@ class Actions:
 
 
 def of(space: spaces.Space) -> Actions:
-    """SB3's policies choose 0 to n - 1 from a Discrete space wherever it starts, and real numbers from a Box of integers."""
+    """Translate what SB3's policies do otherwise than a space says.
+
+    They choose 0 to n - 1 from a Discrete space wherever it starts, choose real numbers from a Box of integers, and want finite
+    bounds of a Box, which they use to clip alone.
+    """
     if isinstance(space, spaces.Discrete) and space.start != 0:
         start = space.start
         return Actions(spaces.Discrete(int(space.n)), lambda chosen: chosen + start)
@@ -28,4 +34,6 @@ def of(space: spaces.Space) -> Actions:
         dtype = space.dtype
         real = spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
         return Actions(real, lambda chosen: np.rint(chosen).astype(dtype))
+    if isinstance(space, spaces.Box) and not space.is_bounded():
+        return Actions(spaces.Box(space.low.clip(-_LARGEST), space.high.clip(None, _LARGEST), dtype=np.float32), np.array)
     return Actions(space, np.array)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,9 @@ class Blind(OnPolicyAlgorithm):
         assert self.env is not None
         while self.num_timesteps < total_steps:
             self._make_up()
-            if not self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps):
+            with self._diverging():
+                more = self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
+            if not more:
                 break
             self._update_current_progress_remaining(self.num_timesteps, total_steps)
             self._unrewarded = [self.recorder.rollout()]
@@ -123,19 +126,29 @@ class Blind(OnPolicyAlgorithm):
         buffer.rewards += self.scale(reward, done)
         self._credit()
         refitted = self.refit(self, self._credit)
-        self.train()
-        self._check_weights()
+        with self._diverging():
+            self.train()
+        if not all(is_finite(parameter.detach().numpy()) for parameter in self.policy.parameters()):
+            raise UserError(self._diverged())
         logged = self.logger.name_to_value
         metrics = {name: float(logged[key]) for key, name in NAMES.items() if key in logged}
         return {"entropy": -float(logged["train/entropy_loss"]), **metrics, **refitted}
 
-    def _check_weights(self) -> None:
-        """Raises UserError where the update has left a weight that is not finite: such a policy is never saved."""
-        if not all(is_finite(parameter.detach().numpy()) for parameter in self.policy.parameters()):
-            raise UserError(
-                f"the policy has diverged: its update at step {self.num_timesteps:,} left weights that are not finite; "
-                "lower agent.learning_rate and train again with name=..."
-            )
+    @contextmanager
+    def _diverging(self) -> Iterator[None]:
+        """What torch's distributions say of a policy's parameters that are not finite, as the user's error."""
+        try:
+            yield
+        except ValueError as error:
+            if "to satisfy the constraint" not in str(error):
+                raise
+            raise UserError(self._diverged()) from error
+
+    def _diverged(self) -> str:
+        return (
+            f"the policy has diverged: by step {self.num_timesteps:,} its parameters are not finite; "
+            "lower agent.learning_rate and train again with name=..."
+        )
 
     def _credit(self) -> None:
         """Returns and advantages of the last rollout, from its rewards and the values in the buffer."""

@@ -123,4 +123,5 @@ def _factory(id: str, settings: dict[str, Any]) -> Callable[[], gymnasium.Env]:
 def _is_of_settings(error: TypeError, settings: dict[str, Any]) -> bool:
     """Whether the constructor was given the wrong keywords, or too few; any other TypeError is the environment's own."""
     named = any(f"unexpected keyword argument '{name}'" in str(error) for name in settings)
-    return named or extract_tb(error.__traceback__)[-1].filename == registration.__file__
+    raised = error.__cause__ or error  # Gymnasium raises another one from it, with the keywords added
+    return named or extract_tb(raised.__traceback__)[-1].filename == registration.__file__
