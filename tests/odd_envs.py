@@ -130,6 +130,11 @@ class Gym021(gymnasium.Env):
         return np.zeros(2, np.float32), 0.0, False, {}
 
 
+class NoOptions(Line):
+    def reset(self, seed=None):
+        return super().reset(seed=seed)
+
+
 class Returning(Line):
     """A line whose `reset` or `step` returns something else."""
 
@@ -175,6 +180,7 @@ KINDS: dict[str, tuple[type, int | None, dict[str, Any]]] = {  # class, max_epis
     "Zero": (Zero, 40, {}),
     "NoRender": (NoRender, 40, {}),
     "OldGym": (Gym021, 40, {}),
+    "NoOptions": (NoOptions, 40, {}),
     "NoLimit": (Line, None, {}),
     "Short": (Line, 5, {}),
     "RewArr": (RewardArray, 40, {}),

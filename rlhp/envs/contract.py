@@ -57,8 +57,10 @@ def _own(env: gymnasium.Env) -> gymnasium.Env:
 
 def _check_reset_and_step(id: str, env: gymnasium.Env) -> None:
     parameters = inspect.signature(env.unwrapped.reset).parameters
-    if "seed" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        raise UserError(f"reset of {id} takes no seed, as in Gym before 0.26: {_modern('reset(*, seed=None, options=None)')}.")
+    lacking = [name for name in ("seed", "options") if name not in parameters]
+    if lacking and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        wanted = _modern("reset(*, seed=None, options=None)")
+        raise UserError(f"reset of {id} takes no {' and no '.join(lacking)}, as in Gym before 0.26: {wanted}.")
     started = env.reset(seed=0)
     if not (isinstance(started, tuple) and len(started) == 2 and isinstance(started[1], dict)):
         raise UserError(f"reset of {id} returns {_kind(started)}: {_modern('an observation and a dict')}.")
