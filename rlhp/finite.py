@@ -36,7 +36,7 @@ def check_actions(task: str, actions: Array, step: int) -> None:
         env, index, value = _first(actions)
         raise UserError(
             f"the policy has diverged: its action{index} for environment {env} of {task} at step {step:,} is {value}; "
-            "lower agent.learning_rate and train again with name=..."
+            "lower agent.learning_rate.start and train again with name=..."
         )
 
 

@@ -118,7 +118,6 @@ def agents():
     yield "discrete", lambda: make(BlindPPO, gym.make("CartPole-v1", 2, 0), **ppo)
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
 @pytest.mark.parametrize("build", [pytest.param(build, id=name) for name, build in agents()])
 def test_a_policy_that_has_diverged_is_never_handed_on(build):
     agent = build()

@@ -110,7 +110,7 @@ def test_a_discrete_space_that_starts_below_0_is_learned_on():
         ("Huge", "observes 132,300 numbers.*ResizeObservation"),
         ("OldGym", r"takes no seed and no options, as in Gym before 0\.26"),
         ("NoOptions", r"takes no options, as in Gym before 0\.26"),
-        ("RewArr", r"an array of shape \(1,\) as its reward: .*float\(reward\)"),
+        ("RewArr", r"an array of shape \(1,\) as its reward: .*reward\.item\(\)"),
         ("AllNaN", "nan as its reward at step 1"),
         ("Short", "clips of 8 steps are longer than an episode of 5"),
     ],
@@ -231,6 +231,16 @@ def test_the_first_number_that_is_not_finite_ends_the_run(name, sentence, condit
     with pytest.raises(UserError, match=sentence):
         train(settings(name, condition), tmp_path)
     assert not (tmp_path / "finished.json").exists() and not list(tmp_path.glob("checkpoints/*"))
+
+
+# Pictures
+
+
+def test_an_environment_that_does_not_draw_says_so_in_one_sentence(recwarn):
+    env = made("NoRender", kwargs={"render_mode": "rgb_array"})
+    with pytest.raises(UserError, match="draws no pictures"):
+        list(evaluate.pictures(lambda obs: np.zeros((1, 1), np.float32), env, 1))
+    assert not list(recwarn)
 
 
 # Limits

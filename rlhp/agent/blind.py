@@ -126,7 +126,7 @@ class Blind(OnPolicyAlgorithm):
         buffer.rewards += self.scale(reward, done)
         self._credit()
         refitted = self.refit(self, self._credit)
-        with self._diverging():
+        with self._diverging(), np.errstate(all="ignore"):  # what overflows is seen in the parameters
             self.train()
         if not all(is_finite(parameter.detach().numpy()) for parameter in self.policy.parameters()):
             raise UserError(self._diverged())
@@ -147,7 +147,7 @@ class Blind(OnPolicyAlgorithm):
     def _diverged(self) -> str:
         return (
             f"the policy has diverged: by step {self.num_timesteps:,} its parameters are not finite; "
-            "lower agent.learning_rate and train again with name=..."
+            "lower agent.learning_rate.start and train again with name=..."
         )
 
     def _credit(self) -> None:

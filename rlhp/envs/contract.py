@@ -104,7 +104,7 @@ def _check_observation(id: str, method: str, observation: Any, space: spaces.Spa
 def _check_reward(id: str, reward: Any) -> None:
     values = np.asarray(reward)
     if values.ndim > 0 or values.dtype.kind not in "fiub":
-        raise UserError(f"step of {id} returns {_kind(reward)} as its reward: let it return a number, such as float(reward).")
+        raise UserError(f"step of {id} returns {_kind(reward)} as its reward: let it return a number, such as reward.item().")
     check_received(id, "reward", values[np.newaxis], 1)
 
 

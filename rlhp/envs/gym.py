@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from traceback import extract_tb
@@ -106,7 +107,9 @@ class GymVecEnv(DummyVecEnv):
 def _factory(id: str, settings: dict[str, Any]) -> Callable[[], gymnasium.Env]:
     def build() -> gymnasium.Env:
         try:
-            return gymnasium.make(id, **settings)
+            with warnings.catch_warnings():  # who asks for a picture says so where there is none
+                warnings.filterwarnings("ignore", r".*render_mode='\w+' that is not in the possible", UserWarning)
+                return gymnasium.make(id, **settings)
         except gymnasium.error.UnregisteredEnv as error:
             near = get_close_matches(id, gymnasium.registry, n=3, cutoff=0.0)
             raise UserError(f"Gymnasium has no environment {id!r}; the nearest are {', '.join(near)}.") from error
