@@ -114,6 +114,10 @@ class Zero(Line):
 
 class NoRender(Line):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+
     render = gymnasium.Env.render
 
 

@@ -208,9 +208,13 @@ def test_what_a_constructor_raises_is_let_through(name, error):
     assert type(raised.value) is error
 
 
-def test_a_keyword_that_is_handed_on_is_the_users():
+@pytest.mark.parametrize("name", ["Plain", "NoRender"])  # one hands its keywords on to another constructor
+def test_a_keyword_that_the_constructor_does_not_know_is_the_users(name):
     with pytest.raises(UserError, match=r"cannot make .*gravity.*env\.kwargs"):
-        made("Plain", kwargs={"gravity": 1})
+        made(name, kwargs={"gravity": 1})
+
+
+def test_a_module_that_is_not_there_is_the_users():
     with pytest.raises(UserError, match=r"cannot make 'nowhere:Plain-v0'.*nowhere"):
         gym.make("nowhere:Plain-v0", 1, 0)
 
