@@ -118,6 +118,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     status.set_defaults(run=_status)
     evaluate = add("evaluate", help="a finished or running run's true return")
     evaluate.add_argument("--episodes", type=int, default=10, help="complete episodes (default: %(default)s)")
+    evaluate.add_argument(
+        "--max-steps", type=int, default=100_000, help="give up on an episode that is longer (default: %(default)s)"
+    )
     evaluate.set_defaults(run=_evaluate)
     film = add("film", help="a video of a run's policy")
     film.add_argument(
@@ -213,7 +216,7 @@ def _status(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from rlhp import show
 
-    print(show.returns(options.path, options.episodes, options.seed))
+    print(show.returns(options.path, options.episodes, options.seed, options.max_steps))
     return 0
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from stable_baselines3.common.vec_env import VecEnv
 
+from rlhp.finite import check_actions, check_received
 from rlhp.types import Array, UserError
 
+MAX_STEPS = 100_000  # of an episode, before `returns` gives up
 Policy = Callable[[Any], Array]  # raw observations [N, *O] -> actions [N, *A]
 
 
@@ -30,25 +33,54 @@ class Simulated(Protocol):
         ...
 
 
-def returns(policy: Policy, env: VecEnv, episodes: int) -> Array:
+def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STEPS) -> Array:
     """Undiscounted true returns of `episodes` complete episodes; the environment's rewards are the true ones.
 
     Each of the N environments contributes a share fixed beforehand: taking whichever episodes end first would favour short ones.
-    Raises UserError for less than one episode.
+    Episodes that were cut short do not count. Raises UserError for less than one episode or step, where an environment makes
+    `max_steps` steps without the end of an episode that counts, and where a number is not finite.
     """
-    if episodes < 1:
-        raise UserError(f"episodes={episodes}: at least one episode is needed")
+    if episodes < 1 or max_steps < 1:
+        raise UserError(f"episodes={episodes} and max_steps={max_steps}: at least one of each is needed")
+    task = str(getattr(env, "task", type(env).__name__))
     share = (episodes + np.arange(env.num_envs)) // env.num_envs
-    running, done = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
+    running, done, waited = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, int)
     finished: list[float] = []
-    obs = env.reset()
-    while (done < share).any():
-        obs, reward, dones, _ = env.step(policy(obs))
+    for reward, ended, whole in _steps(policy, env, task):
         running += reward
-        finished += running[dones & (done < share)].tolist()
-        done += dones
-        running[dones] = 0
+        finished += running[whole & (done < share)].tolist()
+        done += whole
+        running[ended] = 0
+        waited = np.where(whole, 0, waited + 1)
+        if (done >= share).all():
+            break
+        if (waited[done < share] >= max_steps).any():
+            raise UserError(_endless(task, max_steps))
     return np.array(finished)
+
+
+def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Array, Array]]:
+    """Rewards [N] of each step, which episodes ended [N] and which of these were whole [N]; it never ends."""
+    obs = _received(env.reset(), task, "observation", 0)
+    for step in count(1):
+        actions = policy(obs)
+        check_actions(task, actions, step - 1)
+        obs, reward, dones, infos = env.step(actions)
+        _received(reward, task, "reward", step)
+        _received(obs, task, "observation", step)
+        yield reward, dones, dones & ~np.array([bool(info.get("shortened")) for info in infos])
+
+
+def _received(values: Any, task: str, key: str, step: int) -> Any:
+    check_received(task, key, values, step)
+    return values
+
+
+def _endless(task: str, max_steps: int) -> str:
+    return (
+        f"an environment of {task} made {max_steps:,} steps without ending an episode, so there is no return to measure; "
+        "train it with a time limit, env.max_episode_steps=..., or give a larger --max-steps"
+    )
 
 
 def watch(policy: Policy, env: Simulated, steps: int) -> Array:

@@ -15,12 +15,15 @@ from rlhp import analysis, evaluate, film, train
 from rlhp.types import Array, UserError
 
 
-def returns(run: Path, episodes: int, seed: int) -> str:
-    """A sentence on the true return of a run's policy, acting deterministically. Raises UserError where it cannot be loaded."""
+def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_STEPS) -> str:
+    """A sentence on the true return of a run's policy, acting deterministically; an episode may have up to `max_steps` steps.
+
+    Raises UserError where it cannot be loaded, and where episodes do not end.
+    """
     trained = train.load(run)
     env = trained.make_env(max(1, min(episodes, 10)), seed)
     try:
-        values = evaluate.returns(trained.policy, env, episodes)
+        values = evaluate.returns(trained.policy, env, episodes, max_steps)
     finally:
         env.close()
     spread = f"standard deviation {values.std():.1f}, from {values.min():.1f} to {values.max():.1f}"

@@ -42,10 +42,12 @@ class Rollout:
     state: Array | None  # [T, N, S]  simulator state before the action, where clips are re-rendered from it
     returns: Array  # [episodes]  true returns of the episodes that ended in this rollout
     arrival: Array | None = None  # [T, N, *O]  raw, after the action: where an episode ends, its last; None: not recorded
+    unstable: int = 0  # episodes that were cut because the simulation blew up; they have no return
 
     def metrics(self) -> Metrics:
-        """Mean true return of the ended episodes (absent where none ended) and mean true reward per step."""
+        """Mean true return of the ended episodes (absent where none ended), mean true reward per step; `unstable` if any was."""
         ended = {"true_return": float(self.returns.mean())} if len(self.returns) else {}
+        ended |= {"unstable": float(self.unstable)} if self.unstable else {}
         return {**ended, "episodes": float(len(self.returns)), "true_reward": float(self.true_reward.mean())}
 
     def between_resets(self) -> float:

@@ -43,6 +43,7 @@ def plain(algorithm, venv, normalise_observations, normalise_reward):
 
 def blind(algorithm, base, venv, normalise_observations, normalise_reward):
     venv.states = lambda: None
+    venv.seed(5)  # as SB3 does it; here environments have seeds of their own
     agent = make(
         algorithm,
         venv,

@@ -9,6 +9,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from rlhp.agent import BlindPPO, Recorder
+from rlhp.agent.build import make as make_agent
 from rlhp.envs import criteria, gym, point
 from rlhp.envs import mujoco as robots
 from rlhp.envs.tasks import TASKS
@@ -360,6 +362,66 @@ def test_the_targets_of_reacher_fill_the_disc():
     assert (env.states()[:, 6:] == 0).all()
 
 
+@pytest.fixture
+def blown_up():
+    """Two cheetahs after five steps, the second of which moves at an absurd speed."""
+    env = robots.make("halfcheetah", 2, 0, horizon=20)
+    env.reset()
+    play(env, np.zeros((5, 2, 6), np.float32))
+    env._data[1].qvel[:] = 1e9
+    yield env
+    env.close()
+
+
+def test_an_episode_ends_where_its_simulation_blows_up(blown_up):
+    before, untouched = blown_up._observe()[1].copy(), robots.make("halfcheetah", 2, 0, horizon=20)
+    untouched.reset()
+    play(untouched, np.zeros((5, 2, 6), np.float32))
+    obs, reward, done, infos = blown_up.step(np.zeros((2, 6), np.float32))
+    assert done.tolist() == [False, True] and infos[0] == {} and reward[1] == 0  # it has not moved
+    assert np.array_equal(infos[1].pop("terminal_observation"), before)
+    assert infos[1] == {"TimeLimit.truncated": True, "shortened": True, "unstable": True}
+    assert np.abs(obs[1]).max() < 1 and np.isfinite(blown_up.states()).all()  # the next episode has begun
+    for _ in range(20):  # and is a whole one
+        other, *_ = untouched.step(np.zeros((2, 6), np.float32))
+        assert np.array_equal(obs[0], other[0])  # which the other environment goes on with, as ever
+        obs, _, done, infos = blown_up.step(np.zeros((2, 6), np.float32))
+        assert not any("unstable" in info for info in infos)
+        if done[0]:
+            break
+    assert done.tolist() == [True, False]
+
+
+def test_a_simulation_that_blows_up_is_counted_and_has_no_return(blown_up):
+    recorder = Recorder(blown_up)
+    recorder.restore(
+        {**{f"env/{k}": v for k, v in blown_up.snapshot().items()}, "obs": blown_up._observe(), "running": np.ones(2)}
+    )
+    for _ in range(20):
+        recorder.step(np.zeros((2, 6), np.float32))
+    rollout = recorder.rollout()
+    assert rollout.cut.T.tolist() == [[t == 14 for t in range(20)], [t == 0 for t in range(20)]]
+    assert len(rollout.returns) == 1 and np.isfinite(rollout.arrival).all() and np.isfinite(rollout.true_reward).all()
+    assert rollout.metrics()["unstable"] == 1
+    recorder.step(np.zeros((2, 6), np.float32))
+    assert "unstable" not in recorder.rollout().metrics()  # a column of its own only where it happened
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("speed", [1e5, 1e7, 1e12, np.nan])
+def test_no_simulation_blows_up_without_a_word(task, speed):
+    """MuJoCo on its own would go on from the model's first pose."""
+    env = robots.make(task, 1, 0)
+    env.reset()
+    env._data[0].qvel[:] = speed
+    for _ in range(5):
+        obs, reward, done, infos = env.step(np.zeros((1, *env.action_space.shape), np.float32))
+        assert np.isfinite(obs).all() and np.isfinite(reward).all()
+        if done[0]:
+            break
+    assert infos[0].get("unstable") or (speed == 1e5 and np.abs(env.states()).max() > 1)
+
+
 def test_an_unstable_simulation_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     env = robots.make("halfcheetah", 1, 0)
@@ -400,7 +462,38 @@ def test_any_gymnasium_environment():
     assert np.array_equal(first, two.reset()) and not np.array_equal(first[0], first[1])
     acts = actions(one, 201)
     assert all(np.array_equal(a, b) for a, b in zip(play(one, acts), play(two, acts), strict=True))
-    assert one.states() is None and one.snapshot() == {} and one.restore({}).shape == (2, 3)
+    assert one.states() is None and one.snapshot() == {"steps": np.array(201)}
+
+
+def test_seeds_of_gymnasium_environments_have_no_stream_in_common():
+    """Neither do the environments of one seed, nor those of a seed and its resumed run."""
+    env = gym.make("CartPole-v1", 32, seed=1)
+    seeds = [*env.seed(1), *env.seed(2)]
+    env.restore({"steps": np.array(640)})
+    assert len({*seeds, *env.seed(1)}) == 96
+    one, other = (gym.make("CartPole-v1", 32, seed=seed).reset() for seed in (1, 2))
+    assert len({row.tobytes() for row in np.concatenate([one, other])}) == 64
+
+
+def test_a_resumed_gymnasium_environment_begins_with_starts_of_its_own():
+    env = gym.make("CartPole-v1", 2, seed=1)
+    firsts = [env.reset()]
+    for _ in range(3):
+        env.step(np.ones(2, int))
+        saved = env.snapshot()
+        again, once_more = (gym.make("CartPole-v1", 2, seed=1) for _ in range(2))
+        assert again.restore(saved) is None and once_more.restore(saved) is None
+        firsts.append(again.reset())
+        assert np.array_equal(once_more.reset(), firsts[-1])  # a resume from the same step is the same again
+    assert len({first.tobytes() for first in firsts}) == 4
+
+
+def test_the_seed_of_the_environment_is_not_the_agents():
+    """SB3 hands its own seed to the environment, in which its starts would be another's."""
+    settings = {"gamma": 0.9, "n_steps": 8, "batch_size": 16, "n_epochs": 1, "seed": 7}
+    for build in (lambda seed: point.make(2, seed), lambda seed: gym.make("Pendulum-v1", 2, seed)):
+        rollout = next(make_agent(BlindPPO, build(3), **settings).rollouts(16))
+        assert np.array_equal(rollout.obs[0], build(3).reset().astype(np.float32))
 
 
 def test_discrete_actions_are_let_through():
@@ -427,6 +520,7 @@ def test_discrete_actions_are_let_through():
         (lambda: gym.make("FrozenLake-v1", 1, 0), "FrozenLake-v1 observes a Discrete"),
         (lambda: gym.make("Pendulum-v1", 1, 0).stagger(after=50, share=0.5), "set restarts.after=null"),
         (lambda: gym.make("Pendulum-v1", 1, 0).restore({"physics": np.zeros(1)}), "not of Pendulum-v1"),
+        (lambda: gym.make("Pendulum-v1", 1, 0, max_episode_steps=0), "max_episode_steps is 0"),
         (lambda: robots.make("hopper", 1, 0).restore(robots.make("hopper", 2, 0).snapshot()), "n_envs it was made with"),
         (lambda: robots.make("hopper", 1, 0).restore({}), "resume with the task"),
     ],

@@ -55,6 +55,70 @@ def test_no_episode_is_refused():
         evaluate.returns(still, counters(1), 0)
 
 
+@pytest.mark.parametrize("lengths", [(10,), (3, 10)])
+def test_an_episode_that_does_not_end_is_given_up(lengths):
+    env = counters(*lengths)
+    env.task = "Counter"
+    with pytest.raises(UserError, match=r"Counter made 9 steps without ending.*env\.max_episode_steps=.*--max-steps"):
+        evaluate.returns(still, env, len(lengths), max_steps=9)
+    assert len(evaluate.returns(still, counters(*lengths), len(lengths), max_steps=10)) == len(lengths)
+    assert evaluate.returns(still, counters(3, 10), 1, max_steps=10).tolist() == [10]  # the last environment's share is first
+
+
+def test_an_environment_that_has_done_its_share_may_go_on():
+    """Of three episodes the first environment makes one, the other two, while the first's second never ends."""
+    env = counters(2, 4)
+
+    def slower(obs):
+        if env.envs[1].count == 2:
+            env.envs[0].length = 1000
+        return still(obs)
+
+    assert sorted(evaluate.returns(slower, env, 3, max_steps=5)) == [2, 4, 4]
+
+
+def test_an_episode_that_was_cut_short_is_no_return():
+    class Cut(DummyVecEnv):
+        cuts = 0
+
+        def step_wait(self):
+            obs, reward, dones, infos = super().step_wait()
+            if dones.any() and self.cuts < 2:
+                self.cuts += 1
+                infos[0]["shortened"] = True
+            return obs, reward, dones, infos
+
+    env = Cut([lambda: Counter(3)])
+    assert evaluate.returns(still, env, 1, max_steps=9).tolist() == [3] and env.cuts == 2
+    env = Cut([lambda: Counter(3)])
+    with pytest.raises(UserError, match="without ending"):
+        evaluate.returns(still, env, 1, max_steps=6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ("observation", r"returned nan as its observation\[0\] at step 2"),
+        ("reward", "returned inf as its reward at step 2"),
+        ("action", r"has diverged: its action\[0\] for environment 0 of DummyVecEnv at step 1 is nan"),
+    ],
+)
+def test_numbers_that_are_not_finite_are_no_return(wrong, sentence):
+    class Wrong(Counter):
+        def step(self, action):
+            obs, reward, *rest = super().step(action)
+            odd = self.count == 2
+            return (
+                obs * np.nan if odd and wrong == "observation" else obs,
+                np.inf if odd and wrong == "reward" else reward,
+                *rest,
+            )
+
+    policy = lambda obs: still(obs) + (np.nan if wrong == "action" and obs[0, 0] == 1 else 0)  # noqa: E731
+    with pytest.raises(UserError, match=sentence):
+        evaluate.returns(policy, DummyVecEnv([lambda: Wrong(5)]), 1)
+
+
 def test_watch_records_each_state_before_its_action():
     env = mujoco.make("pendulum", 2, seed=3)
     first = env.reset() is not None and env.states()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from rlhp.agent.explore import Explore, Still
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
-from rlhp.types import Array, Metrics, Rollout
+from rlhp.finite import is_finite
+from rlhp.types import Array, Metrics, Rollout, UserError
 
 NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged negated
     "train/policy_gradient_loss": "policy_loss",
@@ -71,7 +73,9 @@ class Blind(OnPolicyAlgorithm):
         assert self.env is not None
         while self.num_timesteps < total_steps:
             self._make_up()
-            if not self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps):
+            with self._diverging():
+                more = self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
+            if not more:
                 break
             self._update_current_progress_remaining(self.num_timesteps, total_steps)
             self._unrewarded = [self.recorder.rollout()]
@@ -79,7 +83,12 @@ class Blind(OnPolicyAlgorithm):
         callback.on_training_end()
 
     def update(self, reward: Array) -> Metrics:
-        """Improve the policy on the last rollout, rewarded [T, N]."""
+        """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where reward or policy is not finite."""
+        if not is_finite(reward):
+            raise UserError(
+                f"the reward model has diverged: what it says of the rollout that ended at step {self.num_timesteps:,} is not "
+                "finite; lower reward_model.learning_rate and train again with name=..."
+            )
         self._unrewarded = []
         if self._explored:
             self._begin_anew()
@@ -117,10 +126,29 @@ class Blind(OnPolicyAlgorithm):
         buffer.rewards += self.scale(reward, done)
         self._credit()
         refitted = self.refit(self, self._credit)
-        self.train()
+        with self._diverging(), np.errstate(all="ignore"):  # what overflows is seen in the parameters
+            self.train()
+        if not all(is_finite(parameter.detach().numpy()) for parameter in self.policy.parameters()):
+            raise UserError(self._diverged())
         logged = self.logger.name_to_value
         metrics = {name: float(logged[key]) for key, name in NAMES.items() if key in logged}
         return {"entropy": -float(logged["train/entropy_loss"]), **metrics, **refitted}
+
+    @contextmanager
+    def _diverging(self) -> Iterator[None]:
+        """What torch's distributions say of a policy's parameters that are not finite, as the user's error."""
+        try:
+            yield
+        except ValueError as error:
+            if "to satisfy the constraint" not in str(error):
+                raise
+            raise UserError(self._diverged()) from error
+
+    def _diverged(self) -> str:
+        return (
+            f"the policy has diverged: by step {self.num_timesteps:,} its parameters are not finite; "
+            "lower agent.learning_rate.start and train again with name=..."
+        )
 
     def _credit(self) -> None:
         """Returns and advantages of the last rollout, from its rewards and the values in the buffer."""
@@ -172,7 +200,7 @@ class Blind(OnPolicyAlgorithm):
     def act(self, obs: Array, deterministic: bool = True) -> Array:
         """Raw observations [N, *O] -> actions [N, *A], as the environment takes them."""
         seen = obs if self._vec_normalize_env is None else self._vec_normalize_env.normalize_obs(obs)
-        return self.predict(seen, deterministic=deterministic)[0]  # type: ignore[arg-type]
+        return self.recorder.executed(self.predict(seen, deterministic=deterministic)[0])  # type: ignore[arg-type]
 
 
 class BlindPPO(Blind, PPO):

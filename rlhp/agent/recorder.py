@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from rlhp.agent import actions as translated
+from rlhp.finite import check_actions, check_received
 from rlhp.types import Array, Rollout
 
 
 class Recorder(VecEnvWrapper):
     """Keeps raw observations, executed actions and the true reward, and hands on reward zero: the agent is blind.
 
-    It sits directly on the environment, below any normalisation, so that what it keeps is raw.
+    It sits directly on the environment, below any normalisation, so that what it keeps is raw. Its action space is the one that
+    the policy acts in (see `rlhp.agent.actions`); it keeps actions as the environment executed them. Raises UserError at the
+    first observation, reward or action that is not finite.
     """
 
     def __init__(self, venv: VecEnv) -> None:
-        super().__init__(venv)
+        actions = translated.of(venv.action_space)
+        super().__init__(venv, action_space=actions.space)
+        self.executed = actions.executed
+        self._task = str(getattr(venv, "task", type(venv).__name__))
         self._obs: Array = np.zeros(0)
         self._running = np.zeros(venv.num_envs)
+        self._made = 0  # environment steps since the start of the run
         self._forget()
 
     def _forget(self) -> None:
@@ -26,41 +36,58 @@ class Recorder(VecEnvWrapper):
         self._states: list[Array] = []
         self._last: list[tuple[int, int, Array]] = []  # step, environment, an episode's last observation
         self._returns: list[float] = []
+        self._unstable = 0
+
+    def seed(self, seed: int | None = None) -> Sequence[None]:
+        """Do nothing: environments are seeded when they are built, and SB3 would put the agent's seed in place of theirs."""
+        return [None] * self.num_envs
 
     def reset(self) -> VecEnvObs:
         """Start all episodes anew."""
         self._obs = np.array(self.venv.reset())
+        check_received(self._task, "observation", self._obs, self._made)
         self._running = np.zeros(self.num_envs)
         self._forget()
         return self._obs
 
     def step_async(self, actions: Array) -> None:
         """Pass the action on, and remember it with the state it is taken in."""
+        check_actions(self._task, actions, self._made)
         state = self.venv.states()  # type: ignore[attr-defined]
-        self.venv.step_async(actions)
-        self._act = np.array(actions)
+        self._act = self.executed(actions)
+        self.venv.step_async(self._act)
         if state is not None:
             self._states.append(state)
 
     def step_wait(self) -> VecEnvStepReturn:
         """The environment's step with its reward taken out."""
         obs, true_reward, done, infos = self.venv.step_wait()
+        self._made += self.num_envs
+        check_received(self._task, "reward", true_reward, self._made)
+        check_received(self._task, "observation", obs, self._made)  # type: ignore[arg-type]
         self._steps.append((self._obs, self._act, np.array(true_reward), np.array(done)))
         self._obs = np.array(obs)
         self._running += true_reward
-        for i in np.flatnonzero(done):
-            self._last.append((len(self._steps) - 1, int(i), infos[i]["terminal_observation"]))
-            if not infos[i].get("shortened"):
-                self._returns.append(float(self._running[i]))
-            self._running[i] = 0.0
+        for i in np.flatnonzero(done).tolist():
+            self._end(i, infos[i])
         return obs, np.zeros(self.num_envs, dtype=np.float32), done, infos
+
+    def _end(self, i: int, info: dict) -> None:
+        """An episode of environment i is over; one that was cut short has no return."""
+        last = np.asarray(info["terminal_observation"])
+        check_received(self._task, "last observation", last[np.newaxis], self._made)
+        self._last.append((len(self._steps) - 1, i, last))
+        if not info.get("shortened"):
+            self._returns.append(float(self._running[i]))
+        self._unstable += bool(info.get("unstable"))
+        self._running[i] = 0.0
 
     def rollout(self) -> Rollout:
         """All steps since the last call, as one record."""
         obs, act, true_reward, cut = (np.stack(column) for column in zip(*self._steps, strict=True))
         state = np.stack(self._states) if self._states else None
-        returns = np.array(self._returns)
-        rollout = Rollout(_single(obs), _single(act), true_reward, cut, state, returns, _single(self._arrival(obs)))
+        returns, arrival = np.array(self._returns), _single(self._arrival(obs))
+        rollout = Rollout(_single(obs), _single(act), true_reward, cut, state, returns, arrival, self._unstable)
         self._forget()
         return rollout
 
@@ -74,15 +101,15 @@ class Recorder(VecEnvWrapper):
     def snapshot(self) -> dict[str, Array]:
         """The environments' state, the episodes' returns so far; taken between rollouts."""
         inner = {f"env/{k}": v for k, v in self.venv.snapshot().items()}  # type: ignore[attr-defined]
-        return {**inner, "obs": self._obs, "running": self._running}
+        return {**inner, "obs": self._obs, "running": self._running, "made": np.array(self._made)}
 
     def restore(self, state: dict[str, Array]) -> bool:
         """Go on from a snapshot; False if these environments cannot, and must start from a reset."""
         inner = {k.removeprefix("env/"): v for k, v in state.items() if k.startswith("env/")}
         self._forget()
-        if not inner:
+        self._made = int(state.get("made", 0))  # older checkpoints do not count steps
+        if not inner or self.venv.restore(inner) is None:  # type: ignore[attr-defined]
             return False
-        self.venv.restore(inner)  # type: ignore[attr-defined]
         self._obs, self._running = state["obs"].copy(), state["running"].copy()
         return True
 

@@ -25,8 +25,10 @@ class BatchVecEnv(VecEnv):
     """N environments that live in arrays rather than in N objects, and end by the time limit alone.
 
     An episode ends after `horizon` steps, as a truncation (`info["TimeLimit.truncated"]`, `info["terminal_observation"]`), and
-    the next one begins within the same call, as in Stable-Baselines3's DummyVecEnv. Episode e of environment i begins in a state
-    that is a pure function of (seed, i, e). Observations are [N, *O], rewards [N] float32.
+    the next one begins within the same call, as in Stable-Baselines3's DummyVecEnv. Where the simulation blows up the episode
+    is truncated too, marked in its info by "shortened" and "unstable", and its last observation is the one before that step.
+    Episode e of environment i begins in a state that is a pure function of (seed, i, e). Observations are [N, *O], rewards [N]
+    float32.
     """
 
     render_mode: str | None = None
@@ -58,8 +60,11 @@ class BatchVecEnv(VecEnv):
         """Let every environment begin to move by one step."""
 
     @abstractmethod
-    def _finish(self) -> Array:
-        """Every environment has moved; the true rewards [N]."""
+    def _finish(self) -> tuple[Array, Sequence[int]]:
+        """Every environment has moved; the true rewards [N], and the environments whose simulation blew up.
+
+        Those are left as they were before the step, the last that is known of them.
+        """
 
     @abstractmethod
     def _observe(self) -> Array:
@@ -110,17 +115,19 @@ class BatchVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """End the step: observations [N, *O], true rewards [N] float32, dones [N], infos (empty but where an episode ended)."""
-        reward = self._finish().astype(np.float32)
+        reward, broken = self._finish()
         self._elapsed += 1
         obs, done = self._observe(), self._elapsed >= self._limit
+        done[broken] = True
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():
             for i in np.flatnonzero(done).tolist():
                 infos[i] = {"TimeLimit.truncated": True, "terminal_observation": obs[i].copy()}
-                infos[i] |= {"shortened": True} if self._skips(i) else {}
+                infos[i] |= {"shortened": True} if self._skips(i) or i in broken else {}
+                infos[i] |= {"unstable": True} if i in broken else {}
                 self._next_episode(i)
             obs = self._observe()
-        return obs, reward, done, infos
+        return obs, reward.astype(np.float32), done, infos
 
     def _next_episode(self, i: int) -> None:
         self._episode[i] += 1

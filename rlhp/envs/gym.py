@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from traceback import extract_tb
 from typing import Any
 
 import gymnasium
-from gymnasium import spaces
+import numpy as np
+from gymnasium.envs import registration
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from rlhp.envs import contract
 from rlhp.envs.batch import check_counts
-from rlhp.types import Array, UserError
+from rlhp.types import Array, UserError, stream
 
 
-def make(id: str, n_envs: int, seed: int, kwargs: dict[str, Any] | None = None) -> GymVecEnv:
-    """`n_envs` environments of a registered id, seeded `seed`, `seed` + 1, ...; `kwargs` go to `gymnasium.make`.
+def make(
+    id: str, n_envs: int, seed: int, kwargs: dict[str, Any] | None = None, max_episode_steps: int | None = None
+) -> GymVecEnv:
+    """`n_envs` environments of a registered id; `kwargs` go to `gymnasium.make`, and `max_episode_steps`: null is the id's own.
 
-    Raises UserError for an id that Gymnasium cannot make, an observation that is not a Box, and numbers that make no sense.
+    Raises UserError for an id that Gymnasium cannot make, an environment that does not keep to its interface or has spaces
+    that cannot be used (see `rlhp.envs.contract`), and numbers that make no sense. What its constructor raises is let through.
     """
-    check_counts(seed, n_envs=n_envs)
-    return GymVecEnv(id, [_factory(id, kwargs or {})] * n_envs, seed)
+    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
+    check_counts(seed, n_envs=n_envs, **limit)
+    build = _factory(id, {"disable_env_checker": True, **limit, **(kwargs or {})})
+    contract.check(id, build)
+    return GymVecEnv(id, [build] * n_envs, seed)
 
 
 class GymVecEnv(DummyVecEnv):
     """N environments of one Gymnasium id, stepped one after the other.
 
-    Gymnasium has no way to save an environment, so `snapshot` is empty and a resumed run goes on from a reset: it is a valid run,
-    though not the same numbers. An environment that terminates tells about its task: the paper's do not (section 3.1.1).
+    Gymnasium has no way to save an environment, so a resumed run goes on from a reset: it is a valid run, though not the same
+    numbers. What `snapshot` holds is the number of steps, and environment i is seeded with a pure function of (seed, i, steps):
+    a resumed run does not repeat the starts of the first. An environment that terminates tells about its task: the paper's do
+    not (section 3.1.1).
     """
 
     def __init__(self, id: str, factories: list[Callable[[], gymnasium.Env]], seed: int) -> None:
@@ -35,40 +48,83 @@ class GymVecEnv(DummyVecEnv):
         spec = self.envs[0].spec
         self.task = id
         self.horizon: int | None = None if spec is None else spec.max_episode_steps
-        self.seed(seed)
+        self._seed, self._made = seed, 0
+        self.seed()
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """The next reset begins the episodes of this seed; None keeps the seed. Returns what each environment is seeded with."""
+        self._seed = self._seed if seed is None else seed
+        streams = [stream(self._seed, "env", i, self._made) for i in range(self.num_envs)]
+        self._seeds = [int(rng.integers(2**31)) for rng in streams]  # as large as every library's seeds may be
+        return self._seeds
 
     def stagger(self, after: int | None = None, share: float = 0.0) -> None:
-        """Nothing: Gymnasium has no way to shorten an episode. Raises UserError where that is asked for."""
+        """Say on stderr what to know before training: Gymnasium has no way to shorten an episode.
+
+        Raises UserError where that is asked for.
+        """
         if after is not None:
             raise UserError(f"Gymnasium has no way to shorten an episode of {self.task}; set restarts.after=null.")
+        shape = self.observation_space.shape or ()
+        if len(shape) > 1:
+            seen, size = " x ".join(map(str, shape)), int(np.prod(shape))
+            print(
+                f"{self.task} observes arrays of {seen}: policy and reward model read them as flat vectors of {size:,} numbers, "
+                "without convolutions; smaller arrays train faster.",
+                file=sys.stderr,
+            )
+        if self.horizon is None:
+            print(
+                f"{self.task} has no time limit: where its episodes do not end by themselves there is no true return; "
+                "env.max_episode_steps=1000 sets a limit.",
+                file=sys.stderr,
+            )
 
     def states(self) -> None:
         """None: Gymnasium has no common simulator state, so clips cannot be re-rendered."""
         return None
 
+    def step_wait(self) -> Any:
+        """One step of every environment: observations [N, *O], true rewards [N] float32, dones [N], infos."""
+        self._made += 1
+        return super().step_wait()
+
     def snapshot(self) -> dict[str, Array]:
-        """Empty: see the class."""
-        return {}
+        """How many steps each environment has made: see the class."""
+        return {"steps": np.array(self._made)}
 
-    def restore(self, snapshot: dict[str, Array]) -> Array:
-        """Go on from a reset; the observations [N, *O]. Raises UserError if the snapshot is of another kind of environment."""
-        if snapshot:
+    def restore(self, snapshot: dict[str, Array]) -> None:
+        """None: the run goes on from the next reset, which begins with episodes of its own.
+
+        Raises UserError if the snapshot is of another kind of environment.
+        """
+        if set(snapshot) != {"steps"}:
             raise UserError(f"The snapshot is not of {self.task}: resume with the environment it was made with.")
-        return self.reset()  # type: ignore[return-value]  # a Box observation is an array
+        self._made = int(snapshot["steps"])
+        self.seed()
 
 
-def _factory(id: str, kwargs: dict[str, Any]) -> Callable[[], gymnasium.Env]:
+def _factory(id: str, settings: dict[str, Any]) -> Callable[[], gymnasium.Env]:
     def build() -> gymnasium.Env:
         try:
-            env = gymnasium.make(id, **{"disable_env_checker": True, **kwargs})
+            with warnings.catch_warnings():  # who asks for a picture says so where there is none
+                warnings.filterwarnings("ignore", r".*render_mode='\w+' that is not in the possible", UserWarning)
+                return gymnasium.make(id, **settings)
         except gymnasium.error.UnregisteredEnv as error:
             near = get_close_matches(id, gymnasium.registry, n=3, cutoff=0.0)
             raise UserError(f"Gymnasium has no environment {id!r}; the nearest are {', '.join(near)}.") from error
-        except (gymnasium.error.Error, TypeError, ImportError) as error:  # what it lacks, or a keyword it does not know
+        except (gymnasium.error.Error, ModuleNotFoundError) as error:  # what it lacks
             raise UserError(f"Gymnasium cannot make {id!r}: {error}") from error
-        if not isinstance(env.observation_space, spaces.Box):
-            kind = type(env.observation_space).__name__
-            raise UserError(f"{id} observes a {kind}: register it under an id of your own, wrapped so that it observes a Box.")
-        return env
+        except TypeError as error:
+            if not _is_of_settings(error, settings):
+                raise
+            raise UserError(f"Gymnasium cannot make {id!r}: {error}; look at the values of env.kwargs.") from error
 
     return build
+
+
+def _is_of_settings(error: TypeError, settings: dict[str, Any]) -> bool:
+    """Whether the constructor was given the wrong keywords, or too few; any other TypeError is the environment's own."""
+    named = any(f"unexpected keyword argument '{name}'" in str(error) for name in settings)
+    raised = error.__cause__ or error  # Gymnasium raises another one from it, with the keywords added
+    return named or extract_tb(raised.__traceback__)[-1].filename == registration.__file__

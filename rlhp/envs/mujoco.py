@@ -7,6 +7,8 @@ numpy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mujoco
 import numpy as np
 from gymnasium import spaces
@@ -16,6 +18,9 @@ from rlhp.envs.batch import BatchVecEnv, check_counts
 from rlhp.envs.tasks import Task, find
 from rlhp.types import Array
 
+# A joint that moves faster, in m/s or rad/s, belongs to a simulation that has blown up: MuJoCo calls an acceleration bad at 1e10,
+# which moves a joint by 2e7 within a step of the shortest of these models' time steps, 0.002 s.
+FASTEST = 1e6
 _EVERYTHING = int(mujoco.mjtState.mjSTATE_INTEGRATION)  # all that the next mj_step depends on, the solver's warm start included
 
 
@@ -31,7 +36,8 @@ class MujocoVecEnv(BatchVecEnv):
     """N environments of one task: observations [N, O] float64 as in Gymnasium's v5, the paper's true rewards [N] float32.
 
     They never terminate (section 3.1.1: an episode's end would tell about the task). Like Gymnasium, they do not clip actions:
-    MuJoCo limits the controls itself. The number of threads changes the speed alone, not one bit of the numbers.
+    MuJoCo limits the controls itself. Where a simulation blows up, its episode is cut there. The number of threads changes the
+    speed alone, not one bit of the numbers.
     """
 
     def __init__(self, task: Task, n_envs: int, seed: int, threads: int = 1, horizon: int | None = None) -> None:
@@ -39,6 +45,8 @@ class MujocoVecEnv(BatchVecEnv):
         check_counts(seed, n_envs=n_envs, threads=threads, horizon=limit)
         self.definition = task
         self.model = task.model()
+        # MuJoCo would put a simulation that has blown up back to the model's first pose, in the middle of an episode
+        self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self._data = [mujoco.MjData(self.model) for _ in range(n_envs)]
         self._ctrl = [data.ctrl for data in self._data]
         self._views = {name: [getattr(data, name) for data in self._data] for name in task.reads}
@@ -75,10 +83,20 @@ class MujocoVecEnv(BatchVecEnv):
         self._waiting = iter(self._data)
         self._crew.start(self._simulate)
 
-    def _finish(self) -> Array:
+    def _finish(self) -> tuple[Array, Sequence[int]]:
         self._crew.finish(self._simulate)
         before, self._now = self._now, self._gather()
-        return self.definition.reward(before, self._now, self.definition.dt)
+        broken = self._broken()
+        for name in self._now if broken else ():
+            self._now[name][broken] = before[name][broken]
+        return self.definition.reward(before, self._now, self.definition.dt), broken
+
+    def _broken(self) -> list[int]:
+        """The environments whose simulation has blown up: a velocity is not a number, or absurd."""
+        qvel = self._now["qvel"]
+        if np.vdot(qvel, qvel) < FASTEST**2:  # almost always, and quick to see
+            return []
+        return np.flatnonzero(~(np.abs(qvel) < FASTEST).all(axis=1)).tolist()
 
     def _simulate(self) -> None:
         """Step environments that no other thread has taken, until none is left."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from gymnasium import spaces
 
@@ -51,8 +53,8 @@ class PointVecEnv(BatchVecEnv):
     def _start(self, actions: Array) -> None:
         self._position = self._position + STEP * np.clip(actions, -1, 1).astype(np.float64)
 
-    def _finish(self) -> Array:
-        return -np.linalg.norm(self._position, axis=1)
+    def _finish(self) -> tuple[Array, Sequence[int]]:
+        return -np.linalg.norm(self._position, axis=1), []
 
     def _observe(self) -> Array:
         return self._position.copy()

@@ -42,7 +42,13 @@ def _in_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def folder(id: str) -> str:
+    """An environment's id as a part of a folder's name: `ALE/Pong-v5` is `ALE-Pong-v5`."""
+    return re.sub(r"[^\w.-]+", "-", id)
+
+
 OmegaConf.register_new_resolver("cores", cores, replace=True)
+OmegaConf.register_new_resolver("folder", folder, replace=True)
 
 Score = Callable[[Path], float]  # of a finished run's directory: the more, the better
 CONFIG = {"version_base": "1.3", "config_path": "pkg://rlhp.conf", "config_name": "config"}
