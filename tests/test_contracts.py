@@ -149,7 +149,8 @@ def test_three_rounds_of_learning(file: Path, recording: Path, tmp_path: Path, m
             die_in_the_last_round(patch)
             train(cfg, killed)
         train(cfg, killed)
-    if build(cfg).env.snapshot():
+    env = build(cfg).env
+    if env.restore(env.snapshot()) is not None:
         assert (killed / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
         assert (killed / "heldout.csv").read_bytes() == (whole / "heldout.csv").read_bytes()
     else:  # it goes on from a reset

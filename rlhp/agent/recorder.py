@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from rlhp.agent import actions as translated
 from rlhp.finite import check_actions, check_received
-from rlhp.types import Array, Rollout
+from rlhp.types import Array, Rollout, Stateful
 
 
 class Recorder(VecEnvWrapper):
@@ -100,7 +100,8 @@ class Recorder(VecEnvWrapper):
 
     def snapshot(self) -> dict[str, Array]:
         """The environments' state, the episodes' returns so far; taken between rollouts."""
-        inner = {f"env/{k}": v for k, v in self.venv.snapshot().items()}  # type: ignore[attr-defined]
+        saved = self.venv.snapshot() if isinstance(self.venv, Stateful) else {}
+        inner = {f"env/{k}": v for k, v in saved.items()}
         return {**inner, "obs": self._obs, "running": self._running, "made": np.array(self._made)}
 
     def restore(self, state: dict[str, Array]) -> bool:
