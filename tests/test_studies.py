@@ -42,10 +42,28 @@ def table(path: Path) -> list[dict[str, str]]:
 def test_iqm_leaves_out_a_quarter_at_either_end() -> None:
     # of eight the lowest two and the highest two go: (2 + 3 + 4 + 5) / 4
     assert iqm([np.array([100.0, 3, 0, 5]), np.array([4.0, 1, 6, 2])]) == 3.5
-    # a quarter of six is one, rounded down: (1 + 2 + 3 + 4) / 4
-    assert iqm([np.array([50.0, 1, 2, 3, 4, -9])]) == 2.5
+    # a quarter of six is one and a half: half of 1 and of 4, and all of 2 and 3, (0.5 + 2 + 3 + 2) / 3
+    assert iqm([np.array([50.0, 1, 2, 3, 4, -9])]) == pytest.approx(2.5)
     assert iqm([np.array([7.0, 9.0])]) == 8.0
-    np.testing.assert_array_equal(iqm([np.array([[0.0, 1, 2, 9], [4, 4, 4, 4]])]), [1.5, 4.0])
+    np.testing.assert_allclose(iqm([np.array([[0.0, 1, 2, 9], [4, 4, 4, 4]])]), [1.5, 4.0])
+
+
+def test_iqm_weighs_each_task_the_same() -> None:
+    # 8 and 16 weigh a quarter each, the zeros an eighth each: between the quarters lie two zeros and 8, half and half
+    assert iqm([np.array([8.0, 16.0]), np.zeros(4)]) == pytest.approx(4.0)
+    one, other = np.array([1.0, 5.0, 9.0]), np.array([2.0, 3.0, 10.0])
+    # sorted: 1 2 3 5 9 10, a sixth each; a quarter is one and a half: (0.5 * 2 + 3 + 5 + 0.5 * 9) / 3
+    assert iqm([one, other]) == pytest.approx(4.5)
+    assert iqm([one, np.tile(other, 4)]) == pytest.approx(4.5)  # the same seeds four times over
+    # the same by rows, as the bootstrap draws them
+    rows = [np.array([[8.0, 16.0], [1, 1]]), np.array([[0.0, 0, 0, 0], [1, 1, 1, 1]])]
+    np.testing.assert_allclose(iqm(rows), [4.0, 1.0])
+
+
+def test_an_interval_weighs_each_task_the_same() -> None:
+    # of the first task (0, 0) is drawn a quarter of the time, which is then half of the weight: half of what lies between the
+    # quarters is 0 and half is 8. With one 8 or two, 0 lies below the lowest quarter. Pooled, two of 42 scores never count.
+    assert interval([np.array([0.0, 8.0]), np.full(40, 8.0)], iqm) == pytest.approx((4.0, 8.0))
 
 
 def test_average_weighs_each_task_the_same() -> None:
@@ -182,13 +200,14 @@ def test_a_share_has_the_spread_of_the_true_rewards_seeds_too() -> None:
 def test_summary_holds_both_means_over_all_tasks_and_each_tasks_own(tmp_path: Path) -> None:
     scores = {("preferences", 700): {"ant": np.array([0.0, 1.0, 0.5]), "hopper": np.array([2.0])}, ("preferences", 350): {}}
     rows = {(row.env, row.statistic): row for row in summarise(scores, 1000)}
-    # four scores without the lowest and the highest: (0.5 + 1) / 2; the mean of 0.5 and 2
-    assert rows["all", "iqm"].value == 0.75 and rows["all", "mean"].value == 1.25
+    # 0, 0.5 and 1 weigh a sixth each, 2 a half: between the quarters lie half of 0.5, all of 1 and half of 2,
+    # (0.5 / 12 + 1 / 6 + 2 / 4) / (1 / 2); the mean of 0.5 and 2
+    assert rows["all", "iqm"].value == pytest.approx(17 / 12) and rows["all", "mean"].value == 1.25
     assert (rows["all", "iqm"].tasks, rows["all", "iqm"].runs) == (2, 4) and np.isnan(rows["all", "iqm"].low)
     assert rows["ant", "mean"].value == 0.5 and (rows["ant", "mean"].low, rows["ant", "mean"].high) == (0.0, 1.0)
     write_scores(rows.values(), tmp_path / "summary.csv")
     assert [(row["env"], row["value"], row["low"], row["runs"]) for row in table(tmp_path / "summary.csv")] == [
-        *(("all", "0.7500", "", "4"), ("all", "1.2500", "", "4")),
+        *(("all", "1.4167", "", "4"), ("all", "1.2500", "", "4")),
         *(("ant", "0.5000", "0.0000", "3"), ("hopper", "2.0000", "", "1")),
     ]
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rlhp.analysis.look import Condition
-from rlhp.analysis.runs import CONFIG, FINISHED, METRICS, RunData, config, find, load
+from rlhp.analysis.runs import FINISHED, METRICS, RunData, config, find, load
 from rlhp.analysis.status import RunStatus, run_status
 from rlhp.analysis.tables import (
     COLUMNS,
@@ -78,7 +78,7 @@ def sort_out(folders: Sequence[Path]) -> Found:
 def _stillborn(folders: Iterable[Path]) -> list[RunStatus]:
     """Runs that failed before they had anything to record."""
     paths = sorted({file.parent for folder in folders for file in folder.rglob(FAILED) if not (file.parent / METRICS).exists()})
-    total = {path: config(path / CONFIG)["total_steps"] for path in paths}
+    total = {path: config(path)["total_steps"] for path in paths}
     return [RunStatus(path, "failed", 0, total[path], float("nan"), failure(path)) for path in paths]
 
 
@@ -154,7 +154,7 @@ def _by_key(runs: Iterable[RunData]) -> dict[Key, RunData]:
 
 
 def _key(path: Path) -> Key:
-    named = config(path / CONFIG)
+    named = config(path)
     return Key(named["task"], named["condition"], named["labels"], named["seed"], named["total_steps"])
 
 
