@@ -145,6 +145,38 @@ def test_a_run_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "results.csv").exists()
 
 
+def test_runs_that_the_tables_cannot_tell_apart_are_refused_with_what_differs(tmp_path: Path) -> None:
+    def agent(gamma: float, seed: int) -> dict:
+        return {"agent": {"gamma": gamma, "seed": seed}, "memory": {"seed": seed}}
+
+    a, b, c = (tmp_path / name for name in "abc")
+    write_run(a, seed=1, settings=agent(0.9, 1))
+    write_run(b, seed=1, settings=agent(0.99, 1))
+    write_run(c, seed=2, settings=agent(0.99, 2))
+    with pytest.raises(UserError, match=r"a and .*b hold the same run .* and differ in agent\.gamma: name one"):
+        gather([a, b], tmp_path)
+    with pytest.raises(UserError, match=r"a and .*c would count as seeds of one condition, and differ in agent\.gamma: "):
+        gather([a, c], tmp_path)
+    assert not (tmp_path / "results.csv").exists()
+    gather([b, c], tmp_path)
+    assert [row.seed for row in read_results(tmp_path / "results.csv")] == [1, 2]
+
+
+def test_what_a_number_is_not_is_said_when_it_is_gathered(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "few", seed=1, labels=100, rows=[(1000, 5.0, 1, 40, 0.7)])
+    write_run(tmp_path / "runs" / "early", seed=2, rows=[(500, 5.0, 1, 100, 0.7), (1000, "", 0, 100, 0.9)])
+    write_run(tmp_path / "runs" / "good", seed=3)
+    said = str(gather([tmp_path / "runs"], tmp_path)).splitlines()
+    assert [line.replace(str(tmp_path), "") for line in said[1:]] == [
+        "  labels: /runs/few: 40 of 100 used",
+        "  no episode ended in the last 5 % of /runs/early: its return is of step 500",
+    ]
+    write_run(tmp_path / "runs" / "broken", seed=4, rows=[(500, 5.0, 1, 50, 0.7), (1000, "nan", 1, 100, 0.9)])
+    with pytest.raises(UserError, match="broken is not a number"):
+        gather([tmp_path / "runs"], tmp_path)
+    assert [row.seed for row in read_results(tmp_path / "results.csv")] == [1, 2, 3]
+
+
 def test_a_table_of_something_else_is_left_alone(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     (tmp_path / "results.csv").write_text("env,what\nhopper,raw\n")
@@ -163,6 +195,37 @@ def test_provenance_is_what_the_runs_say(tmp_path: Path) -> None:
     first, second = origin(read(tmp_path).provenance).splitlines()
     assert first == "2 runs, 2026-01-02 to 2026-01-04, on 2 cores of A; python 3.11, torch 2.13"
     assert second.startswith("1 run, 20") and "not recorded" in second
+
+
+def test_provenance_names_every_machine_of_a_run(tmp_path: Path) -> None:
+    first = {
+        "date": "2026-01-02T10:00:00+00:00",
+        "cpu": "A",
+        "cores": 2,
+        "system": "Linux",
+        "torch": "2.13",
+        "precision": "bfloat16",
+    }
+    again = {**first, "date": "2026-01-03T10:00:00+00:00", "step": 300}
+    moved = {**again, "cpu": "B", "cores": 16, "precision": "float32"}
+
+    def made(seed: int, *attempts: dict, cut: str = "") -> None:
+        run = write_run(tmp_path / "runs" / str(seed), seed=seed)
+        (run / "versions.json").write_text(json.dumps(first))
+        (run / "attempts.jsonl").write_text("".join(f"{json.dumps(attempt)}\n" for attempt in attempts) + cut)
+
+    made(1, {**first, "step": 0}, again)
+    made(2, {**first, "step": 0}, again, moved, cut='{"date": "2026')
+    made(3, moved)  # its first attempt was made by a version that told it in versions.json alone
+    gather([tmp_path / "runs"], tmp_path)
+    assert origin(read(tmp_path).provenance).splitlines() == [
+        "1 run, 2026-01-02, on 2 cores of A; torch 2.13, precision bfloat16",
+        "2 runs, 2026-01-02, on more than one machine: 2 cores of A, then 16 cores of B; "
+        "torch 2.13, precision bfloat16; then torch 2.13, precision float32",
+    ]
+    (tmp_path / "runs" / "1" / "attempts.jsonl").write_text("no\n")
+    with pytest.raises(UserError, match="damaged"):
+        gather([tmp_path / "runs"], tmp_path)
 
 
 # Scores
@@ -334,7 +397,8 @@ def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
     shutil.rmtree(runs)
     figure2.main([])
     _, *again = capsys.readouterr().out.splitlines()
-    assert again == said.splitlines()[2:]  # all but what was found
+    lines = said.splitlines()
+    assert again == lines[lines.index(str(pictures[0])) :]  # all but what was found
 
 
 def beside_figure2(name: str, figure2: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
