@@ -31,7 +31,6 @@ COLUMNS = (
     "labels_used",
     "settings",
 )
-LONG = 60  # letters of a legend's settings; the CSV has all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,25 +143,24 @@ def _curves(groups: Sequence[Group]) -> list[Curve]:
 
 
 def _looks(groups: Sequence[Group]) -> dict[Condition, Look]:
-    members: dict[Condition, list[RunData]] = defaultdict(list)
-    words: dict[Condition, str] = {}
+    members: dict[Condition, list[Group]] = defaultdict(list)
     for group in groups:
-        members[group.condition] += group.runs
-        words[group.condition] = group.settings
-    return {key: replace(look, name=_legend(members[key], words[key])) for key, look in looks([*members]).items()}
+        members[group.condition].append(group)
+    return {key: replace(look, name=_legend(members[key])) for key, look in looks([*members]).items()}
 
 
-def _legend(runs: Sequence[RunData], words: str) -> str:
-    """What a line is called: condition, labels used, and what differs."""
-    short = words if len(words) <= LONG else f"{words[:LONG].rpartition(',')[0] or words[:LONG]}, ..."
-    kinds = {(run.condition, run.labels) for run in runs}
-    if len(kinds) > 1:
-        return short
-    condition, labels = kinds.pop()
-    used = _used(runs)
-    all_used = all(run.taken.used == run.taken.wanted for run in runs)
-    base = condition_name((condition, labels)) if all_used else f"{condition_name((condition, 0))}, {used} of {labels:,} labels"
-    return f"{base}, {short}" if short else base
+def _legend(panels: Sequence[Group]) -> str:
+    """What the line of these groups, one per panel, is called: condition, labels, and what differs."""
+    (name, labels), words = panels[0].condition, panels[0].settings
+    if name == words:
+        return words
+    runs = [run for group in panels for run in group.runs]
+    short = any(run.taken.used != run.taken.wanted for run in runs)
+    condition = runs[0].condition
+    base = (
+        f"{condition_name((condition, 0))}, {_used(runs)} of {labels:,} labels" if short else condition_name((condition, labels))
+    )
+    return f"{base}, {words}" if words else base
 
 
 def _used(runs: Iterable[RunData]) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from rlhp.types import Array
 GAP, COLUMN = 0.06, 0.045  # before the strip of published values, and for each condition in it, in lengths of the step axis
 STRIP = 0.16  # the whole of it, at least: its number of steps must not run into the axis' last
 ALONE: dict[str, Any] = {"linestyle": ":", "linewidth": 1.1}  # one seed, where others are missing
+HANDLE, LETTER, LINE = 0.6, 0.072, 0.2  # inches of a legend's handle, of a letter and of a line
+ROOM = 4  # lines of a legend that the page has room for
 LEGEND: dict[str, Any] = {"frameon": False, "labelcolor": INK, "fontsize": 9}
 
 
@@ -90,8 +93,9 @@ def _line(curves: Sequence[Curve]) -> Line:
 
 def panels(drawn: Lines, layout: Layout) -> Figure:
     """The lines of the layout's tasks and conditions; a panel that has none says so."""
-    rows = -(-len(layout.tasks) // layout.columns)
-    page = figure(max(4.8, 3.0 * layout.columns), 0.55 + 2.5 * rows + 0.3 * bool(layout.published))
+    rows, width = -(-len(layout.tasks) // layout.columns), max(4.8, 3.0 * layout.columns)
+    legend = _legend(drawn, layout, width)
+    page = figure(width, 0.55 + 2.5 * rows + 0.3 * bool(layout.published) + LINE * max(legend.lines - ROOM, 0))
     for i, task in enumerate(layout.tasks):
         axes = tidy(page.add_subplot(rows, layout.columns, i + 1))
         _panel(axes, task, drawn.get(task, {}), layout)
@@ -99,7 +103,10 @@ def panels(drawn: Lines, layout: Layout) -> Figure:
             axes.set_ylabel("True return", color=INK)
         if i + layout.columns >= len(layout.tasks):
             axes.set_xlabel("Environment steps", color=INK)
-    _legend(page, drawn, layout)
+    page.legend(legend.handles, legend.names, loc="outside upper center", ncols=legend.columns, **LEGEND)
+    if layout.published:
+        mark = Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none")
+        page.legend([mark], [layout.source], loc="outside lower center", **LEGEND)
     return page
 
 
@@ -151,19 +158,27 @@ def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout
     axes.spines["bottom"].set_bounds(0, span)
 
 
-def _legend(page: Figure, drawn: Lines, layout: Layout) -> None:
-    """One legend for all panels, above them, saying how many seeds are behind each line; what was published, below them."""
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """One legend for all panels, above them."""
+
+    handles: list[Line2D]
+    names: list[str]
+    columns: int
+    lines: int  # of text, one below the other
+
+
+def _legend(drawn: Lines, layout: Layout, width: float) -> Legend:
+    """Says how many seeds are behind each line; as many columns as fit into so many inches, long names on several lines."""
     names = [f"{look.name} ({_counts(drawn, layout.tasks, key)})" for key, look in layout.looks.items()]
     handles = [Line2D([], [], color=look.colour, linestyle=look.style, linewidth=1.7) for look in layout.looks.values()]
     if any(np.isfinite(line.rest).any() for line in _lines(drawn, layout.tasks, layout.looks)):
         names.append("single seeds, where not all have a return")
         handles.append(Line2D([], [], color=QUIET, **ALONE))
-    fit = max(1, int(page.get_figwidth() / (0.6 + 0.072 * max(map(len, names)))))  # inches of a handle and of a letter
+    fit = max(1, int(width / (HANDLE + LETTER * max(map(len, names)))))
     rows = -(-len(names) // fit)
-    page.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // rows), **LEGEND)
-    if layout.published:
-        mark = Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none")
-        page.legend([mark], [layout.source], loc="outside lower center", **LEGEND)
+    names = [fill(name, int((width - HANDLE) / LETTER), break_on_hyphens=False) for name in names]
+    return Legend(handles, names, -(-len(names) // rows), rows * max(name.count("\n") + 1 for name in names))
 
 
 def _lines(drawn: Lines, tasks: Iterable[str], keys: Iterable[Condition]) -> list[Line]:

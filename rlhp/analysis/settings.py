@@ -81,9 +81,10 @@ def _determines(column: Sequence[Hashable], other: Sequence[Hashable]) -> bool:
 
 
 def below(settings: Settings, keys: Sequence[str]) -> dict[str, Hashable]:
-    """The leaves at or below the dotted keys, without those that are null."""
-    there = {key: value for key, value in settings.items() if value is not None}
-    return {key: value for key, value in there.items() if any(f"{key}.".startswith(f"{wanted}.") for wanted in keys)}
+    """The leaves at the dotted keys, and of those below them the ones that numbers depend on; none that is null."""
+    exact = {key: settings[key] for key in keys if settings.get(key) is not None}
+    deeper = {key: value for key, value in canonical(settings).items() if any(key.startswith(f"{wanted}.") for wanted in keys)}
+    return {**deeper, **exact}
 
 
 def check_known(keys: Sequence[str], compared: Sequence[Settings]) -> None:

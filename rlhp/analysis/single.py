@@ -142,7 +142,8 @@ def reward_png(run: Path, out: Path) -> Path:
         ends = np.array([true.min(), true.max()])
         axes.plot(ends, slope * ends + offset, color=ORANGE, linewidth=1.9, label=f"least squares, r = {r:.3f}")
         axes.legend(loc="upper left", frameon=False, labelcolor=INK, fontsize=9)
-    axes.set_title(f"{title(data.task)}: {len(true):,} held-out segments", fontsize=11, color=INK)
+    count = f"{len(true):,}" if there.all() else f"{len(true):,} of {len(there):,}"
+    axes.set_title(f"{title(data.task)}: {count} held-out segments", fontsize=11, color=INK)
     axes.set_xlabel("True return of the segment", color=INK)
     axes.set_ylabel("Predicted return of the segment", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(6))
