@@ -352,6 +352,7 @@ def test_what_differs_but_for_the_seed_is_another_line_and_names_it(tmp_path: Pa
         ("hopper", "preferences", "100", "agent.learning_rate=0.001"): ("2", "2"),
         ("hopper", "preferences", "100", "agent.learning_rate=0.003"): ("3", "3"),
     }
+    assert all(len({row["step"] for row in rows}) == len(rows) for rows in lines.values())
 
 
 def test_copies_and_arguments_of_a_chosen_part_do_not_name_a_line(tmp_path: Path) -> None:

@@ -113,9 +113,11 @@ def test_every_sweep_of_a_folder_counts(tmp_path: Path) -> None:
     for name in ("seed=1", "seed=3", "by_hand"):
         write_run(tmp_path / "study" / name)
     record(tmp_path / "study", "seed=1,2", Sweep(jobs=("seed=1", "seed=2")))
-    record(tmp_path / "study", "seed=2,3,4", Sweep(jobs=("seed=2", "seed=3", "seed=4")))
+    record(tmp_path / "study", "seed=3,4", Sweep(jobs=("seed=3", "seed=4")))
     for folder in (tmp_path / "study", tmp_path):
         assert report(folder).startswith(f"{folder}: 3 done, 2 not begun of 5; nothing runs")
+    record(tmp_path / "study", "seed=7,8,9", Sweep(trials=3))  # into folders not known beforehand: one of them has begun
+    assert report(tmp_path).startswith(f"{tmp_path}: 3 done, 4 not begun of 7; nothing runs")
     (tmp_path / "study" / "sweeps.json").write_text("[")
     with pytest.raises(UserError, match=r"sweeps\.json is damaged: remove it"):
         report(tmp_path)
