@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
-from rlhp import analysis
+from rlhp import analysis, cli
 from rlhp.types import UserError
 
 # step, true_return, episodes, labels, valid_accuracy
@@ -412,6 +412,14 @@ def test_a_line_per_value_of_a_setting(tmp_path: Path) -> None:
     assert [*settings("agent.target_kl")] == ["agent.target_kl=null"]
     with pytest.raises(UserError, match=r"setting agent\.learning_rat; the nearest are agent\.learning_rate"):
         settings("agent.learning_rat")
+
+
+def test_plot_by_a_setting_from_the_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["plot", str(run), "-o", str(tmp_path / "by.png"), "--by", "labels", "--by"]
+    assert cli.main([*command, "env.id"]) == 0
+    assert [key[3] for key in plotted(tmp_path / "by.csv")] == ["labels=100, env.id=x"]
+    assert cli.main([*command, "env.name"]) == 2
+    assert "None of these runs has a setting env.name" in capsys.readouterr().err
 
 
 def test_the_mean_ends_where_the_first_seed_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
