@@ -112,6 +112,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     plot.add_argument(
         "-o", "--out", type=Path, default=Path("curves.png"), metavar="FILE", help="the picture (default: %(default)s)"
     )
+    plot.add_argument(
+        "--by", action="append", default=[], metavar="KEY", help="one line per value of this setting, such as labels; repeatable"
+    )
     plot.set_defaults(run=_plot)
     status = add("status", help="a sweep at a glance: what is done, runs, failed; the time left")
     status.add_argument("folder", type=Path, metavar="RUNS", help="a run directory, or a folder of them")
@@ -201,7 +204,7 @@ def _groups() -> str:
 def _plot(options: argparse.Namespace) -> int:
     from rlhp import analysis
 
-    for path in analysis.plot(options.runs, options.out):
+    for path in analysis.plot(options.runs, options.out, options.by):
         print(path)
     return 0
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
-from rlhp import analysis
+from rlhp import analysis, cli
 from rlhp.types import UserError
 
 # step, true_return, episodes, labels, valid_accuracy
@@ -40,10 +41,12 @@ def write_run(
     rows: Sequence[tuple[Any, ...]] | None = None,
     total_steps: int = 1000,
     finished: bool = True,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Path:
+    """A run directory; `settings` are those besides the five that name it."""
     path.mkdir(parents=True)
     config = {"task": task, "condition": condition, "labels": labels, "seed": seed, "total_steps": total_steps}
-    (path / "config.yaml").write_text(yaml.safe_dump({**config, "env": {"id": "x"}}))
+    (path / "config.yaml").write_text(yaml.safe_dump({**config, "env": {"id": "x"}, **settings}))
     lines = [",".join(map(str, row)) for row in (ROWS if rows is None else rows)]
     (path / "metrics.csv").write_text("\n".join(["step,true_return,episodes,labels,valid_accuracy", *lines, ""]))
     (path / "clock.csv").write_text("step,wall_s,steps_per_s\n500,1.5,333\n1000,4.0,250\n")
@@ -96,6 +99,8 @@ def test_a_last_line_without_its_end_is_ignored(run: Path, cut: str) -> None:
         ("metrics.csv", "true_return,episodes\n1,2\n", "step"),
         ("metrics.csv", "step,true_return,episodes\n1,2,3\n4,x,6\n", "Line 3"),
         ("metrics.csv", "step,true_return,episodes\n1,2\n4,5,6\n", "Line 2"),
+        ("metrics.csv", "step,true_return,episodes\n1,2,1\n,5,6\n", "Line 3 .* no step"),
+        ("finished.json", "{", "damaged"),
         ("metrics.csv", "step,true_return,episodes\n1,2,3\n4\n", "Line 3"),
         ("clock.csv", None, "missing"),
     ],
@@ -153,6 +158,25 @@ def test_final_return_without_late_episodes_is_the_last(tmp_path: Path) -> None:
 def test_final_return_without_any_episode_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No episode"):
         analysis.final_return(analysis.load(write_run(tmp_path / "run", rows=ROWS[:1])))
+
+
+@pytest.mark.parametrize("broken", ["nan", "inf", ""])
+def test_a_return_that_is_not_a_number_is_not_averaged_away(tmp_path: Path, broken: str) -> None:
+    data = analysis.load(write_run(tmp_path / "run", rows=[*ROWS[:6], (1000, broken, 3, 100, 0.9)]))
+    with pytest.raises(UserError, match="not a number at its end"):
+        analysis.final_return(data)
+    assert "not a number\n" in analysis.summary(data)
+    _, value = analysis.curve(data, points=5)
+    np.testing.assert_array_equal(value, [-4, -6, 10, np.nan, np.nan])  # the gap before it is not interpolated towards it
+
+
+def test_rows_beyond_the_step_a_run_went_on_from_count_once(tmp_path: Path) -> None:
+    # resumed from step 980: the first attempt's row of step 1,000 is void, and so is its second 990
+    rows = [*ROWS[:6], (990, 7000.0, 5, 95, ""), (1000, 9000.0, 3, 100, 0.9), (990, 30.0, 1, 95, ""), (1000, 40.0, 2, 100, 0.9)]
+    data = analysis.load(write_run(tmp_path / "run", rows=rows))
+    np.testing.assert_array_equal(data.metrics["step"], [100, 200, 300, 500, 950, 980, 990, 1000])
+    # (1 * 20 + 1 * 30 + 2 * 40) / 4
+    assert analysis.final_return(data) == pytest.approx(32.5)
 
 
 def test_curve_is_binned_by_episodes_and_interpolated(run: Path) -> None:
@@ -223,7 +247,7 @@ def test_summary(run: Path, tmp_path: Path) -> None:
     lines = dict(line.split("  ", 1) for line in analysis.summary(analysis.load(run)).splitlines())
     assert {name.strip(): value.strip() for name, value in lines.items()} == {
         "task": "hopper",
-        "labels": "100",
+        "labels": "100 of 100 used",
         "steps": "1,000",
         "wall time": "4 s",
         "steps per second": "250",
@@ -233,7 +257,35 @@ def test_summary(run: Path, tmp_path: Path) -> None:
     }
     short = write_run(tmp_path / "short", rows=ROWS[:1])
     (short / "heldout.csv").unlink()
-    assert analysis.summary(analysis.load(short)).count("-\n") == 2  # no return, no accuracy; the correlation ends the text
+    said = analysis.summary(analysis.load(short))
+    assert said.count("-\n") == 2  # no return, no accuracy; the correlation ends the text
+    assert "0 of 100 used" in said
+
+
+def test_labels_are_those_used_of_those_wanted(tmp_path: Path) -> None:
+    def taken(name: str, **files: object) -> str:
+        run = write_run(tmp_path / name, labels=60, rows=[(100, 1, 1, 10, 0.5), (200, 1, 1, 43, 0.5)], finished=False)
+        for file, holds in files.items():
+            (run / f"{file}.json").write_text(json.dumps(holds))
+        return str(analysis.load(run).taken)
+
+    ended = {"wanted": 50, "asked": 50, "answered": 41, "used": 40, "why": "the teacher cannot keep up"}
+    assert taken("new", finished={"labels": ended}) == "40 of 50 used: the teacher cannot keep up"
+    assert taken("all", finished={"labels": {**ended, "used": 50, "why": ""}}) == "50 of 50 used"
+    assert taken("old", finished={"total_steps": 200}, plan={"labels": 55}) == "43 of 55 used"
+    assert taken("stopped", plan={"labels": 60}) == "43 of 60 used: not finished"
+    assert taken("older") == "43 of 60 used: not finished"
+    assert taken("frozen", finished={}, plan={"labels": 0}).startswith("43 of 0 used")
+    none = write_run(tmp_path / "none", labels=50, rows=[(100, 1, 1, 0, "")])
+    assert str(analysis.load(none).taken) == "0 of 50 used"
+    true = write_run(tmp_path / "true", condition="true_reward", rows=[(100, 1, 1, 0, "")])
+    assert "none wanted" in analysis.summary(analysis.load(true))
+
+
+def test_a_final_return_that_is_not_of_the_end_is_marked(tmp_path: Path) -> None:
+    # nothing ended after step 950 of 1,000: what stands there is the row of step 500
+    early = write_run(tmp_path / "early", rows=ROWS[:4])
+    assert "final true return     10.0 at step 500, where the last episode ended\n" in analysis.summary(analysis.load(early))
 
 
 # Pictures
@@ -254,7 +306,9 @@ def test_plot_writes_the_picture_and_the_numbers_behind_it(tmp_path: Path) -> No
     assert is_png(picture) and picture.name == "plot.png" and table.name == "plot.csv"
     with table.open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["env", "condition", "labels", "step", "mean", "low", "high", "seeds"]
+    assert list(rows[0]) == [
+        *("env", "condition", "labels", "step", "mean", "low", "high", "seeds", "runs", "not_finished", "labels_used", "settings")
+    ]
     lines = {(row["env"], row["condition"], row["labels"], row["seeds"]) for row in rows}
     assert lines == {
         ("ant", "preferences", "100", "1"),
@@ -263,6 +317,133 @@ def test_plot_writes_the_picture_and_the_numbers_behind_it(tmp_path: Path) -> No
     for row in rows:
         assert (row["low"] == "") == (row["env"] == "ant")
         assert row["env"] == "ant" or float(row["low"]) < float(row["mean"]) < float(row["high"])
+
+
+def plotted(table: Path) -> dict[tuple[str, ...], list[dict[str, str]]]:
+    """The rows of a plot's CSV by task, condition, labels and settings."""
+    found: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    with table.open() as file:
+        for row in csv.DictReader(file):
+            found.setdefault((row["env"], row["condition"], row["labels"], row["settings"]), []).append(row)
+    return found
+
+
+def made(rate: float, seed: int, **others: Any) -> dict[str, Any]:
+    """Settings as a run writes them: copies of the seed, the labels and the steps in the parts."""
+    return {
+        "name": f"study{seed}",
+        "threads": seed,
+        "agent": {"learning_rate": rate, "seed": seed, "target_kl": None},
+        "memory": {"seed": seed},
+        "schedule": {"labels": 100, "total_steps": 1000},
+        **others,
+    }
+
+
+def test_what_differs_but_for_the_seed_is_another_line_and_names_it(tmp_path: Path) -> None:
+    for rate in (0.001, 0.003):
+        for seed in (1, 2):
+            write_run(tmp_path / "runs" / f"{rate}{seed}", seed=seed, settings=made(rate, seed))
+    older = made(0.003, 3)
+    del older["agent"]["target_kl"]  # an option that is off is one that an older version does not have
+    write_run(tmp_path / "runs" / "older", seed=3, settings={**older, "video": True})
+    lines = plotted(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[1])
+    assert {key: (rows[-1]["seeds"], rows[-1]["runs"]) for key, rows in lines.items()} == {
+        ("hopper", "preferences", "100", "agent.learning_rate=0.001"): ("2", "2"),
+        ("hopper", "preferences", "100", "agent.learning_rate=0.003"): ("3", "3"),
+    }
+    assert all(len({row["step"] for row in rows}) == len(rows) for rows in lines.values())
+
+
+def test_copies_and_arguments_of_a_chosen_part_do_not_name_a_line(tmp_path: Path) -> None:
+    for i, (steps, query) in enumerate(
+        [
+            (1000, {"_target_": "rlhp.query.Uniform"}),
+            (1000, {"_target_": "rlhp.query.Disagreement", "candidates": 10, "seed": 1}),
+            (2000, {"_target_": "rlhp.query.Disagreement", "candidates": 10, "seed": 1}),
+        ]
+    ):
+        copies = {"schedule": {"total_steps": steps}, "effort": {"total_steps": steps}}
+        write_run(tmp_path / "runs" / str(i), total_steps=steps, settings={**copies, "query": query})
+    lines = plotted(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[1])
+    assert [settings for *_, settings in lines] == [
+        "total_steps=1000, query=Disagreement",
+        "total_steps=1000, query=Uniform",
+        "total_steps=2000, query=Disagreement",
+    ]
+
+
+def test_a_part_of_the_same_class_name_is_told_by_its_module(tmp_path: Path) -> None:
+    for place in ("mine", "rlhp.query"):
+        write_run(tmp_path / "runs" / place, settings={"query": {"_target_": f"{place}.Uniform"}})
+    lines = plotted(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[1])
+    assert [settings for *_, settings in lines] == ["query=mine.Uniform", "query=rlhp.query.Uniform"]
+
+
+def test_another_gymnasium_environment_is_another_panel(tmp_path: Path) -> None:
+    for seed, name in ((1, "A-v0"), (1, "B-v0")):
+        write_run(tmp_path / "runs" / name, task="gym", seed=seed, settings={"env": {"id": name}})
+    assert [env for env, *_ in plotted(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[1])] == ["A-v0", "B-v0"]
+
+
+def test_a_seed_counts_once(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", settings=made(0.001, 1))
+    write_run(tmp_path / "b", settings={**made(0.001, 1), "name": "b"})
+    with pytest.raises(UserError, match=r"/a and .*/b hold the same run"):
+        analysis.plot([tmp_path / "a", tmp_path / "b"], tmp_path / "plot.png")
+
+
+def test_a_line_per_value_of_a_setting(tmp_path: Path) -> None:
+    for rate in (0.001, 0.003):
+        for seed in (1, 2):
+            query = {"_target_": "rlhp.query.Uniform", "clips": 2 if rate == 0.001 else 4, "seed": seed}
+            write_run(tmp_path / "runs" / f"{rate}{seed}", seed=seed, settings=made(rate, seed, query=query))
+
+    def settings(*by: str) -> dict[str, tuple[str, str]]:
+        lines = plotted(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png", by)[1])
+        return {key[3]: (rows[-1]["seeds"], rows[-1]["runs"]) for key, rows in lines.items()}
+
+    assert settings("labels") == {"labels=100": ("4", "4")}
+    assert settings("query.clips") == {"query.clips=2": ("2", "2"), "query.clips=4": ("2", "2")}
+    assert settings("query") == settings("query.clips")
+    assert [*settings("agent.learning_rate", "seed")] == [
+        *(f"agent.learning_rate={rate}, seed={seed}" for rate in (0.001, 0.003) for seed in (1, 2)),
+    ]
+    assert [*settings("agent.target_kl")] == ["agent.target_kl=null"]
+    with pytest.raises(UserError, match=r"setting agent\.learning_rat; the nearest are agent\.learning_rate"):
+        settings("agent.learning_rat")
+
+
+def test_plot_by_a_setting_from_the_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["plot", str(run), "-o", str(tmp_path / "by.png"), "--by", "labels", "--by"]
+    assert cli.main([*command, "env.id"]) == 0
+    assert [key[3] for key in plotted(tmp_path / "by.csv")] == ["labels=100, env.id=x"]
+    assert cli.main([*command, "env.name"]) == 2
+    assert "None of these runs has a setting env.name" in capsys.readouterr().err
+
+
+def test_the_mean_ends_where_the_first_seed_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = []
+    monkeypatch.setattr("rlhp.analysis.compare.save", lambda page, out: pages.append(page))
+    whole = [(step, 10.0, 1, step // 10, 0.8) for step in range(100, 1001, 100)]
+    write_run(tmp_path / "runs" / "a", seed=1, rows=whole)
+    write_run(tmp_path / "runs" / "b", seed=2, rows=[(step, 30.0, *rest) for step, _, *rest in whole[:5]], finished=False)
+    _, table = analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")
+    (rows,) = plotted(table).values()
+    # bins of 20 steps, of which the first with an episode is that of step 100, and the last of both seeds that of 500
+    assert [(row["step"], row["mean"], row["low"], row["high"], row["seeds"]) for row in rows] == [
+        *((str(step), "20.000", "10.000", "30.000", "2") for step in range(90, 491, 20)),
+        *((str(step), "", "", "", "1") for step in range(510, 991, 20)),
+    ]
+    assert {(row["runs"], row["not_finished"], row["labels_used"]) for row in rows} == {("2", "1", "50-100")}
+    (page,) = pages
+    mean, alone = page.axes[0].get_lines()
+    assert alone.get_linestyle() == ":" and set(alone.get_ydata()[25:]) == {10.0} and np.isnan(alone.get_ydata()[:25]).all()
+    assert np.isnan(mean.get_ydata()[25:]).all() and set(mean.get_ydata()[4:25]) == {20.0}
+    assert [text.get_text().replace("\n", " ") for text in page.legends[0].get_texts()] == [
+        "Preferences, 50-100 of 100 labels (2 seeds, 1 not finished)",
+        "single seeds, where not all have a return",
+    ]
 
 
 def test_many_conditions_and_tasks_are_drawn(tmp_path: Path) -> None:
@@ -292,7 +473,7 @@ def test_reward_png(run: Path, tmp_path: Path) -> None:
     assert is_png(analysis.reward_png(run, tmp_path / "reward.png"))
     (run / "heldout.csv").write_text("true_return,predicted_return\n1,1\n1,2\n")
     assert is_png(analysis.reward_png(run, tmp_path / "constant.png"))
-    (run / "heldout.csv").write_text("true_return,predicted_return\n1,1\n")
+    (run / "heldout.csv").write_text("true_return,predicted_return\n1,1\n2,nan\n")
     with pytest.raises(UserError, match="too few"):
         analysis.reward_png(run, tmp_path / "reward.png")
     (run / "heldout.csv").unlink()

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import subprocess
 import sys
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import yaml
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 from test_analysis import write_run
 
 from rlhp import cli
-from rlhp.analysis.status import planned, report, run_status
+from rlhp.analysis.status import report, run_status
 from rlhp.run import attempt, failure, under_way
+from rlhp.run.sweep import Sweep, record, sweeps
+from rlhp.train.sweep import Plan, plan
 from rlhp.types import UserError
 
 HOLD = """
@@ -68,7 +77,7 @@ def test_states_and_time_left(held, capsys) -> None:
     write_run(folder / "done")
     (write_run(folder / "broken", finished=False) / "failed.txt").write_text("Traceback\nValueError: no\n")
     write_run(folder / "stopped", rows=[], finished=False)
-    (folder / "multirun.yaml").write_text(plan({"seed": "1,2,3"}, ["env=hopper,walker"]))
+    record(folder, "x=1,2,3,4,5,6", Sweep(jobs=("held", "done", "broken", "stopped", "later", "last")))
     states = {path.name: run_status(path).state for path in folder.iterdir() if path.is_dir()}
     assert states == {"held": "running", "done": "done", "broken": "failed", "stopped": "stopped"}
     # 500 steps in the last 2.5 s; 500 of the running, none of the failed (it got there), 1000 of the stopped, 2 x 1000 to begin
@@ -86,19 +95,119 @@ def test_hours_and_nothing_left(tmp_path: Path) -> None:
     assert "nothing runs: the same command goes on with it" in report(tmp_path)
 
 
-def plan(params: dict[str, str] | None, task: list[str]) -> str:
-    return yaml.safe_dump({"hydra": {"sweeper": {"params": params}, "overrides": {"task": task}}})
+def test_runs_without_numbers_yet_are_counted(tmp_path: Path) -> None:
+    for name, mark in (("stillborn", "failed.txt"), ("begun", "lock")):
+        run = write_run(tmp_path / name, finished=False)
+        (run / "metrics.csv").unlink()
+        (run / mark).write_text("MemoryError: no\n")
+    (write_run(tmp_path / "only_configured", finished=False) / "metrics.csv").unlink()
+    (tmp_path / "empty").mkdir()  # which is all that is left of a job that could not be built
+    record(tmp_path, "a sweep", Sweep(jobs=("stillborn", "begun", "empty")))
+    head, *lines = report(tmp_path).splitlines()
+    assert head.startswith(f"{tmp_path}: 1 failed, 1 stopped, 1 not begun of 3")
+    assert [line.split()[:2] for line in lines] == [["stopped", "begun"], ["failed", "stillborn"]]
+    assert lines[1].endswith("0 of 1,000  MemoryError: no")
+
+
+def test_every_sweep_of_a_folder_counts(tmp_path: Path) -> None:
+    for name in ("seed=1", "seed=3", "by_hand"):
+        write_run(tmp_path / "study" / name)
+    record(tmp_path / "study", "seed=1,2", Sweep(jobs=("seed=1", "seed=2")))
+    record(tmp_path / "study", "seed=3,4", Sweep(jobs=("seed=3", "seed=4")))
+    for folder in (tmp_path / "study", tmp_path):
+        assert report(folder).startswith(f"{folder}: 3 done, 2 not begun of 5; nothing runs")
+    record(tmp_path / "study", "seed=7,8,9", Sweep(trials=3))  # into folders not known beforehand: one of them has begun
+    assert report(tmp_path).startswith(f"{tmp_path}: 3 done, 4 not begun of 7; nothing runs")
+    (tmp_path / "study" / "sweeps.json").write_text("[")
+    with pytest.raises(UserError, match=r"sweeps\.json is damaged: remove it"):
+        report(tmp_path)
+
+
+def test_a_sweep_of_which_nothing_has_begun_is_no_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run in"):
+        report(tmp_path)
+    record(tmp_path, "seed=1,2", Sweep(jobs=("seed=1", "seed=2")))
+    assert report(tmp_path).startswith(f"{tmp_path}: 2 not begun of 2; nothing runs")
+
+
+def test_the_trials_of_a_search_are_told_by_what_it_varies(tmp_path: Path) -> None:
+    write_run(tmp_path / "env=hopper,gamma=0.9,rate=0.0012")
+    write_run(tmp_path / "env=hopper,gamma=0.99,rate=0.0034")
+    write_run(tmp_path / "env=hopper,seed=102")  # a sweep into the same folder
+    search = Sweep(trials=20, keys=("env", "rate", "gamma"))
+    record(tmp_path, "a search", search)
+    assert "3 done, 18 not begun of 21" in report(tmp_path)
+    record(tmp_path, "a search", replace(search, ended=True))  # some of its trials fell on the same settings
+    assert report(tmp_path) == f"{tmp_path}: 3 done of 3"
+
+
+def test_a_run_that_lacks_labels_is_named(tmp_path: Path) -> None:
+    ended = {"labels": {"wanted": 50, "asked": 0, "answered": 0, "used": 0, "why": "no clip was ever long enough."}}
+    (write_run(tmp_path / "a", labels=50) / "finished.json").write_text(json.dumps(ended))
+    write_run(tmp_path / "b")
+    assert report(tmp_path).splitlines() == [
+        f"{tmp_path}: 2 done of 2",
+        "  done    a  labels: 0 of 50 used: no clip was ever long enough.",
+    ]
+
+
+# What a sweep is going to run
+
+NAMED = ["agent.batch_size=64,agent.gamma=0.9,seed=1", "agent.batch_size=64,agent.gamma=0.9,seed=2"]
 
 
 @pytest.mark.parametrize(
-    ("params", "task", "runs"),
+    ("overrides", "jobs"),
     [
-        ({"env": "a,b,c", "seed": "1,2"}, ["experiment=x"], 6),
-        ({"env": "a,b,c", "seed": "1,2"}, ["env=a"], 2),
-        (None, ["net=[1,2],[3,4]", "name='x,y'", "d={a:[1,2],b:3}"], 2),
+        (["seed=1,2", "agent.gamma=0.9", "agent.batch_size=64", "name=x"], NAMED),
+        (["seed=range(1,3)", "agent.gamma=choice(0.9)", "agent.batch_size=64", "video=true"], NAMED),
+        (["seed=1", "seed=sort(2,1)", "agent.gamma=0.9", "agent.batch_size=64"], NAMED),
+        (
+            ["experiment=first_light", "env=glob(h*r)", "condition=preferences", "seed=7"],
+            ["condition=preferences,env=hopper,seed=7"],
+        ),
+        (["agent.policy_kwargs.net_arch=[8,8],[9]"], ["agent.policy_kwargs.net_arch=[8,8]", "agent.policy_kwargs.net_arch=[9]"]),
+        (["instructions='a, b'", "seed=1,2"], ["instructions='a, b',seed=1", "instructions='a, b',seed=2"]),
+        (["hydra.sweep.subdir=${hydra:job.num}", "seed=5,6,7"], ["0", "1", "2"]),
     ],
 )
-def test_planned_runs(tmp_path: Path, params: dict[str, str] | None, task: list[str], runs: int) -> None:
-    assert planned(tmp_path) is None
-    (tmp_path / "multirun.yaml").write_text(plan(params, task))
-    assert planned(tmp_path) == runs
+def test_jobs_are_those_that_hydra_makes_of_a_sweep(overrides: list[str], jobs: list[str]) -> None:
+    assert launched(*overrides).jobs == tuple(jobs)
+
+
+def test_jobs_whose_folders_are_named_otherwise_are_counted() -> None:
+    assert launched("hydra.sweep.subdir=run${hydra:job.num}", "seed=5,6,7") == Sweep(trials=3)
+
+
+@pytest.mark.skipif(find_spec("optuna") is None, reason="optuna is not installed: pip install -e '.[optuna]'")
+def test_a_search_has_as_many_jobs_as_trials() -> None:
+    found = launched("experiment=tune", "env=swimmer", "hydra.sweeper.n_trials=7")
+    assert found.trials == 7 and not found.jobs
+    assert set(found.keys) == {"env", "agent.learning_rate.start", "agent.gamma", "agent.n_epochs"}
+
+
+def launched(*overrides: str) -> Sweep:
+    """What is recorded of `rlhp train -m OVERRIDES`."""
+    GlobalHydra.instance().clear()
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        return plan(hydra.compose_config("config", [*overrides], run_mode=RunMode.MULTIRUN))
+
+
+def test_a_sweep_is_recorded_when_its_first_job_starts(tmp_path: Path) -> None:
+    nothing = OmegaConf.create({})
+    Plan().on_job_start(nothing)  # a run that is no job of a sweep
+    GlobalHydra.instance().clear()
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        overrides = ["seed=1,2", f"hydra.sweep.dir={tmp_path}/study"]
+        config = hydra.compose_config("config", overrides, run_mode=RunMode.MULTIRUN)
+        callback = Plan()
+        callback.on_multirun_start(config)
+    assert not (tmp_path / "study").exists()  # its jobs may turn out to be none that can be composed
+    pickle.loads(pickle.dumps(callback)).on_job_start(nothing)  # as launchers take it to other processes
+    assert sweeps(tmp_path / "study") == {"seed=1,2": Sweep(jobs=("seed=1", "seed=2"))}
+    callback.on_multirun_end(config)
+    assert sweeps(tmp_path / "study")["seed=1,2"].ended

@@ -42,10 +42,28 @@ def table(path: Path) -> list[dict[str, str]]:
 def test_iqm_leaves_out_a_quarter_at_either_end() -> None:
     # of eight the lowest two and the highest two go: (2 + 3 + 4 + 5) / 4
     assert iqm([np.array([100.0, 3, 0, 5]), np.array([4.0, 1, 6, 2])]) == 3.5
-    # a quarter of six is one, rounded down: (1 + 2 + 3 + 4) / 4
-    assert iqm([np.array([50.0, 1, 2, 3, 4, -9])]) == 2.5
+    # a quarter of six is one and a half: half of 1 and of 4, and all of 2 and 3, (0.5 + 2 + 3 + 2) / 3
+    assert iqm([np.array([50.0, 1, 2, 3, 4, -9])]) == pytest.approx(2.5)
     assert iqm([np.array([7.0, 9.0])]) == 8.0
-    np.testing.assert_array_equal(iqm([np.array([[0.0, 1, 2, 9], [4, 4, 4, 4]])]), [1.5, 4.0])
+    np.testing.assert_allclose(iqm([np.array([[0.0, 1, 2, 9], [4, 4, 4, 4]])]), [1.5, 4.0])
+
+
+def test_iqm_weighs_each_task_the_same() -> None:
+    # 8 and 16 weigh a quarter each, the zeros an eighth each: between the quarters lie two zeros and 8, half and half
+    assert iqm([np.array([8.0, 16.0]), np.zeros(4)]) == pytest.approx(4.0)
+    one, other = np.array([1.0, 5.0, 9.0]), np.array([2.0, 3.0, 10.0])
+    # sorted: 1 2 3 5 9 10, a sixth each; a quarter is one and a half: (0.5 * 2 + 3 + 5 + 0.5 * 9) / 3
+    assert iqm([one, other]) == pytest.approx(4.5)
+    assert iqm([one, np.tile(other, 4)]) == pytest.approx(4.5)  # the same seeds four times over
+    # the same by rows, as the bootstrap draws them
+    rows = [np.array([[8.0, 16.0], [1, 1]]), np.array([[0.0, 0, 0, 0], [1, 1, 1, 1]])]
+    np.testing.assert_allclose(iqm(rows), [4.0, 1.0])
+
+
+def test_an_interval_weighs_each_task_the_same() -> None:
+    # of the first task (0, 0) is drawn a quarter of the time, which is then half of the weight: half of what lies between the
+    # quarters is 0 and half is 8. With one 8 or two, 0 lies below the lowest quarter. Pooled, two of 42 scores never count.
+    assert interval([np.array([0.0, 8.0]), np.full(40, 8.0)], iqm) == pytest.approx((4.0, 8.0))
 
 
 def test_average_weighs_each_task_the_same() -> None:
@@ -127,6 +145,38 @@ def test_a_run_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "results.csv").exists()
 
 
+def test_runs_that_the_tables_cannot_tell_apart_are_refused_with_what_differs(tmp_path: Path) -> None:
+    def agent(gamma: float, seed: int) -> dict:
+        return {"agent": {"gamma": gamma, "seed": seed}, "memory": {"seed": seed}}
+
+    a, b, c = (tmp_path / name for name in "abc")
+    write_run(a, seed=1, settings=agent(0.9, 1))
+    write_run(b, seed=1, settings=agent(0.99, 1))
+    write_run(c, seed=2, settings=agent(0.99, 2))
+    with pytest.raises(UserError, match=r"a and .*b hold the same run .* and differ in agent\.gamma: name one"):
+        gather([a, b], tmp_path)
+    with pytest.raises(UserError, match=r"a and .*c would count as seeds of one condition, and differ in agent\.gamma: "):
+        gather([a, c], tmp_path)
+    assert not (tmp_path / "results.csv").exists()
+    gather([b, c], tmp_path)
+    assert [row.seed for row in read_results(tmp_path / "results.csv")] == [1, 2]
+
+
+def test_what_a_number_is_not_is_said_when_it_is_gathered(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "few", seed=1, labels=100, rows=[(1000, 5.0, 1, 40, 0.7)])
+    write_run(tmp_path / "runs" / "early", seed=2, rows=[(500, 5.0, 1, 100, 0.7), (1000, "", 0, 100, 0.9)])
+    write_run(tmp_path / "runs" / "good", seed=3)
+    said = str(gather([tmp_path / "runs"], tmp_path)).splitlines()
+    assert [line.replace(str(tmp_path), "") for line in said[1:]] == [
+        "  labels: /runs/few: 40 of 100 used",
+        "  no episode ended in the last 5 % of /runs/early: its return is of step 500",
+    ]
+    write_run(tmp_path / "runs" / "broken", seed=4, rows=[(500, 5.0, 1, 50, 0.7), (1000, "nan", 1, 100, 0.9)])
+    with pytest.raises(UserError, match="broken is not a number"):
+        gather([tmp_path / "runs"], tmp_path)
+    assert [row.seed for row in read_results(tmp_path / "results.csv")] == [1, 2, 3]
+
+
 def test_a_table_of_something_else_is_left_alone(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     (tmp_path / "results.csv").write_text("env,what\nhopper,raw\n")
@@ -145,6 +195,37 @@ def test_provenance_is_what_the_runs_say(tmp_path: Path) -> None:
     first, second = origin(read(tmp_path).provenance).splitlines()
     assert first == "2 runs, 2026-01-02 to 2026-01-04, on 2 cores of A; python 3.11, torch 2.13"
     assert second.startswith("1 run, 20") and "not recorded" in second
+
+
+def test_provenance_names_every_machine_of_a_run(tmp_path: Path) -> None:
+    first = {
+        "date": "2026-01-02T10:00:00+00:00",
+        "cpu": "A",
+        "cores": 2,
+        "system": "Linux",
+        "torch": "2.13",
+        "precision": "bfloat16",
+    }
+    again = {**first, "date": "2026-01-03T10:00:00+00:00", "step": 300}
+    moved = {**again, "cpu": "B", "cores": 16, "precision": "float32"}
+
+    def made(seed: int, *attempts: dict, cut: str = "") -> None:
+        run = write_run(tmp_path / "runs" / str(seed), seed=seed)
+        (run / "versions.json").write_text(json.dumps(first))
+        (run / "attempts.jsonl").write_text("".join(f"{json.dumps(attempt)}\n" for attempt in attempts) + cut)
+
+    made(1, {**first, "step": 0}, again)
+    made(2, {**first, "step": 0}, again, moved, cut='{"date": "2026')
+    made(3, moved)  # its first attempt was made by a version that told it in versions.json alone
+    gather([tmp_path / "runs"], tmp_path)
+    assert origin(read(tmp_path).provenance).splitlines() == [
+        "1 run, 2026-01-02, on 2 cores of A; torch 2.13, precision bfloat16",
+        "2 runs, 2026-01-02, on more than one machine: 2 cores of A, then 16 cores of B; "
+        "torch 2.13, precision bfloat16; then torch 2.13, precision float32",
+    ]
+    (tmp_path / "runs" / "1" / "attempts.jsonl").write_text("no\n")
+    with pytest.raises(UserError, match="damaged"):
+        gather([tmp_path / "runs"], tmp_path)
 
 
 # Scores
@@ -182,13 +263,14 @@ def test_a_share_has_the_spread_of_the_true_rewards_seeds_too() -> None:
 def test_summary_holds_both_means_over_all_tasks_and_each_tasks_own(tmp_path: Path) -> None:
     scores = {("preferences", 700): {"ant": np.array([0.0, 1.0, 0.5]), "hopper": np.array([2.0])}, ("preferences", 350): {}}
     rows = {(row.env, row.statistic): row for row in summarise(scores, 1000)}
-    # four scores without the lowest and the highest: (0.5 + 1) / 2; the mean of 0.5 and 2
-    assert rows["all", "iqm"].value == 0.75 and rows["all", "mean"].value == 1.25
+    # 0, 0.5 and 1 weigh a sixth each, 2 a half: between the quarters lie half of 0.5, all of 1 and half of 2,
+    # (0.5 / 12 + 1 / 6 + 2 / 4) / (1 / 2); the mean of 0.5 and 2
+    assert rows["all", "iqm"].value == pytest.approx(17 / 12) and rows["all", "mean"].value == 1.25
     assert (rows["all", "iqm"].tasks, rows["all", "iqm"].runs) == (2, 4) and np.isnan(rows["all", "iqm"].low)
     assert rows["ant", "mean"].value == 0.5 and (rows["ant", "mean"].low, rows["ant", "mean"].high) == (0.0, 1.0)
     write_scores(rows.values(), tmp_path / "summary.csv")
     assert [(row["env"], row["value"], row["low"], row["runs"]) for row in table(tmp_path / "summary.csv")] == [
-        *(("all", "0.7500", "", "4"), ("all", "1.2500", "", "4")),
+        *(("all", "1.4167", "", "4"), ("all", "1.2500", "", "4")),
         *(("ant", "0.5000", "0.0000", "3"), ("hopper", "2.0000", "", "1")),
     ]
 
@@ -315,7 +397,8 @@ def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
     shutil.rmtree(runs)
     figure2.main([])
     _, *again = capsys.readouterr().out.splitlines()
-    assert again == said.splitlines()[2:]  # all but what was found
+    lines = said.splitlines()
+    assert again == lines[lines.index(str(pictures[0])) :]  # all but what was found
 
 
 def beside_figure2(name: str, figure2: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:

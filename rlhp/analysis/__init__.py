@@ -1,7 +1,8 @@
 """Run directories in, tables and pictures out. Nothing here trains, and nothing but run directories and their tables is read."""
 
+from rlhp.analysis.compare import plot
 from rlhp.analysis.numbers import average, band, correlation, curve, final_return, interval, iqm
-from rlhp.analysis.panels import Layout, lines, panels, plot
+from rlhp.analysis.panels import Layout, lines, panels
 from rlhp.analysis.runs import RunData, find, heldout, load
 from rlhp.analysis.single import curve_png, reward_png, summary
 from rlhp.analysis.tables import Curve, Result, read_curves, read_published, read_results, results, write_results

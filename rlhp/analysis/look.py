@@ -55,13 +55,14 @@ def looks(keys: Sequence[Condition]) -> dict[Condition, Look]:
     styles: tuple[Style, ...] = ("-", "--", ":")
     free: list[tuple[str, Style]] = [(c, s) for s in styles for c in (GREEN, PINK, AMBER, SKY, BLACK)]
     others = [key for key in keys if key not in fixed]
-    drawn = {key: Look(*free[i % len(free)], _name(key)) for i, key in enumerate(others)}
-    return {key: drawn.get(key) or Look(fixed[key], "-", _name(key)) for key in keys}
+    drawn = {key: Look(*free[i % len(free)], condition_name(key)) for i, key in enumerate(others)}
+    return {key: drawn.get(key) or Look(fixed[key], "-", condition_name(key)) for key in keys}
 
 
-def _name(key: Condition) -> str:
-    name, labels = key
-    words = name.replace("_", " ").capitalize()
+def condition_name(key: Condition) -> str:
+    """A condition as it is written in a legend."""
+    condition, labels = key
+    words = condition.replace("_", " ").capitalize()
     return f"{words}, {labels:,} labels" if labels else words
 
 

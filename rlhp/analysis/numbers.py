@@ -6,6 +6,7 @@ Shapes: E rows in which episodes ended, S seeds, P points of a curve, n scores, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +17,16 @@ FINAL = 0.05  # the last share of the steps, over which a final return is taken
 DRAWS = 2000  # bootstrap draws behind a band or an interval
 
 
-def final_return(run: RunData) -> float:
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A final return, and what it is the mean of: the last 5 % of the steps, or the last row in which episodes ended."""
+
+    value: float  # NaN where a return among them is not a number
+    first: int  # step of the first of these rows
+    late: bool  # whether they lie in the last 5 %
+
+
+def final(run: RunData) -> Final:
     """Mean true return of the episodes that ended in the last 5 % of the steps; if none did, of the last that ended.
 
     Raises UserError if no episode has ended at all.
@@ -24,9 +34,18 @@ def final_return(run: RunData) -> float:
     step, value, episodes = run.ended()
     if not len(step):
         raise UserError(f"No episode has ended in {run.path}, so it has no return: train for more steps.")
-    late = step > (1 - FINAL) * run.total_steps
-    late[-1] |= not late.any()
-    return float(np.average(value[late], weights=episodes[late]))
+    rows = step > (1 - FINAL) * run.total_steps
+    late = bool(rows.any())
+    rows[-1] = True
+    return Final(float(np.average(value[rows], weights=episodes[rows])), int(step[rows][0]), late)
+
+
+def final_return(run: RunData) -> float:
+    """The value of `final`. Raises UserError where there is none, or a return among them is not a number."""
+    value = final(run).value
+    if np.isnan(value):
+        raise UserError(f"The true return of {run.path} is not a number at its end: leave the run out, or train it anew.")
+    return value
 
 
 def correlation(true: Array, predicted: Array) -> float:
@@ -40,7 +59,7 @@ def curve(run: RunData, points: int = 50, span: int | None = None) -> tuple[Arra
     """True return on a grid that runs of one length share: bin centres [P] in steps, and means over episodes [P].
 
     `span` is the length of the grid (default: the run's total steps). A bin in which no episode ended is interpolated
-    between its neighbours; before the first and after the last episode there is NaN.
+    between its neighbours; before the first and after the last episode there is NaN, and so is where a return is not a number.
     """
     step, value, episodes = run.ended()
     edges = np.linspace(0, span or run.total_steps, points + 1)
@@ -81,13 +100,18 @@ def _mean(weights: Array, curves: Array, there: Array) -> Array:
 
 
 def iqm(strata: Sequence[Array]) -> Array:
-    """Interquartile mean of all scores, [..., n_i] each -> [...]: without the lowest and the highest quarter, rounded down.
+    """Interquartile mean, [..., n_i] each -> [...]: without the lowest and the highest quarter of the weight.
 
-    Agarwal et al. (2021), arXiv:2108.13264, section 4.3.
+    Each task weighs the same: a score of a task with n_i of them weighs 1 / n_i. A score on the edge of a quarter counts with
+    the share of its weight that lies inside. Agarwal et al. (2021), arXiv:2108.13264, section 4.3, where all n_i are equal.
     """
-    scores = np.sort(np.concatenate(strata, -1), -1)
-    cut = scores.shape[-1] // 4
-    return scores[..., cut : scores.shape[-1] - cut].mean(-1)
+    scores = np.concatenate(strata, -1)
+    weight = np.concatenate([np.full(task.shape[-1], 1 / (len(strata) * task.shape[-1])) for task in strata])
+    order = np.argsort(scores, -1)
+    scores, weight = np.take_along_axis(scores, order, -1), weight[order]
+    upto = np.cumsum(weight, -1)
+    kept = np.clip(np.minimum(upto, 0.75) - np.maximum(upto - weight, 0.25), 0, None)
+    return (kept * scores).sum(-1) / kept.sum(-1)
 
 
 def average(strata: Sequence[Array]) -> Array:

@@ -1,4 +1,4 @@
-"""Learning curves of many runs: one panel per task, one line per condition, bands over seeds."""
+"""Pictures of learning curves: one panel per task, one line per condition, bands over seeds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -13,26 +14,36 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rlhp.analysis.look import INK, QUIET, Condition, Look, figure, looks, rank, save, steps, tidy, title
-from rlhp.analysis.numbers import band, curve
-from rlhp.analysis.runs import RunData, find, load
-from rlhp.analysis.tables import Curve, Published, run_key, write_csv
-from rlhp.types import Array, UserError
+from rlhp.analysis.look import INK, QUIET, Condition, Look, figure, rank, save, steps, tidy, title
+from rlhp.analysis.numbers import band
+from rlhp.analysis.tables import Curve, Published
+from rlhp.types import Array
 
 GAP, COLUMN = 0.06, 0.045  # before the strip of published values, and for each condition in it, in lengths of the step axis
 STRIP = 0.16  # the whole of it, at least: its number of steps must not run into the axis' last
+ALONE: dict[str, Any] = {"linestyle": ":", "linewidth": 1.1}  # one seed, where others are missing
+HANDLE, LETTER, LINE = 0.6, 0.072, 0.2  # inches of a legend's handle, of a letter and of a line
+ROOM = 4  # lines of a legend that the page has room for
 LEGEND: dict[str, Any] = {"frameon": False, "labelcolor": INK, "fontsize": 9}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One condition on one task over seeds, [P] each: NaN where there is no mean or no band."""
+    """One condition on one task over seeds, [P] each.
+
+    Mean and band are those of all seeds: NaN where one of them has no return (yet, or any more), for a mean that a seed drops
+    out of would jump. What the others return there is in `rest`, [S, P], NaN elsewhere.
+    """
 
     step: Array
     mean: Array
     low: Array
     high: Array
-    seeds: Array
+    there: Array  # how many runs have a return
+    rest: Array
+    runs: int
+    seeds: int  # different ones among the runs
+    unfinished: int  # runs that have not reached their last step
 
     @property
     def span(self) -> float:
@@ -54,29 +65,6 @@ class Layout:
     source: str = ""  # of what was published, for the legend
 
 
-def plot(runs: Sequence[Path], out: Path) -> tuple[Path, Path]:
-    """Learning curves over seeds, one panel per task and one line per condition; returns the picture and its CSV.
-
-    `runs` are run directories or folders of them. The band is the 95 % bootstrap of the mean over seeds. The CSV lies
-    beside the picture and has the same name. Raises UserError if there is nothing to draw or it cannot be written.
-    """
-    picture = out if out.suffix else out.with_suffix(".png")
-    drawn = lines(_curves([load(run) for run in find(runs)]))
-    if not drawn:
-        raise UserError("No episode has ended in any of these runs, so there is nothing to draw: train for more steps.")
-    keys = sorted({key for conditions in drawn.values() for key in conditions}, key=rank)
-    columns = len(drawn) if len(drawn) <= 3 else 4 if len(drawn) > 6 else 3
-    save(panels(drawn, Layout(tuple(drawn), looks(keys), columns)), picture)
-    return picture, _write_lines(drawn, picture.with_suffix(".csv"))
-
-
-def _curves(runs: Sequence[RunData]) -> list[Curve]:
-    """One grid for all lines of a panel; runs without an ended episode are left out."""
-    there = [run for run in runs if len(run.ended()[0])]
-    span = {run.task: max(other.total_steps for other in there if other.task == run.task) for run in there}
-    return [Curve(run_key(run), *curve(run, span=span[run.task])) for run in there]
-
-
 def lines(curves: Iterable[Curve]) -> dict[str, dict[Condition, Line]]:
     """Curves of one grid per task, as means and bands over seeds, in the order in which they are drawn."""
     groups: dict[str, dict[Condition, list[Curve]]] = defaultdict(lambda: defaultdict(list))
@@ -87,25 +75,27 @@ def lines(curves: Iterable[Curve]) -> dict[str, dict[Condition, Line]]:
 
 def _line(curves: Sequence[Curve]) -> Line:
     values = np.stack([run.true_return for run in curves])
-    return Line(curves[0].step, *band(values), np.isfinite(values).sum(0))
-
-
-def _write_lines(drawn: Lines, path: Path) -> Path:
-    rows = [
-        (task, *key, f"{step:.0f}", *("" if np.isnan(v) else f"{v:.3f}" for v in values), seeds)
-        for task, conditions in drawn.items()
-        for key, line in conditions.items()
-        for step, *values, seeds in zip(line.step, line.mean, line.low, line.high, line.seeds, strict=True)
-        if seeds
-    ]
-    write_csv(path, ("env", "condition", "labels", "step", "mean", "low", "high", "seeds"), rows)
-    return path
+    there = np.isfinite(values).sum(0)
+    whole = there == len(curves)
+    mean, low, high = np.where(whole, band(values), np.nan)
+    return Line(
+        step=curves[0].step,
+        mean=mean,
+        low=low,
+        high=high,
+        there=there,
+        rest=np.where(whole, np.nan, values),
+        runs=len(curves),
+        seeds=len({run.key.seed for run in curves}),
+        unfinished=sum(not run.finished for run in curves),
+    )
 
 
 def panels(drawn: Lines, layout: Layout) -> Figure:
     """The lines of the layout's tasks and conditions; a panel that has none says so."""
-    rows = -(-len(layout.tasks) // layout.columns)
-    page = figure(max(4.8, 3.0 * layout.columns), 0.55 + 2.5 * rows + 0.3 * bool(layout.published))
+    rows, width = -(-len(layout.tasks) // layout.columns), max(4.8, 3.0 * layout.columns)
+    legend = _legend(drawn, layout, width)
+    page = figure(width, 0.55 + 2.5 * rows + 0.3 * bool(layout.published) + LINE * max(legend.lines - ROOM, 0))
     for i, task in enumerate(layout.tasks):
         axes = tidy(page.add_subplot(rows, layout.columns, i + 1))
         _panel(axes, task, drawn.get(task, {}), layout)
@@ -113,7 +103,10 @@ def panels(drawn: Lines, layout: Layout) -> Figure:
             axes.set_ylabel("True return", color=INK)
         if i + layout.columns >= len(layout.tasks):
             axes.set_xlabel("Environment steps", color=INK)
-    _legend(page, drawn, layout)
+    page.legend(legend.handles, legend.names, loc="outside upper center", ncols=legend.columns, **LEGEND)
+    if layout.published:
+        mark = Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none")
+        page.legend([mark], [layout.source], loc="outside lower center", **LEGEND)
     return page
 
 
@@ -144,6 +137,8 @@ def _panel(axes: Axes, task: str, conditions: Mapping[Condition, Line], layout: 
 def _draw(axes: Axes, line: Line, look: Look) -> None:
     axes.fill_between(line.step, line.low, line.high, color=look.colour, alpha=0.15, linewidth=0)
     axes.plot(line.step, line.mean, color=look.colour, linestyle=look.style, linewidth=1.7, solid_capstyle="round")
+    for one in line.rest[np.isfinite(line.rest).any(axis=1)]:
+        axes.plot(line.step, one, color=look.colour, **ALONE)
 
 
 def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout: Layout) -> None:
@@ -163,20 +158,44 @@ def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout
     axes.spines["bottom"].set_bounds(0, span)
 
 
-def _legend(page: Figure, drawn: Lines, layout: Layout) -> None:
-    """One legend for all panels, above them, saying how many seeds are behind each line; what was published, below them."""
-    names = [f"{look.name} ({_seeds(drawn, layout.tasks, key)})" for key, look in layout.looks.items()]
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """One legend for all panels, above them."""
+
+    handles: list[Line2D]
+    names: list[str]
+    columns: int
+    lines: int  # of text, one below the other
+
+
+def _legend(drawn: Lines, layout: Layout, width: float) -> Legend:
+    """Says how many seeds are behind each line; as many columns as fit into so many inches, long names on several lines."""
+    names = [f"{look.name} ({_counts(drawn, layout.tasks, key)})" for key, look in layout.looks.items()]
     handles = [Line2D([], [], color=look.colour, linestyle=look.style, linewidth=1.7) for look in layout.looks.values()]
-    fit = max(1, int(page.get_figwidth() / (0.6 + 0.072 * max(map(len, names)))))  # inches of a handle and of a letter
+    if any(np.isfinite(line.rest).any() for line in _lines(drawn, layout.tasks, layout.looks)):
+        names.append("single seeds, where not all have a return")
+        handles.append(Line2D([], [], color=QUIET, **ALONE))
+    fit = max(1, int(width / (HANDLE + LETTER * max(map(len, names)))))
     rows = -(-len(names) // fit)
-    page.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // rows), **LEGEND)
-    if layout.published:
-        mark = Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none")
-        page.legend([mark], [layout.source], loc="outside lower center", **LEGEND)
+    names = [fill(name, int((width - HANDLE) / LETTER), break_on_hyphens=False) for name in names]
+    return Legend(handles, names, -(-len(names) // rows), rows * max(name.count("\n") + 1 for name in names))
 
 
-def _seeds(drawn: Lines, tasks: Iterable[str], key: Condition) -> str:
-    counts = sorted({int(drawn[task][key].seeds.max()) for task in tasks if key in drawn.get(task, {})})
-    if not counts:
+def _lines(drawn: Lines, tasks: Iterable[str], keys: Iterable[Condition]) -> list[Line]:
+    return [drawn[task][key] for task in tasks for key in keys if key in drawn.get(task, {})]
+
+
+def _counts(drawn: Lines, tasks: Iterable[str], key: Condition) -> str:
+    """How many seeds are behind a condition's lines, and how many of them are not finished."""
+    there = _lines(drawn, tasks, [key])
+    if not there:
         return "no run"
-    return "1 seed" if counts == [1] else f"{'-'.join(str(n) for n in {counts[0]: 0, counts[-1]: 0})} seeds"
+    runs, seeds = _range(line.runs for line in there), _range(line.seeds for line in there)
+    counts = f"{seeds} {'seed' if seeds == '1' else 'seeds'}" if runs == seeds else f"{runs} runs of {seeds} seeds"
+    unfinished = sum(line.unfinished for line in there)
+    return f"{counts}, {unfinished} not finished" if unfinished else counts
+
+
+def _range(counts: Iterable[int]) -> str:
+    known = sorted(set(counts))
+    return "-".join(str(count) for count in {known[0]: 0, known[-1]: 0})

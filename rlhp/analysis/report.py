@@ -99,7 +99,7 @@ def _whole(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
     axes.set_yticks(range(len(layout.looks)), [_counts(look, known.get(key), layout) for key, look in layout.looks.items()])
     axes.set_ylim(len(layout.looks) - 0.5, -0.6)
     _scale(axes)
-    axes.set_title("Interquartile mean over all runs,\n95 % bootstrap within tasks", fontsize=10, color=INK)
+    axes.set_title("Interquartile mean, each task with the same\nweight; 95 % bootstrap within tasks", fontsize=10, color=INK)
 
 
 def _counts(look: Look, row: Score | None, layout: Layout) -> str:

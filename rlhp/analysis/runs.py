@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,34 @@ from typing import Any
 import numpy as np
 import yaml
 
+from rlhp.analysis.settings import leaves
 from rlhp.types import Array, UserError
 
 CONFIG, METRICS, CLOCK, HELDOUT, FINISHED = "config.yaml", "metrics.csv", "clock.csv", "heldout.csv", "finished.json"
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """How many labels a run wanted and how many the reward model used; `why` they differ, empty where that is not known."""
+
+    wanted: int
+    used: int
+    why: str = ""
+
+    def __str__(self) -> str:
+        """`43 of 60 used`, and the reason where they differ."""
+        if not self.wanted and not self.used:
+            return "none wanted"
+        return f"{self.used:,} of {self.wanted:,} used" + (f": {self.why}" if self.why and self.used != self.wanted else "")
 
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """One run, as its directory tells it. `labels` is the budget; 0 where the agent sees the true reward."""
+    """One run, as its directory tells it. `labels` is the budget; 0 where the agent sees the true reward.
+
+    `task` names the environment: for a Gymnasium environment its id.
+    """
 
     path: Path
     task: str
@@ -26,9 +47,11 @@ class RunData:
     labels: int
     seed: int
     total_steps: int
-    metrics: dict[str, Array]  # column -> [rows], one row per rollout; NaN where a cell is blank
+    settings: dict[str, Hashable]  # all of them, by dotted key
+    metrics: dict[str, Array]  # column -> [rows], one row per rollout, steps ascending; NaN where a cell is blank
     wall_s: float  # NaN where the clock has no row yet
     finished: bool
+    taken: Labels
 
     @property
     def step(self) -> int:
@@ -36,10 +59,13 @@ class RunData:
         return int(self.metrics["step"].max(initial=0))
 
     def ended(self) -> tuple[Array, Array, Array]:
-        """Step, mean true return and number of episodes [E] of the rows in which episodes ended."""
+        """Step, mean true return and number of episodes [E] of the rows in which episodes ended.
+
+        A return that is not a finite number is NaN, so that it is seen and not averaged away.
+        """
         step, value, episodes = (self.metrics[name] for name in ("step", "true_return", "episodes"))
-        rows = (episodes > 0) & np.isfinite(value)
-        return step[rows], value[rows], episodes[rows]
+        rows = episodes > 0
+        return step[rows], np.where(np.isfinite(value[rows]), value[rows], np.nan), episodes[rows]
 
     def last(self, column: str) -> float:
         """The last value written in a column; NaN if there is none."""
@@ -66,7 +92,8 @@ def _below(path: Path) -> list[Path]:
 
 def load(run: Path) -> RunData:
     """One run directory, finished or not. Raises UserError where a file is missing or damaged."""
-    named = config(run / CONFIG)
+    written = settings(run)
+    named = _named(written, run / CONFIG)
     metrics = _columns(run / METRICS)
     # A column is there from its first number on: none but the step before the first rollout, no return before one ended.
     for name in ("true_return", "episodes"):
@@ -75,10 +102,32 @@ def load(run: Path) -> RunData:
     return RunData(
         path=run,
         **named,
+        settings=leaves(written),
         metrics=metrics,
         wall_s=float(wall[-1]) if len(wall) else float("nan"),
         finished=(run / FINISHED).is_file(),
+        taken=_labels(run, named["labels"], metrics.get("labels", np.array([]))),
     )
+
+
+def _labels(run: Path, budget: int, used: Array) -> Labels:
+    """As the end of the run tells it; before it, and in runs of older versions, as far as the other files do."""
+    ended = _json(run / FINISHED).get("labels")
+    if isinstance(ended, dict):
+        return Labels(int(ended["wanted"]), int(ended["used"]), str(ended.get("why") or ""))
+    wanted = int(_json(run / PLAN).get("labels", budget))
+    return Labels(wanted, int(used[np.isfinite(used)].max(initial=0)), "" if (run / FINISHED).is_file() else "not finished")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """An object; empty where the file is missing. Raises UserError where it is damaged."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(text(path))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: it is not JSON.") from error
+    return found if isinstance(found, dict) else {}
 
 
 def clock(run: Path) -> tuple[Array, Array]:
@@ -87,19 +136,38 @@ def clock(run: Path) -> tuple[Array, Array]:
     return columns["step"], columns.get("wall_s", columns["step"] * np.nan)
 
 
-def config(path: Path) -> dict[str, Any]:
-    """The five root keys of config.yaml that name a run."""
-    written = text(path)
+def settings(run: Path) -> dict[str, Any]:
+    """The settings in a run's config.yaml. Raises UserError where it is missing or damaged."""
     try:
-        config = yaml.safe_load(written)
-        condition = str(config["condition"])
-        labels = 0 if condition == "true_reward" else int(config["labels"] or 0)
-        numbers = {key: int(config[key]) for key in ("seed", "total_steps")}
-        return {"task": str(config["task"]), "condition": condition, "labels": labels, **numbers}
+        found = yaml.safe_load(text(run / CONFIG))
+    except yaml.YAMLError as error:
+        raise UserError(f"{run / CONFIG} is damaged: it cannot be read as the configuration of a run.") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{run / CONFIG} is damaged: it cannot be read as the configuration of a run.")
+    return found
+
+
+def config(run: Path) -> dict[str, Any]:
+    """The five settings that name a run: task, condition, labels, seed, total_steps."""
+    return _named(settings(run), run / CONFIG)
+
+
+def _named(written: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    try:
+        condition = str(written["condition"])
+        labels = 0 if condition == "true_reward" else int(written["labels"] or 0)
+        numbers = {key: int(written[key]) for key in ("seed", "total_steps")}
+        return {"task": _task(written), "condition": condition, "labels": labels, **numbers}
     except KeyError as error:
         raise UserError(f"{path} has no key {error}, so it is not the record of a run.") from error
-    except (yaml.YAMLError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged: it cannot be read as the configuration of a run.") from error
+
+
+def _task(written: Mapping[str, Any]) -> str:
+    """Older runs call every Gymnasium environment `gym`: their id tells them apart."""
+    task, env = str(written["task"]), written.get("env")
+    return str(env["id"]) if task == "gym" and isinstance(env, dict) and "id" in env else task
 
 
 def _columns(path: Path, needed: Sequence[str] = ("step",)) -> dict[str, Array]:
@@ -109,7 +177,21 @@ def _columns(path: Path, needed: Sequence[str] = ("step",)) -> dict[str, Array]:
     header, *rows = [*csv.reader(lines)] or [[]]
     if missing := [name for name in needed if name not in header]:
         raise UserError(f"{path} has no column {missing[0]!r}: the file is damaged, or it is not the record of a run.")
-    return dict(zip(header, _table(path, rows, len(header)).T, strict=True))
+    table = _table(path, rows, len(header))
+    if "step" in needed:
+        table = table[_last_attempt(path, table[:, header.index("step")])]
+    return dict(zip(header, table.T, strict=True))
+
+
+def _last_attempt(path: Path, step: Array) -> Array:
+    """Which rows count, [rows] bool: a run goes on from a checkpoint, and what an earlier attempt wrote beyond it is void.
+
+    Raises UserError where a row has no step.
+    """
+    if not np.isfinite(step).all():
+        raise UserError(f"Line {int(np.argmin(np.isfinite(step))) + 2} of {path} is damaged: it has no step.")
+    later = np.minimum.accumulate(np.append(step, np.inf)[::-1])[::-1][1:]  # the least step of the rows below
+    return step < later
 
 
 def _table(path: Path, rows: list[list[str]], width: int) -> Array:

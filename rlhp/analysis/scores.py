@@ -65,7 +65,7 @@ def share(scores: Scores, condition: Condition, tasks: Iterable[str]) -> tuple[f
 
 
 def summarise(scores: Scores, total_steps: int) -> list[Score]:
-    """Over all tasks of each condition: interquartile mean of all seeds, mean of the tasks' means; then each task's mean."""
+    """Interquartile mean and mean over all tasks of each condition, which weigh the same; then each task's mean."""
     return [row for condition, tasks in scores.items() if tasks for row in _rows(condition, tasks, total_steps)]
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rlhp.analysis.look import BLUE, GREEN, INK, ORANGE, PINK, QUIET, figure, looks, save, steps, tidy, title
-from rlhp.analysis.numbers import correlation, curve, final_return
+from rlhp.analysis.numbers import correlation, curve, final
 from rlhp.analysis.runs import HELDOUT, RunData, heldout, load
 from rlhp.types import UserError
 
@@ -18,20 +18,28 @@ MANY = 60  # above so many rows, single ones are dots and their mean is the line
 
 def summary(run: RunData) -> str:
     """The end of a run in a few aligned lines; a dash stands for what the run does not have."""
-    taken, ended = run.last("labels"), len(run.ended()[0])
     predicted = correlation(*heldout(run.path)) if (run.path / HELDOUT).is_file() else float("nan")
     rows = {
         "task": run.task,
-        "labels": f"{run.labels:,}" if taken in (run.labels, 0) else f"{_number(taken)} of {run.labels:,}",
+        "labels": str(run.taken),
         "steps": f"{run.step:,}",
         "wall time": _duration(run.wall_s),
         "steps per second": _number(run.step / run.wall_s if run.wall_s > 0 else float("nan")),
-        "final true return": _number(final_return(run) if ended else float("nan"), ".1f"),
+        "final true return": _final(run),
         "validation accuracy": _number(100 * run.last("valid_accuracy"), ".1f", " %"),
         "held-out correlation": _number(predicted, ".3f"),
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _final(run: RunData) -> str:
+    """The final return, and what it is a mean of where that is not the end of the training."""
+    if not len(run.ended()[0]):
+        return "-"
+    found = final(run)
+    value = "not a number" if np.isnan(found.value) else _number(found.value, ".1f")
+    return value if found.late else f"{value} at step {found.first:,}, where the last episode ended"
 
 
 def _number(value: float, form: str = ".0f", unit: str = "") -> str:
@@ -74,7 +82,8 @@ def _draw_return(axes: Axes, run: RunData) -> None:
     key = run.condition, run.labels
     look = looks([key])[key]
     axes.set_ylabel("True return", color=INK)
-    axes.set_title(f"{title(run.task)}: {look.name.lower()}", fontsize=11, color=INK)
+    words = f"{look.name.lower()}: {run.taken.used:,} used" if run.taken.used != run.taken.wanted else look.name.lower()
+    axes.set_title(f"{title(run.task)}: {words}", fontsize=11, color=INK)
     if not len(step):
         axes.text(0.5, 0.5, "no episode has ended", transform=axes.transAxes, ha="center", color=QUIET)
         axes.set_yticks([])
@@ -133,7 +142,8 @@ def reward_png(run: Path, out: Path) -> Path:
         ends = np.array([true.min(), true.max()])
         axes.plot(ends, slope * ends + offset, color=ORANGE, linewidth=1.9, label=f"least squares, r = {r:.3f}")
         axes.legend(loc="upper left", frameon=False, labelcolor=INK, fontsize=9)
-    axes.set_title(f"{title(data.task)}: {len(true):,} held-out segments", fontsize=11, color=INK)
+    count = f"{len(true):,}" if there.all() else f"{len(true):,} of {len(there):,}"
+    axes.set_title(f"{title(data.task)}: {count} held-out segments", fontsize=11, color=INK)
     axes.set_xlabel("True return of the segment", color=INK)
     axes.set_ylabel("Predicted return of the segment", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(6))

@@ -11,10 +11,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rlhp.analysis.look import Condition
-from rlhp.analysis.runs import CONFIG, FINISHED, METRICS, RunData, config, find, load
-from rlhp.analysis.status import RunStatus, run_status
+from rlhp.analysis.numbers import final
+from rlhp.analysis.runs import FINISHED, RunData, config, load, text
+from rlhp.analysis.settings import canonical, differing
+from rlhp.analysis.status import RunStatus, begun, run_status
 from rlhp.analysis.tables import (
     COLUMNS,
     CURVES,
@@ -31,11 +34,14 @@ from rlhp.analysis.tables import (
     results,
     run_key,
 )
-from rlhp.run import FAILED, VERSIONS, failure
+from rlhp.run import VERSIONS
+from rlhp.run import shown as shown_names
 from rlhp.types import UserError
 
 RESULTS_CSV, CURVES_CSV, PROVENANCE_CSV, FAILED_CSV = "results.csv", "curves.csv", "provenance.csv", "failed.csv"
 PROVENANCE = (*Key._fields, "date", "cpu", "cores", "versions")
+ATTEMPTS = "attempts.jsonl"  # a line per attempt at a run: its machine, its versions and the step that it went on from
+NOT_VERSIONS = ("date", "cpu", "cores", "system", "step")
 FAILURES = (*Key._fields, "step", "error")
 
 
@@ -52,7 +58,14 @@ class Found:
         head = f"{len(self.done)} finished runs, {len(self.failed)} failed, {len(self.unfinished)} not finished"
         failed = [f"  failed: {run.path} at step {run.step:,}: {run.error}" for run in self.failed]
         rest = [f"  left out, not finished: {run.path} ({run.step:,} of {run.total_steps:,} steps)" for run in self.unfinished]
-        return "\n".join([head, *failed, *rest])
+        short = [f"  labels: {run.path}: {run.taken}" for run in self.done if run.taken.used != run.taken.wanted]
+        ends = [(run, final(run)) for run in self.done]
+        early = [
+            f"  no episode ended in the last 5 % of {run.path}: its return is of step {end.first:,}"
+            for run, end in ends
+            if not end.late
+        ]
+        return "\n".join([head, *failed, *rest, *short, *early])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,7 @@ class Study:
 
 def sort_out(folders: Sequence[Path]) -> Found:
     """Every run below the folders. Raises UserError where there is none in one of them, or one is damaged."""
-    runs = [*map(run_status, find(folders)), *_stillborn(folders)]
+    runs = [*map(run_status, begun(folders))]
     return Found(
         [load(run.path) for run in runs if run.state == "done"],
         [run for run in runs if run.state == "failed"],
@@ -75,18 +88,11 @@ def sort_out(folders: Sequence[Path]) -> Found:
     )
 
 
-def _stillborn(folders: Iterable[Path]) -> list[RunStatus]:
-    """Runs that failed before they had anything to record."""
-    paths = sorted({file.parent for folder in folders for file in folder.rglob(FAILED) if not (file.parent / METRICS).exists()})
-    total = {path: config(path / CONFIG)["total_steps"] for path in paths}
-    return [RunStatus(path, "failed", 0, total[path], float("nan"), failure(path)) for path in paths]
-
-
 def gather(folders: Sequence[Path], here: Path) -> Found:
     """Merge the runs below the folders into the tables in `here`: finished ones, and those that failed.
 
     A run that failed once stays in failed.csv until its directory is seen in another state. Raises UserError where a run
-    is there twice, or a folder holds none.
+    is there twice, runs that the tables take for seeds of one differ in their settings, or a folder holds none.
     """
     found = sort_out(folders)
     done = _by_key(found.done)
@@ -141,27 +147,61 @@ def origin(rows: Iterable[Row]) -> str:
 
 def _origin(dates: Sequence[str], cpu: str, cores: str, versions: str) -> str:
     when = min(dates) if min(dates) == max(dates) else f"{min(dates)} to {max(dates)}"
-    on = f"{cores} cores of {cpu}" if cpu else "a machine that was not recorded"
+    on = f"{cores} cores of {cpu}" if cores else f"more than one machine: {cpu}" if cpu else "a machine that was not recorded"
     return f"{len(dates)} run{'s' if len(dates) > 1 else ''}, {when}, on {on}; {versions}"
 
 
 def _by_key(runs: Iterable[RunData]) -> dict[Key, RunData]:
     known: dict[Key, RunData] = {}
+    seeds: dict[Key, RunData] = {}  # one of each set of seeds
     for run in runs:
-        if (other := known.setdefault(run_key(run), run)) is not run:
-            raise UserError(f"{other.path} and {run.path} hold the same run (task, condition, labels, seed, steps): name one.")
+        key = run_key(run)
+        if (other := known.setdefault(key, run)) is not run:
+            more = f" and differ in {differ}: name one." if (differ := _differing(other, run)) else ": name one."
+            raise UserError(f"{other.path} and {run.path} hold the same run (task, condition, labels, seed, steps){more}")
+        other = seeds.setdefault(key._replace(seed=0), run)
+        if differ := _differing(other, run):
+            raise UserError(
+                f"{other.path} and {run.path} would count as seeds of one condition, and differ in {differ}: "
+                "leave one out, or train it with a condition=... of its own."
+            )
     return known
 
 
+def _differing(run: RunData, other: RunData) -> str:
+    """The settings in which two runs differ, the seed apart; empty where they do not."""
+    return shown_names(differing([canonical(run.settings), canonical(other.settings)]))
+
+
 def _key(path: Path) -> Key:
-    named = config(path / CONFIG)
+    named = config(path)
     return Key(named["task"], named["condition"], named["labels"], named["seed"], named["total_steps"])
 
 
 def _provenance(run: Path) -> Row:
-    """Date, processor, cores and versions, as the run directory tells them; the date of its end where it has no other."""
-    known = json.loads((run / VERSIONS).read_text()) if (run / VERSIONS).is_file() else {}
+    """Date, processor, cores and versions, as the run directory tells them; the date of its end where it has no other.
+
+    Where the attempts at a run were made on different machines, the processor's cell names them all, with their cores.
+    """
+    attempts = _attempts(run)
     ended = datetime.fromtimestamp((run / FINISHED).stat().st_mtime, UTC).isoformat(timespec="seconds")
-    date, cpu, cores = known.pop("date", ended), known.pop("cpu", ""), known.pop("cores", "")
-    known.pop("system", None)
-    return date, cpu, str(cores), ", ".join(f"{name} {version}" for name, version in known.items())
+    date = str(attempts[0].get("date", ended))
+    machines = [*dict.fromkeys((str(a.get("cpu", "")), str(a.get("cores", "")), str(a.get("system", ""))) for a in attempts)]
+    versions = [", ".join(f"{name} {value}" for name, value in a.items() if name not in NOT_VERSIONS) for a in attempts]
+    made_with = "; then ".join(dict.fromkeys(versions))
+    if len(machines) == 1:
+        return date, *machines[0][:2], made_with
+    return date, ", then ".join(f"{cores} cores of {cpu}" for cpu, cores, _ in machines), "", made_with
+
+
+def _attempts(run: Path) -> list[dict[str, Any]]:
+    """What each attempt at a run was made with; older runs tell it of the first attempt alone, or of none."""
+    file = run / ATTEMPTS
+    # a line without its end was cut by a kill
+    lines = [line for line in text(file).splitlines(keepends=True) if line.endswith("\n")] if file.is_file() else []
+    try:
+        known = [dict(json.loads(line)) for line in lines]
+        first = [dict(json.loads(text(run / VERSIONS)))] if (run / VERSIONS).is_file() else []
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{run / VERSIONS} or {file} is damaged: it does not say what the run was made with.") from error
+    return known if known and not known[0].get("step") else [*first, *known] or [{}]

@@ -51,6 +51,7 @@ class Curve:
     key: Key
     step: Array  # [P]
     true_return: Array  # [P]
+    finished: bool = True  # the tables hold finished runs alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,180 @@
+"""`rlhp plot`: learning curves of run directories, a line for runs that differ in nothing but the seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rlhp.analysis.look import Condition, Look, condition_name, looks, rank, save
+from rlhp.analysis.numbers import curve
+from rlhp.analysis.panels import Layout, Line, lines, panels
+from rlhp.analysis.runs import RunData, find, load
+from rlhp.analysis.settings import Settings, below, canonical, check_known, differing, identity, names, order
+from rlhp.analysis.tables import Curve, Key, write_csv
+from rlhp.types import UserError
+
+COLUMNS = (
+    "env",
+    "condition",
+    "labels",
+    "step",
+    "mean",
+    "low",
+    "high",
+    "seeds",
+    "runs",
+    "not_finished",
+    "labels_used",
+    "settings",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The runs behind one line of one panel."""
+
+    condition: Condition  # what the line is known by, the same in all panels
+    settings: str  # KEY=VALUE, ...: what tells it from other lines; empty where the condition does
+    runs: tuple[RunData, ...]
+
+
+def plot(runs: Sequence[Path], out: Path, by: Sequence[str] = ()) -> tuple[Path, Path]:
+    """Learning curves over seeds, one panel per task and one line per set of settings; returns the picture and its CSV.
+
+    `runs` are run directories or folders of them. Runs that differ in nothing but the seed make one line, called by its
+    condition, its labels and whatever else tells it from the others of its panel; with `by`, dotted keys, there is one line
+    per value of these settings. The band is the 95 % bootstrap of the mean over seeds; mean and band are drawn where all
+    seeds have a return. The CSV lies beside the picture and has the same name. Raises UserError if there is nothing to draw,
+    a run is there twice, no run has a setting named in `by`, or the files cannot be written.
+    """
+    picture = out if out.suffix else out.with_suffix(".png")
+    there = [run for run in map(load, find(runs)) if len(run.ended()[0])]
+    if not there:
+        raise UserError("No episode has ended in any of these runs, so there is nothing to draw: train for more steps.")
+    check_twice(there)
+    groups = _by_keys(there, by) if by else _by_all(there)
+    drawn = lines(_curves(groups))
+    columns = len(drawn) if len(drawn) <= 3 else 4 if len(drawn) > 6 else 3
+    save(panels(drawn, Layout(tuple(drawn), _looks(groups), columns)), picture)
+    rows = [row for group in groups for row in _rows(group, drawn[group.runs[0].task][group.condition])]
+    write_csv(picture.with_suffix(".csv"), COLUMNS, rows)
+    return picture, picture.with_suffix(".csv")
+
+
+def check_twice(runs: Iterable[RunData]) -> None:
+    """Raises UserError, naming both directories, where two hold the same settings and seed: a seed counts once."""
+    known: dict[Hashable, RunData] = {}
+    for run in runs:
+        other = known.setdefault((run.task, run.seed, identity(canonical(run.settings))), run)
+        if other is not run:
+            raise UserError(f"{other.path} and {run.path} hold the same run (equal settings and seed): name one of them.")
+
+
+def _by_all(runs: Sequence[RunData]) -> list[Group]:
+    """One group per task and set of settings; among those of a task and a condition, what differs names it."""
+    alike: dict[str, dict[Condition, list[RunData]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        alike[run.task][run.condition, run.labels].append(run)
+    places = [(task, condition) for task in sorted(alike) for condition in sorted(alike[task], key=rank)]
+    return [group for task, condition in places for group in _told_apart(condition, alike[task][condition])]
+
+
+def _told_apart(condition: Condition, runs: Sequence[RunData]) -> list[Group]:
+    parts = _partition(runs, [canonical(run.settings) for run in runs])
+    compared = [settings for settings, _ in parts]
+    word, labels = condition
+    return [
+        Group((f"{word}, {words}" if words else word, labels), words, members)
+        for words, members in _named(parts, differing(compared))
+    ]
+
+
+def _by_keys(runs: Sequence[RunData], by: Sequence[str]) -> list[Group]:
+    """One group per task and value of the settings at or below the dotted keys."""
+    check_known(by, [run.settings for run in runs])
+    chosen = [below(run.settings, by) for run in runs]
+    keys = [key for wanted in by for key in _naming(wanted, chosen)]
+    return [
+        Group((words, 0), words, tuple(here))
+        for words, members in _named(_partition(runs, chosen), keys)
+        for task in sorted({run.task for run in members})
+        if (here := [run for run in members if run.task == task])
+    ]
+
+
+def _naming(wanted: str, chosen: Sequence[Settings]) -> list[str]:
+    """The keys that name the values of one dotted key: itself, or what differs below it."""
+    parts = [below(settings, [wanted]) for settings in chosen]
+    inner = any(key != wanted for part in parts for key in part)
+    return differing(parts) or sorted({key for part in parts for key in part}) if inner else [wanted]
+
+
+Parts = Sequence[tuple[Settings, tuple[RunData, ...]]]
+
+
+def _partition(runs: Sequence[RunData], settings: Sequence[Settings]) -> Parts:
+    """The runs of each set of settings."""
+    members: dict[frozenset[tuple[str, Hashable]], list[RunData]] = defaultdict(list)
+    for run, own in zip(runs, settings, strict=True):
+        members[identity(own)].append(run)
+    distinct = {identity(own): own for own in settings}
+    return [(distinct[key], tuple(there)) for key, there in members.items()]
+
+
+def _named(parts: Parts, keys: Sequence[str]) -> list[tuple[str, tuple[RunData, ...]]]:
+    """The runs of each set of settings under its name, in the order of the values."""
+    ordered = sorted(parts, key=lambda part: order(part[0], keys))
+    words = names([settings for settings, _ in ordered], keys)
+    return [(name, members) for name, (_, members) in zip(words, ordered, strict=True)]
+
+
+def _curves(groups: Sequence[Group]) -> list[Curve]:
+    """One grid for all lines of a panel."""
+    runs = [(group.condition, run) for group in groups for run in group.runs]
+    span = {run.task: max(other.total_steps for _, other in runs if other.task == run.task) for _, run in runs}
+    return [
+        Curve(Key(run.task, *condition, run.seed, run.total_steps), *curve(run, span=span[run.task]), run.finished)
+        for condition, run in runs
+    ]
+
+
+def _looks(groups: Sequence[Group]) -> dict[Condition, Look]:
+    members: dict[Condition, list[Group]] = defaultdict(list)
+    for group in groups:
+        members[group.condition].append(group)
+    return {key: replace(look, name=_legend(members[key])) for key, look in looks([*members]).items()}
+
+
+def _legend(panels: Sequence[Group]) -> str:
+    """What the line of these groups, one per panel, is called: condition, labels, and what differs."""
+    (name, labels), words = panels[0].condition, panels[0].settings
+    if name == words:
+        return words
+    runs = [run for group in panels for run in group.runs]
+    short = any(run.taken.used != run.taken.wanted for run in runs)
+    condition = runs[0].condition
+    base = (
+        f"{condition_name((condition, 0))}, {_used(runs)} of {labels:,} labels" if short else condition_name((condition, labels))
+    )
+    return f"{base}, {words}" if words else base
+
+
+def _used(runs: Iterable[RunData]) -> str:
+    """The labels used by the runs: the least and the most."""
+    counts = [run.taken.used for run in runs]
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"
+
+
+def _rows(group: Group, line: Line) -> Iterable[tuple[object, ...]]:
+    """The CSV's rows of one line; mean and band are blank where not all of its runs have a return."""
+    kinds = sorted({(run.condition, run.labels) for run in group.runs})
+    condition, labels = ("|".join(map(str, dict.fromkeys(column))) for column in zip(*kinds, strict=True))
+    task, used = group.runs[0].task, _used(group.runs)
+    for step, *values, there in zip(line.step, line.mean, line.low, line.high, line.there, strict=True):
+        if there:
+            cells = ["" if np.isnan(value) else f"{value:.3f}" for value in values]
+            yield task, condition, labels, f"{step:.0f}", *cells, there, line.runs, line.unfinished, used, group.settings

@@ -1,0 +1,130 @@
+"""The settings of runs: a form in which equal settings compare equal, and the settings in which runs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from rlhp.run.directory import MAY_CHANGE
+from rlhp.types import UserError
+
+Settings = Mapping[str, Hashable]  # dotted key -> value
+TARGET = "_target_"
+
+
+def leaves(written: Mapping[str, Any]) -> dict[str, Hashable]:
+    """Nested settings as dotted key -> value."""
+    return dict(_walk(written, ""))
+
+
+def _walk(node: Any, prefix: str) -> Iterator[tuple[str, Hashable]]:
+    if not isinstance(node, Mapping):
+        yield prefix, _hashable(node)
+        return
+    for key, value in node.items():
+        yield from _walk(value, f"{prefix}.{key}" if prefix else str(key))
+
+
+def _hashable(value: Any) -> Hashable:
+    """Lists as tuples, and mappings within lists as tuples of pairs."""
+    if isinstance(value, Mapping):
+        return tuple((str(key), _hashable(item)) for key, item in sorted(value.items(), key=lambda pair: str(pair[0])))
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+
+
+def canonical(settings: Settings) -> dict[str, Hashable]:
+    """What a run's numbers depend on, except the seed.
+
+    Left out are the seed and its copies (leaves called `seed` with the same value), the run's name, what may change between
+    two attempts at a run, and null: an option that is off equals one that an older version does not have.
+    """
+    seed = settings.get("seed")
+    return {key: value for key, value in settings.items() if value is not None and not _aside(key, value, seed)}
+
+
+def _aside(key: str, value: Hashable, seed: object) -> bool:
+    first, last = key.split(".")[0], key.rpartition(".")[2]
+    return first in ("seed", "name", *MAY_CHANGE) or key in MAY_CHANGE or (last == "seed" and value == seed)
+
+
+def identity(settings: Settings) -> frozenset[tuple[str, Hashable]]:
+    """Equal for equal settings."""
+    return frozenset(settings.items())
+
+
+def differing(compared: Sequence[Settings]) -> list[str]:
+    """The dotted keys in which settings differ, those nearest to the root first.
+
+    Left out are copies: deeper keys that have the same values as one nearer to the root. Left out as well is what comes with
+    the choice of a part: where `teacher._target_` differs, the arguments that one teacher has and the other lacks.
+    """
+    keys = sorted({key for settings in compared for key in settings}, key=lambda key: (key.count("."), key))
+    columns = {key: tuple(settings.get(key) for settings in compared) for key in keys}
+    varied = {key: column for key, column in columns.items() if len(set(column)) > 1}
+    return [key for key in varied if not _copied(key, varied) and not _chosen(key, varied)]
+
+
+def _copied(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
+    return any(column == varied[key] for other, column in varied.items() if other.count(".") < key.count("."))
+
+
+def _chosen(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
+    """Whether the choice of a part above this key determines its value."""
+    parts = key.split(".")
+    targets = [".".join([*parts[:depth], TARGET]) for depth in range(1, len(parts))]
+    return any(_determines(varied[target], varied[key]) for target in targets if target in varied and target != key)
+
+
+def _determines(column: Sequence[Hashable], other: Sequence[Hashable]) -> bool:
+    return len(set(zip(column, other, strict=True))) == len(set(column))
+
+
+def below(settings: Settings, keys: Sequence[str]) -> dict[str, Hashable]:
+    """The leaves at the dotted keys, and of those below them the ones that numbers depend on; none that is null."""
+    exact = {key: settings[key] for key in keys if settings.get(key) is not None}
+    deeper = {key: value for key, value in canonical(settings).items() if any(key.startswith(f"{wanted}.") for wanted in keys)}
+    return {**deeper, **exact}
+
+
+def check_known(keys: Sequence[str], compared: Sequence[Settings]) -> None:
+    """Raises UserError, with the nearest names, for a key that no run has."""
+    leaves = {key for settings in compared for key in settings}
+    known = leaves | {leaf[:i] for leaf in leaves for i, letter in enumerate(leaf) if letter == "."}
+    for key in keys:
+        if key not in known:
+            near = ", ".join(get_close_matches(key, sorted(known), n=3, cutoff=0.0))
+            raise UserError(f"None of these runs has a setting {key}; the nearest are {near}.")
+
+
+def names(compared: Sequence[Settings], keys: Sequence[str]) -> list[str]:
+    """`KEY=VALUE, KEY=VALUE` of each; a part is called by its class, with its module where two would look alike."""
+    short = [shown(settings, keys) for settings in compared]
+    return short if len(set(short)) == len(compared) else [_spelt(settings, keys, str) for settings in compared]
+
+
+def shown(settings: Settings, keys: Sequence[str]) -> str:
+    """`KEY=VALUE, KEY=VALUE` of one run; a part is called by its class."""
+    return _spelt(settings, keys, lambda target: target.rpartition(".")[2])
+
+
+def _spelt(settings: Settings, keys: Sequence[str], part: Callable[[str], str]) -> str:
+    """`part` makes a name of what a `_target_` holds."""
+    words = {key: part(_word(settings.get(key))) if key.endswith(TARGET) else _word(settings.get(key)) for key in keys}
+    return ", ".join(f"{key.removesuffix(f'.{TARGET}')}={word}" for key, word in words.items())
+
+
+def _word(value: Hashable) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"[{', '.join(map(_word, value))}]" if isinstance(value, tuple) else str(value)
+
+
+def order(settings: Settings, keys: Sequence[str]) -> tuple[tuple[bool, float, str], ...]:
+    """To sort by these keys: numbers by size, then everything else by its name."""
+    return tuple(_order(settings.get(key)) for key in keys)
+
+
+def _order(value: Hashable) -> tuple[bool, float, str]:
+    number = isinstance(value, int | float)
+    return not number, float(value) if number else 0.0, _word(value)
