@@ -8,6 +8,7 @@ from pathlib import Path
 from rlhp.labels.kappa import MISSING, there
 from rlhp.labels.numbers import FEW, Agreement, Person, agreements, people
 from rlhp.store import PERSON, Label, labels, segments
+from rlhp.types import escaped
 
 DASH = "–"
 Cells = tuple[str, ...]
@@ -92,6 +93,7 @@ def _who(found: Agreement) -> str:
 
 
 def _name(annotator: str) -> str:
+    annotator = escaped(annotator)  # imported answers may hold any name
     if annotator.startswith(PERSON):
         return annotator.removeprefix(PERSON)
     return annotator if annotator == PERSON.rstrip(":") else f"{annotator} (program)"
