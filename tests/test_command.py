@@ -29,7 +29,7 @@ TINY = [
         ("labls=3", "there is no setting labls; the nearest are labels"),
         ("agent.n_stepz=3", "the nearest are agent.n_steps"),
         ("labels=-5", "there are no negative labels"),
-        ("labels=many", "look at the values given for it"),
+        ("labels=many", "labels is 'many': give a whole number"),
         ("env=gym", "env.id has no value yet; give it one: env.id=..."),
         ("hopper", "give settings as KEY=VALUE"),
         ("agent/explore=null", "a group takes a name"),

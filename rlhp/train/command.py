@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -22,10 +23,12 @@ from rlhp.run import FAILED, check_owner, claim, finished, under_way
 from rlhp.train.explain import CONFIG, explained, trouble
 from rlhp.train.folders import made
 from rlhp.train.job import train
-from rlhp.train.words import SWEEP, readable
+from rlhp.train.settings import check
+from rlhp.train.words import readable
 from rlhp.types import UserError
 
 GIVEN = ("launcher.cpus_per_task", "launcher.ray.remote.num_cpus")  # where a launcher says how many cores a job is given
+UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL)  # how a folder that Hydra is to make can be impossible
 
 
 def cores() -> int:
@@ -60,7 +63,7 @@ def main(argv: Sequence[str], score: Score) -> Path | None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out whole, to be told apart here
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes of a sweep; torch_threads sets torch's own
-    words = sorted(readable(argv), key=lambda word: word not in SWEEP)  # Hydra's parser wants no settings on both sides
+    words = readable(argv)
     sys.argv = ["rlhp train", *words]
     made.forget()
     try:
@@ -81,6 +84,10 @@ def _composed(words: Sequence[str], score: Score) -> Path | None:
     except (HydraException, OmegaConfBaseException) as error:
         made.restore_plan()
         raise explained(error, words) from error
+    except OSError as error:
+        if error.errno in UNUSABLE:
+            raise UserError(f"{error.filename} cannot be a run's folder ({error.strerror}); give another name=...") from error
+        raise
     except (RuntimeError, ValueError) as error:
         if sentence := trouble(str(error)):
             raise UserError(sentence) from error
@@ -104,6 +111,7 @@ def job(settings: DictConfig) -> Path:
     assert isinstance(resolved, dict)
     named = {str(key): value for key, value in resolved.items()}
     try:
+        check(named)
         train(named, path)
     except Exception as error:
         if _in_sweep() or not isinstance(error, UserError):

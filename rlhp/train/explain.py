@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -17,6 +19,7 @@ from rlhp.train.words import parsed
 from rlhp.types import UserError
 
 CONFIG = {"version_base": "1.3", "config_path": "pkg://rlhp.conf", "config_name": "config"}
+NESTED = ("experiment",)  # groups with folders of choices; those in the others are groups of their own
 PLUGINS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray", "hydra_optuna_sweeper": "optuna"}  # and our extras
 
 
@@ -40,8 +43,8 @@ def explained(error: HydraException | OmegaConfBaseException, words: Sequence[st
     text = str(error).strip().splitlines() or [type(error).__name__]
     match error:
         case MissingConfigException() if error.options:
-            group, _, choice = str(error.missing_cfg_file).rpartition("/")
-            near = ", ".join(get_close_matches(choice, error.options, n=3, cutoff=0.0))
+            group, choice, options = _missing(error, words)
+            near = ", ".join(get_close_matches(choice, options, n=3, cutoff=0.0))
             return UserError(f"there is no {group}={choice}; the nearest are {near}.")
         case OverrideParseException():
             return UserError(f"{error.override!r} is not a setting; give settings as KEY=VALUE, such as env=hopper.")
@@ -56,6 +59,16 @@ def explained(error: HydraException | OmegaConfBaseException, words: Sequence[st
             return UserError(f"{text[0].split(chr(39))[1]} lists several values; add -m to train with each of them.")
     cause = error.__cause__
     return cause if isinstance(cause, UserError) else UserError(f"these settings cannot be composed: {' '.join(text)}")
+
+
+def _missing(error: MissingConfigException, words: Sequence[str]) -> tuple[str, str, list[str]]:
+    """Group, choice and the choices there are, those in folders among them, as in experiment=ablation/target."""
+    missing = str(error.missing_cfg_file)
+    pairs = (word.partition("=")[::2] for word in words)
+    group, choice = next((pair for pair in pairs if "/".join(pair) == missing), missing.rpartition("/")[::2])
+    folder = Path(str(files("rlhp.conf"))) / group
+    below = folder.glob("*/**/*.yaml") if group in NESTED else ()
+    return group, choice, [*(error.options or ()), *(p.relative_to(folder).with_suffix("").as_posix() for p in sorted(below))]
 
 
 def _nearest(key: str, keys: Sequence[str]) -> list[str]:

@@ -12,11 +12,12 @@ from typing import Any, cast
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from rlhp.run import under_way
 from rlhp.train.words import parsed
 
-LONGEST = 120  # characters of a name, its digest apart: some file systems take 143
+LONGEST = 240  # characters of a name, its digest apart: file systems take 255
 PLAN = "multirun.yaml"  # what Hydra writes into the folder of a sweep
 CONFIG = "config.yaml"
 # what is in a run directory before the first step
@@ -72,11 +73,13 @@ class Folders(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """A single run is about to get its directory."""
-        made.note(Path(config.hydra.run.dir))
+        with suppress(OmegaConfBaseException):  # which Hydra is about to say
+            made.note(Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """A sweep is about to get its folder."""
-        made.note(Path(config.hydra.sweep.dir))
+        with suppress(OmegaConfBaseException):
+            made.note(Path(config.hydra.sweep.dir))
         params = OmegaConf.to_container(config.hydra.sweeper).get("params") or {}  # type: ignore[union-attr]
         lines = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
         swept = {word.get_key_element().lstrip("+") for word in map(parsed, lines) if word and word.is_sweep_override()}

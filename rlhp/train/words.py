@@ -14,18 +14,23 @@ from hydra.errors import HydraException
 from rlhp.types import UserError
 
 SWEEP = ("-m", "--multirun")
+# flags of Hydra's that take the next word
+TAKING = "--config-dir -cd --config-path -cp --config-name -cn --cfg -c --package -p --info -i --experimental-rerun".split()
 TEXTS = ("instructions",)  # settings in which a comma is a comma
 OPEN = re.compile(r"(\w+\.)*(\w+_)?kwargs\.\w.*|tracker\.\w.*")  # what is handed on: their keys are not ours to know
 STRUCTURE = re.compile(r"[\[{(]|\w+\(")  # how a list, a dictionary or a function of Hydra's begins
 
 
 def readable(words: Sequence[str]) -> list[str]:
-    """The words of a command line with every KEY=VALUE as Hydra reads it.
+    """The words of a command line with every KEY=VALUE as Hydra reads it, flags last: its parser wants no settings on both sides.
 
     Raises UserError, with the line as it should be typed, for a value that could mean more than one thing.
     """
     sweeps = any(word in SWEEP for word in words)
-    return [_readable(word, sweeps) if "=" in word and not word.startswith("-") else word for word in words]
+    pairs = list(zip(words, ["", *words], strict=False))
+    settings = [word for word, before in pairs if not word.startswith("-") and before not in TAKING]
+    flags = [word for word, before in pairs if word.startswith("-") or before in TAKING]
+    return [*(_readable(word, sweeps) if "=" in word else word for word in settings), *flags]
 
 
 def parsed(word: str) -> Override | None:
@@ -38,6 +43,8 @@ def parsed(word: str) -> Override | None:
 
 def _readable(word: str, sweeps: bool) -> str:
     key, _, value = word.partition("=")
+    if not key:
+        raise UserError(f"{word!r} is not a setting; give settings as KEY=VALUE, such as env=hopper.")
     if OPEN.fullmatch(key):
         key = f"++{key}"
     override = parsed(f"{key}={value}")
@@ -53,8 +60,9 @@ def _readable(word: str, sweeps: bool) -> str:
         return f"{key}={value}"
     if STRUCTURE.match(value) or (sweeps and "," in value):
         items = [value] if STRUCTURE.match(value) else value.split(",")
-        right = shlex.quote(f"{key}={','.join(map(_quoted, items))}")
-        raise UserError(f"{word} can be read in more than one way; if it is text, quote it as in: rlhp train {right}")
+        texts = ",".join(QuotedString(item, Quote.double).with_quotes() for item in items)
+        right = shlex.quote(f"{word.partition('=')[0]}={texts}")
+        raise UserError(f"{word} is no value that can be read; if it is text, quote it for the shell and for Hydra: {right}")
     return f"{key}={_quoted(value)}"
 
 
