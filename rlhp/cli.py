@@ -9,6 +9,7 @@ import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -210,6 +211,18 @@ def _label_parser(label: argparse.ArgumentParser) -> None:
     label.set_defaults(run=_label)
 
 
+def _check_opengl() -> None:
+    """MuJoCo cannot even be imported where MUJOCO_GL asks for what is not there. Raises UserError."""
+    wanted = os.environ.get("MUJOCO_GL")
+    if wanted:
+        try:
+            import_module("mujoco")
+        except Exception as error:  # PyOpenGL raises what it likes
+            raise UserError(
+                f"MUJOCO_GL={wanted} cannot be used here ({error}); unset it, or set it to egl (rlhp doctor says what this needs)"
+            ) from error
+
+
 # The commands import what they need when they are run: `rlhp --help` answers at once.
 
 
@@ -217,6 +230,7 @@ def _train(arguments: list[str]) -> int:
     if arguments in (["--help"], ["-h"]):
         _say(TRAIN_HELP.format(groups=_groups()))
         return 0
+    _check_opengl()
     from rlhp import show, train
 
     run = train.main(arguments, show.score)
@@ -257,6 +271,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    _check_opengl()
     from rlhp import show
 
     _say(show.returns(options.path, options.episodes, options.seed))
@@ -264,6 +279,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _film(options: argparse.Namespace) -> int:
+    _check_opengl()
     from rlhp import show
 
     _say(show.film_policy(options.path, options.out or options.path / "policy.mp4", options.seconds, options.seed))
@@ -271,6 +287,7 @@ def _film(options: argparse.Namespace) -> int:
 
 
 def _label(options: argparse.Namespace) -> int:
+    _check_opengl()
     from rlhp import web
 
     names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size")

@@ -40,9 +40,19 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000)
     codec = {".mp4": "h264", ".webm": "vp9"}.get(out.suffix)
     if codec is None or seconds <= 0:
         raise UserError(f"cannot film {seconds} seconds into {out}: name an .mp4 or a .webm file, and a positive time")
-    trained = train.load(run)
-    if "MUJOCO_GL" not in os.environ and film.draws():
+    if not os.environ.get("MUJOCO_GL") and film.draws():
         os.environ["MUJOCO_GL"] = film.backend()  # for Gymnasium's own renderer, which otherwise wants a screen
+    try:
+        return _film(train.load(run), out, codec, seconds, seed)
+    except UserError:
+        raise
+    except Exception as error:  # Gymnasium's renderer fails in many ways where OpenGL does
+        if sentence := film.refused():
+            raise UserError(sentence) from error
+        raise
+
+
+def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: int) -> Path:
     env = trained.make_env(1, seed, render=True)
     try:
         pictures, fps = _shots(trained, env, seconds)
