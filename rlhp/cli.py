@@ -48,7 +48,7 @@ examples:
 """
 LONG = "{error}: a name is longer than this disk takes; give a shorter one"
 FULL = "the disk is full: {error}; free some space and run the same command again, it goes on from the last checkpoint"
-CLOSED = "a file or folder is not open to you here: {error}; have its owner open it, or copy the run to a folder of yours"
+CLOSED = "no access: {error}; change the permissions of that file or folder, or work on a copy of the run in a folder of yours"
 FULL_MARKS = ("No space left on device", "database or disk is full")
 CLOSED_MARKS = ("(os error 1)", "(os error 13)", "(os error 30)", "attempt to write a readonly database")
 
