@@ -9,9 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rlhp import analysis, evaluate, film, train
+from rlhp.run import read_settings
 from rlhp.types import Array, UserError
 
 
@@ -76,7 +75,7 @@ def _shots(trained: Any, env: Any, seconds: float) -> tuple[Iterator[Array], Fra
 def report(run: Path) -> None:
     """Print a short table on a run, and the paths of the pictures (and the video, if its settings want one) made from it."""
     print("\n" + analysis.summary(analysis.load(run)) + "\n")
-    settings, made, missed = _settings(run), [analysis.curve_png(run, run / "curve.png")], []
+    settings, made, missed = read_settings(run), [analysis.curve_png(run, run / "curve.png")], []
     wanted: list[tuple[str, Callable[[], Path]]] = []
     if (run / "heldout.csv").is_file() and settings.get("labels"):
         wanted.append(("picture of r-hat", lambda: analysis.reward_png(run, run / "reward.png")))
@@ -88,7 +87,3 @@ def report(run: Path) -> None:
         except UserError as error:  # the training is done and well: what a short run or a machine cannot draw is left out
             missed.append(f"no {name}: {error}")
     print("\n".join([*map(str, made), *missed]))
-
-
-def _settings(run: Path) -> dict[str, Any]:
-    return yaml.safe_load((run / "config.yaml").read_text())
