@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
-from rlhp.types import Answer, Array, Query, Segment, Stateful, Teacher, UserError, stream
+from rlhp.types import Answer, Array, Query, Recorded, Segment, Setup, Stateful, Teacher, UserError, stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,13 @@ class Delayed:
         if self.delay < 0:
             raise UserError(f"teacher.delay is {self.delay}: give 0 or more environment steps.")
 
-    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer | Sequence[Answer]]:
         """The questions that are due, answered."""
         return self.teacher([query for query in queries if query.asked_step + self.delay <= step], step)
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where training would wait for answers."""
+        _check_never_waits(setup)
 
     def snapshot(self) -> dict[str, Array]:
         """What the teacher within remembers."""
@@ -132,32 +136,90 @@ class Delayed:
 class Human:
     """A person, who answers at the page, straight into the store: here nothing is ever said."""
 
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where people could not answer at the page."""
+        clips, env = getattr(setup.query, "clips", 2), setup.env
+        if setup.settings.get("page") is None:
+            return  # whoever answers does so at the store
+        if clips != 2:
+            raise UserError(f"people compare 2 clips at the page, and questions of {clips} are asked; set query.clips=2.")
+        if not getattr(env, "drawable", env.states() is not None):
+            raise UserError(
+                f"people need clips, and those of {env.task} cannot be drawn from recorded states; choose a MuJoCo task."
+            )
+
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
         """Nothing."""
         return {}
 
 
-@dataclass(frozen=True, slots=True)
 class Replay:
     """A recorded run's answers, each from the step at which it was first used: that run again, if all else is equal.
 
-    `answers` are by question id, each with its step (`rlhp.store.recorded` reads them). Only for `max_open: null`, as a
-    question that was never answered stays open. Raises UserError if there are none.
+    `questions` of that run are by id (`rlhp.store.recorded` reads them), and `digest` tells a clip by its content: each question
+    asked here must compare the clips that it compared there. Where several people answered one question, all their answers are
+    given. Only for `max_open: null`, as a question that was never answered stays open.
+    Raises UserError if no answer was used, and, when called, at the first question that is another one.
     """
 
-    answers: Mapping[int, tuple[int, Answer]]
     needs_time: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        if not self.answers:
+    def __init__(self, questions: Mapping[int, Recorded], digest: Callable[[Segment], str]) -> None:
+        if not any(question.answers for question in questions.values()):
             raise UserError(
                 "that run has used no answer, so there is nothing to repeat: give the directory of a run that took labels."
             )
+        self._questions, self._digest = questions, digest
+        self._seen: set[int] = set()  # the questions that were asked here too
+        self._step = -1  # the answers that were used by then are given
 
-    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
-        """The recorded answers to these questions that had been used by `step`."""
-        known = {query.id: self.answers[query.id] for query in queries if query.id in self.answers}
-        return {id: answer for id, (taken_step, answer) in known.items() if taken_step <= step}
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where training would wait for answers."""
+        _check_never_waits(setup)
+
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Sequence[Answer]]:
+        """The recorded answers that had been used by `step`: to these questions, and later ones to questions answered before."""
+        for query in queries:
+            self._recognise(query)
+        new = {id for id, question in self._questions.items() if any(self._step < taken <= step for taken, _ in question.answers)}
+        if unasked := new - self._seen:
+            raise _another(min(unasked))
+        self._step = step
+        due = {id: self._due(id, step) for id in sorted(new | {query.id for query in queries})}
+        return {id: answers for id, answers in due.items() if answers}
+
+    def _recognise(self, query: Query) -> None:
+        recorded = self._questions.get(query.id)
+        if recorded is None or query.id in self._seen:
+            return
+        if tuple(map(self._digest, query.clips)) != recorded.clips:
+            raise _another(query.id)
+        self._seen.add(query.id)
+
+    def _due(self, id: int, step: int) -> tuple[Answer, ...]:
+        recorded = self._questions.get(id)
+        return () if recorded is None else tuple(answer for taken, answer in recorded.answers if taken <= step)
+
+    def snapshot(self) -> dict[str, Array]:
+        """The questions that were asked, and the step up to which answers were given."""
+        return {"seen": np.array(sorted(self._seen), np.int64), "step": np.array([self._step])}
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot."""
+        self._seen, self._step = set(arrays["seen"].tolist()), int(arrays["step"][0])
+
+
+def _another(id: int) -> UserError:
+    return UserError(
+        f"question {id} is not the one that the recorded run asked, so its answers cannot be repeated: train on the machine of "
+        "that run, with its numeric precision and versions (versions.json), unless people answered it and it was killed and "
+        "resumed, which cannot be repeated."
+    )
+
+
+def _check_never_waits(setup: Setup) -> None:
+    if setup.max_open is not None:
+        raise UserError("this teacher answers as training goes on, so waiting for it would never end; set max_open=null.")
 
 
 @dataclass(slots=True)

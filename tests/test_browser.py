@@ -13,7 +13,7 @@ import pytest
 from pages import filmed, label, make_run, start, until
 
 from rlhp.run import Served, served
-from rlhp.store import Store
+from rlhp.store import Source, Store
 from rlhp.types import Answer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
@@ -241,8 +241,8 @@ def test_it_fits_the_screen(run: Path, chromium: playwright.BrowserContext, widt
 
 def test_the_page_of_labels(chromium: playwright.BrowserContext, run: Path) -> None:
     store = Store(run / "preferences.sqlite")
-    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:annotator-1")
-    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:<b>annotator-2</b>")
+    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:annotator-1", Source.HUMAN)
+    store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:<b>annotator-2</b>", Source.HUMAN)
     store.close()
     with label(run) as page:
         tab, faults = chromium.new_page(), []

@@ -39,7 +39,7 @@ TINY = [
         ("teacher=delayed", "set max_open=null"),
         ("clip_steps=65", "longer than a rollout of 64"),
         ("env.horizon=5", "longer than an episode of 5"),
-        ("restarts.after=5", "longer than 5, after which"),
+        ("restarts.after=5", "exceeds restarts.after=5"),
         ("restarts.share=1", "a share from 0 to below 1"),
         ("labels=7000", "set memory.capacity=7000"),
         ("total_steps=0", "give at least 1"),

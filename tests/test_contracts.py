@@ -3,8 +3,9 @@
 A new yaml needs no line here, unless it leaves something for the user to fill in (FILL).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from rlhp.preference import Labels
+from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store import Store
 from rlhp.train import build, train
@@ -97,25 +99,28 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def somebody(run: Path) -> Iterator[None]:
-    """A person who answers every question at once."""
+def somebody(run: Path, file: Path) -> Iterator[None]:
+    """A person who answers every question at once, where the teacher is a person."""
+    if str(file) != "teacher/human":
+        yield
+        return
     over = Event()
 
     def answer() -> None:
-        while not over.wait(0.001) and not (run / "metrics.csv").exists():
+        while not over.wait(0.001) and not (run / "preferences.sqlite").exists():
             pass
         store = Store(run / "preferences.sqlite")
         while not over.wait(0.001):
             store.answer({query.id: Answer((0, 1)) for query in store.open()}, "human:annotator-1")
         store.close()
 
-    thread = Thread(target=answer)
+    thread = Thread(target=answer, daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        thread.join(60)
 
 
 @pytest.fixture(autouse=True)
@@ -128,15 +133,44 @@ def without_wandb(request: pytest.FixtureRequest) -> None:
 
 
 @each
-def test_three_rounds_of_learning(file: Path, recording: Path, tmp_path: Path) -> None:
-    cfg = resolved([*TINY, *chosen(file, recording)])
-    with somebody(tmp_path) if str(file) == "teacher/human" else nullcontext():
-        train(cfg, tmp_path)
-    rows = read_table(tmp_path / "metrics.csv")
+def test_three_rounds_of_learning(file: Path, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the same numbers from a run that dies in its last round, after that row and before its checkpoint, and goes on."""
+    cfg = resolved([*TINY, f"checkpoint_every={N * T}", *chosen(file, recording)])
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with somebody(whole, file):
+        train(cfg, whole)
+    rows = read_table(whole / "metrics.csv")
     assert [int(row["step"]) for row in rows] == [N * T * (i + 1) for i in range(ROUNDS)]
     assert rows[-1]["entropy"], "the policy was updated"
     assert int(rows[-1]["labels"]) == instantiated(cfg["schedule"])(cfg["total_steps"])
-    assert (tmp_path / "finished.json").exists()
+    assert json.loads((whole / "finished.json").read_text())["labels"]["used"] == int(rows[-1]["labels"])
+    with somebody(killed, file):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            die_in_the_last_round(patch)
+            train(cfg, killed)
+        train(cfg, killed)
+    if build(cfg).env.snapshot():
+        assert (killed / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+        assert (killed / "heldout.csv").read_bytes() == (whole / "heldout.csv").read_bytes()
+    else:  # it goes on from a reset
+        again = read_table(killed / "metrics.csv")
+        assert again[0].keys() == rows[0].keys() and again[:-1] == rows[:-1] and again[-1]["labels"] == rows[-1]["labels"]
+
+
+class Killed(Exception):
+    pass
+
+
+def die_in_the_last_round(patch: pytest.MonkeyPatch) -> None:
+    whole = RunDirectory.tick
+
+    def tick(run: RunDirectory, step: int) -> None:
+        if step == ROUNDS * N * T:
+            run._metrics(step, {"true_reward": 1.0})
+            raise Killed
+        whole(run, step)
+
+    patch.setattr(RunDirectory, "tick", tick)
 
 
 @each
@@ -215,13 +249,15 @@ def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
 def a_reward(parts: Any, cfg: dict[str, Any]) -> None:
     reward, rollout, clips = parts.reward, rollout_of(parts.env), stack(clips_of(parts.env))
     asked = Comparisons(clips[:8], clips[8:], np.ones(8, np.float32), np.ones(8, np.float32), np.arange(8))
-    assert reward.fit(asked, 0) == {}
+    reward.begin(asked, 0)
+    assert reward.fitted() == {}
     before = reward.snapshot()
     assert reward(rollout).shape == (T, N) and reward(rollout).dtype == np.float32
     members = reward.each(clips)
     assert members.ndim == 3 and members.shape[1:] == (16, 8) and np.isfinite(members).all()
     assert all(np.array_equal(before[k], v, equal_nan=True) for k, v in reward.snapshot().items())
-    assert all(np.isfinite(value) for value in reward.fit(asked, 5).values()) and np.isfinite(reward(rollout)).all()
+    reward.begin(asked, 5)
+    assert all(np.isfinite(value) for value in reward.fitted().values()) and np.isfinite(reward(rollout)).all()
     fresh = build(cfg).reward
     fresh.restore(reward.snapshot())
     assert np.array_equal(fresh(rollout), reward(rollout))
@@ -244,12 +280,15 @@ def a_penalty(parts: Any, cfg: dict[str, Any]) -> None:
 
 def a_teacher(parts: Any, cfg: dict[str, Any]) -> None:
     clips = clips_of(parts.env)
-    queries = [Query(i, tuple(clips[i : i + k]), asked_step=0) for i, k in enumerate([2, 2, 2, 3, 4])]
+    queries = {i: Query(i, tuple(clips[i : i + k]), asked_step=0) for i, k in enumerate([2, 2, 2, 3, 4])}
+    if "run" in cfg["teacher"]:  # it answers the questions of that run alone
+        store = Store(Path(cfg["teacher"]["run"]) / "preferences.sqlite")
+        queries = {id: query for id in range(store.asked) if (query := store.query(id)) is not None}
     assert parts.teacher([], 0) == {}
     for step in (0, 10**6):
-        for id, answer in parts.teacher(queries[:3] if "run" in cfg["teacher"] else queries, step).items():
-            assert id in range(5)
-            assert answer.ranks is None or (len(answer.ranks) == len(queries[id].clips) and min(answer.ranks) >= 0)
+        for id, given in parts.teacher(list(queries.values()), step).items():
+            for answer in given if isinstance(given, Sequence) else [given]:
+                assert answer.ranks is None or (len(answer.ranks) == len(queries[id].clips) and min(answer.ranks) >= 0)
     if hasattr(parts.teacher, "snapshot"):
         build(cfg).teacher.restore(parts.teacher.snapshot())
 

@@ -1,26 +1,30 @@
 """People at the store: who is shown what, what becomes of their answers, and what a killed training leaves of them."""
 
-import sqlite3
-import time
 from pathlib import Path
 
 import pytest
-from test_store import questions, shown
+from test_store import Clock, questions, shown
 
-from rlhp.store import Desk, Outcome, Pair, Reply, Store
+from rlhp.store import Desk, Outcome, Pair, Reply, Rest, Store
 from rlhp.types import Answer, UserError
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    opened = Store(tmp_path / "preferences.sqlite")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock):
+    """Answers do not rest in it."""
+    opened = Store(tmp_path / "preferences.sqlite", rest=Rest(0), now=clock, sleep=clock.wait)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def desk(store: Store) -> Desk:
-    return Desk(store.database)
+def desk(store: Store, clock: Clock) -> Desk:
+    return Desk(store.database, now=clock)
 
 
 def dealt(desk: Desk, by: str, count: int = 1) -> list[int]:
@@ -56,21 +60,20 @@ def test_the_newest_question_and_nobody_elses(store: Store, desk: Desk) -> None:
     assert dealt(desk, "annotator-1", 2) == [1, 2], "the one in front of them stays first"
 
 
-def test_a_lease_ends_and_the_question_comes_back(store: Store) -> None:
+def test_a_lease_ends_and_the_question_comes_back(store: Store, desk: Desk, clock: Clock) -> None:
     store.ask(questions(1), step=0)
-    assert dealt(Desk(store.database, seconds=0.05), "annotator-1") == [0]
-    desk = Desk(store.database)
+    assert dealt(desk, "annotator-1") == [0]
+    clock.wait(59)
     assert dealt(desk, "annotator-2") == []
-    time.sleep(0.06)
+    clock.wait(1)
     assert dealt(desk, "annotator-2") == [0]
 
 
-def test_asking_again_holds_it_longer(store: Store) -> None:
+def test_asking_again_holds_it_longer(store: Store, desk: Desk, clock: Clock) -> None:
     store.ask(questions(1), step=0)
-    desk = Desk(store.database, seconds=0.15)
     for _ in range(4):
         assert dealt(desk, "annotator-1") == [0]
-        time.sleep(0.06)
+        clock.wait(59)
     assert dealt(desk, "annotator-2") == []
 
 
@@ -91,9 +94,40 @@ def test_what_is_worth_filming_is_newest_first(store: Store, desk: Desk) -> None
     assert names == [{2, 3}, {4, 5}], "the newest that is open, then what somebody looks at"
 
 
-def test_overlap_asks_so_many_people(store: Store) -> None:
+def test_whoever_is_ahead_is_dealt_what_is_left_for_them(store: Store, clock: Clock) -> None:
+    """Two people answer each of 150 questions, one of them faster; only what is filmed can be shown."""
+    store.ask(questions(150), step=0)
+    desk = Desk(store.database, overlap=2, now=clock)
+
+    def answer(by: str) -> None:
+        clock.wait(1)
+        filmed = set(desk.wanted(40))
+        pairs = desk.deal(by, 1, lambda names: tuple(names) in filmed)
+        assert len(pairs) == 1, "as long as anything is left for them"
+        say(desk, by, pairs[0])
+
+    for _ in range(60):
+        answer("annotator-1")
+    for _ in range(90):
+        answer("annotator-1")
+        answer("annotator-2")
+    for _ in range(60):
+        answer("annotator-2")
+    assert len(rows(store)) == 300 and desk.wanted(40) == []
+
+
+def test_everybody_is_filmed_for_in_turn(store: Store, desk: Desk, clock: Clock) -> None:
+    store.ask(questions(6), step=0)
+    overlapping = Desk(store.database, overlap=2, now=clock)
+    for pair in overlapping.deal("annotator-1", 3):
+        say(overlapping, "annotator-1", pair)
+    first = [preferred(store, Pair(0, 0, clips), 0) // 2 for clips in overlapping.wanted(3)]
+    assert first == [5, 2, 4, 1, 3, 0], "the newest, and the newest that annotator-1 has not answered, and so on"
+
+
+def test_overlap_asks_so_many_people(store: Store, clock: Clock) -> None:
     store.ask(questions(2), step=0)
-    desk = Desk(store.database, overlap=2)
+    desk = Desk(store.database, overlap=2, now=clock)
     (first,), (second,) = desk.deal("annotator-1", 1), desk.deal("annotator-2", 1)
     assert (first.query, second.query) == (1, 1) and dealt(desk, "annotator-3") == [0]
     say(desk, "annotator-1", first, (0, 1) if preferred(store, first, 0) == 2 else (1, 0))
@@ -150,31 +184,29 @@ def test_an_answer_sent_twice_counts_once(store: Store, desk: Desk) -> None:
     assert len(store.take(2)) == 1 and dealt(desk, "annotator-1") == []
 
 
-def test_what_is_stored_with_an_answer(store: Store, desk: Desk) -> None:
+def test_what_is_stored_with_an_answer(store: Store, desk: Desk, clock: Clock) -> None:
     store.ask(questions(1), step=0)
     (pair,) = desk.deal("annotator-1", 1)
-    before = time.time()
     say(desk, "annotator-1", pair, None, seen=3.5)
-    ((shown_at, answered_at, swapped, ranks, teacher),) = rows(store, "shown_at, answered_at, swapped, ranks, teacher")
-    assert answered_at - shown_at == pytest.approx(3.5) and before <= answered_at <= time.time()
-    assert (ranks, teacher) == (None, "human:annotator-1") and swapped == (preferred(store, pair, 0) == 1)
+    ((shown_at, answered_at, swapped, *said),) = rows(store, "shown_at, answered_at, swapped, ranks, teacher, source")
+    assert (shown_at, answered_at) == (clock.at - 3.5, clock.at)
+    assert said == [None, "human:annotator-1", "human"] and swapped == (preferred(store, pair, 0) == 1)
 
 
-def test_an_answer_after_the_lease_has_ended_is_kept(store: Store) -> None:
+def test_an_answer_after_the_lease_has_ended_is_kept(store: Store, desk: Desk, clock: Clock) -> None:
     store.ask(questions(1), step=0)
-    desk = Desk(store.database, seconds=0.01)
     (late,) = desk.deal("annotator-1", 1)
-    time.sleep(0.02)
+    clock.wait(60)
     (pair,) = desk.deal("annotator-2", 1)
     assert say(desk, "annotator-2", pair) is say(desk, "annotator-1", late) is Outcome.KEPT
     assert len(store.take(1)) == 2 and store.taken == 1
 
 
-def test_an_answer_to_another_question_of_the_same_id_is_refused(store: Store, desk: Desk) -> None:
+def test_an_answer_to_another_question_of_the_same_id_is_refused(store: Store, desk: Desk, clock: Clock) -> None:
     """A killed run goes back to its checkpoint, and asks something else under an id that it gives anew."""
     store.ask(questions(1), step=10)
-    (pair,) = Desk(store.database, seconds=0.01).deal("annotator-1", 1)
-    time.sleep(0.02)
+    (pair,) = desk.deal("annotator-1", 1)
+    clock.wait(60)
     store.restore(0)
     assert say(desk, "annotator-1", pair) is Outcome.GONE
     store.ask(questions(1, first=5), step=10)
@@ -190,7 +222,29 @@ def test_what_a_person_looks_at_outlives_a_kill(store: Store, desk: Desk) -> Non
     assert say(desk, "annotator-1", pair) is Outcome.KEPT
 
 
+def test_the_same_answer_again_changes_nothing(store: Store, desk: Desk, clock: Clock) -> None:
+    store.ask(questions(1), step=0)
+    (pair,) = desk.deal("annotator-1", 1)
+    say(desk, "annotator-1", pair)
+    before = rows(store, "*")
+    clock.wait(5)
+    say(desk, "annotator-1", pair, seen=7.0)
+    assert rows(store, "*") == before, "not even when it was given, so that it rests no longer"
+    say(desk, "annotator-1", pair, (1, 0))
+    assert rows(store, "answered_at") == [(clock.at,)]
+
+
 # undo
+
+
+def answers(store: Store, desk: Desk, clock: Clock, count: int, by: str = "annotator-1") -> list[Pair]:
+    """A person answers, one question a second."""
+    pairs = []
+    for _ in range(count):
+        clock.wait(1)
+        pairs += desk.deal(by, 1)
+        say(desk, by, pairs[-1])
+    return pairs
 
 
 def test_undo_until_it_is_taken(store: Store, desk: Desk) -> None:
@@ -208,28 +262,57 @@ def test_undo_until_it_is_taken(store: Store, desk: Desk) -> None:
     assert not desk.undo("annotator-2", first.query, 0) and not desk.undo("annotator-1", 99, 0)
 
 
-def test_undo_goes_back_one_by_one(store: Store, desk: Desk) -> None:
+def test_undo_goes_back_one_by_one(store: Store, desk: Desk, clock: Clock) -> None:
     store.ask(questions(3), step=0)
-    for _ in range(3):
-        say(desk, "annotator-1", desk.deal("annotator-1", 1)[0])
-    assert len(rows(store)) == 3
+    answers(store, desk, clock, 3)
     for left in (2, 1, 0):
         undoable = desk.tally("annotator-1").undoable
         assert undoable is not None and desk.undo("annotator-1", *undoable) and len(rows(store)) == left
     assert dealt(desk, "annotator-1", 3) == [2, 1, 0], "the one withdrawn last, which was answered first, comes first"
 
 
+def test_the_last_two_answers_can_be_undone_while_training_takes_all_it_gets(store: Store, desk: Desk, clock: Clock) -> None:
+    trainer = Store(store.path, now=clock)
+    store.ask(questions(9), step=0)
+    for count in range(1, 8):
+        (pair,) = answers(store, desk, clock, 1)
+        trainer.take(count)
+        assert desk.tally("annotator-1").undoable == (pair.query, 0)
+    assert len(trainer.take(8)) == 5
+    undone = []
+    while (undoable := desk.tally("annotator-1").undoable) is not None:
+        assert desk.undo("annotator-1", *undoable)
+        undone.append(undoable[0])
+    assert undone == [2, 3], "the newest first, then none: the learner has the others"
+    clock.wait(10)
+    assert len(trainer.take(9)) == 5 and dealt(desk, "annotator-1", 2) == [3, 2]
+
+
+@pytest.mark.parametrize("older", [0, 1])
+def test_what_is_older_than_a_taken_answer_cannot_be_undone(store: Store, clock: Clock, older: int) -> None:
+    """A repeat is never taken, so it alone says nothing of whether it is too late."""
+    store.ask(questions(12), step=0)
+    desk = Desk(store.database, repeats=0.1, now=clock)
+    *before, again = answers(store, desk, clock, 11)
+    assert again.round == 1 and desk.tally("annotator-1").undoable == (again.query, 1), "the newest answer, though a repeat"
+    if older == 0:
+        with store.database.writing() as db:
+            db.execute("UPDATE answer SET taken_step = 1 WHERE query = ?", (before[-1].query,))
+        assert not desk.undo("annotator-1", before[-2].query, 0) and desk.undo("annotator-1", again.query, 1)
+    else:
+        answers(store, desk, clock, 1)
+        store.take(1)
+        assert not desk.undo("annotator-1", again.query, 1)
+    assert desk.tally("annotator-1").undoable is None
+
+
 # the same pair once more
 
 
-def test_repeats_are_a_share_and_are_never_learned_from(store: Store) -> None:
+def test_repeats_are_a_share_and_are_never_learned_from(store: Store, clock: Clock) -> None:
     store.ask(questions(60), step=0)
-    desk = Desk(store.database, repeats=0.2)
-    seen: list[Pair] = []
-    for _ in range(50):
-        (pair,) = desk.deal("annotator-1", 1)
-        say(desk, "annotator-1", pair)
-        seen.append(pair)
+    desk = Desk(store.database, repeats=0.2, now=clock)
+    seen = answers(store, desk, clock, 50)
     again = [pair for pair in seen if pair.round == 1]
     assert len(again) == 9, "two of ten; the first ten answers are all new"
     for pair in again:
@@ -251,13 +334,15 @@ def test_once_more_is_only_after_once(store: Store, desk: Desk) -> None:
 # speed of labelling
 
 
-def test_labels_per_hour(store: Store, desk: Desk) -> None:
+def test_labels_per_hour(store: Store, desk: Desk, clock: Clock) -> None:
     store.ask(questions(4), step=0)
     for _ in range(3):
+        clock.wait(10)
         say(desk, "annotator-1", desk.deal("annotator-1", 1)[0])
-    now = time.time()
-    with sqlite3.connect(store.path) as db:
-        db.execute("UPDATE answer SET answered_at = ? + 10 * query - 40", (now,))
     tally = desk.tally("annotator-1")
     assert tally.answers == 3 and tally.per_hour == pytest.approx(360) and desk.rate() == pytest.approx(360)
     assert desk.tally("annotator-2").per_hour == 0.0
+    store.answer({0: Answer((0, 1))}, "human:program")
+    assert desk.rate() == pytest.approx(360), "not the name tells who answered"
+    clock.wait(600)
+    assert desk.rate() == desk.tally("annotator-1").per_hour == 0.0

@@ -18,7 +18,7 @@ from rlhp.labels import export_labels, import_labels, report, text
 from rlhp.labels.kappa import cohen, fleiss
 from rlhp.labels.numbers import agreements, people
 from rlhp.run import attempt
-from rlhp.store import Desk, Label, Reply, Store, labels, version_of
+from rlhp.store import Desk, Label, Reply, Rest, Source, Store, labels, version_of
 from rlhp.types import Answer, UserError
 
 LEFT, RIGHT, EQUAL, UNSURE = (0, 1), (1, 0), (0, 0), None
@@ -26,9 +26,16 @@ Said = tuple[int, int] | None
 
 
 def given(
-    query: int, ranks: Said, who: str = "human:annotator-1", *, round: int = 0, swapped: bool = False, took: float = 2.0
+    query: int,
+    ranks: Said,
+    who: str = "human:annotator-1",
+    *,
+    round: int = 0,
+    swapped: bool = False,
+    took: float = 2.0,
+    source: Source = Source.HUMAN,
 ) -> Label:
-    return Label(query, (f"a{query}", f"b{query}"), who, round, ranks, swapped, 100.0, 100.0 + took, None)
+    return Label(query, (f"a{query}", f"b{query}"), who, round, ranks, swapped, 100.0, 100.0 + took, None, source)
 
 
 def said(who: str, ranks: list[Said]) -> list[Label]:
@@ -48,7 +55,7 @@ def asked(path: Path, questions: int = 30) -> Path:
 def run(tmp_path: Path) -> Path:
     """Two people, overlapping and repeating; a program has ranked; some answers are taken."""
     run = asked(tmp_path / "from")
-    store = Store(run / "preferences.sqlite")
+    store = Store(run / "preferences.sqlite", rest=Rest(0))
     store.answer({30: Answer((2, 0, 0))})
     desk = Desk(store.database, overlap=2, repeats=0.2)
     for i in range(40):
@@ -75,10 +82,12 @@ def test_a_round_trip_is_exact(run: Path, tmp_path: Path) -> None:
     assert cli.main(["export", str(run), str(file)]) == 0
     assert dump(run) == before and dump(other) != before
     assert cli.main(["import", str(other), str(file)]) == 0
-    assert dump(other) == before, "every row of every table, digit for digit"
+    assert dump(other) == [row.replace("'synthetic')", "'import')") for row in before], (
+        "every row of every table, digit for digit"
+    )
     again = tmp_path / "again.jsonl"
     export_labels(other, again)
-    assert again.read_bytes() == file.read_bytes()
+    assert again.read_bytes() == file.read_bytes().replace(b'"source": "synthetic"', b'"source": "import"')
     assert {row.taken_step for row in labels(other / "preferences.sqlite")} == {320, None}
     assert {row.round for row in labels(other / "preferences.sqlite")} == {0, 1}
     one, two = (Store(path / "preferences.sqlite").take(999) for path in (run, other))
@@ -89,15 +98,46 @@ def test_a_line_is_an_answer(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     assert export_labels(run, file) == f"41 answers of {run} are in {file}"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    keys = ["annotator", "answered_at", "clips", "query", "ranks", "round", "shown_at", "swapped", "taken_step"]
+    keys = ["annotator", "answered_at", "clips", "query", "ranks", "round", "shown_at", "source", "swapped", "taken_step"]
     assert all(list(row) == keys for row in rows)
     assert [(row["query"], row["annotator"], row["round"]) for row in rows] == sorted(
         (row["query"], row["annotator"], row["round"]) for row in rows
     )
     assert rows[-1] | {"answered_at": 0, "clips": []} == {
         **{"annotator": "synthetic", "answered_at": 0, "clips": [], "query": 30, "ranks": [2, 0, 0]},
-        **{"round": 0, "shown_at": None, "swapped": False, "taken_step": 320},
+        **{"round": 0, "shown_at": None, "source": "synthetic", "swapped": False, "taken_step": 320},
     }
+
+
+def test_what_is_imported_outlives_the_run_that_goes_back(run: Path, tmp_path: Path) -> None:
+    """Whatever name it is under, and whoever gave it there; what the run's own teacher says later does not."""
+    file, other = tmp_path / "labels.jsonl", asked(tmp_path / "to")
+    export_labels(run, file)
+    file.write_text(file.read_text().replace("human:annotator-2", "somebody"))
+    import_labels(other, file)
+    store = Store(other / "preferences.sqlite")
+    store.answer({query.id: Answer((0, 1)) for query in store.open()})
+    before = len(labels(store.path))
+    store.take(500)
+    store.restore(0)
+    left = labels(store.path)
+    assert before > len(left) == 41 and all(label.taken_step is None for label in left)
+    assert {(label.annotator, label.source) for label in left} == {
+        ("human:annotator-1", Source.HUMAN),
+        ("somebody", Source.HUMAN),
+        ("synthetic", Source.IMPORT),
+    }
+
+
+def test_a_file_of_an_older_version_is_imported(run: Path, tmp_path: Path) -> None:
+    """Its names tell whether a person answered."""
+    file, old = tmp_path / "labels.jsonl", tmp_path / "old.jsonl"
+    export_labels(run, file)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    old.write_text("".join(json.dumps({key: row[key] for key in row if key != "source"}) + "\n" for row in rows))
+    for number, source in enumerate((file, old)):
+        import_labels(asked(tmp_path / str(number)), source)
+    assert labels(tmp_path / "0/preferences.sqlite") == labels(tmp_path / "1/preferences.sqlite")
 
 
 def test_importing_twice_changes_nothing(run: Path, tmp_path: Path) -> None:
@@ -111,7 +151,7 @@ def test_importing_twice_changes_nothing(run: Path, tmp_path: Path) -> None:
 def test_the_step_at_which_this_run_took_an_answer_stands(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     export_labels(run, file)
-    Store(run / "preferences.sqlite").take(640)
+    Store(run / "preferences.sqlite", rest=Rest(0)).take(640)
     before = dump(run)
     assert "0 of them new" in import_labels(run, file) and dump(run) == before
 
@@ -154,7 +194,7 @@ def test_a_store_of_version_1_is_exported_and_stays(tmp_path: Path) -> None:
 
 GOOD: dict[str, Any] = {
     **{"annotator": "human:annotator-1", "answered_at": 2.5, "clips": ["a", "b"], "query": 0, "ranks": [0, 1], "round": 0},
-    **{"shown_at": 1.5, "swapped": False, "taken_step": None},
+    **{"shown_at": 1.5, "source": "human", "swapped": False, "taken_step": None},
 }
 
 
@@ -168,7 +208,8 @@ GOOD: dict[str, Any] = {
         *[("ranks", value) for value in ([0], [0, 1, 2], "01", [0, 1.5], [0, -1], [0, None], 1)],
         *[("swapped", value) for value in (0, 1, None)],
         *[("taken_step", value) for value in (-1, 1.5, "x", True)],
-        ("shown_at", "x"),
+        *[("source", value) for value in ("", "page", None, 1, [])],
+        *[("shown_at", value) for value in ("x", float("-inf"))],
         ("more", 1),
     ],
 )
@@ -221,7 +262,7 @@ def test_pairs_for_offline_learners(run: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     shapes = make_run(tmp_path / "run", questions=4)
     store = Store(shapes / "preferences.sqlite")
-    store.answer({0: Answer(LEFT), 1: Answer(RIGHT), 2: Answer(EQUAL), 3: Answer(UNSURE)}, "human:annotator-1")
+    store.answer({0: Answer(LEFT), 1: Answer(RIGHT), 2: Answer(EQUAL), 3: Answer(UNSURE)}, "human:annotator-1", Source.HUMAN)
     assert cli.main(["export", str(shapes), str(tmp_path / "labels.parquet")]) == 0
     table = parquet.read_table(tmp_path / "labels.parquet")
     assert table.column_names == ["segment_0", "segment_1", "label"] and table["label"].to_pylist() == [1.0, 0.0, 0.5]
@@ -278,7 +319,12 @@ def test_fleiss_kappa_by_hand() -> None:
     pytest.importorskip("statsmodels")
     first, second = [LEFT, LEFT, RIGHT, LEFT, LEFT], [LEFT, LEFT, RIGHT, LEFT, RIGHT]
     third = [LEFT, LEFT, RIGHT, RIGHT, RIGHT]
-    extra = [given(9, LEFT), given(9, LEFT, "synthetic"), given(10, LEFT), given(10, RIGHT, "human:annotator-2")]
+    extra = [
+        given(9, LEFT),
+        given(9, LEFT, "synthetic", source=Source.SYNTHETIC),
+        given(10, LEFT),
+        given(10, RIGHT, "human:annotator-2"),
+    ]
     *pairs, found = agreements([*said("annotator-1", first), *said("annotator-2", second), *said("annotator-3", third), *extra])
     assert [tuple(name[-1] for name in pair.who) for pair in pairs] == [("1", "2"), ("1", "3"), ("2", "3")]
     assert (found.each, found.questions, len(found.who)) == (3, 5, 3)
@@ -358,9 +404,28 @@ def test_the_table(run: Path, capsys) -> None:
     assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("annotator-1, annotator-2")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE segment SET arrays = x'00'", "UPDATE answer SET ranks = '[0'", "ALTER TABLE answer RENAME COLUMN ranks TO said"],
+)
+@pytest.mark.parametrize("command", [["labels"], ["export", "out.parquet"], ["import", "in.jsonl"]])
+def test_a_damaged_store_is_a_sentence(
+    run: Path, tmp_path: Path, damage: str, command: list[str], capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.jsonl").write_text("")
+    with sqlite3.connect(run / "preferences.sqlite") as db:
+        db.execute(damage)
+    db.close()
+    assert cli.main([command[0], str(run), *command[1:]]) == 2
+    err = capsys.readouterr().err
+    assert "preferences.sqlite is not a preference store, or it is damaged" in err and len(err.splitlines()) == 1
+    assert not Path("out.parquet").exists()
+
+
 def test_one_answer_is_no_plural(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", questions=1)
-    Store(run / "preferences.sqlite").answer({0: Answer(LEFT)}, "human:annotator-1")
+    Store(run / "preferences.sqlite").answer({0: Answer(LEFT)}, "human:annotator-1", Source.HUMAN)
     assert report(run).head == "run: 1 answer to 1 question"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rlhp.teacher import Delayed, Human, Noisy, Oracle, Replay, Stateful
-from rlhp.types import Answer, Query, Segment, UserError
+from rlhp.types import Answer, Query, Recorded, Segment, UserError
 
 
 def clip(*rewards: float) -> Segment:
@@ -158,12 +158,55 @@ def test_a_person_says_nothing_here() -> None:
     assert Human()([query(1, 2)], 10) == {}
 
 
+def digest(clip: Segment) -> str:
+    return str(clip.true_reward.tolist())
+
+
+def recorded(returns: tuple[float, float], *answers: tuple[int, Answer]) -> Recorded:
+    return Recorded(tuple(digest(clip(value)) for value in returns), answers)
+
+
+LEFT, RIGHT, UNSURE = Answer((0, 1)), Answer((1, 0)), Answer(None)
+
+
 def test_replay_answers_from_the_step_of_first_use() -> None:
-    teacher = Replay({0: (100, Answer((0, 1))), 1: (200, Answer(None)), 7: (50, Answer((1, 0)))})
-    queries = [query(0, 0, id=0), query(0, 0, id=1), query(0, 0, id=2)]
+    teacher = Replay({0: recorded((1, 2), (100, LEFT)), 1: recorded((3, 4), (200, UNSURE)), 2: recorded((5, 6))}, digest)
+    queries = [query(1, 2, id=0), query(3, 4, id=1), query(5, 6, id=2), query(7, 8, id=3)]
     assert teacher(queries, 99) == {}
-    assert teacher(queries, 100) == {0: Answer((0, 1))}
-    assert teacher(queries, 250) == {0: Answer((0, 1)), 1: Answer(None)}
+    assert teacher(queries, 100) == {0: (LEFT,)}
+    assert teacher(queries, 250) == {0: (LEFT,), 1: (UNSURE,)}
+
+
+def test_replay_repeats_what_several_people_said() -> None:
+    """The second answer was used when the question was no longer open."""
+    teacher = Replay({0: recorded((1, 2), (100, LEFT), (100, UNSURE), (300, RIGHT)), 1: recorded((3, 4), (200, LEFT))}, digest)
+    queries = [query(1, 2, id=0), query(3, 4, id=1)]
+    assert teacher(queries, 100) == {0: (LEFT, UNSURE)}
+    assert teacher(queries[1:], 200) == {1: (LEFT,)}
+    resumed = Replay(teacher._questions, digest)
+    resumed.restore({name: array.copy() for name, array in teacher.snapshot().items()})
+    assert teacher([], 300) == resumed([], 300) == {0: (LEFT, UNSURE, RIGHT)}
+    assert teacher([], 400) == {}
+
+
+def test_replay_refuses_the_first_question_that_is_another_one() -> None:
+    questions = {0: recorded((1, 2), (100, LEFT)), 1: recorded((3, 4)), 2: recorded((5, 6), (100, LEFT))}
+    same = [query(1, 2, id=0), query(3, 4, id=1)]
+    for other in ([query(4, 3, id=1)], [*same, query(5, 7, id=2)]):
+        with pytest.raises(UserError, match=rf"question {other[-1].id} is not the one .*versions.json"):
+            Replay(questions, digest)(other, 0)
+    teacher = Replay(questions, digest)
+    assert teacher(same, 99) == {}
+    with pytest.raises(UserError, match=r"question 2 is not the one"):
+        teacher(same, 100)  # it was used there before it was asked here
+
+
+def test_replay_looks_at_a_question_once() -> None:
+    looked: list[Segment] = []
+    teacher = Replay({0: recorded((1, 2), (9, LEFT))}, lambda clip: looked.append(clip) or digest(clip))
+    for step in range(5):
+        teacher([query(1, 2, id=0)], step)
+    assert len(looked) == 2
 
 
 def test_late_teachers_say_so() -> None:
@@ -178,7 +221,7 @@ def test_senseless_values_are_refused() -> None:
         lambda: Noisy(seed=0, gamma=0),
         lambda: Noisy(seed=0, gamma=1.1),
         lambda: Delayed(Oracle(), -1),
-        lambda: Replay({}),
+        lambda: Replay({0: recorded((1, 2))}, digest),
     ):
         with pytest.raises(UserError, match="give"):
             build()

@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from pages import filmed, make_run
 
 from rlhp.run import Served, announce, last_served, served, serving
-from rlhp.store import Desk, Store
+from rlhp.store import Desk, Rest, Store
 from rlhp.types import UserError
 from rlhp.web.app import STATIC, Room, create
 from rlhp.web.films import Films, Look
@@ -108,7 +108,7 @@ def test_undo(client: TestClient, run: Path) -> None:
         assert undone["undone"] is True and undone["pairs"][0] == first
     assert answers(run) == []
     say(client, first)
-    Store(run / "preferences.sqlite").take(5)
+    Store(run / "preferences.sqlite", rest=Rest(0)).take(5)
     late = client.post("/api/undo", json={"annotator": "annotator-1", **undoable}, headers=AUTH).json()
     assert late["undone"] is False and late["mine"]["undoable"] is None and len(answers(run)) == 1
 

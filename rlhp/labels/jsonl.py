@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rlhp.store import Label, labels
+from rlhp.store import Label, Source, labels
 from rlhp.types import UserError
 
 MOST = 2**63  # what an integer of SQLite's stays below
@@ -38,11 +38,19 @@ def _label(file: Path, number: int, line: str) -> Label:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise UserError(f"Line {number} of {file} is not JSON: give a file that `rlhp export` has written.") from error
+    row = _with_source(row)
     wrong = _wrong(row)
     if wrong is not None:
         raise UserError(f"Line {number} of {file} is no answer: {wrong}.")
-    ranks = row["ranks"]
-    return Label(**{**row, "clips": tuple(row["clips"]), "ranks": None if ranks is None else tuple(ranks)})
+    ranks = None if row["ranks"] is None else tuple(row["ranks"])
+    return Label(**{**row, "clips": tuple(row["clips"]), "ranks": ranks, "source": Source(row["source"])})
+
+
+def _with_source(row: Any) -> Any:
+    """An older file tells by the name whether a person answered."""
+    if not isinstance(row, dict) or "source" in row:
+        return row
+    return {**row, "source": Source.HUMAN if str(row.get("annotator")).startswith("human") else Source.IMPORT}
 
 
 def _wrong(row: Any) -> str | None:
@@ -83,6 +91,7 @@ FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "ranks": (lambda v: v is None or _list(v, _count), "a rank per clip, or null"),
     "round": (_count, "0, or 1 for a repeat"),
     "shown_at": (lambda v: v is None or _time(v), "seconds since 1970, as a decimal number, or null"),
+    "source": (lambda v: v in list(Source), f"one of {', '.join(Source)}"),
     "swapped": (lambda v: isinstance(v, bool), "true or false"),
     "taken_step": (lambda v: v is None or _count(v), "a number of environment steps, or null"),
 }

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from rlhp.labels.kappa import cohen, fleiss
-from rlhp.store import Label
+from rlhp.store import Label, Source
 
 FEW = 5  # of anything: of fewer no share, time or kappa is told
 NAN = float("nan")
@@ -25,6 +25,7 @@ class Person:
     """One annotator's answers; sides are as they were shown. Repeats are not among the answers."""
 
     annotator: str
+    source: Source
     answers: int
     left: int
     right: int
@@ -50,11 +51,6 @@ class Agreement:
     kappa: float  # Cohen's for two people, Fleiss' for more
 
 
-def human(annotator: str) -> bool:
-    """Whether a person answered, not a program."""
-    return annotator.startswith("human")
-
-
 def judgement(label: Label) -> int | None:
     """FIRST, SECOND or EQUAL; None for 'cannot tell' and for rankings."""
     if label.ranks is None or len(label.clips) != 2:
@@ -65,13 +61,13 @@ def judgement(label: Label) -> int | None:
 
 def people(given: Sequence[Label], returns: Mapping[str, float]) -> list[Person]:
     """A row for each annotator, by name; `returns`: the true return of every clip, by digest."""
-    by: dict[str, list[Label]] = {}
+    by: dict[tuple[str, Source], list[Label]] = {}
     for label in given:
-        by.setdefault(label.annotator, []).append(label)
-    return [_person(who, by[who], returns) for who in sorted(by)]
+        by.setdefault((label.annotator, label.source), []).append(label)
+    return [_person(*who, by[who], returns) for who in sorted(by)]
 
 
-def _person(who: str, given: list[Label], returns: Mapping[str, float]) -> Person:
+def _person(who: str, source: Source, given: list[Label], returns: Mapping[str, float]) -> Person:
     once = [label for label in given if label.round == 0]
     judged = [(judgement(label), label.swapped) for label in once]
     left = sum(said == (SECOND if swapped else FIRST) for said, swapped in judged)
@@ -79,13 +75,14 @@ def _person(who: str, given: list[Label], returns: Mapping[str, float]) -> Perso
     times = np.array([label.answered_at - label.shown_at for label in given if label.shown_at is not None])
     return Person(
         annotator=who,
+        source=source,
         answers=len(once),
         left=left,
         right=right,
         equal=sum(said == EQUAL for said, _ in judged),
         unsure=sum(label.ranks is None for label in once),
         rankings=sum(label.ranks is not None and len(label.clips) > 2 for label in once),
-        left_share=_share(left, left + right) if human(who) else NAN,
+        left_share=_share(left, left + right) if source is Source.HUMAN else NAN,
         repeats=len(given) - len(once),
         consistent=_consistent(given),
         median=float(np.median(times)) if len(times) >= FEW else NAN,
@@ -120,7 +117,7 @@ def agreements(given: Sequence[Label]) -> list[Agreement]:
     judged: dict[str, dict[int, int]] = {}
     for label in given:
         said = judgement(label)
-        if human(label.annotator) and label.round == 0 and said is not None:
+        if label.source is Source.HUMAN and label.round == 0 and said is not None:
             judged.setdefault(label.annotator, {})[label.query] = said
     pairs = [_two(one, other, judged[one], judged[other]) for one, other in combinations(sorted(judged), 2)]
     return [found for found in pairs if found.questions] + (_all(judged) if len(judged) > 2 else [])

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from rlhp.labels.kappa import MISSING, there
 from rlhp.labels.numbers import FEW, Agreement, Person, agreements, people
-from rlhp.store import PERSON, Label, labels, segments
+from rlhp.store import PERSON, Label, Source, labels, segments
 from rlhp.types import escaped
 
 DASH = "–"
 Cells = tuple[str, ...]
 PEOPLE = ("annotator", "answers", "left", "right", "equal", "cannot tell", "left share", "repeats", "consistent")
+KIND = {Source.HUMAN: "", Source.SYNTHETIC: " (program)", Source.IMPORT: " (imported)"}
 MORE = ("median", "p90", "true reward")
 
 
@@ -71,7 +72,7 @@ def _people(rows: list[Person]) -> Table:
 def _person(row: Person, ranked: bool) -> Cells:
     counts = [row.answers, row.left, row.right, row.equal, row.unsure, *([row.rankings] if ranked else [])]
     return (
-        _name(row.annotator),
+        f"{_name(row.annotator)}{KIND[row.source]}",
         *(f"{count:,}" for count in counts),
         _percent(row.left_share),
         f"{row.repeats:,}",
@@ -93,10 +94,7 @@ def _who(found: Agreement) -> str:
 
 
 def _name(annotator: str) -> str:
-    annotator = escaped(annotator)  # imported answers may hold any name
-    if annotator.startswith(PERSON):
-        return annotator.removeprefix(PERSON)
-    return annotator if annotator == PERSON.rstrip(":") else f"{annotator} (program)"
+    return escaped(annotator.removeprefix(PERSON))  # imported answers may hold any name
 
 
 def _notes(rows: list[Person], agreed: list[Agreement]) -> tuple[str, ...]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
-from rlhp.store.answers import Label, labels, put, segments
-from rlhp.store.codec import Table, decode, decode_ranks, encode, encode_ranks
-from rlhp.store.connection import Database, damaged, reading, version_of
+from rlhp.store.answers import Label, as_row, labels, put, recorded, segments, write
+from rlhp.store.codec import Source, Table, decode, decode_ranks, digest, encode
+from rlhp.store.connection import Database, damaged, version_of
 from rlhp.store.desk import PERSON, Desk, Outcome, Pair, Reply, Tally
 from rlhp.store.migrate import VERSION
+from rlhp.store.rest import RESTS, Rest, Waiting
 from rlhp.types import Answer, Comparisons, Query, Segment, UserError
 
 __all__ = [
@@ -25,8 +26,12 @@ __all__ = [
     "Outcome",
     "Pair",
     "Reply",
+    "Rest",
+    "Source",
     "Store",
     "Tally",
+    "Waiting",
+    "digest",
     "labels",
     "put",
     "recorded",
@@ -37,14 +42,6 @@ __all__ = [
 _Taken = tuple[int, str, str | None]  # question, teacher, ranks
 _Version = tuple[int, int]  # of the content: differs from an earlier one if anything was written since, by anyone
 
-# an answer that is taken stands; whoever else was shown the question may still answer it
-_ANSWER = """
-INSERT INTO answer (query, teacher, ranks, answered_at)
-SELECT id, :teacher, :ranks, :now FROM query WHERE id = :query
-ON CONFLICT (query, teacher, round)
-DO UPDATE SET ranks = excluded.ranks, answered_at = excluded.answered_at WHERE taken_step IS NULL
-"""
-
 _OPEN = "SELECT id FROM query WHERE id NOT IN (SELECT query FROM answer WHERE round = 0) ORDER BY id"
 
 _COUNTS = """
@@ -53,12 +50,15 @@ SELECT (SELECT COUNT(*) FROM query),
        (SELECT COUNT(DISTINCT query) FROM answer WHERE taken_step IS NOT NULL)
 """
 
-_PERSON = "teacher LIKE 'human%'"
+_NEW = "FROM answer WHERE taken_step IS NULL AND round = 0"
+_STAMP = f"""
+UPDATE answer SET taken_step = :step WHERE taken_step IS NULL AND round = 0 AND NOT ({RESTS}) RETURNING query, teacher, ranks
+"""
 
 # what a run did after :step, as if it had not: its teacher will answer again, at the same steps; a person would not, and the
 # questions in front of people stay
 _RESTORE = (
-    f"DELETE FROM answer WHERE NOT {_PERSON} AND (taken_step IS NULL OR taken_step > :step)",
+    "DELETE FROM answer WHERE source = 'synthetic' AND (taken_step IS NULL OR taken_step > :step)",
     "UPDATE answer SET taken_step = NULL WHERE taken_step > :step",
     "DELETE FROM lease WHERE until <= :now",
     "DELETE FROM query WHERE asked_step > :step AND id NOT IN (SELECT query FROM answer UNION SELECT query FROM lease)",
@@ -77,15 +77,28 @@ class _Counts:
 class Store:
     """The store at `path`, made if it is not there.
 
-    Several processes may open one file, on a local disk; open it after workers fork. Threads may share a Store. Every method
+    Several processes may open one file, on a local disk; open it after workers fork. Threads may share a Store. People's
+    answers rest as `rest` says before they are taken; `now` tells seconds since 1970, and `sleep` lets `wait` wait. Every method
     raises UserError if the file is damaged, locked for longer than `timeout` seconds, or the disk is full.
     """
 
-    def __init__(self, path: str | Path, timeout: float = 30.0) -> None:
-        self.path = Path(path)
+    def __init__(
+        self,
+        path: str | Path,
+        timeout: float = 30.0,
+        rest: Rest = Rest(),  # noqa: B008  it is immutable
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.path, self.rest = Path(path), rest
         self.database = Database(self.path, timeout)
-        self.waiting: Callable[[int, int], None] = lambda unanswered, at_most: None  # told why `wait` waits
+        self.waiting: Callable[[Waiting], None] = lambda waiting: None  # told why `wait` waits
+        self._now, self._sleep = now, sleep
         self._forget()
+
+    def sync(self) -> None:
+        """Make every question and answer so far durable: they outlive a power cut when this returns."""
+        self.database.sync()
 
     def close(self) -> None:
         """Close the file; what was written stays."""
@@ -141,43 +154,50 @@ class Store:
             there = db.execute("SELECT 1 FROM segment WHERE id = ?", (id,)).fetchone()
             return self._segment(db, id) if there else None
 
-    def answer(self, answers: Mapping[int, Answer], teacher: str = "synthetic") -> None:
-        """Write answers by question id; a person's `teacher` begins with "human" (`human`, `human:annotator-1`).
+    def answer(
+        self,
+        answers: Mapping[int, Answer | Sequence[Answer]],
+        teacher: str = "synthetic",
+        source: Source = Source.SYNTHETIC,
+    ) -> None:
+        """Write answers by question id, as given by `teacher`; of several to one question the later ones have numbered names.
 
         An answer may be given again until it is taken; later ones, and those to questions that are gone, are ignored. Several
         teachers may answer one question: each answer is taken, and the first unblocks whoever waits.
         Raises UserError, and writes none of them, if one does not rank each clip of its question.
         """
-        if not answers:
+        given = list(_named(answers, teacher))
+        if not given:
             return
-        now = time.time()
-        rows = [
-            {"query": int(id), "teacher": teacher, "ranks": encode_ranks(answer), "now": now} for id, answer in answers.items()
-        ]
+        now = self._now()
+        rows = [as_row(id, name, answer, now, source) for id, name, answer in given]
         with self.database.writing() as db:
-            self._check(db, answers)
-            db.executemany(_ANSWER, rows)
+            for id, _, answer in given:
+                _check(db, id, answer)
+            write(db, rows)
 
     def wait(self, max_open: int | None, poll: float = 0.1) -> None:
-        """Block until at most `max_open` questions are unanswered, looking every `poll` seconds.
+        """Block until at most `max_open` questions are unanswered or have an answer that rests, looking every `poll` seconds.
 
-        Whenever their number changes meanwhile, `waiting` is told it, and how many may be.
+        So after `wait(0)`, `take` returns an answer to every question, and all answers there are. Whenever what it waits for
+        changes meanwhile, `waiting` is told.
         """
         if max_open is None:
             return
         if max_open < 0:
             raise UserError(f"max_open is {max_open}: give 0 or more, or null to never wait.")
         said = None
-        while (unanswered := self._unanswered()) > max_open:
-            if unanswered != said:
-                self.waiting(unanswered, max_open)
-                said = unanswered
-            time.sleep(poll)
+        while not (waiting := self._waiting(max_open)).over():
+            if waiting != said:
+                self.waiting(waiting)
+                said = waiting
+            self._sleep(poll)
 
     def take(self, step: int) -> Comparisons:
         """All comparisons so far, in the order in which they were first taken; answers new to it are stamped with `step`.
 
-        'Cannot tell' is stamped but compares nothing. The same object as before if there is no new answer.
+        Answers that rest are left for a later call. 'Cannot tell' is stamped but compares nothing. The same object as before if
+        there is no new answer.
         """
         with self.database.reading() as db:
             version = self.database.version()
@@ -186,17 +206,18 @@ class Store:
                 answered += self._stamp(step)
                 if answered or self._comparisons is None:
                     self._comparisons = self._extend(db, answered)
-                self._taken_at = version  # from before stamping: an answer that came meanwhile is found next time
+                # the version from before stamping: an answer that came meanwhile is found next time, and so is one that rests
+                self._taken_at = None if self._any(f"SELECT 1 {_NEW}") else version
             return self._comparisons
 
     def restore(self, step: int) -> None:
-        """Go back to the end of `step`: undo what the run did later, but keep every answer that a person gave.
+        """Go back to the end of `step`: undo what the run did later, but keep every answer that its own teacher did not give.
 
         Their stamps after `step` are cleared, so that these answers are taken anew.
         """
         with self.database.writing() as db:
             for sql in _RESTORE:
-                db.execute(sql, {"step": step, "now": time.time()})
+                db.execute(sql, {"step": step, "now": self._now()})
         self._forget()
 
     def _forget(self) -> None:
@@ -217,9 +238,16 @@ class Store:
                 self._counted = _Counts(version, asked, answered, taken)
             return self._counted
 
-    def _unanswered(self) -> int:
-        counts = self._counts()
-        return counts.asked - counts.answered
+    def _waiting(self, at_most: int) -> Waiting:
+        with self.database.reading() as db:
+            counts = self._counts()
+            sql = f"SELECT COUNT(DISTINCT query) {_NEW} AND ({RESTS})"
+            resting = db.execute(sql, self.rest.at(self._now())).fetchone()[0]
+            return Waiting(counts.asked - counts.answered, resting, at_most)
+
+    def _any(self, sql: str, parameters: Mapping[str, float] | None = None) -> bool:
+        with self.database.reading() as db:
+            return db.execute(sql, parameters or {}).fetchone() is not None
 
     def _load(self, db: Connection, ids: Iterable[int], keep: bool = False) -> list[Query]:
         """The questions of these ids, without those that are gone; `keep` these clips in memory, and no others."""
@@ -239,38 +267,34 @@ class Store:
             raise UserError(damaged(self.path)) from error
 
     def _stamp(self, step: int) -> list[_Taken]:
-        """Stamp the answers that are new, and return them by question."""
-        with self.database.reading() as db:
-            if db.execute("SELECT 1 FROM answer WHERE taken_step IS NULL AND round = 0").fetchone() is None:
-                return []
+        """Stamp the answers that are new and do not rest, and return them by question."""
+        rest = self.rest.at(self._now())
+        if not self._any(f"SELECT 1 {_NEW} AND NOT ({RESTS})", rest):
+            return []
         with self.database.writing() as db:
-            sql = "UPDATE answer SET taken_step = ? WHERE taken_step IS NULL AND round = 0 RETURNING query, teacher, ranks"
-            return sorted(db.execute(sql, (step,)).fetchall(), key=lambda row: row[:2])
+            return sorted(db.execute(_STAMP, {"step": step, **rest}).fetchall(), key=lambda row: row[:2])
 
     def _extend(self, db: Connection, answered: list[_Taken]) -> Comparisons:
         queries = {query.id: query for query in self._load(db, {id: None for id, _, _ in answered})}
         self._table.extend([(queries[id], decode_ranks(ranks)) for id, _, ranks in answered])
         return self._table.comparisons()
 
-    def _check(self, db: Connection, answers: Mapping[int, Answer]) -> None:
-        for id, answer in answers.items():
-            found = db.execute("SELECT json_array_length(segments) FROM query WHERE id = ?", (int(id),)).fetchone()
-            if found is not None and answer.ranks is not None and len(answer.ranks) != found[0]:
-                raise UserError(f"Question {id} has {found[0]} clips, but the answer ranks {len(answer.ranks)}: rank every clip.")
+
+def _named(answers: Mapping[int, Answer | Sequence[Answer]], teacher: str) -> Iterator[tuple[int, str, Answer]]:
+    """Question, name, answer; names sort in the order in which several answers to one question are given."""
+    for id, given in answers.items():
+        several = [given] if isinstance(given, Answer) else given
+        for number, answer in enumerate(several):
+            yield int(id), f"{teacher}-{number + 1:03}" if number else teacher, answer
+
+
+def _check(db: Connection, id: int, answer: Answer) -> None:
+    found = db.execute("SELECT json_array_length(segments) FROM query WHERE id = ?", (id,)).fetchone()
+    if found is not None and answer.ranks is not None and len(answer.ranks) != found[0]:
+        raise UserError(f"Question {id} has {found[0]} clips, but the answer ranks {len(answer.ranks)}: rank every clip.")
 
 
 def _taken_before(db: Connection) -> list[_Taken]:
     """The answers taken before, by a Store that was opened earlier."""
     sql = "SELECT query, teacher, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, query, teacher"
     return db.execute(sql).fetchall()
-
-
-def recorded(path: str | Path) -> dict[int, tuple[int, Answer]]:
-    """The answers that a run took, by question id, each with the step at which it was first used; the file is only read.
-
-    Where several people answered one question, the first in order of step and name stands. Raises UserError if the file is
-    not there, damaged, or not a store.
-    """
-    sql = "SELECT query, taken_step, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step DESC, teacher DESC"
-    with reading(Path(path)) as db:
-        return {id: (step, decode_ranks(ranks)) for id, step, ranks in db.execute(sql)}

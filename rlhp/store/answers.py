@@ -1,4 +1,4 @@
-"""Answers as records: read from a store, and written into one that holds the same questions."""
+"""Answers as records: how they are written, read from a store, and put into one that holds the same questions."""
 
 from __future__ import annotations
 
@@ -8,23 +8,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
-from rlhp.store.codec import decode, decode_ranks, encode_ranks
-from rlhp.store.connection import Database, damaged, reading
-from rlhp.types import Answer, Segment, UserError
+from rlhp.store.codec import Source, decode, decode_ranks, encode_ranks
+from rlhp.store.connection import Database, damaged, reading, schema_version
+from rlhp.store.migrate import added
+from rlhp.types import Answer, Recorded, Segment, UserError
 
-_ADDED = "round, swapped"  # by version 2
 _SELECT = """
-SELECT query, segments, teacher, {added}, ranks, shown_at, answered_at, taken_step
+SELECT query, segments, teacher, {round}, ranks, {swapped}, shown_at, answered_at, taken_step, {source}
 FROM answer JOIN query ON query.id = query ORDER BY query, teacher, 4
 """
 
 _FIND = """
-SELECT ranks, swapped, shown_at, answered_at, taken_step FROM answer WHERE query = ? AND teacher = ? AND round = ?
+SELECT ranks, swapped, shown_at, answered_at FROM answer WHERE query = :query AND teacher = :teacher AND round = :round
 """
 
-_INSERT = """
-INSERT INTO answer (query, teacher, round, ranks, swapped, shown_at, answered_at, taken_step) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+# The same answer again changes nothing, an answer that is taken stands, and so does what came from elsewhere.
+_WRITE = """
+INSERT INTO answer (query, teacher, round, ranks, swapped, shown_at, answered_at, taken_step, source)
+SELECT id, :teacher, :round, :ranks, :swapped, :shown_at, :answered_at, :taken_step, :source FROM query WHERE id = :query
+ON CONFLICT (query, teacher, round) DO UPDATE
+SET ranks = excluded.ranks, swapped = excluded.swapped, shown_at = excluded.shown_at, answered_at = excluded.answered_at
+WHERE taken_step IS NULL AND source = excluded.source AND ranks IS NOT excluded.ranks
 """
+
+
+def as_row(
+    query: int,
+    teacher: str,
+    answer: Answer,
+    at: float,
+    source: Source,
+    *,
+    round: int = 0,
+    swapped: bool = False,
+    shown_at: float | None = None,
+    taken_step: int | None = None,
+) -> dict[str, object]:
+    """The columns of an answer, see `schema.sql`; `at`: seconds since 1970."""
+    return {
+        **{"query": query, "teacher": teacher, "round": round, "ranks": encode_ranks(answer), "swapped": int(swapped)},
+        **{"shown_at": shown_at, "answered_at": at, "taken_step": taken_step, "source": str(source)},
+    }
+
+
+def write(db: Connection, rows: Iterable[dict[str, object]]) -> None:
+    """Write answers, each in place of its teacher's earlier one unless that is taken; those to unknown questions are ignored."""
+    db.executemany(_WRITE, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +65,14 @@ class Label:
 
     query: int
     clips: tuple[str, ...]  # digests of the clips' content
-    annotator: str  # human:NAME where a person answered
+    annotator: str  # human:NAME where a person answered at the page
     round: int  # 0, or 1 where the same person was asked once more
     ranks: tuple[int, ...] | None  # None: cannot tell
     swapped: bool
     shown_at: float | None  # seconds since 1970
     answered_at: float
     taken_step: int | None  # the step at which the reward model first saw it
+    source: Source
 
     def answer(self) -> Answer:
         """What was said."""
@@ -55,11 +85,21 @@ def labels(path: Path) -> list[Label]:
     Raises UserError if the file is not there, damaged, or not a store.
     """
     with reading(path) as db:
-        old = db.execute("PRAGMA user_version").fetchone()[0] == 1
-        rows = db.execute(_SELECT.format(added="0, 0" if old else _ADDED)).fetchall()
+        rows = db.execute(_SELECT.format(**added(schema_version(db)))).fetchall()
     return [
-        Label(query, tuple(json.loads(clips)), who, round, decode_ranks(ranks).ranks, bool(swapped), shown, answered, taken)
-        for query, clips, who, round, swapped, ranks, shown, answered, taken in rows
+        Label(
+            query,
+            tuple(json.loads(clips)),
+            who,
+            round,
+            decode_ranks(ranks).ranks,
+            bool(swapped),
+            shown,
+            at,
+            taken,
+            Source(source),
+        )
+        for query, clips, who, round, ranks, swapped, shown, at, taken, source in rows
     ]
 
 
@@ -76,10 +116,25 @@ def segments(path: Path, ids: Iterable[str]) -> Iterator[tuple[str, Segment]]:
                 raise UserError(damaged(path)) from error
 
 
+def recorded(path: str | Path) -> dict[int, Recorded]:
+    """The questions that a run asked, by id, each with the answers that the run used; the file is only read.
+
+    Raises UserError if the file is not there, damaged, or not a store.
+    """
+    sql = "SELECT query, taken_step, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, teacher"
+    with reading(Path(path)) as db:
+        asked = db.execute("SELECT id, segments FROM query ORDER BY id").fetchall()
+        used: dict[int, list[tuple[int, Answer]]] = {id: [] for id, _ in asked}
+        for id, step, ranks in db.execute(sql):
+            used[id].append((step, decode_ranks(ranks)))
+    return {id: Recorded(tuple(json.loads(clips)), tuple(used[id])) for id, clips in asked}
+
+
 def put(database: Database, given: Sequence[Label]) -> int:
     """Write answers into a store that holds the same questions, exactly as they are given; the number of new ones.
 
-    An answer that is there already stays as it is, with the step at which this store's own run took it.
+    What another run's own teacher answered is an import here, which this run never deletes. An answer that is there already
+    stays as it is, with the step at which this store's own run took it.
     Raises UserError, and writes none of them, where a question is not the same or was answered otherwise.
     """
     with database.writing() as db:
@@ -91,11 +146,24 @@ def _put(db: Connection, path: Path, label: Label) -> bool:
     if found is None or tuple(json.loads(found[0])) != label.clips:
         there = "is not in" if found is None else "compares other clips in"
         raise UserError(f"Question {label.query} {there} {path}: labels go into a store that holds the same questions.")
-    row = (encode_ranks(label.answer()), int(label.swapped), label.shown_at, label.answered_at, label.taken_step)
-    key = (label.query, label.annotator, label.round)
-    there = db.execute(_FIND, key).fetchone()
+    new = _row_of(label)
+    there = db.execute(_FIND, new).fetchone()
     if there is None:
-        db.execute(_INSERT, (*key, *row))
-    elif there[:-1] != row[:-1]:
+        write(db, [new])
+    elif there != tuple(new[name] for name in ("ranks", "swapped", "shown_at", "answered_at")):
         raise UserError(f"{label.annotator} has answered question {label.query} otherwise in {path}: leave one out.")
     return there is None
+
+
+def _row_of(label: Label) -> dict[str, object]:
+    return as_row(
+        label.query,
+        label.annotator,
+        label.answer(),
+        label.answered_at,
+        Source.HUMAN if label.source is Source.HUMAN else Source.IMPORT,
+        round=label.round,
+        swapped=label.swapped,
+        shown_at=label.shown_at,
+        taken_step=label.taken_step,
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from enum import StrEnum
 from hashlib import blake2b
+from operator import index
 
 import numpy as np
 from safetensors import SafetensorError
@@ -14,12 +16,41 @@ from safetensors.numpy import load, save
 from rlhp.types import Answer, Array, Comparisons, Query, Segment, Steps, stack
 
 
+class Source(StrEnum):
+    """How an answer came into a store."""
+
+    SYNTHETIC = "synthetic"  # the run's own teacher, a program: it answers again after the run went back to a checkpoint
+    HUMAN = "human"  # a person
+    IMPORT = "import"  # a file, and not known to be a person's
+
+
 def encode(segment: Segment) -> tuple[str, bytes]:
-    """A segment's id (a digest of its content) and its bytes: arrays keep type and shape; deflated, for frames shrink a lot."""
+    """A segment's id (its `digest`) and its bytes: arrays keep type and shape; deflated, for frames shrink a lot."""
+    content = _content(segment)
+    return _digest(content), zlib.compress(content, 1)
+
+
+def digest(segment: Segment) -> str:
+    """A digest of a segment's content: 32 hexadecimal digits, equal where all arrays are, bit for bit."""
+    return _digest(_content(segment))
+
+
+def intact(id: str, arrays: bytes) -> bool:
+    """Whether the bytes that `encode` gave are still those of this id."""
+    try:
+        return _digest(zlib.decompress(arrays)) == id
+    except (zlib.error, TypeError):
+        return False
+
+
+def _content(segment: Segment) -> bytes:
     arrays = {"obs": segment.obs, "act": segment.act, "true_reward": segment.true_reward}
     state = {} if segment.state is None else {"state": segment.state}
-    content = save({name: np.ascontiguousarray(array) for name, array in (arrays | state).items()})
-    return blake2b(content, digest_size=16).hexdigest(), zlib.compress(content, 1)
+    return save({name: np.ascontiguousarray(array) for name, array in (arrays | state).items()})
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def decode(content: bytes) -> Segment:
@@ -32,8 +63,8 @@ def decode(content: bytes) -> Segment:
 
 
 def encode_ranks(answer: Answer) -> str | None:
-    """The `ranks` column of an answer."""
-    return None if answer.ranks is None else json.dumps([int(rank) for rank in answer.ranks])
+    """The `ranks` column of an answer. Raises TypeError for ranks that are no whole numbers."""
+    return None if answer.ranks is None else json.dumps([index(rank) for rank in answer.ranks])
 
 
 def decode_ranks(ranks: str | None) -> Answer:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from rlhp.store.migrate import VERSION, steps
+from rlhp.store.migrate import VERSION, statements, steps
+from rlhp.store.sound import clips_sound, sound
 from rlhp.types import UserError
 
 ROOM = 2**16  # bytes: with less the disk is full
-SCHEMA = Path(__file__).with_name("schema.sql")
-TABLES = {1: {"segment", "query", "answer"}, 2: {"segment", "query", "answer", "lease"}}  # by version
+RETRY = 0.01  # seconds between attempts at what SQLite does not wait for by itself
+SCHEMA = Path(__file__).with_name("schema.sql").read_text("utf-8")
 
 
 class Database:
@@ -37,15 +40,8 @@ class Database:
     @contextmanager
     def writing(self) -> Generator[sqlite3.Connection, None, None]:
         """The connection, in a transaction that holds the write lock from its start, so that what it has read still holds."""
-        with self.reading() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:  # a full disk has rolled back already
-                    db.execute("ROLLBACK")
-                raise
+        with self.reading() as db, transaction(db):
+            yield db
 
     def version(self) -> tuple[int, int]:
         """Of the content: differs from an earlier one if anything was written since, by anyone.
@@ -55,9 +51,28 @@ class Database:
         with self.reading() as db:
             return _number(db, "PRAGMA data_version"), db.total_changes
 
+    def sync(self) -> None:
+        """Make everything that is committed durable: it outlives a power cut when this returns.
+
+        The log is copied into the file as far as readers allow, and what is left of it is flushed to the disk. Nobody waits.
+        """
+        with self.reading() as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            # never the file itself: closing it here would drop SQLite's locks on it (POSIX); the checkpoint flushes it
+            _flush(self.path.with_name(f"{self.path.name}-wal"))
+            _flush(self.path.parent)
+
     def close(self) -> None:
         """Close the file; what was written stays."""
         self._connection.close()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -77,13 +92,13 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
     """A connection to the store at `path`, made if it is not there, brought to this version if it is older.
 
     Locks are waited for `timeout` seconds; WAL lets the page read while the loop writes. Raises UserError if the file is
-    anything but an intact store.
+    anything but an intact store, each clip and answer included.
     """
     with explained(path):
         db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA foreign_keys = ON")
-            _prepare(db, path)
+            _prepare(db, path, timeout)
         except BaseException:
             db.close()
             raise
@@ -93,11 +108,14 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
 @contextmanager
 def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
     """A connection that cannot write, to the store of another run; it may be of an older version, and stays so."""
+    missing = f"There is no preference store at {path}: give the path of a run's preferences.sqlite."
     if not path.is_file():
-        raise UserError(f"There is no preference store at {path}: give the path of a run's preferences.sqlite.")
+        raise UserError(missing)
     with explained(path):
         db = _open_readonly(path)
         try:
+            if _empty(db):  # another process is about to make it
+                raise UserError(missing)
             _check(db, path)
             yield db
         finally:
@@ -107,44 +125,94 @@ def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
 def version_of(path: Path) -> int:
     """The version of the store at `path`; the file is only read. Raises UserError if there is no intact store."""
     with reading(path) as db:
-        return _number(db, "PRAGMA user_version")
+        return schema_version(db)
 
 
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
+def schema_version(db: sqlite3.Connection) -> int:
+    """The version of the store that is open; 0 before it is made."""
+    return _number(db, "PRAGMA user_version")
+
+
+def _prepare(db: sqlite3.Connection, path: Path, timeout: float) -> None:
     """Check what the file holds before anything is written to it; a foreign file is left as it is."""
-    if _number(db, "PRAGMA user_version") == 0 and _number(db, "SELECT COUNT(*) FROM sqlite_master") == 0:
-        db.execute("PRAGMA journal_mode = WAL")
-        # safe to run twice, should another process have come first
-        db.executescript(f"BEGIN IMMEDIATE; {SCHEMA.read_text('utf-8')}; PRAGMA user_version = {VERSION}; COMMIT;")
+    if _empty(db):
+        _make(db)
     if _check(db, path) < VERSION:
         _migrate(db)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")  # with WAL: a killed process loses nothing
+    with _snapshot(db):
+        if not clips_sound(db):
+            raise UserError(damaged(path))
+    _log_ahead(db, timeout)
+    db.execute("PRAGMA synchronous = NORMAL")  # with WAL: a killed process loses nothing, and `sync` withstands a power cut
+
+
+def _empty(db: sqlite3.Connection) -> bool:
+    with _snapshot(db):
+        return schema_version(db) == 0 and _number(db, "SELECT COUNT(*) FROM sqlite_master") == 0
+
+
+def _make(db: sqlite3.Connection) -> None:
+    """The tables and the version, in one transaction, unless another process came first."""
+    with transaction(db):
+        if _number(db, "SELECT COUNT(*) FROM sqlite_master") == 0:
+            for statement in [*statements(SCHEMA), f"PRAGMA user_version = {VERSION}"]:
+                db.execute(statement)
 
 
 def _migrate(db: sqlite3.Connection) -> None:
     """All of it or nothing, once, whoever comes first."""
+    with transaction(db):
+        for statement in [*steps(schema_version(db), SCHEMA), f"PRAGMA user_version = {VERSION}"]:
+            db.execute(statement)
+
+
+def _log_ahead(db: sqlite3.Connection, timeout: float) -> None:
+    """WAL; where another process is at the file, SQLite refuses the change at once, whatever its timeout."""
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(RETRY)
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Generator[None, None, None]:
+    """A transaction that holds the write lock from its start, so that what it has read still holds: all of it or nothing."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        for statement in steps(_number(db, "PRAGMA user_version"), SCHEMA.read_text("utf-8")):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {VERSION}")
+        yield
         db.execute("COMMIT")
     except BaseException:
-        if db.in_transaction:
+        if db.in_transaction:  # a full disk has rolled back already
             db.execute("ROLLBACK")
         raise
 
 
+@contextmanager
+def _snapshot(db: sqlite3.Connection) -> Generator[None, None, None]:
+    """What is read within is of one moment."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
 def _check(db: sqlite3.Connection, path: Path) -> int:
     """The version of an intact store."""
-    version = _number(db, "PRAGMA user_version")
-    if version > VERSION:
-        raise UserError(f"{path} was written by a newer rlhp (store version {version}, here {VERSION}): update rlhp to open it.")
-    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if version not in TABLES or not TABLES[version] <= there or db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise UserError(damaged(path))
-    return version
+    with _snapshot(db):
+        version = schema_version(db)
+        if version > VERSION:
+            newer = f"{path} was written by a newer rlhp (store version {version}, here {VERSION})"
+            raise UserError(f"{newer}: update rlhp to open it.")
+        if not sound(db, version):
+            raise UserError(damaged(path))
+        return version
 
 
 def _open_readonly(path: Path) -> sqlite3.Connection:
@@ -174,6 +242,6 @@ def _explanation(path: Path, error: str) -> str:
         return f"The disk of {path} is full: free some space, then resume the run; nothing that was stored is lost."
     if "locked" in error:
         return f"{path} is locked by another process: end it, then resume the run."
-    if "malformed" in error or "no such" in error:
+    if any(word in error for word in ("malformed", "no such", "mismatch", "decode to UTF-8")):
         return damaged(path)
     return f"{path} cannot be used ({error}): check that its directory is there and can be written to."

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice, zip_longest
 from sqlite3 import Connection
 
-from rlhp.store.codec import encode_ranks
+from rlhp.store.answers import as_row, write
+from rlhp.store.codec import Source
 from rlhp.store.connection import Database
 from rlhp.types import Answer, UserError
 
@@ -50,17 +51,22 @@ SELECT query.id, segments, round FROM lease JOIN query ON query.id = lease.query
 WHERE annotator = :by ORDER BY since, query.id DESC
 """
 
-_ANSWER = """
-INSERT INTO answer (query, teacher, round, ranks, swapped, shown_at, answered_at)
-VALUES (:query, :teacher, :round, :ranks, :swapped, :shown_at, :now)
-ON CONFLICT (query, teacher, round) DO UPDATE
-SET ranks = excluded.ranks, swapped = excluded.swapped, shown_at = excluded.shown_at, answered_at = excluded.answered_at
-WHERE taken_step IS NULL
+# A person's newest answer, of whichever round, unless the learner has taken it.
+_LAST = """
+SELECT query, round FROM (
+    SELECT query, round, taken_step FROM answer WHERE teacher = 'human:' || :by
+    ORDER BY answered_at DESC, query DESC, round DESC LIMIT 1
+) WHERE taken_step IS NULL
 """
 
-_LAST = """
-SELECT query, round FROM answer WHERE teacher = 'human:' || :by AND taken_step IS NULL ORDER BY answered_at DESC LIMIT 1
+# Whether the learner has taken an answer, or one that the same person gave later.
+_TOO_LATE = """
+SELECT 1 FROM answer AS this JOIN answer AS later ON later.teacher = this.teacher
+WHERE this.query = :query AND this.teacher = :teacher AND this.round = :round
+  AND later.taken_step IS NOT NULL AND later.answered_at >= this.answered_at
 """
+
+_PEOPLE = "SELECT DISTINCT teacher FROM answer WHERE source = 'human' UNION SELECT 'human:' || annotator FROM lease"
 
 Ready = Callable[[Sequence[str]], bool]  # whether the clips of these segments can be shown
 
@@ -107,23 +113,30 @@ class Desk:
     """Deals questions to people, and takes down what they say.
 
     Each person holds what they are dealt for `seconds` from when they last asked; `overlap` people are dealt the same question,
-    and `repeats` is the share of answers that are to a pair seen before, with its sides swapped.
+    and `repeats` is the share of answers that are to a pair seen before, with its sides swapped; `now` tells seconds since 1970.
     Raises UserError for values out of range.
     """
 
-    def __init__(self, database: Database, overlap: int = 1, repeats: float = 0.0, seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        overlap: int = 1,
+        repeats: float = 0.0,
+        seconds: float = 60.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         if overlap < 1:
             raise UserError(f"overlap is {overlap}, but it counts the people who answer one question: give 1 or more.")
         if not 0 <= repeats <= 0.5:
             raise UserError(f"repeats is {repeats}, but it is the share of pairs shown once more: give a number from 0 to 0.5.")
-        self._database, self._overlap, self._repeats, self._seconds = database, overlap, repeats, seconds
+        self._database, self._overlap, self._repeats, self._seconds, self._now = database, overlap, repeats, seconds, now
 
     def deal(self, by: str, count: int, ready: Ready = lambda names: True) -> list[Pair]:
         """Up to `count` pairs for one person, the first to be shown first: those they hold already, then new ones.
 
         Whoever asks again is given the same. Only pairs whose clips are `ready` are dealt.
         """
-        now = time.time()
+        now = self._now()
         with self._database.writing() as db:
             db.execute("DELETE FROM lease WHERE until <= ?", (now,))
             db.execute("UPDATE lease SET until = ? WHERE annotator = ?", (now + self._seconds, by))
@@ -138,46 +151,50 @@ class Desk:
 
         The clips tell the question, for ids are given anew after a run went back to a checkpoint.
         """
-        now = time.time()
         with self._database.writing() as db:
             found = db.execute("SELECT segments FROM query WHERE id = ?", (reply.query,)).fetchone()
             stored = () if found is None else tuple(json.loads(found[0]))
             if reply.clips not in (stored, stored[::-1]) or not self._due(db, by, reply):
                 return Outcome.GONE
-            row = _row(by, reply, reply.clips != stored, now)
+            said = _row(by, reply, reply.clips != stored, self._now())
             db.execute("DELETE FROM lease WHERE query = ? AND annotator = ?", (reply.query, by))
-            db.execute(_ANSWER, row)
+            write(db, [said])
             sql = "SELECT ranks FROM answer WHERE query = :query AND teacher = :teacher AND round = :round"
-            return Outcome.KEPT if db.execute(sql, row).fetchone()[0] == row["ranks"] else Outcome.TAKEN
+            return Outcome.KEPT if db.execute(sql, said).fetchone()[0] == said["ranks"] else Outcome.TAKEN
 
     def undo(self, by: str, query: int, round: int) -> bool:
-        """Withdraw an answer that the learner has not taken; the question is the first to be dealt to the same person again.
+        """Withdraw an answer; the question is the first to be dealt to the same person again.
 
-        False where it is taken already. Withdrawing what is withdrawn changes nothing.
+        False where the learner has taken it, or a later one of theirs. Withdrawing what is withdrawn changes nothing.
         """
-        now, key = time.time(), (query, PERSON + by, round)
+        now, key = self._now(), {"query": query, "teacher": PERSON + by, "round": round}
         with self._database.writing() as db:
-            found = db.execute("SELECT taken_step FROM answer WHERE query = ? AND teacher = ? AND round = ?", key).fetchone()
-            if found is None:
+            mine = "FROM answer WHERE query = :query AND teacher = :teacher AND round = :round"
+            if db.execute(f"SELECT 1 {mine}", key).fetchone() is None:
                 return db.execute("SELECT 1 FROM lease WHERE query = ? AND annotator = ?", (query, by)).fetchone() is not None
-            if found[0] is not None:
+            if db.execute(_TOO_LATE, key).fetchone() is not None:
                 return False
-            db.execute("DELETE FROM answer WHERE query = ? AND teacher = ? AND round = ?", key)
+            db.execute(f"DELETE {mine}", key)
             first = db.execute("SELECT MIN(since) FROM lease WHERE annotator = ?", (by,)).fetchone()[0]
             self._lease(db, by, query, round, min(now, first or now) - 1e-3, until=now + self._seconds)
             return True
 
     def wanted(self, at_most: int) -> list[tuple[str, str]]:
-        """The clips of the pairs that people may be dealt or hold, newest first: what is worth filming."""
+        """The clips of the pairs that are worth filming: the `at_most` newest that each person may be dealt, then all held ones.
+
+        Each person who has answered or holds a pair, and one who is new: what is new to one may be answered by another.
+        """
         held = "SELECT segments FROM query WHERE id IN (SELECT query FROM lease) ORDER BY id DESC"
         with self._database.reading() as db:
-            fresh = [row[1] for row in db.execute(_FRESH, {"by": "", "overlap": self._overlap}).fetchmany(at_most)]
-            named = dict.fromkeys([*fresh, *(segments for (segments,) in db.execute(held))])
+            people = ["", *(name.removeprefix(PERSON) for (name,) in db.execute(_PEOPLE))]
+            fresh = [db.execute(_FRESH, {"by": by, "overlap": self._overlap}).fetchmany(at_most) for by in people]
+            in_turn = (found[1] for found in chain.from_iterable(zip_longest(*fresh)) if found is not None)
+            named = dict.fromkeys([*in_turn, *(segments for (segments,) in db.execute(held))])
             return [(left, right) for left, right in map(json.loads, named)]
 
     def tally(self, by: str) -> Tally:
         """Where one person stands."""
-        who, since = PERSON + by, time.time() - RECENT
+        who, since = PERSON + by, self._now() - RECENT
         with self._database.reading() as db:
             sql = "SELECT COUNT(*), COALESCE(SUM(round > 0), 0) FROM answer WHERE teacher = ?"
             answers, repeats = db.execute(sql, (who,)).fetchone()
@@ -188,10 +205,10 @@ class Desk:
 
     def rate(self) -> float:
         """Labels per hour, lately, of all people together."""
-        sql = f"""SELECT COUNT(*), MIN(answered_at), MAX(answered_at) FROM answer
-                  WHERE teacher LIKE '{PERSON}%' AND round = 0 AND answered_at > ?"""
+        sql = """SELECT COUNT(*), MIN(answered_at), MAX(answered_at) FROM answer
+                 WHERE source = 'human' AND round = 0 AND answered_at > ?"""
         with self._database.reading() as db:
-            return _rate(*db.execute(sql, (time.time() - RECENT,)).fetchone())
+            return _rate(*db.execute(sql, (self._now() - RECENT,)).fetchone())
 
     def _find(self, db: Connection, by: str, count: int, ready: Ready) -> list[tuple[int, str, int]]:
         """The pairs to deal next: one seen before if the share of those is not reached, then the newest."""
@@ -232,15 +249,8 @@ def _pair(by: str, query: int, segments: str, round: int) -> Pair:
 def _row(by: str, reply: Reply, swapped: bool, now: float) -> dict[str, object]:
     """An answer's columns; ranks go back to the order of the question."""
     ranks = None if reply.ranks is None else reply.ranks[::-1] if swapped else reply.ranks
-    return {
-        "query": reply.query,
-        "teacher": PERSON + by,
-        "round": reply.round,
-        "ranks": encode_ranks(Answer(ranks)),
-        "swapped": int(swapped),
-        "shown_at": now - reply.seen,
-        "now": now,
-    }
+    teacher, shown_at = PERSON + by, now - reply.seen
+    return as_row(reply.query, teacher, Answer(ranks), now, Source.HUMAN, round=reply.round, swapped=swapped, shown_at=shown_at)
 
 
 def _rate(count: int, first: float | None, last: float | None) -> float:

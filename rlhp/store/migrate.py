@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import re
 
-VERSION = 2
+VERSION = 3
 
 # Version 1 kept one answer per question and teacher, and one lease in the question's own row.
-_FROM_1 = (
-    "ALTER TABLE query DROP COLUMN leased_until",
-    "ALTER TABLE query DROP COLUMN leased_by",
-    "DROP INDEX answer_new",
-    "ALTER TABLE answer RENAME TO old_answer",
-)
-_FILL_FROM_1 = (
+_LEASE_OF_1 = ("ALTER TABLE query DROP COLUMN leased_until", "ALTER TABLE query DROP COLUMN leased_by")
+_BEFORE = ("DROP INDEX IF EXISTS answer_new", "DROP INDEX IF EXISTS answer_times", "ALTER TABLE answer RENAME TO old_answer")
+_AFTER = (
     """
-    INSERT INTO answer (query, teacher, ranks, shown_at, answered_at, taken_step)
-    SELECT query, teacher, ranks, shown_at, answered_at, taken_step FROM old_answer
+    INSERT INTO answer (query, teacher, round, ranks, swapped, shown_at, answered_at, taken_step, source)
+    SELECT query, teacher, {round}, ranks, {swapped}, shown_at, answered_at, taken_step, {source} FROM old_answer
     """,
     "DROP TABLE old_answer",
 )
+
+# Versions 1 and 2 told by the name whether a person had answered.
+_SOURCE = "CASE WHEN teacher LIKE 'human%' THEN 'human' ELSE 'synthetic' END"
+_ADDED = {
+    1: {"round": "0", "swapped": "0", "source": _SOURCE},
+    2: {"round": "round", "swapped": "swapped", "source": _SOURCE},
+    3: {"round": "round", "swapped": "swapped", "source": "source"},
+}
+
+
+def added(version: int) -> dict[str, str]:
+    """The columns of `answer` that later versions added, as expressions over the columns of `version`."""
+    return _ADDED[version]
 
 
 def steps(version: int, schema: str) -> list[str]:
@@ -27,5 +36,12 @@ def steps(version: int, schema: str) -> list[str]:
 
     `schema` is that of VERSION: it makes only what is not there.
     """
-    made = [statement for statement in re.sub("--.*", "", schema).split(";") if statement.strip()]
-    return [*_FROM_1, *made, *_FILL_FROM_1] if version == 1 else []
+    if version == VERSION:
+        return []
+    fill = [statement.format(**added(version)) for statement in _AFTER]
+    return [*(_LEASE_OF_1 if version == 1 else ()), *_BEFORE, *statements(schema), *fill]
+
+
+def statements(schema: str) -> list[str]:
+    """The single statements of a schema."""
+    return [statement for statement in re.sub("--.*", "", schema).split(";") if statement.strip()]

@@ -1,4 +1,4 @@
--- The preference store, version 2. Times: *_step in environment steps, *_at, since and until in seconds since 1970.
+-- The preference store, version 3. Times: *_step in environment steps, *_at, since and until in seconds since 1970.
 
 CREATE TABLE IF NOT EXISTS segment (
     id     TEXT PRIMARY KEY,           -- digest of the content, so that questions share a clip
@@ -22,13 +22,14 @@ CREATE TABLE IF NOT EXISTS lease (     -- who looks at what: nobody else is give
 
 CREATE TABLE IF NOT EXISTS answer (
     query       INTEGER NOT NULL REFERENCES query (id),
-    teacher     TEXT NOT NULL,         -- begins with "human" where a person answered (human:NAME): never deleted by a run
+    teacher     TEXT NOT NULL,         -- who answered; human:NAME for a person at the page
     round       INTEGER NOT NULL DEFAULT 0,  -- 0 counts; 1 and more: the same person once more, for self-consistency alone
     ranks       TEXT,                  -- JSON list, one rank per clip of query.segments, lower is better; NULL: cannot tell
     swapped     INTEGER NOT NULL DEFAULT 0,  -- 1: shown with the sides in reverse; `ranks` does not depend on it
     shown_at    REAL,
     answered_at REAL NOT NULL,
     taken_step  INTEGER,               -- step at which the reward model first saw it; NULL: not yet, or never (round > 0)
+    source      TEXT NOT NULL,         -- how it came, see Source: a run deletes only what its own teacher answered
     PRIMARY KEY (query, teacher, round)
 ) WITHOUT ROWID;
 

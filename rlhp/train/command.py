@@ -112,11 +112,11 @@ def job(settings: DictConfig) -> Path:
     named = {str(key): value for key, value in resolved.items()}
     try:
         check(named)
-        train(named, path)
-    except Exception as error:
-        if _in_sweep() or not isinstance(error, UserError):
+    except UserError:
+        if _in_sweep():
             _note(path, named)
         raise
+    train(named, path)
     return path
 
 

@@ -14,14 +14,12 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlhp.run import under_way
+from rlhp.run import discard, under_way
 from rlhp.train.words import parsed
 
 LONGEST = 240  # characters of a name, its digest apart: file systems take 255
 PLAN = "multirun.yaml"  # what Hydra writes into the folder of a sweep
 CONFIG = "config.yaml"
-# what is in a run directory before the first step
-START = frozenset({CONFIG, "versions.json", "plan.json", "lock", "failed.txt", PLAN})
 EXCLUDE = "hydra.job.config.override_dirname.exclude_keys"
 
 
@@ -109,7 +107,7 @@ class Made:
 
     def remove(self) -> None:
         """Take away the new folders that no training has begun in."""
-        for folder in self._new:
+        for folder in filter(Path.is_dir, self._new):
             _remove(folder)
 
     def restore_plan(self) -> None:
@@ -122,11 +120,11 @@ class Made:
 
 def _remove(folder: Path) -> None:
     with suppress(OSError):  # what is not empty stays
-        files = list(folder.iterdir())
-        if {file.name for file in files} <= START and not under_way(folder):
-            for file in files:
-                file.unlink()
-            folder.rmdir()
+        if [file.name for file in folder.iterdir()] == [PLAN]:
+            (folder / PLAN).unlink()
+        if not under_way(folder):
+            discard(folder)
+        folder.rmdir()
 
 
 made = Made()

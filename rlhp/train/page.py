@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rlhp.run import Served, finished, served
-from rlhp.types import UserError
+from rlhp.store import Waiting
 
 LOG = "page.log"
 PATIENCE = 20.0  # seconds for the page to come up; training begins without it then
@@ -68,23 +68,17 @@ def where(run: Path) -> str:
     return f"rlhp label {run} serves the page" if there is None else f"open {there.address()}"
 
 
-def reason(run: Path, first: int, answered: Callable[[], int]) -> Callable[[int, int], str]:
-    """What to say when the training waits, given how many questions are unanswered and how many may be."""
+def reason(run: Path, first: int, answered: Callable[[], int]) -> Callable[[Waiting], str]:
+    """What to say when the training waits, given for what."""
 
-    def say(unanswered: int, at_most: int) -> str:
+    def say(waiting: Waiting) -> str:
         done = answered()
         if done < first:
             return f"waiting: {done} of {first} first labels; {where(run)}"
-        return f"waiting: {unanswered} questions are unanswered, and at most {at_most} may be; {where(run)}"
+        if not waiting.unanswered:
+            return f"waiting: the answers to {waiting.resting} questions can still be undone, and are used in a moment"
+        undoable = f", the answers to {waiting.resting} can still be undone" if waiting.resting else ""
+        open = f"{waiting.unanswered} questions are unanswered{undoable}"
+        return f"waiting: {open}, and at most {waiting.at_most} may be; {where(run)}"
 
     return say
-
-
-def check(settings_page: object, clips: int, drawable: bool, task: str) -> None:
-    """Raises UserError where people could not answer this run's questions."""
-    if settings_page is None:
-        return
-    if clips != 2:
-        raise UserError(f"people compare 2 clips at the page, and questions of {clips} are asked; set query.clips=2.")
-    if not drawable:
-        raise UserError(f"people need clips, and those of {task} cannot be drawn from recorded states; choose a MuJoCo task.")

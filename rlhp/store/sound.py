@@ -1,0 +1,114 @@
+"""Whether a file is an intact store: its pages, its columns, and what stands in its rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from sqlite3 import Connection
+from typing import Any
+
+from rlhp.store.codec import Source, intact
+from rlhp.store.migrate import added
+
+_FIRST = 1  # the oldest version, without leases
+_COLUMNS: dict[str, set[str]] = {
+    "segment": {"id", "arrays"},
+    "query": {"id", "segments", "asked_step"},
+    "answer": {"query", "teacher", "ranks", "shown_at", "answered_at", "taken_step"},
+}
+_LEASE = {"query", "annotator", "round", "since", "until"}
+
+
+def sound(db: Connection, version: int) -> bool:
+    """Whether tables, columns, pages, indices, questions and answers are those of a store of this version.
+
+    All but the clips' content, see `clips_sound`. Raises sqlite3.DatabaseError where the file cannot even be read.
+    """
+    try:
+        return (
+            all(columns <= _there(db, table) for table, columns in _columns(version).items())
+            and db.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+            and db.execute("PRAGMA foreign_key_check").fetchone() is None
+            and _rows_sound(db, version)
+        )
+    except (KeyError, TypeError, ValueError, RecursionError):  # no such version, or no list of clips or ranks
+        return False
+
+
+def clips_sound(db: Connection) -> bool:
+    """Whether every clip is what it was when it was stored."""
+    return all(intact(id, arrays) for id, arrays in db.execute("SELECT id, arrays FROM segment"))
+
+
+def _columns(version: int) -> dict[str, set[str]]:
+    new = {name for name, expression in added(version).items() if name == expression}
+    lease = {} if version == _FIRST else {"lease": _LEASE}
+    return {**_COLUMNS, **lease, "answer": _COLUMNS["answer"] | new}
+
+
+def _there(db: Connection, table: str) -> set[str]:
+    return {name for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+
+
+def _rows_sound(db: Connection, version: int) -> bool:
+    clips = {id for (id,) in db.execute("SELECT id FROM segment")}
+    queries = db.execute("SELECT id, segments, asked_step FROM query").fetchall()
+    sizes = {id: _size(segments, clips) for id, segments, _ in queries}
+    answers = "SELECT query, ranks, teacher, {round}, {swapped}, shown_at, answered_at, taken_step, {source} FROM answer"
+    leases = "SELECT query, annotator, round, since, until FROM lease" if version > _FIRST else "SELECT 1 WHERE 0"
+    return (
+        all(sizes[id] >= 2 and _count(step) for id, _, step in queries)
+        and all(
+            _ranks(ranks, sizes[query]) and _all(_ANSWER, rest)
+            for query, ranks, *rest in db.execute(answers.format(**added(version)))
+        )
+        and all(query in sizes and _all(_HELD, rest) for query, *rest in db.execute(leases))
+    )
+
+
+def _size(segments: str, clips: set[str]) -> int:
+    """How many clips a question has; 0 where there is no such clip."""
+    named = _list(segments)
+    return len(named) if clips.issuperset(named) else 0
+
+
+def _ranks(ranks: str | None, size: int) -> bool:
+    given = None if ranks is None else _list(ranks)
+    return given is None or (len(given) == size and all(type(rank) is int for rank in given))
+
+
+def _list(text: str) -> list[Any]:
+    found: list[Any] | None = json.loads(text)
+    if not isinstance(found, list):
+        raise ValueError(text)
+    return found
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _time(value: Any) -> bool:
+    return type(value) is float and math.isfinite(value)
+
+
+_Holds = Callable[[Any], bool]
+_ANSWER: tuple[_Holds, ...] = (
+    _text,
+    _count,
+    lambda swapped: swapped in (0, 1),
+    lambda shown_at: shown_at is None or _time(shown_at),
+    _time,
+    lambda taken_step: taken_step is None or _count(taken_step),
+    lambda source: source in set(Source),
+)
+_HELD: tuple[_Holds, ...] = (_text, _count, _time, _time)
+
+
+def _all(columns: tuple[_Holds, ...], row: list[Any]) -> bool:
+    return all(holds(value) for holds, value in zip(columns, row, strict=True))
