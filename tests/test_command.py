@@ -12,6 +12,7 @@ import yaml
 from hydra.core.plugins import Plugins
 
 from rlhp.cli import main
+from rlhp.types import UserError
 
 TINY = [
     "env=point",
@@ -41,8 +42,8 @@ TINY = [
         ("env.horizon=5", "longer than an episode of 5"),
         ("restarts.after=5", "exceeds restarts.after=5"),
         ("restarts.share=1", "a share from 0 to below 1"),
-        ("labels=7000", "set memory.capacity=7000"),
-        ("total_steps=0", "give at least 1"),
+        ("labels=7000", "this run can ask 12 of its 7000 questions"),
+        ("total_steps=0", "set it to 1 or more"),
         ("max_open=-1", "set it to 0 or more"),
         ("query.clips=1", "compares at least 2 clips"),
         ("checkpoint_every=0", "set it to 1 or more"),
@@ -196,9 +197,13 @@ def test_a_single_run_takes_all_cores_and_reports(tmp_path, monkeypatch, capsys)
 
 
 def test_a_run_too_short_for_a_picture_of_its_reward_is_done_and_well(tmp_path, monkeypatch, capsys):
+    def too_short(run: Path, out: Path) -> Path:
+        raise UserError("too few clips")
+
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "env=point", "total_steps=2048"]) == 0
-    assert "no picture of r-hat: " in capsys.readouterr().out
+    monkeypatch.setattr("rlhp.show.analysis.reward_png", too_short)
+    assert main(["train", *TINY]) == 0
+    assert "no picture of r-hat: too few clips" in capsys.readouterr().out
 
 
 def test_a_sweep_gives_each_job_one_core_and_a_folder(tmp_path, monkeypatch):
