@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
+import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from rlhp import __version__
-from rlhp.types import UserError
+from rlhp.types import UserError, escaped
 
 TRAIN_HELP = """\
 usage: rlhp train [-m] [KEY=VALUE ...]
@@ -43,40 +46,84 @@ examples:
   rlhp evaluate runs/main/RUN --episodes 20     its true return
   rlhp film runs/main/RUN -o policy.mp4         what it looks like
 """
-LONG = "these settings make too long a folder name; number the runs of the sweep instead: 'hydra.sweep.subdir=${hydra:job.num}'"
+LONG = "{error}: a name is longer than this disk takes; give a shorter one"
 FULL = "the disk is full: {error}; free some space and run the same command again, it goes on from the last checkpoint"
+CLOSED = "no access: {error}; change the permissions of that file or folder, or work on a copy of the run in a folder of yours"
+FULL_MARKS = ("No space left on device", "database or disk is full")
+CLOSED_MARKS = ("(os error 1)", "(os error 13)", "(os error 30)", "attempt to write a readonly database")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status: 0, 1 (doctor found something missing), 2 (the user can mend it) or 130 (stopped)."""
+    """Run one command; the exit status.
+
+    0; 1: doctor found something missing; 2: the user can mend it; 130: stopped; 141: nobody reads what it prints.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(arguments)
+        try:
+            return _dispatch(arguments)
+        finally:
+            _flush()  # here, where a reader that has gone can still be dealt with
     except KeyboardInterrupt:
         print("\nrlhp: stopped; a training goes on from its last checkpoint when the same command is run again", file=sys.stderr)
         return 130
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            return 141  # as the shell reports a program that SIGPIPE has ended
         sentence = _sentence(error)
         if sentence is None:
             raise
-        print(f"rlhp: {sentence}", file=sys.stderr)
+        print(f"rlhp: {escaped(' '.join(sentence.splitlines()))}", file=sys.stderr)
         return 2
 
 
-def _sentence(error: BaseException | None) -> str | None:
+def _flush() -> None:
+    if sys.stdout is not None:  # closed by whoever started us
+        sys.stdout.flush()
+
+
+def _unread() -> bool:
+    """Whether whoever read our output has gone; nothing goes there any more then, or Python would complain on leaving."""
+    watch, closed = select.poll(), False
+    for stream in (1, 2):
+        watch.register(stream, 0)
+    for stream, _ in watch.poll(0):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        closed = True
+    return closed
+
+
+def _say(text: object) -> None:
+    """Print text that may hold names of other people's making."""
+    print(escaped(str(text), keep="\n\t"))
+
+
+def _sentence(error: BaseException) -> str | None:
     """What to tell the user; None where the fault is ours. Looks through what libraries wrap around an error."""
-    while error is not None:
-        text = str(error)
-        out_of_space = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        # SQLite and safetensors report a full disk in errors of their own
-        if out_of_space or "No space left on device" in text or "database or disk is full" in text:
-            return FULL.format(error=text)
-        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            return LONG
-        if isinstance(error, UserError):
-            return text
+    return next((told for link in _chain(error) if (told := _told(link))), None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what caused it, each once: other people's code may close the chain to a circle."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
         error = error.__cause__
-    return None
+
+
+def _told(error: BaseException) -> str | None:
+    """The sentence that one error stands for, if it is the user's to mend."""
+    text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
+    code = error.errno if isinstance(error, OSError) else None
+    # SQLite and safetensors report these in errors of their own
+    if code in (errno.ENOSPC, errno.EDQUOT) or any(mark in text for mark in FULL_MARKS):
+        return FULL.format(error=text)
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS) or any(mark in text for mark in CLOSED_MARKS):
+        return CLOSED.format(error=text)
+    if code == errno.ENAMETOOLONG:
+        return LONG.format(error=text)
+    return text if isinstance(error, UserError) else None
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -170,13 +217,26 @@ def _label_parser(label: argparse.ArgumentParser) -> None:
     label.set_defaults(run=_label)
 
 
+def _check_opengl() -> None:
+    """MuJoCo cannot even be imported where MUJOCO_GL asks for what is not there. Raises UserError."""
+    wanted = os.environ.get("MUJOCO_GL")
+    if wanted:
+        try:
+            import_module("mujoco")
+        except Exception as error:  # PyOpenGL raises what it likes
+            raise UserError(
+                f"MUJOCO_GL={wanted} cannot be used here ({error}); unset it, or set it to egl (rlhp doctor says what this needs)"
+            ) from error
+
+
 # The commands import what they need when they are run: `rlhp --help` answers at once.
 
 
 def _train(arguments: list[str]) -> int:
     if arguments in (["--help"], ["-h"]):
-        print(TRAIN_HELP.format(groups=_groups()))
+        _say(TRAIN_HELP.format(groups=_groups()))
         return 0
+    _check_opengl()
     from rlhp import show, train
 
     run = train.main(arguments, show.score)
@@ -205,32 +265,35 @@ def _plot(options: argparse.Namespace) -> int:
     from rlhp import analysis
 
     for path in analysis.plot(options.runs, options.out, options.by):
-        print(path)
+        _say(path)
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
     from rlhp.analysis.status import report
 
-    print(report(options.folder))
+    _say(report(options.folder))
     return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    _check_opengl()
     from rlhp import show
 
-    print(show.returns(options.path, options.episodes, options.seed, options.max_steps))
+    _say(show.returns(options.path, options.episodes, options.seed, options.max_steps))
     return 0
 
 
 def _film(options: argparse.Namespace) -> int:
+    _check_opengl()
     from rlhp import show
 
-    print(show.film_policy(options.path, options.out or options.path / "policy.mp4", options.seconds, options.seed))
+    _say(show.film_policy(options.path, options.out or options.path / "policy.mp4", options.seconds, options.seed))
     return 0
 
 
 def _label(options: argparse.Namespace) -> int:
+    _check_opengl()
     from rlhp import web
 
     names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size")
@@ -241,21 +304,21 @@ def _label(options: argparse.Namespace) -> int:
 def _labels(options: argparse.Namespace) -> int:
     from rlhp import labels
 
-    print(labels.text(labels.report(options.path)))
+    _say(labels.text(labels.report(options.path)))
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
     from rlhp import labels
 
-    print(labels.export_labels(options.path, options.file, options.parquet))
+    _say(labels.export_labels(options.path, options.file, options.parquet))
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
     from rlhp import labels
 
-    print(labels.import_labels(options.path, options.file))
+    _say(labels.import_labels(options.path, options.file))
     return 0
 
 

@@ -9,13 +9,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from types import ModuleType
 
 import av
 from packaging.requirements import Requirement
-
-from rlhp import film
 
 OK, NOTE, MISSING = "ok", "note", "MISSING"
 ROOM = 1.0  # GB that a long run with checkpoints may need
@@ -42,7 +42,7 @@ class Finding:
 
 def main() -> int:
     """Print every finding; 0 if all that training needs is there, else 1."""
-    findings = [*_python(), *_packages(), *_drawing(), *_encoder(), *_machine(), *_folder(Path("runs"))]
+    findings = [*_python(), *_packages(), *_switch(), *_drawing(), *_encoder(), *_machine(), *_folder(Path("runs"))]
     print(table(findings))
     return int(any(finding.status == MISSING for finding in findings))
 
@@ -89,25 +89,58 @@ def package(need: Requirement, if_not: str) -> Finding:
     return Finding(need.name, if_not, f"{found}, which is not {need.specifier}", mend)
 
 
+def _switch() -> Iterator[Finding]:
+    """Whether what MUJOCO_GL asks for can be used: where MuJoCo refuses it, nothing can be trained either."""
+    wanted = os.environ.get("MUJOCO_GL")
+    if not wanted:
+        return
+    mend = f"unset MUJOCO_GL, or set it to one of {', '.join(_film().BACKENDS)}"
+    loaded = _python_says("import mujoco", wanted)
+    if loaded.returncode != 0:
+        yield Finding("MUJOCO_GL", MISSING, f"{wanted} is unusable: {_last(loaded.stderr)}"[:110], mend)
+    elif _film().refused():
+        yield Finding("MUJOCO_GL", NOTE, f"{wanted} is unusable: nothing can be drawn so here", mend)
+    else:
+        yield Finding("MUJOCO_GL", OK, wanted)
+
+
 def _drawing() -> Iterator[Finding]:
     """Draws in processes of its own: a broken driver may crash rather than complain."""
     complaint = ""
-    for backend in film.BACKENDS if sys.platform == "linux" else ("",):
-        environment = {**os.environ, "MUJOCO_GL": backend}
+    for backend in _film().BACKENDS if sys.platform == "linux" else ("",):
         try:
-            result = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True, timeout=60)
+            result = _python_says(PROBE, backend)
         except subprocess.TimeoutExpired:
             continue
         if result.returncode == 0:
             yield Finding("OpenGL (videos)", OK, backend or "there")
             return
-        complaint = complaint or (result.stderr.strip().splitlines() or ["it crashed"])[-1]
+        complaint = complaint or _last(result.stderr)
     reason = complaint.rpartition("UserError: ")[2].partition(";")[0]
-    yield Finding("OpenGL (videos)", NOTE, f"cannot draw: {reason}"[:110], film.APT)
+    yield Finding("OpenGL (videos)", NOTE, f"cannot draw: {reason}"[:110], _film().APT)
+
+
+def _python_says(program: str, backend: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MUJOCO_GL": backend}
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def _last(errors: str) -> str:
+    return (errors.strip().splitlines() or ["it crashed"])[-1]
+
+
+def _film() -> ModuleType:
+    """The package `film`, which cannot be imported while MUJOCO_GL asks for what MuJoCo refuses."""
+    before = os.environ.pop("MUJOCO_GL", None)
+    try:
+        return import_module("rlhp.film")
+    finally:
+        if before is not None:
+            os.environ["MUJOCO_GL"] = before
 
 
 def _encoder() -> Iterator[Finding]:
-    for codec, (encoder, _) in film.CODECS.items():
+    for codec, (encoder, _) in _film().CODECS.items():
         there = encoder in av.codecs_available
         yield Finding(f"{codec} (videos)", OK if there else NOTE, encoder, "" if there else "pip install --force-reinstall av")
 

@@ -9,9 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rlhp import analysis, evaluate, film, train
+from rlhp.run import read_settings
 from rlhp.types import Array, UserError
 
 
@@ -43,9 +42,19 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000)
     codec = {".mp4": "h264", ".webm": "vp9"}.get(out.suffix)
     if codec is None or seconds <= 0:
         raise UserError(f"cannot film {seconds} seconds into {out}: name an .mp4 or a .webm file, and a positive time")
-    trained = train.load(run)
-    if "MUJOCO_GL" not in os.environ and film.draws():
+    if not os.environ.get("MUJOCO_GL") and film.draws():
         os.environ["MUJOCO_GL"] = film.backend()  # for Gymnasium's own renderer, which otherwise wants a screen
+    try:
+        return _film(train.load(run), out, codec, seconds, seed)
+    except UserError:
+        raise
+    except Exception as error:  # Gymnasium's renderer fails in many ways where OpenGL does
+        if sentence := film.refused():
+            raise UserError(sentence) from error
+        raise
+
+
+def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: int) -> Path:
     env = trained.make_env(1, seed, render=True)
     try:
         pictures, fps = _shots(trained, env, seconds)
@@ -69,7 +78,7 @@ def _shots(trained: Any, env: Any, seconds: float) -> tuple[Iterator[Array], Fra
 def report(run: Path) -> None:
     """Print a short table on a run, and the paths of the pictures (and the video, if its settings want one) made from it."""
     print("\n" + analysis.summary(analysis.load(run)) + "\n")
-    settings, made, missed = _settings(run), [analysis.curve_png(run, run / "curve.png")], []
+    settings, made, missed = read_settings(run), [analysis.curve_png(run, run / "curve.png")], []
     wanted: list[tuple[str, Callable[[], Path]]] = []
     if (run / "heldout.csv").is_file() and settings.get("labels"):
         wanted.append(("picture of r-hat", lambda: analysis.reward_png(run, run / "reward.png")))
@@ -81,7 +90,3 @@ def report(run: Path) -> None:
         except UserError as error:  # the training is done and well: what a short run or a machine cannot draw is left out
             missed.append(f"no {name}: {error}")
     print("\n".join([*map(str, made), *missed]))
-
-
-def _settings(run: Path) -> dict[str, Any]:
-    return yaml.safe_load((run / "config.yaml").read_text())

@@ -23,6 +23,11 @@ class UserError(ValueError):
     """What the user asked for cannot be done: one sentence that says what to do instead (exit status 2)."""
 
 
+def escaped(text: str, keep: str = "") -> str:
+    r"""The text as a terminal can show it: characters that would steer it are written as \x1b; those in `keep` stay."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def stream(seed: int, part: str, *key: int) -> np.random.Generator:
     """The random stream of one part at one moment (`key`: a step, a question's id, ...).
 

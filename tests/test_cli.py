@@ -1,6 +1,8 @@
 """The command line: help, and clear sentences for what a user did wrong."""
 
 import errno
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,10 +87,10 @@ def test_full_disk(error, monkeypatch, capsys):
     assert "the disk is full" in message and "same command again" in message and len(message.splitlines()) == 1
 
 
-def test_too_many_settings_for_a_folders_name(monkeypatch, capsys):
+def test_a_name_that_the_disk_does_not_take(monkeypatch, capsys):
     monkeypatch.setattr(cli, "_doctor", failing(OSError(errno.ENAMETOOLONG, "File name too long")))
     assert cli.main(["doctor"]) == 2
-    assert "hydra.sweep.subdir=" in capsys.readouterr().err
+    assert "give a shorter one" in capsys.readouterr().err
 
 
 def test_what_we_did_wrong_keeps_its_traceback(monkeypatch):
@@ -97,6 +99,78 @@ def test_what_we_did_wrong_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(cli, "_doctor", failing(bug))
     with pytest.raises(KeyError):
         cli.main(["doctor"])
+
+
+def test_a_circle_of_causes_is_walked_once(monkeypatch):
+    error, cause = KeyError("theirs"), RuntimeError("what wraps it")
+    error.__cause__, cause.__cause__ = cause, error
+    monkeypatch.setattr(cli, "_doctor", failing(error))
+    with pytest.raises(KeyError):
+        cli.main(["doctor"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied", "/a/run"),
+        OSError(errno.EROFS, "Read-only file system", "/a/run"),
+        RuntimeError("I/O error: Permission denied (os error 13)"),  # safetensors
+        RuntimeError("attempt to write a readonly database"),  # SQLite
+    ],
+)
+def test_what_may_not_be_written(error, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "_doctor", failing(error))
+    assert cli.main(["doctor"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("rlhp: no access: ") and "copy of the run" in message and len(message.splitlines()) == 1
+
+
+def test_a_file_that_is_missing_is_not_taken_for_one_of_the_users(monkeypatch):
+    monkeypatch.setattr(cli, "_doctor", failing(FileNotFoundError(errno.ENOENT, "No such file or directory", "ours")))
+    with pytest.raises(FileNotFoundError):
+        cli.main(["doctor"])
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["--help"], ["train", "--help"], ["status", "runs"]])
+def test_nobody_reads_on(command, tmp_path):
+    for seed in range(50):
+        run = tmp_path / "runs" / str(seed)
+        run.mkdir(parents=True)
+        settings = {"task": "point", "condition": "preferences", "labels": 8, "seed": seed, "total_steps": 9}
+        (run / "config.yaml").write_text(json.dumps(settings))
+        for name in ("metrics.csv", "clock.csv"):
+            (run / name).write_text("step\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = [sys.executable, "-m", "rlhp.cli", *command]
+    ended = subprocess.run(program, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=200)
+    os.close(writing)
+    assert ended.returncode in (0, 141) and not ended.stderr  # argparse does not mind for its help
+
+
+def test_a_broken_pipe_of_ours_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(cli, "_doctor", failing(BrokenPipeError("to a process that has ended")))
+    with pytest.raises(BrokenPipeError):
+        cli.main(["doctor"])
+
+
+def test_names_do_not_steer_the_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("rlhp.analysis.status.report", lambda folder: "a run\n\x1b[2Jfake\u202e \udcff é")
+    assert cli.main(["status", "runs"]) == 0
+    monkeypatch.setattr(cli, "_doctor", failing(UserError("no run \x1b[2J\nfake")))
+    assert cli.main(["doctor"]) == 2
+    told = capsys.readouterr()
+    assert told.out == "a run\n\\x1b[2Jfake\\u202e \\udcff é\n"
+    assert told.err == "rlhp: no run \\x1b[2J fake\n"
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "film", "label"])
+def test_a_way_to_draw_that_mujoco_refuses(command, tmp_path):
+    program = [sys.executable, "-m", "rlhp.cli", command, "env=point" if command == "train" else str(tmp_path)]
+    environment = {**os.environ, "MUJOCO_GL": "foo"}
+    ended = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert ended.returncode == 2 and "MUJOCO_GL=foo cannot be used here" in ended.stderr and "unset it" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_stopping_says_how_to_go_on(monkeypatch, capsys):
@@ -116,3 +190,20 @@ def test_a_run_that_is_not_there(command, tmp_path: Path, capsys):
 def test_a_film_of_an_unknown_kind(tmp_path: Path, capsys):
     assert cli.main(["film", str(tmp_path), "-o", "policy.gif"]) == 2
     assert ".mp4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "settings", [b"\xff\x00\x1b", b"a: [1,\n b: {", b"", b"- 1", None], ids=["junk", "cut", "empty", "list", "folder"]
+)
+@pytest.mark.parametrize("command", ["evaluate", "film", "plot", "status", "label"])
+def test_settings_that_cannot_be_read(command, settings, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.csv").write_text("step\n")
+    if settings is None:
+        (run / "config.yaml").mkdir()
+    else:
+        (run / "config.yaml").write_bytes(settings)
+    assert cli.main([command, str(run)]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("rlhp: ") and "run" in message and len(message.splitlines()) == 1

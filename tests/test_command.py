@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import yaml
 from hydra.core.plugins import Plugins
 
 from rlhp.cli import main
+from rlhp.types import UserError
 
 TINY = [
     "env=point",
@@ -29,7 +32,7 @@ TINY = [
         ("labls=3", "there is no setting labls; the nearest are labels"),
         ("agent.n_stepz=3", "the nearest are agent.n_steps"),
         ("labels=-5", "there are no negative labels"),
-        ("labels=many", "look at the values given for it"),
+        ("labels=many", "labels is 'many': give a whole number"),
         ("env=gym", "env.id has no value yet; give it one: env.id=..."),
         ("hopper", "give settings as KEY=VALUE"),
         ("agent/explore=null", "a group takes a name"),
@@ -37,15 +40,40 @@ TINY = [
         ("teacher=delayed", "set max_open=null"),
         ("clip_steps=65", "longer than a rollout of 64"),
         ("env.horizon=5", "longer than an episode of 5"),
-        ("restarts.after=5", "longer than 5, after which"),
+        ("restarts.after=5", "exceeds restarts.after=5"),
         ("restarts.share=1", "a share from 0 to below 1"),
-        ("labels=7000", "set memory.capacity=7000"),
-        ("total_steps=0", "give at least 1"),
+        ("labels=7000", "this run can ask 12 of its 7000 questions"),
+        ("total_steps=0", "set it to 1 or more"),
         ("max_open=-1", "set it to 0 or more"),
         ("query.clips=1", "compares at least 2 clips"),
         ("checkpoint_every=0", "set it to 1 or more"),
         ("teacher=human query.clips=3", "people compare 2 clips at the page"),
         ("teacher=human env=gym env.id=CartPole-v1 clip_steps=8", "cannot be drawn from recorded states"),
+        ("labels=1e2", "labels is 100.0: give a whole number"),
+        ("labels=20.5", "give a whole number"),
+        ("total_steps=nan", "total_steps is nan"),
+        ("total_steps=2000.5", "whole number of environment steps"),
+        ("total_steps=soon", "whole number of environment steps"),
+        ("agent.learning_rate=nan", "agent.learning_rate is nan"),
+        ("threads=0", "at least 1"),
+        ("torch_threads=two", "torch_threads is 'two'"),
+        ("checkpoint_every=often", "whole number of environment steps"),
+        ("max_open=many", "max_open is 'many'"),
+        ("restarts.after=late", "restarts.after is 'late'"),
+        ("agent.n_epochs=0", "at least 1"),
+        ("video=maybe", "give true or false"),
+        ("env=point,hopper", "add -m"),
+        ("=3", "give settings as KEY=VALUE"),
+        ("labels=${nope}", "Interpolation key 'nope' not found"),
+        ("agent.policy_kwargz.x=1", "the nearest are agent.policy_kwargs"),
+        ("env.kwargs.x=1", "unexpected keyword argument 'kwargs'"),
+        ("experiment=ablation/targt", "the nearest are ablation/target"),
+        ("teacher._target_=nowhere.Teacher", "correct its name, or set PYTHONPATH"),
+        ("teacher._target_=rlhp.teacher.Orakel", "correct its name, or set PYTHONPATH"),
+        ("hydra.run.dir=/dev/null/run", "cannot be a run's folder"),
+        ("--config-dir missing", "missing' not found"),
+        ("-m env=point,pont", "there is no env=pont"),
+        ("-m seed=1,2 labls=3", "there is no setting labls"),
         ("reward_model=frozen", "reward_model.run has no value yet"),
         ("teacher=replay", "teacher.run has no value yet"),
     ],
@@ -55,6 +83,103 @@ def test_one_sentence_and_status_2(wrong, said, tmp_path, monkeypatch, capsys):
     assert main(["train", *TINY, *wrong.split()]) == 2
     err = capsys.readouterr().err.strip()
     assert err.startswith("rlhp: ") and said in err and len(err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())  # what was refused leaves nothing behind
+
+
+def test_a_refused_sweep_leaves_one_that_was_there_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY, "-m", "seed=1", "name=two"]) == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name != "multirun.yaml"}
+    plan = (tmp_path / "runs" / "two" / "multirun.yaml").read_bytes()
+    assert main(["train", *TINY, "-m", "env=point,pont", "name=two"]) == 2
+    assert (tmp_path / "runs" / "two" / "multirun.yaml").read_bytes() == plan
+    assert {path for path in tmp_path.rglob("*") if path.name != "multirun.yaml"} == set(before)
+
+
+def test_a_folder_that_was_there_before_a_refused_command_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "runs" / "main" / "point-preferences-8-seed1"
+    there.mkdir(parents=True)
+    assert main(["train", *TINY, "memory.capacity=1"]) == 2
+    assert there.is_dir()
+
+
+def test_a_job_that_is_refused_in_a_sweep_can_be_seen_later(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY, "-m", "memory.capacity=1,1500"]) == 2
+    failed, done = (sorted(tmp_path.glob(f"runs/main/*capacity-{n}__*/*")) for n in (1, 1500))
+    assert {"config.yaml", "failed.txt"} <= {path.name for path in failed}
+    assert "keep at least 2 clips" in next(path for path in failed if path.name == "failed.txt").read_text()
+    assert "finished.json" in {path.name for path in done}
+
+
+THEIRS = """
+class Part:
+    def __init__(self, fails, **settings):
+        if fails == "KeyError":
+            {}["their key"]
+        if fails == "AssertionError":
+            assert False, "their assertion"
+        if fails == "FileNotFoundError":
+            open("/their/missing/file")
+        if fails == "Circle":
+            error, cause = RuntimeError("their circle"), RuntimeError("the same")
+            error.__cause__, cause.__cause__ = cause, error
+            raise error
+        if fails == "Untravelled":
+            raise Untravelled("their", "error")
+
+class Untravelled(Exception):
+    def __init__(self, one, two):
+        super().__init__(one + two)  # such an error cannot be unpickled
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A folder outside of the package, with a part that fails as the setting `fails` says."""
+    for group in ("env", "teacher", "tracker"):
+        (tmp_path / "conf" / group).mkdir(parents=True)
+        part = "_target_: theirs.Part\nfails: KeyError\n"
+        text = (
+            f"# @package _global_\ntask: theirs\nclip_steps: 8\nenv:\n  {part.replace(chr(10), chr(10) + '  ')}\n"
+            if group == "env"
+            else part
+        )
+        (tmp_path / "conf" / group / "theirs.yaml").write_text(text)
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    return tmp_path
+
+
+def run(theirs: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rlhp.cli", "train", "--config-dir", "conf", *TINY, *words]
+    environment = {**os.environ, "PYTHONPATH": str(theirs)}
+    return subprocess.run(command, cwd=theirs, env=environment, capture_output=True, text=True, timeout=200)
+
+
+@pytest.mark.parametrize(
+    ("group", "fails", "line"),
+    [
+        ("env", "KeyError", '{}["their key"]'),
+        ("teacher", "AssertionError", 'assert False, "their assertion"'),
+        ("tracker", "FileNotFoundError", 'open("/their/missing/file")'),
+        ("teacher", "Circle", "raise error"),
+    ],
+)
+def test_an_error_of_their_own_comes_out_at_once(group, fails, line, theirs):
+    ended = run(theirs, f"{group}=theirs", f"{group}.fails={fails}")
+    assert ended.returncode == 1 and "Traceback" in ended.stderr and line in ended.stderr
+    (failed,) = theirs.glob("runs/main/*/failed.txt")
+    assert line in failed.read_text() and (failed.parent / "config.yaml").is_file()
+
+
+@pytest.mark.slow
+def test_a_sweep_of_errors_of_their_own_ends(theirs):
+    errors = "KeyError,AssertionError,FileNotFoundError,Circle,Untravelled,none"
+    ended = run(theirs, "-m", "tracker=theirs", "hydra/launcher=local", f"tracker.fails={errors}")
+    assert ended.returncode == 1 and '{}["their key"]' in ended.stderr
+    assert len(list(theirs.glob("runs/main/*/failed.txt"))) == 6  # the last is no tracker, which shows in training
+    assert len(list(theirs.glob("runs/main/*/config.yaml"))) == 6
 
 
 def only_run(folder: Path) -> dict:
@@ -72,9 +197,13 @@ def test_a_single_run_takes_all_cores_and_reports(tmp_path, monkeypatch, capsys)
 
 
 def test_a_run_too_short_for_a_picture_of_its_reward_is_done_and_well(tmp_path, monkeypatch, capsys):
+    def too_short(run: Path, out: Path) -> Path:
+        raise UserError("too few clips")
+
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "env=point", "total_steps=2048"]) == 0
-    assert "no picture of r-hat: " in capsys.readouterr().out
+    monkeypatch.setattr("rlhp.show.analysis.reward_png", too_short)
+    assert main(["train", *TINY]) == 0
+    assert "no picture of r-hat: too few clips" in capsys.readouterr().out
 
 
 def test_a_sweep_gives_each_job_one_core_and_a_folder(tmp_path, monkeypatch):

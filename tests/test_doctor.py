@@ -1,5 +1,8 @@
 """What doctor says about a machine."""
 
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -34,7 +37,7 @@ def test_table_is_aligned():
 
 @pytest.mark.parametrize(("status", "code"), [(OK, 0), (NOTE, 0), (MISSING, 1)])
 def test_only_what_training_needs_fails(status, code, monkeypatch, capsys):
-    for part in ("_python", "_packages", "_drawing", "_encoder", "_machine"):
+    for part in ("_python", "_packages", "_switch", "_drawing", "_encoder", "_machine"):
         monkeypatch.setattr(doctor, part, lambda: [Finding("x", status, "y", "z")])
     monkeypatch.setattr(doctor, "_folder", lambda runs: [])
     assert doctor.main() == code
@@ -55,6 +58,20 @@ def test_machine_that_cannot_draw_gets_the_apt_line(monkeypatch):
     monkeypatch.setattr(doctor, "PROBE", program)
     (finding,) = doctor._drawing()
     assert finding.status == NOTE and "apt-get install" in finding.mend and "no library" in finding.found
+
+
+@pytest.mark.parametrize(("value", "status"), [("foo", MISSING), ("disabled", NOTE)])
+def test_a_switch_that_cannot_be_used_is_told(value, status, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", value)
+    (finding,) = doctor._switch()
+    assert finding.status == status and f"{value} is unusable" in finding.found and "unset MUJOCO_GL" in finding.mend
+
+
+def test_doctor_itself_runs_whatever_the_switch_says():
+    environment = {**os.environ, "MUJOCO_GL": "foo"}
+    command = [sys.executable, "-m", "rlhp.cli", "doctor"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert told.returncode == 1 and "foo is unusable" in told.stdout and not told.stderr
 
 
 def test_this_machine_can_train(capsys):

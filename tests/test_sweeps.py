@@ -81,7 +81,7 @@ def begun(command: Sequence[str], probe: Path) -> Iterator[subprocess.Popen[byte
 
 
 def run_of(probe: Path, seed: int) -> Path:
-    (run,) = (probe.parent / "runs" / "two").glob(f"*seed={seed},*")
+    (run,) = (probe.parent / "runs" / "two").glob(f"*__seed-{seed}__*")
     return run
 
 

@@ -1,6 +1,6 @@
 """Simulator states -> pictures -> a video file, off the training's path."""
 
-from rlhp.film.draw import APT, BACKENDS, SIZE, View, backend, dots, draws, frames, probe, studio, view
+from rlhp.film.draw import APT, BACKENDS, SIZE, View, backend, dots, draws, frames, probe, refused, studio, view
 from rlhp.film.video import CODECS, check, pace, write
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "frames",
     "pace",
     "probe",
+    "refused",
     "studio",
     "view",
     "write",

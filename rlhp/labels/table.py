@@ -8,6 +8,7 @@ from pathlib import Path
 from rlhp.labels.kappa import MISSING, there
 from rlhp.labels.numbers import FEW, Agreement, Person, agreements, people
 from rlhp.store import PERSON, Label, Source, labels, segments
+from rlhp.types import escaped
 
 DASH = "–"
 Cells = tuple[str, ...]
@@ -93,7 +94,7 @@ def _who(found: Agreement) -> str:
 
 
 def _name(annotator: str) -> str:
-    return annotator.removeprefix(PERSON)
+    return escaped(annotator.removeprefix(PERSON))  # imported answers may hold any name
 
 
 def _notes(rows: list[Person], agreed: list[Agreement]) -> tuple[str, ...]:

@@ -25,12 +25,17 @@ MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video", 
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings of the run in this directory. Raises UserError where there is none."""
+    """The settings of the run in this directory. Raises UserError where there is none, or where they cannot be read."""
     file = path / CONFIG
     if not file.is_file():
         raise UserError(f"{path} is not a run directory; name a folder that rlhp train has made, such as runs/main/...")
-    before = yaml.safe_load(file.read_text())
-    return before if isinstance(before, dict) else {}
+    try:
+        before = yaml.safe_load(file.read_text("utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError):
+        before = None
+    if not isinstance(before, dict):
+        raise UserError(f"{file} is damaged: it holds no settings; name another run directory, or train anew.")
+    return before
 
 
 def differing(path: Path, config: Mapping[str, Any]) -> list[str]:

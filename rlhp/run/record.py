@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from rlhp.types import Metrics
+from rlhp.types import Metrics, UserError, escaped
 
 
 class Tracker(Protocol):
@@ -92,7 +92,7 @@ class Progress:
     """
 
     def __init__(self, name: str, total_steps: int, every: float = 30.0, out: TextIO | None = None) -> None:
-        self._name, self._total, self._out = name, total_steps, out or sys.stderr
+        self._name, self._total, self._out = escaped(name), total_steps, out or sys.stderr
         self._live = self._out.isatty()
         self._clear = "\r\x1b[K" if self._live else ""
         self._every = 0.5 if self._live else every
@@ -170,8 +170,6 @@ class Wandb:
 
     def __init__(self, **settings: object) -> None:
         """`settings` go to wandb.init as they are: project, mode, dir, ..."""
-        from rlhp.types import UserError
-
         try:
             import wandb  # pyright: ignore[reportMissingImports]
         except ImportError as error:

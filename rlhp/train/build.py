@@ -19,10 +19,7 @@ PARTS = ("memory", "query", "teacher", "schedule", "effort", "tracker")
 def build(settings: Settings) -> Setup:
     """The parts of resolved settings. Raises UserError where one cannot be built or they cannot work together."""
     _check(settings)
-    try:
-        built = instantiate(settings, _convert_="all")
-    except InstantiationException as error:
-        raise _explained(error) from error
+    built = _instantiated(settings)
     env = built["env"]
     env.stagger(**settings["restarts"])
     make = partial(built["reward_model"], env.observation_space, env.action_space)
@@ -60,10 +57,20 @@ def _check(settings: Settings) -> None:
         raise UserError("max_open counts questions; set it to 0 or more, or to null to never wait.")
 
 
+def _instantiated(settings: Settings) -> dict[str, Any]:
+    try:
+        return instantiate(settings, _convert_="all")
+    except InstantiationException as error:
+        told = _explained(error)
+    raise told  # out here: raised while `error` is handled, a cause of its own would get it for a context
+
+
 def _explained(error: InstantiationException) -> Exception:
-    """What a constructor refused, as the user's error; anything but a value it could not use is ours, and stays as it is."""
-    cause = error.__cause__
-    if isinstance(cause, UserError) or not isinstance(cause, TypeError | ValueError):
-        return cause if isinstance(cause, Exception) else error
-    where = str(error).rpartition("full_key: ")[2]
-    return UserError(f"{where} cannot be built from these settings ({cause}); look at the values given for it.")
+    """What a constructor refused, as the user's error; anything but a value it could not use comes out as it was raised."""
+    cause, where = error.__cause__, str(error).rpartition("full_key: ")[2]
+    if isinstance(cause, ImportError) and isinstance(cause.__cause__, ModuleNotFoundError | AttributeError):
+        name = str(error).split("'")[1]
+        return UserError(f"{where} is to be {name}, and {cause.__cause__}; correct its name, or set PYTHONPATH to its folder.")
+    if isinstance(cause, TypeError | ValueError) and not isinstance(cause, UserError):
+        return UserError(f"{where} cannot be built from these settings ({cause}); look at the values given for it.")
+    return cause if isinstance(cause, Exception) else error

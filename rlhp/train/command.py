@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import sys
+import traceback
 import warnings
-from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
+from rlhp.run import FAILED, check_owner, claim, finished, under_way
+from rlhp.train.explain import CONFIG, explained, trouble
+from rlhp.train.folders import made
 from rlhp.train.job import train
+from rlhp.train.settings import check
+from rlhp.train.words import readable
 from rlhp.types import UserError
 
 GIVEN = ("launcher.cpus_per_task", "launcher.ray.remote.num_cpus")  # where a launcher says how many cores a job is given
-SWEEP = ("-m", "--multirun")
-PLUGINS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray", "hydra_optuna_sweeper": "optuna"}  # and our extras
+UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL)  # how a folder that Hydra is to make can be impossible
 
 
 def cores() -> int:
@@ -42,26 +46,35 @@ def _in_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def folder(id: str) -> str:
-    """An environment's id as a part of a folder's name: `ALE/Pong-v5` is `ALE-Pong-v5`."""
-    return re.sub(r"[^\w.-]+", "-", id)
-
-
 OmegaConf.register_new_resolver("cores", cores, replace=True)
-OmegaConf.register_new_resolver("folder", folder, replace=True)
 
 Score = Callable[[Path], float]  # of a finished run's directory: the more, the better
-CONFIG = {"version_base": "1.3", "config_path": "pkg://rlhp.conf", "config_name": "config"}
+
+
+class JobFailed(Exception):
+    """A job of a sweep ended with an error, perhaps in another process: its traceback, as text, for not every error travels."""
 
 
 def main(argv: Sequence[str], score: Score) -> Path | None:
     """`rlhp train ARGV`: Hydra's overrides and flags. Returns the run directory, or None after a sweep.
 
-    A sweep that searches is told each run's `score`. Raises UserError for what the user can mend.
+    A sweep that searches is told each run's `score`. Raises UserError for what the user can mend; what nothing has been
+    trained for leaves no folder behind then.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out whole, to be told apart here
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes of a sweep; torch_threads sets torch's own
-    sys.argv = ["rlhp train", *sorted(argv, key=lambda word: word not in SWEEP)]  # Hydra's parser wants no settings on both sides
+    words = readable(argv)
+    sys.argv = ["rlhp train", *words]
+    made.forget()
+    try:
+        return _composed(words, score)
+    except UserError:
+        made.remove()
+        raise
+
+
+def _composed(words: Sequence[str], score: Score) -> Path | None:
+    """What Hydra makes of the words; its complaints as UserErrors."""
     done: list[Path | Exception] = []
     try:
         with warnings.catch_warnings():
@@ -69,24 +82,57 @@ def main(argv: Sequence[str], score: Score) -> Path | None:
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning)
             hydra.main(**CONFIG)(_once(done, score))()
     except (HydraException, OmegaConfBaseException) as error:
-        raise _explained(error) from error
+        made.restore_plan()
+        raise explained(error, words) from error
+    except OSError as error:
+        if error.errno in UNUSABLE:
+            raise UserError(f"{error.filename} cannot be a run's folder ({error.strerror}); give another name=...") from error
+        raise
     except (RuntimeError, ValueError) as error:
-        if sentence := _trouble(str(error)):
+        if sentence := trouble(str(error)):
             raise UserError(sentence) from error
         raise
     outcome = done[0] if done else None
+    if isinstance(outcome, HydraException | OmegaConfBaseException):
+        raise explained(outcome, words) from outcome
     if isinstance(outcome, Exception):
-        raise _explained(outcome) from outcome.__cause__
+        raise outcome
     return outcome
 
 
 def job(settings: DictConfig) -> Path:
     """One run of Hydra's: resolve the settings, then forget Hydra."""
-    resolved = OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)
-    assert isinstance(resolved, dict)
     path = Path(HydraConfig.get().runtime.output_dir)
-    train({str(key): value for key, value in resolved.items()}, path)
+    try:
+        resolved = OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException:
+        _leave(path)
+        raise
+    assert isinstance(resolved, dict)
+    named = {str(key): value for key, value in resolved.items()}
+    try:
+        check(named)
+    except UserError:
+        if _in_sweep():
+            _note(path, named)
+        raise
+    train(named, path)
     return path
+
+
+def _leave(path: Path) -> None:
+    """Remove the folder that Hydra has made for settings that were never trained with."""
+    with suppress(OSError):  # something is in it
+        path.rmdir()
+
+
+def _note(path: Path, settings: Mapping[str, Any]) -> None:
+    """Keep the error being handled where `rlhp status` finds it, unless the directory is another run's."""
+    with suppress(OSError, UserError):
+        check_owner(path, settings)
+        if not under_way(path) and not finished(path):
+            claim(path, settings)
+            (path / FAILED).write_text(traceback.format_exc())
 
 
 def _once(done: list[Path | Exception], score: Score) -> Callable[[DictConfig], float | None]:
@@ -98,8 +144,7 @@ def _once(done: list[Path | Exception], score: Score) -> Callable[[DictConfig], 
     def task(settings: DictConfig) -> float | None:
         if _in_sweep():
             os.chdir(HydraConfig.get().runtime.cwd)  # Ray begins jobs elsewhere
-            run = job(settings)
-            return score(run) if _searching() else None
+            return _travelling(settings, score)
         try:
             done.append(job(settings))
         except Exception as error:
@@ -109,59 +154,18 @@ def _once(done: list[Path | Exception], score: Score) -> Callable[[DictConfig], 
     return task
 
 
+def _travelling(settings: DictConfig, score: Score) -> float | None:
+    """A job of a sweep, whose errors can be sent from any process to ours. Returns its score if the sweep searches."""
+    try:
+        run = job(settings)
+        return score(run) if _searching() else None
+    except (UserError, HydraException, OmegaConfBaseException):
+        raise
+    except Exception:
+        text = traceback.format_exc()
+    raise JobFailed(f"a job of the sweep ended with an error\n\n{text}")
+
+
 def _searching() -> bool:
     """Whether what is tried next hangs on the scores so far: Hydra's own sweeper tries every combination."""
     return not HydraConfig.get().sweeper["_target_"].startswith("hydra._internal")
-
-
-def _trouble(text: str) -> str | None:
-    """What Hydra, a launcher or a sweeper complains of, in one sentence; None where it is not the user's to mend."""
-    if "Config group override must be" in text:
-        return "a group takes a name; what a recipe has set is taken away with dots, as in agent.explore=null."
-    if unknown := re.search(r"Unknown plugin class : 'hydra_plugins\.(\w+)", text):
-        package = unknown[1].replace("_", "-")
-        wanted = f"rlhp[{PLUGINS[unknown[1]]}]" if unknown[1] in PLUGINS else package
-        return f"this sweep needs the package {package}, which is not installed; install it with: pip install '{wanted}'"
-    if lost := re.search(r"with path (.*)/[^/]*\nhas not produced any output", text):
-        return f"a job ended without a result (see {lost[1]}); the same command goes on with what is left of the sweep."
-    if "srun" in text:
-        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =local."
-    return None
-
-
-def _explained(error: Exception) -> Exception:
-    """A composition that failed, in one sentence with the nearest names."""
-    text = str(error).strip().splitlines()
-    match error:
-        case MissingConfigException() if error.options:
-            group, _, choice = str(error.missing_cfg_file).rpartition("/")
-            near = ", ".join(get_close_matches(choice, error.options, n=3, cutoff=0.0))
-            return UserError(f"there is no {group}={choice}; the nearest are {near}.")
-        case OverrideParseException():
-            return UserError(f"{error.override!r} is not a setting; give settings as KEY=VALUE, such as env=hopper.")
-        case MissingMandatoryValue():
-            key = str(error).rpartition("full_key: ")[2].splitlines()[0]
-            return UserError(f"{key} has no value yet; give it one: {key}=...")
-        case ConfigCompositionException() if "Could not override" in text[0]:
-            key = text[0].split("'")[1].split("@")[0]
-            near = ", ".join(get_close_matches(key, _keys(), n=3, cutoff=0.0))
-            return UserError(f"there is no setting {key}; the nearest are {near} (rlhp train --cfg job lists them all).")
-        case HydraException() | OmegaConfBaseException():
-            cause = error.__cause__
-            return cause if isinstance(cause, UserError) else UserError(f"these settings cannot be composed: {' '.join(text)}")
-    return error
-
-
-def _keys() -> list[str]:
-    """The dotted names of all default settings, and of the groups."""
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_module("rlhp.conf", version_base=CONFIG["version_base"]):
-        settings = OmegaConf.to_container(hydra.compose(CONFIG["config_name"]), resolve=False)
-
-    def walk(node: Any, prefix: str) -> list[str]:
-        if not isinstance(node, dict):
-            return [prefix]
-        below = [name for key, value in node.items() for name in walk(value, f"{prefix}.{key}" if prefix else str(key))]
-        return [prefix, *below] if prefix else below
-
-    return walk(settings, "")

@@ -1,0 +1,103 @@
+"""What Hydra, a launcher or a sweeper complains of, in one sentence that says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from rlhp.train.words import parsed
+from rlhp.types import UserError
+
+CONFIG = {"version_base": "1.3", "config_path": "pkg://rlhp.conf", "config_name": "config"}
+NESTED = ("experiment",)  # groups with folders of choices; those in the others are groups of their own
+PLUGINS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray", "hydra_optuna_sweeper": "optuna"}  # and our extras
+
+
+def trouble(text: str) -> str | None:
+    """What a launcher or a sweeper complains of; None where it is not the user's to mend."""
+    if "Config group override must be" in text:
+        return "a group takes a name; what a recipe has set is taken away with dots, as in agent.explore=null."
+    if unknown := re.search(r"Unknown plugin class : 'hydra_plugins\.(\w+)", text):
+        package = unknown[1].replace("_", "-")
+        wanted = f"rlhp[{PLUGINS[unknown[1]]}]" if unknown[1] in PLUGINS else package
+        return f"this sweep needs the package {package}, which is not installed; install it with: pip install '{wanted}'"
+    if lost := re.search(r"with path (.*)/[^/]*\nhas not produced any output", text):
+        return f"a job ended without a result (see {lost[1]}); the same command goes on with what is left of the sweep."
+    if "srun" in text:
+        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =local."
+    return None
+
+
+def explained(error: HydraException | OmegaConfBaseException, words: Sequence[str]) -> UserError:
+    """Why the settings `words` cannot be composed, with the nearest names."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    match error:
+        case MissingConfigException() if error.options:
+            group, choice, options = _missing(error, words)
+            near = ", ".join(get_close_matches(choice, options, n=3, cutoff=0.0))
+            return UserError(f"there is no {group}={choice}; the nearest are {near}.")
+        case OverrideParseException():
+            return UserError(f"{error.override!r} is not a setting; give settings as KEY=VALUE, such as env=hopper.")
+        case MissingMandatoryValue():
+            key = str(error).rpartition("full_key: ")[2].splitlines()[0]
+            return UserError(f"{key} has no value yet; give it one: {key}=...")
+        case ConfigCompositionException() if "Could not override" in text[0]:
+            key = text[0].split("'")[1].split("@")[0]
+            near = ", ".join(_nearest(key, _keys(words)))
+            return UserError(f"there is no setting {key}; the nearest are {near} (rlhp train --cfg job lists them all).")
+        case ConfigCompositionException() if text[0].startswith("Ambiguous value") or "requires --multirun" in text[0]:
+            return UserError(f"{text[0].split(chr(39))[1]} lists several values; add -m to train with each of them.")
+    cause = error.__cause__
+    return cause if isinstance(cause, UserError) else UserError(f"these settings cannot be composed: {' '.join(text)}")
+
+
+def _missing(error: MissingConfigException, words: Sequence[str]) -> tuple[str, str, list[str]]:
+    """Group, choice and the choices there are, those in folders among them, as in experiment=ablation/target."""
+    missing = str(error.missing_cfg_file)
+    pairs = (word.partition("=")[::2] for word in words)
+    group, choice = next((pair for pair in pairs if "/".join(pair) == missing), missing.rpartition("/")[::2])
+    folder = Path(str(files("rlhp.conf"))) / group
+    below = folder.glob("*/**/*.yaml") if group in NESTED else ()
+    return group, choice, [*(error.options or ()), *(p.relative_to(folder).with_suffix("").as_posix() for p in sorted(below))]
+
+
+def _nearest(key: str, keys: Sequence[str]) -> list[str]:
+    """The three names that are most like `key`, those of the same part first."""
+    part = key
+    while part:
+        part = part.rpartition(".")[0]
+        same = [name for name in keys if name.startswith(f"{part}.")] if part else list(keys)
+        if same:
+            return get_close_matches(key, same, n=3, cutoff=0.0)
+    return []
+
+
+def _keys(words: Sequence[str]) -> list[str]:
+    """The dotted names of all settings and groups, as they are with the groups that `words` choose."""
+    GlobalHydra.instance().clear()
+    chosen = [word for word in words if (found := parsed(word)) and found.value_type and not found.is_sweep_override()]
+    with hydra.initialize_config_module("rlhp.conf", version_base=CONFIG["version_base"]):
+        for overrides in ([word for word in chosen if "." not in word.partition("=")[0]], []):
+            try:
+                settings = OmegaConf.to_container(hydra.compose(CONFIG["config_name"], overrides), resolve=False)
+            except (HydraException, OmegaConfBaseException):
+                continue  # one of them is the wrong one
+            return _walk(settings, "")
+    return []
+
+
+def _walk(node: Any, prefix: str) -> list[str]:
+    if not isinstance(node, dict):
+        return [prefix]
+    below = [name for key, value in node.items() for name in _walk(value, f"{prefix}.{key}" if prefix else str(key))]
+    return [prefix, *below] if prefix else below

@@ -1,0 +1,39 @@
+"""Whether settings are of the kinds that training counts with, before anything is built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rlhp.types import UserError
+
+WHOLE = ("labels", "clip_steps", "max_open", "restarts.after", "agent.n_steps", "agent.batch_size")  # the parts know how many
+ONE_OR_MORE = ("threads", "torch_threads", "agent.n_epochs")
+STEPS = ("total_steps", "checkpoint_every")  # 1e6 is a way to write a number of steps
+SWITCHES = ("video",)
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """Raises UserError naming the first setting that is not a number where one is counted with, or NaN, or no switch."""
+    found = dict(_leaves(settings))
+    for key, value in found.items():
+        if value != value:
+            raise UserError(f"{key} is nan, which no number is compared with; give a number.")
+        if key in (*WHOLE, *ONE_OR_MORE) and value is not None and type(value) is not int:
+            raise UserError(f"{key} is {value!r}: give a whole number, written with digits alone.")
+        if key in ONE_OR_MORE and (value is None or value < 1):
+            raise UserError(f"{key} is {value!r}: give a whole number of at least 1.")
+        if key in STEPS and (isinstance(value, bool) or not isinstance(value, int | float) or value % 1):
+            raise UserError(f"{key} is {value!r}: give a whole number of environment steps.")
+        if key in SWITCHES and not isinstance(value, bool):
+            raise UserError(f"{key} is {value!r}: give true or false.")
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values, those in lists too."""
+    if isinstance(node, Mapping | list):
+        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        for key, value in items:
+            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
