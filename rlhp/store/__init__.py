@@ -239,7 +239,7 @@ class Store:
             return self._counted
 
     def _waiting(self, at_most: int) -> Waiting:
-        with self.database.reading() as db:
+        with self.database.snapshot() as db:
             counts = self._counts()
             sql = f"SELECT COUNT(DISTINCT query) {_NEW} AND ({RESTS})"
             resting = db.execute(sql, self.rest.at(self._now())).fetchone()[0]

@@ -43,6 +43,12 @@ class Database:
         with self.reading() as db, transaction(db):
             yield db
 
+    @contextmanager
+    def snapshot(self) -> Generator[sqlite3.Connection, None, None]:
+        """The connection, in a transaction in which everything that is read is of one moment."""
+        with self.reading() as db, snapshot(db):
+            yield db
+
     def version(self) -> tuple[int, int]:
         """Of the content: differs from an earlier one if anything was written since, by anyone.
 
@@ -139,7 +145,7 @@ def _prepare(db: sqlite3.Connection, path: Path, timeout: float) -> None:
         _make(db)
     if _check(db, path) < VERSION:
         _migrate(db)
-    with _snapshot(db):
+    with snapshot(db):
         if not clips_sound(db):
             raise UserError(damaged(path))
     _log_ahead(db, timeout)
@@ -147,7 +153,7 @@ def _prepare(db: sqlite3.Connection, path: Path, timeout: float) -> None:
 
 
 def _empty(db: sqlite3.Connection) -> bool:
-    with _snapshot(db):
+    with snapshot(db):
         return schema_version(db) == 0 and _number(db, "SELECT COUNT(*) FROM sqlite_master") == 0
 
 
@@ -172,6 +178,7 @@ def _log_ahead(db: sqlite3.Connection, timeout: float) -> None:
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL").fetchone()
+            db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # ends what the change has begun, else `sync` fails
             return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > end:
@@ -193,8 +200,8 @@ def transaction(db: sqlite3.Connection) -> Generator[None, None, None]:
 
 
 @contextmanager
-def _snapshot(db: sqlite3.Connection) -> Generator[None, None, None]:
-    """What is read within is of one moment."""
+def snapshot(db: sqlite3.Connection) -> Generator[None, None, None]:
+    """A transaction in which everything that is read is of one moment."""
     db.execute("BEGIN")
     try:
         yield
@@ -205,7 +212,7 @@ def _snapshot(db: sqlite3.Connection) -> Generator[None, None, None]:
 
 def _check(db: sqlite3.Connection, path: Path) -> int:
     """The version of an intact store."""
-    with _snapshot(db):
+    with snapshot(db):
         version = schema_version(db)
         if version > VERSION:
             newer = f"{path} was written by a newer rlhp (store version {version}, here {VERSION})"

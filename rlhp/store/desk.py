@@ -59,13 +59,6 @@ SELECT query, round FROM (
 ) WHERE taken_step IS NULL
 """
 
-# Whether the learner has taken an answer, or one that the same person gave later.
-_TOO_LATE = """
-SELECT 1 FROM answer AS this JOIN answer AS later ON later.teacher = this.teacher
-WHERE this.query = :query AND this.teacher = :teacher AND this.round = :round
-  AND later.taken_step IS NOT NULL AND later.answered_at >= this.answered_at
-"""
-
 _PEOPLE = "SELECT DISTINCT teacher FROM answer WHERE source = 'human' UNION SELECT 'human:' || annotator FROM lease"
 
 Ready = Callable[[Sequence[str]], bool]  # whether the clips of these segments can be shown
@@ -163,16 +156,16 @@ class Desk:
             return Outcome.KEPT if db.execute(sql, said).fetchone()[0] == said["ranks"] else Outcome.TAKEN
 
     def undo(self, by: str, query: int, round: int) -> bool:
-        """Withdraw an answer; the question is the first to be dealt to the same person again.
+        """Withdraw a person's newest answer; its question is the first to be dealt to them again.
 
-        False where the learner has taken it, or a later one of theirs. Withdrawing what is withdrawn changes nothing.
+        False where the learner has taken it, or it is not the newest. Withdrawing what is withdrawn changes nothing.
         """
         now, key = self._now(), {"query": query, "teacher": PERSON + by, "round": round}
         with self._database.writing() as db:
             mine = "FROM answer WHERE query = :query AND teacher = :teacher AND round = :round"
             if db.execute(f"SELECT 1 {mine}", key).fetchone() is None:
                 return db.execute("SELECT 1 FROM lease WHERE query = ? AND annotator = ?", (query, by)).fetchone() is not None
-            if db.execute(_TOO_LATE, key).fetchone() is not None:
+            if db.execute(_LAST, {"by": by}).fetchone() != (query, round):
                 return False
             db.execute(f"DELETE {mine}", key)
             first = db.execute("SELECT MIN(since) FROM lease WHERE annotator = ?", (by,)).fetchone()[0]
