@@ -57,8 +57,8 @@ def first_labels(run: Path) -> int:
 class Watcher:
     """Looks at a run, at most every FRESH seconds however many ask."""
 
-    def __init__(self, run: Path, store: Store, max_open: int | None) -> None:
-        self._run, self._store, self._max_open = run, store, max_open
+    def __init__(self, run: Path, store: Store, settings: Mapping[str, Any]) -> None:
+        self._run, self._store, self._settings = run, store, settings
         self._lock, self._seen, self._at = Lock(), None, 0.0
 
     def __call__(self) -> Standing:
@@ -70,18 +70,20 @@ class Watcher:
 
     def _look(self) -> Standing:
         store, run = self._store, self._run
-        asked, answered, taken = store.asked, store.answered, store.taken
-        error, waits = failure(run), self._max_open is not None and asked - answered > self._max_open
-        state = (
-            ("waiting" if waits else "training")
-            if under_way(run)
-            else "finished"
-            if finished(run)
-            else "failed"
-            if error
-            else "stopped"
-        )
-        return Standing(state, error if state == "failed" else None, _last_step(run / "clock.csv"), asked, answered, taken)
+        asked, answered, taken, step = store.asked, store.answered, store.taken, _last_step(run / "clock.csv")
+        error = failure(run)
+        if under_way(run):
+            state = "waiting" if self._waits(asked, answered, step) else "training"
+        else:
+            state = "finished" if finished(run) else "failed" if error else "stopped"
+        return Standing(state, error if state == "failed" else None, step, asked, answered, taken)
+
+    def _waits(self, asked: int, answered: int, step: int) -> bool:
+        """Whether training stands still until somebody answers: at its start, for the newest questions, or at its end."""
+        first, at_most = first_labels(self._run), self._settings.get("max_open")
+        over = step >= int(self._settings.get("total_steps") or 0) > 0
+        open_ = asked - answered
+        return answered < first <= asked or (at_most is not None and open_ > at_most) or (over and open_ > 0)
 
 
 def _last_step(path: Path) -> int:
