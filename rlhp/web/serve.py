@@ -125,7 +125,7 @@ def open_store(run: Path) -> Store:
 def listen(run: Path, options: Options, beside: bool) -> tuple[socket.socket, Served]:
     """A listening socket, and what to tell of it: the last port and token again where they can be, so that open tabs go on."""
     before = last_served(run)
-    first = before.port if before is not None and before.host == options.host and options.port else options.port
+    first = before.port if before is not None and before.host == options.host else options.port
     token = new_token() if before is None else before.token
     ports = [first, *range(options.port, min(options.port + TRIES, 65536))]
     for port in ports:
@@ -184,13 +184,16 @@ def _serve(room: Room, options: Options, listening: socket.socket, page: Served)
 
 
 def _leave_when_alone(room: Room, server: uvicorn.Server) -> None:
-    """End the server when no training is under way and nobody has asked for anything for ALONE seconds."""
-    while not server.should_exit:
-        if under_way(room.run):
-            room.visits.count()
-        elif room.visits.idle() > ALONE:
-            server.should_exit = True
+    while not (server.should_exit or alone(room)):
         time.sleep(min(1.0, ALONE / 10))
+    server.should_exit = True
+
+
+def alone(room: Room) -> bool:
+    """Whether no training is under way and nobody has asked the page for anything for ALONE seconds since."""
+    if under_way(room.run):
+        room.visits.count()
+    return room.visits.idle() > ALONE
 
 
 def _links(page: Served, annotators: Sequence[str]) -> list[str]:
