@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlhp.types import Agent, Effort, Memory, Reward, Run, Schedule, Select, Store, Teacher
+from rlhp.types import Agent, Comparisons, Effort, Memory, Reward, Rollout, Run, Schedule, Segment, Select, Store, Teacher
 
 
 def learn(
@@ -22,20 +22,60 @@ def learn(
     """Learn from preferences until `total_steps`; process 1 acts, 2 asks, 3 fits (section 2.2).
 
     Until the initial labels are taken the policy is not updated: the random initial policy keeps exploring, so there is no
-    separate pre-training. `max_open` is how many questions may be unanswered before the loop waits; None: never wait.
+    separate pre-training. `max_open` is how many questions may be unanswered before the loop waits; None: never wait. Whatever
+    it is, the loop waits for the initial labels and, at the end, for every answer, unless the teacher needs time to answer.
     """
+    first = schedule(0)
     for rollout in agent.rollouts(total_steps):  # 1  the policy acts
-        step, fitted = agent.num_timesteps, store.taken >= schedule(0)
+        step, fitted, held = agent.num_timesteps, store.taken >= first, len(memory)
         run.log(step, rollout.metrics())
         memory.add(rollout)  #    trajectories flow 1 -> 2
-        wanted = schedule(step if store.asked >= schedule(0) else 0)  #    first the initial questions, whenever they come
-        store.ask(select(memory, wanted - store.asked, reward, step), step)  # 2  clips are put to the teacher
+        wanted = schedule(step if store.asked >= first else 0) - store.asked  #    first the initial questions, whenever they come
+        fewer = store.asked > 0 or len(memory) <= held  #    all of them at once, as long as memory grows
+        store.ask(_select(select, memory, wanted, reward, step, fewer), step)  # 2  clips are put to the teacher
         store.answer(teacher(store.open(), step))  #    what the teacher can say now
-        store.wait(max_open)  #    the one place that waits
+        _wait(store, teacher, max_open, first, over=step >= total_steps)  #    the one place that waits
         predicted = reward(rollout)  #    r-hat as it was fitted last
-        run.log(step, reward.fit(store.take(step), effort(step, store.taken)))  # 3  r-hat fits the answers so far
+        run.log(step, reward.fitted())  #    and what that fit found
+        comparisons = store.take(step)
+        reward.begin(comparisons, effort(step, store.taken) if store.taken >= first else 0)  # 3  r-hat fits the answers so far
         run.log(step, {"asked": store.asked, "labels": store.taken})
+        _warn(run, rollout, memory, wanted, comparisons)
         if fitted:
             run.log(step, rollout.against(predicted))
             run.log(step, agent.update(predicted))  # 1  the policy maximises r-hat
         run.tick(step)
+
+
+def _select(select: Select, memory: Memory, n: int, reward: Reward, step: int, fewer: bool) -> list[tuple[Segment, ...]]:
+    """n questions or, where memory does not hold enough for so many and `fewer` will do, half of them, a quarter, ..."""
+    while n > 0:
+        if (questions := select(memory, n, reward, step)) or not fewer:
+            return questions
+        n //= 2
+    return []
+
+
+def _wait(store: Store, teacher: Teacher, max_open: int | None, first: int, over: bool) -> None:
+    """Wait until few enough questions are unanswered: `max_open`, or none while a label is one of the first or the last.
+
+    An interrupt ends the waiting for the last answers, not the run.
+    """
+    waits_for_all = over or store.taken < first <= store.asked
+    if getattr(teacher, "needs_time", False):
+        store.wait(max_open)
+        return
+    try:
+        store.wait(0 if waits_for_all else max_open)
+    except KeyboardInterrupt:
+        if not over:
+            raise
+
+
+def _warn(run: Run, rollout: Rollout, memory: Memory, wanted: int, comparisons: Comparisons) -> None:
+    """Say why nothing can be asked, or nothing learned, as long as that is so."""
+    if wanted > 0 and not len(memory) and not memory.heldout:
+        apart = f"{rollout.between_resets():g} steps (median)"
+        run.warn("clips", f"no clip fits between two resets, or into a rollout, which are {apart} apart; lower clip_steps")
+    if len(comparisons) and (comparisons.mu == 0.5).all():
+        run.warn("answers", f"all answers so far ({len(comparisons)} pairs) are 'equal', so there is no reward to learn yet")

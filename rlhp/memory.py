@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rlhp.types import Array, Rollout, Segment, UserError, stream
+from rlhp.types import Array, Rollout, Segment, Setup, UserError, stream
 
 HELDOUT = 128  # clips kept aside at most, whatever the length of the run
 
@@ -32,6 +32,19 @@ class Recent:
 
     def __len__(self) -> int:
         return len(self._clips)
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where a clip fits into no rollout or no episode."""
+        length, horizon, after = self.length, setup.env.horizon, setup.restart_after
+        if length > setup.agent.n_steps:
+            raise UserError(
+                f"clips of {length} steps are longer than a rollout of {setup.agent.n_steps}; "
+                "lower clip_steps or raise agent.n_steps."
+            )
+        if horizon is not None and length > horizon:
+            raise UserError(f"clips of {length} steps are longer than an episode of {horizon}; lower clip_steps.")
+        if after is not None and length > after:
+            raise UserError(f"clip_steps={length} exceeds restarts.after={after}; raise restarts.after or lower clip_steps.")
 
     @property
     def heldout(self) -> list[Segment]:
@@ -88,6 +101,20 @@ class Mixed:
 
     def __len__(self) -> int:
         return len(self._recent) + len(self._older.clips)
+
+    def check(self, setup: Setup) -> None:
+        """As `Recent`."""
+        self._recent.check(setup)
+
+    @property
+    def capacity(self) -> int:
+        """How many clips it holds at most."""
+        return self._recent.capacity + self._older.most
+
+    @property
+    def length(self) -> int:
+        """Steps of a clip."""
+        return self._recent.length
 
     @property
     def heldout(self) -> list[Segment]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from rlhp import preference
-from rlhp.types import Array, Memory, Reward, Segment, UserError, stack, stream
+from rlhp.types import Array, Memory, Predictor, Segment, Setup, UserError, stack, stream
 
 BATCH = 256  # clips put to the reward model at once: bounds memory where a clip is a film
 
@@ -16,7 +18,7 @@ BATCH = 256  # clips put to the reward model at once: bounds memory where a clip
 class Uniform:
     """Questions of `clips` clips each, uniformly from memory: the paper's "random queries" (section 3.3).
 
-    No question is made before memory holds `clips_per_label` clips for every pair that is wanted, or the same clips are compared
+    n questions are made only if memory holds `clips_per_label` clips for every pair among them, or the same clips are compared
     over and over. Raises UserError for fewer than 2 clips or a negative `clips_per_label`.
     """
 
@@ -27,7 +29,11 @@ class Uniform:
     def __post_init__(self) -> None:
         _check(self.clips, self.clips_per_label)
 
-    def __call__(self, memory: Memory, n: int, reward: Reward, step: int) -> list[tuple[Segment, ...]]:
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where this run cannot ask all of its questions."""
+        _check_reach(setup, self.clips, self.clips_per_label)
+
+    def __call__(self, memory: Memory, n: int, reward: Predictor, step: int) -> list[tuple[Segment, ...]]:
         """n questions, or none while memory holds too little."""
         if n <= 0 or len(memory) < _needed(n, self.clips, self.clips_per_label):
             return []
@@ -51,7 +57,11 @@ class Disagreement:
         if self.candidates < 1:
             raise UserError(f"query.candidates is {self.candidates}: draw at least 1 candidate per label.")
 
-    def __call__(self, memory: Memory, n: int, reward: Reward, step: int) -> list[tuple[Segment, ...]]:
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where this run cannot ask all of its questions."""
+        _check_reach(setup, self.clips, self.clips_per_label)
+
+    def __call__(self, memory: Memory, n: int, reward: Predictor, step: int) -> list[tuple[Segment, ...]]:
         """Up to n different questions, most disputed first (ties in the order drawn); none while memory holds too little."""
         if n <= 0 or len(memory) < _needed(n, self.clips, self.clips_per_label):
             return []
@@ -73,6 +83,42 @@ def _needed(n: int, clips: int, clips_per_label: float) -> float:
     return max(clips_per_label * clips / 2 * n, clips)
 
 
+def _check_reach(setup: Setup, clips: int, clips_per_label: float) -> None:
+    """Refuse a run that ends, or whose memory is full, before the schedule's questions can be asked."""
+    wanted, capacity = setup.schedule(setup.total_steps), getattr(setup.memory, "capacity", sys.maxsize)
+    fewest = _needed(1, clips, clips_per_label)
+    if wanted and fewest > capacity:
+        raise UserError(
+            f"a question is chosen from {math.ceil(fewest)} clips, and memory holds {capacity}; "
+            "raise memory.capacity or lower query.clips_per_label."
+        )
+    asked = reach(setup, clips, clips_per_label)
+    if asked < wanted:
+        first = setup.schedule(0)
+        raise UserError(
+            f"this run can ask {asked} of its {wanted} questions: the first {first} are chosen from "
+            f"{math.ceil(_needed(first, clips, clips_per_label))} clips of the untrained policy, and {setup.total_steps:,} steps "
+            "are too few for that; lower labels, schedule.initial or query.clips_per_label, or raise total_steps."
+        )
+
+
+def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
+    """How many questions a run can ask at most: with every rollout cut into as many clips as it has room for.
+
+    The loop asks for the initial questions at once while memory grows; later for all that are wanted, or half of them, ...
+    """
+    n_envs, n_steps, schedule = setup.env.num_envs, setup.agent.n_steps, setup.schedule
+    per_rollout = n_envs * (n_steps // getattr(setup.memory, "length", n_steps))
+    first, capacity, held, asked = schedule(0), getattr(setup.memory, "capacity", sys.maxsize), 0, 0
+    for step in range(n_envs * n_steps, setup.total_steps + n_envs * n_steps, n_envs * n_steps):
+        held, before = min(held + per_rollout, capacity), held
+        n = schedule(step if asked >= first else 0) - asked
+        while n > 0 and _needed(n, clips, clips_per_label) > held:
+            n = n // 2 if asked or held == before else 0
+        asked += max(n, 0)
+    return asked
+
+
 def _different(questions: list[tuple[Segment, ...]]) -> list[tuple[Segment, ...]]:
     """Each set of clips once, first come first: the most disputed pair, drawn twice, would be asked twice."""
     seen: dict[frozenset[int], tuple[Segment, ...]] = {}
@@ -81,7 +127,7 @@ def _different(questions: list[tuple[Segment, ...]]) -> list[tuple[Segment, ...]
     return list(seen.values())
 
 
-def _sums(questions: list[tuple[Segment, ...]], reward: Reward) -> Array:
+def _sums(questions: list[tuple[Segment, ...]], reward: Predictor) -> Array:
     """Each member's predicted return of each clip, [M, Q, K]; a clip in several questions is evaluated once."""
     clips = list({id(clip): clip for question in questions for clip in question}.values())
     batches = (stack(clips[i : i + BATCH]) for i in range(0, len(clips), BATCH))

@@ -78,11 +78,11 @@ class NoLabels:
 
 @dataclass(frozen=True, slots=True)
 class PerStep:
-    """Gradient steps of the reward model: so many per 1000 environment steps.
+    """Gradient steps of the reward model: so many per 1000 environment steps, and when the initial labels are in, the first fit.
 
-    Beside them, with the first label, the first fit: `first_per_1000_steps` for each 1000 of `total_steps`, so that a shortened
-    run keeps the shape and spends no greater part of its time on it. None while no label is taken. The paper gives no
-    number (rl-teacher: 10 000 first, then about ten per 1000 steps). Raises UserError for values out of range.
+    The first fit takes `first_per_1000_steps` for each 1000 of `total_steps`, so that a shortened run keeps the shape and spends
+    no greater part of its time on it. No steps while no label is taken. The paper gives no number (rl-teacher: 10 000 first,
+    then about ten per 1000 steps). Raises UserError for values out of range.
     """
 
     total_steps: int

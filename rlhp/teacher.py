@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rlhp.types import Answer, Array, Query, Segment, Stateful, Teacher, UserError, stream
+from rlhp.types import Answer, Array, Query, Segment, Setup, Stateful, Teacher, UserError, stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,10 @@ class Delayed:
         """The questions that are due, answered."""
         return self.teacher([query for query in queries if query.asked_step + self.delay <= step], step)
 
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where training would wait for answers."""
+        _check_never_waits(setup)
+
     def snapshot(self) -> dict[str, Array]:
         """What the teacher within remembers."""
         return self.teacher.snapshot() if isinstance(self.teacher, Stateful) else {}
@@ -131,6 +135,18 @@ class Delayed:
 @dataclass(frozen=True, slots=True)
 class Human:
     """A person, who answers at the page, straight into the store: here nothing is ever said."""
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where people could not answer at the page."""
+        clips, env = getattr(setup.query, "clips", 2), setup.env
+        if setup.settings.get("page") is None:
+            return  # whoever answers does so at the store
+        if clips != 2:
+            raise UserError(f"people compare 2 clips at the page, and questions of {clips} are asked; set query.clips=2.")
+        if not getattr(env, "drawable", env.states() is not None):
+            raise UserError(
+                f"people need clips, and those of {env.task} cannot be drawn from recorded states; choose a MuJoCo task."
+            )
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
         """Nothing."""
@@ -154,10 +170,19 @@ class Replay:
                 "that run has used no answer, so there is nothing to repeat: give the directory of a run that took labels."
             )
 
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where training would wait for answers."""
+        _check_never_waits(setup)
+
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
         """The recorded answers to these questions that had been used by `step`."""
         known = {query.id: self.answers[query.id] for query in queries if query.id in self.answers}
         return {id: answer for id, (taken_step, answer) in known.items() if taken_step <= step}
+
+
+def _check_never_waits(setup: Setup) -> None:
+    if setup.max_open is not None:
+        raise UserError("this teacher answers as training goes on, so waiting for it would never end; set max_open=null.")
 
 
 @dataclass(slots=True)

@@ -48,6 +48,11 @@ class Rollout:
         ended = {"true_return": float(self.returns.mean())} if len(self.returns) else {}
         return {**ended, "episodes": float(len(self.returns)), "true_reward": float(self.true_reward.mean())}
 
+    def between_resets(self) -> float:
+        """Median number of steps from a reset, or the rollout's start, to the next or the rollout's end."""
+        ends = [np.flatnonzero([*cut[:-1], True]) + 1 for cut in self.cut.T]
+        return float(np.median(np.concatenate([np.diff(end, prepend=0) for end in ends])))
+
     def against(self, predicted: Array) -> Metrics:
         """How a predicted reward [T, N] compares: its mean, spread and Pearson correlation with the true reward, step by step."""
         mean, std = float(predicted.mean()), float(predicted.std())
@@ -144,8 +149,31 @@ class Stateful(Protocol):
         ...
 
 
+class Env(Protocol):
+    """N environments: what is wanted beyond an SB3 `VecEnv`. One that is `Stateful` as well resumes exactly."""
+
+    num_envs: int
+    task: str
+    horizon: int | None  # steps after which an episode ends; None: not known
+
+    def states(self) -> Array | None:
+        """[N, S]: simulator states that clips are re-rendered from; None: people cannot be shown clips."""
+        ...
+
+    def stagger(self, after: int | None = None, share: float = 0.0) -> None:
+        """Put the environments out of step; a `share` of them is reset every `after` steps. May refuse with UserError."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Memory(Protocol):
     """Recent clips of the agent's behaviour, from which questions are made."""
+
+    @property
+    def heldout(self) -> Sequence[Segment]:
+        """Clips that are never offered for questions: for measuring; may be empty."""
+        ...
 
     def __len__(self) -> int: ...
     def add(self, rollout: Rollout) -> None: ...
@@ -154,8 +182,8 @@ class Memory(Protocol):
         ...
 
 
-class Reward(Protocol):
-    """r-hat, or what stands in its place."""
+class Predictor(Protocol):
+    """What r-hat says."""
 
     def __call__(self, rollout: Rollout) -> Array:
         """[T, N], float32: calibrated, the mean over members. Reading never writes."""
@@ -165,13 +193,29 @@ class Reward(Protocol):
         """[M, n, L]: the members apart and uncalibrated, as the preference model sums them."""
         ...
 
+
+class RewardModel(Predictor, Stateful, Protocol):
+    """r-hat as a part: what predicts, and how it is fitted."""
+
     def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
         """Train on all comparisons so far until `effort` gradient steps have been made since the start of the run."""
         ...
 
 
+class Reward(Predictor, Protocol):
+    """r-hat as the loop sees it: a fit is begun, and goes on while the loop does."""
+
+    def begin(self, comparisons: Comparisons, effort: int) -> None:
+        """Begin to fit, as `RewardModel.fit` does. Whoever asks for a prediction next waits until it is done."""
+        ...
+
+    def fitted(self) -> Metrics:
+        """What the last fit that was begun found; waits for it. Empty before the first, and when it was told already."""
+        ...
+
+
 class Teacher(Protocol):
-    """Who compares."""
+    """Who compares. One whose answers come as training goes on has an attribute `needs_time = True`: nobody waits for it."""
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
         """What it can say now about these open questions, by id; may be empty."""
@@ -181,8 +225,8 @@ class Teacher(Protocol):
 class Select(Protocol):
     """Which clips are compared."""
 
-    def __call__(self, memory: Memory, n: int, reward: Reward, step: int) -> list[tuple[Segment, ...]]:
-        """Up to n questions; none while memory holds too little."""
+    def __call__(self, memory: Memory, n: int, reward: Predictor, step: int) -> list[tuple[Segment, ...]]:
+        """Up to n questions; none while memory holds too little for so many."""
         ...
 
 
@@ -202,6 +246,7 @@ class Agent(Protocol):
     """What acts, and maximises the reward it is handed."""
 
     num_timesteps: int
+    n_steps: int  # of a rollout, in each environment
 
     def rollouts(self, total_steps: int) -> Iterator[Rollout]: ...
     def update(self, reward: Array) -> Metrics:
@@ -230,4 +275,36 @@ class Run(Protocol):
     """A run directory."""
 
     def log(self, step: int, metrics: Metrics) -> None: ...
+    def warn(self, topic: str, text: str) -> None:
+        """Tell the user, once for each topic, what keeps the run from doing what was asked."""
+        ...
+
     def tick(self, step: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All parts of a run and the settings that they share: what a part can check itself against before training."""
+
+    env: Env
+    agent: Agent
+    memory: Memory
+    query: Select
+    teacher: Teacher
+    reward: Reward
+    schedule: Schedule
+    effort: Effort
+    tracker: Any
+    total_steps: int
+    max_open: int | None
+    restart_after: int | None  # steps after which some environments are reset
+    settings: Mapping[str, Any]  # all of them, for a part that is bound to another run's
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A part that can tell whether it works together with the others."""
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where it does not, in a sentence that says what to change."""
+        ...

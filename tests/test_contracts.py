@@ -215,13 +215,15 @@ def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
 def a_reward(parts: Any, cfg: dict[str, Any]) -> None:
     reward, rollout, clips = parts.reward, rollout_of(parts.env), stack(clips_of(parts.env))
     asked = Comparisons(clips[:8], clips[8:], np.ones(8, np.float32), np.ones(8, np.float32), np.arange(8))
-    assert reward.fit(asked, 0) == {}
+    reward.begin(asked, 0)
+    assert reward.fitted() == {}
     before = reward.snapshot()
     assert reward(rollout).shape == (T, N) and reward(rollout).dtype == np.float32
     members = reward.each(clips)
     assert members.ndim == 3 and members.shape[1:] == (16, 8) and np.isfinite(members).all()
     assert all(np.array_equal(before[k], v, equal_nan=True) for k, v in reward.snapshot().items())
-    assert all(np.isfinite(value) for value in reward.fit(asked, 5).values()) and np.isfinite(reward(rollout)).all()
+    reward.begin(asked, 5)
+    assert all(np.isfinite(value) for value in reward.fitted().values()) and np.isfinite(reward(rollout)).all()
     fresh = build(cfg).reward
     fresh.restore(reward.snapshot())
     assert np.array_equal(fresh(rollout), reward(rollout))

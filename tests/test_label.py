@@ -29,7 +29,7 @@ from test_store import version_1
 from rlhp import cli
 from rlhp.run import Served, attempt, last_served, served
 from rlhp.store import Desk, Store, version_of
-from rlhp.train.page import check
+from rlhp.train import page
 from rlhp.types import UserError
 
 SECONDS = float(os.environ.get("RLHP_LOAD_SECONDS", "10"))  # of the load test
@@ -205,14 +205,15 @@ def test_a_run_whose_clips_cannot_be_drawn_is_a_sentence_at_the_start(
     assert cli.main(["label", str(run), "--port", "0"]) == 2
     out, err = capsys.readouterr()
     assert said in err and len(err.splitlines()) == 1 and out == ""
-    with pytest.raises(UserError, match=said):
-        check({}, clips=2, drawable=task == "hopper", task=task)
 
 
-def test_a_training_whose_clips_people_can_see_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_people_could_not_watch_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rlhp.film.draw._loads", lambda library: False)
-    check({}, clips=2, drawable=True, task="point")  # which is drawn without OpenGL
-    check(None, clips=4, drawable=False, task="MountainCar-v0")  # nobody is asked
+    run = make_run(tmp_path / "run", questions=1, task="hopper")
+    with pytest.raises(UserError, match="libegl1"), page.page(run, wanted=True):
+        raise AssertionError("it has begun")
+    with page.page(run, wanted=False):  # nobody is asked
+        assert served(run) is None
 
 
 def test_the_page_says_why_there_are_no_clips(small_disk: Path) -> None:

@@ -26,7 +26,9 @@ class Everything:
 
     def __init__(self, levels: dict[int, int] | None = None, answers: int = 99, offered: dict[int, int] | None = None) -> None:
         self.levels, self.answers, self.offered = levels or {0: 2}, answers, offered or {0: 99}
+        self.held, self.grows, self.mu = 5, 0, 1.0
         self.events: list[str] = []
+        self.warned: list[str] = []
         self.num_timesteps = self.asked = self.answered = self.taken = self.trained = 0
         self.rewards: list[Array] = []
         self.logged: dict[int, dict[str, float]] = {}
@@ -43,8 +45,16 @@ class Everything:
         self.rewards.append(reward)
         return {"policy_loss": 1.0}
 
+    def __len__(self) -> int:
+        return self.held
+
+    @property
+    def heldout(self) -> list[Segment]:
+        return []
+
     def add(self, rollout: Rollout) -> None:
         self.events.append("add")
+        self.held += self.grows
 
     def select(self, memory: object, n: int, reward: object, step: int) -> list[tuple[Segment, ...]]:
         self.events.append(f"select {n}")
@@ -69,7 +79,7 @@ class Everything:
 
     def take(self, step: int) -> Comparisons:
         self.taken = self.answered
-        return Comparisons(none(), none(), np.zeros(self.taken), np.zeros(self.taken), np.zeros(self.taken))
+        return Comparisons(none(), none(), np.full(self.taken, self.mu), np.zeros(self.taken), np.zeros(self.taken))
 
     def schedule(self, step: int) -> int:
         return since(self.levels, step)
@@ -77,15 +87,20 @@ class Everything:
     def effort(self, step: int, labels: int) -> int:
         return 1000 * labels + step
 
-    def fit(self, comparisons: Comparisons, effort: int) -> dict[str, float]:
+    def begin(self, comparisons: Comparisons, effort: int) -> None:
         self.events.append(f"fit {len(comparisons)} to {effort}")
         self.trained = len(comparisons)
-        return {"train_loss": 0.5}
+
+    def fitted(self) -> dict[str, float]:
+        return {"train_loss": 0.5} if self.trained else {}
 
     def __call__(self, rollout: Rollout) -> Array:
         """The reward: as many as it was fitted to."""
         self.events.append("reward")
         return np.full(rollout.true_reward.shape, float(self.trained))
+
+    def warn(self, topic: str, text: str) -> None:
+        self.warned.append(f"{topic}: {text}")
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         self.logged.setdefault(step, {}).update(metrics)
@@ -94,9 +109,22 @@ class Everything:
         self.events.append(f"tick {step}")
 
 
-def run(parts: Everything, total_steps: int, max_open: int | None = 0) -> Everything:
+class Late:
+    """The teacher, who answers as training goes on."""
+
+    needs_time = True
+
+    def __init__(self, parts: Everything) -> None:
+        self._parts = parts
+
+    def __call__(self, queries: Sequence[Query], step: int) -> dict[int, Answer]:
+        return self._parts.teacher(queries, step)
+
+
+def run(parts: Everything, total_steps: int, max_open: int | None = 0, late: bool = False) -> Everything:
     p = parts
-    learn(p, p, p.select, p.teacher, p, p, p.schedule, p.effort, p, total_steps=total_steps, max_open=max_open)  # type: ignore[arg-type]
+    teacher = Late(p) if late else p.teacher
+    learn(p, p, p.select, teacher, p, p, p.schedule, p.effort, p, total_steps=total_steps, max_open=max_open)  # type: ignore[arg-type]
     return parts
 
 
@@ -114,14 +142,16 @@ def test_the_policy_is_not_updated_before_the_initial_labels_are_fitted() -> Non
 
 def test_the_first_questions_are_the_initial_ones_whenever_they_come() -> None:
     """Memory holds enough only later, when the schedule has moved on: it must not raise the number it waits for."""
-    events = run(Everything(levels={0: 2, 4: 5, 8: 7}, offered={0: 0, 12: 99}), 4 * STEPS).events
+    parts = Everything(levels={0: 2, 4: 5, 8: 7}, offered={0: 0, 12: 99})
+    parts.grows = 1
+    events = run(parts, 4 * STEPS).events
     wanted = [name for name in events if name.startswith("select")]
     assert wanted == ["select 2", "select 2", "select 2", "select 5"]
 
 
 def test_a_schedule_without_initial_labels_still_asks() -> None:
     parts = run(Everything(levels={0: 0, 8: 1, 12: 3}), 3 * STEPS)
-    assert [name for name in parts.events if name.startswith("select")] == ["select 0", "select 1", "select 2"]
+    assert [name for name in parts.events if name.startswith("select")] == ["select 1", "select 2"]
     assert parts.events.count("update") == 3
 
 
@@ -160,6 +190,86 @@ def test_it_ends_with_the_first_rollout_that_reaches_the_total(total: int, round
     assert parts.num_timesteps == rounds * STEPS and Counter(parts.events)["act"] == rounds
 
 
+def waits(parts: Everything) -> list[str]:
+    return [name.removeprefix("wait ") for name in parts.events if name.startswith("wait")]
+
+
 @pytest.mark.parametrize("max_open", [0, 20, None])
 def test_waiting_is_left_to_the_store(max_open: int | None) -> None:
-    assert run(Everything(), STEPS, max_open).events.count(f"wait {max_open}") == 1
+    """For nobody before there are questions; for every answer to the first ones and, at the end, to all."""
+    parts = Everything(levels={0: 2, 12: 5}, offered={0: 0, 8: 99})
+    assert waits(run(parts, 5 * STEPS, max_open)) == [str(max_open), "0", str(max_open), str(max_open), "0"]
+
+
+def test_nobody_waits_for_a_teacher_who_needs_time() -> None:
+    assert waits(run(Everything(), 3 * STEPS, max_open=None, late=True)) == ["None"] * 3
+
+
+def test_an_interrupt_ends_the_waiting_for_the_last_answers_and_no_other() -> None:
+    class Impatient(Everything):
+        stop = 2 * STEPS
+
+        def wait(self, max_open: int | None) -> None:
+            super().wait(max_open)
+            if self.num_timesteps == self.stop:
+                raise KeyboardInterrupt
+
+    assert run(Impatient(), 2 * STEPS).events[-1] == f"tick {2 * STEPS}"
+    with pytest.raises(KeyboardInterrupt):
+        run(Impatient(), 3 * STEPS)
+
+
+def test_the_first_fit_is_due_when_the_initial_labels_are_in() -> None:
+    parts = run(Everything(levels={0: 3}, answers=1), 4 * STEPS)
+    fits = [name for name in parts.events if name.startswith("fit")]
+    assert fits == ["fit 1 to 0", "fit 2 to 0", "fit 3 to 3012", "fit 3 to 3016"]
+
+
+def test_while_memory_grows_the_first_questions_come_at_once_and_later_ones_as_memory_can_carry_them() -> None:
+    class Carries(Everything):
+        """As many questions as memory holds clips, or none."""
+
+        def select(self, memory: object, n: int, reward: object, step: int) -> list[tuple[Segment, ...]]:
+            return super().select(memory, n, reward, step) if n <= self.held else []
+
+    parts = Carries(levels={0: 7, 12: 40})
+    parts.grows = 1
+    run(parts, 6 * STEPS)
+    # 6 clips are too few for 7 questions; then 33 more are wanted: 8, 9, 10 and, of the 6 that are left, 6
+    assert [name for name in parts.events if name.startswith("select")] == [
+        *("select 7", "select 8", "select 6", "select 9", "select 10")
+    ]
+    assert parts.asked == 40
+
+
+def test_a_memory_that_grows_no_more_is_asked_for_what_it_has() -> None:
+    class Full(Everything):
+        def select(self, memory: object, n: int, reward: object, step: int) -> list[tuple[Segment, ...]]:
+            return super().select(memory, n, reward, step) if n <= 2 else []
+
+    parts = run(Full(levels={0: 7}), 8 * STEPS)
+    assert parts.asked == 7 and parts.events.count("update") > 0
+
+
+def test_a_memory_without_clips_is_complained_of() -> None:
+    parts = Everything(offered={0: 0})
+    parts.held = 0
+    (complaint,) = set(run(parts, 2 * STEPS).warned)
+    assert complaint.startswith("clips: no clip fits") and "1 steps (median)" in complaint and "lower clip_steps" in complaint
+    without = Everything(levels={0: 0})
+    without.held = 0
+    assert run(without, STEPS).warned == []  # nobody wants a label
+
+
+def test_answers_that_prefer_nothing_are_complained_of() -> None:
+    parts = Everything()
+    parts.mu = 0.5
+    assert "all answers so far (2 pairs) are 'equal'" in run(parts, STEPS).warned[0]
+    assert run(Everything(), STEPS).warned == []
+
+
+def test_steps_between_resets() -> None:
+    cut = np.zeros((6, 2), bool)
+    cut[1, 0] = cut[5, 0] = cut[2, 1] = True  # 2 and 4 steps; 3 and, to the end, 3
+    rollout = Rollout(*[np.zeros((6, 2))] * 3, cut, None, np.zeros(0))
+    assert rollout.between_resets() == 3.0

@@ -15,7 +15,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from rlhp.run import RunDirectory, checkpoint, claim
+from rlhp.run import RunDirectory, attempt, check_owner, checkpoint, claim, discard, failure, read_settings
 from rlhp.run.record import Progress, Table, read_table
 from rlhp.train import load, train
 from rlhp.types import UserError
@@ -182,7 +182,7 @@ def test_other_settings_are_refused_by_name(tmp_path):
     train(settings("env=point", "checkpoint_every=100"), tmp_path)  # touches no number
 
 
-def test_settings_that_cannot_be_built_leave_nothing_behind(tmp_path):
+def test_settings_that_cannot_be_built_are_not_in_the_way_of_others(tmp_path):
     with pytest.raises(UserError):
         train(settings("env=point", "labels=-1"), tmp_path / "run")
     train(settings("env=point"), tmp_path / "run")
@@ -198,12 +198,99 @@ def test_a_half_written_checkpoint_does_not_exist(tmp_path):
 
 
 @pytest.mark.parametrize("harm", [b"", b"\x00" * 8, None])
-def test_a_damaged_checkpoint_says_what_to_do(harm, tmp_path):
-    checkpoint.write(tmp_path, 100, {"a": {"x": np.arange(3)}})
-    file = tmp_path / "100" / "a.safetensors"
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(harm, tmp_path, capsys):
+    for step in (100, 200):
+        checkpoint.write(tmp_path, step, {"a": {"x": np.arange(step)}})
+    file = tmp_path / "200" / "a.safetensors"
     file.unlink() if harm is None else file.write_bytes(harm)
-    with pytest.raises(UserError, match="delete that folder"):
-        checkpoint.read(tmp_path, 100)
+    step, parts = checkpoint.newest(tmp_path)
+    assert step == 100 and len(parts["a"]["x"]) == 100
+    assert "200 is damaged" in (said := capsys.readouterr().err) and "one before is used" in said
+    (tmp_path / "100" / checkpoint.DONE).write_text("[]")
+    with pytest.raises(UserError, match="none before it"):
+        checkpoint.newest(tmp_path)
+    assert checkpoint.newest(tmp_path / "nowhere") == (0, {})
+
+
+def test_a_run_whose_newest_checkpoint_is_damaged_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    train(settings("env=point"), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        killed_at(1800, patch)
+        with pytest.raises(Killed):
+            train(settings("env=point"), tmp_path / "killed")
+    newest = tmp_path / "killed" / "checkpoints" / "1536" / "agent.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    train(settings("env=point"), tmp_path / "killed")
+    assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+    steps = [json.loads(line)["step"] for line in (tmp_path / "killed" / "attempts.jsonl").read_text().splitlines()]
+    assert steps == [0, 1024]
+
+
+def test_a_checkpoint_counts_only_once_all_that_it_rests_on_is_on_the_disk(tmp_path, monkeypatch):
+    """As a power cut would find it: whatever the mark vouches for, and the store, was synced before the mark was renamed."""
+    synced, whole = [], checkpoint.sync
+    monkeypatch.setattr(checkpoint, "sync", lambda path: synced.append(path.name) or whole(path))
+    run = RunDirectory(tmp_path, {}, total_steps=100, checkpoint_every=100)
+    run._parts = {"a": Counter()}
+    run.sync = lambda: synced.append("store")
+    run.open()
+    run.log(100, {"x": 1.0})
+    run.tick(100)
+    before = synced[: synced.index("done.draft")]
+    assert {"store", "metrics.csv", "clock.csv", "a.safetensors"} <= set(before)
+    assert synced[synced.index("done.draft") + 1 :][:2] == ["100", "checkpoints"]  # the renamed mark, the checkpoint's folder
+
+
+class Counter:
+    def snapshot(self):
+        return {"x": np.arange(3)}
+
+    def restore(self, state):
+        pass
+
+
+def test_settings_that_never_began_a_run_do_not_own_the_directory(tmp_path):
+    claim(tmp_path, {"seed": 1})
+    check_owner(tmp_path, {"seed": 2})
+    claim(tmp_path, {"seed": 2})
+    assert read_settings(tmp_path) == {"seed": 2}
+    (tmp_path / "preferences.sqlite").touch()
+    with pytest.raises(UserError, match=r"other settings \(seed\)"):
+        check_owner(tmp_path, {"seed": 3})
+    claim(tmp_path, {"seed": 2})
+    discard(tmp_path)
+    assert (tmp_path / "config.yaml").exists()  # it has begun
+    discard(tmp_path / "nowhere")
+
+
+def test_whoever_comes_second_neither_changes_nor_blames_the_first(tmp_path):
+    train(settings("env=point"), tmp_path)
+    with pytest.raises(UserError, match="other settings"):
+        train(settings("env=point", "labels=21"), tmp_path)
+    with attempt(tmp_path), pytest.raises(UserError, match="being trained by another process"):
+        train(settings("env=point"), tmp_path)
+    assert not (tmp_path / "failed.txt").exists() and read_settings(tmp_path)["labels"] == 20
+
+
+def test_a_job_that_cannot_be_built_leaves_its_error_and_its_settings(tmp_path):
+    with pytest.raises(UserError):
+        train(settings("env=point", "labels=-1"), tmp_path / "run")
+    assert "negative labels" in failure(tmp_path / "run") and read_settings(tmp_path / "run")["labels"] == -1
+    discard(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_remembers_the_precision_it_began_with(tmp_path, monkeypatch):
+    monkeypatch.setattr("rlhp.train.job.best_precision", lambda: "float32")
+    with monkeypatch.context() as patch:
+        killed_at(1800, patch)
+        with pytest.raises(Killed):
+            train(settings("env=point"), tmp_path)
+    assert read_settings(tmp_path)["reward_model"]["precision"] == "float32"
+    monkeypatch.setattr("rlhp.train.job.best_precision", lambda: "bfloat16")  # another machine
+    train(settings("env=point"), tmp_path)
+    attempts = [json.loads(line) for line in (tmp_path / "attempts.jsonl").read_text().splitlines()]
+    assert [each["precision"] for each in attempts] == ["float32", "float32"] and {"cpu", "torch", "date"} <= attempts[1].keys()
 
 
 def test_a_checkpoint_of_another_version_says_so(tmp_path):

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from traceback import format_exc
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 import torch
 
-from rlhp.types import Array, Comparisons, Metrics, Reward, Stateful, Steps, UserError
+from rlhp.types import Array, Comparisons, Metrics, RewardModel, Steps, UserError
 
 BEHIND = 10  # of niceness: threads of physics wait for each other at every step, and a fit beside them must not hold one up
 PROGRAM = "from rlhp.reward.apart import serve; serve()"  # not multiprocessing's: that would run the main program once more
@@ -24,11 +24,7 @@ READY = "ready"
 State = dict[str, Array]
 
 
-class Model(Reward, Stateful, Protocol):
-    """A reward model that can be saved."""
-
-
-Make = Callable[[], Model]
+Make = Callable[[], RewardModel]
 
 
 def can_move(make: Make) -> bool:
@@ -135,7 +131,7 @@ def serve() -> None:
             _write(outcomes, _outcome(model, known, effort))
 
 
-def _outcome(model: Model, comparisons: Comparisons, effort: int) -> tuple[Metrics, State] | Exception:
+def _outcome(model: RewardModel, comparisons: Comparisons, effort: int) -> tuple[Metrics, State] | Exception:
     try:
         return model.fit(comparisons, effort), model.snapshot()
     except Exception as error:

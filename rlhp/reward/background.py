@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from rlhp.reward.apart import Apart, Make, State, can_move
-from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps
+from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError
+
+FITTED = "fit/"  # how the names of a fit's metrics begin in a snapshot
 
 
 class Background:
     """Fits a reward model beside what its owner does; whoever asks for r-hat waits until that is done.
 
-    The paper's processes 1 and 3 run at the same time (section 2.2). So they do here, but which fit an r-hat is of does not
-    depend on the speed of the machine: always the last one that was begun. With one thread the fit is made when somebody
+    The paper's processes 1 and 3 run at the same time (section 2.2). So they do here, but which fit an r-hat comes from does not
+    depend on the speed of the machine: always from the last one that was begun. With one thread the fit is made when somebody
     waits for it, and the numbers are the same. With more, there is a process for it; until that has come up, so it is too.
     Comparisons only ever grow at their end.
     """
@@ -23,28 +25,40 @@ class Background:
         self._coming: Apart | None = None  # a process that comes up
         self._apart: Apart | None = None  # the same, from the first fit that is made there
         self._begun: tuple[Comparisons, int] | None = None
-        self._metrics: Metrics = {}
+        self._fitted: Metrics = {}
 
     def __call__(self, rollout: Rollout) -> Array:
-        """r-hat of every step [T, N], as of the last fit."""
+        """r-hat of every step [T, N], as of the last fit. Raises UserError where it is not finite."""
         self._wait()
-        return self._model(rollout)
+        predicted = self._model(rollout)
+        if not np.isfinite(predicted).all():
+            step, env = np.argwhere(~np.isfinite(predicted))[0]
+            raise UserError(
+                f"the reward model predicts {predicted[step, env]} (step {step} of a rollout, environment {env}): "
+                "its weights have diverged; lower reward_model.learning_rate, or look at the scale of the observations."
+            )
+        return predicted
 
     def each(self, steps: Steps) -> Array:
         """The members apart [M, n, L], as of the last fit."""
         self._wait()
         return self._model.each(steps)
 
-    def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
-        """Begin to fit; returns what came of the fit before."""
+    def fitted(self) -> Metrics:
+        """What the last fit that was begun found, once; waits for it."""
         self._wait()
-        metrics, self._metrics = dict(sorted(self._metrics.items())), {}  # in the order that a checkpoint gives them
-        if len(comparisons) > 0:
-            self._begun = comparisons, effort
-            self._move_out()
-            if self._apart is not None:
-                self._apart.begin(comparisons, effort)
-        return metrics
+        metrics, self._fitted = self._fitted, {}
+        return dict(sorted(metrics.items()))  # in the order in which a snapshot gives them back
+
+    def begin(self, comparisons: Comparisons, effort: int) -> None:
+        """Begin to fit, after the fit before; without comparisons there is nothing to do."""
+        self._wait()
+        if len(comparisons) == 0:
+            return
+        self._begun = comparisons, effort
+        self._move_out()
+        if self._apart is not None:
+            self._apart.begin(comparisons, effort)
 
     def _move_out(self) -> None:
         """Have fits made apart from now on, if there is a process for it that is ready."""
@@ -61,21 +75,25 @@ class Background:
         if begun is None:
             return
         if self._apart is not None:
-            self._metrics, state = self._apart.result()
+            self._fitted, state = self._apart.result()
             self._model.restore(state)
         else:
-            self._metrics = self._model.fit(*begun)
+            self._fitted = self._model.fit(*begun)
 
     def snapshot(self) -> State:
-        """The model's, as of the last fit, and what came of it: nobody has been told yet."""
+        """The model's, as of the last fit, and what that found: nobody has been told yet."""
         self._wait()
-        return {**self._model.snapshot(), **{f"fit/{name}": np.array(value) for name, value in self._metrics.items()}}
+        return {**self._model.snapshot(), **{f"{FITTED}{name}": np.array(value) for name, value in self._fitted.items()}}
 
     def restore(self, state: State) -> None:
         """Go on from a snapshot of a model built alike."""
         self._wait()
-        self._metrics = {name.removeprefix("fit/"): float(value) for name, value in state.items() if name.startswith("fit/")}
-        models = {name: value for name, value in state.items() if not name.startswith("fit/")}
-        self._model.restore(models)
+        self._fitted = {name.removeprefix(FITTED): float(value) for name, value in state.items() if name.startswith(FITTED)}
+        self._model.restore(model_state(state))
         if self._apart is not None:
-            self._apart.restore(models)
+            self._apart.restore(model_state(state))
+
+
+def model_state(state: State) -> State:
+    """The model's part of a snapshot."""
+    return {name: value for name, value in state.items() if not name.startswith(FITTED)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
+from math import gcd
 
 import numpy as np
 import torch
@@ -68,9 +70,10 @@ class Dataset:
         return torch.stack([left, right], dim=1).flatten(0, 1)
 
     def steps(self, most: int) -> Tensor:
-        """At most so many steps, at equal distances in the clips of all comparisons: [*, width]."""
+        """At most so many steps, spread evenly over the clips of all comparisons and over the steps of a clip: [*, width]."""
         sides = (self.comparisons.left, self.comparisons.right)
-        every = -(-2 * sides[0].true_reward.size // most)
+        clips, length = sides[0].true_reward.shape
+        every = stride(clips, length, most // 2)
         obs, act = (np.concatenate([_flat(getattr(side, field))[::every] for side in sides]) for field in ("obs", "act"))
         return encode(obs, act, self._action_space)
 
@@ -78,6 +81,15 @@ class Dataset:
         sides = (self.comparisons.left, self.comparisons.right)
         obs, act = (np.concatenate([getattr(side, field)[rows] for side in sides]) for field in ("obs", "act"))
         return encode(obs, act, self._action_space)
+
+
+def stride(clips: int, length: int, most: int) -> int:
+    """The distance at which at most `most` of the steps of `clips` clips, laid end to end, are read.
+
+    It has no divisor in common with `length`: otherwise only some steps of a clip would ever be read, at worst a single one.
+    """
+    least = max(1, -(-clips * length // most))
+    return next(every for every in count(least) if gcd(every, length) == 1)
 
 
 def _flat(clips: Array) -> Array:

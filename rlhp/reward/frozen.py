@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rlhp.reward.apart import Model
-from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps
+from rlhp.types import Array, Comparisons, Metrics, RewardModel, Rollout, Steps
 
 
 class Frozen:
@@ -12,7 +11,7 @@ class Frozen:
     Its snapshot is the model's, so that a run on it is resumed with the same reward, however the run it came from has gone on.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: RewardModel) -> None:
         self._model = model
 
     def __call__(self, rollout: Rollout) -> Array:

@@ -1,14 +1,18 @@
 """A run directory: what a run logs, how it is stopped and how it goes on."""
 
 from rlhp.run.attempt import FAILED, attempt, failure, under_way
+from rlhp.run.checkpoint import write_whole
 from rlhp.run.directory import (
     VERSIONS,
     RunDirectory,
+    begun,
     check_owner,
     claim,
     differing,
+    discard,
     finished,
     last_checkpoint,
+    note_attempt,
     read_settings,
     shown,
 )
@@ -24,9 +28,11 @@ __all__ = [
     "Wandb",
     "announce",
     "attempt",
+    "begun",
     "check_owner",
     "claim",
     "differing",
+    "discard",
     "dismiss",
     "dismissed",
     "failure",
@@ -34,9 +40,11 @@ __all__ = [
     "last_checkpoint",
     "last_served",
     "new_token",
+    "note_attempt",
     "read_settings",
     "served",
     "serving",
     "shown",
     "under_way",
+    "write_whole",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -17,14 +17,17 @@ GLANCE = 0.5  # seconds within which whoever only looked at a lock has let go of
 
 
 @contextmanager
-def attempt(run: Path) -> Iterator[None]:
+def attempt(run: Path, admit: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Nobody else trains in this directory meanwhile; an error is written down there, for whoever looks at a sweep later.
 
-    However the process ends, the system takes the lock from it. Raises UserError if another process holds it.
+    `admit` is called once the directory is this process's alone; what it raises concerns the caller, not the run, and is not
+    written down. However the process ends, the system takes the lock from it. Raises UserError if another process holds it.
     """
-    with (run / LOCK).open("w") as file:
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / LOCK).open("a") as file:
         if not lock(file):
             raise UserError(f"{run} is being trained by another process; wait for it, or train in another one with name=...")
+        admit()
         (run / FAILED).unlink(missing_ok=True)
         try:
             yield

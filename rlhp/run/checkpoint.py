@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,16 +24,19 @@ FORMAT = 3  # of what the parts save of themselves; another one cannot be taken 
 def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) -> Path:
     """Write `folder/<step>/<part>.safetensors`, then the mark that says it is complete; the `keep` newest stay.
 
-    The mark holds the format and each file's digest. Until it is there, and after a kill in the middle, the checkpoint does
-    not exist.
+    The mark holds the format and each file's digest. Until it is there, and after a kill or a power cut in the middle, the
+    checkpoint does not exist.
     """
     target = folder / str(step)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for name, state in parts.items():
-        save_file({k: np.array(v, order="C") for k, v in state.items()}, target / f"{name}.safetensors")
+        file = target / f"{name}.safetensors"
+        save_file({k: np.array(v, order="C") for k, v in state.items()}, file)
+        sync(file)
     digests = {name: _digest(target / f"{name}.safetensors") for name in parts}
     write_whole(target / DONE, json.dumps({"format": FORMAT, "digests": digests}))
+    sync(folder)
     for old in complete(folder)[:-keep]:
         shutil.rmtree(folder / str(old))
     return target
@@ -43,23 +47,46 @@ def complete(folder: Path) -> list[int]:
     return sorted(int(done.parent.name) for done in folder.glob(f"*/{DONE}") if done.parent.name.isdigit())
 
 
+def newest(folder: Path) -> tuple[int, dict[str, State]]:
+    """The step and the parts of the newest checkpoint that is intact; (0, no parts) where there is none at all.
+
+    One that is damaged is passed over, which is said on standard error. Raises UserError if all of them are damaged, or if the
+    newest that is intact is of another version's format.
+    """
+    damage = None
+    for step in reversed(complete(folder)):
+        try:
+            return step, read(folder, step)
+        except Damaged as error:
+            damage = error
+            print(f"{error}; the one before is used instead.", file=sys.stderr)
+    if damage is not None:
+        raise UserError(f"{damage}, and there is none before it: restore {folder} from a copy, or start again with name=...")
+    return 0, {}
+
+
+class Damaged(UserError):
+    """A checkpoint whose files are not what was written."""
+
+
 def read(folder: Path, step: int) -> dict[str, State]:
-    """The parts of a complete checkpoint. Raises UserError if a file is damaged or gone, or of another version's format."""
+    """The parts of a complete checkpoint.
+
+    Raises Damaged if a file is damaged or gone, UserError if it is of another version's format.
+    """
     source = folder / str(step)
     try:
         mark = json.loads((source / DONE).read_text())
         digests = mark.get("digests", {})
         for name, digest in digests.items():
             if _digest(source / f"{name}.safetensors") != digest:
-                raise ValueError(name)
+                raise ValueError(f"{name}.safetensors is not what was written")
         parts = {name: load_file(source / f"{name}.safetensors") for name in digests}
-    except (ValueError, OSError, SafetensorError) as error:
-        raise UserError(
-            f"the checkpoint {source} is damaged ({error}); delete that folder, and the same command goes on from the one before."
-        ) from error
+    except (ValueError, AttributeError, OSError, SafetensorError) as error:
+        raise Damaged(f"the checkpoint {source} is damaged ({error})") from error
     if mark.get("format") != FORMAT:
         raise UserError(
-            f"the checkpoint {source} was written by another version of rlhp: go on with that one, or begin anew with name=..."
+            f"the checkpoint {source} was written by another version of rlhp: go on with that one, or start again with name=..."
         )
     return parts
 
@@ -72,8 +99,19 @@ def _digest(path: Path) -> str:
 def write_whole(path: Path, text: str) -> None:
     """A file that is there with all of its text or not at all, also after a power cut."""
     draft = path.with_suffix(".draft")
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    draft.write_text(text)
+    sync(draft)
     draft.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's list of names, on the disk when this returns. A file that is not there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

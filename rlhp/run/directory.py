@@ -11,19 +11,22 @@ from typing import Any
 import yaml
 
 from rlhp.run import checkpoint
+from rlhp.run.attempt import FAILED, LOCK
 from rlhp.run.machine import describe
 from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_table
 from rlhp.types import Array, Metrics, Stateful, UserError
 
-FINISHED = "finished.json"
-VERSIONS = "versions.json"
+CONFIG, FINISHED = "config.yaml", "finished.json"
+VERSIONS, ATTEMPTS = "versions.json", "attempts.jsonl"  # on what the run began; on what each attempt ran
+BEGUN = ("preferences.sqlite", "metrics.csv")
+TABLES = ("metrics.csv", "clock.csv")
 # what does not touch the numbers
 MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video", "page", "instructions")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
     """The settings of the run in this directory. Raises UserError where there is none."""
-    file = path / "config.yaml"
+    file = path / CONFIG
     if not file.is_file():
         raise UserError(f"{path} is not a run directory; name a folder that rlhp train has made, such as runs/main/...")
     before = yaml.safe_load(file.read_text())
@@ -41,9 +44,14 @@ def shown(names: Sequence[str]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
+def begun(path: Path) -> bool:
+    """Whether a run in this directory has come as far as its first question or number."""
+    return any((path / name).exists() for name in BEGUN)
+
+
 def check_owner(path: Path, config: Mapping[str, Any]) -> None:
-    """Raises UserError, naming the keys, if `path` is the run directory of other settings."""
-    differs = differing(path, config) if (path / "config.yaml").exists() else []
+    """Raises UserError, naming the keys, if a run of other settings has begun in `path`."""
+    differs = differing(path, config) if begun(path) else []
     if differs:
         raise UserError(
             f"{path} holds a run with other settings ({shown(differs)}); give this one a name of its own with name=..., "
@@ -52,11 +60,27 @@ def check_owner(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def claim(path: Path, config: Mapping[str, Any]) -> None:
-    """Make `path` this configuration's run directory, unless it is already."""
+    """Make `path` this configuration's run directory, unless a run has begun there already."""
     path.mkdir(parents=True, exist_ok=True)
-    if not (path / "config.yaml").exists():
-        (path / VERSIONS).write_text(json.dumps(describe(), indent=2) + "\n")
-        checkpoint.write_whole(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+    if not begun(path) or not (path / CONFIG).exists():
+        checkpoint.write_whole(path / VERSIONS, json.dumps(describe(), indent=2) + "\n")
+        checkpoint.write_whole(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
+
+
+def discard(path: Path) -> None:
+    """Remove the directory of a run that has not begun; anything else that lies there stays."""
+    if not path.is_dir() or begun(path):
+        return
+    for name in (CONFIG, VERSIONS, ATTEMPTS, FAILED, LOCK):
+        (path / name).unlink(missing_ok=True)
+    if not any(path.iterdir()):
+        path.rmdir()
+
+
+def note_attempt(path: Path, **facts: Any) -> None:
+    """Add a line to the record of the processes that have worked on a run: when, on what, and `facts`."""
+    with (path / ATTEMPTS).open("a") as file:
+        file.write(json.dumps({**describe(), **facts}) + "\n")
 
 
 def _differences(a: Any, b: Any, prefix: str = "") -> list[str]:
@@ -76,7 +100,8 @@ class RunDirectory:
     """Logs, checkpoints and resumes one run.
 
     `parts` are what changes while training, by name. On the CPU a run resumed from here ends with the same metrics.csv as
-    one that was never killed; times are kept apart, in clock.csv.
+    one that was never killed; times are kept apart, in clock.csv. `sync` brings what belongs to a checkpoint but is written
+    elsewhere, such as the store, to the disk before the checkpoint counts.
     """
 
     def __init__(self, path: Path, parts: Mapping[str, Stateful], *, total_steps: int, checkpoint_every: int) -> None:
@@ -84,22 +109,24 @@ class RunDirectory:
             raise UserError(f"checkpoint_every counts environment steps; set it to 1 or more, not {checkpoint_every}.")
         self.path, self._parts, self._total, self._every = path, parts, total_steps, checkpoint_every
         self._checkpoints = path / "checkpoints"
-        self.resumed_from = max(checkpoint.complete(self._checkpoints), default=0)
+        self.resumed_from, self._restored = checkpoint.newest(self._checkpoints)
         self._last = self.resumed_from
         self._pending: Metrics = {}
         self._trackers: list[Tracker] = []
+        self.warned: dict[str, str] = {}  # by topic
+        self.sync: Callable[[], None] = lambda: None
 
     def restore(self) -> None:
         """Bring the parts to where the last complete checkpoint left them; nothing to do if there is none."""
-        if self.resumed_from:
-            for name, state in checkpoint.read(self._checkpoints, self.resumed_from).items():
-                self._parts[name].restore(state)
+        for name, state in self._restored.items():
+            self._parts[name].restore(state)
+        self._restored = {}
 
     def open(self, *trackers: Tracker) -> None:
         """Start logging, after the parts are restored."""
         rows = [row for row in read_table(self.path / "clock.csv") if int(row["step"]) <= self.resumed_from]
         self._wall = float(rows[-1]["wall_s"]) if rows else 0.0
-        self._began, self._clock_step = time.monotonic(), self.resumed_from
+        self._began = time.monotonic()
         self._metrics = Table(self.path / "metrics.csv", self.resumed_from)
         self._clock = Table(self.path / "clock.csv", self.resumed_from)
         board = TensorBoard(self.path / "tensorboard", self.resumed_from)
@@ -114,6 +141,12 @@ class RunDirectory:
         """Say in the progress line what the training waits for."""
         self._progress.say(text)
 
+    def warn(self, topic: str, text: str) -> None:
+        """Say, once for each topic, what keeps the run from doing what was asked."""
+        if topic not in self.warned:
+            self._progress.warn(text)
+        self.warned[topic] = text
+
     def tick(self, step: int) -> None:
         """The rollout that ended at `step` is done: write its row, and a checkpoint if one is due."""
         for tracker in self._trackers:
@@ -122,24 +155,33 @@ class RunDirectory:
         wall = self.wall()
         self._clock(step, {"wall_s": wall, "steps_per_s": (step - self.resumed_from) / max(wall - self._wall, 1e-9)})
         if step // self._every > self._last // self._every or step >= self._total:
-            checkpoint.write(self._checkpoints, step, {name: part.snapshot() for name, part in self._parts.items()})
-            self._last = step
+            self._save(step)
+
+    def _save(self, step: int) -> None:
+        """Write a checkpoint, after all that it rests on is on the disk."""
+        parts = {name: part.snapshot() for name, part in self._parts.items()}
+        self.sync()
+        for name in (*TABLES, "."):
+            checkpoint.sync(self.path / name)
+        checkpoint.write(self._checkpoints, step, parts)
+        self._last = step
 
     def wall(self) -> float:
         """Seconds of training so far, those before a kill counted up to the checkpoint."""
         return self._wall + time.monotonic() - self._began
 
-    def finish(self, write_results: Callable[[Path], None]) -> None:
-        """Write what is made at the end, then the mark that the run is finished."""
+    def finish(self, write_results: Callable[[Path], None], **results: Any) -> None:
+        """Write what is made at the end, then the mark that the run is finished, which holds `results`."""
         for tracker in self._trackers:
             tracker.close()
         write_results(self.path)
-        (self.path / FINISHED).write_text(json.dumps({"total_steps": self._total, "wall_s": round(self.wall(), 1)}) + "\n")
+        mark = {"total_steps": self._total, "wall_s": round(self.wall(), 1), **results}
+        checkpoint.write_whole(self.path / FINISHED, json.dumps(mark) + "\n")
 
 
 def last_checkpoint(path: Path) -> dict[str, dict[str, Array]]:
-    """The parts in a run directory's newest checkpoint. Raises UserError if it has none."""
-    steps = checkpoint.complete(path / "checkpoints")
-    if not steps:
+    """The parts in a run directory's newest intact checkpoint. Raises UserError if it has none."""
+    step, parts = checkpoint.newest(path / "checkpoints")
+    if not step:
         raise UserError(f"{path} holds no checkpoint yet; train it first, or name another run directory.")
-    return checkpoint.read(path / "checkpoints", steps[-1])
+    return parts

@@ -94,6 +94,7 @@ class Progress:
     def __init__(self, name: str, total_steps: int, every: float = 30.0, out: TextIO | None = None) -> None:
         self._name, self._total, self._out = name, total_steps, out or sys.stderr
         self._live = self._out.isatty()
+        self._clear = "\r\x1b[K" if self._live else ""
         self._every = 0.5 if self._live else every
         self._began = self._last = time.monotonic()
         self._first: int | None = None
@@ -117,9 +118,14 @@ class Progress:
             self._last, self._waits = now, True
             self._show(f"{self._name}  {text}")
 
+    def warn(self, text: str) -> None:
+        """Show something that must not be overwritten, on a line of its own."""
+        self._out.write(f"{self._clear}{self._name}  {text}\n")
+        self._out.flush()
+
     def _show(self, line: str, over: bool = False) -> None:
-        start, end = "\r\x1b[K" if self._live else "", "\n" if not self._live or over else ""
-        self._out.write(f"{start}{line}{end}")
+        end = "\n" if not self._live or over else ""
+        self._out.write(f"{self._clear}{line}{end}")
         self._out.flush()
 
     def _line(self, step: int, elapsed: float) -> str:

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from gymnasium import spaces
 from hydra.utils import instantiate
 
-from rlhp.reward import Background, Frozen
-from rlhp.run import last_checkpoint, read_settings
+from rlhp.reward import Frozen, model_state
+from rlhp.run import differing, last_checkpoint, read_settings, shown
 from rlhp.store import recorded
 from rlhp.teacher import Replay
-from rlhp.types import Array, UserError
+from rlhp.types import Answer, Array, Query, Setup, UserError
 
 
-def replay(run: str) -> Replay:
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answers of another run, given to a run with the same settings."""
+
+    run: Path
+    replay: Replay
+    needs_time: ClassVar[bool] = True
+
+    def check(self, setup: Setup) -> None:
+        """Recorded answers are to the questions of that run: raises UserError unless all that questions depend on is the same."""
+        self.replay.check(setup)
+        free = ("name", "teacher", "max_open")
+        differs = [key for key in differing(self.run, setup.settings) if key.split(".")[0] not in free]
+        if differs:
+            raise UserError(
+                f"the answers of {self.run} are to the questions of a run with other settings ({shown(differs)}); repeat those."
+            )
+
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
+        """The recorded answers to these questions that had been used by `step`."""
+        return self.replay(queries, step)
+
+
+def replay(run: str) -> Recorded:
     """The answers that a run took, each from the step at which it was first used. Raises UserError where there are none."""
     read_settings(Path(run))
-    return Replay(recorded(Path(run) / "preferences.sqlite"))
+    return Recorded(Path(run), Replay(recorded(Path(run) / "preferences.sqlite")))
 
 
 def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str, credit: str = "departure") -> Frozen:
@@ -30,9 +55,8 @@ def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str
     settings = read_settings(Path(run))
     learned = settings["reward_model"]
     given = {"credit": credit} if learned.keys() & {"credit", "members"} else {}  # the true reward knows no credit
-    make = partial(instantiate({**learned, **given}, _convert_="all"), observation_space, action_space)
-    model = Background(make, threads=1)
-    state = last_checkpoint(Path(run))["reward"]
+    model = instantiate({**learned, **given}, _convert_="all")(observation_space, action_space)
+    state = model_state(last_checkpoint(Path(run))["reward"])
     if _shapes(model.snapshot()).items() - _shapes(state).items():
         raise UserError(
             f"the reward of {run} was learned on env={settings['task']}, whose observations or actions are of another size; "

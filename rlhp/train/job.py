@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,57 +16,107 @@ from hydra.utils import instantiate
 
 from rlhp.agent import Blind
 from rlhp.loop import learn
-from rlhp.run import RunDirectory, attempt, check_owner, claim, finished, last_checkpoint, read_settings
-from rlhp.store import Store
+from rlhp.reward import best_precision
+from rlhp.run import (
+    RunDirectory,
+    attempt,
+    begun,
+    check_owner,
+    claim,
+    finished,
+    last_checkpoint,
+    note_attempt,
+    read_settings,
+    write_whole,
+)
+from rlhp.store import Label, Store, labels
 from rlhp.train import page
-from rlhp.train.build import Parts, Settings, build
-from rlhp.types import Array, Rollout, Segment, Steps, stack
+from rlhp.train.build import Settings, build, stateful
+from rlhp.types import Array, Rollout, Segment, Setup, Steps, stack
 
 
 def train(settings: Settings, path: Path) -> None:
     """Train in the run directory `path`, or go on from its last complete checkpoint; a finished run is left as it is."""
-    check_owner(path, settings)
-    if finished(path):
-        print(f"{path} is finished already; to train it anew, give it a name of its own with name=...", file=sys.stderr)
-        return
-    torch.set_num_threads(settings["torch_threads"])
-    parts = build(settings)
-    claim(path, settings)
-    plan = {"first_labels": parts.schedule(0), "labels": parts.schedule(settings["total_steps"])}
-    (path / "plan.json").write_text(json.dumps(plan) + "\n")
-    with attempt(path), page.page(path, bool(settings.get("page"))):
-        _run(settings, path, parts)
+    with attempt(path, lambda: check_owner(path, settled(settings, path))):
+        if finished(path):
+            print(f"{path} is finished already; to train it anew, give it a name of its own with name=...", file=sys.stderr)
+            return
+        settings = settled(settings, path)
+        claim(path, settings)
+        torch.set_num_threads(settings["torch_threads"])
+        setup = build(settings)
+        with page.page(path, bool(settings.get("page"))):
+            _run(settings, path, setup)
 
 
-def _run(settings: Settings, path: Path, parts: Parts) -> None:
+def settled(settings: Settings, path: Path) -> Settings:
+    """Settings in which the reward model's `auto` precision is the one that this run began with, or suits this processor."""
+    node = settings["reward_model"]
+    if node.get("precision") != "auto":
+        return settings
+    before = read_settings(path) if begun(path) else {}
+    precision = before.get("reward_model", {}).get("precision") or best_precision()
+    return {**settings, "reward_model": {**node, "precision": precision}}
+
+
+def _run(settings: Settings, path: Path, setup: Setup) -> None:
     total, every = settings["total_steps"], settings["checkpoint_every"]
-    run = RunDirectory(path, parts.stateful(), total_steps=total, checkpoint_every=every)
+    run = RunDirectory(path, stateful(setup), total_steps=total, checkpoint_every=every)
+    note_attempt(path, precision=settings["reward_model"].get("precision"), step=run.resumed_from)
+    first, wanted = setup.schedule(0), setup.schedule(total)
+    write_whole(path / "plan.json", json.dumps({"first_labels": first, "labels": wanted}) + "\n")
     run.restore()
     store = Store(path / "preferences.sqlite")
     store.restore(run.resumed_from)
-    run.open(parts.tracker)
-    why = page.reason(path, parts.schedule(0), lambda: store.answered)
+    run.open(setup.tracker)
+    why = page.reason(path, first, lambda: store.answered)
     store.waiting = lambda unanswered, at_most: run.say(why(unanswered, at_most))
-    _learn(settings, parts, store, run)
-    run.finish(lambda folder: write_heldout(folder / "heldout.csv", parts.memory.heldout, parts.reward))
+    _learn(setup, store, run)
+    used = _used(wanted, store, run, len(setup.memory))
+    if used["why"]:
+        run.warn("labels", f"{used['used']} of {wanted} labels are used: {used['why']}")
+    run.finish(lambda folder: write_heldout(folder / "heldout.csv", setup.memory.heldout, setup.reward), labels=used)
     store.close()
-    parts.env.close()
+    setup.env.close()
 
 
-def _learn(settings: Settings, parts: Parts, store: Store, run: RunDirectory) -> None:
+def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
     learn(
-        parts.agent,
-        parts.memory,
-        parts.query,
-        parts.teacher,
+        setup.agent,
+        setup.memory,
+        setup.query,
+        setup.teacher,
         store,
-        parts.reward,
-        parts.schedule,
-        parts.effort,
+        setup.reward,
+        setup.schedule,
+        setup.effort,
         run,
-        total_steps=settings["total_steps"],
-        max_open=settings["max_open"],
+        total_steps=setup.total_steps,
+        max_open=setup.max_open,
     )
+
+
+def _used(wanted: int, store: Store, run: RunDirectory, held: int) -> dict[str, int | str]:
+    """How many labels were wanted, asked, answered and used; `why` fewer were of use, in a sentence, if so."""
+    counts = {"wanted": wanted, "asked": store.asked, "answered": store.answered, "used": store.taken}
+    return {**counts, "why": _why(**counts, clips=held, warned=run.warned, answers=labels(store.path))}
+
+
+def _why(
+    wanted: int, asked: int, answered: int, used: int, clips: int, warned: Mapping[str, str], answers: Sequence[Label]
+) -> str:
+    taken = [label.ranks for label in answers if label.taken_step is not None]
+    if asked == 0 < wanted and not clips:
+        return warned.get("clips", "memory never held a clip; lower clip_steps")
+    if asked < wanted:
+        return f"memory held too few clips for more than {asked} questions; train for longer, or lower query.clips_per_label"
+    if answered < asked:
+        return f"{asked - answered} of {asked} questions were not answered" if answered else "nobody answered"
+    if used < answered:
+        return f"{answered - used} answers were not used before training ended"
+    if taken and all(ranks is None or len({*ranks}) == 1 for ranks in taken):
+        return f"all {len(taken)} answers are 'equal' or 'cannot tell', so no reward could be learned"
+    return ""
 
 
 def write_heldout(path: Path, segments: Sequence[Segment], reward: Any) -> None:

@@ -14,8 +14,7 @@ from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
 
 from rlhp import film
-from rlhp.run import Served, dismissed, finished, served
-from rlhp.types import UserError
+from rlhp.run import Served, dismissed, finished, read_settings, served
 
 LOG = "page.log"
 COMMAND = (sys.executable, "-m", "rlhp.cli")
@@ -31,11 +30,13 @@ def page(run: Path, wanted: bool) -> Iterator[None]:
 
     The page ends with a training that is interrupted, told to end (SIGTERM, SIGHUP) or fails. After the last step, and after
     a kill of the training, it stays as long as somebody looks at it, and goes on with a training that resumes. A page that a
-    person has started with `rlhp label` is used, and left to that person.
+    person has started with `rlhp label` is used, and left to that person. Raises UserError where clips cannot be drawn here.
     """
     if not wanted:
         yield
         return
+    if read_settings(run).get("task") != "point":
+        film.backend()
     with _ends_in_order(), closing(Keeper(run)) as keeper:
         keeper.begin()
         yield
@@ -152,15 +153,3 @@ def reason(run: Path, first: int, answered: Callable[[], int]) -> Callable[[int,
         return f"waiting: {unanswered} questions are unanswered, and at most {at_most} may be; {where(run)}"
 
     return say
-
-
-def check(settings_page: object, clips: int, drawable: bool, task: str) -> None:
-    """Raises UserError where people could not answer this run's questions, or this machine cannot draw its clips."""
-    if settings_page is None:
-        return
-    if clips != 2:
-        raise UserError(f"people compare 2 clips at the page, and questions of {clips} are asked; set query.clips=2.")
-    if not drawable:
-        raise UserError(f"people need clips, and those of {task} cannot be drawn from recorded states; choose a MuJoCo task.")
-    if task != "point":
-        film.backend()
