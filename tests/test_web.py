@@ -211,24 +211,30 @@ def test_the_training_s_true_state(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_open", "first", "answered", "step", "state"),
-    [  # of four questions
-        (20, 10, 0, 0, "training"),  # not all of the first are asked
-        (4, 0, 0, 0, "training"),
-        (3, 0, 0, 0, "waiting"),
-        (None, 0, 0, 0, "training"),
-        (None, 4, 3, 0, "waiting"),  # the first labels are waited for, however many may be open
-        (None, 4, 4, 0, "training"),
-        (20, 4, 0, 0, "waiting"),
-        (20, 2, 3, 1000, "waiting"),  # and so are the last
-        (None, 2, 3, 1000, "waiting"),
-        (None, 2, 4, 1000, "training"),
-        (None, 2, 3, 999, "training"),
+    ("max_open", "first", "labels", "answered", "steps", "state"),
+    [  # of four questions, in a training of 1000 steps
+        (20, 10, 40, 0, [], "training"),  # not all of the first are asked
+        (4, 0, 40, 0, [100], "training"),
+        (3, 0, 40, 0, [100], "waiting"),
+        (None, 0, 40, 0, [100], "training"),
+        (None, 4, 40, 3, [100], "waiting"),  # the first labels are waited for, however many may be open
+        (None, 4, 40, 4, [100], "training"),
+        (20, 4, 40, 0, [], "waiting"),
+        (20, 2, 4, 3, [800, 900], "waiting"),  # and so are the last, before the last row is written
+        (None, 2, 4, 3, [800, 900], "waiting"),
+        (None, 2, 4, 3, [800, 1000], "waiting"),
+        (None, 2, 4, 4, [800, 900], "training"),
+        (None, 2, 4, 3, [700, 800], "training"),
+        (None, 2, 4, 3, [600], "waiting"),
+        (None, 2, 4, 3, [400], "training"),
+        (None, 2, 5, 3, [800, 900], "training"),  # the last is not asked yet
     ],
 )
-def test_when_the_training_waits(run: Path, max_open: int | None, first: int, answered: int, step: int, state: str) -> None:
-    (run / "plan.json").write_text(json.dumps({"first_labels": first, "labels": 40}))
-    (run / "clock.csv").write_text(f"step,wall_s\n{step},1\n")
+def test_when_the_training_waits(
+    run: Path, max_open: int | None, first: int, labels: int, answered: int, steps: list[int], state: str
+) -> None:
+    (run / "plan.json").write_text(json.dumps({"first_labels": first, "labels": labels}))
+    (run / "clock.csv").write_text("step,wall_s\n" + "".join(f"{step},1\n" for step in steps))
     store = Store(run / "preferences.sqlite")
     store.answer(dict.fromkeys(range(answered), Answer((0, 1))), "human:annotator-1")
     with trained(run):

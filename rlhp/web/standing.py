@@ -97,7 +97,7 @@ def _plan(run: Path) -> Mapping[str, int]:
 
 
 def _last_steps(path: Path) -> tuple[int, int]:
-    """The step in the last whole row of a table whose first column it is, and how far the row before it is back; 0 before both."""
+    """The step in the last whole row of a table whose first column it is, and how far back the row before is; 0 without rows."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL))
@@ -106,5 +106,5 @@ def _last_steps(path: Path) -> tuple[int, int]:
         steps = [int(row.split(",")[0]) for row in rows if row[:1].isdigit()]
     except (OSError, ValueError):
         return 0, 0
-    before, last = ([0, 0] + steps)[-2:]
+    before, last = [0, 0, *steps][-2:]
     return last, last - before
