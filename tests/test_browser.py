@@ -256,7 +256,11 @@ def test_a_damaged_clip_is_filmed_anew_and_other_pairs_are_shown_meanwhile(
         said = press(tab, "ArrowLeft")
         assert said != newest
         until(lambda: clip.is_file() and clip.read_bytes() != bad)
-        seen = [said]
+        with tab.expect_response("**/api/answer"):  # which deals the clip that is whole again
+            seen = [said, press(tab, "ArrowLeft")]
+            shown = tab.evaluate(PAIR)
+        tab.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
+        assert tab.evaluate(PAIR) == shown, "what somebody looks at stays in front of them"
         while newest not in seen:
             seen.append(press(tab, "ArrowLeft"))
         assert len(seen) < 10 and set(seen) == set(stored(run, len(seen)))

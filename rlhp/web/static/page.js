@@ -397,18 +397,19 @@ function write() {
   writeProgress();
 }
 
-function progress(early, goal) {
+function progress(over, early, goal) {
   const { state, step, total_steps, answered, first, taken, labels } = run;
-  if (state === "finished") return `The learner is done: it used ${taken} of ${count(labels, "label")}`;
+  if (over) return `The learner is done: it used ${taken} of ${count(labels, "label")}`;
   if (early) return `${answered} of ${first} first labels; then the policy is trained`;
   const steps = `; step ${step.toLocaleString("en")} of ${total_steps.toLocaleString("en")}`;
   return `${answered} of ${goal} labels${state === "training" ? steps : ""}`;
 }
 
 function writeProgress() {
-  const { state, answered, first, labels, per_hour: rate } = run;
-  const early = answered < first, goal = early ? first : Math.max(labels, answered), left = state === "finished" ? 0 : goal - answered;
-  $("progress").textContent = progress(early, goal);
+  const { first, labels, per_hour: rate } = run;
+  const over = run.state === "finished", answered = over ? run.taken : run.answered, early = !over && answered < first;
+  const goal = early ? first : Math.max(labels, answered), left = over ? 0 : goal - answered;
+  $("progress").textContent = progress(over, early, goal);
   $("pace").textContent = rate > 0 ? `${count(rate, "label")} an hour${left > 0 ? `, about ${time(left / rate)} to go` : ""}` : "";
   $("done").style.width = `${(100 * answered) / Math.max(goal, 1)}%`;
   $("bar").setAttribute("aria-valuemax", goal);
