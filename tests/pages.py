@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -81,9 +82,18 @@ def start(run: Path, *options: str, log: Path | None = None) -> subprocess.Popen
 
 
 @contextmanager
+def held_port() -> Iterator[int]:
+    """A port that the system gives to nobody meanwhile, and at which a server that names it can listen, again and again."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@contextmanager
 def label(run: Path, *options: str) -> Iterator[Served]:
     """The page of a run, served meanwhile on a port of its own."""
-    process = start(run, "--port", "0", *options)
+    process = start(run, *(() if "--port" in options else ("--port", "0")), *options)
     try:
         yield until(lambda: served(run) or _alive(process))
     finally:

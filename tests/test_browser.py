@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
-from pages import filmed, label, make_run, start, until
+from pages import filmed, held_port, label, make_run, start, until
 
 from rlhp.run import Served, served
 from rlhp.store import Source, Store
 from rlhp.types import Answer
+from rlhp.web.films import Look
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
@@ -33,16 +36,10 @@ RANKS = {  # what is stored of a key, where the question's first clip was shown 
     "ArrowDown": ("[0, 0]", "[0, 0]"),
     "ArrowUp": (None, None),
 }
-NEXT = """key => new Promise(done => {
-    const before = document.body.dataset.pair, began = performance.now();
-    const look = () => {
-        const videos = [...document.querySelectorAll('.stage:not([hidden]) video')];
-        const plays = document.body.dataset.pair !== before && videos.every(video => !video.paused && video.currentTime > 0);
-        plays ? done(performance.now() - began) : requestAnimationFrame(look);
-    };
-    dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
-    look();
-})"""
+PLAYS = "[...document.querySelectorAll('.stage:not([hidden]) video')].every(video => !video.paused && video.currentTime > 0)"
+STILL = "[...document.querySelectorAll('.stage:not([hidden]) video')].every(video => video.paused)"
+NEXT_IS_HERE = "[...document.querySelectorAll('.stage[hidden] video')].every(video => video.readyState >= 3)"
+PAIR = "document.body.dataset.pair"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no Chromium: {APT}")
 
@@ -61,13 +58,27 @@ def run(tmp_path: Path) -> Path:
     return filmed(make_run(tmp_path / "run", questions=25))
 
 
-def opened(chromium: playwright.BrowserContext, page: Served, name: str = "annotator-1") -> playwright.Page:
+@pytest.fixture
+def tab(chromium: playwright.BrowserContext) -> Iterator[playwright.Page]:
+    """A tab that notes what goes wrong in it."""
     tab = chromium.new_page()
     tab.faults = []
     tab.on("pageerror", lambda error: tab.faults.append(str(error)))
     tab.on("console", lambda line: tab.faults.append(line.text) if line.type == "error" else None)
+    yield tab
+    tab.close()
+
+
+@pytest.fixture
+def port() -> Iterator[str]:
+    with held_port() as port:
+        yield str(port)
+
+
+def at(tab: playwright.Page, page: Served, name: str = "annotator-1") -> playwright.Page:
+    """The tab, with a pair in front of the person."""
     tab.goto(page.address(name))
-    tab.wait_for_selector(SHOWN, timeout=30_000)
+    tab.wait_for_selector(SHOWN, timeout=60_000)
     return tab
 
 
@@ -102,91 +113,285 @@ def stored(run: Path, count: int) -> dict[int, str | None]:
     return until(lambda: (there := answers(run)) and len(there) == count and there)
 
 
-def test_twenty_pairs_by_keyboard(run: Path, chromium: playwright.BrowserContext) -> None:
+def test_twenty_pairs_by_keyboard(run: Path, tab: playwright.Page) -> None:
     keys = ["ArrowLeft", "ArrowRight", "ArrowDown", "ArrowUp"]
     with label(run) as page:
-        tab = opened(chromium, page)
-        wait(tab, f"{TIMES}.every(time => time > 0.3)")
-        moments = [tab.evaluate(TIMES), tab.wait_for_timeout(150) or tab.evaluate(TIMES)]
-        assert all(abs(left - right) < 0.1 for left, right in moments), "in step"
-        assert moments[0] != moments[1], "both play"
+        at(tab, page)
         said = {press(tab, keys[i % 4]): keys[i % 4] for i in range(12)}
         assert len(stored(run, 12)) == 12 == len(said)
-
-        last = list(said)[-1]
-        wait(tab, "!document.getElementById('undo').disabled")
-        tab.keyboard.press("z")
-        wait(tab, f"document.body.dataset.pair === '{last}/0'")
-        assert last not in stored(run, 11)
-        assert press(tab, "ArrowDown") == last and stored(run, 12)[last] == "[0, 0]"
-        said[last] = "ArrowDown"
-
-        tab.close()
-        tab = opened(chromium, page)
+        tab.reload()
+        tab.wait_for_selector(SHOWN, timeout=60_000)
         for i in range(8):
             said[press(tab, keys[i % 4])] = keys[i % 4]
         assert tab.faults == []
-        got = stored(run, 20)  # a tab closed sooner keeps what is on its way until it is opened again
-        tab.close()
+        got = stored(run, 20)
     assert len(said) == 20 and set(got) == set(said)
     for question, key in said.items():
         assert got[question] in {"ArrowUp": (None,), "ArrowDown": ("[0, 0]",)}.get(key, ("[0, 1]", "[1, 0]"))
     assert None in got.values()
 
 
-def test_the_next_pair_plays_at_once(run: Path, chromium: playwright.BrowserContext) -> None:
+@pytest.mark.parametrize("hurry", [False, True])
+def test_undo_goes_several_deep(run: Path, tab: playwright.Page, hurry: bool) -> None:
+    """Each Z takes back one more, newest first, also when they are pressed faster than the server answers."""
+    with label(run, "--repeats", "0") as page:
+        at(tab, page)
+        said = [press(tab, "ArrowLeft") for _ in range(5)]
+        stored(run, 5)
+        wait(tab, "!document.getElementById('undo').disabled")
+        for question in reversed(said[1:]):
+            tab.keyboard.press("z")
+            if not hurry:
+                wait(tab, f"{PAIR} === '{question}/0'")
+        wait(tab, f"{PAIR} === '{said[1]}/0'")
+        assert set(stored(run, 1)) == {said[0]}
+        again = [press(tab, "ArrowDown") for _ in range(4)]
+        assert again == said[1:], "what was taken back comes again in the order in which it came first"
+        got = stored(run, 5)
+        assert [got[question] for question in again] == ["[0, 0]"] * 4 and tab.faults == []
+
+
+def test_undo_of_what_the_server_does_not_have_yet(run: Path, tab: playwright.Page) -> None:
     with label(run) as page:
-        tab = opened(chromium, page)
-        waits = []
-        for _ in range(9):
-            tab.wait_for_timeout(700)  # nobody judges two clips sooner
-            waits.append(tab.evaluate(NEXT, "ArrowLeft"))
-        tab.close()
-    print("ms from key to the next pair playing:", sorted(round(wait) for wait in waits))
-    assert sorted(waits)[4] < 200, waits
+        at(tab, page)
+        wait(tab, NEXT_IS_HERE)
+    first, second = press(tab, "ArrowDown"), press(tab, "ArrowDown")
+    wait(tab, "document.getElementById('say').textContent.includes('kept here')")
+    for question in (second, first):
+        tab.keyboard.press("z")
+        wait(tab, f"{PAIR} === '{question}/0'")
+    wait(tab, "document.getElementById('undo').disabled")
+    assert answers(run) == {}
 
 
-def test_pause_slow_and_a_hasty_key(run: Path, chromium: playwright.BrowserContext) -> None:
-    with label(run, "--minimum-view", "1.5") as page:
-        tab = opened(chromium, page)
-        first = tab.evaluate("document.body.dataset.pair")
+def test_the_next_pair_plays_without_a_word_from_the_server(run: Path, tab: playwright.Page) -> None:
+    with label(run) as page:
+        at(tab, page)
+        wait(tab, NEXT_IS_HERE)
+        tab.route("**/api/**", lambda route: None)  # never answered
+        before = tab.evaluate(PAIR)
         tab.keyboard.press("ArrowLeft")
-        assert "moment longer" in tab.inner_text("#say") and tab.evaluate("document.body.dataset.pair") == first
+        wait(tab, f"{PAIR} && {PAIR} !== '{before}' && {PLAYS}")
+        tab.unroute_all(behavior="ignoreErrors")
+
+
+def test_both_clips_play_in_step(run: Path, tab: playwright.Page) -> None:
+    with label(run) as page:
+        at(tab, page)
+        wait(tab, PLAYS)
         tab.keyboard.press(" ")
-        wait(tab, "[...document.querySelectorAll('.stage:not([hidden]) video')].every(video => video.paused)")
-        before = tab.evaluate(TIMES)
-        tab.wait_for_timeout(200)
-        assert tab.evaluate(TIMES) == before and tab.get_attribute("#pause", "aria-pressed") == "true"
+        wait(tab, STILL)
+        apart = """() => {
+            const [left, right] = document.querySelectorAll('.stage:not([hidden]) video');
+            left.currentTime = 0.2;
+            right.currentTime = 0.9;
+            left.dispatchEvent(new Event('timeupdate'));
+            return Math.abs(left.currentTime - right.currentTime);
+        }"""
+        assert tab.evaluate(apart) < 0.1
+
+
+def test_pause_and_slow(run: Path, tab: playwright.Page) -> None:
+    with label(run) as page:
+        at(tab, page)
+        wait(tab, PLAYS)
+        tab.keyboard.press(" ")
+        wait(tab, STILL)
+        assert tab.get_attribute("#pause", "aria-pressed") == "true" and "Play" in tab.inner_text("#pause")
         tab.keyboard.press("s")
         wait(tab, "[...document.querySelectorAll('.stage:not([hidden]) video')].every(v => !v.paused && v.playbackRate < 0.5)")
-        tab.wait_for_timeout(1500)
-        assert press(tab, "ArrowLeft") == int(first.split("/")[0])
-        tab.close()
-    assert len(answers(run)) == 1
+        assert tab.get_attribute("#pause", "aria-pressed") == "false"
 
 
-def test_an_answer_survives_the_server(run: Path, chromium: playwright.BrowserContext) -> None:
+def test_a_hasty_key_is_no_answer(run: Path, tab: playwright.Page) -> None:
+    with label(run, "--minimum-view", "60") as page:
+        at(tab, page)
+        first = tab.evaluate(PAIR)
+        tab.keyboard.press("ArrowLeft")
+        assert "moment longer" in tab.inner_text("#say") and tab.evaluate(PAIR) == first
+        assert answers(run) == {}
+
+
+def test_a_key_in_time_is_an_answer(run: Path, tab: playwright.Page) -> None:
+    with label(run, "--minimum-view", "0.3") as page:
+        at(tab, page)
+        wait(tab, "!document.body.classList.contains('early')")
+        assert press(tab, "ArrowLeft") in stored(run, 1)
+
+
+def test_an_answer_survives_the_server(run: Path, chromium: playwright.BrowserContext, tab: playwright.Page, port: str) -> None:
     """What is said while nobody listens is sent when somebody does."""
-    with label(run) as page:
-        tab = opened(chromium, page)
-        tab.wait_for_timeout(500)
+    with label(run, "--port", port) as page:
+        at(tab, page)
     question = press(tab, "ArrowDown")
     wait(tab, "document.getElementById('say').textContent.includes('kept here')")
     tab.close()
     assert answers(run) == {}
-    with label(run, "--port", "8321") as again:  # the last port is tried before
-        assert again.port == page.port and again.token == page.token
-        tab = opened(chromium, again)
+    with label(run, "--port", port) as again:
+        assert again.address() == page.address()
+        other = at(chromium.new_page(), again)
         assert stored(run, 1) == {question: "[0, 0]"}
-        tab.close()
+        other.close()
+
+
+# clips that do not play
+
+
+def clip_of(run: Path, question: int) -> Path:
+    """The file of a question's first clip."""
+    with Store(run / "preferences.sqlite").database.reading() as db:
+        (names,) = db.execute("SELECT segments FROM query WHERE id = ?", (question,)).fetchone()
+    return Look("point", 64, "h264").file(run, json.loads(names)[0])
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"x" * 3000, lambda whole: b""])
+def test_a_damaged_clip_is_filmed_anew_and_other_pairs_are_shown_meanwhile(
+    run: Path, tab: playwright.Page, damage: Callable[[bytes], bytes]
+) -> None:
+    newest = max(query.id for query in Store(run / "preferences.sqlite").open())
+    clip = clip_of(run, newest)
+    clip.write_bytes(bad := damage(clip.read_bytes()))
+    with label(run, "--repeats", "0") as page:
+        at(tab, page)
+        said = press(tab, "ArrowLeft")
+        assert said != newest
+        until(lambda: clip.is_file() and clip.read_bytes() != bad)
+        with tab.expect_response("**/api/answer"):  # which deals the clip that is whole again
+            seen = [said, press(tab, "ArrowLeft")]
+            shown = tab.evaluate(PAIR)
+        tab.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
+        assert tab.evaluate(PAIR) == shown, "what somebody looks at stays in front of them"
+        while newest not in seen:
+            seen.append(press(tab, "ArrowLeft"))
+        assert len(seen) < 10 and set(seen) == set(stored(run, len(seen)))
+
+
+def test_a_clip_that_breaks_while_it_plays(run: Path, tab: playwright.Page) -> None:
+    with label(run) as page:
+        at(tab, page)
+        question = int(tab.evaluate(PAIR).split("/")[0])
+        before = clip_of(run, question).stat().st_mtime_ns
+        tab.evaluate("document.querySelectorAll('.stage:not([hidden]) video').forEach(v => v.dispatchEvent(new Event('error')))")
+        until(lambda: clip_of(run, question).is_file() and clip_of(run, question).stat().st_mtime_ns != before)
+        wait(tab, f"document.body.dataset.phase === 'showing' && {PLAYS}")
+        assert tab.faults == []
+
+
+def test_only_a_browser_that_cannot_play_what_was_just_filmed_is_told_of_vp9(run: Path, tab: playwright.Page) -> None:
+    def spoil(route: playwright.Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=b"a codec from elsewhere" if answer.ok else answer.body())
+
+    with label(run, "--repeats", "0") as page:
+        tab.route("**/api/clips/*", spoil)
+        tab.goto(page.address("annotator-1"))
+        wait(tab, "document.body.dataset.phase === 'idle' && document.getElementById('why').textContent.includes('--codec vp9')")
+        tab.unroute_all(behavior="ignoreErrors")
+        tab.reload()
+        tab.wait_for_selector(SHOWN, timeout=60_000)
+
+
+# storage and links
+
+
+KEY = "`rlhp ${new URLSearchParams(location.search).get('token').slice(-8)} annotator-1`"
+BLOCKED = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('denied', 'SecurityError') }})"
+FULL = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }"
+GARBAGE = [
+    "{",
+    "null",
+    "5",
+    '"x"',
+    "[1, null, []]",
+    '[{"query": "x"}]',
+    '[{"query": 1, "round": 0, "seen": 1, "choice": "left"}]',
+]
+
+
+@pytest.mark.parametrize("script", [BLOCKED, FULL, *(f"localStorage.setItem({KEY}, {json.dumps(value)})" for value in GARBAGE)])
+def test_storage_that_is_blocked_full_or_damaged(run: Path, tab: playwright.Page, script: str) -> None:
+    tab.add_init_script(script)
+    with label(run) as page:
+        at(tab, page)
+        question = press(tab, "ArrowDown")
+        assert stored(run, 1) == {question: "[0, 0]"}
+        assert tab.faults == []
+
+
+def test_a_tab_that_cannot_store_says_that_it_must_stay_open(run: Path, tab: playwright.Page, port: str) -> None:
+    tab.add_init_script(FULL)
+    with label(run, "--port", port) as page:
+        at(tab, page)
+    question = press(tab, "ArrowDown")
+    wait(tab, "document.getElementById('say').textContent.includes('leave it open')")
+    with label(run, "--port", port):
+        assert stored(run, 1) == {question: "[0, 0]"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda address: address.replace("annotator-1", "annotator%201"), "without spaces"),
+        (lambda address: address.replace("annotator-1", "%3Cb%3E"), "<b>"),
+        (lambda address: address.rpartition("token=")[0], "The token is missing or wrong"),
+        (lambda address: address + "x", "The token is missing or wrong"),
+        (lambda address: address.replace("/?", "/nowhere?"), "Not Found"),
+        (lambda address: address.replace("/?", "/labels?") + "x", "The token is missing or wrong"),
+    ],
+)
+def test_a_link_that_is_wrong_leads_to_a_sentence(
+    run: Path, tab: playwright.Page, change: Callable[[str], str], said: str
+) -> None:
+    with label(run) as page:
+        tab.goto(change(page.address("annotator-1")))
+        assert said in tab.inner_text("[role=alert]") and "{" not in tab.inner_text("body")
+
+
+def test_an_open_tab_whose_token_no_longer_holds_says_so(tmp_path: Path, tab: playwright.Page, port: str) -> None:
+    run = filmed(make_run(tmp_path / "run", questions=1))
+    with label(run, "--port", port) as page:
+        press(at(tab, page), "ArrowLeft")
+        stored(run, 1)
+    (run / "page.json").unlink()
+    with label(run, "--port", port):
+        wait(tab, "document.getElementById('why').textContent.startsWith('The token is missing or wrong')")
+        assert tab.inner_text("#state") == "No access" and not tab.is_visible(".spinner")
+
+
+def test_a_first_look_that_is_refused_is_no_endless_spinner(run: Path, tab: playwright.Page) -> None:
+    with label(run) as page:
+        tab.route("**/api/**", lambda route: route.fulfill(status=401, json={"detail": "the token is missing or wrong"}))
+        tab.goto(page.address("annotator-1"))
+        wait(tab, "document.getElementById('why').textContent === 'The token is missing or wrong.'")
+        assert not tab.is_visible(".spinner")
+        tab.unroute_all(behavior="ignoreErrors")
+        tab.wait_for_selector(SHOWN, timeout=60_000)
+
+
+def test_the_end_of_training_is_said_and_the_pair_stays(tmp_path: Path, tab: playwright.Page) -> None:
+    run = filmed(make_run(tmp_path / "run", questions=3))
+    with label(run) as page:
+        at(tab, page)
+        store = Store(run / "preferences.sqlite")
+        store.answer({0: Answer((0, 1)), 1: Answer((1, 0))}, "human:annotator-2")
+        store.take(1)
+        store.close()
+        wait(tab, "document.getElementById('progress').textContent.startsWith('2 of 10')")
+        (run / "finished.json").write_text("{}")
+        wait(tab, "document.getElementById('progress').textContent === 'The learner is done: it used 2 of 40 labels'")
+        assert tab.inner_text("#state") == "The learner is done" and "not learned from" in tab.inner_text("#say")
+        for _ in range(3):
+            press(tab, "ArrowLeft")
+        wait(tab, "document.getElementById('why').textContent.includes('it used 2 of 40 labels')")
 
 
 @pytest.mark.slow
-def test_no_key_is_lost_when_the_server_is_killed(tmp_path: Path, chromium: playwright.BrowserContext) -> None:
+def test_no_key_is_lost_when_the_server_is_killed(tmp_path: Path, tab: playwright.Page, port: str) -> None:
     """Killed at random moments, while keys are pressed at a tab that stays open: every answer is stored once, as it was given."""
     run, rng = filmed(make_run(tmp_path / "run", questions=4 * KILLS + 4)), random.Random(5)
-    server, said = start(run, "--port", "0", "--repeats", "0"), {}
-    tab = opened(chromium, until(lambda: served(run)))
+    options = ("--port", port, "--repeats", "0")
+    server, said = start(run, *options), {}
+    at(tab, until(lambda: served(run)))
 
     def answer() -> None:
         """Press a key at the pair that is shown, as soon as one is."""
@@ -204,12 +409,11 @@ def test_no_key_is_lost_when_the_server_is_killed(tmp_path: Path, chromium: play
         server.wait()
         if tab.evaluate("document.body.dataset.phase === 'showing'"):  # else nothing more is here, and nobody to ask
             answer()
-        server = start(run, "--repeats", "0")  # at the same port, with the same token
+        server = start(run, *options)  # with the same token
         until(lambda: served(run))
     answer()
     stored(run, len(said))
     got = rows(run, "ranks, swapped")
-    tab.close()
     server.send_signal(signal.SIGTERM)
     server.wait()
     print(f"{len(said)} keys pressed, {len(got)} answers in the store, {KILLS} kills")
@@ -222,32 +426,107 @@ def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
     return all(max(one[at], other[at]) < min(one[at] + one[size], other[at] + other[size]) for at, size in sides)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (360, 640), (844, 390)])
-def test_it_fits_the_screen(run: Path, chromium: playwright.BrowserContext, width: int, height: int, scheme: str) -> None:
+LAYOUT = """() => {
+    const box = element => { const {x, y, width, height} = element.getBoundingClientRect(); return {x, y, width, height}; };
+    const all = selector => [...document.querySelectorAll(selector)].map(box);
+    return {clips: all('.stage:not([hidden]) figure'), answers: all('#answers button'), head: all('#task, #state, #who'),
+            wide: document.documentElement.scrollWidth};
+}"""
+WIDTHS = (320, 360, 390, 480, 481, 540, 560, 561, 720, 721, 844, 1024, 1280, 1920, 2560)
+HEIGHTS = (256, 300, 390, 480, 520, 521, 600, 640, 641, 800, 1080, 1440)
+LONG = "Choose the clip in which the point is nearer to the circle in the middle, and averylongwordthatdoesnotbreak. " * 6
+
+
+def test_it_fits_every_window(tmp_path: Path, tab: playwright.Page) -> None:
+    """Clips and answers are on the first screen, whatever is to be read besides, and a thumb finds each answer."""
+    run = filmed(make_run(tmp_path / "run", questions=3, instructions=LONG))
     with label(run) as page:
-        tab = opened(chromium, page)
-        tab.set_viewport_size({"width": width, "height": height})
-        tab.emulate_media(color_scheme=scheme)
-        assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        for choice in ("left", "right", "equal", "unsure"):
-            box = tab.locator(f"[data-choice={choice}]").bounding_box()
-            assert box is not None and box["y"] + box["height"] <= height and box["x"] >= 0 and box["x"] + box["width"] <= width
-            assert box["height"] >= 44, "a thumb finds it"
-        task, state, who = (tab.locator(name).bounding_box() for name in ("#task", "#state", "#who"))
-        assert task and state and who and not any(map(overlap, (task, state, who), (state, who, task)))
-        tab.close()
+        at(tab, page, "annotator-with-quite-a-long-name")
+        for width, height in product(WIDTHS, HEIGHTS):
+            tab.set_viewport_size({"width": width, "height": height})
+            layout = tab.evaluate(LAYOUT)
+            assert layout["wide"] <= width, (width, height)
+            for box in layout["clips"] + layout["answers"]:
+                assert box["x"] >= 0 and box["x"] + box["width"] <= width + 0.01, (width, height, box)
+                assert box["y"] >= 0 and box["y"] + box["height"] <= height + 0.01, (width, height, box)
+            assert all(min(box["width"], box["height"]) >= 140 for box in layout["clips"]), (width, height, layout["clips"])
+            assert all(box["height"] >= 44 for box in layout["answers"]), (width, height, layout["answers"])
+            shown = [*layout["clips"], *layout["answers"], *layout["head"]]
+            assert not any(overlap(one, other) for one, other in combinations(shown, 2)), (width, height)
 
 
-def test_the_page_of_labels(chromium: playwright.BrowserContext, run: Path) -> None:
+def test_an_arrow_key_answers_or_scrolls_but_never_both(run: Path, tab: playwright.Page) -> None:
+    with label(run) as page:
+        at(tab, page)
+        tab.set_viewport_size({"width": 320, "height": 300})
+        assert tab.evaluate("document.documentElement.scrollHeight > innerHeight + 300"), "there is something to scroll"
+        for key in RANKS:
+            press(tab, key)
+        assert tab.evaluate("scrollY") == 0
+        stored(run, 4)
+        pair = tab.evaluate(PAIR)
+        tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        wait(tab, "scrollY > 300")
+        below = tab.evaluate("scrollY")
+        for key in ("ArrowLeft", "ArrowRight", "ArrowUp"):
+            tab.keyboard.press(key)
+        wait(tab, f"scrollY < {below}")
+        assert tab.evaluate(PAIR) == pair and len(answers(run)) == 4 and "Scroll back" in tab.inner_text("#say")
+        tab.evaluate("scrollTo(0, 0)")
+        wait(tab, "scrollY === 0")
+        press(tab, "ArrowDown")
+        assert len(stored(run, 5)) == 5
+
+
+def test_who_prefers_no_motion_sees_none_until_asking_for_it(run: Path, tab: playwright.Page) -> None:
+    tab.emulate_media(reduced_motion="reduce")
+    with label(run) as page:
+        at(tab, page)
+        assert tab.evaluate(STILL) and tab.get_attribute("#pause", "aria-pressed") == "true"
+        press(tab, "ArrowLeft")
+        assert tab.evaluate(STILL) and "Play" in tab.inner_text("#pause")
+        tab.keyboard.press(" ")
+        wait(tab, PLAYS)
+        press(tab, "ArrowLeft")
+        wait(tab, PLAYS)
+
+
+CONTRAST = """() => [...document.querySelectorAll('kbd')].map(kbd => {
+    const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+    const path = []; for (let each = kbd; each; each = each.parentElement) path.unshift(each);
+    const paint = (colour, alpha) => { canvas.globalAlpha = alpha; canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); };
+    const luminance = () => {
+        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(v => v / 255)
+            .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    let alpha = 1;
+    for (const each of path) { alpha *= +getComputedStyle(each).opacity; paint(getComputedStyle(each).backgroundColor, alpha); }
+    const ground = luminance();
+    paint(getComputedStyle(kbd).color, alpha);
+    const ink = luminance();
+    return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
+})"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_keys_on_the_buttons_can_be_read(run: Path, tab: playwright.Page, scheme: str) -> None:
+    tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # colours change at once
+    with label(run) as page:
+        at(tab, page)
+        press(tab, "ArrowLeft")
+        wait(tab, "![...document.querySelectorAll('button')].some(button => button.disabled)")
+        wait(tab, "!document.querySelector('.hit')")
+        found = tab.evaluate(CONTRAST)
+        assert len(found) == 7 and min(found) >= 4.5, found
+
+
+def test_the_page_of_labels(run: Path, tab: playwright.Page) -> None:
     store = Store(run / "preferences.sqlite")
     store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:annotator-1", Source.HUMAN)
     store.answer(dict.fromkeys(range(6), Answer((0, 1))), "human:<b>annotator-2</b>", Source.HUMAN)
     store.close()
     with label(run) as page:
-        tab, faults = chromium.new_page(), []
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
         tab.goto(page.address(path="/labels"))
         tab.wait_for_selector("table", timeout=30_000)
         assert tab.inner_text("#head") == "run: 12 answers to 6 questions"
@@ -257,5 +536,4 @@ def test_the_page_of_labels(chromium: playwright.BrowserContext, run: Path) -> N
         )
         assert people.locator("tbody tr").nth(1).locator("td").all_inner_texts()[:5] == ["6", "6", "0", "0", "0"]
         assert tab.locator("table").nth(1).locator("tbody td").all_inner_texts() == ["6", "100 %", "–"]
-        assert faults == []
-        tab.close()
+        assert tab.faults == []

@@ -29,6 +29,8 @@ from test_store import version_1
 from rlhp import cli
 from rlhp.run import Served, attempt, last_served, served
 from rlhp.store import VERSION, Desk, Rest, Store, version_of
+from rlhp.train import page
+from rlhp.types import UserError
 
 ANSWERS = int(os.environ.get("RLHP_LOAD_ANSWERS", "50"))  # of each person in the load test
 STRAIGHT = {"left": "[0, 1]", "right": "[1, 0]", "equal": "[0, 0]", "unsure": None}  # the ranks that are stored
@@ -194,11 +196,32 @@ def test_clips_that_cannot_be_made_are_a_sentence(tmp_path: Path, task: str, bro
     assert not list((run / "clips").glob("*"))
 
 
-def test_the_page_says_why_there_are_no_clips(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", questions=1, task="MountainCar-v0")
+@pytest.mark.parametrize(("task", "said"), [("MountainCar-v0", "cannot be drawn"), ("hopper", "libegl1")])
+def test_a_run_whose_clips_cannot_be_drawn_is_a_sentence_at_the_start(
+    tmp_path: Path, task: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rlhp.film.draw._loads", lambda library: False)
+    run = make_run(tmp_path / "run", questions=1, task=task)
+    assert cli.main(["label", str(run), "--port", "0"]) == 2
+    out, err = capsys.readouterr()
+    assert said in err and len(err.splitlines()) == 1 and out == ""
+
+
+def test_a_training_that_people_could_not_watch_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlhp.film.draw._loads", lambda library: False)
+    run = make_run(tmp_path / "run", questions=1, task="hopper")
+    with pytest.raises(UserError, match="libegl1"), page.page(run, wanted=True):
+        raise AssertionError("it has begun")
+    with page.page(run, wanted=False):  # nobody is asked
+        assert served(run) is None
+
+
+def test_the_page_says_why_there_are_no_clips(small_disk: Path) -> None:
+    run = make_run(small_disk / "run", questions=1)
+    (run / "clips").write_text("in the way of the folder of that name")
     with label(run) as page:
         person = Person(page, "annotator-1")
-        assert "cannot be drawn" in until(lambda: person.state()["problem"]) and person.pairs() == []
+        assert "cannot be written" in until(lambda: person.state()["problem"]) and person.pairs() == []
 
 
 @pytest.fixture
@@ -210,6 +233,34 @@ def small_disk(tmp_path: Path):
         pytest.skip("a small disk cannot be mounted here: that takes root")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    yield
+    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+
+
+def test_a_read_only_run_directory_is_a_sentence(small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(small_disk / "run", questions=1)
+    with read_only(small_disk):
+        assert cli.main(["label", str(run), "--port", "0"]) == 2
+    out, err = capsys.readouterr()
+    assert "make it writable" in err and len(err.splitlines()) == 1 and out == ""
+
+
+READ_ONLY = """
+def refuse(*args, **kwargs):
+    raise OSError(30, "Read-only file system")
+video.av.open = refuse
+"""
+
+
+def test_a_disk_that_has_become_read_only_is_said_where_clips_are_filmed(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    with label_filmer(run, broken=READ_ONLY) as process:
+        assert process.stdout is not None and "make the run directory writable" in process.stdout.readline()
 
 
 def fill(disk: Path) -> None:
@@ -285,7 +336,7 @@ def answering(run: Path, name: str, over: Callable[[], bool], pause: float = 0.0
     return kept
 
 
-def check(run: Path, kept: list[dict[str, Any]]) -> None:
+def check_answers(run: Path, kept: list[dict[str, Any]]) -> None:
     """Every acknowledged answer is in the store, once, as it was given, and is learned from once."""
     store = Store(run / "preferences.sqlite", rest=Rest(0))
     with store.database.reading() as db:
@@ -328,12 +379,15 @@ def test_a_training_with_two_people_from_its_first_question_to_its_end(tmp_path:
     over.set()
     for person in people:
         person.join()
+    state = until(lambda: (said := Person(page, "annotator-1").state())["state"] == "finished" and said)
+    assert state["taken"] == state["answered"] == state["labels"] == 40
+    os.kill(page.pid, signal.SIGTERM)
     until(lambda: gone(page.pid))
     until(lambda: served(run) is None)  # its threads may take a moment longer
     assert (run / "finished.json").is_file()
     assert page.token not in (run / "page.log").read_text()
     assert len(kept) >= 35 and {said["name"] for said in kept} == {"annotator-1", "annotator-2"}
-    check(run, kept)
+    check_answers(run, kept)
 
 
 @pytest.mark.slow
@@ -381,7 +435,7 @@ def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Pa
         server.wait()
     print(f"{len(kept)} answers acknowledged, {len(rows(run))} in the store, 20 kills")
     assert len(kept) > 40
-    check(run, kept)
+    check_answers(run, kept)
 
 
 # load

@@ -8,6 +8,9 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,10 +21,12 @@ from pages import filmed, make_run
 
 from rlhp.run import Served, announce, last_served, served, serving
 from rlhp.store import Desk, Rest, Store
-from rlhp.types import UserError
+from rlhp.types import Answer, UserError
 from rlhp.web.app import STATIC, Room, create
+from rlhp.web.filmer import Filmer
 from rlhp.web.films import Films, Look
 from rlhp.web.guard import LIMIT
+from rlhp.web.room import Visits
 from rlhp.web.serve import Options, listen, options_of
 from rlhp.web.standing import Watcher, settings_of
 
@@ -32,13 +37,13 @@ ADDRESSES = [
     *("/", "/page.css", "/page.js", "/icon.svg", "/openapi.json", "/api/state?annotator=annotator-1", "/api/clips/" + "0" * 32),
     *("/labels", "/labels.css", "/labels.js", "/api/labels"),
 ]
-WRITES = ["/api/next", "/api/answer", "/api/undo"]
+WRITES = ["/api/next", "/api/answer", "/api/undo", "/api/damaged"]
 
 
 def room(run: Path, minimum_view: float = 0.0) -> Room:
     settings, store, look = settings_of(run), Store(run / "preferences.sqlite"), Look("point", 64, "h264")
-    watcher = Watcher(run, store, settings["max_open"])
-    return Room(run, settings, store, Desk(store.database), Films(run, look, 1), watcher, minimum_view, "h264", TOKEN)
+    films, watcher = Films(run, look, 1), Watcher(run, store, settings)
+    return Room(run, settings, store, Desk(store.database), films, watcher, Visits(), minimum_view, "h264", TOKEN)
 
 
 @pytest.fixture
@@ -92,6 +97,36 @@ def test_a_clip_is_a_film_that_plays_in_parts(client: TestClient) -> None:
     assert whole.status_code == 200 and whole.headers["content-type"] == "video/mp4" and whole.content[4:8] == b"ftyp"
     part = client.get(f"/api/clips/{clip}", headers={**AUTH, "range": "bytes=4-7"})
     assert part.status_code == 206 and part.content == b"ftyp"
+
+
+def report(client: TestClient, clip: str, version: str) -> dict[str, Any]:
+    body = {"annotator": "annotator-1", "clip": clip, "version": version}
+    return client.post("/api/damaged", json=body, headers=AUTH).raise_for_status().json()
+
+
+def test_a_damaged_clip_is_filmed_anew_once_and_other_pairs_are_dealt_meanwhile(client: TestClient, run: Path) -> None:
+    first, *others = pairs(client)
+    clip = first["clips"][0]
+    version = client.get(f"/api/clips/{clip}", headers=AUTH).headers["etag"]
+    told = report(client, clip, version)
+    assert told["refilmed"] is True and first not in told["pairs"] and [*others] == told["pairs"][:2] and len(told["pairs"]) == 3
+    assert client.get(f"/api/clips/{clip}", headers=AUTH).status_code == 404
+    assert report(client, clip, version)["refilmed"] is True, "by somebody else, who has the damaged one too"
+    filmed(run)
+    assert pairs(client)[0] == first, "it comes back, to the person who held it"
+    again = client.get(f"/api/clips/{clip}", headers=AUTH)
+    assert again.headers["etag"] != version and "max-age" not in again.headers["cache-control"]
+    assert report(client, clip, version)["refilmed"] is True, "the new one is not thrown away for the old one's fault"
+    told = report(client, clip, again.headers["etag"])
+    assert told["refilmed"] is False and told["pairs"][0] == first, "filming once more would not help"
+
+
+def test_a_clip_that_was_discarded_is_noticed_by_the_filmer(run: Path) -> None:
+    with closing(Filmer(run, Look("point", 64, "h264"), overlap=1)) as filmer:
+        assert filmer.next() is None
+        (run / "clips" / "other").touch()  # so that the folder's time is another one, whatever the clock's resolution
+        next((run / "clips").glob("*.mp4")).unlink()
+        assert filmer.next() is not None
 
 
 def test_only_what_is_filmed_is_dealt(run: Path, client: TestClient) -> None:
@@ -152,19 +187,59 @@ with attempt(Path(sys.argv[1])):
 """
 
 
-def test_the_training_s_true_state(run: Path) -> None:
-    store = Store(run / "preferences.sqlite")
-    states = [Watcher(run, store, 20)().state]
+@contextmanager
+def trained(run: Path) -> Iterator[None]:
+    """Another process trains in this directory meanwhile."""
     with subprocess.Popen([sys.executable, "-c", HOLD, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == b"1\n"
-        states += [Watcher(run, store, max_open)().state for max_open in (20, 4, 3, None)]
+        yield
         process.kill()
+
+
+def test_the_training_s_true_state(run: Path) -> None:
+    store = Store(run / "preferences.sqlite")
+    states = [Watcher(run, store, {})().state]
+    with trained(run):
+        states.append(Watcher(run, store, {})().state)
     (run / "failed.txt").write_text("Traceback\nValueError: no\n")
-    failed = Watcher(run, store, 20)()
+    failed = Watcher(run, store, {})()
     (run / "finished.json").write_text("{}")
-    states += [failed.state, Watcher(run, store, 20)().state]
-    assert states == ["stopped", "training", "training", "waiting", "training", "failed", "finished"]
+    states += [failed.state, Watcher(run, store, {})().state]
+    assert states == ["stopped", "training", "failed", "finished"]
     assert failed.error == "ValueError: no"
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("max_open", "first", "labels", "answered", "steps", "state"),
+    [  # of four questions, in a training of 1000 steps
+        (20, 10, 40, 0, [], "training"),  # not all of the first are asked
+        (4, 0, 40, 0, [100], "training"),
+        (3, 0, 40, 0, [100], "waiting"),
+        (None, 0, 40, 0, [100], "training"),
+        (None, 4, 40, 3, [100], "waiting"),  # the first labels are waited for, however many may be open
+        (None, 4, 40, 4, [100], "training"),
+        (20, 4, 40, 0, [], "waiting"),
+        (20, 2, 4, 3, [800, 900], "waiting"),  # and so are the last, before the last row is written
+        (None, 2, 4, 3, [800, 900], "waiting"),
+        (None, 2, 4, 3, [800, 1000], "waiting"),
+        (None, 2, 4, 4, [800, 900], "training"),
+        (None, 2, 4, 3, [700, 800], "training"),
+        (None, 2, 4, 3, [600], "waiting"),
+        (None, 2, 4, 3, [400], "training"),
+        (None, 2, 5, 3, [800, 900], "training"),  # the last is not asked yet
+    ],
+)
+def test_when_the_training_waits(
+    run: Path, max_open: int | None, first: int, labels: int, answered: int, steps: list[int], state: str
+) -> None:
+    (run / "plan.json").write_text(json.dumps({"first_labels": first, "labels": labels}))
+    (run / "clock.csv").write_text("step,wall_s\n" + "".join(f"{step},1\n" for step in steps))
+    store = Store(run / "preferences.sqlite")
+    store.answer(dict.fromkeys(range(answered), Answer((0, 1))), "human:annotator-1")
+    with trained(run):
+        assert Watcher(run, store, {"max_open": max_open, "total_steps": 1000})().state == state
+    store.close()
 
 
 def test_openapi_tells_the_bodies(client: TestClient) -> None:
@@ -215,6 +290,54 @@ def test_without_the_token_nothing_is_written(client: TestClient, address: str, 
     assert client.post(f"{address}?token={TOKEN}", json=body).status_code == 401, "a link alone changes nothing"
     assert client.post(address, json=body, headers={"cookie": f"token={TOKEN}"}).status_code == 401
     assert answers(run) == []
+
+
+NAVIGATES = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8", "sec-fetch-mode": "navigate"}
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "said"),
+    [
+        ("/", 401, "The token is missing or wrong"),
+        ("/labels?token=wrong", 401, "The token is missing or wrong"),
+        (f"/?annotator=a%20b&token={TOKEN}", 422, "without spaces"),
+        (f"/?annotator=%3Cscript%3E&token={TOKEN}", 422, "&lt;script&gt;"),
+        (f"/nowhere?token={TOKEN}", 404, "Not Found"),
+        (f"/api/state?annotator=a%20b&token={TOKEN}", 422, "annotator"),
+        (f"/api/next?token={TOKEN}", 401, "The token"),
+    ],
+)
+def test_a_person_is_told_what_is_wrong_with_an_address_and_a_program_in_json(
+    client: TestClient, address: str, status: int, said: str
+) -> None:
+    method = "POST" if "next" in address else "GET"
+    page = client.request(method, address, headers=NAVIGATES)
+    assert page.status_code == status and page.headers["content-type"].startswith("text/html")
+    assert said in page.text and "<script" not in page.text and TOKEN not in page.text
+    program = client.request(method, address, headers={"accept": "*/*"})
+    assert program.status_code == status and isinstance(program.json()["detail"], str)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_head_is_answered_wherever_get_is(client: TestClient, address: str) -> None:
+    if "/clips/" in address:
+        address = f"/api/clips/{pairs(client)[0]['clips'][0]}"
+    head, get = client.head(address, headers=AUTH), client.get(address, headers=AUTH)
+    assert head.status_code == get.status_code == 200 and head.content == b"" and get.content
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == get.headers[name]
+    assert client.head(address).status_code == 401 and client.head("/nowhere", headers=AUTH).status_code == 404
+
+
+def test_visits_are_counted_of_those_who_have_the_token(run: Path) -> None:
+    now = [100.0]
+    visits = Visits(lambda: now[0])
+    with TestClient(create(replace(room(run), visits=visits), None), base_url=HOST) as client:
+        now[0] = 130.0
+        client.get("/")
+        assert visits.idle() == 30.0
+        client.get("/", headers=AUTH)
+        assert visits.idle() == 0.0
 
 
 def test_the_link_opens_the_page_and_sets_no_cookie(client: TestClient) -> None:

@@ -16,7 +16,7 @@ from rlhp.run.directory import (
     read_settings,
     shown,
 )
-from rlhp.run.page import Served, announce, last_served, new_token, served, serving
+from rlhp.run.page import Served, announce, dismiss, dismissed, last_served, new_token, served, serving
 from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
@@ -33,6 +33,8 @@ __all__ = [
     "claim",
     "differing",
     "discard",
+    "dismiss",
+    "dismissed",
     "failure",
     "finished",
     "last_checkpoint",

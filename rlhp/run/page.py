@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rlhp.run.attempt import lock, locked
+from rlhp.types import UserError
 
 SERVED, LOCK = "page.json", "page.lock"
 
@@ -55,14 +56,33 @@ def new_token() -> str:
 
 @contextmanager
 def serving(run: Path) -> Iterator[bool]:
-    """Whether nobody else serves this run meanwhile. However the process ends, the system takes the lock from it."""
-    with (run / LOCK).open("a") as file:
+    """Hold the page's lock meanwhile; yields whether this process got it, that is, whether nobody else serves the run.
+
+    The system releases the lock however the process ends. Raises UserError if the directory cannot be written to.
+    """
+    try:
+        file = (run / LOCK).open("a")
+    except OSError as error:
+        raise UserError(
+            f"{run} cannot be written to ({error.strerror}), and answers are stored there: make it writable, or label a copy."
+        ) from error
+    with file:
         alone = lock(file)
         if alone:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
         yield alone
+
+
+def dismiss(run: Path) -> None:
+    """Record, while `serving`, that somebody told the page to end, as opposed to a page that died: it is not started again."""
+    (run / LOCK).write_text("")
+
+
+def dismissed(run: Path) -> bool:
+    """Whether no page is served because somebody told the last one to end."""
+    return not locked(run / LOCK) and (run / LOCK).is_file() and (run / LOCK).read_text() == ""
 
 
 def announce(run: Path, page: Served) -> None:

@@ -1,4 +1,4 @@
-"""The page that people label at while a training goes on: a process of its own, that neither end of the two takes along."""
+"""The page at which people label while a training goes on: a separate process, kept alive as long as the training runs."""
 
 from __future__ import annotations
 
@@ -8,52 +8,128 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread, current_thread, main_thread
+from types import FrameType
 
-from rlhp.run import Served, finished, served
+from rlhp import film
+from rlhp.run import Served, dismissed, finished, read_settings, served
 from rlhp.store import Waiting
 
 LOG = "page.log"
+COMMAND = (sys.executable, "-m", "rlhp.cli")
 PATIENCE = 20.0  # seconds for the page to come up; training begins without it then
+LOOK, REST = 0.5, 60.0  # seconds between looks at the page; at most, between two starts of a page that dies at once
+END = 10.0  # seconds for a page that is told to end; then it is killed
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def page(run: Path, wanted: bool) -> Iterator[None]:
-    """Serve the page of `run` meanwhile, if `wanted`; it ends with an orderly end of the training, or soon after its last step.
+    """Serve the page of `run` meanwhile, if `wanted`; a page that dies is started again, at the same address.
 
-    After a kill of the training the page stays, and goes on with the one that resumes. A page that a person has started is used.
+    The page ends with a training that is interrupted, told to end (SIGTERM, SIGHUP) or fails. After the last step, and after
+    a kill of the training, it stays as long as somebody looks at it, and goes on with a training that resumes. A page that a
+    person has started with `rlhp label` is used, and left to that person. Raises UserError where clips cannot be drawn here.
     """
     if not wanted:
         yield
         return
-    there = served(run)
-    print(_greeting(run, there or _start(run)), file=sys.stderr)
+    if read_settings(run).get("task") != "point":
+        film.backend()
+    with _ends_in_order(), closing(Keeper(run)) as keeper:
+        keeper.begin()
+        yield
+
+
+@contextmanager
+def _ends_in_order() -> Iterator[None]:
+    """Turn the signals that tell a process to end into SystemExit, so that `finally` runs; signals handled elsewhere stay so."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    mine = [number for number in ENDING if current_thread() is main_thread() and signal.getsignal(number) is signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, leave)
     try:
         yield
     finally:
-        now = served(run)
-        if now is not None and now.beside and not finished(run):
-            os.kill(now.pid, signal.SIGTERM)
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
-def _start(run: Path) -> Served | None:
-    """The page, started; None if it does not come up."""
-    with (run / LOG).open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "rlhp.cli", "label", str(run), "--beside"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            start_new_session=True,  # an interrupt at the keyboard is the training's, which ends the page itself
-        )
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
-        there = served(run)
-        if there is not None and there.pid == process.pid:
-            return there
-        time.sleep(0.05)
-    return served(run)  # by another process that was about to
+class Keeper:
+    """Keeps the page of a run served: starts it unless it is, and starts it again whenever it has died."""
+
+    def __init__(self, run: Path) -> None:
+        self._run, self._over = run, Event()
+        self._process: subprocess.Popen[bytes] | None = None  # the page that was started last
+        self._thread = Thread(target=self._keep, name="page", daemon=True)
+
+    def begin(self) -> None:
+        """Serve the page, say where, and look after it from now on."""
+        print(_greeting(self._run, served(self._run) or self._start()), file=sys.stderr)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking after the page; end it, unless the run is finished or the page is a person's own."""
+        self._over.set()
+        try:
+            if self._thread.is_alive():
+                self._thread.join()
+        finally:  # also where a second interrupt comes meanwhile
+            if not finished(self._run):
+                self._end()
+
+    def _keep(self) -> None:
+        pause = LOOK
+        while not self._over.wait(pause):
+            if served(self._run) is not None or dismissed(self._run):  # a page that somebody told to end stays so
+                pause = LOOK
+                continue
+            there = self._start()
+            pause = min(2 * pause, REST)
+            if there is not None:
+                print(f"The page had died and is served again: compare clips at {there.address()}", file=sys.stderr)
+
+    def _start(self) -> Served | None:
+        """Start the page; None if it does not come up."""
+        with (self._run / LOG).open("a") as log:
+            process = self._process = subprocess.Popen(
+                [*COMMAND, "label", str(self._run), "--beside"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,  # an interrupt at the keyboard goes to the training, which ends the page
+            )
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and process.poll() is None and not self._over.is_set():
+            there = served(self._run)
+            if there is not None and there.pid == process.pid:
+                return there
+            time.sleep(0.05)
+        return served(self._run)  # another process was about to serve it
+
+    def _end(self) -> None:
+        """End the page, and wait until it is gone: a training that resumes at once must not take it for its own."""
+        there = served(self._run)
+        beside = there is not None and there.beside
+        self._tell(signal.SIGTERM, there if beside else None)
+        end = time.monotonic() + END
+        while (beside and served(self._run) == there) or (self._process is not None and self._process.poll() is None):
+            if time.monotonic() > end:
+                self._tell(signal.SIGKILL, there if beside else None)
+                return
+            time.sleep(0.02)
+
+    def _tell(self, number: signal.Signals, there: Served | None) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)  # it may be on its way up; nothing happens if it has ended
+        if there is not None and (self._process is None or there.pid != self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(there.pid, number)
 
 
 def _greeting(run: Path, there: Served | None) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, Response
+from starlette.exceptions import HTTPException as Refused
 
 from rlhp.film import CODECS
 from rlhp.types import UserError
 from rlhp.web import labels
-from rlhp.web.bodies import Annotator, Ask, ClipId, Dealt, Say, State, Withdraw
+from rlhp.web.bodies import NAME, NAMES, Annotator, Ask, ClipId, Damaged, Dealt, Say, State, Withdraw
 from rlhp.web.guard import Guard
+from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC, Room, room_of, static
 from rlhp.web.standing import first_labels
 
@@ -27,8 +30,9 @@ def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
     app.include_router(api)
     app.include_router(labels.router)
     app.add_exception_handler(UserError, _unavailable)
+    app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Guard, token=room.token, hosts=hosts)  # pyright: ignore[reportArgumentType]
+    app.add_middleware(Guard, token=room.token, hosts=hosts, visited=room.visits.count)  # pyright: ignore[reportArgumentType]
     return app
 
 
@@ -37,8 +41,10 @@ api = APIRouter(prefix="/api")
 
 
 @page.get("/")
-def index(request: Request) -> Response:
-    """The page."""
+def index(request: Request, annotator: str = "") -> Response:
+    """The page, for a person whose name can be stored; a link without a name has none to refuse."""
+    if annotator and not re.fullmatch(NAME, annotator):
+        raise HTTPException(422, f"{annotator[:60]!r}, the annotator in this link, is no name that can be used: give {NAMES}")
     return static(request, "page.html")
 
 
@@ -109,24 +115,36 @@ def undo(request: Request, body: Withdraw) -> Dealt:
     return room.deal(body.annotator, body.count).model_copy(update={"undone": undone})
 
 
+@api.post("/damaged")
+def damaged(request: Request, body: Damaged) -> Dealt:
+    """Have a clip that a browser could not play filmed anew, and deal other pairs meanwhile."""
+    room = room_of(request)
+    refilmed = room.films.discard(body.clip, body.version)
+    return room.deal(body.annotator, body.count).model_copy(update={"refilmed": refilmed})
+
+
 @api.get("/clips/{segment}", response_class=FileResponse, responses={404: {"description": "not filmed"}})
 def clip(request: Request, segment: ClipId) -> Response:
-    """The film of a segment."""
+    """The film of a segment; the page keeps it, and no cache does, so that a damaged one can be replaced."""
     room = room_of(request)
-    file = room.films.file(segment)
-    if not file.is_file():
+    version = room.films.version(segment)
+    if version is None:
         raise HTTPException(404, "there is no such clip")
-    kind = KINDS[CODECS[room.codec][1]]
-    return FileResponse(file, media_type=kind, headers={"cache-control": "private, max-age=3600, immutable"})
+    return FileResponse(room.films.file(segment), media_type=KINDS[CODECS[room.codec][1]], headers={"etag": version})
 
 
-async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+async def _unavailable(request: Request, error: Exception) -> Response:
     """What the user can mend (a full disk, a lock), in the sentence that says how; the page sends again."""
-    return JSONResponse({"detail": str(error)}, 503)
+    return refusal(503, str(error), request.headers)
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return refusal(error.status_code, error.detail, request.headers, error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
     """What is wrong with a request, without repeating what it said."""
     assert isinstance(error, RequestValidationError)
     wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-    return JSONResponse({"detail": "; ".join(wrong)}, 422)
+    return refusal(422, "; ".join(wrong), request.headers)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from rlhp.store import Outcome, Pair, Reply
 
 NAME = r"\w[\w.-]{0,39}"
+NAMES = "up to 40 letters, digits, dots and dashes, without spaces"
 Annotator = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 ClipId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Id = Annotated[int, Field(ge=0, le=2**53)]
@@ -69,6 +70,15 @@ class Withdraw(_Body):
     count: int = Field(3, ge=1, le=5)
 
 
+class Damaged(_Body):
+    """A clip that a browser could not play, and the ETag with which it came. `count` pairs are wanted in return."""
+
+    annotator: Annotator
+    clip: ClipId
+    version: str = Field(max_length=80)
+    count: int = Field(3, ge=1, le=5)
+
+
 class Shown(BaseModel):
     """A pair to show: clips left and right."""
 
@@ -98,12 +108,16 @@ class Mine(BaseModel):
 
 
 class Dealt(BaseModel):
-    """Pairs in the order in which to show them. `outcome`: what became of the answer that was sent along, if one was."""
+    """Pairs in the order in which to show them. `outcome`: what became of the answer that was sent along, if one was.
+
+    `refilmed`: whether a clip that was reported is filmed anew; false where that was done before and did not help.
+    """
 
     pairs: list[Shown]
     mine: Mine
     outcome: Outcome | None = None
     undone: bool | None = None
+    refilmed: bool | None = None
 
 
 class State(BaseModel):

@@ -6,6 +6,7 @@ one sentence a line, and an empty line when it films again.
 
 from __future__ import annotations
 
+import errno
 import select
 import sys
 import time
@@ -17,34 +18,30 @@ from rlhp import film
 from rlhp.envs.tasks import TASKS
 from rlhp.store import Desk, Store
 from rlhp.types import Array, Segment, UserError
-from rlhp.web.films import CLIPS, Look
+from rlhp.web.films import CLIPS, Look, check_drawable, undrawable
 
 AHEAD = 40  # pairs, newest first, that are kept filmed
 PAUSE, RETRY = 0.1, 5.0  # seconds between looks for new questions; after a failure
 STALE = 600.0  # seconds after which a half-made film belongs to nobody
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 Shoot = Callable[[Segment], Iterator[Array]]
 
 
 @contextmanager
 def camera(task: str, size: int) -> Generator[Shoot]:
     """A function that draws a segment, a picture per state. Raises UserError where this task or machine cannot be drawn."""
+    check_drawable(task)
     if task == "point":
         yield lambda segment: film.dots(segment.obs, size)
-    elif task in TASKS:
-        with film.studio(TASKS[task].model(), film.view(task), size) as shoot:
-            yield lambda segment: shoot(_states(task, segment))
-    else:
-        raise UserError(_undrawable(task))
+        return
+    with film.studio(TASKS[task].model(), film.view(task), size) as shoot:
+        yield lambda segment: shoot(_states(task, segment))
 
 
 def _states(task: str, segment: Segment) -> Array:
     if segment.state is None:
-        raise UserError(_undrawable(task))
+        raise UserError(undrawable(task))
     return segment.state
-
-
-def _undrawable(task: str) -> str:
-    return f"The clips of {task} cannot be drawn: its simulator's states are not recorded; label a MuJoCo task."
 
 
 def _watched(pictures: Iterator[Array]) -> Iterator[Array]:
@@ -62,7 +59,7 @@ class Filmer:
         self._run, self._look, self._ahead = run, look, ahead
         self._store = Store(run / "preferences.sqlite")
         self._desk = Desk(self._store.database, overlap)
-        self._done_at: tuple[int, int] | None = None
+        self._done_at: tuple[int, int, int] | None = None
         for left in (run / CLIPS).glob("*.part"):  # by a filmer that was killed
             if time.time() - left.stat().st_mtime > STALE:
                 left.unlink(missing_ok=True)
@@ -73,7 +70,7 @@ class Filmer:
 
     def next(self) -> str | None:
         """The segment to film next; None if all that is wanted is there."""
-        version = self._store.database.version()
+        version = (*self._store.database.version(), _changed(self._run / CLIPS))  # a clip that was discarded is filmed anew
         if version == self._done_at:
             return None
         for pair in self._desk.wanted(self._ahead):
@@ -91,6 +88,11 @@ class Filmer:
             film.write(shoot(segment), look.file(self._run, name), look.fps(len(segment.obs)), look.codec)
 
 
+def _changed(folder: Path) -> int:
+    """When a file last came to or went from a folder, in ns since 1970; 0 before there is one."""
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+
+
 def main(arguments: list[str]) -> None:
     """Film until standard input closes."""
     run, task, size, codec, overlap = arguments
@@ -106,10 +108,14 @@ def main(arguments: list[str]) -> None:
         except UserError as error:
             problem = str(error)
         except OSError as error:
-            problem = f"Clips cannot be written ({error.strerror or error}): free some space; filming then goes on by itself."
+            problem = f"Clips cannot be written ({error.strerror or error}): {_remedy(error)}; filming then goes on by itself."
         said = _say(problem, said)
         if _over(RETRY):
             return
+
+
+def _remedy(error: OSError) -> str:
+    return "make the run directory writable" if error.errno in UNWRITABLE else "free some space"
 
 
 def _work(filmer: Filmer, shoot: Shoot) -> None:

@@ -11,11 +11,27 @@ from hashlib import blake2b
 from pathlib import Path
 from threading import Event, Thread
 
+from rlhp import film
 from rlhp.envs.tasks import CLIP_SECONDS, TASKS
 from rlhp.film import CODECS
+from rlhp.types import UserError
 
 CLIPS = "clips"
 PATIENCE = 5.0  # seconds before a filmer that has ended is started anew
+
+
+def check_drawable(task: str) -> None:
+    """Raises UserError where the clips of this task cannot be drawn, or this machine lacks what draws them."""
+    if task == "point":
+        return
+    if task not in TASKS:
+        raise UserError(undrawable(task))
+    film.backend()
+
+
+def undrawable(task: str) -> str:
+    """What to tell people whose clips cannot be drawn."""
+    return f"The clips of {task} cannot be drawn: its simulator's states are not recorded; label a MuJoCo task."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,7 @@ class Films:
         self._run, self._look, self._overlap = run, look, overlap
         self._closing = Event()
         self._process: subprocess.Popen[str] | None = None
+        self._discarded: set[str] = set()
         self.problem: str | None = None  # why nothing is filmed now, if so: a sentence
 
     def file(self, segment: str) -> Path:
@@ -53,6 +70,24 @@ class Films:
     def ready(self, segments: Sequence[str]) -> bool:
         """Whether all of these can be shown."""
         return all(self.file(segment).exists() for segment in segments)
+
+    def version(self, segment: str) -> str | None:
+        """The clip's ETag, which tells one film of a segment from the next; None if it is not filmed."""
+        try:
+            there = self.file(segment).stat()
+        except OSError:
+            return None
+        return f'"{there.st_mtime_ns:x}-{there.st_size:x}"'
+
+    def discard(self, segment: str, version: str) -> bool:
+        """Have a clip that does not play filmed anew, once; whether there is, or will be, another one than `version`."""
+        if self.version(segment) != version:
+            return True
+        if segment in self._discarded:
+            return False
+        self._discarded.add(segment)
+        self.file(segment).unlink(missing_ok=True)
+        return True
 
     def start(self) -> None:
         """Begin to film."""
@@ -70,7 +105,11 @@ class Films:
         while not self._closing.is_set():
             # the pipe to it closes however this process ends, and with it the filmer ends
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "rlhp.web.filmer", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                [sys.executable, "-m", "rlhp.web.filmer", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # an interrupt at the keyboard goes to the page, which ends this
             )
             assert self._process.stdout is not None
             for line in self._process.stdout:

@@ -8,11 +8,13 @@ request can answer.
 from __future__ import annotations
 
 import hmac
-import json
 import time
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rlhp.web.refusal import refusal
 
 LIMIT = 16_384  # bytes of a body: ten times the largest that is valid
 HEADERS = {
@@ -31,10 +33,13 @@ HEADERS = {
 
 
 class Guard:
-    """Lets through what bears the `token`, comes from the page itself, names one of `hosts` (None: any) and is small."""
+    """Lets through what bears the `token`, comes from the page itself, names one of `hosts` (None: any) and is small.
 
-    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str] | None) -> None:
-        self._app, self._token, self._hosts = app, token, hosts
+    `visited` is called for each request that is let through. HEAD is answered wherever GET is.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str] | None, visited: Callable[[], None]) -> None:
+        self._app, self._token, self._hosts, self._visited = app, token, hosts, visited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse with 401, 403 or 413 and a sentence, or pass on."""
@@ -44,17 +49,21 @@ class Guard:
         if scope["type"] != "http":
             raise ValueError(f"the page speaks HTTP alone, not {scope['type']}")
         send = _with_headers(send)
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # a copy: the server keeps its own, and by that leaves out the body
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        reads = scope["method"] in ("GET", "HEAD")
+        reads = scope["method"] == "GET"
         refused = self._refused(scope, headers, reads)
         if refused is None and not reads:
             body = await _whole(receive)
             refused = (413, f"a body may have {LIMIT} bytes") if body is None else None
             receive = _again(body or b"")
         if refused is None:
+            self._visited()
             await self._app(scope, receive, send)
         else:
-            await _refuse(send, *refused)
+            more = {"www-authenticate": "Bearer"} if refused[0] == 401 else None
+            await refusal(*refused, headers, more)(scope, receive, send)
 
     def _refused(self, scope: Scope, headers: dict[str, str], reads: bool) -> tuple[int, str] | None:
         """Status and reason, if this request is not let through."""
@@ -112,9 +121,3 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sending
-
-
-async def _refuse(send: Send, status: int, reason: str) -> None:
-    headers = [(b"content-type", b"application/json")] + ([(b"www-authenticate", b"Bearer")] if status == 401 else [])
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps({"detail": reason}).encode()})

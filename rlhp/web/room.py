@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,21 @@ STATIC = Path(__file__).with_name("static")
 KINDS = {"mp4": "video/mp4", "webm": "video/webm", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
+class Visits:
+    """When the page was last asked for anything, on a `clock` of seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._last = clock, clock()
+
+    def count(self) -> None:
+        """Somebody is here now."""
+        self._last = self._clock()
+
+    def idle(self) -> float:
+        """Seconds since somebody was."""
+        return self._clock() - self._last
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """What every request finds: one run, its store and clips."""
@@ -29,14 +45,18 @@ class Room:
     desk: Desk
     films: Films
     watcher: Watcher
+    visits: Visits
     minimum_view: float  # seconds
     codec: str
     token: str
 
     def deal(self, annotator: str, count: int) -> Dealt:
-        """The next pairs that can be shown."""
+        """The next pairs that can be shown; what a person holds may have lost its clips, and then others take its place."""
         pairs = self.desk.deal(annotator, count, self.films.ready)
-        return Dealt(pairs=[Shown.of(pair) for pair in pairs], mine=self.mine(annotator))
+        if lost := sum(not self.films.ready(pair.clips) for pair in pairs):
+            pairs = self.desk.deal(annotator, count + lost, self.films.ready)
+        ready = [Shown.of(pair) for pair in pairs if self.films.ready(pair.clips)]
+        return Dealt(pairs=ready[:count], mine=self.mine(annotator))
 
     def mine(self, annotator: str) -> Mine:
         """Where a person stands."""

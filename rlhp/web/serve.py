@@ -8,7 +8,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from threading import Thread
@@ -17,17 +18,18 @@ from typing import Any
 import uvicorn
 
 from rlhp import film
-from rlhp.run import Served, announce, finished, last_served, new_token, served, serving, under_way
+from rlhp.run import Served, announce, dismiss, last_served, new_token, served, serving, under_way
 from rlhp.store import VERSION, Desk, Store, version_of
 from rlhp.types import UserError
 from rlhp.web.app import Room, create
-from rlhp.web.bodies import NAME
-from rlhp.web.films import Films, Look
+from rlhp.web.bodies import NAME, NAMES
+from rlhp.web.films import Films, Look, check_drawable
+from rlhp.web.room import Visits
 from rlhp.web.standing import Watcher, settings_of
 
 TRIES = 50  # ports, from the one that is wanted
 PATIENCE = 10.0  # seconds for another process's page to come up
-FAREWELL = 15.0  # seconds for which the page of a training that has finished says so
+ALONE = 60.0  # seconds without a request after which a page that a training has started ends, once that training is over
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -60,15 +62,17 @@ def options_of(settings: Mapping[str, Any], given: Mapping[str, Any]) -> Options
 
 
 def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), beside: bool = False) -> None:
-    """Serve the page of a run until interrupted; says where. `beside`: a training that has started this ends it.
+    """Serve the page of a run until interrupted; prints where.
 
-    Raises UserError where there is no such run, or its store cannot be used.
+    `beside`: started by a training, the page also ends when that training is over and nobody has asked for anything for ALONE
+    seconds. Raises UserError where there is no such run, its clips cannot be drawn here, or its store cannot be used.
     """
     settings = settings_of(run)
     options = options_of(settings, given)
+    check_drawable(str(settings["task"]))
     if wrong := [name for name in annotators if not re.fullmatch(NAME, name)]:
-        raise UserError(f"{wrong[0]!r} is no name for an annotator: up to 40 letters, digits, dots and dashes, without spaces.")
-    with serving(run) as alone:
+        raise UserError(f"{wrong[0]!r} is no name for an annotator: {NAMES}.")
+    with serving(run) as alone, _interruptible():
         if not alone:
             page = _awaited(run)
             print(f"{run} is served already, by process {page.pid}:", *_links(page, annotators), sep="\n  ", flush=True)
@@ -79,11 +83,22 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
         if page.port != options.port and options.port:
             print(f"port {options.port} is taken, so the page is at {page.port}", file=sys.stderr)
         announce(run, page)
-        if beside:
-            Thread(target=_say_farewell, args=(run,), daemon=True).start()
-        else:
+        if not beside:
             print(f"Compare clips of {run} at", *_links(page, annotators), "Ctrl-C ends it.", sep="\n  ", flush=True)
-        _serve(_room(run, settings, store, desk, options, page.token), options, listening)
+        try:
+            _serve(_room(run, settings, store, desk, options, page.token), options, listening, page)
+        except KeyboardInterrupt:  # how one ends it
+            dismiss(run)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends the page as Ctrl-C does, in order."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _awaited(run: Path) -> Served:
@@ -110,7 +125,7 @@ def open_store(run: Path) -> Store:
 def listen(run: Path, options: Options, beside: bool) -> tuple[socket.socket, Served]:
     """A listening socket, and what to tell of it: the last port and token again where they can be, so that open tabs go on."""
     before = last_served(run)
-    first = before.port if before is not None and before.host == options.host and options.port else options.port
+    first = before.port if before is not None and before.host == options.host else options.port
     token = new_token() if before is None else before.token
     ports = [first, *range(options.port, min(options.port + TRIES, 65536))]
     for port in ports:
@@ -145,33 +160,40 @@ def _room(run: Path, settings: Mapping[str, Any], store: Store, desk: Desk, opti
         store=store,
         desk=desk,
         films=Films(run, look, options.overlap),
-        watcher=Watcher(run, store, settings.get("max_open")),
+        watcher=Watcher(run, store, settings),
+        visits=Visits(),
         minimum_view=options.minimum_view,
         codec=options.codec,
         token=token,
     )
 
 
-def _serve(room: Room, options: Options, listening: socket.socket) -> None:
+def _serve(room: Room, options: Options, listening: socket.socket, page: Served) -> None:
     hosts = frozenset(("[::1]", *LOOPBACK)) if options.host in LOOPBACK else None
     # no log of accesses: addresses hold the token
     config = uvicorn.Config(create(room, hosts), ws="none", access_log=False, log_level="warning", timeout_graceful_shutdown=3)
+    server = uvicorn.Server(config)
+    if page.beside:
+        Thread(target=_leave_when_alone, args=(room, server), daemon=True).start()
     room.films.start()
     try:
-        uvicorn.Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:  # how one ends it
-        pass
+        server.run(sockets=[listening])
     finally:
         room.films.close()
         room.store.close()
 
 
-def _say_farewell(run: Path) -> None:
-    """End this process when the training beside it has finished, and people have read so."""
-    while not finished(run):
-        time.sleep(1)
-    time.sleep(FAREWELL)
-    os.kill(os.getpid(), signal.SIGTERM)
+def _leave_when_alone(room: Room, server: uvicorn.Server) -> None:
+    while not (server.should_exit or alone(room)):
+        time.sleep(min(1.0, ALONE / 10))
+    server.should_exit = True
+
+
+def alone(room: Room) -> bool:
+    """Whether no training is under way and nobody has asked the page for anything for ALONE seconds since."""
+    if under_way(room.run):
+        room.visits.count()
+    return room.visits.idle() > ALONE
 
 
 def _links(page: Served, annotators: Sequence[str]) -> list[str]:

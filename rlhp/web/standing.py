@@ -48,17 +48,14 @@ def settings_of(run: Path) -> Mapping[str, Any]:
 
 def first_labels(run: Path) -> int:
     """How many labels come before the policy is trained at all; 0 where the run has not said."""
-    try:
-        return int(json.loads((run / "plan.json").read_text())["first_labels"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+    return _plan(run).get("first_labels", 0)
 
 
 class Watcher:
     """Looks at a run, at most every FRESH seconds however many ask."""
 
-    def __init__(self, run: Path, store: Store, max_open: int | None) -> None:
-        self._run, self._store, self._max_open = run, store, max_open
+    def __init__(self, run: Path, store: Store, settings: Mapping[str, Any]) -> None:
+        self._run, self._store, self._settings = run, store, settings
         self._lock, self._seen, self._at = Lock(), None, 0.0
 
     def __call__(self) -> Standing:
@@ -71,25 +68,43 @@ class Watcher:
     def _look(self) -> Standing:
         store, run = self._store, self._run
         asked, answered, taken = store.asked, store.answered, store.taken
-        error, waits = failure(run), self._max_open is not None and asked - answered > self._max_open
-        state = (
-            ("waiting" if waits else "training")
-            if under_way(run)
-            else "finished"
-            if finished(run)
-            else "failed"
-            if error
-            else "stopped"
-        )
-        return Standing(state, error if state == "failed" else None, _last_step(run / "clock.csv"), asked, answered, taken)
+        step, rollout = _last_steps(run / "clock.csv")
+        error = failure(run)
+        if under_way(run):
+            state = "waiting" if self._waits(asked, answered, step + rollout) else "training"
+        else:
+            state = "finished" if finished(run) else "failed" if error else "stopped"
+        return Standing(state, error if state == "failed" else None, step, asked, answered, taken)
+
+    def _waits(self, asked: int, answered: int, reached: int) -> bool:
+        """Whether training stands still until somebody answers, as the loop does: for too many questions, the first, or the last.
+
+        `reached`: the step that the rollout which is not in clock.csv yet ends at; the loop waits before it writes its row.
+        """
+        plan, at_most = _plan(self._run), self._settings.get("max_open")
+        unanswered, first = asked - answered, plan.get("first_labels", 0)
+        last = reached >= int(self._settings.get("total_steps") or 0) > 0 and asked >= plan.get("labels", 0)
+        return (at_most is not None and unanswered > at_most) or answered < first <= asked or (last and unanswered > 0)
 
 
-def _last_step(path: Path) -> int:
-    """The step in the last whole row of a table whose first column it is; 0 before the first."""
+def _plan(run: Path) -> Mapping[str, int]:
+    """How many labels are wanted, as the run has said; nothing where it has not."""
+    try:
+        plan = json.loads((run / "plan.json").read_text())
+        return {name: int(plan[name]) for name in ("first_labels", "labels")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _last_steps(path: Path) -> tuple[int, int]:
+    """The step in the last whole row of a table whose first column it is, and how far back the row before is; 0 without rows."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL))
             text = file.read().decode()
-        return int(text[: text.rindex("\n")].splitlines()[-1].split(",")[0])
-    except (OSError, ValueError, IndexError):
-        return 0
+        rows = text[: text.rindex("\n")].splitlines()[-2:]
+        steps = [int(row.split(",")[0]) for row in rows if row[:1].isdigit()]
+    except (OSError, ValueError):
+        return 0, 0
+    before, last = [0, 0, *steps][-2:]
+    return last, last - before

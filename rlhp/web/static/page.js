@@ -2,17 +2,27 @@
 
 const link = new URLSearchParams(location.search);
 const token = link.get("token") ?? "", annotator = link.get("annotator") || "me";
-const AHEAD = 3; // pairs that are dealt in advance: the one shown, and two behind it
+const AHEAD = 3, MOST = 5; // pairs that are dealt in advance: the one shown, and two behind it; and what the server deals at once
 const HOLD = 400, SLOW = 0.3, POLL = 2000, HEARTBEAT = 20000; // ms; and the speed of a slow replay
 const KEPT = `rlhp ${token.slice(-8)} ${annotator}`; // of this run: where answers wait that the server does not have yet
 const $ = (id) => document.getElementById(id);
 const body = document.body, buttons = [...document.querySelectorAll("[data-choice]")];
 
+// What the browser keeps. Its storage may be blocked, full or damaged: then this tab alone remembers.
+const storage = {
+  read(key) { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } },
+  write(key, value) { try { localStorage.setItem(key, JSON.stringify(value)); return true; } catch { return false; } },
+};
+const isAnswer = (said) => [said?.query, said?.round, said?.seen].every(Number.isFinite) && typeof said.choice === "string"
+  && Array.isArray(said.clips) && said.clips.length === 2 && said.clips.every((clip) => typeof clip === "string");
+const restored = storage.read(KEPT);
+
 let queue = []; // pairs to show, the first is in front of the person
-let pending = JSON.parse(localStorage.getItem(KEPT) ?? "[]"); // answers on their way, oldest first
+let pending = Array.isArray(restored) ? restored.filter(isAnswer) : []; // answers on their way, oldest first
 let mine = { answers: 0, per_hour: 0, undoable: null };
 let run = null; // what /api/state said last
-let away = false, sending = false, paused = false, slow = false;
+let away = false, refusal = "", sending = false, stored = true, slow = false;
+let paused = matchMedia("(prefers-reduced-motion: reduce)").matches; // then films wait until somebody asks for them
 let seen = 0, since = null; // how long the pair has been in sight: ms before, and the moment since when
 let dealtAt = 0;
 
@@ -31,18 +41,31 @@ async function ask(path, content) {
 }
 
 const refused = (error) => error.status >= 400 && error.status < 500;
+const shutOut = (error) => error.status === 401 || error.status === 403; // whatever is asked for
 
-function accept(dealt) {
+function accept({ pairs, mine: standing }) {
   dealtAt = performance.now();
-  mine = dealt.mine;
-  queue = dealt.pairs.filter((pair) => !pending.some((said) => same(said, pair)));
+  mine = standing;
+  const playable = pairs.filter((pair) => !pair.clips.some((clip) => unplayable.has(clip)));
+  passedOver = pairs.length - playable.length;
+  blocked = passedOver > 0 && !playable.length;
+  queue = playable.filter((pair) => !pending.some((said) => same(said, pair)));
   arrange();
   write();
 }
 
+// The pair in front of a person stays there, also where an earlier one, filmed anew, is dealt again.
+function steady(dealt) {
+  const shown = body.dataset.phase === "showing" && dealt.pairs.find((pair) => same(pair, active.pair));
+  return shown ? { ...dealt, pairs: [shown, ...dealt.pairs.filter((pair) => pair !== shown)] } : dealt;
+}
+
+const wanted = () => Math.min(AHEAD + passedOver, MOST);
+const post = async (path, content = {}) => (await ask(`api/${path}`, { annotator, count: wanted(), ...content })).json();
+
 async function deal() {
   if (sending || pending.length) return send();
-  accept(await (await ask("api/next", { annotator, count: AHEAD })).json());
+  accept(steady(await post("next")));
 }
 
 // Answers go out one after the other, and again until the server says that it has them.
@@ -52,11 +75,11 @@ async function send() {
   let dealt = null;
   while (pending.length) {
     try {
-      dealt = await (await ask("api/answer", { ...pending[0], annotator, count: AHEAD })).json();
+      dealt = await post("answer", pending[0]);
       if (dealt.outcome === "gone") say("That pair is gone: the training went back to an earlier point.", true);
       if (dealt.outcome === "taken") say("The learner had used your earlier answer to that pair: it stands.", true);
     } catch (error) {
-      if (!refused(error) || error.status === 401) { lost(error); break; }
+      if (!refused(error) || shutOut(error)) { lost(error); break; }
       say(error.message, true);
     }
     found();
@@ -64,18 +87,21 @@ async function send() {
     keep();
   }
   sending = false;
-  if (dealt && !pending.length) accept(dealt);
+  if (dealt && !pending.length) accept(steady(dealt));
 }
 
-const keep = () => localStorage.setItem(KEPT, JSON.stringify(pending));
+const keep = () => { stored = storage.write(KEPT, pending); };
 
-async function undo() {
+let undoing = Promise.resolve(); // one after the other: each takes back what the one before it left
+const undo = () => { undoing = undoing.then(undoOne); };
+
+async function undoOne() {
   if ($("undo").disabled) return;
   if (away && pending.length && !sending) return undoHere();
   while (pending.length && !away) await send().then(() => sleep(20));
   if (away || !mine.undoable) return say("There is nothing to undo: the learner has taken your last answer.", true);
   try {
-    const dealt = await (await ask("api/undo", { annotator, ...mine.undoable, count: AHEAD })).json();
+    const dealt = await post("undo", mine.undoable);
     accept(dealt);
     say(dealt.undone ? "Undone: here is that pair again." : "Too late: the learner has just taken that answer.", !dealt.undone);
   } catch (error) { lost(error); }
@@ -91,26 +117,56 @@ function undoHere() { // what the server does not have yet
 
 function lost(error) {
   away = true;
+  refusal = refused(error) ? error.message : "";
   if (run?.state === "finished" && !error.status && !pending.length) return write();
-  say(error.status ? error.message : `The page's server does not answer; trying again.${pending.length ? " Your answers are kept here." : ""}`, true);
+  if (refusal && body.dataset.phase === "loading") phase("idle"); // nothing is on its way
+  say(error.status ? error.message : unreachable(), true);
   write();
+}
+
+function unreachable() {
+  const kept = stored ? " Your answers are kept here." : " Your answers are kept in this tab alone: leave it open.";
+  return `The page's server does not answer; trying again.${pending.length ? kept : ""} If it was stopped, rlhp label starts it.`;
 }
 
 function found() {
   if (away) say("");
   away = false;
+  refusal = "";
 }
 
 // Clips: fetched once, kept as long as they may be shown
 
 const films = new Map(); // clip id -> promise of an address within this page
+const versions = new Map(); // clip id -> the ETag with which it came
+const unplayable = new Set(); // clips that were filmed anew and still do not play here
+let passedOver = 0, blocked = false; // pairs that were dealt and hold such a clip; whether there are no others
 
 function film(clip) {
   if (!films.has(clip)) {
-    films.set(clip, ask(`api/clips/${clip}`).then((answer) => answer.blob()).then(URL.createObjectURL));
+    films.set(clip, fetched(clip));
     films.get(clip).catch(() => films.delete(clip));
   }
   return films.get(clip);
+}
+
+async function fetched(clip) {
+  const answer = await ask(`api/clips/${clip}`);
+  versions.set(clip, answer.headers.get("etag") ?? "");
+  return URL.createObjectURL(await answer.blob());
+}
+
+// A clip does not play: have it filmed anew, and go on with other pairs meanwhile.
+async function report(clip) {
+  if (!films.has(clip)) return; // reported already
+  films.get(clip).then(URL.revokeObjectURL);
+  films.delete(clip);
+  try {
+    const dealt = await post("damaged", { clip, version: versions.get(clip) });
+    if (!dealt.refilmed) unplayable.add(clip);
+    say(dealt.refilmed ? "A clip did not play and is filmed again; other pairs come first." : UNPLAYABLE, !dealt.refilmed);
+    accept(dealt);
+  } catch (error) { lost(error); }
 }
 
 function forget() {
@@ -139,11 +195,19 @@ class Stage {
     const addresses = await Promise.all(pair.clips.map(film));
     await Promise.all(this.videos.map((video, side) => new Promise((done, failed) => {
       video.onloadeddata = done;
-      video.onerror = () => failed(new Error("this browser cannot play the clips; serve them with --codec vp9"));
+      video.onerror = () => failed(Object.assign(new Error("a clip does not play"), { clip: pair.clips[side] }));
       video.src = addresses[side];
       video.load();
     })));
     this.pair = pair;
+    this.videos.forEach((video, side) => { video.onerror = () => this.broke(pair.clips[side]); });
+  }
+
+  async broke(clip) { // it began well, and is damaged further on
+    this.pair = null;
+    if (this === active) phase("loading");
+    await report(clip);
+    arrange();
   }
 
   async play() {
@@ -186,8 +250,8 @@ async function arrange() {
       if (!anew && next && !same(behind.pair, next)) await behind.load(next);
       for (const pair of queue) pair.clips.forEach(film);
     } catch (error) {
-      if (!error.status) say(error.message, true);
-      await sleep(500);
+      if (error.clip) await report(error.clip);
+      else await deal().catch(lost).then(() => sleep(500)); // a clip that is gone is being filmed again: what else is there?
       anew = anew || queue.length > 0;
     }
   }
@@ -264,10 +328,14 @@ function flash(button) {
   setTimeout(() => button.classList.remove("hit"), 160);
 }
 
-function togglePause() {
-  paused = !paused;
+function writePause() {
   $("pause").setAttribute("aria-pressed", paused);
   $("pause").querySelector("span").textContent = paused ? "Play" : "Pause";
+}
+
+function togglePause() {
+  paused = !paused;
+  writePause();
   if (paused) active.pause(); else active.resume();
 }
 
@@ -283,10 +351,16 @@ const KEYS = {
   z: undo, Z: undo, " ": togglePause, s: toggleSlow, S: toggleSlow,
 };
 
+function clipsInView() {
+  const { top, bottom } = active.root.getBoundingClientRect();
+  return bottom + top >= 0 && bottom + top <= 2 * innerHeight; // their middle is
+}
+
 addEventListener("keydown", (event) => {
   const onControl = event.target.closest?.("button, summary, input");
   if (!(event.key in KEYS) || event.repeat || event.ctrlKey || event.metaKey || event.altKey || (onControl && event.key === " ")) return;
-  event.preventDefault();
+  if (event.key.startsWith("Arrow") && !clipsInView()) return say("Scroll back to the clips to answer with the arrow keys.");
+  event.preventDefault(); // a key that answers does not scroll, and a key that scrolls does not answer
   KEYS[event.key]();
 });
 
@@ -303,15 +377,17 @@ function say(text, bad = false) {
   $("say").classList.toggle("bad", bad);
 }
 
-const STATES = { training: "Training", waiting: "Waiting for you", stopped: "Training is stopped", failed: "Training failed", finished: "Training is finished", away: "No connection" };
+const STATES = { training: "Training", waiting: "Waiting for you", stopped: "Training is stopped", failed: "Training failed", finished: "The learner is done", away: "No connection", refused: "No access" };
+const UNPLAYABLE = "This browser cannot play the clips, though they were filmed again: serve them with rlhp label --codec vp9.";
 const count = (n, one) => `${Math.round(n).toLocaleString("en")} ${one}${Math.round(n) === 1 ? "" : "s"}`;
 
 function write() {
   $("undo").disabled = !mine.undoable && !pending.length;
+  $("why").textContent = why();
+  const state = refusal ? "refused" : away && run?.state !== "finished" ? "away" : run?.state;
+  $("state").dataset.state = state ?? "";
+  $("state").textContent = STATES[state] ?? "…";
   if (!run) return;
-  const state = away && run.state !== "finished" ? "away" : run.state;
-  $("state").dataset.state = state;
-  $("state").textContent = STATES[state];
   $("state").title = run.error ?? "what the training is doing";
   $("task").textContent = run.task.replaceAll("_", " ");
   $("run").textContent = run.run;
@@ -319,14 +395,21 @@ function write() {
   $("instructions").textContent = run.instructions;
   $("mine").textContent = `${count(mine.answers + pending.length, "answer")} of yours`;
   writeProgress();
-  $("why").textContent = why();
+}
+
+function progress(over, early, goal) {
+  const { state, step, total_steps, answered, first, taken, labels } = run;
+  if (over) return `The learner is done: it used ${taken} of ${count(labels, "label")}`;
+  if (early) return `${answered} of ${first} first labels; then the policy is trained`;
+  const steps = `; step ${step.toLocaleString("en")} of ${total_steps.toLocaleString("en")}`;
+  return `${answered} of ${goal} labels${state === "training" ? steps : ""}`;
 }
 
 function writeProgress() {
-  const { answered, first, labels, per_hour: rate } = run;
-  const early = answered < first, goal = early ? first : Math.max(labels, answered), left = goal - answered;
-  const steps = run.state === "training" && !early ? `; step ${run.step.toLocaleString("en")} of ${run.total_steps.toLocaleString("en")}` : "";
-  $("progress").textContent = early ? `${answered} of ${first} first labels; then the policy is trained` : `${answered} of ${goal} labels${steps}`;
+  const { first, labels, per_hour: rate } = run;
+  const over = run.state === "finished", answered = over ? run.taken : run.answered, early = !over && answered < first;
+  const goal = early ? first : Math.max(labels, answered), left = over ? 0 : goal - answered;
+  $("progress").textContent = progress(over, early, goal);
   $("pace").textContent = rate > 0 ? `${count(rate, "label")} an hour${left > 0 ? `, about ${time(left / rate)} to go` : ""}` : "";
   $("done").style.width = `${(100 * answered) / Math.max(goal, 1)}%`;
   $("bar").setAttribute("aria-valuemax", goal);
@@ -338,13 +421,16 @@ function writeProgress() {
 const time = (hours) => (hours < 1 ? `${Math.max(1, Math.round(hours * 60))} min` : `${Math.floor(hours)} h ${Math.round((hours % 1) * 60)} min`);
 
 function why() {
+  if (refusal) return `${refusal[0].toUpperCase()}${refusal.slice(1)}.`;
+  if (blocked) return UNPLAYABLE;
+  if (!run) return "Loading …";
   if (run.problem) return run.problem;
   if (body.dataset.phase === "loading") return "Loading …";
   if (run.asked > run.answered) return "The next pair is being filmed, or somebody else is looking at it.";
   return {
     training: "All questions are answered. Training goes on, and will ask for more.", waiting: "The next pair is on its way.",
     stopped: "All questions are answered, and training is stopped.", failed: `Training failed: ${run.error}`,
-    finished: "Training is finished, and all its questions are answered. Thank you!",
+    finished: `The learner is done: it used ${run.taken} of ${count(run.labels, "label")}. All questions are answered. Thank you!`,
   }[run.state];
 }
 
@@ -354,8 +440,10 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function tick() {
   try {
+    const before = run?.state;
     run = await (await ask(`api/state?annotator=${encodeURIComponent(annotator)}`)).json();
     found();
+    if (before && before !== run.state && run.state === "finished") say("The learner is done. What you answer now is kept, but not learned from.");
     mine = pending.length ? mine : run.mine;
     if (pending.length || queue.length < 2 || performance.now() - dealtAt > HEARTBEAT) await deal();
   } catch (error) { lost(error); }
@@ -370,6 +458,7 @@ async function live() {
 }
 
 const guide = $("guide");
-guide.open = localStorage.getItem("rlhp guide") !== "false";
-guide.addEventListener("toggle", () => localStorage.setItem("rlhp guide", guide.open));
+guide.open = storage.read("rlhp guide") !== false;
+guide.addEventListener("toggle", () => storage.write("rlhp guide", guide.open));
+writePause();
 live();

@@ -1,0 +1,33 @@
+"""What is said in place of what was asked for: JSON to a program, a page to a person whose browser goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>This page cannot be shown · rlhp</title>
+</head>
+<body>
+<main>
+<h1>This page cannot be shown</h1>
+<p role="alert">{reason}.</p>
+</main>
+</body>
+</html>
+"""
+
+
+def refusal(status: int, reason: str, asked: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Response:
+    """A response that says `reason`, one sentence. `asked`: the headers of the request, by lower-case names."""
+    if "text/html" in asked.get("accept", ""):
+        sentence = reason[:1].upper() + reason[1:].rstrip(".")
+        return HTMLResponse(PAGE.format(reason=escape(sentence)), status, headers)
+    return JSONResponse({"detail": reason}, status, headers)
