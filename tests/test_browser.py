@@ -40,6 +40,7 @@ PLAYS = "[...document.querySelectorAll('.stage:not([hidden]) video')].every(vide
 STILL = "[...document.querySelectorAll('.stage:not([hidden]) video')].every(video => video.paused)"
 NEXT_IS_HERE = "[...document.querySelectorAll('.stage[hidden] video')].every(video => video.readyState >= 3)"
 PAIR = "document.body.dataset.pair"
+SHOWING = "document.body.dataset.phase === 'showing' && !!document.body.dataset.pair"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no Chromium: {APT}")
 
@@ -258,6 +259,7 @@ def test_a_damaged_clip_is_filmed_anew_and_other_pairs_are_shown_meanwhile(
         until(lambda: clip.is_file() and clip.read_bytes() != bad)
         with tab.expect_response("**/api/answer"):  # which deals the clip that is whole again
             seen = [said, press(tab, "ArrowLeft")]
+            wait(tab, SHOWING)
             shown = tab.evaluate(PAIR)
         tab.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
         assert tab.evaluate(PAIR) == shown, "what somebody looks at stays in front of them"
@@ -464,6 +466,7 @@ def test_an_arrow_key_answers_or_scrolls_but_never_both(run: Path, tab: playwrig
             press(tab, key)
         assert tab.evaluate("scrollY") == 0
         stored(run, 4)
+        wait(tab, SHOWING)
         pair = tab.evaluate(PAIR)
         tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         wait(tab, "scrollY > 300")
