@@ -211,4 +211,4 @@ def test_settings_that_cannot_be_read(command, settings, tmp_path, capsys):
 
 
 def test_a_name_in_the_table_of_answers_stays_on_its_line():
-    assert table._name("person:a\x1b[2J\nb") == "a\\x1b[2J\\nb"
+    assert table._name("human:a\x1b[2J\nb") == "a\\x1b[2J\\nb"
