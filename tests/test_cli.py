@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rlhp import cli
+from rlhp.labels import table
 from rlhp.types import UserError
 
 COMMANDS = ["train", "plot", "evaluate", "film", "label", "labels", "export", "import", "doctor"]
@@ -207,3 +208,7 @@ def test_settings_that_cannot_be_read(command, settings, tmp_path, capsys):
     assert cli.main([command, str(run)]) == 2
     message = capsys.readouterr().err
     assert message.startswith("rlhp: ") and "run" in message and len(message.splitlines()) == 1
+
+
+def test_a_name_in_the_table_of_answers_stays_on_its_line():
+    assert table._name("human:a\x1b[2J\nb") == "a\\x1b[2J\\nb"
