@@ -74,10 +74,11 @@ def _wait(store: Store, teacher: Teacher, max_open: int | None, first: int, over
 
 def _warn(run: Run, rollout: Rollout, memory: Memory, comparisons: Comparisons, missing: int, over: bool) -> None:
     """Say why nothing can be asked, or nothing learned, as long as that is so, and at the end what was not asked."""
+    apart = f"{rollout.between_resets():g} steps (median)"
     if missing > 0 and not len(memory) and not memory.heldout:
-        apart = f"{rollout.between_resets():g} steps (median)"
         run.warn("clips", f"no clip fits between two resets, or into a rollout, which are {apart} apart; lower clip_steps")
     elif missing > 0 and over:
-        run.warn("clips", f"memory held too few clips for {missing} questions; train for longer, or lower query.clips_per_label")
+        way = f"train for longer, lower query.clips_per_label or, where resets are {apart} apart, clip_steps"
+        run.warn("clips", f"memory held too few clips for {missing} questions; {way}")
     if len(comparisons) and (comparisons.mu == 0.5).all():
         run.warn("answers", f"all answers so far ({len(comparisons)} pairs) are 'equal', so there is no reward to learn yet")

@@ -331,11 +331,11 @@ def test_a_table_grows_columns_and_forgets_rows(tmp_path):
 
 def test_progress_is_one_line_with_what_matters(tmp_path):
     with (tmp_path / "log").open("w") as out:
-        progress = Progress("run", 2000, every=0, out=out)
+        progress = Progress("run", 2000, labels=20, every=0, out=out)
         progress(1000, {"labels": 7, "valid_accuracy": 0.875, "true_return": 1234.5})
         progress(2000, {})
     last = (tmp_path / "log").read_text().splitlines()[-1]
-    assert last.startswith("run  2,000/2,000 steps  ") and "7 labels  accuracy 0.88  true return 1,234.5  0:00 left" in last
+    assert last.startswith("run  2,000/2,000 steps  ") and "7 of 20 labels  accuracy 0.88  true return 1,234.5  0:00 left" in last
 
 
 def test_progress_says_at_once_what_it_waits_for_and_then_at_its_pace(tmp_path):

@@ -21,7 +21,7 @@ PLAN = "plan.json"
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """How many labels a run wanted and how many the reward model used; `why` they differ, empty where that is not known."""
+    """How many labels a run wanted and how many were used; `why` fewer, or of no use; empty where neither is so or known."""
 
     wanted: int
     used: int
@@ -31,7 +31,7 @@ class Labels:
         """`43 of 60 used`, and the reason where they differ."""
         if not self.wanted and not self.used:
             return "none wanted"
-        return f"{self.used:,} of {self.wanted:,} used" + (f": {self.why}" if self.why and self.used != self.wanted else "")
+        return f"{self.used:,} of {self.wanted:,} used" + (f": {self.why}" if self.why else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,15 +127,15 @@ class RunDirectory:
             self._parts[name].restore(state)
         self._restored = {}
 
-    def open(self, *trackers: Tracker) -> None:
-        """Start logging, after the parts are restored."""
+    def open(self, *trackers: Tracker, labels: int = 0) -> None:
+        """Start logging, after the parts are restored; `labels` are wanted by the end."""
         rows = [row for row in read_table(self.path / "clock.csv") if int(row["step"]) <= self.resumed_from]
         self._wall = float(rows[-1]["wall_s"]) if rows else 0.0
         self._began = time.monotonic()
         self._metrics = Table(self.path / "metrics.csv", self.resumed_from)
         self._clock = Table(self.path / "clock.csv", self.resumed_from)
         board = TensorBoard(self.path / "tensorboard", self.resumed_from)
-        self._progress = Progress(self.path.name, self._total)
+        self._progress = Progress(self.path.name, self._total, labels)
         self._trackers = [self._metrics, board, self._progress, *trackers]
 
     def log(self, step: int, metrics: Metrics) -> None:

@@ -86,13 +86,13 @@ class TensorBoard:
 
 
 class Progress:
-    """One live line: steps, steps/s, labels, the reward model's accuracy, the true return, the time left.
+    """One live line: steps, steps/s, labels used and wanted, the reward model's accuracy, the true return, the time left.
 
     On a terminal the line is rewritten in place; in a log file a new one is written now and then.
     """
 
-    def __init__(self, name: str, total_steps: int, every: float = 30.0, out: TextIO | None = None) -> None:
-        self._name, self._total, self._out = escaped(name), total_steps, out or sys.stderr
+    def __init__(self, name: str, total_steps: int, labels: int = 0, every: float = 30.0, out: TextIO | None = None) -> None:
+        self._name, self._total, self._labels, self._out = escaped(name), total_steps, labels, out or sys.stderr
         self._live = self._out.isatty()
         self._clear = "\r\x1b[K" if self._live else ""
         self._every = 0.5 if self._live else every
@@ -137,7 +137,7 @@ class Progress:
         parts = [
             f"{step:,}/{self._total:,} steps",
             f"{speed:,.0f} steps/s",
-            f"{seen.get('labels', 0):.0f} labels",
+            f"{seen.get('labels', 0):.0f} of {self._labels} labels" if self._labels else "",
             accuracy,
             true_return,
             f"{_clock(left)} left",

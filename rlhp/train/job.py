@@ -69,7 +69,7 @@ def _run(settings: Settings, path: Path, setup: Setup) -> None:
     store = Store(path / "preferences.sqlite", rest=Rest.of(settings.get("page")))
     store.restore(run.resumed_from)
     run.sync = store.sync
-    run.open(setup.tracker)
+    run.open(setup.tracker, labels=wanted)
     why = page.reason(path, first, lambda: store.answered)
     store.waiting = lambda waiting: run.say(why(waiting))
     _learn(setup, store, run)
