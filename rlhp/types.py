@@ -165,7 +165,10 @@ class Stateful(Protocol):
 
 
 class Env(Protocol):
-    """N environments: what is wanted beyond an SB3 `VecEnv`. One that is `Stateful` as well resumes exactly."""
+    """N environments: what is wanted beyond an SB3 `VecEnv`.
+
+    One that is `Stateful` as well resumes exactly; its `restore` returns the observations, or None where it goes on from a reset.
+    """
 
     num_envs: int
     task: str
