@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import select
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.resources import files
@@ -15,6 +14,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from rlhp import __version__
+from rlhp.errors import sentence
 from rlhp.types import UserError, escaped
 
 TRAIN_HELP = """\
@@ -46,11 +46,6 @@ examples:
   rlhp evaluate runs/main/RUN --episodes 20     its true return
   rlhp film runs/main/RUN -o policy.mp4         what it looks like
 """
-LONG = "{error}: a name is longer than this disk takes; give a shorter one"
-FULL = "the disk is full: {error}; free some space and run the same command again, it goes on from the last checkpoint"
-CLOSED = "no access: {error}; change the permissions of that file or folder, or work on a copy of the run in a folder of yours"
-FULL_MARKS = ("No space left on device", "database or disk is full")
-CLOSED_MARKS = ("(os error 1)", "(os error 13)", "(os error 30)", "attempt to write a readonly database")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,10 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _unread():
             return 141  # as the shell reports a program that SIGPIPE has ended
-        sentence = _sentence(error)
-        if sentence is None:
+        told = sentence(error)
+        if told is None:
             raise
-        print(f"rlhp: {escaped(' '.join(sentence.splitlines()))}", file=sys.stderr)
+        print(f"rlhp: {escaped(' '.join(told.splitlines()))}", file=sys.stderr)
         return 2
 
 
@@ -96,34 +91,6 @@ def _unread() -> bool:
 def _say(text: object) -> None:
     """Print text that may hold names of other people's making."""
     print(escaped(str(text), keep="\n\t"))
-
-
-def _sentence(error: BaseException) -> str | None:
-    """What to tell the user; None where the fault is ours. Looks through what libraries wrap around an error."""
-    return next((told for link in _chain(error) if (told := _told(link))), None)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what caused it, each once: other people's code may close the chain to a circle."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        yield error
-        seen.add(id(error))
-        error = error.__cause__
-
-
-def _told(error: BaseException) -> str | None:
-    """The sentence that one error stands for, if it is the user's to mend."""
-    text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
-    code = error.errno if isinstance(error, OSError) else None
-    # SQLite and safetensors report these in errors of their own
-    if code in (errno.ENOSPC, errno.EDQUOT) or any(mark in text for mark in FULL_MARKS):
-        return FULL.format(error=text)
-    if code in (errno.EACCES, errno.EPERM, errno.EROFS) or any(mark in text for mark in CLOSED_MARKS):
-        return CLOSED.format(error=text)
-    if code == errno.ENAMETOOLONG:
-        return LONG.format(error=text)
-    return text if isinstance(error, UserError) else None
 
 
 def _dispatch(arguments: list[str]) -> int:
