@@ -61,19 +61,15 @@ def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STE
 
 def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Array, Array]]:
     """Rewards [N] of each step, which episodes ended [N] and which of these were whole [N]; it never ends."""
-    obs = _received(env.reset(), task, "observation", 0)
-    for step in count(1):
+    obs: Any = env.reset()
+    check_received(task, "observation", obs, 0)
+    for step in count(env.num_envs, env.num_envs):
         actions = policy(obs)
-        check_actions(task, actions, step - 1)
+        check_actions(task, actions, step - env.num_envs)
         obs, reward, dones, infos = env.step(actions)
-        _received(reward, task, "reward", step)
-        _received(obs, task, "observation", step)
+        check_received(task, "reward", reward, step)
+        check_received(task, "observation", obs, step)
         yield reward, dones, dones & ~np.array([bool(info.get("shortened")) for info in infos])
-
-
-def _received(values: Any, task: str, key: str, step: int) -> Any:
-    check_received(task, key, values, step)
-    return values
 
 
 def _endless(task: str, max_steps: int) -> str:

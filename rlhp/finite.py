@@ -17,16 +17,16 @@ def is_finite(values: Array) -> bool:
     return bool(np.vdot(values, values) < _SAFE) or bool((np.abs(values) <= _LARGEST).all())
 
 
-def check_received(task: str, key: str, values: Array, step: int) -> None:
-    """Check what N environments returned: `values` [N, ...], `step` the environment steps so far.
+def check_received(task: str, key: str, values: Array, step: int, first: int = 0) -> None:
+    """Check what N environments returned: `values` [N, ...] from the environment `first` on; `step`, environment steps so far.
 
     Raises UserError naming the environment, the step, `key` (such as "reward") and the index of the first that is not finite.
     """
     if not is_finite(values):
         env, index, value = _first(values)
         raise UserError(
-            f"environment {env} of {task} returned {value} as its {key}{index} at step {step:,}; mend the environment, or "
-            "register it wrapped so that it returns finite numbers."
+            f"environment {first + env} of {task} returned {value} as its {key}{index} at step {step:,}; mend the environment, "
+            "or register it wrapped so that it returns finite numbers."
         )
 
 
@@ -37,6 +37,16 @@ def check_actions(task: str, actions: Array, step: int) -> None:
         raise UserError(
             f"the policy has diverged: its action{index} for environment {env} of {task} at step {step:,} is {value}; "
             "lower agent.learning_rate.start and train again with name=..."
+        )
+
+
+def check_predicted(predicted: Array) -> None:
+    """Check what the reward model says of a rollout [T, N]. Raises UserError where it is not finite."""
+    if not is_finite(predicted):
+        env, index, value = _first(predicted.T)
+        raise UserError(
+            f"the reward model has diverged: of step {index} of environment {env} in this rollout it says {value}; "
+            "lower reward_model.learning_rate and train again with name=..."
         )
 
 

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from rlhp.types import Agent, Comparisons, Effort, Memory, Reward, Rollout, Run, Schedule, Segment, Select, Store, Teacher
+from rlhp.types import (
+    Agent,
+    Comparisons,
+    Effort,
+    Memory,
+    Reward,
+    Rollout,
+    Run,
+    Schedule,
+    Segment,
+    Select,
+    Store,
+    Teacher,
+    all_at_once,
+)
 
 
 def learn(
@@ -31,8 +45,8 @@ def learn(
         run.log(step, rollout.metrics())
         memory.add(rollout)  #    trajectories flow 1 -> 2
         wanted = schedule(step if store.asked >= first else 0) - store.asked  #    first the initial questions, whenever they come
-        fewer = store.asked > 0 or len(memory) <= held or 2 * step > total_steps  #    all at once, as long as that is possible
-        store.ask(_select(select, memory, wanted, reward, step, fewer), step)  # 2  clips are put to the teacher
+        together = all_at_once(store.asked, len(memory) > held, step, total_steps)
+        store.ask(_select(select, memory, wanted, reward, step, together), step)  # 2  clips are put to the teacher
         store.answer(teacher(store.open(), step))  #    what the teacher can say now
         _wait(store, teacher, max_open, first, over=step >= total_steps)  #    the one place that waits
         predicted = reward(rollout)  #    r-hat as it was fitted last
@@ -40,17 +54,18 @@ def learn(
         comparisons = store.take(step)
         reward.begin(comparisons, effort(step, store.taken) if store.taken >= first else 0)  # 3  r-hat fits the answers so far
         run.log(step, {"asked": store.asked, "labels": store.taken})
-        _warn(run, rollout, memory, comparisons, missing=schedule(step) - store.asked, over=step >= total_steps)
+        run.warn("clips", _too_few_clips(rollout, memory, schedule(step) - store.asked, over=step >= total_steps))
+        run.warn("answers", _nothing_preferred(comparisons, store.taken if store.taken >= first else 0))
         if fitted:
             run.log(step, rollout.against(predicted))
             run.log(step, agent.update(predicted))  # 1  the policy maximises r-hat
         run.tick(step)
 
 
-def _select(select: Select, memory: Memory, n: int, reward: Reward, step: int, fewer: bool) -> list[tuple[Segment, ...]]:
-    """n questions or, where memory does not hold enough for so many and `fewer` will do, half of them, a quarter, ..."""
+def _select(select: Select, memory: Memory, n: int, reward: Reward, step: int, together: bool) -> list[tuple[Segment, ...]]:
+    """n questions. Where memory holds too little: none if they are to be asked `together`, else half of them, a quarter, ..."""
     while n > 0:
-        if (questions := select(memory, n, reward, step)) or not fewer:
+        if (questions := select(memory, n, reward, step)) or together:
             return questions
         n //= 2
     return []
@@ -72,13 +87,20 @@ def _wait(store: Store, teacher: Teacher, max_open: int | None, first: int, over
             raise
 
 
-def _warn(run: Run, rollout: Rollout, memory: Memory, comparisons: Comparisons, missing: int, over: bool) -> None:
-    """Say why nothing can be asked, or nothing learned, as long as that is so, and at the end what was not asked."""
+def _too_few_clips(rollout: Rollout, memory: Memory, missing: int, over: bool) -> str:
+    """Why `missing` questions are not asked, if that is certain."""
+    holds = len(memory) > 0 or len(memory.heldout) > 0
+    if missing <= 0 or (holds and not over):
+        return ""
     apart = f"{rollout.between_resets():g} steps (median)"
-    if missing > 0 and not len(memory) and not memory.heldout:
-        run.warn("clips", f"no clip fits between two resets, or into a rollout, which are {apart} apart; lower clip_steps")
-    elif missing > 0 and over:
-        way = f"train for longer, lower query.clips_per_label or, where resets are {apart} apart, clip_steps"
-        run.warn("clips", f"memory held too few clips for {missing} questions; {way}")
-    if len(comparisons) and (comparisons.mu == 0.5).all():
-        run.warn("answers", f"all answers so far ({len(comparisons)} pairs) are 'equal', so there is no reward to learn yet")
+    if not holds:
+        return f"no clip fits between two resets, or into a rollout, which are {apart} apart; lower clip_steps"
+    way = f"train for longer, lower query.clips_per_label or, where resets are {apart} apart, clip_steps"
+    return f"memory held too few clips for {missing} questions; {way}"
+
+
+def _nothing_preferred(comparisons: Comparisons, taken: int) -> str:
+    """Why there is nothing to learn from the answers so far, if that is so."""
+    if not taken or (comparisons.mu != 0.5).any():
+        return ""
+    return f"all {taken} answers so far are 'equal' or 'cannot tell', so there is no reward to learn"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlhp import preference
-from rlhp.types import Array, Memory, Predictor, Segment, Setup, UserError, stack, stream
+from rlhp.types import Array, Memory, Predictor, Segment, Setup, UserError, all_at_once, stack, stream
 
 BATCH = 256  # clips put to the reward model at once: bounds memory where a clip is a film
 
@@ -103,11 +103,7 @@ def _check_reach(setup: Setup, clips: int, clips_per_label: float) -> None:
 
 
 def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
-    """How many questions a run can ask at most: with every rollout cut into as many clips as it has room for.
-
-    As the loop asks: for the initial questions at once, in the first half of the run and while memory grows; otherwise for all
-    that are wanted, or half of them, a quarter, ...
-    """
+    """How many questions a run can ask at most, counting as many clips per rollout as fit; asked for as the loop does."""
     n_envs, n_steps, schedule = setup.env.num_envs, setup.agent.n_steps, setup.schedule
     per_rollout = n_envs * (n_steps // getattr(setup.memory, "length", n_steps))
     first, capacity, held, asked = schedule(0), getattr(setup.memory, "capacity", sys.maxsize), 0, 0
@@ -115,7 +111,7 @@ def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
         held, before = min(held + per_rollout, capacity), held
         n = schedule(step if asked >= first else 0) - asked
         while n > 0 and _needed(n, clips, clips_per_label) > held:
-            n = n // 2 if asked or held == before or 2 * step > setup.total_steps else 0
+            n = 0 if all_at_once(asked, held > before, step, setup.total_steps) else n // 2
         asked += max(n, 0)
     return asked
 

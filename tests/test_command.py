@@ -35,7 +35,7 @@ TINY = [
         ("labels=many", "labels is 'many': give a whole number"),
         ("env=gym", "env.id has no value yet; give it one: env.id=..."),
         ("hopper", "give settings as KEY=VALUE"),
-        ("agent/explore=null", "a group takes a name"),
+        ("agent/explore=null", "choose a group by name"),
         ("agent.learning_rate.start=fast", "cannot be built with these settings"),
         ("teacher=delayed", "set max_open=null"),
         ("clip_steps=65", "longer than a rollout of 64"),

@@ -136,8 +136,20 @@ def test_weights_that_are_not_finite_end_the_update():
         agent.update(rollout.true_reward)
 
 
-def test_a_learned_reward_that_is_not_finite_is_not_learned_from():
-    agent = make(LeanPPO, point.make(2, 0), gamma=0.9, n_steps=8, batch_size=16, n_epochs=1, seed=0)
-    rollout = next(agent.rollouts(16))
-    with pytest.raises(UserError, match=r"reward model has diverged: .*step 16 .*reward_model\.learning_rate"):
-        agent.update(np.full_like(rollout.true_reward, np.nan))
+def test_the_environment_whose_last_observation_is_not_finite_is_named():
+    with pytest.raises(UserError, match=r"environment 5 of there returned nan as its last observation\[1\] at step 7"):
+        check_received("there", "last observation", np.array([[0.0, np.nan]]), 7, first=5)
+
+
+def test_an_environment_may_change_the_action_it_is_given():
+    """What was done is recorded all the same."""
+
+    class Doubles(point.PointVecEnv):
+        def step_async(self, actions):
+            super().step_async(actions)
+            actions *= 2
+
+    recorder = Recorder(Doubles(2, 0, 10))
+    recorder.reset()
+    recorder.step(np.full((2, 2), 0.25, np.float32))
+    assert (recorder.rollout().act == 0.25).all()

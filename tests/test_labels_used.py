@@ -59,7 +59,7 @@ class Notes:
     def log(self, step: int, metrics: Any) -> None: ...
     def tick(self, step: int) -> None: ...
     def warn(self, topic: str, text: str) -> None:
-        self.warned[topic] = text
+        self.warned |= {topic: text} if text else {}
 
 
 def drawn(seed: int) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Everything:
         return np.full(rollout.true_reward.shape, float(self.trained))
 
     def warn(self, topic: str, text: str) -> None:
-        self.warned.append(f"{topic}: {text}")
+        self.warned += [f"{topic}: {text}"] if text else []
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         self.logged.setdefault(step, {}).update(metrics)
@@ -273,7 +273,7 @@ def test_a_memory_without_clips_is_complained_of() -> None:
 def test_answers_that_prefer_nothing_are_complained_of() -> None:
     parts = Everything()
     parts.mu = 0.5
-    assert "all answers so far (2 pairs) are 'equal'" in run(parts, STEPS).warned[0]
+    assert "all 2 answers so far are 'equal'" in run(parts, STEPS).warned[0]
     assert run(Everything(), STEPS).warned == []
 
 

@@ -631,7 +631,7 @@ def test_a_prediction_that_is_not_finite_stops_the_run(number):
             return predicted
 
     behind = Background(lambda: Broken(spaces.Discrete(2), ACT), threads=1)
-    with pytest.raises(UserError, match=r"step 2 of a rollout, environment 1\): its weights have diverged"):
+    with pytest.raises(UserError, match=r"has diverged: of step \[2\] of environment 1 "):
         behind(rollout(clips(3, 0)))
 
 

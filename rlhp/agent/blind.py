@@ -83,12 +83,7 @@ class Blind(OnPolicyAlgorithm):
         callback.on_training_end()
 
     def update(self, reward: Array) -> Metrics:
-        """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where reward or policy is not finite."""
-        if not is_finite(reward):
-            raise UserError(
-                f"the reward model has diverged: what it says of the rollout that ended at step {self.num_timesteps:,} is not "
-                "finite; lower reward_model.learning_rate and train again with name=..."
-            )
+        """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
         self._unrewarded = []
         if self._explored:
             self._begin_anew()

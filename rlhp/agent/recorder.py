@@ -55,7 +55,7 @@ class Recorder(VecEnvWrapper):
         check_actions(self._task, actions, self._made)
         state = self.venv.states()  # type: ignore[attr-defined]
         self._act = self.executed(actions)
-        self.venv.step_async(self._act)
+        self.venv.step_async(self._act.copy())  # an environment may change what it is given
         if state is not None:
             self._states.append(state)
 
@@ -75,7 +75,7 @@ class Recorder(VecEnvWrapper):
     def _end(self, i: int, info: dict) -> None:
         """An episode of environment i is over; one that was cut short has no return."""
         last = np.asarray(info["terminal_observation"])
-        check_received(self._task, "last observation", last[np.newaxis], self._made)
+        check_received(self._task, "last observation", last[np.newaxis], self._made, first=i)
         self._last.append((len(self._steps) - 1, i, last))
         if not info.get("shortened"):
             self._returns.append(float(self._running[i]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlhp.finite import check_predicted
 from rlhp.reward.apart import Apart, Make, State, can_move
-from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError
+from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps
 
 FITTED = "fit/"  # how the names of a fit's metrics begin in a snapshot
 
@@ -15,8 +16,8 @@ class Background:
 
     The paper's processes 1 and 3 run at the same time (section 2.2). So they do here, but which fit an r-hat comes from does not
     depend on the speed of the machine: always from the last one that was begun. With one thread the fit is made when somebody
-    waits for it, and the numbers are the same. With more, there is a process for it; until that has come up, so it is too.
-    Comparisons only ever grow at their end.
+    waits for it, and the numbers are the same. With more threads a process makes the fits; until it is ready, they are made as
+    with one thread. Comparisons only ever grow at their end.
     """
 
     def __init__(self, make: Make, threads: int) -> None:
@@ -31,12 +32,7 @@ class Background:
         """r-hat of every step [T, N], as of the last fit. Raises UserError where it is not finite."""
         self._wait()
         predicted = self._model(rollout)
-        if not np.isfinite(predicted).all():
-            step, env = np.argwhere(~np.isfinite(predicted))[0]
-            raise UserError(
-                f"the reward model predicts {predicted[step, env]} (step {step} of a rollout, environment {env}): "
-                "its weights have diverged; lower reward_model.learning_rate, or look at the scale of the observations."
-            )
+        check_predicted(predicted)
         return predicted
 
     def each(self, steps: Steps) -> Array:

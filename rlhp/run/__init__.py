@@ -3,6 +3,7 @@
 from rlhp.run.attempt import FAILED, attempt, failure, under_way
 from rlhp.run.checkpoint import write_whole
 from rlhp.run.directory import (
+    PLAN,
     VERSIONS,
     RunDirectory,
     begun,
@@ -21,6 +22,7 @@ from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
     "FAILED",
+    "PLAN",
     "VERSIONS",
     "NoTracker",
     "RunDirectory",

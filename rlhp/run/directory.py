@@ -18,6 +18,7 @@ from rlhp.types import Array, Metrics, Stateful, UserError
 
 CONFIG, FINISHED = "config.yaml", "finished.json"
 VERSIONS, ATTEMPTS = "versions.json", "attempts.jsonl"  # on what the run began; on what each attempt ran
+PLAN = "plan.json"  # how many labels are wanted, first and in all
 BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
 # what does not touch the numbers
@@ -76,7 +77,7 @@ def discard(path: Path) -> None:
     """Remove the directory of a run that has not begun; anything else that lies there stays."""
     if not path.is_dir() or begun(path):
         return
-    for name in (CONFIG, VERSIONS, ATTEMPTS, FAILED, LOCK):
+    for name in (CONFIG, VERSIONS, ATTEMPTS, PLAN, FAILED, LOCK):
         (path / name).unlink(missing_ok=True)
     if not any(path.iterdir()):
         path.rmdir()
@@ -147,7 +148,10 @@ class RunDirectory:
         self._progress.say(text)
 
     def warn(self, topic: str, text: str) -> None:
-        """Say, once for each topic, what keeps the run from doing what was asked."""
+        """Say, once for each topic, what keeps the run from doing what was asked; an empty text takes it back."""
+        if not text:
+            self.warned.pop(topic, None)
+            return
         if topic not in self.warned:
             self._progress.warn(text)
         self.warned[topic] = text

@@ -28,7 +28,7 @@ def build(settings: Settings) -> Setup:
         agent=built["agent"](env),
         reward=Background(make, settings["threads"]),
         **{name: built[name] for name in PARTS},
-        total_steps=settings["total_steps"],
+        total_steps=int(settings["total_steps"]),  # 1e6 is a way to write it
         max_open=settings["max_open"],
         restart_after=settings["restarts"]["after"],
         settings=settings,

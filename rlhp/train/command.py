@@ -28,7 +28,7 @@ from rlhp.train.words import readable
 from rlhp.types import UserError
 
 GIVEN = ("launcher.cpus_per_task", "launcher.ray.remote.num_cpus")  # where a launcher says how many cores a job is given
-UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL)  # how a folder that Hydra is to make can be impossible
+UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL)  # errors of a folder that cannot be made
 
 
 def cores() -> int:
@@ -87,6 +87,8 @@ def _composed(words: Sequence[str], score: Score) -> Path | None:
     except OSError as error:
         if error.errno in UNUSABLE:
             raise UserError(f"{error.filename} cannot be a run's folder ({error.strerror}); give another name=...") from error
+        raise
+    except UserError:
         raise
     except (RuntimeError, ValueError) as error:
         if sentence := trouble(str(error)):

@@ -26,14 +26,14 @@ PLUGINS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray", "hyd
 def trouble(text: str) -> str | None:
     """What a launcher or a sweeper complains of; None where it is not the user's to mend."""
     if "Config group override must be" in text:
-        return "a group takes a name; what a recipe has set is taken away with dots, as in agent.explore=null."
+        return "choose a group by name; to remove what a recipe has set, write its dotted key, as in agent.explore=null."
     if unknown := re.search(r"Unknown plugin class : 'hydra_plugins\.(\w+)", text):
         package = unknown[1].replace("_", "-")
         wanted = f"rlhp[{PLUGINS[unknown[1]]}]" if unknown[1] in PLUGINS else package
         return f"this sweep needs the package {package}, which is not installed; install it with: pip install '{wanted}'"
     if lost := re.search(r"with path (.*)/[^/]*\nhas not produced any output", text):
         return f"a job ended without a result (see {lost[1]}); the same command goes on with what is left of the sweep."
-    if "srun" in text:
+    if 'not detect "srun"' in text:
         return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =local."
     return None
 

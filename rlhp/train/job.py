@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from rlhp.agent import Blind
 from rlhp.loop import learn
 from rlhp.reward import best_precision
 from rlhp.run import (
+    PLAN,
     RunDirectory,
     attempt,
     begun,
@@ -29,7 +30,7 @@ from rlhp.run import (
     read_settings,
     write_whole,
 )
-from rlhp.store import Label, Rest, Store, labels
+from rlhp.store import Rest, Store
 from rlhp.train import page
 from rlhp.train.build import Settings, build, stateful
 from rlhp.types import Array, Rollout, Segment, Setup, Steps, stack
@@ -44,9 +45,9 @@ def train(settings: Settings, path: Path) -> None:
         settings = settled(settings, path)
         claim(path, settings)
         torch.set_num_threads(settings["torch_threads"])
-        setup = build(settings)
+        setup, rest = build(settings), Rest.of(settings.get("page"))
         with page.page(path, bool(settings.get("page"))):
-            _run(settings, path, setup)
+            _run(setup, path, rest)
 
 
 def settled(settings: Settings, path: Path) -> Settings:
@@ -59,14 +60,14 @@ def settled(settings: Settings, path: Path) -> Settings:
     return {**settings, "reward_model": {**node, "precision": precision}}
 
 
-def _run(settings: Settings, path: Path, setup: Setup) -> None:
-    total, every = settings["total_steps"], settings["checkpoint_every"]
-    run = RunDirectory(path, stateful(setup), total_steps=total, checkpoint_every=every)
+def _run(setup: Setup, path: Path, rest: Rest) -> None:
+    total, settings = setup.total_steps, setup.settings
+    run = RunDirectory(path, stateful(setup), total_steps=total, checkpoint_every=settings["checkpoint_every"])
     note_attempt(path, precision=settings["reward_model"].get("precision"), step=run.resumed_from)
     first, wanted = setup.schedule(0), setup.schedule(total)
-    write_whole(path / "plan.json", json.dumps({"first_labels": first, "labels": wanted}) + "\n")
+    write_whole(path / PLAN, json.dumps({"first_labels": first, "labels": wanted}) + "\n")
     run.restore()
-    store = Store(path / "preferences.sqlite", rest=Rest.of(settings.get("page")))
+    store = Store(path / "preferences.sqlite", rest=rest)
     store.restore(run.resumed_from)
     run.sync = store.sync
     run.open(setup.tracker, labels=wanted)
@@ -98,22 +99,17 @@ def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
 
 
 def _used(wanted: int, store: Store, run: RunDirectory) -> dict[str, int | str]:
-    """How many labels were wanted, asked, answered and used; `why` fewer were of use, in a sentence, if so."""
-    counts = {"wanted": wanted, "asked": store.asked, "answered": store.answered, "used": store.taken}
-    return {**counts, "why": _why(**counts, warned=run.warned, answers=labels(store.path))}
-
-
-def _why(wanted: int, asked: int, answered: int, used: int, warned: Mapping[str, str], answers: Sequence[Label]) -> str:
-    taken = [label.ranks for label in answers if label.taken_step is not None]
+    """How many labels were wanted, asked, answered and used; `why`: the reason where fewer were of use, else empty."""
+    asked, answered, used = store.asked, store.answered, store.taken
     if asked < wanted:
-        return warned["clips"]
-    if answered < asked:
-        return f"{asked - answered} of {asked} questions were not answered" if answered else "nobody answered"
-    if used < answered:
-        return f"{answered - used} answers were not used before training ended"
-    if taken and all(ranks is None or len({*ranks}) == 1 for ranks in taken):
-        return f"all {len(taken)} answers are 'equal' or 'cannot tell', so no reward could be learned"
-    return ""
+        why = run.warned.get("clips", f"memory held too few clips for {wanted - asked} questions")
+    elif answered < asked:
+        why = f"{asked - answered} of {asked} questions were not answered" if answered else "nobody answered"
+    elif used < answered:
+        why = f"{answered - used} answers were not used before training ended"
+    else:
+        why = run.warned.get("answers", "")
+    return {"wanted": wanted, "asked": asked, "answered": answered, "used": used, "why": why}
 
 
 def write_heldout(path: Path, segments: Sequence[Segment], reward: Any) -> None:

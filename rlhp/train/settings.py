@@ -7,7 +7,8 @@ from typing import Any
 
 from rlhp.types import UserError
 
-WHOLE = ("labels", "clip_steps", "max_open", "restarts.after", "agent.n_steps", "agent.batch_size")  # the parts know how many
+# each part checks its own range
+WHOLE = ("labels", "clip_steps", "max_open", "restarts.after", "agent.n_steps", "agent.batch_size")
 ONE_OR_MORE = ("threads", "torch_threads", "agent.n_epochs")
 STEPS = ("total_steps", "checkpoint_every")  # 1e6 is a way to write a number of steps
 SWITCHES = ("video",)

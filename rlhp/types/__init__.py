@@ -16,6 +16,7 @@ from rlhp.types.protocols import (
     Stateful,
     Store,
     Teacher,
+    all_at_once,
 )
 from rlhp.types.records import (
     Answer,
@@ -59,6 +60,7 @@ __all__ = [
     "Store",
     "Teacher",
     "UserError",
+    "all_at_once",
     "escaped",
     "stack",
     "stream",

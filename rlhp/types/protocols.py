@@ -108,6 +108,14 @@ class Select(Protocol):
         ...
 
 
+def all_at_once(asked: int, grows: bool, step: int, total_steps: int) -> bool:
+    """Whether the initial questions wait until all can be asked: none is asked yet, memory grows, half of the run is left.
+
+    Otherwise fewer are asked than are wanted where memory holds too little, and the rest later.
+    """
+    return asked == 0 and grows and 2 * step <= total_steps
+
+
 class Schedule(Protocol):
     """How many labels are wanted by a step: a level, so it may be asked at any time and any number of times."""
 
@@ -154,7 +162,7 @@ class Run(Protocol):
 
     def log(self, step: int, metrics: Metrics) -> None: ...
     def warn(self, topic: str, text: str) -> None:
-        """Tell the user, once for each topic, what keeps the run from doing what was asked."""
+        """Tell the user, once for each topic, what keeps the run from doing what was asked; an empty text takes it back."""
         ...
 
     def tick(self, step: int) -> None: ...
