@@ -157,25 +157,32 @@ class Replay:
     """A recorded run's answers, each from the step at which it was first used: that run again, if all else is equal.
 
     `questions` of that run are by id (`rlhp.store.recorded` reads them), and `digest` tells a clip by its content: each question
-    asked here must compare the clips that it compared there. Where several people answered one question, all their answers are
-    given. Only for `max_open: null`, as a question that was never answered stays open.
+    asked here must compare the clips that it compared there. `admits` may refuse a run whose questions would be others. Where
+    several people answered one question, all their answers are given. Only for `max_open: null`, as a question that was never
+    answered stays open.
     Raises UserError if no answer was used, and, when called, at the first question that is another one.
     """
 
     needs_time: ClassVar[bool] = True
 
-    def __init__(self, questions: Mapping[int, Recorded], digest: Callable[[Segment], str]) -> None:
+    def __init__(
+        self,
+        questions: Mapping[int, Recorded],
+        digest: Callable[[Segment], str],
+        admits: Callable[[Setup], None] = lambda setup: None,
+    ) -> None:
         if not any(question.answers for question in questions.values()):
             raise UserError(
                 "that run has used no answer, so there is nothing to repeat: give the directory of a run that took labels."
             )
-        self._questions, self._digest = questions, digest
+        self._questions, self._digest, self._admits = questions, digest, admits
         self._seen: set[int] = set()  # the questions that were asked here too
         self._step = -1  # the answers that were used by then are given
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError where training would wait for answers."""
+        """Raises UserError where training would wait for answers, or its questions would be others."""
         _check_never_waits(setup)
+        self._admits(setup)
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Sequence[Answer]]:
         """The recorded answers that had been used by `step`: to these questions, and later ones to questions answered before."""

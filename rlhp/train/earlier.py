@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -15,44 +13,22 @@ from rlhp.reward import Frozen, model_state
 from rlhp.run import differing, last_checkpoint, read_settings, shown
 from rlhp.store import digest, recorded
 from rlhp.teacher import Replay
-from rlhp.types import Answer, Array, Query, Setup, UserError
+from rlhp.types import Array, Setup, UserError
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedRun:
-    """The answers of another run, given to a run with the same settings."""
-
-    run: Path
-    replay: Replay
-    needs_time: ClassVar[bool] = True
-
-    def check(self, setup: Setup) -> None:
-        """Recorded answers are to the questions of that run: raises UserError unless all that questions depend on is the same."""
-        self.replay.check(setup)
-        free = ("name", "teacher", "max_open")
-        differs = [key for key in differing(self.run, setup.settings) if key.split(".")[0] not in free]
-        if differs:
-            raise UserError(
-                f"the answers of {self.run} are to the questions of a run with other settings ({shown(differs)}); repeat those."
-            )
-
-    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Sequence[Answer]]:
-        """The recorded answers that had been used by `step`."""
-        return self.replay(queries, step)
-
-    def snapshot(self) -> dict[str, Array]:
-        """The replay's."""
-        return self.replay.snapshot()
-
-    def restore(self, arrays: dict[str, Array]) -> None:
-        """Take up the state of a snapshot."""
-        self.replay.restore(arrays)
-
-
-def replay(run: str) -> RecordedRun:
+def replay(run: str) -> Replay:
     """The answers that a run took, each from the step at which it was first used. Raises UserError where there are none."""
     read_settings(Path(run))
-    return RecordedRun(Path(run), Replay(recorded(Path(run) / "preferences.sqlite"), digest))
+    return Replay(recorded(Path(run) / "preferences.sqlite"), digest, partial(_check_same_questions, Path(run)))
+
+
+def _check_same_questions(run: Path, setup: Setup) -> None:
+    """Raises UserError unless all that questions depend on is as it was in that run."""
+    differs = [key for key in differing(run, setup.settings) if key.split(".")[0] not in ("name", "teacher", "max_open")]
+    if differs:
+        raise UserError(
+            f"the answers of {run} are to the questions of a run with other settings ({shown(differs)}); repeat those."
+        )
 
 
 def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str, credit: str = "departure") -> Frozen:
