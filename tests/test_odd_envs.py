@@ -14,6 +14,7 @@ from rlhp import evaluate
 from rlhp.agent import BlindPPO
 from rlhp.agent.build import make as make_agent
 from rlhp.envs import contract, gym
+from rlhp.run import begun, discard
 from rlhp.run.record import read_table
 from rlhp.train import build, load, train
 from rlhp.types import UserError
@@ -118,6 +119,8 @@ def test_a_discrete_space_that_starts_below_0_is_learned_on():
 def test_it_is_refused_before_there_is_a_run(name, sentence, condition, tmp_path):
     with pytest.raises(UserError, match=sentence):
         train(settings(name, condition), tmp_path / "run")
+    assert not begun(tmp_path / "run")
+    discard(tmp_path / "run")  # as the command does
     assert not (tmp_path / "run").exists()
 
 
