@@ -74,7 +74,7 @@ def _select(select: Select, memory: Memory, n: int, reward: Reward, step: int, t
 def _wait(store: Store, teacher: Teacher, max_open: int | None, first: int, over: bool) -> None:
     """Wait until few enough questions are unanswered: `max_open`, or none while a label is one of the first or the last.
 
-    An interrupt ends the waiting for the last answers, not the run.
+    An interrupt ends the waiting for the last answers, not the run: those that are there are used.
     """
     waits_for_all = over or store.taken < first <= store.asked
     if getattr(teacher, "needs_time", False):
@@ -85,6 +85,7 @@ def _wait(store: Store, teacher: Teacher, max_open: int | None, first: int, over
     except KeyboardInterrupt:
         if not over:
             raise
+        store.settle()
 
 
 def _too_few_clips(rollout: Rollout, memory: Memory, missing: int, over: bool) -> str:
@@ -94,8 +95,8 @@ def _too_few_clips(rollout: Rollout, memory: Memory, missing: int, over: bool) -
         return ""
     apart = f"{rollout.between_resets():g} steps (median)"
     if not holds:
-        return f"no clip fits between two resets, or into a rollout, which are {apart} apart; lower clip_steps"
-    way = f"train for longer, lower query.clips_per_label or, where resets are {apart} apart, clip_steps"
+        return f"no clip fits: an environment is reset, or a rollout ends, every {apart}; lower clip_steps"
+    way = f"train for longer, lower query.clips_per_label or, with resets every {apart}, lower clip_steps"
     return f"memory held too few clips for {missing} questions; {way}"
 
 

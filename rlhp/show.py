@@ -26,7 +26,7 @@ def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_S
     finally:
         env.close()
     spread = f"standard deviation {values.std():.1f}, from {values.min():.1f} to {values.max():.1f}"
-    return f"true return over {len(values)} episodes: mean {values.mean():.1f}, {spread}"
+    return f"true return over {len(values)} episode{'s' if len(values) > 1 else ''}: mean {values.mean():.1f}, {spread}"
 
 
 def score(run: Path) -> float:

@@ -31,7 +31,7 @@ TINY = [
         ("env=hoper", "there is no env=hoper; the nearest are hopper"),
         ("labls=3", "there is no setting labls; the nearest are labels"),
         ("agent.n_stepz=3", "the nearest are agent.n_steps"),
-        ("labels=-5", "there are no negative labels"),
+        ("labels=-5", "labels is -5: give a whole number of at least 0"),
         ("labels=many", "labels is 'many': give a whole number"),
         ("env=gym", "env.id has no value yet; give it one: env.id=..."),
         ("hopper", "give settings as KEY=VALUE"),

@@ -80,6 +80,9 @@ class Everything:
     def wait(self, max_open: int | None) -> None:
         self.events.append(f"wait {max_open}")
 
+    def settle(self) -> None:
+        self.events.append("settle")
+
     def take(self, step: int) -> Comparisons:
         self.taken = self.answered
         return Comparisons(none(), none(), np.full(self.taken, self.mu), np.zeros(self.taken), np.zeros(self.taken))
@@ -223,7 +226,8 @@ def test_an_interrupt_ends_the_waiting_for_the_last_answers_and_no_other() -> No
             if self.num_timesteps == self.stop:
                 raise KeyboardInterrupt
 
-    assert run(Impatient(), 2 * STEPS).events[-1] == f"tick {2 * STEPS}"
+    events = run(Impatient(), 2 * STEPS).events
+    assert events[-1] == f"tick {2 * STEPS}" and events.count("settle") == 1
     with pytest.raises(KeyboardInterrupt):
         run(Impatient(), 3 * STEPS)
 

@@ -177,7 +177,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path, capsys):
 
 def test_other_settings_are_refused_by_name(tmp_path):
     train(settings("env=point"), tmp_path)
-    with pytest.raises(UserError, match=r"other settings \(labels, schedule.labels\).*name="):
+    with pytest.raises(UserError, match=r"other settings \(labels\).*name="):
         train(settings("env=point", "labels=21"), tmp_path)
     train(settings("env=point", "checkpoint_every=100"), tmp_path)  # touches no number
 

@@ -46,7 +46,8 @@ def differing(path: Path, config: Mapping[str, Any]) -> list[str]:
 
 
 def shown(names: Sequence[str]) -> str:
-    """The first six names, and how many more there are."""
+    """The first six names, and how many more there are; copies of a setting that is named itself are left out."""
+    names = [name for name in names if "." not in name or name.rpartition(".")[2] not in names]
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 

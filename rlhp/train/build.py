@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -33,6 +34,7 @@ def build(settings: Settings) -> Setup:
         restart_after=settings["restarts"]["after"],
         settings=settings,
     )
+    _check_schedule(setup)
     for part in parts(setup).values():
         if isinstance(part, Checked):
             part.check(setup)
@@ -55,6 +57,16 @@ def _check(settings: Settings) -> None:
         raise UserError(f"total_steps counts environment steps; set it to 1 or more, not {settings['total_steps']}.")
     if settings["max_open"] is not None and settings["max_open"] < 0:
         raise UserError("max_open counts questions; set it to 0 or more, or to null to never wait.")
+
+
+def _check_schedule(setup: Setup) -> None:
+    """Raises TypeError or ValueError, naming the schedule, where it does not keep to its protocol."""
+    levels = [setup.schedule(step) for step in (0, setup.total_steps)]
+    name = type(setup.schedule).__name__
+    if not all(isinstance(level, Integral) for level in levels):
+        raise TypeError(f"the schedule {name} wants {levels[0]!r} labels first and {levels[1]!r} in all: return whole numbers")
+    if not 0 <= levels[0] <= levels[1]:
+        raise ValueError(f"the schedule {name} wants {levels[0]} labels first and {levels[1]} in all: a schedule never falls")
 
 
 def _instantiated(settings: Settings) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _run(setup: Setup, path: Path, rest: Rest) -> None:
     store.waiting = lambda waiting: run.say(why(waiting))
     _learn(setup, store, run)
     used = _used(wanted, store, run)
-    if used["why"]:
+    if used["why"] and used["why"] not in run.warned.values():
         run.warn("labels", f"{used['used']} of {wanted} labels are used: {used['why']}")
     run.finish(lambda folder: write_heldout(folder / "heldout.csv", setup.memory.heldout, setup.reward), labels=used)
     store.close()
@@ -101,14 +101,13 @@ def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
 def _used(wanted: int, store: Store, run: RunDirectory) -> dict[str, int | str]:
     """How many labels were wanted, asked, answered and used; `why`: the reason where fewer were of use, else empty."""
     asked, answered, used = store.asked, store.answered, store.taken
-    if asked < wanted:
-        why = run.warned.get("clips", f"memory held too few clips for {wanted - asked} questions")
-    elif answered < asked:
-        why = f"{asked - answered} of {asked} questions were not answered" if answered else "nobody answered"
-    elif used < answered:
-        why = f"{answered - used} answers were not used before training ended"
-    else:
-        why = run.warned.get("answers", "")
+    reasons = (
+        (asked < wanted, run.warned.get("clips", f"memory held too few clips for {wanted - asked} questions")),
+        (answered < asked, f"{asked - answered} of {asked} questions were not answered" if answered else "nobody answered"),
+        (used < answered, f"{answered - used} of {answered} answers came too late to be learned from"),
+        (True, run.warned.get("answers", "")),
+    )
+    why = "; ".join(text for holds, text in reasons if holds and text)
     return {"wanted": wanted, "asked": asked, "answered": answered, "used": used, "why": why}
 
 

@@ -10,6 +10,8 @@ from rlhp.types import UserError
 # each part checks its own range
 WHOLE = ("labels", "clip_steps", "max_open", "restarts.after", "agent.n_steps", "agent.batch_size")
 ONE_OR_MORE = ("threads", "torch_threads", "agent.n_epochs")
+LEAST = {"labels": 0, "clip_steps": 1, "seed": 0, "n_envs": 1}
+SEEDS = 2**32  # of numpy
 STEPS = ("total_steps", "checkpoint_every")  # 1e6 is a way to write a number of steps
 SWITCHES = ("video",)
 
@@ -19,11 +21,15 @@ def check(settings: Mapping[str, Any]) -> None:
     found = dict(_leaves(settings))
     for key, value in found.items():
         if value != value:
-            raise UserError(f"{key} is nan, which no number is compared with; give a number.")
+            raise UserError(f"{key} is nan; give a number.")
         if key in (*WHOLE, *ONE_OR_MORE) and value is not None and type(value) is not int:
             raise UserError(f"{key} is {value!r}: give a whole number, written with digits alone.")
         if key in ONE_OR_MORE and (value is None or value < 1):
             raise UserError(f"{key} is {value!r}: give a whole number of at least 1.")
+        if key in LEAST and isinstance(value, int | float) and value < LEAST[key]:
+            raise UserError(f"{key} is {value!r}: give a whole number of at least {LEAST[key]}.")
+        if key == "seed" and isinstance(value, int) and value >= SEEDS:
+            raise UserError(f"seed is {value}: give a whole number below {SEEDS:,}.")
         if key in STEPS and (isinstance(value, bool) or not isinstance(value, int | float) or value % 1):
             raise UserError(f"{key} is {value!r}: give a whole number of environment steps.")
         if key in SWITCHES and not isinstance(value, bool):
