@@ -17,7 +17,9 @@ import pytest
 import yaml
 
 from rlhp import analysis, cli
+from rlhp.analysis.settings import canonical
 from rlhp.analysis.study import gather
+from rlhp.run import differing, read_settings
 from rlhp.types import UserError
 
 # step, true_return, episodes, labels, valid_accuracy
@@ -385,6 +387,22 @@ def test_another_gymnasium_environment_is_another_panel(tmp_path: Path) -> None:
     for seed, name in ((1, "A-v0"), (1, "B-v0")):
         write_run(tmp_path / "runs" / name, task="gym", seed=seed, settings={"env": {"id": name}})
     assert [env for env, *_ in plotted(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[1])] == ["A-v0", "B-v0"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "same"),
+    [
+        ({"page": {"port": 1}}, True),
+        ({"env": {"horizon": 50, "threads": 4}}, True),
+        ({"env": {"horizon": 9}}, False),
+        ({"other": 1}, False),
+    ],
+)
+def test_what_may_change_between_attempts_makes_no_other_line(tmp_path: Path, settings: dict[str, Any], same: bool) -> None:
+    a = write_run(tmp_path / "a")
+    b = write_run(tmp_path / "b", settings=settings)
+    assert (canonical(analysis.load(a).settings) == canonical(analysis.load(b).settings)) is same
+    assert (not differing(a, read_settings(b))) is same
 
 
 @pytest.mark.parametrize(("id", "folder"), [("ALE/Pong-v5", "ALE-Pong-v5"), ("CartPole-v1", "CartPole-v1")])
