@@ -17,6 +17,9 @@ import pytest
 import yaml
 
 from rlhp import analysis, cli
+from rlhp.analysis.settings import canonical
+from rlhp.analysis.study import gather
+from rlhp.run import differing, read_settings
 from rlhp.types import UserError
 
 # step, true_return, episodes, labels, valid_accuracy
@@ -46,7 +49,7 @@ def write_run(
     """A run directory; `settings` are those besides the five that name it."""
     path.mkdir(parents=True)
     config = {"task": task, "condition": condition, "labels": labels, "seed": seed, "total_steps": total_steps}
-    (path / "config.yaml").write_text(yaml.safe_dump({**config, "env": {"id": "x"}, **settings}))
+    (path / "config.yaml").write_text(yaml.safe_dump({**config, "env": {"horizon": 50}, **settings}))
     lines = [",".join(map(str, row)) for row in (ROWS if rows is None else rows)]
     (path / "metrics.csv").write_text("\n".join(["step,true_return,episodes,labels,valid_accuracy", *lines, ""]))
     (path / "clock.csv").write_text("step,wall_s,steps_per_s\n500,1.5,333\n1000,4.0,250\n")
@@ -386,6 +389,33 @@ def test_another_gymnasium_environment_is_another_panel(tmp_path: Path) -> None:
     assert [env for env, *_ in plotted(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[1])] == ["A-v0", "B-v0"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "same"),
+    [
+        ({"page": {"port": 1}}, True),
+        ({"env": {"horizon": 50, "threads": 4}}, True),
+        ({"env": {"horizon": 9}}, False),
+        ({"other": 1}, False),
+    ],
+)
+def test_what_may_change_between_attempts_makes_no_other_line(tmp_path: Path, settings: dict[str, Any], same: bool) -> None:
+    a = write_run(tmp_path / "a")
+    b = write_run(tmp_path / "b", settings=settings)
+    assert (canonical(analysis.load(a).settings) == canonical(analysis.load(b).settings)) is same
+    assert (not differing(a, read_settings(b))) is same
+
+
+@pytest.mark.parametrize(("id", "folder"), [("ALE/Pong-v5", "ALE-Pong-v5"), ("CartPole-v1", "CartPole-v1")])
+def test_runs_of_all_versions_on_a_gymnasium_environment_are_of_one_task(tmp_path: Path, id: str, folder: str) -> None:
+    for seed, task in ((1, "gym"), (2, folder)):
+        write_run(tmp_path / "runs" / str(seed), task=task, seed=seed, settings={"env": {"id": id}})
+    lines = plotted(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[1])
+    assert [(env, settings) for env, *_, settings in lines] == [(id, "")]
+    assert {(rows[-1]["seeds"], rows[-1]["runs"]) for rows in lines.values()} == {("2", "2")}
+    gather([tmp_path / "runs"], tmp_path)  # as seeds of one condition
+    assert [(row.env, row.seed) for row in analysis.read_results(tmp_path / "results.csv")] == [(id, 1), (id, 2)]
+
+
 def test_a_seed_counts_once(tmp_path: Path) -> None:
     write_run(tmp_path / "a", settings=made(0.001, 1))
     write_run(tmp_path / "b", settings={**made(0.001, 1), "name": "b"})
@@ -416,8 +446,8 @@ def test_a_line_per_value_of_a_setting(tmp_path: Path) -> None:
 
 def test_plot_by_a_setting_from_the_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["plot", str(run), "-o", str(tmp_path / "by.png"), "--by", "labels", "--by"]
-    assert cli.main([*command, "env.id"]) == 0
-    assert [key[3] for key in plotted(tmp_path / "by.csv")] == ["labels=100, env.id=x"]
+    assert cli.main([*command, "env.horizon"]) == 0
+    assert [key[3] for key in plotted(tmp_path / "by.csv")] == ["labels=100, env.horizon=50"]
     assert cli.main([*command, "env.name"]) == 2
     assert "None of these runs has a setting env.name" in capsys.readouterr().err
 

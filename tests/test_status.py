@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,11 +17,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from test_analysis import write_run
+from test_folders import TINY, TRAIN, folders
 
 from rlhp import cli
 from rlhp.analysis.status import report, run_status
 from rlhp.run import attempt, failure, under_way
-from rlhp.run.sweep import Sweep, record, sweeps
+from rlhp.run.sweep import LONGEST, SWEEPS, Sweep, folder_name, names_settings, record, sweeps
 from rlhp.train.sweep import Plan, plan
 from rlhp.types import UserError
 
@@ -110,10 +112,10 @@ def test_runs_without_numbers_yet_are_counted(tmp_path: Path) -> None:
 
 
 def test_every_sweep_of_a_folder_counts(tmp_path: Path) -> None:
-    for name in ("seed=1", "seed=3", "by_hand"):
+    for name in ("seed-1", "seed-3", "by_hand"):
         write_run(tmp_path / "study" / name)
-    record(tmp_path / "study", "seed=1,2", Sweep(jobs=("seed=1", "seed=2")))
-    record(tmp_path / "study", "seed=3,4", Sweep(jobs=("seed=3", "seed=4")))
+    record(tmp_path / "study", "seed=1,2", Sweep(jobs=("seed-1", "seed-2")))
+    record(tmp_path / "study", "seed=3,4", Sweep(jobs=("seed-3", "seed-4")))
     for folder in (tmp_path / "study", tmp_path):
         assert report(folder).startswith(f"{folder}: 3 done, 2 not begun of 5; nothing runs")
     record(tmp_path / "study", "seed=7,8,9", Sweep(trials=3))  # into folders not known beforehand: one of them has begun
@@ -126,14 +128,14 @@ def test_every_sweep_of_a_folder_counts(tmp_path: Path) -> None:
 def test_a_sweep_of_which_nothing_has_begun_is_no_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run in"):
         report(tmp_path)
-    record(tmp_path, "seed=1,2", Sweep(jobs=("seed=1", "seed=2")))
+    record(tmp_path, "seed=1,2", Sweep(jobs=("seed-1", "seed-2")))
     assert report(tmp_path).startswith(f"{tmp_path}: 2 not begun of 2; nothing runs")
 
 
 def test_the_trials_of_a_search_are_told_by_what_it_varies(tmp_path: Path) -> None:
-    write_run(tmp_path / "env=hopper,gamma=0.9,rate=0.0012")
-    write_run(tmp_path / "env=hopper,gamma=0.99,rate=0.0034")
-    write_run(tmp_path / "env=hopper,seed=102")  # a sweep into the same folder
+    write_run(tmp_path / "env-hopper__gamma-0.9__rate-0.0012")
+    write_run(tmp_path / "env=hopper,gamma=0.99,rate=0.0034")  # of an earlier version
+    write_run(tmp_path / "env-hopper__seed-102")  # a sweep into the same folder
     search = Sweep(trials=20, keys=("env", "rate", "gamma"))
     record(tmp_path, "a search", search)
     assert "3 done, 18 not begun of 21" in report(tmp_path)
@@ -153,7 +155,7 @@ def test_a_run_that_lacks_labels_is_named(tmp_path: Path) -> None:
 
 # What a sweep is going to run
 
-NAMED = ["agent.batch_size=64,agent.gamma=0.9,seed=1", "agent.batch_size=64,agent.gamma=0.9,seed=2"]
+NAMED = ["agent.batch_size-64__agent.gamma-0.9__seed-1", "agent.batch_size-64__agent.gamma-0.9__seed-2"]
 
 
 @pytest.mark.parametrize(
@@ -164,10 +166,10 @@ NAMED = ["agent.batch_size=64,agent.gamma=0.9,seed=1", "agent.batch_size=64,agen
         (["seed=1", "seed=sort(2,1)", "agent.gamma=0.9", "agent.batch_size=64"], NAMED),
         (
             ["experiment=first_light", "env=glob(h*r)", "condition=preferences", "seed=7"],
-            ["condition=preferences,env=hopper,seed=7"],
+            ["condition-preferences__env-hopper__seed-7"],
         ),
-        (["agent.policy_kwargs.net_arch=[8,8],[9]"], ["agent.policy_kwargs.net_arch=[8,8]", "agent.policy_kwargs.net_arch=[9]"]),
-        (["instructions='a, b'", "seed=1,2"], ["instructions='a, b',seed=1", "instructions='a, b',seed=2"]),
+        (["threads=1,2", "torch_threads=1", "seed=7"], ["seed-7__threads-1", "seed-7__threads-2"]),
+        (["++env.horizon=50", "seed=1"], ["env.horizon-50__seed-1"]),
         (["hydra.sweep.subdir=${hydra:job.num}", "seed=5,6,7"], ["0", "1", "2"]),
     ],
 )
@@ -207,7 +209,63 @@ def test_a_sweep_is_recorded_when_its_first_job_starts(tmp_path: Path) -> None:
         callback = Plan()
         callback.on_multirun_start(config)
     assert not (tmp_path / "study").exists()  # its jobs may turn out to be none that can be composed
-    pickle.loads(pickle.dumps(callback)).on_job_start(nothing)  # as launchers take it to other processes
-    assert sweeps(tmp_path / "study") == {"seed=1,2": Sweep(jobs=("seed=1", "seed=2"))}
+    pickle.loads(pickle.dumps(callback)).on_job_start(config)  # as launchers take it to other processes
+    assert sweeps(tmp_path / "study") == {"seed=1,2": Sweep(jobs=("seed-1", "seed-2"))}
     callback.on_multirun_end(config)
     assert sweeps(tmp_path / "study")["seed=1,2"].ended
+
+
+# Real sweeps, in the folders of the shipped configuration
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the sweeps that TRAIN launches; three runs of something else lie there."""
+    monkeypatch.chdir(tmp_path)
+    for name in "abc":
+        write_run(tmp_path / "runs" / "x" / name)
+    return tmp_path / "runs" / "x"
+
+
+def test_the_jobs_recorded_are_the_folders_that_hydra_makes(study: Path, capsys) -> None:
+    assert cli.main([*TRAIN, "threads=1,2", "agent.policy_kwargs.net_arch=[8,8],[9]", "instructions=Go, run"]) == 0
+    (sweep,) = sweeps(study).values()
+    assert len(sweep.jobs) == 4 and {*sweep.jobs} == folders(study.parents[1]) - {*"abc"}
+    for job in sweep.jobs[1:3]:
+        shutil.rmtree(study / job)
+    assert report(study).startswith(f"{study}: 5 done, 2 not begun of 7; ")
+
+
+def test_runs_that_go_on_in_folders_of_earlier_names_have_begun(study: Path, capsys) -> None:
+    sweep = [*TRAIN, "seed=1,2"]
+    assert cli.main(sweep) == 0
+    (before,) = sweeps(study).values()
+    for seed, job in enumerate(before.jobs, 1):
+        (study / job).rename(study / ",".join(sorted([*TINY, "effort.first_per_1000_steps=4", f"seed={seed}"])))
+    assert cli.main(sweep) == 0 and capsys.readouterr().err.count("finished already") == 2
+    assert report(study) == f"{study}: 5 done of 5"
+
+
+def test_jobs_that_lie_in_folders_of_other_names_are_not_missed_here(study: Path, capsys) -> None:
+    assert cli.main([*TRAIN, "name=y,z"]) == 0
+    assert not [*study.parent.rglob(SWEEPS)]
+    assert report(study.parent) == f"{study.parent}: 5 done of 5"
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys", "named"),
+    [
+        ([("env", "hopper"), ("seed", "1")], ["seed", "env"], True),
+        ([("env", "hopper"), ("seed", "1")], ["seed"], False),
+        ([("seed", "1")], ["seed", "env"], False),
+        ([("seed2", "1")], ["seed"], False),
+        ([("agent/explore", "a b"), ("x", "-1")], ["agent/explore", "x"], True),
+        ([(f"key{n}", "v" * 50) for n in range(9)], [f"key{n}" for n in range(9)], True),
+        ([(f"key{n}", "v" * 50) for n in range(9)], ["key0", "other", *(f"key{n}" for n in range(2, 9))], False),
+        ([(f"key{n}", "v" * 50) for n in range(9)], ["key0"], False),
+    ],
+)
+def test_a_folders_name_tells_which_settings_name_it(settings: list[tuple[str, str]], keys: list[str], named: bool) -> None:
+    assert names_settings(folder_name(settings), keys) is named
+    assert (len(settings) == 9) == (len(folder_name(settings)) > LONGEST)
+    assert names_settings(",".join(f"{key}={value}" for key, value in settings), keys) is named

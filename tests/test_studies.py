@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import os
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -15,12 +17,15 @@ import pytest
 from test_analysis import ROWS, is_png, write_run
 
 from rlhp.analysis import average, baseline, interval, iqm, read_curves, read_published, read_results
+from rlhp.analysis import runs as run_files
 from rlhp.analysis.look import Look
 from rlhp.analysis.panels import Layout, lines, panels
 from rlhp.analysis.report import cell, summary_figure
 from rlhp.analysis.scores import TRUE, Score, normalised, share, summarise, write_scores
+from rlhp.analysis.status import report
 from rlhp.analysis.study import Study, gather, origin, read
 from rlhp.analysis.tables import Curve, Key, Published, Result
+from rlhp.run.sweep import Sweep, record
 from rlhp.types import UserError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -137,6 +142,22 @@ def test_failed_runs_are_named_and_kept_until_they_go_on(tmp_path: Path) -> None
     assert [row.seed for row in read(here).results] == [1, 2]
 
 
+def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = tmp_path / "runs"
+    write_run(runs / "done", seed=1)
+    write_run(runs / "half", seed=2, rows=ROWS[:3], finished=False)
+    record(runs, "seed=1,2,3", Sweep(jobs=("done", "half", "never")))
+    reads: Counter[object] = Counter()
+    read, walk = run_files.text, os.walk
+    monkeypatch.setattr(run_files, "text", lambda path: reads.update([path]) or read(path))
+    monkeypatch.setattr(os, "walk", lambda path: reads.update(["walk"]) or walk(path))
+    for command in (lambda: report(runs), lambda: str(gather([runs], tmp_path))):
+        reads.clear()
+        assert "1 " in command()
+        assert {"walk", *(runs / name / "clock.csv" for name in ("done", "half"))} <= reads.keys()
+        assert {count for count in reads.values()} == {1}, reads
+
+
 def test_a_run_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "a")
     write_run(tmp_path / "runs" / "b")
@@ -216,12 +237,14 @@ def test_provenance_names_every_machine_of_a_run(tmp_path: Path) -> None:
 
     made(1, {**first, "step": 0}, again)
     made(2, {**first, "step": 0}, again, moved, cut='{"date": "2026')
+    made(4, {**first, "precision": None, "step": 0})  # on the true reward
     made(3, moved)  # its first attempt was made by a version that told it in versions.json alone
     gather([tmp_path / "runs"], tmp_path)
     assert origin(read(tmp_path).provenance).splitlines() == [
         "1 run, 2026-01-02, on 2 cores of A; torch 2.13, precision bfloat16",
         "2 runs, 2026-01-02, on more than one machine: 2 cores of A, then 16 cores of B; "
         "torch 2.13, precision bfloat16; then torch 2.13, precision float32",
+        "1 run, 2026-01-02, on 2 cores of A; torch 2.13",
     ]
     (tmp_path / "runs" / "1" / "attempts.jsonl").write_text("no\n")
     with pytest.raises(UserError, match="damaged"):

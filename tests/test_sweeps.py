@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from omegaconf import OmegaConf
 
 from rlhp import analysis, cli
 from rlhp.run import checkpoint
+from rlhp.run.sweep import sweeps
 from rlhp.train import train
 
 SMALL = [
@@ -169,6 +171,8 @@ def test_a_search_finds_the_best_of_its_trials_and_goes_on_when_repeated(tmp_pat
     assert [agent["learning_rate"]["start"], agent["gamma"], agent["n_epochs"]] == list(found["best_params"].values())
     assert cli.main(["status", str(study)]) == 0
     assert capsys.readouterr().out == f"{study}: 3 done of 3\n"
+    (sweep,) = sweeps(study).values()
+    assert replace(sweep, trials=5, ended=False).waiting([run.path.name for run in runs]) == 2
 
     before = {path: (path.read_text(), path.stat().st_mtime_ns) for path in study.rglob("metrics.csv")}
     (study / "optimization_results.yaml").unlink()

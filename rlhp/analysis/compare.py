@@ -150,7 +150,7 @@ def _looks(groups: Sequence[Group]) -> dict[Condition, Look]:
 
 
 def _legend(panels: Sequence[Group]) -> str:
-    """What the line of these groups, one per panel, is called: condition, labels, and what differs."""
+    """The legend of the line that these groups (one per panel) make: condition, labels, and what differs."""
     (name, labels), words = panels[0].condition, panels[0].settings
     if name == words:
         return words

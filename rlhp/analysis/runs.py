@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rlhp.types import Array, UserError
 
 CONFIG, METRICS, CLOCK, HELDOUT, FINISHED = "config.yaml", "metrics.csv", "clock.csv", "heldout.csv", "finished.json"
 PLAN = "plan.json"
+RECENT = 20  # rollouts whose speed is the present one
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Labels:
 class RunData:
     """One run, as its directory tells it. `labels` is the budget; 0 where the agent sees the true reward.
 
-    `task` names the environment: for a Gymnasium environment its id.
+    `task` names the environment, here and in `settings`: a Gymnasium environment is named by its id.
     """
 
     path: Path
@@ -49,7 +51,7 @@ class RunData:
     total_steps: int
     settings: dict[str, Hashable]  # all of them, by dotted key
     metrics: dict[str, Array]  # column -> [rows], one row per rollout, steps ascending; NaN where a cell is blank
-    wall_s: float  # NaN where the clock has no row yet
+    clock: tuple[Array, Array]  # step and seconds of training [rows] at the end of each rollout
     finished: bool
     taken: Labels
 
@@ -57,6 +59,19 @@ class RunData:
     def step(self) -> int:
         """The step reached so far; 0 before the first rollout is recorded."""
         return int(self.metrics["step"].max(initial=0))
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of training so far; NaN where the clock has no row yet."""
+        wall = self.clock[1]
+        return float(wall[-1]) if len(wall) else float("nan")
+
+    @property
+    def speed(self) -> float:
+        """Steps per second of the newest rollouts; NaN where too little is known."""
+        step, wall = (column[-RECENT:] for column in self.clock)
+        known = len(step) > 1 and wall[-1] > wall[0]
+        return float((step[-1] - step[0]) / (wall[-1] - wall[0])) if known else float("nan")
 
     def ended(self) -> tuple[Array, Array, Array]:
         """Step, mean true return and number of episodes [E] of the rows in which episodes ended.
@@ -74,40 +89,70 @@ class RunData:
         return float(values[-1]) if len(values) else float("nan")
 
 
-def find(paths: Iterable[Path]) -> list[Path]:
-    """The run directories among and below `paths`, sorted, each once. Raises UserError if a path leads to none."""
-    return sorted({run for path in paths for run in _below(Path(path))})
+def find(paths: Iterable[Path], marks: Collection[str] = (METRICS,)) -> list[Path]:
+    """The run directories among and below `paths`, sorted, each once; hidden folders are left out.
+
+    A run directory holds a config.yaml and one of `marks`. Raises UserError if a path leads to none.
+    """
+    found: set[Path] = set()
+    for path in map(Path, paths):
+        runs = run_directories(files_by_folder(path), marks)
+        if not runs:
+            raise no_run(path)
+        found.update(runs)
+    return sorted(found)
 
 
-def _below(path: Path) -> list[Path]:
-    """The run directories at or below one path; hidden folders (Hydra's own records) are not looked into."""
+def files_by_folder(path: Path) -> dict[Path, list[str]]:
+    """The names of the files in each folder at or below one; hidden folders (Hydra's own records) are not looked into.
+
+    Raises UserError if there is no such folder.
+    """
     if not path.is_dir():
         raise UserError(f"{path} is not a directory: give run directories, or folders of them.")
-    rows = (file for file in path.rglob(METRICS) if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    runs = [file.parent.resolve() for file in rows if (file.parent / CONFIG).is_file()]
-    if not runs:
-        raise UserError(f"There is no run in {path}: a run directory holds {CONFIG} and {METRICS}.")
-    return runs
+    found: dict[Path, list[str]] = {}
+    for folder, inner, files in os.walk(path):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        found[Path(folder).resolve()] = files
+    return found
+
+
+def run_directories(files: Mapping[Path, Collection[str]], marks: Collection[str]) -> list[Path]:
+    """Of folders with the names of their files, those of runs, sorted: they hold a config.yaml and one of `marks`."""
+    return sorted(folder for folder, names in files.items() if CONFIG in names and any(mark in names for mark in marks))
+
+
+def no_run(path: Path) -> UserError:
+    """What is wrong with a folder that holds no run."""
+    return UserError(f"There is no run in {path}: a run directory holds {CONFIG} and {METRICS}.")
 
 
 def load(run: Path) -> RunData:
     """One run directory, finished or not. Raises UserError where a file is missing or damaged."""
-    written = settings(run)
-    named = _named(written, run / CONFIG)
     metrics = _columns(run / METRICS)
     # A column is there from its first number on: none but the step before the first rollout, no return before one ended.
     for name in ("true_return", "episodes"):
         metrics.setdefault(name, np.full_like(metrics["step"], np.nan))
-    _, wall = clock(run)
-    return RunData(
-        path=run,
-        **named,
-        settings=leaves(written),
-        metrics=metrics,
-        wall_s=float(wall[-1]) if len(wall) else float("nan"),
-        finished=(run / FINISHED).is_file(),
-        taken=_labels(run, named["labels"], metrics.get("labels", np.array([]))),
-    )
+    columns = _columns(run / CLOCK)
+    clock = columns["step"], columns.get("wall_s", columns["step"] * np.nan)
+    return _data(run, metrics, clock, finished=(run / FINISHED).is_file())
+
+
+def load_begun(run: Path) -> RunData:
+    """One run directory, in which there may be no numbers yet. Raises UserError where a file is damaged."""
+    if (run / METRICS).is_file():
+        return load(run)
+    nothing = np.zeros(0)
+    metrics = {name: nothing for name in ("step", "true_return", "episodes")}
+    return _data(run, metrics, (nothing, nothing), finished=False)
+
+
+def _data(run: Path, metrics: dict[str, Array], clock: tuple[Array, Array], *, finished: bool) -> RunData:
+    written = settings(run)
+    named = _named(written, run / CONFIG)
+    taken = _labels(run, named["labels"], metrics.get("labels", np.zeros(0)))
+    known = leaves({**written, "task": named["task"]})
+    return RunData(path=run, **named, settings=known, metrics=metrics, clock=clock, finished=finished, taken=taken)
 
 
 def _labels(run: Path, budget: int, used: Array) -> Labels:
@@ -130,12 +175,6 @@ def _json(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def clock(run: Path) -> tuple[Array, Array]:
-    """Steps and seconds of training [rows] at each rollout's end; a resumed run's seconds go on from its checkpoint's."""
-    columns = _columns(run / CLOCK)
-    return columns["step"], columns.get("wall_s", columns["step"] * np.nan)
-
-
 def settings(run: Path) -> dict[str, Any]:
     """The settings in a run's config.yaml. Raises UserError where it is missing or damaged."""
     try:
@@ -147,12 +186,8 @@ def settings(run: Path) -> dict[str, Any]:
     return found
 
 
-def config(run: Path) -> dict[str, Any]:
-    """The five settings that name a run: task, condition, labels, seed, total_steps."""
-    return _named(settings(run), run / CONFIG)
-
-
 def _named(written: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The five settings that name a run: task, condition, labels, seed, total_steps."""
     try:
         condition = str(written["condition"])
         labels = 0 if condition == "true_reward" else int(written["labels"] or 0)
@@ -165,9 +200,9 @@ def _named(written: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _task(written: Mapping[str, Any]) -> str:
-    """Older runs call every Gymnasium environment `gym`: their id tells them apart."""
+    """A Gymnasium environment's id; what runs of it call their task depends on the version that made them."""
     task, env = str(written["task"]), written.get("env")
-    return str(env["id"]) if task == "gym" and isinstance(env, dict) and "id" in env else task
+    return str(env["id"]) if isinstance(env, dict) and "id" in env else task
 
 
 def _columns(path: Path, needed: Sequence[str] = ("step",)) -> dict[str, Array]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from rlhp.run.directory import MAY_CHANGE
+from rlhp.run.directory import may_change
 from rlhp.types import UserError
 
 Settings = Mapping[str, Hashable]  # dotted key -> value
@@ -45,7 +45,7 @@ def canonical(settings: Settings) -> dict[str, Hashable]:
 
 def _aside(key: str, value: Hashable, seed: object) -> bool:
     first, last = key.split(".")[0], key.rpartition(".")[2]
-    return first in ("seed", "name", *MAY_CHANGE) or key in MAY_CHANGE or (last == "seed" and value == seed)
+    return first in ("seed", "name") or may_change(key) or (last == "seed" and value == seed)
 
 
 def identity(settings: Settings) -> frozenset[tuple[str, Hashable]]:
@@ -99,11 +99,11 @@ def check_known(keys: Sequence[str], compared: Sequence[Settings]) -> None:
 
 def names(compared: Sequence[Settings], keys: Sequence[str]) -> list[str]:
     """`KEY=VALUE, KEY=VALUE` of each; a part is called by its class, with its module where two would look alike."""
-    short = [shown(settings, keys) for settings in compared]
+    short = [_shown(settings, keys) for settings in compared]
     return short if len(set(short)) == len(compared) else [_spelt(settings, keys, str) for settings in compared]
 
 
-def shown(settings: Settings, keys: Sequence[str]) -> str:
+def _shown(settings: Settings, keys: Sequence[str]) -> str:
     """`KEY=VALUE, KEY=VALUE` of one run; a part is called by its class."""
     return _spelt(settings, keys, lambda target: target.rpartition(".")[2])
 

@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from rlhp.analysis.runs import CONFIG, METRICS, Labels, clock, config, load
+from rlhp.analysis.runs import METRICS, Labels, RunData, files_by_folder, find, load_begun, no_run, run_directories
 from rlhp.run import FAILED, failure, under_way
 from rlhp.run.attempt import LOCK
 from rlhp.run.sweep import SWEEPS, sweeps
-from rlhp.types import UserError
 
-RECENT = 20  # rollouts whose speed is the present one
 STATES = ("done", "running", "failed", "stopped")
 BEGUN = (METRICS, LOCK, FAILED)  # one of them is there as soon as a run has begun
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """Where one run stands; `speed` in steps per second, NaN where too little is known; `error` only where it failed."""
+    """Where one run stands; `error` only where it failed."""
 
-    path: Path
+    data: RunData
     state: str  # one of STATES
-    step: int
-    total_steps: int
-    speed: float
     error: str | None
-    labels: Labels
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.data.path
+
+    @property
+    def step(self) -> int:
+        """The step reached so far."""
+        return self.data.step
+
+    @property
+    def total_steps(self) -> int:
+        """The step at which the run ends."""
+        return self.data.total_steps
+
+    @property
+    def speed(self) -> float:
+        """Steps per second, NaN where too little is known."""
+        return self.data.speed
+
+    @property
+    def labels(self) -> Labels:
+        """How many labels were wanted and used so far."""
+        return self.data.taken
 
     @property
     def left(self) -> int:
@@ -40,22 +59,9 @@ class RunStatus:
 
 def run_status(path: Path) -> RunStatus:
     """One run directory; it may hold no numbers yet. Raises UserError where it is damaged."""
-    error, running = failure(path), under_way(path)
-    unfinished = "running" if running else "failed" if error else "stopped"
-    if not (path / METRICS).is_file():
-        named = config(path)
-        wanted = Labels(named["labels"], 0, "not finished")
-        return RunStatus(
-            path, unfinished, 0, named["total_steps"], float("nan"), error if unfinished == "failed" else None, wanted
-        )
-    run = load(path)
-    state = "done" if run.finished else unfinished
-    return RunStatus(path, state, run.step, run.total_steps, _speed(path), error if state == "failed" else None, run.taken)
-
-
-def _speed(path: Path) -> float:
-    step, wall = (column[-RECENT:] for column in clock(path))
-    return float((step[-1] - step[0]) / (wall[-1] - wall[0])) if len(step) > 1 and wall[-1] > wall[0] else float("nan")
+    data, error = load_begun(path), failure(path)
+    state = "done" if data.finished else "running" if under_way(path) else "failed" if error else "stopped"
+    return RunStatus(data, state, error if state == "failed" else None)
 
 
 def begun(folders: Iterable[Path]) -> list[Path]:
@@ -63,35 +69,7 @@ def begun(folders: Iterable[Path]) -> list[Path]:
 
     Raises UserError where there is none in one of them.
     """
-    found = {folder: _begun(Path(folder)) for folder in folders}
-    for folder in found:
-        if not found[folder]:
-            raise UserError(f"There is no run in {folder}: a run directory holds {CONFIG} and {METRICS}.")
-    return sorted({path for paths in found.values() for path in paths})
-
-
-def _begun(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a directory: give run directories, or folders of them.")
-    runs = (file.parent for file in _visible(folder, CONFIG))
-    return sorted(run.resolve() for run in runs if any((run / name).is_file() for name in BEGUN))
-
-
-def _visible(folder: Path, name: str) -> list[Path]:
-    """The files of this name at or below a folder, except in hidden folders."""
-    return [file for file in folder.rglob(name) if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
-
-
-def not_begun(folder: Path, runs: Sequence[Path]) -> int:
-    """How many jobs of the sweeps launched in the folder or below it have not begun, given the runs that have."""
-    return sum(_not_begun(file.parent.resolve(), runs) for file in _visible(folder, SWEEPS))
-
-
-def _not_begun(folder: Path, runs: Sequence[Path]) -> int:
-    names = {run.relative_to(folder).as_posix() for run in runs if run.is_relative_to(folder)}
-    known = sweeps(folder).values()
-    jobs = {job for sweep in known for job in sweep.jobs}
-    return len(jobs - names) + sum(sweep.waiting(names - jobs) for sweep in known)
+    return find(folders, BEGUN)
 
 
 def report(folder: Path) -> str:
@@ -99,14 +77,29 @@ def report(folder: Path) -> str:
 
     Raises UserError if no run has begun here, and none is going to.
     """
-    waiting = not_begun(folder, _begun(folder))
-    paths = _begun(folder) if waiting else begun([folder])
+    files = files_by_folder(folder)
+    paths = run_directories(files, BEGUN)
+    waiting = _not_begun(files, paths)
+    if not paths and not waiting:
+        raise no_run(folder)
     runs = [run_status(path) for path in paths]
     counts = Counter(run.state for run in runs)
     parts = [f"{counts[state]} {state}" for state in STATES if counts[state]] + ([f"{waiting} not begun"] if waiting else [])
     head = f"{folder}: {', '.join(parts)} of {len(runs) + waiting}{_time_left(runs, waiting)}"
     short = [run for run in runs if run.state != "done" or run.labels.used != run.labels.wanted]
     return "\n".join([head, *(_line(run, folder.resolve()) for run in short)])
+
+
+def _not_begun(files: Mapping[Path, Collection[str]], runs: Sequence[Path]) -> int:
+    """How many jobs of the sweeps launched in these folders have not begun, given the runs that have."""
+    return sum(_waiting(folder, runs) for folder, names in files.items() if SWEEPS in names)
+
+
+def _waiting(folder: Path, runs: Sequence[Path]) -> int:
+    names = {run.relative_to(folder).as_posix() for run in runs if run.is_relative_to(folder)}
+    known = sweeps(folder).values()
+    jobs = {job for sweep in known for job in sweep.jobs}
+    return len(jobs - names) + sum(sweep.waiting(names - jobs) for sweep in known)
 
 
 def _time_left(runs: Sequence[RunStatus], waiting: int) -> str:

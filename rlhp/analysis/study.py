@@ -7,7 +7,7 @@ directories are gone stay. So seeds can be added, and machines can share the wor
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from rlhp.analysis.look import Condition
 from rlhp.analysis.numbers import final
-from rlhp.analysis.runs import FINISHED, RunData, config, load, text
+from rlhp.analysis.runs import FINISHED, RunData, text
 from rlhp.analysis.settings import canonical, differing
 from rlhp.analysis.status import RunStatus, begun, run_status
 from rlhp.analysis.tables import (
@@ -82,7 +82,7 @@ def sort_out(folders: Sequence[Path]) -> Found:
     """Every run below the folders. Raises UserError where there is none in one of them, or one is damaged."""
     runs = [*map(run_status, begun(folders))]
     return Found(
-        [load(run.path) for run in runs if run.state == "done"],
+        [run.data for run in runs if run.state == "done"],
         [run for run in runs if run.state == "failed"],
         [run for run in runs if run.state not in ("done", "failed")],
     )
@@ -100,8 +100,8 @@ def gather(folders: Sequence[Path], here: Path) -> Found:
     merge(here / RESULTS_CSV, COLUMNS, rows)
     merge(here / CURVES_CSV, CURVES, {key: curve_rows(run) for key, run in done.items()})
     merge(here / PROVENANCE_CSV, PROVENANCE, {key: [_provenance(run.path)] for key, run in done.items()})
-    failed = {_key(run.path): [(str(run.step), run.error or "")] for run in found.failed}
-    others = [*done, *(_key(run.path) for run in found.unfinished)]
+    failed = {run_key(run.data): [(str(run.step), run.error or "")] for run in found.failed}
+    others = [*done, *(run_key(run.data) for run in found.unfinished)]
     merge(here / FAILED_CSV, FAILURES, {**failed, **{key: [] for key in others}})
     return found
 
@@ -173,11 +173,6 @@ def _differing(run: RunData, other: RunData) -> str:
     return shown_names(differing([canonical(run.settings), canonical(other.settings)]))
 
 
-def _key(path: Path) -> Key:
-    named = config(path)
-    return Key(named["task"], named["condition"], named["labels"], named["seed"], named["total_steps"])
-
-
 def _provenance(run: Path) -> Row:
     """Date, processor, cores and versions, as the run directory tells them; the date of its end where it has no other.
 
@@ -187,11 +182,16 @@ def _provenance(run: Path) -> Row:
     ended = datetime.fromtimestamp((run / FINISHED).stat().st_mtime, UTC).isoformat(timespec="seconds")
     date = str(attempts[0].get("date", ended))
     machines = [*dict.fromkeys((str(a.get("cpu", "")), str(a.get("cores", "")), str(a.get("system", ""))) for a in attempts)]
-    versions = [", ".join(f"{name} {value}" for name, value in a.items() if name not in NOT_VERSIONS) for a in attempts]
-    made_with = "; then ".join(dict.fromkeys(versions))
+    made_with = "; then ".join(dict.fromkeys(map(_versions, attempts)))
     if len(machines) == 1:
         return date, *machines[0][:2], made_with
     return date, ", then ".join(f"{cores} cores of {cpu}" for cpu, cores, _ in machines), "", made_with
+
+
+def _versions(attempt: Mapping[str, Any]) -> str:
+    """What an attempt was made with; null says nothing: a run on the true reward has no precision."""
+    known = {name: value for name, value in attempt.items() if name not in NOT_VERSIONS and value is not None}
+    return ", ".join(f"{name} {value}" for name, value in known.items())
 
 
 def _attempts(run: Path) -> list[dict[str, Any]]:

@@ -42,7 +42,12 @@ def read_settings(path: Path) -> dict[str, Any]:
 def differing(path: Path, config: Mapping[str, Any]) -> list[str]:
     """Dotted names of the settings in which the run in this directory differs, without those that do not touch the numbers."""
     differs = sorted(_differences(read_settings(path), dict(config)))
-    return [key for key in differs if key not in MAY_CHANGE and key.split(".")[0] not in MAY_CHANGE]
+    return [key for key in differs if not may_change(key)]
+
+
+def may_change(key: str) -> bool:
+    """Whether the setting of this dotted name does not touch the numbers, so that it may differ between attempts at a run."""
+    return key in MAY_CHANGE or key.split(".")[0] in MAY_CHANGE
 
 
 def shown(names: Sequence[str]) -> str:

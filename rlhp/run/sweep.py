@@ -1,10 +1,12 @@
-"""What the sweeps launched in a folder are going to run, so that jobs that never began can be told."""
+"""What the sweeps launched in a folder are going to run, and how their folders are named: status counts what has not begun."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 from rlhp.types import UserError
 
 SWEEPS = "sweeps.json"
+LONGEST = 240  # characters of a folder's name without its digest: file systems take 255
+BETWEEN = "__"  # the settings of a folder's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +24,52 @@ class Sweep:
 
     jobs: tuple[str, ...] = ()
     trials: int = 0  # jobs whose folders are not known: those of a search
-    keys: tuple[str, ...] = ()  # what the names of these folders give values to; empty: anything
+    keys: tuple[str, ...] = ()  # the settings that name the folders of these jobs; empty: not known
     ended: bool = False  # a search may try the same settings twice, so that it has fewer folders than trials
 
     def waiting(self, begun: Collection[str]) -> int:
         """How many trials have not begun, given the names of the folders in which a run has."""
-        return 0 if self.ended else max(self.trials - sum(self._tried(name) for name in begun), 0)
+        return 0 if self.ended else max(self.trials - sum(self._is_trial(name) for name in begun), 0)
 
-    def _tried(self, name: str) -> bool:
-        return not self.keys or {part.partition("=")[0] for part in name.split(",") if "=" in part} == {*self.keys}
+    def _is_trial(self, name: str) -> bool:
+        return not self.keys or names_settings(name, self.keys)
+
+
+def folder_name(settings: Iterable[tuple[str, str]]) -> str:
+    """The name of a job's folder for its settings, (key, value) pairs in any order, such as env-hopper__seed-1.
+
+    It holds letters, digits and `._+-` only. Where that, or the bound on its length, leaves something out, a digest tells
+    apart what would be called the same.
+    """
+    pairs = sorted({*settings})
+    whole = BETWEEN.join(f"{key.replace('/', '+')}-{value}" for key, value in pairs)
+    short = _safe(whole)[:LONGEST]
+    told = short == whole and not any("-" in key or "+" in key or BETWEEN in key + value for key, value in pairs)
+    digest = "" if told else "-" + hashlib.sha256(repr(pairs).encode()).hexdigest()[:10]
+    return short + digest or "run"
+
+
+def names_settings(folder: str, keys: Collection[str]) -> bool:
+    """Whether a folder is named by values of exactly these settings, by `folder_name` or as in env=hopper,seed=1.
+
+    Earlier versions named folders in the second way. Of a name that was cut, only the settings that are whole are compared.
+    A value that holds `__` makes the answer False.
+    """
+    if "=" in folder:
+        return {_key(part) for part in folder.split(",") if "=" in part} == {*map(_key, keys)}
+    parts, starts = folder.split(BETWEEN), [_safe(key.replace("/", "+")) + "-" for key in sorted(keys)]
+    if len(folder) > LONGEST:
+        parts = parts[:-1]
+        starts = starts[: len(parts)]
+    return len(parts) == len(starts) and all(part.startswith(start) for part, start in zip(parts, starts, strict=True))
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text)
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+")
 
 
 def record(folder: Path, command: str, sweep: Sweep) -> None:

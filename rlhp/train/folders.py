@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -15,26 +15,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlhp.run import discard, under_way
+from rlhp.run.sweep import folder_name
 from rlhp.train.words import parsed
 
-LONGEST = 240  # characters of a name, its digest apart: file systems take 255
-PLAN = "multirun.yaml"  # what Hydra writes into the folder of a sweep
+MULTIRUN = "multirun.yaml"  # what Hydra writes into the folder of a sweep
 CONFIG = "config.yaml"
+SUBDIR = "${subdir:}"  # in hydra.sweep.subdir: folders are named here
 EXCLUDE = "hydra.job.config.override_dirname.exclude_keys"
 
 
-def name(overrides: list[str], exclude: list[str]) -> str:
-    """A folder's name for the overrides of a job, such as env-hopper__seed-1; the order in which they came does not matter.
-
-    It holds letters, digits and `._+-` only. Where that, or the bound on its length, leaves something out, a digest tells
-    apart what would be called the same.
-    """
-    settings = sorted({pair for pair in map(_pair, overrides) if pair[0] not in exclude})
-    whole = "__".join(f"{key.replace('/', '+')}-{value}" for key, value in settings)
-    short = re.sub(r"[^A-Za-z0-9._+-]+", "-", whole)[:LONGEST]
-    told = short == whole and not any("-" in key or "+" in key or "__" in key + value for key, value in settings)
-    digest = "" if told else "-" + hashlib.sha256(repr(settings).encode()).hexdigest()[:10]
-    return short + digest or "run"
+def name(overrides: Sequence[str], exclude: Sequence[str]) -> str:
+    """A folder's name for the overrides of a job, without those of the keys in `exclude`, such as env-hopper__seed-1."""
+    return folder_name(pair for pair in map(_pair, overrides) if pair[0] not in exclude)
 
 
 def _pair(line: str) -> tuple[str, str]:
@@ -47,12 +39,17 @@ def _pair(line: str) -> tuple[str, str]:
 
 
 def subdir() -> str:
-    """The folder of the present job below its sweep's: the one that it has already, by a name of an earlier version too."""
+    """The folder of the present job below its sweep's."""
     hydra = HydraConfig.get()
-    overrides, exclude = list(hydra.overrides.task), list(hydra.job.config.override_dirname.exclude_keys)
-    bare = ",".join(sorted(line.lstrip("+") for line in overrides if _pair(line)[0] not in exclude))
-    for earlier in (hydra.job.override_dirname, bare):
-        if os.path.exists(os.path.join(hydra.sweep.dir, earlier, CONFIG)):
+    return job_folder(hydra.sweep.dir, list(hydra.overrides.task), list(hydra.job.config.override_dirname.exclude_keys))
+
+
+def job_folder(sweep: str, overrides: Sequence[str], exclude: Sequence[str]) -> str:
+    """The folder of a job below its sweep's: the one that it has already, by a name of an earlier version too."""
+    kept = [line for line in overrides if _pair(line)[0] not in exclude]
+    for lines in (kept, [line.lstrip("+") for line in kept]):
+        earlier = ",".join(sorted(lines))
+        if os.path.exists(os.path.join(sweep, earlier, CONFIG)):
             return earlier
     return name(overrides, exclude)
 
@@ -84,17 +81,27 @@ class Folders(Callback):
         """A sweep is about to get its folder."""
         with suppress(OmegaConfBaseException):
             made.note(Path(config.hydra.sweep.dir))
-        params = OmegaConf.to_container(config.hydra.sweeper).get("params") or {}  # type: ignore[union-attr]
-        lines = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
-        swept = {word.get_key_element().lstrip("+") for word in map(parsed, lines) if word and word.is_sweep_override()}
-        exclude = config.hydra.job.config.override_dirname.exclude_keys
-        kept = [key for key in exclude if key == "name" or key not in swept]  # `name` has a folder of its own
-        if kept != list(exclude):
+        if (kept := excluded(config)) != list(config.hydra.job.config.override_dirname.exclude_keys):
             config.hydra.overrides.hydra.append(f"{EXCLUDE}=[{','.join(kept)}]")  # which each job is composed with
 
 
+def launched(config: DictConfig) -> list[str]:
+    """What a sweep sweeps over or sets: the overrides of its experiment, then those of the command line."""
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    return [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
+
+
+def excluded(config: DictConfig) -> list[str]:
+    """The keys that name no folder of a sweep; one that it sweeps over names them, so that no two jobs share a folder."""
+    words = map(parsed, launched(config))
+    swept = {word.get_key_element().lstrip("+") for word in words if word and word.is_sweep_override()}
+    exclude = config.hydra.job.config.override_dirname.exclude_keys
+    # runs of different names lie in different folders anyway
+    return [key for key in exclude if key == "name" or key not in swept]
+
+
 class Made:
-    """The folders that the present command makes, and the plan of a sweep that it writes over."""
+    """The folders that the present command makes, and the record of a sweep (multirun.yaml) that it writes over."""
 
     def __init__(self) -> None:
         self.forget()
@@ -102,14 +109,14 @@ class Made:
     def forget(self) -> None:
         """Begin a command."""
         self._new: list[Path] = []  # the deepest first
-        self._plan: tuple[Path, bytes | None] | None = None
+        self._multirun: tuple[Path, bytes | None] | None = None
 
     def note(self, folder: Path) -> None:
         """Remember which of `folder` and those above it are still to be made."""
         folder = folder.absolute()
         self._new = [path for path in (folder, *folder.parents) if not path.exists()]
-        plan = folder / PLAN
-        self._plan = (plan, plan.read_bytes() if plan.is_file() else None)
+        file = folder / MULTIRUN
+        self._multirun = (file, file.read_bytes() if file.is_file() else None)
 
     def remove(self) -> None:
         """Take away the new folders that no training has begun in."""
@@ -117,20 +124,19 @@ class Made:
             _remove(folder)
 
     def restore_plan(self) -> None:
-        """Put back the plan of the sweep that was launched here before: the one that was refused has run nothing."""
-        if self._plan is not None:
-            plan, before = self._plan
+        """Put back the record of the sweep that was launched here before: the one that was refused has run nothing."""
+        if self._multirun is not None:
+            file, before = self._multirun
             with suppress(OSError):
-                plan.unlink(missing_ok=True) if before is None else plan.write_bytes(before)
+                file.unlink(missing_ok=True) if before is None else file.write_bytes(before)
 
 
 def _remove(folder: Path) -> None:
-    with suppress(OSError):  # what is not empty stays
-        if [file.name for file in folder.iterdir()] == [PLAN]:
-            (folder / PLAN).unlink()
+    with suppress(OSError):  # another process writes there, or it may not be changed
+        if [file.name for file in folder.iterdir()] == [MULTIRUN]:
+            (folder / MULTIRUN).unlink()
         if not under_way(folder):
             discard(folder)
-        folder.rmdir()
 
 
-made = Made()
+made = Made()  # global, for Hydra instantiates the callback that fills it by its name in conf/, and hands it out to nobody

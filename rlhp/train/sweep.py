@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -14,15 +14,17 @@ from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from rlhp.run.sweep import Sweep, record
+from rlhp.run.sweep import Sweep, record, sweeps
+from rlhp.train.folders import SUBDIR, excluded, job_folder, launched
 
-NAMED, NUMBERED = "${hydra:job.override_dirname}", ("${hydra:job.num}", "${hydra.job.num}")
+NUMBERED = ("${hydra:job.num}", "${hydra.job.num}")
 
 
 class Plan(Callback):
     """Records a sweep when its first job starts, and a search once more when its last trial has ended.
 
-    Not before: a sweep whose jobs cannot be composed has none. Launchers take this object along to where the jobs run.
+    Not before: a sweep whose jobs cannot be composed has none. Launchers take this object along to where the jobs run. Jobs
+    whose folders lie below another one, as those of name=a,b do, are not recorded.
     """
 
     def __init__(self) -> None:
@@ -34,28 +36,27 @@ class Plan(Callback):
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Where the job runs; of a run that is not part of a sweep, nothing is recorded."""
-        if self._launched is not None:
+        if self._launched is not None and self._launched[0] == Path(config.hydra.sweep.dir):
             record(*self._launched)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """After the last job."""
         if self._launched is not None:
             folder, command, sweep = self._launched
-            record(folder, command, replace(sweep, ended=True))
+            if command in sweeps(folder):
+                record(folder, command, replace(sweep, ended=True))
 
 
 def plan(config: DictConfig) -> Sweep:
-    """What Hydra's sweeper, or one that searches, is going to run."""
-    sweeper: Mapping[str, Any] = config.hydra.sweeper
-    params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-    overrides = {override.get_key_element(): override for override in _parsed([*params, *config.hydra.overrides.task])}
-    excluded, subdir = config.hydra.job.config.override_dirname.exclude_keys, _raw_subdir(config)
-    if "n_trials" in sweeper:
-        keys = [key for key, override in overrides.items() if override.key_or_group not in excluded]
-        return Sweep(trials=sweeper["n_trials"], keys=tuple(keys) if subdir == NAMED else ())
+    """What Hydra's sweeper, or one that searches, is going to run, in the folders that its jobs have or are going to have."""
+    overrides = {override.get_key_element(): override for override in _parsed(launched(config))}
+    exclude, subdir = excluded(config), _raw_subdir(config)
+    if "n_trials" in config.hydra.sweeper:
+        keys = sorted({key.lstrip("+") for key in overrides} - {*exclude})
+        return Sweep(trials=config.hydra.sweeper.n_trials, keys=tuple(keys) if subdir == SUBDIR else ())
     jobs = [*product(*(_values(key, override) for key, override in overrides.items()))]
-    if subdir == NAMED:
-        return Sweep(tuple(_dirname(job, config) for job in jobs))
+    if subdir == SUBDIR:
+        return Sweep(tuple(job_folder(config.hydra.sweep.dir, job, exclude) for job in jobs))
     return Sweep(tuple(map(str, range(len(jobs))))) if subdir in NUMBERED else Sweep(trials=len(jobs))
 
 
@@ -72,10 +73,3 @@ def _values(key: str, override: Override) -> list[str]:
     """`KEY=VALUE` for each value that Hydra's own sweeper would try, in its spelling."""
     values = override.sweep_string_iterator() if override.is_sweep_override() else [override.get_value_element_as_str()]
     return [f"{key}={value}" for value in values]
-
-
-def _dirname(job: Sequence[str], config: DictConfig) -> str:
-    """The job's `override_dirname`, as Hydra makes it of its overrides."""
-    names = config.hydra.job.config.override_dirname
-    kept = sorted(line.input_line or "" for line in _parsed(job) if line.key_or_group not in names.exclude_keys)
-    return names.item_sep.join(kept).replace("=", names.kv_sep)
