@@ -699,9 +699,10 @@ def test_an_index_that_lacks_a_row_is_found_by_whoever_writes(path: Path) -> Non
         root = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'answer_new'").fetchone()[0]
         size = db.execute("PRAGMA page_size").fetchone()[0]
     db.close()
-    content = bytearray(path.read_bytes())
-    content[(root - 1) * size + 4] = 1  # the number of its rows, in the head of the index's page
-    path.write_bytes(content)
+    content, page = path.read_bytes(), slice((root - 1) * size, root * size)
+    index = content[page].replace(b"synthetic", b"elsewhere", 1)
+    assert index != content[page]
+    path.write_bytes(content[: page.start] + index + content[page.stop :])
     with pytest.raises(UserError, match=r"preferences\.sqlite.* move it away"):
         Store(path)
 
