@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -95,9 +94,8 @@ def _switch() -> Iterator[Finding]:
     if not wanted:
         return
     mend = f"unset MUJOCO_GL, or set it to one of {', '.join(_film().BACKENDS)}"
-    loaded = _python_says("import mujoco", wanted)
-    if loaded.returncode != 0:
-        yield Finding("MUJOCO_GL", MISSING, f"{wanted} is unusable: {_last(loaded.stderr)}"[:110], mend)
+    if why := _film().complaint("import mujoco", wanted):
+        yield Finding("MUJOCO_GL", MISSING, f"{wanted} is unusable: {why}"[:110], mend)
     elif _film().refused():
         yield Finding("MUJOCO_GL", NOTE, f"{wanted} is unusable: nothing can be drawn so here", mend)
     else:
@@ -105,28 +103,16 @@ def _switch() -> Iterator[Finding]:
 
 
 def _drawing() -> Iterator[Finding]:
-    """Draws in processes of its own: a broken driver may crash rather than complain."""
-    complaint = ""
+    """The first way to draw that works, or why the first of them does not."""
+    complaints: list[str] = []
     for backend in _film().BACKENDS if sys.platform == "linux" else ("",):
-        try:
-            result = _python_says(PROBE, backend)
-        except subprocess.TimeoutExpired:
-            continue
-        if result.returncode == 0:
+        why = _film().complaint(PROBE, backend)
+        if why is None:
             yield Finding("OpenGL (videos)", OK, backend or "there")
             return
-        complaint = complaint or _last(result.stderr)
-    reason = complaint.rpartition("UserError: ")[2].partition(";")[0]
+        complaints.append(why)
+    reason = complaints[0].rpartition("UserError: ")[2].partition(";")[0]
     yield Finding("OpenGL (videos)", NOTE, f"cannot draw: {reason}"[:110], _film().APT)
-
-
-def _python_says(program: str, backend: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "MUJOCO_GL": backend}
-    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
-
-
-def _last(errors: str) -> str:
-    return (errors.strip().splitlines() or ["it crashed"])[-1]
 
 
 def _film() -> ModuleType:

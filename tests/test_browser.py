@@ -110,6 +110,11 @@ def press(tab: playwright.Page, key: str) -> int:
     return int(pair.split("/")[0])
 
 
+def acknowledged(tab: playwright.Page, page: Served, name: str = "annotator-1") -> None:
+    """Until the tab knows that the server has every answer."""
+    wait(tab, f"localStorage.getItem('rlhp {page.token[-8:]} {name}') === '[]'")
+
+
 def stored(run: Path, count: int) -> dict[int, str | None]:
     return until(lambda: (there := answers(run)) and len(there) == count and there)
 
@@ -163,6 +168,67 @@ def test_undo_of_what_the_server_does_not_have_yet(run: Path, tab: playwright.Pa
         wait(tab, f"{PAIR} === '{question}/0'")
     wait(tab, "document.getElementById('undo').disabled")
     assert answers(run) == {}
+
+
+def test_undo_while_the_server_is_away_says_so(run: Path, tab: playwright.Page) -> None:
+    with label(run) as page:
+        at(tab, page)
+        press(tab, "ArrowLeft")
+        acknowledged(tab, page)
+        tab.route("**/api/**", lambda route: route.abort())
+        wait(tab, "document.getElementById('state').textContent === 'No connection'")
+        tab.keyboard.press("z")
+        wait(
+            tab, "document.getElementById('say').textContent.startsWith('Nothing is undone. The page\\'s server does not answer')"
+        )
+        tab.unroute_all(behavior="ignoreErrors")
+        assert len(answers(run)) == 1
+
+
+def test_a_late_word_on_where_a_person_stands_does_not_lead_undo_to_an_older_answer(run: Path, tab: playwright.Page) -> None:
+    held = []  # what /api/state said between the two answers
+
+    def hold(route: playwright.Route) -> None:
+        held.append((route, route.fetch().json() if not held else None))  # later ones are never answered
+
+    with label(run, "--repeats", "0") as page:
+        at(tab, page)
+        first = press(tab, "ArrowLeft")
+        acknowledged(tab, page)
+        tab.route("**/api/state*", hold)
+        until(lambda: held or tab.wait_for_timeout(20))
+        second = press(tab, "ArrowRight")
+        acknowledged(tab, page)
+        route, said = held[0]
+        assert said["mine"]["undoable"]["query"] == first
+        route.fulfill(json={**said, "instructions": "Late."})
+        wait(tab, "document.getElementById('instructions').textContent === 'Late.'")
+        tab.keyboard.press("z")
+        wait(tab, f"{PAIR} === '{second}/0'")
+        tab.unroute_all(behavior="ignoreErrors")
+        assert set(answers(run)) == {first}
+
+
+def test_pairs_that_come_late_do_not_show_again_what_is_answered(tmp_path: Path, tab: playwright.Page) -> None:
+    run, held = filmed(make_run(tmp_path / "run", questions=2)), []
+
+    def hold(route: playwright.Route) -> None:
+        held.append((route, route.fetch().json() if not held else None))
+
+    with label(run, "--repeats", "0") as page:
+        at(tab, page)
+        wait(tab, NEXT_IS_HERE)
+        tab.route("**/api/next", hold)
+        press(tab, "ArrowLeft")
+        until(lambda: held or tab.wait_for_timeout(20))
+        answered = press(tab, "ArrowLeft")
+        acknowledged(tab, page)
+        route, said = held[0]
+        assert [pair["query"] for pair in said["pairs"]] == [answered]
+        route.fulfill(json=said)
+        until(lambda: len(held) > 1 or tab.wait_for_timeout(20))  # the page has read it, and asks anew
+        assert tab.evaluate("document.body.dataset.phase") == "idle"
+        tab.unroute_all(behavior="ignoreErrors")
 
 
 def test_the_next_pair_plays_without_a_word_from_the_server(run: Path, tab: playwright.Page) -> None:

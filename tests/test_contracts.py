@@ -24,7 +24,7 @@ from omegaconf import OmegaConf
 from rlhp.preference import Labels
 from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
-from rlhp.store import Store
+from rlhp.store import Store, recorded, segments
 from rlhp.train import build, train
 from rlhp.types import Answer, Comparisons, Query, Rollout, Segment, UserError, stack
 
@@ -284,8 +284,9 @@ def a_teacher(parts: Any, cfg: dict[str, Any]) -> None:
     clips = clips_of(parts.env)
     queries = {i: Query(i, tuple(clips[i : i + k]), asked_step=0) for i, k in enumerate([2, 2, 2, 3, 4])}
     if "run" in cfg["teacher"]:  # it answers the questions of that run alone
-        store = Store(Path(cfg["teacher"]["run"]) / "preferences.sqlite")
-        queries = {id: query for id in range(store.asked) if (query := store.query(id)) is not None}
+        path = Path(cfg["teacher"]["run"]) / "preferences.sqlite"
+        clips_asked = {id: tuple(clip for _, clip in segments(path, asked.clips)) for id, asked in recorded(path).items()}
+        queries = {id: Query(id, clips, asked_step=0) for id, clips in clips_asked.items()}
     assert parts.teacher([], 0) == {}
     for step in (0, 10**6):
         for id, given in parts.teacher(list(queries.values()), step).items():

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 from packaging.requirements import Requirement
 
-from rlhp import doctor
+from rlhp import doctor, film
 from rlhp.doctor import MISSING, NOTE, OK, Finding
 
 
@@ -65,6 +65,23 @@ def test_a_switch_that_cannot_be_used_is_told(value, status, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", value)
     (finding,) = doctor._switch()
     assert finding.status == status and f"{value} is unusable" in finding.found and "unset MUJOCO_GL" in finding.mend
+
+
+def test_a_driver_that_hangs_is_told(monkeypatch):
+    """Each program is given up at once here: none of them comes to its end in no time."""
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    monkeypatch.setattr("rlhp.film.trial.PATIENCE", 0.0)
+    (switch,), (drawing,) = doctor._switch(), doctor._drawing()
+    assert switch.status == MISSING and "egl is unusable: it does not answer within" in switch.found
+    assert drawing.status == NOTE and "cannot draw: it does not answer within" in drawing.found
+
+
+def test_a_driver_that_hangs_only_while_it_draws_is_a_note(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    monkeypatch.setattr("rlhp.film.trial.complaint", lambda program, backend: "it does not answer within 60 s")
+    monkeypatch.setattr(film, "complaint", lambda program, backend: None)  # `import mujoco` works
+    (finding,) = doctor._switch()
+    assert finding.status == NOTE and "nothing can be drawn so here" in finding.found
 
 
 def test_doctor_itself_runs_whatever_the_switch_says():

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from rlhp import doctor, film
+from rlhp.envs.point import PointVecEnv
 from rlhp.envs.tasks import TASKS
-from rlhp.film import draw
+from rlhp.film import draw, trial
 from rlhp.types import UserError
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
@@ -118,6 +119,42 @@ def test_drawing_leaves_the_simulation_as_it_is():
 @needs_gl
 def test_doctor_agrees_that_this_machine_draws():
     assert [finding.status for finding in doctor._drawing()] == [doctor.OK]
+
+
+HANGS = "import threading; threading.Event().wait()"
+CRASHES = "import os; os.abort()"
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("", None),
+        ("raise SystemExit('first line\\nno driver')", "no driver"),
+        ("import os; raise SystemExit(os.environ['MUJOCO_GL'])", "osmesa"),
+        (CRASHES, "it crashes"),
+    ],
+)
+def test_a_way_to_draw_is_tried_in_a_process_of_its_own(program, why):
+    assert film.complaint(program, "osmesa") == why
+
+
+def test_a_driver_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr(trial, "PATIENCE", 0.01)
+    monkeypatch.setattr(trial, "SWITCH", HANGS)
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    said = film.refused()
+    assert said is not None and "MUJOCO_GL=egl cannot draw here (it does not answer within 0.01 s); unset it" in said
+
+
+def test_what_can_be_drawn(monkeypatch):
+    monkeypatch.setattr(draw, "_loads", lambda library: False)
+    assert all(map(film.drawable, TASKS)) and not film.drawable("MountainCar-v0")
+    assert film.drawable("point") == PointVecEnv.drawable
+    film.check_drawable("point")  # takes no OpenGL
+    with pytest.raises(UserError, match="libegl1"):
+        film.check_drawable("hopper")
+    with pytest.raises(UserError, match="MountainCar-v0 cannot be drawn"):
+        film.check_drawable("MountainCar-v0")
 
 
 def test_no_gl_gets_the_apt_line(monkeypatch):

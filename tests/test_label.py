@@ -196,6 +196,32 @@ def test_clips_that_cannot_be_made_are_a_sentence(tmp_path: Path, task: str, bro
     assert not list((run / "clips").glob("*"))
 
 
+BROKEN_AT_FIRST = """
+from rlhp.web import filmer
+opened, shots, filmer.RETRY = [], [], 0.0
+class Store(filmer.Store):
+    def __init__(self, path):
+        opened.append(path)
+        super().__init__(path)
+def shoot(*args):
+    shots.append(args)
+    if len(shots) < 4:
+        raise OSError(28, f"No space; the store was opened {len(opened)} times, and this is attempt {len(shots)}")
+    return write(*args)
+filmer.Store, write, filmer.film.write = Store, filmer.film.write, shoot
+"""
+
+
+def test_whoever_films_opens_the_store_once_however_often_that_fails(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    with label_filmer(run, broken=BROKEN_AT_FIRST) as process:
+        assert process.stdout is not None
+        for attempt in (1, 2, 3):
+            assert f"opened 1 times, and this is attempt {attempt})" in process.stdout.readline()
+            assert process.stdout.readline() == "\n", "it tries again"
+        until(lambda: len(list((run / "clips").glob("*.mp4"))) == 2)
+
+
 @pytest.mark.parametrize(("task", "said"), [("MountainCar-v0", "cannot be drawn"), ("hopper", "libegl1")])
 def test_a_run_whose_clips_cannot_be_drawn_is_a_sentence_at_the_start(
     tmp_path: Path, task: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -207,10 +233,13 @@ def test_a_run_whose_clips_cannot_be_drawn_is_a_sentence_at_the_start(
     assert said in err and len(err.splitlines()) == 1 and out == ""
 
 
-def test_a_training_that_people_could_not_watch_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("task", "said"), [("MountainCar-v0", "cannot be drawn"), ("hopper", "libegl1")])
+def test_a_training_that_people_could_not_watch_does_not_begin(
+    tmp_path: Path, task: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rlhp.film.draw._loads", lambda library: False)
-    run = make_run(tmp_path / "run", questions=1, task="hopper")
-    with pytest.raises(UserError, match="libegl1"), page.page(run, wanted=True):
+    run = make_run(tmp_path / "run", questions=1, task=task)
+    with pytest.raises(UserError, match=said), page.page(run, wanted=True):
         raise AssertionError("it has begun")
     with page.page(run, wanted=False):  # nobody is asked
         assert served(run) is None

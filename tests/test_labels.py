@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,7 @@ def test_pairs_for_offline_learners(run: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     shapes = make_run(tmp_path / "run", questions=4)
     store = Store(shapes / "preferences.sqlite")
+    asked = store.open()
     store.answer({0: Answer(LEFT), 1: Answer(RIGHT), 2: Answer(EQUAL), 3: Answer(UNSURE)}, "human:annotator-1", Source.HUMAN)
     assert cli.main(["export", str(shapes), str(tmp_path / "labels.parquet")]) == 0
     table = parquet.read_table(tmp_path / "labels.parquet")
@@ -269,9 +271,7 @@ def test_pairs_for_offline_learners(run: Path, tmp_path: Path) -> None:
     assert str(table.schema.field("segment_0").type) == (
         "struct<obs: list<element: list<element: float>>, act: list<element: list<element: float>>>"
     )
-    query = store.query(1)
-    assert query is not None
-    for column, there in zip(("segment_0", "segment_1"), query.clips, strict=True):
+    for column, there in zip(("segment_0", "segment_1"), asked[1].clips, strict=True):
         row = table[column][1].as_py()
         assert len(row["obs"]) == len(row["act"]) == LENGTH
         assert np.array_equal(np.array(row["obs"], np.float32), there.obs) and np.array_equal(np.float32(row["act"]), there.act)
@@ -404,11 +404,14 @@ def test_the_table(run: Path, capsys) -> None:
     assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("annotator-1, annotator-2")
 
 
+READS_CLIPS, READS_NONE = [["labels"], ["export", "out.parquet"]], [["export", "out.jsonl"], ["import", "in.jsonl"]]
+ROWS = ["UPDATE answer SET ranks = '[0'", "ALTER TABLE answer RENAME COLUMN ranks TO said"]
+
+
 @pytest.mark.parametrize(
-    "damage",
-    ["UPDATE segment SET arrays = x'00'", "UPDATE answer SET ranks = '[0'", "ALTER TABLE answer RENAME COLUMN ranks TO said"],
+    ("damage", "command"),
+    [*product(ROWS, READS_CLIPS + READS_NONE), *product(["UPDATE segment SET arrays = x'00'"], READS_CLIPS)],
 )
-@pytest.mark.parametrize("command", [["labels"], ["export", "out.parquet"], ["import", "in.jsonl"]])
 def test_a_damaged_store_is_a_sentence(
     run: Path, tmp_path: Path, damage: str, command: list[str], capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,7 +423,7 @@ def test_a_damaged_store_is_a_sentence(
     assert cli.main([command[0], str(run), *command[1:]]) == 2
     err = capsys.readouterr().err
     assert "preferences.sqlite is not a preference store, or it is damaged" in err and len(err.splitlines()) == 1
-    assert not Path("out.parquet").exists()
+    assert not list(tmp_path.glob("out.*"))
 
 
 def test_one_answer_is_no_plural(tmp_path: Path) -> None:

@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import product
 from pathlib import Path
 
 import pytest
 from pages import Person, filmed, make_run, until
 
-from rlhp.run import Served, attempt, dismissed, served
+from rlhp.run import Served, attempt, dismiss, dismissed, served, serving
+from rlhp.train import page
 from rlhp.web import serve
 from rlhp.web.room import Visits
 
@@ -136,6 +137,22 @@ def test_a_page_that_somebody_ends_stays_ended(run: Path) -> None:
         os.kill(page_of(run).pid, signal.SIGTERM)
         until(lambda: dismissed(run), PATIENCE)
         until(lambda: set(processes(run)) == {trainer.pid}, PATIENCE)
+
+
+def test_that_an_earlier_page_was_told_to_end_is_no_reason_not_to_start_one_again(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a training that was told to end goes on, and the page that it starts dies at once."""
+    with serving(run):
+        dismiss(run)
+    assert dismissed(run)
+    starts = tmp_path / "starts"
+    monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x')"))
+    monkeypatch.setattr(page, "LOOK", 0.01)
+    with closing(page.Keeper(run)) as keeper:
+        keeper.begin()
+        until(lambda: len(starts.read_text()) > 2, PATIENCE)
+        assert not dismissed(run)
 
 
 def test_after_a_kill_of_the_trainer_the_page_goes_on_with_the_one_that_resumes(run: Path) -> None:

@@ -9,13 +9,28 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rlhp.memory import Recent
-from rlhp.store import Desk, Outcome, Reply, Rest, Source, Store, Waiting, digest, labels, recorded, segments, version_of
+from rlhp.store import (
+    VERSION,
+    Desk,
+    Outcome,
+    Reply,
+    Rest,
+    Source,
+    Store,
+    Waiting,
+    digest,
+    labels,
+    recorded,
+    segments,
+    version_of,
+)
 from rlhp.types import Answer, Comparisons, Recorded, Rollout, Segment, UserError
 
 LEFT, RIGHT, EQUAL, CANNOT_TELL = Answer((0, 1)), Answer((1, 0)), Answer((0, 0)), Answer(None)
@@ -143,14 +158,20 @@ def test_a_question_outlives_the_memory_it_came_from(store: Store, path: Path) -
         assert (comparisons.left.obs == 1.0).all() and (comparisons.right.obs == 1.0).all()
 
 
-def test_a_question_can_be_looked_up_with_its_simulator_states(store: Store) -> None:
+def test_a_clip_can_be_looked_up_with_its_simulator_states(store: Store) -> None:
     store.ask(questions(2), step=7)
     store.answer({1: LEFT})
     store.take(7)
-    query = store.query(1)
-    assert query is not None and query.asked_step == 7
-    assert query.clips[0].state is not None and np.array_equal(query.clips[0].state, np.full((3, 4), 2 / 3))
-    assert store.query(99) is None
+    found = store.segment(digest(clip(2)))
+    assert found is not None and found.state is not None and np.array_equal(found.state, np.full((3, 4), 2 / 3))
+    assert store.segment(digest(clip(99))) is None
+
+
+def test_a_clip_is_looked_up_in_one_statement(store: Store, path: Path) -> None:
+    """So that one which another process deletes meanwhile is either there or not."""
+    store.ask(questions(1), step=0)
+    with closing(Store(path)) as other:
+        assert statements(other, lambda: other.segment(digest(clip(0)))) == ["SELECT arrays"]
 
 
 def test_clips_are_kept_in_memory_only_while_their_question_is_open(store: Store) -> None:
@@ -630,7 +651,6 @@ def test_a_damaged_file_is_told_from_a_store(path: Path, damage: str) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE segment SET arrays = x'00112233'",
         "UPDATE segment SET id = '0' || substr(id, 2) WHERE id IN (SELECT id FROM segment WHERE id NOT LIKE '0%' LIMIT 1)",
         'UPDATE query SET segments = \'["a", "b"]\'',
         "UPDATE query SET segments = '[1, '",
@@ -666,25 +686,71 @@ def test_rows_and_columns_that_no_store_has_are_refused_at_once(path: Path, dama
     db.close()
     with pytest.raises(UserError, match=r"preferences\.sqlite.* move it away"):
         Store(path)
-    if "segment SET" not in damage:  # clips are checked when they are read
+    with pytest.raises(UserError, match=r"preferences\.sqlite.* move it away"):
+        labels(path)
+
+
+def test_an_index_that_lacks_a_row_is_found_by_whoever_writes(path: Path) -> None:
+    store = Store(path)
+    store.ask(questions(3), 0)
+    store.answer({0: LEFT, 1: RIGHT})
+    store.close()
+    with sqlite3.connect(path) as db:
+        root = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'answer_new'").fetchone()[0]
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+    db.close()
+    content, page = path.read_bytes(), slice((root - 1) * size, root * size)
+    index = content[page].replace(b"synthetic", b"elsewhere", 1)
+    assert index != content[page]
+    path.write_bytes(content[: page.start] + index + content[page.stop :])
+    with pytest.raises(UserError, match=r"preferences\.sqlite.* move it away"):
+        Store(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE segment SET arrays = x'00112233'",
+        "UPDATE segment SET arrays = (SELECT arrays FROM segment AS other WHERE other.id > segment.id OR other.id < segment.id)",
+        "UPDATE segment SET arrays = 'text'",
+    ],
+)
+def test_damage_inside_a_clip_is_found_when_it_is_read(path: Path, damage: str) -> None:
+    """Not before: whoever opens a store of thousands of clips would wait for seconds."""
+    store = Store(path)
+    store.ask(questions(2), 0)
+    store.answer({0: LEFT})
+    store.database._connection.execute(damage)
+    store.close()
+    id, reader = digest(clip(0)), Store(path)
+    for read in (reader.open, lambda: reader.take(1), lambda: reader.segment(id), lambda: list(segments(path, [id]))):
         with pytest.raises(UserError, match=r"preferences\.sqlite.* move it away"):
-            labels(path)
+            read()
+    reader.close()
 
 
-def test_damage_inside_a_clip_is_found_when_it_is_read(path: Path) -> None:
+def test_a_clip_that_is_not_there_is_a_sentence(store: Store, path: Path) -> None:
+    with pytest.raises(UserError, match="damaged"):
+        list(segments(path, ["gone"]))
+
+
+def test_a_version_is_told_without_a_look_at_what_is_stored(path: Path) -> None:
+    """As the page asks for it while a training writes; a file that is no store is one sentence all the same."""
     store = Store(path)
     store.ask(questions(1), 0)
-    id = digest(clip(0))
-    reader = Store(path)
-    store.database._connection.execute("UPDATE segment SET arrays = x'00112233'")
-    for read in (reader.open, lambda: list(segments(path, [id])), lambda: list(segments(path, ["gone"]))):
-        with pytest.raises(UserError, match="damaged"):
-            read()
+    store.database._connection.execute("UPDATE query SET segments = '[]'")
+    store.close()
+    assert version_of(path) == VERSION
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 0")
+    db.close()
+    with pytest.raises(UserError, match="not a preference store"):
+        version_of(path)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_flipped_bit_is_found_at_once_or_does_no_harm(path: Path, seed: int) -> None:
-    """Whatever is read from a store that could be opened can be read."""
+    """Whatever is read from a store that could be opened can be read, or is told in a sentence."""
     store = Store(path)
     store.ask(questions(6), 0)
     store.answer({0: LEFT, 1: RIGHT, 2: CANNOT_TELL})
@@ -698,17 +764,15 @@ def test_a_flipped_bit_is_found_at_once_or_does_no_harm(path: Path, seed: int) -
         flipped[rng.integers(len(whole))] ^= 1 << int(rng.integers(8))
         path.write_bytes(flipped)
         try:
-            again = Store(path)
+            with closing(Store(path)) as again:
+                again.open()
+                again.take(2)
+                Desk(again.database).deal("annotator-2", 9)
+                again.restore(0)
+            labels(path)
         except UserError as error:
             found += 1
             assert str(path) in str(error)
-            continue
-        again.open()
-        again.take(2)
-        Desk(again.database).deal("annotator-2", 9)
-        again.restore(0)
-        again.close()
-        labels(path)
     assert found, "most of the file is clips"
 
 
@@ -888,6 +952,16 @@ def test_what_a_reader_keeps_in_the_log_is_synced_there(store: Store, path: Path
     store.sync()
     assert flushed == ["preferences.sqlite-wal", path.parent.name]
     reader.close()
+
+
+def test_a_store_without_a_log_can_be_synced(store: Store, path: Path, flushed: list[str]) -> None:
+    """As on a disk where SQLite declines WAL."""
+    store.database._connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+    assert not path.with_name("preferences.sqlite-wal").exists()
+    store.ask(questions(1), 0)
+    flushed.clear()
+    store.sync()
+    assert flushed == [path.parent.name]
 
 
 def test_a_store_without_news_can_be_synced(path: Path) -> None:

@@ -8,7 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +133,19 @@ def test_only_what_is_filmed_is_dealt(run: Path, client: TestClient) -> None:
     for file in (run / "clips").iterdir():
         file.unlink()
     assert pairs(client) == []
+
+
+def test_a_clip_is_looked_for_once_while_pairs_are_dealt(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[frozenset[str]] = []
+
+    def ready(clips: Sequence[str]) -> bool:
+        asked.append(frozenset(clips))
+        return len(asked) > 1  # not the first
+
+    here = room(run)
+    monkeypatch.setattr(here.films, "ready", ready)
+    assert len(here.deal("annotator-1", 2).pairs) == 2 and len(asked) == len(set(asked)) == 3
+    assert len(here.deal("annotator-1", 3).pairs) == 3 and len(asked) == 6, "what was not there may have come since"
 
 
 def test_undo(client: TestClient, run: Path) -> None:

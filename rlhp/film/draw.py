@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -26,13 +25,6 @@ APT = "sudo apt-get install -y --no-install-recommends libegl1 libgl1"
 SIZE = 480  # pixels, both ways
 # MuJoCo's own module for each way to draw without a screen, and the libraries it loads, each under any of its names.
 BACKENDS = {"egl": (("libEGL.so.1",), ("libGL.so.1",)), "osmesa": (("libOSMesa.so.8", "libOSMesa.so.6"),)}
-
-SWITCH = """
-import mujoco
-context = mujoco.GLContext(8, 8)
-context.make_current()
-mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), 100)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +82,6 @@ def draws() -> bool:
     except UserError:
         return False
     return True
-
-
-def refused() -> str | None:
-    """Why the way to draw that MUJOCO_GL names cannot be used here, in a sentence; None where it names none, or can."""
-    wanted = os.environ.get("MUJOCO_GL")
-    if not wanted:
-        return None
-    command = [sys.executable, "-c", SWITCH]  # a process of its own: a library may crash rather than complain
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    if result.returncode == 0:
-        return None
-    why = (result.stderr.strip().splitlines() or ["it crashes"])[-1]
-    return f"MUJOCO_GL={wanted} cannot draw here ({why}); unset it, or set it to one of {', '.join(BACKENDS)}"
 
 
 def probe() -> None:

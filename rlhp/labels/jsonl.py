@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rlhp.store import Label, Source, labels
+from rlhp.store import Label, Source, is_count, is_time, labels
 from rlhp.types import UserError
 
-MOST = 2**63  # what an integer of SQLite's stays below
 NAME = 80  # characters of an annotator's name
 
 
@@ -71,27 +69,19 @@ def _name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= NAME and value.isprintable()
 
 
-def _count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < MOST
-
-
-def _time(value: Any) -> bool:
-    return type(value) is float and math.isfinite(value)
-
-
 def _list(value: Any, holds: Callable[[Any], bool]) -> bool:
     return isinstance(value, list) and len(value) >= 2 and all(map(holds, value))
 
 
 FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "annotator": (_name, f"a name of at most {NAME} characters"),
-    "answered_at": (_time, "seconds since 1970, as a decimal number"),
+    "answered_at": (is_time, "seconds since 1970, as a decimal number"),
     "clips": (lambda v: _list(v, lambda each: isinstance(each, str)), "the digests of at least two clips"),
-    "query": (_count, "the number of a question"),
-    "ranks": (lambda v: v is None or _list(v, _count), "a rank per clip, or null"),
-    "round": (_count, "0, or 1 for a repeat"),
-    "shown_at": (lambda v: v is None or _time(v), "seconds since 1970, as a decimal number, or null"),
+    "query": (is_count, "the number of a question"),
+    "ranks": (lambda v: v is None or _list(v, is_count), "a rank per clip, or null"),
+    "round": (is_count, "0, or 1 for a repeat"),
+    "shown_at": (lambda v: v is None or is_time(v), "seconds since 1970, as a decimal number, or null"),
     "source": (lambda v: v in list(Source), f"one of {', '.join(Source)}"),
     "swapped": (lambda v: isinstance(v, bool), "true or false"),
-    "taken_step": (lambda v: v is None or _count(v), "a number of environment steps, or null"),
+    "taken_step": (lambda v: v is None or is_count(v), "a number of environment steps, or null"),
 }

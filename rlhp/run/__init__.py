@@ -17,7 +17,7 @@ from rlhp.run.directory import (
     read_settings,
     shown,
 )
-from rlhp.run.page import Served, announce, dismiss, dismissed, last_served, new_token, served, serving
+from rlhp.run.page import Served, announce, dismiss, dismissed, last_served, new_token, recall, served, serving
 from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "new_token",
     "note_attempt",
     "read_settings",
+    "recall",
     "served",
     "serving",
     "shown",

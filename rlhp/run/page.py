@@ -18,7 +18,7 @@ SERVED, LOCK = "page.json", "page.lock"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A page, and the token that opens it; `beside` a training that ends it when it ends itself."""
+    """A page, and the token that opens it; `beside`: a training has started it."""
 
     host: str
     port: int
@@ -83,6 +83,13 @@ def dismiss(run: Path) -> None:
 def dismissed(run: Path) -> bool:
     """Whether no page is served because somebody told the last one to end."""
     return not locked(run / LOCK) and (run / LOCK).is_file() and (run / LOCK).read_text() == ""
+
+
+def recall(run: Path) -> None:
+    """Forget that somebody told the last page to end: a page that is started from now on is started again when it dies."""
+    if dismissed(run):
+        with serving(run):
+            pass  # which leaves this process as the last one to have held the lock
 
 
 def announce(run: Path, page: Served) -> None:

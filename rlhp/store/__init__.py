@@ -15,6 +15,7 @@ from rlhp.store.connection import Database, damaged, version_of
 from rlhp.store.desk import PERSON, Desk, Outcome, Pair, Reply, Tally
 from rlhp.store.migrate import VERSION
 from rlhp.store.rest import RESTS, Rest, Waiting
+from rlhp.store.sound import is_count, is_time
 from rlhp.types import Answer, Comparisons, Query, Segment, UserError
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "Tally",
     "Waiting",
     "digest",
+    "is_count",
+    "is_time",
     "labels",
     "put",
     "recorded",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 
 _Taken = tuple[int, str, str | None]  # question, teacher, ranks
+_Question = tuple[int, list[str], int]  # id, ids of its clips, asked_step
 _Version = tuple[int, int]  # of the content: differs from an earlier one if anything was written since, by anyone
 
 _OPEN = "SELECT id FROM query WHERE id NOT IN (SELECT query FROM answer WHERE round = 0) ORDER BY id"
@@ -139,20 +143,15 @@ class Store:
         with self.database.reading() as db:
             version = self.database.version()
             if version != self._opened_at:
-                self._open, self._opened_at = self._load(db, [id for (id,) in db.execute(_OPEN)], keep=True), version
+                rows = _questions(db, [id for (id,) in db.execute(_OPEN)])
+                self._segments = self._clips(db, rows)
+                self._open, self._opened_at = _queries(rows, self._segments), version
             return list(self._open)
-
-    def query(self, id: int) -> Query | None:
-        """The question of an id; None if there is none (any more)."""
-        with self.database.reading() as db:
-            found = self._load(db, [id])
-            return found[0] if found else None
 
     def segment(self, id: str) -> Segment | None:
         """The clip of an id; None if there is none (any more)."""
         with self.database.reading() as db:
-            there = db.execute("SELECT 1 FROM segment WHERE id = ?", (id,)).fetchone()
-            return self._segment(db, id) if there else None
+            return self._segment(db, id)
 
     def answer(
         self,
@@ -249,21 +248,22 @@ class Store:
         with self.database.reading() as db:
             return db.execute(sql, parameters or {}).fetchone() is not None
 
-    def _load(self, db: Connection, ids: Iterable[int], keep: bool = False) -> list[Query]:
-        """The questions of these ids, without those that are gone; `keep` these clips in memory, and no others."""
-        rows = [db.execute("SELECT id, segments, asked_step FROM query WHERE id = ?", (id,)).fetchone() for id in ids]
-        named = [(id, json.loads(segments), step) for id, segments, step in filter(None, rows)]
-        known = {name: self._segment(db, name) for name in dict.fromkeys(name for _, names, _ in named for name in names)}
-        if keep:
-            self._segments = known
-        return [Query(id, tuple(known[name] for name in names), step) for id, names, step in named]
+    def _clips(self, db: Connection, rows: Sequence[_Question]) -> dict[str, Segment]:
+        """The clips of these questions, by id. Raises UserError where one is missing."""
+        found = {name: self._segment(db, name) for name in dict.fromkeys(name for _, names, _ in rows for name in names)}
+        there = {name: clip for name, clip in found.items() if clip is not None}
+        if len(there) < len(found):
+            raise UserError(damaged(self.path))
+        return there
 
-    def _segment(self, db: Connection, name: str) -> Segment:
+    def _segment(self, db: Connection, name: str) -> Segment | None:
+        """A clip; None if there is none. Raises UserError where it is not what was stored."""
         if name in self._segments:
             return self._segments[name]
+        row = db.execute("SELECT arrays FROM segment WHERE id = ?", (name,)).fetchone()
         try:
-            return decode(db.execute("SELECT arrays FROM segment WHERE id = ?", (name,)).fetchone()[0])
-        except (TypeError, ValueError) as error:  # a missing row, or bytes that are no segment
+            return None if row is None else decode(name, row[0])
+        except ValueError as error:
             raise UserError(damaged(self.path)) from error
 
     def _stamp(self, step: int) -> list[_Taken]:
@@ -275,9 +275,20 @@ class Store:
             return sorted(db.execute(_STAMP, {"step": step, **rest}).fetchall(), key=lambda row: row[:2])
 
     def _extend(self, db: Connection, answered: list[_Taken]) -> Comparisons:
-        queries = {query.id: query for query in self._load(db, {id: None for id, _, _ in answered})}
+        rows = _questions(db, dict.fromkeys(id for id, _, _ in answered))
+        queries = {query.id: query for query in _queries(rows, self._clips(db, rows))}
         self._table.extend([(queries[id], decode_ranks(ranks)) for id, _, ranks in answered])
         return self._table.comparisons()
+
+
+def _questions(db: Connection, ids: Iterable[int]) -> list[_Question]:
+    """The rows of these questions, without those that are gone."""
+    rows = [db.execute("SELECT id, segments, asked_step FROM query WHERE id = ?", (id,)).fetchone() for id in ids]
+    return [(id, json.loads(segments), step) for id, segments, step in filter(None, rows)]
+
+
+def _queries(rows: Sequence[_Question], clips: Mapping[str, Segment]) -> list[Query]:
+    return [Query(id, tuple(clips[name] for name in names), step) for id, names, step in rows]
 
 
 def _named(answers: Mapping[int, Answer | Sequence[Answer]], teacher: str) -> Iterator[tuple[int, str, Answer]]:

@@ -46,8 +46,15 @@ def as_row(
 ) -> dict[str, object]:
     """The columns of an answer, see `schema.sql`; `at`: seconds since 1970."""
     return {
-        **{"query": query, "teacher": teacher, "round": round, "ranks": encode_ranks(answer), "swapped": int(swapped)},
-        **{"shown_at": shown_at, "answered_at": at, "taken_step": taken_step, "source": str(source)},
+        "query": query,
+        "teacher": teacher,
+        "round": round,
+        "ranks": encode_ranks(answer),
+        "swapped": int(swapped),
+        "shown_at": shown_at,
+        "answered_at": at,
+        "taken_step": taken_step,
+        "source": str(source),
     }
 
 
@@ -111,8 +118,8 @@ def segments(path: Path, ids: Iterable[str]) -> Iterator[tuple[str, Segment]]:
     with reading(path) as db:
         for id in ids:
             try:
-                yield id, decode(db.execute("SELECT arrays FROM segment WHERE id = ?", (id,)).fetchone()[0])
-            except (TypeError, ValueError) as error:  # a missing row, or bytes that are no segment
+                yield id, decode(id, db.execute("SELECT arrays FROM segment WHERE id = ?", (id,)).fetchone()[0])
+            except (TypeError, ValueError) as error:  # a missing row, or other bytes than were stored
                 raise UserError(damaged(path)) from error
 
 

@@ -35,14 +35,6 @@ def digest(segment: Segment) -> str:
     return _digest(_content(segment))
 
 
-def intact(id: str, arrays: bytes) -> bool:
-    """Whether the bytes that `encode` gave are still those of this id."""
-    try:
-        return _digest(zlib.decompress(arrays)) == id
-    except (zlib.error, TypeError):
-        return False
-
-
 def _content(segment: Segment) -> bytes:
     arrays = {"obs": segment.obs, "act": segment.act, "true_reward": segment.true_reward}
     state = {} if segment.state is None else {"state": segment.state}
@@ -53,12 +45,15 @@ def _digest(content: bytes) -> str:
     return blake2b(content, digest_size=16).hexdigest()
 
 
-def decode(content: bytes) -> Segment:
-    """The segment that `encode` was given, bit for bit. Raises ValueError for damaged bytes."""
+def decode(id: str, deflated: bytes) -> Segment:
+    """The segment for which `encode` gave this id and these bytes, bit for bit. Raises ValueError for any others."""
     try:
-        arrays = load(zlib.decompress(content))
+        content = zlib.decompress(deflated)
+        if _digest(content) != id:
+            raise ValueError("other content than its digest says")
+        arrays = load(content)
         return Segment(arrays["obs"], arrays["act"], arrays["true_reward"], arrays.get("state"))
-    except (zlib.error, SafetensorError, KeyError) as error:
+    except (zlib.error, SafetensorError, KeyError, TypeError) as error:
         raise ValueError(f"not a segment: {error}") from error
 
 

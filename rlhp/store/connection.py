@@ -6,13 +6,13 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 
 from rlhp.store.migrate import VERSION, statements, steps
-from rlhp.store.sound import clips_sound, sound
+from rlhp.store.sound import readable, sound
 from rlhp.types import UserError
 
 ROOM = 2**16  # bytes: with less the disk is full
@@ -65,7 +65,8 @@ class Database:
         with self.reading() as db:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
             # never the file itself: closing it here would drop SQLite's locks on it (POSIX); the checkpoint flushes it
-            _flush(self.path.with_name(f"{self.path.name}-wal"))
+            with suppress(FileNotFoundError):  # there is no log on a disk where SQLite cannot keep one: each write flushes then
+                _flush(self.path.with_name(f"{self.path.name}-wal"))
             _flush(self.path.parent)
 
     def close(self) -> None:
@@ -98,7 +99,7 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
     """A connection to the store at `path`, made if it is not there, brought to this version if it is older.
 
     Locks are waited for `timeout` seconds; WAL lets the page read while the loop writes. Raises UserError if the file is
-    anything but an intact store, each clip and answer included.
+    anything but an intact store, each question and answer included; a clip is checked where it is read.
     """
     with explained(path):
         db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
@@ -113,7 +114,15 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
 
 @contextmanager
 def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
-    """A connection that cannot write, to the store of another run; it may be of an older version, and stays so."""
+    """A connection that cannot write, to an intact store; it may be of an older version, and stays so."""
+    with _readonly(path) as db:
+        _check(db, path, readable)
+        yield db
+
+
+@contextmanager
+def _readonly(path: Path) -> Generator[sqlite3.Connection, None, None]:
+    """The same to a store that nobody has checked."""
     missing = f"There is no preference store at {path}: give the path of a run's preferences.sqlite."
     if not path.is_file():
         raise UserError(missing)
@@ -122,16 +131,15 @@ def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
         try:
             if _empty(db):  # another process is about to make it
                 raise UserError(missing)
-            _check(db, path)
             yield db
         finally:
             db.close()
 
 
 def version_of(path: Path) -> int:
-    """The version of the store at `path`; the file is only read. Raises UserError if there is no intact store."""
-    with reading(path) as db:
-        return schema_version(db)
+    """The version of the store at `path`, whose content is not looked at. Raises UserError if there is none."""
+    with _readonly(path) as db:
+        return _known_version(db, path)
 
 
 def schema_version(db: sqlite3.Connection) -> int:
@@ -143,11 +151,8 @@ def _prepare(db: sqlite3.Connection, path: Path, timeout: float) -> None:
     """Check what the file holds before anything is written to it; a foreign file is left as it is."""
     if _empty(db):
         _make(db)
-    if _check(db, path) < VERSION:
+    if _check(db, path, sound) < VERSION:
         _migrate(db)
-    with snapshot(db):
-        if not clips_sound(db):
-            raise UserError(damaged(path))
     _log_ahead(db, timeout)
     db.execute("PRAGMA synchronous = NORMAL")  # with WAL: a killed process loses nothing, and `sync` withstands a power cut
 
@@ -210,16 +215,24 @@ def snapshot(db: sqlite3.Connection) -> Generator[None, None, None]:
             db.execute("ROLLBACK")
 
 
-def _check(db: sqlite3.Connection, path: Path) -> int:
-    """The version of an intact store."""
+def _check(db: sqlite3.Connection, path: Path, holds: Callable[[sqlite3.Connection, int], bool]) -> int:
+    """The version of a store for whose content `holds`."""
     with snapshot(db):
-        version = schema_version(db)
-        if version > VERSION:
-            newer = f"{path} was written by a newer rlhp (store version {version}, here {VERSION})"
-            raise UserError(f"{newer}: update rlhp to open it.")
-        if not sound(db, version):
+        version = _known_version(db, path)
+        if not holds(db, version):
             raise UserError(damaged(path))
         return version
+
+
+def _known_version(db: sqlite3.Connection, path: Path) -> int:
+    """The version of a store that can be opened here."""
+    version = schema_version(db)
+    if version > VERSION:
+        newer = f"{path} was written by a newer rlhp (store version {version}, here {VERSION})"
+        raise UserError(f"{newer}: update rlhp to open it.")
+    if version < 1:  # another program's database
+        raise UserError(damaged(path))
+    return version
 
 
 def _open_readonly(path: Path) -> sqlite3.Connection:

@@ -14,7 +14,7 @@ from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
 
 from rlhp import film
-from rlhp.run import Served, dismissed, finished, read_settings, served
+from rlhp.run import Served, dismissed, finished, read_settings, recall, served
 from rlhp.store import Waiting
 
 LOG = "page.log"
@@ -36,8 +36,7 @@ def page(run: Path, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    if read_settings(run).get("task") != "point":
-        film.backend()
+    film.check_drawable(str(read_settings(run).get("task")))
     with _ends_in_order(), closing(Keeper(run)) as keeper:
         keeper.begin()
         yield
@@ -69,7 +68,8 @@ class Keeper:
         self._thread = Thread(target=self._keep, name="page", daemon=True)
 
     def begin(self) -> None:
-        """Serve the page, say where, and look after it from now on."""
+        """Serve the page, say where, and look after it from now on, also where an earlier training, or a person, ended it."""
+        recall(self._run)
         print(_greeting(self._run, served(self._run) or self._start()), file=sys.stderr)
         self._thread.start()
 

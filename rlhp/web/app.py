@@ -17,7 +17,6 @@ from rlhp.web.bodies import NAME, NAMES, Annotator, Ask, ClipId, Damaged, Dealt,
 from rlhp.web.guard import Guard
 from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC, Room, room_of, static
-from rlhp.web.standing import first_labels
 
 __all__ = ["STATIC", "Room", "create"]
 
@@ -82,7 +81,7 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
         asked=standing.asked,
         answered=standing.answered,
         taken=standing.taken,
-        first=first_labels(room.run),
+        first=standing.first,
         labels=int(settings.get("labels") or 0),
         per_hour=room.desk.rate(),
         problem=room.films.problem,

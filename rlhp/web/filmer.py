@@ -13,25 +13,27 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from rlhp import film
 from rlhp.envs.tasks import TASKS
 from rlhp.store import Desk, Store
 from rlhp.types import Array, Segment, UserError
-from rlhp.web.films import CLIPS, Look, check_drawable, undrawable
+from rlhp.web.films import CLIPS, Look
 
-AHEAD = 40  # pairs, newest first, that are kept filmed
+AHEAD = 40  # pairs for each person, newest first, that are kept filmed
 PAUSE, RETRY = 0.1, 5.0  # seconds between looks for new questions; after a failure
 STALE = 600.0  # seconds after which a half-made film belongs to nobody
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 Shoot = Callable[[Segment], Iterator[Array]]
+Result = TypeVar("Result")
 
 
 @contextmanager
 def camera(task: str, size: int) -> Generator[Shoot]:
     """A function that draws a segment, a picture per state. Raises UserError where this task or machine cannot be drawn."""
-    check_drawable(task)
-    if task == "point":
+    film.check_drawable(task)
+    if task in film.FLAT:
         yield lambda segment: film.dots(segment.obs, size)
         return
     with film.studio(TASKS[task].model(), film.view(task), size) as shoot:
@@ -40,7 +42,7 @@ def camera(task: str, size: int) -> Generator[Shoot]:
 
 def _states(task: str, segment: Segment) -> Array:
     if segment.state is None:
-        raise UserError(undrawable(task))
+        raise UserError(film.undrawable(task))
     return segment.state
 
 
@@ -96,41 +98,55 @@ def _changed(folder: Path) -> int:
 def main(arguments: list[str]) -> None:
     """Film until standard input closes."""
     run, task, size, codec, overlap = arguments
-    said = ""
+    look, speaker = Look(task, int(size), codec), Speaker()
+    filmer = _tried(lambda: Filmer(Path(run), look, int(overlap)), speaker)  # once: to open a store is to check all of it
+    if filmer is not None:
+        with closing(filmer):
+            _tried(lambda: _work(filmer, look, speaker), speaker)
+
+
+def _tried(attempt: Callable[[], Result], speaker: Speaker) -> Result | None:
+    """The result of an attempt, which is made every RETRY seconds until it succeeds; None if standard input closes before."""
     while not _over(0):
-        problem = ""
         try:
-            film.check(codec)
-            filming = Filmer(Path(run), Look(task, int(size), codec), int(overlap))
-            with closing(filming) as filmer, camera(task, int(size)) as shoot:
-                said = _say("", said)
-                _work(filmer, lambda segment: _watched(shoot(segment)))
+            return attempt()
         except UserError as error:
-            problem = str(error)
+            speaker.say(str(error))
         except OSError as error:
-            problem = f"Clips cannot be written ({error.strerror or error}): {_remedy(error)}; filming then goes on by itself."
-        said = _say(problem, said)
+            speaker.say(f"Clips cannot be written ({error.strerror or error}): {_remedy(error)}; filming then goes on by itself.")
         if _over(RETRY):
-            return
+            break
+    return None
 
 
 def _remedy(error: OSError) -> str:
     return "make the run directory writable" if error.errno in UNWRITABLE else "free some space"
 
 
-def _work(filmer: Filmer, shoot: Shoot) -> None:
-    while True:
-        name = filmer.next()
-        if name is not None:
-            filmer.film(shoot, name)
-        if _over(0 if name else PAUSE):
-            return
+def _work(filmer: Filmer, look: Look, speaker: Speaker) -> None:
+    """Film, as long as all goes well."""
+    film.check(look.codec)
+    with camera(look.task, look.size) as shoot:
+        speaker.say("")
+        while True:
+            name = filmer.next()
+            if name is not None:
+                filmer.film(lambda segment: _watched(shoot(segment)), name)
+            if _over(0 if name else PAUSE):
+                return
 
 
-def _say(problem: str, before: str) -> str:
-    if problem != before:
-        print(" ".join(problem.split()), flush=True)
-    return problem
+class Speaker:
+    """Says what keeps clips from being filmed, once."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def say(self, problem: str) -> None:
+        """Say it, unless it was said last; an empty line: nothing does any more."""
+        if problem != self._said:
+            print(" ".join(problem.split()), flush=True)
+        self._said = problem
 
 
 def _over(seconds: float) -> bool:

@@ -11,27 +11,11 @@ from hashlib import blake2b
 from pathlib import Path
 from threading import Event, Thread
 
-from rlhp import film
 from rlhp.envs.tasks import CLIP_SECONDS, TASKS
 from rlhp.film import CODECS
-from rlhp.types import UserError
 
 CLIPS = "clips"
 PATIENCE = 5.0  # seconds before a filmer that has ended is started anew
-
-
-def check_drawable(task: str) -> None:
-    """Raises UserError where the clips of this task cannot be drawn, or this machine lacks what draws them."""
-    if task == "point":
-        return
-    if task not in TASKS:
-        raise UserError(undrawable(task))
-    film.backend()
-
-
-def undrawable(task: str) -> str:
-    """What to tell people whose clips cannot be drawn."""
-    return f"The clips of {task} cannot be drawn: its simulator's states are not recorded; label a MuJoCo task."
 
 
 @dataclass(frozen=True, slots=True)

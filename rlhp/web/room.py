@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,16 @@ class Room:
 
     def deal(self, annotator: str, count: int) -> Dealt:
         """The next pairs that can be shown; what a person holds may have lost its clips, and then others take its place."""
-        pairs = self.desk.deal(annotator, count, self.films.ready)
-        if lost := sum(not self.films.ready(pair.clips) for pair in pairs):
-            pairs = self.desk.deal(annotator, count + lost, self.films.ready)
-        ready = [Shown.of(pair) for pair in pairs if self.films.ready(pair.clips)]
-        return Dealt(pairs=ready[:count], mine=self.mine(annotator))
+        there: dict[frozenset[str], bool] = {}  # by the two clips: whether they are filmed, looked up once
+
+        def ready(clips: Sequence[str]) -> bool:
+            pair = frozenset(clips)
+            return there[pair] if pair in there else there.setdefault(pair, self.films.ready(clips))
+
+        pairs = self.desk.deal(annotator, count, ready)
+        if lost := sum(not ready(pair.clips) for pair in pairs):
+            pairs = self.desk.deal(annotator, count + lost, ready)
+        return Dealt(pairs=[Shown.of(pair) for pair in pairs if ready(pair.clips)][:count], mine=self.mine(annotator))
 
     def mine(self, annotator: str) -> Mine:
         """Where a person stands."""

@@ -23,7 +23,7 @@ from rlhp.store import VERSION, Desk, Store, version_of
 from rlhp.types import UserError
 from rlhp.web.app import Room, create
 from rlhp.web.bodies import NAME, NAMES
-from rlhp.web.films import Films, Look, check_drawable
+from rlhp.web.films import Films, Look
 from rlhp.web.room import Visits
 from rlhp.web.standing import Watcher, settings_of
 
@@ -69,7 +69,7 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
     """
     settings = settings_of(run)
     options = options_of(settings, given)
-    check_drawable(str(settings["task"]))
+    film.check_drawable(str(settings["task"]))
     if wrong := [name for name in annotators if not re.fullmatch(NAME, name)]:
         raise UserError(f"{wrong[0]!r} is no name for an annotator: {NAMES}.")
     with serving(run) as alone, _interruptible():

@@ -30,6 +30,7 @@ class Standing:
     asked: int
     answered: int
     taken: int
+    first: int  # labels that come before the policy is trained at all; 0 where the run has not said
 
 
 def settings_of(run: Path) -> Mapping[str, Any]:
@@ -46,16 +47,12 @@ def settings_of(run: Path) -> Mapping[str, Any]:
     return settings
 
 
-def first_labels(run: Path) -> int:
-    """How many labels come before the policy is trained at all; 0 where the run has not said."""
-    return _plan(run).get("first_labels", 0)
-
-
 class Watcher:
     """Looks at a run, at most every FRESH seconds however many ask."""
 
     def __init__(self, run: Path, store: Store, settings: Mapping[str, Any]) -> None:
         self._run, self._store, self._settings = run, store, settings
+        self._total = int(settings.get("total_steps") or 0)
         self._lock, self._seen, self._at = Lock(), None, 0.0
 
     def __call__(self) -> Standing:
@@ -69,21 +66,21 @@ class Watcher:
         store, run = self._store, self._run
         asked, answered, taken = store.asked, store.answered, store.taken
         step, rollout = _last_steps(run / "clock.csv")
-        error = failure(run)
+        error, plan = failure(run), _plan(run)
+        first = plan.get("first_labels", 0)
         if under_way(run):
-            state = "waiting" if self._waits(asked, answered, step + rollout) else "training"
+            last = step + rollout >= self._total > 0 and asked >= plan.get("labels", 0)
+            state = "waiting" if self._waits(asked, answered, first, last) else "training"
         else:
             state = "finished" if finished(run) else "failed" if error else "stopped"
-        return Standing(state, error if state == "failed" else None, step, asked, answered, taken)
+        return Standing(state, error if state == "failed" else None, step, asked, answered, taken, first)
 
-    def _waits(self, asked: int, answered: int, reached: int) -> bool:
-        """Whether training stands still until somebody answers, as the loop does: for too many questions, the first, or the last.
+    def _waits(self, asked: int, answered: int, first: int, last: bool) -> bool:
+        """Whether training waits: because too many questions are open, or for the initial labels, or for the last answers.
 
-        `reached`: the step that the rollout which is not in clock.csv yet ends at; the loop waits before it writes its row.
+        `last`: all is asked, and the rollout that is not in clock.csv yet ends the training. The loop waits before it writes.
         """
-        plan, at_most = _plan(self._run), self._settings.get("max_open")
-        unanswered, first = asked - answered, plan.get("first_labels", 0)
-        last = reached >= int(self._settings.get("total_steps") or 0) > 0 and asked >= plan.get("labels", 0)
+        at_most, unanswered = self._settings.get("max_open"), asked - answered
         return (at_most is not None and unanswered > at_most) or answered < first <= asked or (last and unanswered > 0)
 
 

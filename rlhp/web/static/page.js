@@ -24,7 +24,7 @@ let run = null; // what /api/state said last
 let away = false, refusal = "", sending = false, stored = true, slow = false;
 let paused = matchMedia("(prefers-reduced-motion: reduce)").matches; // then films wait until somebody asks for them
 let seen = 0, since = null; // how long the pair has been in sight: ms before, and the moment since when
-let dealtAt = 0;
+let dealtAt = 0, told = 0; // and how many answers and undos the server has acknowledged
 
 const same = (a, b) => a && b && a.query === b.query && a.round === b.round && a.clips.join() === b.clips.join();
 
@@ -63,9 +63,16 @@ function steady(dealt) {
 const wanted = () => Math.min(AHEAD + passedOver, MOST);
 const post = async (path, content = {}) => (await ask(`api/${path}`, { annotator, count: wanted(), ...content })).json();
 
+// Whether nothing was acknowledged since this was called: what was asked for then is out of date otherwise.
+function asOfNow() {
+  const before = told;
+  return () => told === before;
+}
+
 async function deal() {
   if (sending || pending.length) return send();
-  accept(steady(await post("next")));
+  const fresh = asOfNow(), dealt = await post("next");
+  if (fresh()) accept(steady(dealt));
 }
 
 // Answers go out one after the other, and again until the server says that it has them.
@@ -83,6 +90,7 @@ async function send() {
       say(error.message, true);
     }
     found();
+    told++;
     pending.shift();
     keep();
   }
@@ -97,14 +105,19 @@ const undo = () => { undoing = undoing.then(undoOne); };
 
 async function undoOne() {
   if ($("undo").disabled) return;
-  if (away && pending.length && !sending) return undoHere();
   while (pending.length && !away) await send().then(() => sleep(20));
-  if (away || !mine.undoable) return say("There is nothing to undo: the learner has taken your last answer.", true);
+  if (away && pending.length && !sending) return undoHere();
+  if (away) return say(`Nothing is undone. ${trouble()}`, true);
+  if (!mine.undoable) return say("There is nothing to undo: the learner has taken your last answer.", true);
+  sending = true; // an answer that is given meanwhile goes out after this
   try {
     const dealt = await post("undo", mine.undoable);
+    told++;
     accept(dealt);
     say(dealt.undone ? "Undone: here is that pair again." : "Too late: the learner has just taken that answer.", !dealt.undone);
   } catch (error) { lost(error); }
+  sending = false;
+  if (pending.length && !away) send();
 }
 
 function undoHere() { // what the server does not have yet
@@ -117,13 +130,15 @@ function undoHere() { // what the server does not have yet
 
 function lost(error) {
   away = true;
+  trouble = () => (error.status ? error.message : unreachable());
   refusal = refused(error) ? error.message : "";
   if (run?.state === "finished" && !error.status && !pending.length) return write();
   if (refusal && body.dataset.phase === "loading") phase("idle"); // nothing is on its way
-  say(error.status ? error.message : unreachable(), true);
+  say(trouble(), true);
   write();
 }
 
+let trouble = unreachable; // what keeps the server from answering, in a sentence
 function unreachable() {
   const kept = stored ? " Your answers are kept here." : " Your answers are kept in this tab alone: leave it open.";
   return `The page's server does not answer; trying again.${pending.length ? kept : ""} If it was stopped, rlhp label starts it.`;
@@ -162,10 +177,10 @@ async function report(clip) {
   films.get(clip).then(URL.revokeObjectURL);
   films.delete(clip);
   try {
-    const dealt = await post("damaged", { clip, version: versions.get(clip) });
+    const fresh = asOfNow(), dealt = await post("damaged", { clip, version: versions.get(clip) });
     if (!dealt.refilmed) unplayable.add(clip);
     say(dealt.refilmed ? "A clip did not play and is filmed again; other pairs come first." : UNPLAYABLE, !dealt.refilmed);
-    accept(dealt);
+    if (fresh()) accept(dealt);
   } catch (error) { lost(error); }
 }
 
@@ -440,11 +455,11 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function tick() {
   try {
-    const before = run?.state;
+    const before = run?.state, fresh = asOfNow();
     run = await (await ask(`api/state?annotator=${encodeURIComponent(annotator)}`)).json();
     found();
     if (before && before !== run.state && run.state === "finished") say("The learner is done. What you answer now is kept, but not learned from.");
-    mine = pending.length ? mine : run.mine;
+    if (fresh() && !pending.length) mine = run.mine;
     if (pending.length || queue.length < 2 || performance.now() - dealtAt > HEARTBEAT) await deal();
   } catch (error) { lost(error); }
   write();
