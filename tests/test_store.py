@@ -283,9 +283,9 @@ def test_a_second_opinion_may_come_after_the_first_is_taken(store: Store, path: 
     assert shown(Store(path).take(3)) == [(0, 0, 1.0), (0, 0, 0.0)]
 
 
-def test_answers_to_unknown_questions_are_ignored(store: Store) -> None:
-    store.answer({7: LEFT})
-    assert store.answered == 0 and len(store.take(1)) == 0
+def test_a_persons_answers_to_unknown_questions_are_ignored(store: Store) -> None:
+    store.answer({7: Answer((0, 1))}, "human:a", Source.HUMAN)
+    assert store.answered == 0 and len(store.take(0)) == 0
 
 
 def test_an_answer_must_rank_every_clip(store: Store) -> None:
@@ -1004,3 +1004,22 @@ def test_a_rollout_without_news_reads_no_questions(store: Store) -> None:
     said = statements(store, rollout)
     read = [sql for sql in said if sql != "PRAGMA data_version"]
     assert read == ["BEGIN", "SELECT COUNT(DISTINCT", "ROLLBACK"], "whether an answer rests, which may change without news"
+
+
+def test_a_teacher_of_the_runs_own_is_told_what_it_does_wrong(store: Store) -> None:
+    store.ask([(clip(0), clip(1))], 0)
+    with pytest.raises(ValueError, match="answers question 1000, which nobody asked"):
+        store.answer({1000: Answer((0, 1))})
+    with pytest.raises(TypeError, match=r"question 0 with 'left'; it has to be an rlhp\.types\.Answer"):
+        store.answer({0: "left"})  # type: ignore[dict-item]
+    store.answer({1000: Answer((0, 1))}, "human:a", Source.HUMAN)  # it was asked before the run went back to a checkpoint
+    assert store.answered == 0
+
+
+def test_what_is_settled_rests_no_more(store: Store) -> None:
+    """An interrupt of the last waiting: what people have answered is used, though it could still be undone."""
+    store.ask([(clip(0), clip(1)), (clip(2), clip(3))], 0)
+    store.answer({0: Answer((0, 1))}, "human:a", Source.HUMAN)
+    assert len(store.take(1)) == 0
+    store.settle()
+    assert len(store.take(2)) == 1 and store.taken == 1

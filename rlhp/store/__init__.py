@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
+from typing import Any
 
 from rlhp.store.answers import Label, as_row, labels, put, recorded, segments, write
 from rlhp.store.codec import Source, Table, decode, decode_ranks, digest, encode
@@ -161,19 +162,19 @@ class Store:
     ) -> None:
         """Write answers by question id, as given by `teacher`; of several to one question the later ones have numbered names.
 
-        An answer may be given again until it is taken; later ones, and those to questions that are gone, are ignored. Several
-        teachers may answer one question: each answer is taken, and the first unblocks whoever waits.
-        Raises UserError, and writes none of them, if one does not rank each clip of its question.
+        An answer may be given again until it is taken; later ones, and a person's to questions that are gone, are ignored.
+        Several teachers may answer one question: each answer is taken, and the first unblocks whoever waits.
+        Raises UserError, and writes none of them, if one does not rank each clip of its question; TypeError or ValueError if a
+        run's own teacher gives what is no Answer, or answers a question that there is not.
         """
         given = list(_named(answers, teacher))
         if not given:
             return
         now = self._now()
-        rows = [as_row(id, name, answer, now, source) for id, name, answer in given]
         with self.database.writing() as db:
             for id, _, answer in given:
-                _check(db, id, answer)
-            write(db, rows)
+                _check(db, id, answer, source)
+            write(db, [as_row(id, name, answer, now, source) for id, name, answer in given])
 
     def wait(self, max_open: int | None, poll: float = 0.1) -> None:
         """Block until at most `max_open` questions are unanswered or have an answer that rests, looking every `poll` seconds.
@@ -191,6 +192,10 @@ class Store:
                 self.waiting(waiting)
                 said = waiting
             self._sleep(poll)
+
+    def settle(self) -> None:
+        """No answer rests any more: the next `take` has all there are."""
+        self.rest = Rest(0, 0)
 
     def take(self, step: int) -> Comparisons:
         """All comparisons so far, in the order in which they were first taken; answers new to it are stamped with `step`.
@@ -294,13 +299,17 @@ def _queries(rows: Sequence[_Question], clips: Mapping[str, Segment]) -> list[Qu
 def _named(answers: Mapping[int, Answer | Sequence[Answer]], teacher: str) -> Iterator[tuple[int, str, Answer]]:
     """Question, name, answer; names sort in the order in which several answers to one question are given."""
     for id, given in answers.items():
-        several = [given] if isinstance(given, Answer) else given
+        several: Sequence[Any] = given if isinstance(given, list | tuple) else [given]
         for number, answer in enumerate(several):
             yield int(id), f"{teacher}-{number + 1:03}" if number else teacher, answer
 
 
-def _check(db: Connection, id: int, answer: Answer) -> None:
+def _check(db: Connection, id: int, answer: object, source: Source) -> None:
+    if not isinstance(answer, Answer):
+        raise TypeError(f"the teacher answers question {id} with {answer!r}; it has to be an rlhp.types.Answer")
     found = db.execute("SELECT json_array_length(segments) FROM query WHERE id = ?", (id,)).fetchone()
+    if found is None and source == Source.SYNTHETIC:
+        raise ValueError(f"the teacher answers question {id}, which nobody asked; its answers are by the id of an open question")
     if found is not None and answer.ranks is not None and len(answer.ranks) != found[0]:
         raise UserError(f"Question {id} has {found[0]} clips, but the answer ranks {len(answer.ranks)}: rank every clip.")
 
