@@ -97,6 +97,13 @@ def test_hours_and_nothing_left(tmp_path: Path) -> None:
     assert "nothing runs: the same command goes on with it" in report(tmp_path)
 
 
+def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
+    write_run(tmp_path / "a")
+    (write_run(tmp_path / "b") / "config.yaml").write_bytes(b"\xff\x00: [")
+    told = report(tmp_path)
+    assert told.startswith(f"{tmp_path}: 1 done, 1 damaged of 2") and "b/config.yaml is missing or cannot be read" in told
+
+
 def test_runs_without_numbers_yet_are_counted(tmp_path: Path) -> None:
     for name, mark in (("stillborn", "failed.txt"), ("begun", "lock")):
         run = write_run(tmp_path / name, finished=False)

@@ -13,6 +13,7 @@ from rlhp.analysis.runs import METRICS, Labels, RunData, files_by_folder, find, 
 from rlhp.run import FAILED, failure, under_way
 from rlhp.run.attempt import LOCK
 from rlhp.run.sweep import SWEEPS, sweeps
+from rlhp.types import UserError
 
 STATES = ("done", "running", "failed", "stopped")
 BEGUN = (METRICS, LOCK, FAILED)  # one of them is there as soon as a run has begun
@@ -82,12 +83,25 @@ def report(folder: Path) -> str:
     waiting = _not_begun(files, paths)
     if not paths and not waiting:
         raise no_run(folder)
-    runs = [run_status(path) for path in paths]
-    counts = Counter(run.state for run in runs)
-    parts = [f"{counts[state]} {state}" for state in STATES if counts[state]] + ([f"{waiting} not begun"] if waiting else [])
-    head = f"{folder}: {', '.join(parts)} of {len(runs) + waiting}{_time_left(runs, waiting)}"
+    runs, damaged = _looked_at(paths)
+    counts = Counter([*(run.state for run in runs), *("damaged" for _ in damaged)])
+    parts = [f"{counts[state]} {state}" for state in (*STATES, "damaged") if counts[state]]
+    parts += [f"{waiting} not begun"] if waiting else []
+    head = f"{folder}: {', '.join(parts)} of {len(paths) + waiting}{_time_left(runs, waiting)}"
     short = [run for run in runs if run.state != "done" or run.labels.used != run.labels.wanted]
-    return "\n".join([head, *(_line(run, folder.resolve()) for run in short)])
+    return "\n".join([head, *(_line(run, folder.resolve()) for run in short), *(f"  damaged {text}" for text in damaged)])
+
+
+def _looked_at(paths: Iterable[Path]) -> tuple[list[RunStatus], list[str]]:
+    """Where these runs stand, and what is wrong with those that cannot be read: they do not hide the others."""
+    runs: list[RunStatus] = []
+    damaged: list[str] = []
+    for path in paths:
+        try:
+            runs.append(run_status(path))
+        except UserError as error:
+            damaged.append(str(error))
+    return runs, damaged
 
 
 def _not_begun(files: Mapping[Path, Collection[str]], runs: Sequence[Path]) -> int:
