@@ -128,29 +128,20 @@ def test_a_run_uses_all_of_its_labels_or_is_refused_or_says_so(tmp_path: Path) -
     assert 3 <= len(refused) <= len(SEEDS) // 3 and len(short) <= 2  # most of these runs can reach their budget, and do
 
 
+def hopper(total_steps: int) -> dict[str, Any]:
+    """Hopper's recipe: 700 labels about clips of 60 steps."""
+    parts = {"agent": Acts(32, 64, 1000), "memory": Recent(60, 1500, 0), "query": Uniform(seed=0), "teacher": Oracle()}
+    return parts | {"schedule": Annealed(700, total_steps), "total_steps": total_steps}
+
+
 def test_a_schedule_that_outgrows_memory_catches_up(tmp_path: Path) -> None:
-    """Hopper for 200,000 steps: after the first questions 257 more are wanted at once, more than memory ever holds clips for."""
-    run = drawn(0) | {
-        "agent": Acts(32, 64, 1000),
-        "memory": Recent(60, 1500, 0),
-        "query": Uniform(seed=0),
-        "schedule": Annealed(700, 200_000),
-        "teacher": Oracle(),
-        "total_steps": 200_000,
-    }
-    assert trained(tmp_path, run)[:2] == (700, 700)
+    """After the first questions 257 more are wanted at once, more than memory ever holds clips for."""
+    assert trained(tmp_path, hopper(200_000))[:2] == (700, 700)
 
 
 def test_a_run_too_short_for_its_first_questions_is_refused(tmp_path: Path) -> None:
-    run = drawn(0) | {
-        "agent": Acts(32, 64, 1000),
-        "memory": Recent(60, 1500, 0),
-        "query": Uniform(seed=0),
-        "schedule": Annealed(700, 20_000),
-        "total_steps": 20_000,
-    }
     with pytest.raises(UserError, match=r"can ask \d\d\d? of its 700 questions: the first 175 are chosen from 700 clips"):
-        trained(tmp_path, run)
+        trained(tmp_path, hopper(20_000))
 
 
 def test_clips_that_fit_into_no_episode_are_complained_of(tmp_path: Path) -> None:
