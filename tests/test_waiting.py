@@ -12,14 +12,14 @@ from rlhp.train.page import reason
     ("answered", "waiting", "said"),
     [
         (3, Waiting(7, 2, 0), "waiting: 3 of 10 first labels; rlhp label {run} serves the page"),
-        (10, Waiting(7, 0, 5), "waiting: 7 questions are unanswered, and at most 5 may be; rlhp label {run} serves the page"),
+        (10, Waiting(7, 0, 5), "waiting for 7 answers until at most 5 are left; rlhp label {run} serves the page"),
+        (10, Waiting(1, 0, 0), "waiting for 1 answer; rlhp label {run} serves the page"),
         (
             10,
             Waiting(4, 2, 5),
-            "waiting: 4 questions are unanswered, the answers to 2 can still be undone, and at most 5 may be; "
-            "rlhp label {run} serves the page",
+            "waiting for 4 answers until at most 5 are left (2 answers can still be undone); rlhp label {run} serves the page",
         ),
-        (10, Waiting(0, 2, 0), "waiting: the answers to 2 questions can still be undone, and are used in a moment"),
+        (10, Waiting(0, 2, 0), "waiting a moment: 2 answers can still be undone"),
     ],
 )
 def test_it_says_for_what(tmp_path: Path, answered: int, waiting: Waiting, said: str) -> None:

@@ -152,9 +152,13 @@ def reason(run: Path, first: int, answered: Callable[[], int]) -> Callable[[Wait
         if done < first:
             return f"waiting: {done} of {first} first labels; {where(run)}"
         if not waiting.unanswered:
-            return f"waiting: the answers to {waiting.resting} questions can still be undone, and are used in a moment"
-        undoable = f", the answers to {waiting.resting} can still be undone" if waiting.resting else ""
-        open = f"{waiting.unanswered} questions are unanswered{undoable}"
-        return f"waiting: {open}, and at most {waiting.at_most} may be; {where(run)}"
+            return f"waiting a moment: {_answers(waiting.resting)} can still be undone"
+        undoable = f" ({_answers(waiting.resting)} can still be undone)" if waiting.resting else ""
+        until = f" until at most {waiting.at_most} are left" if waiting.at_most else ""
+        return f"waiting for {_answers(waiting.unanswered)}{until}{undoable}; {where(run)}"
 
     return say
+
+
+def _answers(count: int) -> str:
+    return f"{count} answer{'' if count == 1 else 's'}"
