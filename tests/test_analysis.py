@@ -221,7 +221,7 @@ def test_correlation() -> None:
     x = np.array([0.0, 1.0, 2.0])
     assert analysis.correlation(x, 3 - 2 * x) == pytest.approx(-1.0)
     assert analysis.correlation(x, np.array([1.0, 0.0, 2.0])) == pytest.approx(0.5)
-    assert np.isnan(analysis.correlation(x, np.ones(3)))
+    assert np.isnan(analysis.correlation(x, np.ones(3))) and np.isnan(analysis.correlation(x[:2], x[:2]))
 
 
 # Tables

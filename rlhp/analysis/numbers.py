@@ -49,8 +49,8 @@ def final_return(run: RunData) -> float:
 
 
 def correlation(true: Array, predicted: Array) -> float:
-    """Pearson's r of two [n]; NaN where one of them does not vary."""
-    if len(true) < 2 or not (np.std(true) > 0 and np.std(predicted) > 0):
+    """Pearson's r of two [n]; NaN where one of them does not vary, and of fewer than 3, which always lie on a line."""
+    if len(true) < 3 or not (np.std(true) > 0 and np.std(predicted) > 0):
         return float("nan")
     return float(np.corrcoef(true, predicted)[0, 1])
 
