@@ -76,7 +76,7 @@ def begun(folders: Iterable[Path]) -> list[Path]:
 def report(folder: Path) -> str:
     """The counts, the time left, and a line per run that is not done or lacks labels.
 
-    Raises UserError if no run has begun here, and none is going to.
+    Raises UserError if no run has begun here, and none is going to, or if none can be read.
     """
     files = files_by_folder(folder)
     paths = run_directories(files, BEGUN)
@@ -84,23 +84,25 @@ def report(folder: Path) -> str:
     if not paths and not waiting:
         raise no_run(folder)
     runs, damaged = _looked_at(paths)
+    if damaged and not runs and not waiting:
+        raise damaged[0]
     counts = Counter([*(run.state for run in runs), *("damaged" for _ in damaged)])
     parts = [f"{counts[state]} {state}" for state in (*STATES, "damaged") if counts[state]]
     parts += [f"{waiting} not begun"] if waiting else []
     head = f"{folder}: {', '.join(parts)} of {len(paths) + waiting}{_time_left(runs, waiting)}"
     short = [run for run in runs if run.state != "done" or run.labels.used != run.labels.wanted]
-    return "\n".join([head, *(_line(run, folder.resolve()) for run in short), *(f"  damaged {text}" for text in damaged)])
+    return "\n".join([head, *(_line(run, folder.resolve()) for run in short), *(f"  damaged {error}" for error in damaged)])
 
 
-def _looked_at(paths: Iterable[Path]) -> tuple[list[RunStatus], list[str]]:
+def _looked_at(paths: Iterable[Path]) -> tuple[list[RunStatus], list[UserError]]:
     """Where these runs stand, and what is wrong with those that cannot be read: they do not hide the others."""
     runs: list[RunStatus] = []
-    damaged: list[str] = []
+    damaged: list[UserError] = []
     for path in paths:
         try:
             runs.append(run_status(path))
         except UserError as error:
-            damaged.append(str(error))
+            damaged.append(error)
     return runs, damaged
 
 
