@@ -1,5 +1,6 @@
 """The records that pass between the parts, and the protocols that the parts fulfil."""
 
+from rlhp.types.frames import seen_space, stacked
 from rlhp.types.protocols import (
     Agent,
     Checked,
@@ -62,6 +63,8 @@ __all__ = [
     "UserError",
     "all_at_once",
     "escaped",
+    "seen_space",
     "stack",
+    "stacked",
     "stream",
 ]
