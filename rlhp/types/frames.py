@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from gymnasium import spaces
+from numpy.lib.stride_tricks import sliding_window_view
 
 from rlhp.types.records import Array
 
@@ -16,16 +19,18 @@ def stacked(obs: Array, steps: int, axis: int = 0, lead: int = 2) -> Array:
     itself. Raises ValueError if there are fewer observations than steps.
     """
     history = obs.shape[axis] - steps
+    if history < 0:
+        raise ValueError(f"{obs.shape[axis]} observations cannot be those of {steps} steps")
     if history == 0:
         return obs
-    windows = np.lib.stride_tricks.sliding_window_view(obs, history + 1, axis=axis)  # the last axis is the window's
+    windows: Array = sliding_window_view(obs, history + 1, axis=axis)  # the last axis is the window's
     return np.moveaxis(windows, -1, lead)
 
 
-def seen_space(space: spaces.Space, stack: int) -> spaces.Space:
+def seen_space(space: spaces.Space[Any], stack: int) -> spaces.Space[Any]:
     """The space of what a network sees of `stack` observations together: (stack, *O); the space itself where it sees one."""
     if stack == 1:
         return space
-    assert isinstance(space, spaces.Box)
-    low, high = (np.broadcast_to(bound, (stack, *space.shape)) for bound in (space.low, space.high))
-    return spaces.Box(low, high, dtype=space.dtype.type)
+    box: Any = space
+    low, high = (np.broadcast_to(bound, (stack, *box.shape)) for bound in (box.low, box.high))
+    return spaces.Box(low, high, dtype=box.dtype.type)
