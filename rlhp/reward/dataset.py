@@ -13,7 +13,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rlhp.preference import Labels
-from rlhp.reward.features import encode
+from rlhp.reward.features import encode_steps
 from rlhp.types import Array, Comparisons, stream
 
 
@@ -60,27 +60,24 @@ class Dataset:
     def batch(self, rows: Array) -> Batch:
         """The comparisons of these rows."""
         chosen, of = torch.from_numpy(rows), self._labels
+        clips = np.concatenate([self.comparisons.left[rows], self.comparisons.right[rows]])
         labels = Labels(of.mu[chosen], of.left_return[chosen], of.right_return[chosen])
         seen = self._seen[:, chosen]
-        return Batch(self._encoded(rows), labels, seen * self._weight[chosen], seen)
+        return Batch(self._encoded(clips), labels, seen * self._weight[chosen], seen)
 
     def clips(self, first: int) -> Tensor:
         """The clips of all comparisons from the `first` on, pair by pair, so that their order is always one: [*, L, width]."""
-        left, right = self._encoded(slice(first, None)).chunk(2)
-        return torch.stack([left, right], dim=1).flatten(0, 1)
+        return self._encoded(np.stack([self.comparisons.left[first:], self.comparisons.right[first:]], axis=1).ravel())
 
     def steps(self, most: int) -> Tensor:
         """At most so many steps, spread evenly over the clips of all comparisons and over the steps of a clip: [*, width]."""
-        sides = (self.comparisons.left, self.comparisons.right)
-        clips, length = sides[0].true_reward.shape
-        every = stride(clips, length, most // 2)
-        obs, act = (np.concatenate([_flat(getattr(side, field))[::every] for side in sides]) for field in ("obs", "act"))
-        return encode(obs, act, self._action_space)
+        n, length = len(self), self.comparisons.clips.true_reward.shape[1]
+        row, time = np.divmod(np.arange(n * length)[:: stride(n, length, most // 2)], length)
+        clip = np.concatenate([self.comparisons.left[row], self.comparisons.right[row]])
+        return encode_steps(self.comparisons.clips.at(clip, np.tile(time, 2)), self._action_space).flatten(0, 1)
 
-    def _encoded(self, rows: Array | slice) -> Tensor:
-        sides = (self.comparisons.left, self.comparisons.right)
-        obs, act = (np.concatenate([getattr(side, field)[rows] for side in sides]) for field in ("obs", "act"))
-        return encode(obs, act, self._action_space)
+    def _encoded(self, clips: Array) -> Tensor:
+        return encode_steps(self.comparisons.clips[clips], self._action_space)
 
 
 def stride(clips: int, length: int, most: int) -> int:
@@ -92,12 +89,8 @@ def stride(clips: int, length: int, most: int) -> int:
     return next(every for every in count(least) if gcd(every, length) == 1)
 
 
-def _flat(clips: Array) -> Array:
-    """[n, L, ...] -> [n L, ...], a view."""
-    return clips.reshape(-1, *clips.shape[2:])
-
-
 def _labels(comparisons: Comparisons) -> Labels:
-    returns = np.stack([comparisons.left.true_reward.sum(axis=1), comparisons.right.true_reward.sum(axis=1)])
+    each = comparisons.clips.true_reward.sum(axis=1)
+    returns = np.stack([each[comparisons.left], each[comparisons.right]])
     left, right = torch.from_numpy((returns - returns.mean()) / max(float(returns.std()), 1e-6)).float()
     return Labels(torch.from_numpy(comparisons.mu).float(), left, right)
