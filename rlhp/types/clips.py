@@ -139,7 +139,7 @@ class Clips:
         if isinstance(obs, tuple):
             some, first = np.unique(rows, return_inverse=True)
             obs = self._obs(some)
-        span = np.arange(obs.shape[1] - self.true_reward.shape[1] + 1)
+        span: Array = np.arange(int(obs.shape[1]) - int(self.true_reward.shape[1]) + 1)
         seen = obs[first[:, np.newaxis], times[:, np.newaxis] + span]
         return Steps(seen, self.act[rows, times][:, np.newaxis], self.true_reward[rows, times][:, np.newaxis])
 
