@@ -2,6 +2,7 @@
 
 from rlhp.reward.augment import Crop, whole
 from rlhp.reward.background import Background, model_state
+from rlhp.reward.cnn import cnn_ensemble
 from rlhp.reward.ensemble import RewardEnsemble
 from rlhp.reward.features import alike, lasting
 from rlhp.reward.frozen import Frozen
@@ -23,6 +24,7 @@ __all__ = [
     "TrueReward",
     "alike",
     "best_precision",
+    "cnn_ensemble",
     "lasting",
     "mlp_ensemble",
     "model_state",
