@@ -18,13 +18,15 @@ from gymnasium import spaces
 from torch.nn.functional import leaky_relu
 
 from rlhp.preference import CrossEntropy, ReturnError, win_probability
-from rlhp.reward import AdaptiveL2, Background, Crop, Ensemble, NoPenalty, TrueReward, network
+from rlhp.reward import AdaptiveL2, Background, Crop, Ensemble, NoPenalty, TrueReward, mlp
 from rlhp.reward.dataset import Dataset, bootstrap_weights, stride
 from rlhp.reward.ensemble import _right
 from rlhp.reward.features import CLIP, Moments, Normaliser, alike, encode, lasting
+from rlhp.reward.network import number
 from rlhp.types import Rollout, Steps, UserError
 
 ACT = spaces.Box(-1, 1, (2,))
+PREPARE = partial(encode, action_space=ACT)
 PLANTED = np.array([1.0, -2.0, 0.5, 0.0, 3.0])  # the reward is linear in three observations and two actions
 
 
@@ -88,8 +90,10 @@ def test_hidden_layers_that_make_no_sense_are_refused(hidden):
 def test_clips_come_in_one_order_however_many_come_at_a_time():
     """Sums over them are rounded as they are added: in another order a resumed run would part from the first."""
     c = compared(6)
-    whole = Dataset(c, ACT, 3, 0).clips(0)
-    assert torch.equal(whole, torch.cat([Dataset(some(c, slice(0, 4)), ACT, 3, 0).clips(0), Dataset(c, ACT, 3, 0).clips(4)]))
+    whole = Dataset(c, PREPARE, 3, 0).clips(0)
+    assert torch.equal(
+        whole, torch.cat([Dataset(some(c, slice(0, 4)), PREPARE, 3, 0).clips(0), Dataset(c, PREPARE, 3, 0).clips(4)])
+    )
     assert torch.equal(whole[2], torch.from_numpy(np.concatenate([comparing.left(c).obs[1], comparing.left(c).act[1]], axis=1)))
 
 
@@ -176,7 +180,7 @@ def test_ties_are_neither_right_nor_wrong():
 
 def random_networks(*sizes):
     """Three of them, also in their last layer."""
-    networks = network.init(3, sizes, torch.Generator().manual_seed(0))
+    networks = mlp.init(3, sizes, torch.Generator().manual_seed(0))
     networks.flat.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
     return networks
 
@@ -184,7 +188,7 @@ def random_networks(*sizes):
 def test_members_run_at_once_as_they_would_one_by_one():
     networks = random_networks(5, 8, 8, 1)
     x = torch.randn(7, 5, generator=torch.Generator().manual_seed(1))
-    together, layers = network.forward(networks, x), networks.layers
+    together, layers = mlp.forward(networks, x), networks.layers
     for k in range(3):
         h = x
         for weight, bias in layers[:-1]:
@@ -199,26 +203,24 @@ def test_members_run_at_once_as_they_would_one_by_one():
 def test_a_clips_sum_and_its_gradient_are_those_of_its_steps(hidden, precision, near):
     networks = random_networks(5, *hidden, 1)
     networks.flat.requires_grad_()
-    networks = network.Networks(networks.flat, networks.sizes)
+    networks = mlp.Networks(networks.flat, networks.sizes)
     x, weight = (torch.randn(*shape, generator=torch.Generator().manual_seed(1)) for shape in ((4, 6, 5), (3, 4)))
-    step_by_step = network.forward(networks, x.flatten(0, 1)).reshape(3, 4, 6).sum(dim=2)
+    step_by_step = mlp.forward(networks, x.flatten(0, 1)).reshape(3, 4, 6).sum(dim=2)
     (grad,) = torch.autograd.grad((step_by_step.square() * weight).sum(), [networks.flat])
     with torch.no_grad():
-        sums = network.ClipSums(networks, clips=4, length=9, number=network.number(precision))
+        sums = mlp.ClipSums(networks, clips=4, length=9, number=number(precision))
         for _ in range(2):  # what is left of the first time, or of longer clips, does not matter
             sums(torch.ones(4, 9, 5))
             assert torch.allclose(sums(x), step_by_step, rtol=near, atol=near)
             sums.backward(2 * step_by_step * weight)
-    for (ours, our_bias), (theirs, their_bias) in zip(
-        sums.grad.layers, network.Networks(grad, networks.sizes).layers, strict=True
-    ):
+    for (ours, our_bias), (theirs, their_bias) in zip(sums.grad.layers, mlp.Networks(grad, networks.sizes).layers, strict=True):
         for one, two in ((ours, theirs), (our_bias, their_bias)):
             assert torch.allclose(one, two, rtol=10 * near, atol=near * two.abs().max())
 
 
 def test_networks_lie_in_one_array_their_weights_first():
     """Two networks of one input, two hidden units and one output: 2 + 2 weights, 2 + 1 biases."""
-    networks = network.Networks(torch.arange(14.0).reshape(2, 7), (1, 2, 1))
+    networks = mlp.Networks(torch.arange(14.0).reshape(2, 7), (1, 2, 1))
     (first, first_bias), (last, last_bias) = networks.layers
     assert first.tolist() == [[[0, 1]], [[7, 8]]] and last.tolist() == [[[2], [3]], [[9], [10]]]
     assert first_bias.tolist() == [[[4, 5]], [[11, 12]]] and last_bias.tolist() == [[[6]], [[13]]]
@@ -393,7 +395,7 @@ def test_a_phase_that_stands_out_does_not_change_the_calibration_with_the_number
     side = Steps(obs, np.zeros((1100, 15, 2), np.float32), np.zeros((1100, 15), np.float32))
     ones = np.ones(1100, np.float32)
     for n in (900, 956, 990, 1024, 1027, 1100):
-        data = Dataset(some(comparing.comparisons(side, side, ones), slice(n)), ACT, 1, 0)
+        data = Dataset(some(comparing.comparisons(side, side, ones), slice(n)), PREPARE, 1, 0)
         assert data.steps(2048)[:, 0].mean() == pytest.approx(1 / 15, rel=0.02)
 
 

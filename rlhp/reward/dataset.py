@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -9,12 +10,10 @@ from math import gcd
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
 from rlhp.preference import Labels
-from rlhp.reward.features import encode_steps
-from rlhp.types import Array, Comparisons, stream
+from rlhp.types import Array, Comparisons, Steps, stacked, stream
 
 
 def bootstrap_weights(queries: Array, members: int, seed: int) -> Array:
@@ -38,24 +37,39 @@ def _times_drawn(seed: int, member: int, query: int) -> int:
 class Batch:
     """b comparisons, ready for the network."""
 
-    clips: Tensor  # [2 b, L, width]: all left ones, then all right ones
+    clips: Tensor  # [2 b, L, *x]: all left ones, then all right ones
     labels: Labels
     weight: Tensor  # [M, b]: what each comparison counts for each member
     seen: Tensor  # [M, b]: the bootstrap weights
 
 
 class Dataset:
-    """n comparisons; only what is drawn is copied."""
+    """n comparisons, of which the `newest` are drawn (None: all); only what is drawn is copied.
 
-    def __init__(self, comparisons: Comparisons, action_space: spaces.Space, members: int, seed: int) -> None:
+    `prepare` makes of stacked observations [*B, *O] and actions [*B, *A] what a network reads of each step: [*B, *x].
+    """
+
+    def __init__(
+        self,
+        comparisons: Comparisons,
+        prepare: Callable[[Array, Array], Tensor],
+        members: int,
+        seed: int,
+        newest: int | None = None,
+    ) -> None:
         self.comparisons = comparisons
-        self._action_space = action_space
+        self._prepare = prepare
+        self._oldest = 0 if newest is None else max(0, len(comparisons) - newest)
         self._labels = _labels(comparisons)
         self._weight = torch.from_numpy(comparisons.weight).float()
         self._seen = torch.from_numpy(bootstrap_weights(comparisons.query, members, seed))
 
     def __len__(self) -> int:
         return len(self.comparisons)
+
+    def draw(self, rng: np.random.Generator, size: int) -> Array:
+        """Rows of so many comparisons, uniformly among the newest."""
+        return self._oldest + rng.integers(len(self) - self._oldest, size=size)
 
     def batch(self, rows: Array) -> Batch:
         """The comparisons of these rows."""
@@ -66,18 +80,21 @@ class Dataset:
         return Batch(self._encoded(clips), labels, seen * self._weight[chosen], seen)
 
     def clips(self, first: int) -> Tensor:
-        """The clips of all comparisons from the `first` on, pair by pair, so that their order is always one: [*, L, width]."""
+        """The clips of all comparisons from the `first` on, pair by pair, so that their order is always one: [*, L, *x]."""
         return self._encoded(np.stack([self.comparisons.left[first:], self.comparisons.right[first:]], axis=1).ravel())
 
     def steps(self, most: int) -> Tensor:
-        """At most so many steps, spread evenly over the clips of all comparisons and over the steps of a clip: [*, width]."""
-        n, length = len(self), self.comparisons.clips.true_reward.shape[1]
+        """At most so many steps, spread evenly over the clips of the newest comparisons and over a clip's steps: [*, *x]."""
+        n, length = len(self) - self._oldest, self.comparisons.clips.true_reward.shape[1]
         row, time = np.divmod(np.arange(n * length)[:: stride(n, length, most // 2)], length)
-        clip = np.concatenate([self.comparisons.left[row], self.comparisons.right[row]])
-        return encode_steps(self.comparisons.clips.at(clip, np.tile(time, 2)), self._action_space).flatten(0, 1)
+        clip = np.concatenate([side[self._oldest + row] for side in (self.comparisons.left, self.comparisons.right)])
+        return self._read(self.comparisons.clips.at(clip, np.tile(time, 2))).flatten(0, 1)
 
     def _encoded(self, clips: Array) -> Tensor:
-        return encode_steps(self.comparisons.clips[clips], self._action_space)
+        return self._read(self.comparisons.clips[clips])
+
+    def _read(self, steps: Steps) -> Tensor:
+        return self._prepare(stacked(steps.obs, steps.true_reward.shape[1], axis=1), steps.act)
 
 
 def stride(clips: int, length: int, most: int) -> int:
