@@ -17,12 +17,12 @@ from comparing import some
 from gymnasium import spaces
 from torch.nn.functional import leaky_relu
 
+from rlhp.precision import number
 from rlhp.preference import CrossEntropy, ReturnError, win_probability
 from rlhp.reward import AdaptiveL2, Background, Crop, Ensemble, NoPenalty, TrueReward, mlp
 from rlhp.reward.dataset import Dataset, bootstrap_weights, stride
 from rlhp.reward.ensemble import _right
 from rlhp.reward.features import CLIP, Moments, Normaliser, alike, encode, lasting
-from rlhp.reward.network import number
 from rlhp.types import Rollout, Steps, UserError
 
 ACT = spaces.Box(-1, 1, (2,))
