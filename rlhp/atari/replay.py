@@ -27,7 +27,7 @@ def colour_frames(game: Game, state: Array, actions: Array) -> Array:
 
 
 @cache
-def _console(game: Game):  # noqa: ANN202
+def _console(game: Game):
     ale = insert(game)
     ale.act(0)  # a console that never moved does not take a state
     return ale, ale.getMinimalActionSet()
