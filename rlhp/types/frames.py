@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.lib.stride_tricks import sliding_window_view
 
-from rlhp.types.records import Array
+from rlhp.types.basics import Array
 
 
 def stacked(obs: Array, steps: int, axis: int = 0, lead: int = 2) -> Array:
@@ -23,7 +23,7 @@ def stacked(obs: Array, steps: int, axis: int = 0, lead: int = 2) -> Array:
         raise ValueError(f"{obs.shape[axis]} observations cannot be those of {steps} steps")
     if history == 0:
         return obs
-    windows: Array = sliding_window_view(obs, history + 1, axis=axis)  # the last axis is the window's
+    windows: Array = sliding_window_view(obs, history + 1, axis=axis, writeable=True)  # the last axis is the window's
     return np.moveaxis(windows, -1, lead)
 
 
