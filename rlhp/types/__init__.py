@@ -3,6 +3,7 @@
 from rlhp.types.protocols import (
     Agent,
     Checked,
+    Drawing,
     Effort,
     Env,
     Memory,
@@ -40,6 +41,7 @@ __all__ = [
     "Array",
     "Checked",
     "Comparisons",
+    "Drawing",
     "Effort",
     "Env",
     "Memory",
