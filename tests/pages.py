@@ -16,10 +16,10 @@ import httpx2 as httpx
 import numpy as np
 import yaml
 
+from rlhp import film
 from rlhp.run import Served, served
 from rlhp.store import Store
 from rlhp.types import Segment
-from rlhp import film
 from rlhp.web.filmer import Filmer
 from rlhp.web.films import Look
 

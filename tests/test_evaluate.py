@@ -140,7 +140,7 @@ class Reel(DummyVecEnv):
         return np.stack([super().reset()] * 2, axis=1)
 
     def step_wait(self):
-        obs, reward, done, infos = super().step_wait()
+        obs, reward, done, _infos = super().step_wait()
         return np.stack([obs - 1, obs], axis=1), reward, done & False, [{"cut": bool(end)} for end in done]
 
 
