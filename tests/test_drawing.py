@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,34 @@ def test_the_filming_process_finds_a_class_of_ones_own(own: Path, tmp_path: Path
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(timeout=30) == 0
+
+
+def test_games_are_played_again_in_colour_at_an_integer_scale() -> None:
+    """A clip that begins two steps later shows the same from there on."""
+    atari = pytest.importorskip("rlhp.atari")
+    emulator, act = import_module("rlhp.atari.emulator").Emulator(atari.find("breakout")), np.array([1, 2, 2, 3])
+    emulator.begin(0)
+    states = []
+    for action in act:
+        states.append(emulator.save())
+        emulator.step(int(action))
+    flat = np.zeros((4, 84, 84), np.uint8)
+    with film.Atari("breakout").studio(400) as shoot:
+        whole = np.stack(list(shoot(Segment(flat, act, flat[:, 0, 0], states[0][None]))))
+        later = np.stack(list(shoot(Segment(flat[2:], act[2:], flat[2:, 0, 0], states[2][None]))))
+    assert whole.shape == (4, 420, 320, 3) and (whole[:, ::2, ::2] == whole[:, 1::2, 1::2]).all()
+    assert (whole[2:] == later).all() and (whole[0] != whole[-1]).any()
+    assert whole[..., 0].any() and (whole[..., 0] != whole[..., 2]).any(), "in colour"
+
+
+def test_a_game_s_clip_without_a_state_cannot_be_drawn() -> None:
+    pytest.importorskip("rlhp.atari")
+    with film.Atari("pong").studio(64) as shoot, pytest.raises(UserError, match="no state of the console"):
+        list(shoot(clip(3)))
+    with pytest.raises(UserError, match="no game 'pung': did you mean 'pong'"):
+        film.Atari("pung")
+
+
+def test_a_clip_of_25_steps_of_a_game_lasts_as_long_as_the_paper_s() -> None:
+    assert 25 / film.Atari.fps == pytest.approx(1.7, abs=0.05)
+    assert film.pace(film.Atari.dt) == (1, 15)

@@ -1,8 +1,9 @@
 """What draws clips and policies: segment -> pictures -> a video file, off the training's path.
 
-An environment's yaml names what draws it as `film`, a `rlhp.types.Drawing`: `MuJoCo`, `Point`, or a class of one's own.
+An environment's yaml names what draws it as `film`, a `rlhp.types.Drawing`: `MuJoCo`, `Atari`, `Point`, or a class of one's own.
 """
 
+from rlhp.film.atari import Atari
 from rlhp.film.draw import APT, BACKENDS, SIZE, View, backend, draws, frames, probe, studio
 from rlhp.film.load import drawing, find, undrawable
 from rlhp.film.mujoco import MuJoCo
@@ -15,6 +16,7 @@ __all__ = [
     "BACKENDS",
     "CODECS",
     "SIZE",
+    "Atari",
     "MuJoCo",
     "Point",
     "View",
