@@ -6,6 +6,7 @@ import sys
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pages import make_run, until
 
-from rlhp import film
+from rlhp import evaluate, film
 from rlhp.envs import point
 from rlhp.film import draw, load
 from rlhp.run.directory import may_change
@@ -171,3 +172,36 @@ def test_a_game_s_clip_without_a_state_cannot_be_drawn() -> None:
 def test_a_clip_of_25_steps_of_a_game_lasts_as_long_as_the_paper_s() -> None:
     assert 25 / film.Atari.fps == pytest.approx(1.7, abs=0.05)
     assert film.pace(film.Atari.dt) == (1, 15)
+
+
+class FirstOfOne:
+    """An environment as a policy is shown it: its frames stacked, here by one."""
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self) -> np.ndarray:
+        return self._env.reset()[:, np.newaxis]
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        obs, *rest = self._env.step(actions)
+        return (obs[:, np.newaxis], *rest)
+
+
+@pytest.mark.parametrize("game", ["breakout", "seaquest"])
+def test_people_see_in_colour_what_the_agent_sees_across_games(game: str) -> None:
+    """Picture t, in grey and small, is the frame after action t; a flickering sprite's grey differs a little from its colour's."""
+    atari, cv2 = pytest.importorskip("rlhp.envs.atari"), pytest.importorskip("cv2")
+    env, rng = atari.make(game, 1, seed=0, max_frames=400), np.random.default_rng(0)
+    clips = evaluate.watch(lambda obs: rng.integers(0, 4, 1), FirstOfOne(env), 150)
+    env.close()
+    assert len(clips) == 2 and sum(len(clip.act) for clip in clips) == 150
+    with film.Atari(game).studio(210) as shoot:
+        for segment in clips:
+            grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in shoot(segment)]
+            small = np.stack([cv2.resize(picture, (84, 84), interpolation=cv2.INTER_AREA) for picture in grey])
+            after, before = (np.abs(small[:-1] - frames.astype(float)).mean() for frames in (segment.obs[1:], segment.obs[:-1]))
+            assert after < 0.01 and before > 0.1
