@@ -68,7 +68,7 @@ def test_a_reward_is_learned_from_pictures(settings):
     assert metrics["valid_accuracy"] > 0.8 and metrics["fit_steps"] == 150
     predicted = reward(rollout(unasked.left))
     assert predicted.shape == (LENGTH, 200) and predicted.dtype == np.float32
-    assert np.corrcoef(predicted.ravel(), unasked.true_reward.T.ravel())[0, 1] > 0.85
+    assert np.corrcoef(predicted.ravel(), unasked.left.true_reward.T.ravel())[0, 1] > 0.85
 
 
 def test_an_untrained_ensemble_says_nothing():
