@@ -7,7 +7,6 @@ from rlhp.reward.ensemble import RewardEnsemble
 from rlhp.reward.features import alike, lasting
 from rlhp.reward.frozen import Frozen
 from rlhp.reward.mlp import mlp_ensemble
-from rlhp.reward.network import best_precision
 from rlhp.reward.regularise import AdaptiveL2, NoPenalty
 from rlhp.reward.true import TrueReward
 
@@ -23,7 +22,6 @@ __all__ = [
     "RewardEnsemble",
     "TrueReward",
     "alike",
-    "best_precision",
     "cnn_ensemble",
     "lasting",
     "mlp_ensemble",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rlhp.preference import Labels
-from rlhp.types import Array, Comparisons, stacked, stream
+from rlhp.types import Array, Comparisons, Steps, stacked, stream
 
 
 def bootstrap_weights(queries: Array, members: int, seed: int) -> Array:
@@ -74,27 +74,27 @@ class Dataset:
     def batch(self, rows: Array) -> Batch:
         """The comparisons of these rows."""
         chosen, of = torch.from_numpy(rows), self._labels
+        clips = np.concatenate([self.comparisons.left[rows], self.comparisons.right[rows]])
         labels = Labels(of.mu[chosen], of.left_return[chosen], of.right_return[chosen])
         seen = self._seen[:, chosen]
-        return Batch(self._encoded(rows), labels, seen * self._weight[chosen], seen)
+        return Batch(self._encoded(clips), labels, seen * self._weight[chosen], seen)
 
     def clips(self, first: int) -> Tensor:
         """The clips of all comparisons from the `first` on, pair by pair, so that their order is always one: [*, L, *x]."""
-        left, right = self._encoded(slice(first, None)).chunk(2)
-        return torch.stack([left, right], dim=1).flatten(0, 1)
+        return self._encoded(np.stack([self.comparisons.left[first:], self.comparisons.right[first:]], axis=1).ravel())
 
     def steps(self, most: int) -> Tensor:
         """At most so many steps, spread evenly over the clips of the newest comparisons and over a clip's steps: [*, *x]."""
-        sides = (self.comparisons.left[self._oldest :], self.comparisons.right[self._oldest :])
-        clips, length = sides[0].true_reward.shape
-        rows, step = np.divmod(np.arange(0, clips * length, stride(clips, length, most // 2)), length)
-        obs = np.concatenate([stacked(side.obs, length, axis=1)[rows, step] for side in sides])
-        return self._prepare(obs, np.concatenate([side.act[rows, step] for side in sides]))
+        n, length = len(self) - self._oldest, self.comparisons.clips.true_reward.shape[1]
+        row, time = np.divmod(np.arange(n * length)[:: stride(n, length, most // 2)], length)
+        clip = np.concatenate([side[self._oldest + row] for side in (self.comparisons.left, self.comparisons.right)])
+        return self._read(self.comparisons.clips.at(clip, np.tile(time, 2))).flatten(0, 1)
 
-    def _encoded(self, rows: Array | slice) -> Tensor:
-        sides = (self.comparisons.left, self.comparisons.right)
-        obs, act = (np.concatenate([getattr(side, field)[rows] for side in sides]) for field in ("obs", "act"))
-        return self._prepare(stacked(obs, self.comparisons.left.true_reward.shape[1], axis=1), act)
+    def _encoded(self, clips: Array) -> Tensor:
+        return self._read(self.comparisons.clips[clips])
+
+    def _read(self, steps: Steps) -> Tensor:
+        return self._prepare(stacked(steps.obs, steps.true_reward.shape[1], axis=1), steps.act)
 
 
 def stride(clips: int, length: int, most: int) -> int:
@@ -107,6 +107,7 @@ def stride(clips: int, length: int, most: int) -> int:
 
 
 def _labels(comparisons: Comparisons) -> Labels:
-    returns = np.stack([comparisons.left.true_reward.sum(axis=1), comparisons.right.true_reward.sum(axis=1)])
+    each = comparisons.clips.true_reward.sum(axis=1)
+    returns = np.stack([each[comparisons.left], each[comparisons.right]])
     left, right = torch.from_numpy((returns - returns.mean()) / max(float(returns.std()), 1e-6)).float()
     return Labels(torch.from_numpy(comparisons.mu).float(), left, right)

@@ -12,9 +12,10 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import leaky_relu, leaky_relu_
 
+from rlhp.precision import number
 from rlhp.reward.ensemble import RewardEnsemble
 from rlhp.reward.features import Moments, Normaliser, Weigh, encode, lasting, width
-from rlhp.reward.network import check_members, number
+from rlhp.reward.network import check_members
 from rlhp.types import Array, UserError, stream
 
 SLOPE = 0.01  # of the leaky ReLU between layers

@@ -58,23 +58,6 @@ class Network(Protocol):
         ...
 
 
-def best_precision() -> str:
-    """`bfloat16` where the processor has instructions for it, which are several times as fast; elsewhere `float32`."""
-    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return "bfloat16" if known.get("avx512_bf16") or known.get("amx_bf16") else "float32"
-
-
-def number(precision: str) -> torch.dtype:
-    """What layers are computed in: `float32`, `bfloat16`, or `auto`, the better one here.
-
-    Raises UserError for another name.
-    """
-    name = best_precision() if precision == "auto" else precision
-    if name not in ("float32", "bfloat16"):
-        raise UserError(f"there is no precision {name!r}; choose auto, float32 or bfloat16.")
-    return getattr(torch, name)
-
-
 def check_members(members: int) -> None:
     """Raises UserError unless there is a member at least."""
     if members < 1:

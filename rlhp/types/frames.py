@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.lib.stride_tricks import sliding_window_view
 
-from rlhp.types.records import Array
+from rlhp.types.basics import Array
 
 
 def stacked(obs: Array, steps: int, axis: int = 0, lead: int = 2) -> Array:
