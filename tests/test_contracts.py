@@ -41,6 +41,10 @@ TINY = [
 ]
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
+    "agent/ppo_atari": ["env=pong"],
+    "agent/a2c_atari": ["env=pong"],
+    "agent/network/nature": ["env=pong"],
+    "agent/network/small": ["env=pong"],
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
     "experiment/human/one_leg": ["teacher=oracle"],
@@ -72,7 +76,9 @@ def chosen(file: Path, recording: Path) -> list[str]:
     """The overrides that choose a yaml and fill in what it leaves open, on `point` unless it is an environment itself."""
     group = group_of(file)
     choice = [f"{group}='{file.relative_to(group)}'", *(f.format(recording=recording) for f in FILL.get(str(file), []))]
-    return [*choice, "clip_steps=8"] if group == "env" else ["env=point", *choice]
+    if group == "env":
+        return [*choice, "clip_steps=8"]
+    return choice if any(each.startswith("env=") for each in choice) else ["env=point", *choice]
 
 
 def first_job(file: Path) -> list[str]:
@@ -242,7 +248,8 @@ def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
     for rollout in agent.rollouts(2 * N * T):
         rounds += 1
         assert agent.num_timesteps == rounds * N * T and agent.n_steps == T
-        assert rollout.obs.shape == (T, N, *parts.env.observation_space.shape) and rollout.obs.dtype == np.float32
+        before, space = getattr(parts.env, "stack", 1) - 1, parts.env.observation_space
+        assert rollout.obs.shape == (before + T, N, *space.shape) and rollout.obs.dtype in (space.dtype, np.float32)
         assert all(parts.env.action_space.contains(act) for act in rollout.act.reshape(T * N, -1))
         assert rollout.true_reward.shape == rollout.cut.shape == (T, N) and rollout.cut.dtype == bool
         assert all(np.isfinite(value) for value in agent.update(np.ones((T, N), np.float32)).values())
