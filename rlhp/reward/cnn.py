@@ -25,7 +25,7 @@ SLOPE = 0.01  # of the leaky ReLU after each layer
 PAPER = ((16, 7, 3), (16, 5, 2), (16, 3, 1), (16, 3, 1))  # filters, kernel and stride of each convolution
 EPSILON = 1e-5  # beside a variance that is divided by
 MOMENTUM = 0.01  # of the running statistics, per gradient step (Ibarz et al. 2018); before, they are means over all steps
-ROWS = 512  # stacks predicted at once: bounds memory
+ROWS = 128  # stacks predicted at once: what lies between layers then stays in the cache
 
 
 def cnn_ensemble(
@@ -43,13 +43,12 @@ def cnn_ensemble(
 ) -> RewardEnsemble:
     """Convolutional networks on images, fitted as `RewardEnsemble` says, which takes all other settings.
 
-    `observation_space` is that of a stack of frames, in whatever order its axes are: the two longest are height and width. `layers`
-    lists filters, kernel and stride of each convolution, `units` counts those of the layer after them, `dropout` is the share of
-    each convolution's outputs that a gradient step leaves out. `precision` is what all but the last layer is computed in,
-    `device` where: cpu, cuda, or auto, which is cuda where there is one. Raises UserError for settings and spaces that cannot
-    be used.
+    `observation_space` is that of a stack of frames, whose axes are found as `Images` says. `layers` lists filters, kernel and
+    stride of each convolution, `units` counts those of the layer after them, `dropout` is the share of each convolution's
+    outputs that a gradient step leaves out. `precision` is what all but the last layer is computed in, `device` where: cpu,
+    cuda, or auto, which is cuda where there is one. Raises UserError for settings and spaces that cannot be used.
     """
-    shape = Shape(Images(observation_space), tuple((f, k, s) for f, k, s in layers), units)
+    shape = Shape(Images(observation_space), _checked(layers), units)
     networks = CNN(shape, members, dropout, number(precision), processor(device), seed)
     return RewardEnsemble(networks, seed=seed, **fitting)
 
@@ -233,6 +232,21 @@ class CNN:
 
     def _averaged(self) -> dict[str, Tensor]:
         return {"steady": self._steady, "steady_statistics": self._steady_statistics}
+
+
+def _checked(layers: Sequence[Sequence[int]]) -> tuple[tuple[int, int, int], ...]:
+    """The convolutions. Raises UserError unless each is three whole numbers of at least 1."""
+    told = (
+        "reward_model.layers lists filters, kernel and stride of each convolution of the reward model, such as [[16, 7, 3]], "
+        f"not {layers}."
+    )
+    try:
+        rows = tuple((filters, kernel, stride) for filters, kernel, stride in layers)
+    except (TypeError, ValueError) as error:
+        raise UserError(told) from error
+    if not rows or not all(isinstance(n, int) and n >= 1 for row in rows for n in row):
+        raise UserError(told)
+    return rows
 
 
 def _initial(shape: Shape, members: int, rng: np.random.Generator) -> Tensor:

@@ -23,7 +23,7 @@ class Images:
         shape = space.shape or ()
         if not isinstance(space, spaces.Box) or len(shape) < 2:
             raise UserError(
-                f"this reward model reads images, and an observation here is {space}; choose reward_model=ensemble_mlp for vectors."
+                f"reward_model=ensemble_cnn reads images, and observations are {space}; choose reward_model=ensemble_mlp."
             )
         self.low, high = float(space.low.min()), float(space.high.max())
         if not np.isfinite([self.low, high]).all() or self.low == high:
