@@ -32,7 +32,8 @@ class Adam:
         self._params = list(params)
         self._values = [p.detach() for p in self._params]
         self.state = [  # of each parameter
-            {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(v), "exp_avg_sq": torch.zeros_like(v)} for v in self._values
+            {"step": torch.zeros((), device=v.device), "exp_avg": torch.zeros_like(v), "exp_avg_sq": torch.zeros_like(v)}
+            for v in self._values
         ]
         names = ("exp_avg", "exp_avg_sq", "step")
         self._means, self._squares, self._steps = ([state[name] for state in self.state] for name in names)

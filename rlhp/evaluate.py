@@ -18,7 +18,7 @@ Policy = Callable[[Any], Array]  # raw observations [N, *O] -> actions [N, *A]
 
 
 def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STEPS) -> Array:
-    """Undiscounted true returns of `episodes` complete episodes; the environment's rewards are the true ones.
+    """Undiscounted true returns, or scores, of `episodes` complete episodes; the environment's rewards are the true ones.
 
     Each of the N environments contributes a share fixed beforehand: taking whichever episodes end first would favour short ones.
     Episodes that were cut short do not count. Raises UserError for less than one episode or step, where an environment makes
@@ -30,9 +30,9 @@ def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STE
     share = (episodes + np.arange(env.num_envs)) // env.num_envs
     running, done, waited = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, int)
     finished: list[float] = []
-    for reward, ended, whole in _steps(policy, env, task):
+    for reward, ended, whole, score in _steps(policy, env, task):
         running += reward
-        finished += running[whole & (done < share)].tolist()
+        finished += np.where(np.isnan(score), running, score)[whole & (done < share)].tolist()
         done += whole
         running[ended] = 0
         waited = np.where(whole, 0, waited + 1)
@@ -43,8 +43,12 @@ def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STE
     return np.array(finished)
 
 
-def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Array, Array]]:
-    """Rewards [N] of each step, which episodes ended [N] and which of these were whole [N]; it never ends."""
+def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Rewards [N] of each step, which episodes ended [N], which of these were whole [N], and their scores [N]; it never ends.
+
+    A score is NaN where the environment tells none: it is then the sum of the rewards. An episode ends where a reset follows,
+    whether or not the agent is told.
+    """
     obs: Any = env.reset()
     check_received(task, "observation", obs, 0)
     for step in count(env.num_envs, env.num_envs):
@@ -53,7 +57,9 @@ def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Arra
         obs, reward, dones, infos = env.step(actions)
         check_received(task, "reward", reward, step)
         check_received(task, "observation", obs, step)
-        yield reward, dones, dones & ~np.array([bool(info.get("shortened")) for info in infos])
+        ended = dones | np.array([bool(info.get("cut")) for info in infos])
+        whole = ended & ~np.array([bool(info.get("shortened")) for info in infos])
+        yield reward, ended, whole, np.array([info.get("score", np.nan) for info in infos])
 
 
 def _endless(task: str, max_steps: int) -> str:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rlhp.types import Array, Rollout, Segment, Setup, UserError, stream
+from rlhp.types import Array, Rollout, Segment, Setup, UserError, pack_arrays, stream, unpack_arrays, unpacked
 
 HELDOUT = 128  # clips kept aside at most, whatever the length of the run
 
@@ -183,9 +183,7 @@ def _clips(rollout: Rollout, length: int, rng: np.random.Generator) -> Iterator[
     """Copies of the clips of a rollout, oldest first, so that a small memory drops no environment before another."""
     places = [_Place(step, env) for env in range(rollout.cut.shape[1]) for step in _starts(rollout.cut[:, env], length, rng)]
     for place in sorted(places, key=lambda p: (p.step, p.env)):
-        rows = (slice(place.step, place.step + length), place.env)
-        state = None if rollout.state is None else rollout.state[rows].copy()
-        yield Segment(rollout.obs[rows].copy(), rollout.act[rows].copy(), rollout.true_reward[rows].copy(), state)
+        yield rollout.clip(place.step, place.env, length)
 
 
 def _starts(cut: Array, length: int, rng: np.random.Generator) -> Iterator[int]:
@@ -200,19 +198,17 @@ def _starts(cut: Array, length: int, rng: np.random.Generator) -> Iterator[int]:
         yield from range(begin, begin + fit * length, length)
 
 
-def _arrays(name: str, steps: Segment) -> dict[str, Array]:
-    state = {} if steps.state is None else {f"{name}/state": steps.state}
-    return {f"{name}/obs": steps.obs, f"{name}/act": steps.act, f"{name}/true_reward": steps.true_reward} | state
-
-
 def _stacked(name: str, clips: Sequence[Segment]) -> dict[str, Array]:
-    each = [_arrays(name, clip) for clip in clips]
-    return {key: np.stack([arrays[key] for arrays in each]) for key in each[0]} if each else {}
+    fields = {
+        "obs": [clip.packed_obs for clip in clips],
+        "act": [clip.act for clip in clips],
+        "true_reward": [clip.true_reward for clip in clips],
+        "state": [clip.packed_state for clip in clips if clip.packed_state is not None],
+    }
+    return {key: array for field, arrays in fields.items() for key, array in pack_arrays(f"{name}/{field}", arrays).items()}
 
 
 def _unstacked(name: str, arrays: dict[str, Array]) -> list[Segment]:
-    obs, state = arrays.get(f"{name}/obs", ()), arrays.get(f"{name}/state")
-    act, true_reward = arrays.get(f"{name}/act", ()), arrays.get(f"{name}/true_reward", ())
-    states = [None] * len(obs) if state is None else [row.copy() for row in state]
-    each = zip(obs, act, true_reward, states, strict=True)
-    return [Segment(o.copy(), a.copy(), r.copy(), s) for o, a, r, s in each]
+    obs, act, true_reward, state = (unpack_arrays(f"{name}/{field}", arrays) for field in ("obs", "act", "true_reward", "state"))
+    each = zip(obs, act, true_reward, state or [None] * len(obs), strict=True)
+    return [Segment(o, unpacked(a), unpacked(r), s) for o, a, r, s in each]

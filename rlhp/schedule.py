@@ -24,9 +24,10 @@ class Annealed:
     total_steps: int
     initial: float = 0.25  # share asked about the untrained policy (appendix A.1)
     c: float | None = None
+    first: int | None = None  # in place of the share, a number: the paper's 500 on Atari (appendix A.2)
 
     def __post_init__(self) -> None:
-        _check(self.labels, self.total_steps, self.initial)
+        _check(self.labels, self.total_steps, self.initial, self.first)
         if self.c is not None and not self.c > 0:
             raise UserError(f"schedule.c is {self.c}, but it is a number of steps: give more than 0, or null.")
 
@@ -34,7 +35,7 @@ class Annealed:
         """Labels wanted by `step`."""
         c = self.total_steps / 10 if self.c is None else self.c
         share = math.log1p(step / c) / math.log1p(self.total_steps / c)
-        return _between(_initial(self.labels, self.initial), self.labels, share)
+        return _between(_initial(self.labels, self.initial, self.first), self.labels, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,14 @@ class Constant:
     labels: int
     total_steps: int
     initial: float = 0.25
+    first: int | None = None
 
     def __post_init__(self) -> None:
-        _check(self.labels, self.total_steps, self.initial)
+        _check(self.labels, self.total_steps, self.initial, self.first)
 
     def __call__(self, step: int) -> int:
         """Labels wanted by `step`."""
-        return _between(_initial(self.labels, self.initial), self.labels, step / self.total_steps)
+        return _between(_initial(self.labels, self.initial, self.first), self.labels, step / self.total_steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +103,20 @@ class PerStep:
         return steps if labels > 0 else 0
 
 
-def _check(labels: int, total_steps: int = 1, initial: float = 0.0) -> None:
+def _check(labels: int, total_steps: int = 1, initial: float = 0.0, first: int | None = None) -> None:
     if labels < 0:
         raise UserError(f"schedule.labels is {labels}, but there are no negative labels: give 0 or more.")
     if total_steps < 1:
         raise UserError(f"schedule.total_steps is {total_steps}: give at least 1 environment step.")
     if not 0 <= initial <= 1:
         raise UserError(f"schedule.initial is {initial}, but it is a share of the labels: give a number from 0 to 1.")
+    if first is not None and first < 0:
+        raise UserError(f"first_labels is {first}: give 0 or more, or null for a share of the labels.")
 
 
-def _initial(labels: int, share: float) -> int:
-    """n0, rounded half up: 88, 175 and 350 of 350, 700 and 1400."""
-    return math.floor(labels * share + 0.5)
+def _initial(labels: int, share: float, first: int | None) -> int:
+    """n0: so many, or else the share rounded half up, 88, 175 and 350 of 350, 700 and 1400."""
+    return math.floor(labels * share + 0.5) if first is None else min(first, labels)
 
 
 def _between(first: int, last: int, share: float) -> int:

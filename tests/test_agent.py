@@ -123,6 +123,7 @@ def test_lean_ppo_learns_and_logs_what_ppo_does(net, batch_size):
         ({"clip_range_vf": 0.2}, False),
         ({"use_sde": True}, False),
         ({"normalize_advantage": False}, False),
+        ({"device": "cuda"}, False),
         ({"batch_size": 60}, False),  # does not divide the rollout
         ({"policy_kwargs": {"activation_fn": "ReLU"}}, False),
         ({"policy_kwargs": {"squash_output": True}}, False),
@@ -172,10 +173,10 @@ def test_a_rollout_is_what_happened():
     assert np.array_equal(rollout.cut, np.stack(dones))
     assert rollout.cut[4].all() and rollout.cut.sum() == 2
     assert np.allclose(rollout.returns, rollout.true_reward[:5].sum(axis=0))
-    assert np.allclose(rollout.arrival, np.stack(after))
-    assert not np.allclose(rollout.arrival[4], rollout.obs[5])  # an episode's last is not the next one's first
+    assert np.allclose(rollout.arrival(), np.stack(after))
+    assert not np.allclose(rollout.arrival()[4], rollout.obs[5])  # an episode's last is not the next one's first
     recorder.step(acts[0])
-    assert np.allclose(recorder.rollout().obs[0], rollout.arrival[-1])
+    assert np.allclose(recorder.rollout().obs[0], rollout.arrival()[-1])
 
 
 def test_a_shortened_episode_has_no_return():

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import comparing
 import numpy as np
 import pytest
 import torch
@@ -26,7 +27,7 @@ from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store import Store, recorded, segments
 from rlhp.train import build, train
-from rlhp.types import Answer, Comparisons, Query, Rollout, Segment, UserError, stack
+from rlhp.types import Answer, Query, Rollout, Segment, UserError, stack
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")  # recipes are for longer rollouts
 
@@ -250,7 +251,7 @@ def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
 
 def a_reward(parts: Any, cfg: dict[str, Any]) -> None:
     reward, rollout, clips = parts.reward, rollout_of(parts.env), stack(clips_of(parts.env))
-    asked = Comparisons(clips[:8], clips[8:], np.ones(8, np.float32), np.ones(8, np.float32), np.arange(8))
+    asked = comparing.comparisons(clips[:8], clips[8:], np.ones(8, np.float32))
     reward.begin(asked, 0)
     assert reward.fitted() == {}
     before = reward.snapshot()

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from rlhp.loop import learn
-from rlhp.types import Answer, Array, Comparisons, Query, Rollout, Segment, Steps
+from rlhp.types import Answer, Array, Clips, Comparisons, Query, Rollout, Segment
 
 STEPS = 4  # of a rollout
 
 
-def none() -> Steps:
-    return Steps(np.zeros((0, 1, 1)), np.zeros((0, 1, 1)), np.zeros((0, 1)))
+NO_CLIPS = Clips(np.zeros((0, 1, 1)), np.zeros((0, 1, 1)), np.zeros((0, 1)))
 
 
 def since(steps: dict[int, int], step: int) -> int:
@@ -85,7 +84,8 @@ class Everything:
 
     def take(self, step: int) -> Comparisons:
         self.taken = self.answered
-        return Comparisons(none(), none(), np.full(self.taken, self.mu), np.zeros(self.taken), np.zeros(self.taken))
+        zero = np.zeros(self.taken)
+        return Comparisons(NO_CLIPS, zero, zero, np.full(self.taken, self.mu), zero, zero)
 
     def schedule(self, step: int) -> int:
         return since(self.levels, step)

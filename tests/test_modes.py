@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import comparing
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
@@ -139,7 +140,7 @@ def test_a_fresh_agent_on_the_reward_of_an_earlier_run(tmp_path: Path, monkeypat
     again = build(settings("reward_model=frozen", f"reward_model.run={tmp_path / 'two'}")).reward  # of a run that was on it
     assert (again(rollout) == learned(rollout)).all()
     late = build(settings(*frozen, "credit=arrival")).reward
-    assert (late(replace(rollout, arrival=obs + 1)) == learned(replace(rollout, obs=obs + 1))).all()
+    assert (late(comparing.led_to(rollout, obs + 1)) == learned(replace(rollout, obs=obs + 1))).all()
 
 
 @pytest.mark.parametrize("choice, key", [("teacher=replay", "teacher.run"), ("reward_model=frozen", "reward_model.run")])

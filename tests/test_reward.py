@@ -9,20 +9,24 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import comparing
 import numpy as np
 import pytest
 import torch
+from comparing import some
 from gymnasium import spaces
 from torch.nn.functional import leaky_relu
 
+from rlhp.precision import number
 from rlhp.preference import CrossEntropy, ReturnError, win_probability
-from rlhp.reward import AdaptiveL2, Background, Crop, Ensemble, NoPenalty, TrueReward, network
+from rlhp.reward import AdaptiveL2, Background, Crop, Ensemble, NoPenalty, TrueReward, mlp
 from rlhp.reward.dataset import Dataset, bootstrap_weights, stride
 from rlhp.reward.ensemble import _right
 from rlhp.reward.features import CLIP, Moments, Normaliser, alike, encode, lasting
-from rlhp.types import Comparisons, Rollout, Steps, UserError
+from rlhp.types import Rollout, Steps, UserError
 
 ACT = spaces.Box(-1, 1, (2,))
+PREPARE = partial(encode, action_space=ACT)
 PLANTED = np.array([1.0, -2.0, 0.5, 0.0, 3.0])  # the reward is linear in three observations and two actions
 
 
@@ -36,11 +40,7 @@ def compared(n, seed=0, flips=0.0, planted=PLANTED):
     left, right = clips(n, 2 * seed, planted), clips(n, 2 * seed + 1, planted)
     wrong = np.random.default_rng(seed).random(n) < flips
     mu = (left.true_reward.sum(1) > right.true_reward.sum(1)) != wrong
-    return Comparisons(left, right, mu.astype(np.float32), np.ones(n, np.float32), np.arange(n))
-
-
-def some(c, rows):
-    return Comparisons(c.left[rows], c.right[rows], c.mu[rows], c.weight[rows], c.query[rows])
+    return comparing.comparisons(left, right, mu.astype(np.float32))
 
 
 def ensemble(observations=3, **settings):
@@ -61,7 +61,7 @@ def same(one, two):
 def test_which_observation_a_step_is_rewarded_by():
     """Fitted alike, on what clips hold; r-hat(o_t, a_t) or r-hat(o_t+1, a_t) of what the policy did."""
     seen = rollout(clips(4, 0))
-    led_to = replace(seen, arrival=seen.obs + 1)
+    led_to = comparing.led_to(seen, seen.obs + 1)
     paper, late = ensemble(), ensemble(credit="arrival")
     for reward in (paper, late):
         reward.fit(compared(20), 50)
@@ -90,9 +90,11 @@ def test_hidden_layers_that_make_no_sense_are_refused(hidden):
 def test_clips_come_in_one_order_however_many_come_at_a_time():
     """Sums over them are rounded as they are added: in another order a resumed run would part from the first."""
     c = compared(6)
-    whole = Dataset(c, ACT, 3, 0).clips(0)
-    assert torch.equal(whole, torch.cat([Dataset(some(c, slice(0, 4)), ACT, 3, 0).clips(0), Dataset(c, ACT, 3, 0).clips(4)]))
-    assert torch.equal(whole[2], torch.from_numpy(np.concatenate([c.left.obs[1], c.left.act[1]], axis=1)))
+    whole = Dataset(c, PREPARE, 3, 0).clips(0)
+    assert torch.equal(
+        whole, torch.cat([Dataset(some(c, slice(0, 4)), PREPARE, 3, 0).clips(0), Dataset(c, PREPARE, 3, 0).clips(4)])
+    )
+    assert torch.equal(whole[2], torch.from_numpy(np.concatenate([comparing.left(c).obs[1], comparing.left(c).act[1]], axis=1)))
 
 
 def test_an_answer_that_compares_nothing_is_no_trouble():
@@ -112,10 +114,10 @@ def test_an_answer_that_compares_nothing_is_no_trouble():
 def test_a_planted_reward_is_recovered(members):
     reward, asked, unasked = ensemble(members=members), compared(300), compared(300, seed=50)
     metrics = reward.fit(asked, 300)
-    predicted = reward(rollout(unasked.left))
+    predicted = reward(rollout(comparing.left(unasked)))
     assert predicted.shape == (5, 300) and predicted.dtype == np.float32
-    assert np.corrcoef(predicted.ravel(), rollout(unasked.left).true_reward.ravel())[0, 1] > 0.95
-    delta = predicted.sum(0) - reward(rollout(unasked.right)).sum(0)
+    assert np.corrcoef(predicted.ravel(), rollout(comparing.left(unasked)).true_reward.ravel())[0, 1] > 0.95
+    delta = predicted.sum(0) - reward(rollout(comparing.right(unasked))).sum(0)
     assert ((delta > 0) == (unasked.mu > 0.5)).mean() > 0.9
     assert metrics["train_accuracy"] > 0.9 and metrics["valid_accuracy"] > 0.85 and metrics["fit_steps"] == 300
 
@@ -130,7 +132,7 @@ def test_what_comes_and_goes_within_clips_is_not_taken_for_a_reward():
 
     left, right = held(150, 0), held(150, 1)
     better = left.true_reward.sum(1) > right.true_reward.sum(1)
-    asked = Comparisons(left, right, better.astype(np.float32), np.ones(150, np.float32), np.arange(150))
+    asked = comparing.comparisons(left, right, better.astype(np.float32))
 
     def by_action(inputs):
         reward = ensemble(inputs=inputs)
@@ -147,7 +149,7 @@ def test_an_untrained_ensemble_says_nothing():
 
 def test_the_target_ablation_recovers_the_returns_themselves():
     asked, unasked = compared(200), clips(100, 99)
-    asked = Comparisons(asked.left, asked.right, np.full(200, 0.5, np.float32), asked.weight, asked.query)  # no preference told
+    asked = replace(asked, mu=np.full(200, 0.5, np.float32))  # no preference told
     reward = ensemble(loss=ReturnError())
     metrics = reward.fit(asked, 300)
     predicted, returns = reward.each(unasked).sum(axis=2).mean(axis=0), unasked.true_reward.sum(axis=1)
@@ -158,13 +160,13 @@ def test_the_target_ablation_recovers_the_returns_themselves():
 
 def test_ties_make_clips_alike():
     asked = compared(200)
-    tied = Comparisons(asked.left, asked.right, np.full(200, 0.5, np.float32), asked.weight, asked.query)
+    tied = replace(asked, mu=np.full(200, 0.5, np.float32))
     reward = ensemble(penalty=NoPenalty())
     reward.fit(some(asked, slice(100)), 50)
-    before = reward.each(asked.left).sum(2).std()
+    before = reward.each(comparing.left(asked)).sum(2).std()
     reward.fit(tied, 250)
-    p = win_probability(reward.each(asked.left).sum(2), reward.each(asked.right).sum(2))
-    assert np.abs(p - 0.5).mean() < 0.05 and reward.each(asked.left).sum(2).std() < before
+    p = win_probability(reward.each(comparing.left(asked)).sum(2), reward.each(comparing.right(asked)).sum(2))
+    assert np.abs(p - 0.5).mean() < 0.05 and reward.each(comparing.left(asked)).sum(2).std() < before
 
 
 def test_ties_are_neither_right_nor_wrong():
@@ -178,7 +180,7 @@ def test_ties_are_neither_right_nor_wrong():
 
 def random_networks(*sizes):
     """Three of them, also in their last layer."""
-    networks = network.init(3, sizes, torch.Generator().manual_seed(0))
+    networks = mlp.init(3, sizes, torch.Generator().manual_seed(0))
     networks.flat.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
     return networks
 
@@ -186,7 +188,7 @@ def random_networks(*sizes):
 def test_members_run_at_once_as_they_would_one_by_one():
     networks = random_networks(5, 8, 8, 1)
     x = torch.randn(7, 5, generator=torch.Generator().manual_seed(1))
-    together, layers = network.forward(networks, x), networks.layers
+    together, layers = mlp.forward(networks, x), networks.layers
     for k in range(3):
         h = x
         for weight, bias in layers[:-1]:
@@ -201,26 +203,24 @@ def test_members_run_at_once_as_they_would_one_by_one():
 def test_a_clips_sum_and_its_gradient_are_those_of_its_steps(hidden, precision, near):
     networks = random_networks(5, *hidden, 1)
     networks.flat.requires_grad_()
-    networks = network.Networks(networks.flat, networks.sizes)
+    networks = mlp.Networks(networks.flat, networks.sizes)
     x, weight = (torch.randn(*shape, generator=torch.Generator().manual_seed(1)) for shape in ((4, 6, 5), (3, 4)))
-    step_by_step = network.forward(networks, x.flatten(0, 1)).reshape(3, 4, 6).sum(dim=2)
+    step_by_step = mlp.forward(networks, x.flatten(0, 1)).reshape(3, 4, 6).sum(dim=2)
     (grad,) = torch.autograd.grad((step_by_step.square() * weight).sum(), [networks.flat])
     with torch.no_grad():
-        sums = network.ClipSums(networks, clips=4, length=9, number=network.number(precision))
+        sums = mlp.ClipSums(networks, clips=4, length=9, number=number(precision))
         for _ in range(2):  # what is left of the first time, or of longer clips, does not matter
             sums(torch.ones(4, 9, 5))
             assert torch.allclose(sums(x), step_by_step, rtol=near, atol=near)
             sums.backward(2 * step_by_step * weight)
-    for (ours, our_bias), (theirs, their_bias) in zip(
-        sums.grad.layers, network.Networks(grad, networks.sizes).layers, strict=True
-    ):
+    for (ours, our_bias), (theirs, their_bias) in zip(sums.grad.layers, mlp.Networks(grad, networks.sizes).layers, strict=True):
         for one, two in ((ours, theirs), (our_bias, their_bias)):
             assert torch.allclose(one, two, rtol=10 * near, atol=near * two.abs().max())
 
 
 def test_networks_lie_in_one_array_their_weights_first():
     """Two networks of one input, two hidden units and one output: 2 + 2 weights, 2 + 1 biases."""
-    networks = network.Networks(torch.arange(14.0).reshape(2, 7), (1, 2, 1))
+    networks = mlp.Networks(torch.arange(14.0).reshape(2, 7), (1, 2, 1))
     (first, first_bias), (last, last_bias) = networks.layers
     assert first.tolist() == [[[0, 1]], [[7, 8]]] and last.tolist() == [[[2], [3]], [[9], [10]]]
     assert first_bias.tolist() == [[[4, 5]], [[11, 12]]] and last_bias.tolist() == [[[6]], [[13]]]
@@ -244,12 +244,12 @@ def test_a_member_that_holds_out_a_comparison_never_trains_on_it():
 def test_what_is_held_out_does_not_change_what_is_learned():
     asked = compared(60)
     held = bootstrap_weights(asked.query, 3, 0)[1] == 0
-    lied = Comparisons(asked.left, asked.right, np.where(held, 1 - asked.mu, asked.mu), asked.weight, asked.query)
+    lied = replace(asked, mu=np.where(held, 1 - asked.mu, asked.mu))
     one, two = (ensemble(penalty=NoPenalty()) for _ in range(2))
     one.fit(asked, 30)
     two.fit(lied, 30)
-    assert np.array_equal(one.each(asked.left)[1], two.each(asked.left)[1])
-    assert not np.array_equal(one.each(asked.left)[0], two.each(asked.left)[0])
+    assert np.array_equal(one.each(comparing.left(asked))[1], two.each(comparing.left(asked))[1])
+    assert not np.array_equal(one.each(comparing.left(asked))[0], two.each(comparing.left(asked))[0])
 
 
 def test_validation_is_measured_on_what_a_member_never_saw():
@@ -294,8 +294,8 @@ def test_an_impossible_crop_is_refused(wrong):
 def test_a_reward_is_learned_from_cropped_clips():
     reward, asked, unasked = ensemble(augment=Crop(seed=0, low=0.6, high=0.8)), compared(300), compared(300, seed=50)
     metrics = reward.fit(asked, 300)
-    predicted = reward(rollout(unasked.left))
-    assert np.corrcoef(predicted.ravel(), rollout(unasked.left).true_reward.ravel())[0, 1] > 0.9
+    predicted = reward(rollout(comparing.left(unasked)))
+    assert np.corrcoef(predicted.ravel(), rollout(comparing.left(unasked)).true_reward.ravel())[0, 1] > 0.9
     assert metrics["train_accuracy"] < 0.95  # three or four steps of five do not always tell who won
 
 
@@ -395,7 +395,7 @@ def test_a_phase_that_stands_out_does_not_change_the_calibration_with_the_number
     side = Steps(obs, np.zeros((1100, 15, 2), np.float32), np.zeros((1100, 15), np.float32))
     ones = np.ones(1100, np.float32)
     for n in (900, 956, 990, 1024, 1027, 1100):
-        data = Dataset(some(Comparisons(side, side, ones, ones, np.arange(1100)), slice(n)), ACT, 1, 0)
+        data = Dataset(some(comparing.comparisons(side, side, ones), slice(n)), PREPARE, 1, 0)
         assert data.steps(2048)[:, 0].mean() == pytest.approx(1 / 15, rel=0.02)
 
 
@@ -404,11 +404,11 @@ def test_each_member_is_calibrated_over_the_labelled_clips(effort):
     reward, asked = ensemble(), compared(100)
     reward.fit(asked, effort)
     state = reward.snapshot()
-    raw = np.concatenate([reward.each(asked.left), reward.each(asked.right)], axis=1).reshape(3, -1)
+    raw = np.concatenate([reward.each(comparing.left(asked)), reward.each(comparing.right(asked))], axis=1).reshape(3, -1)
     members = (raw - state["outputs/mean"]) / state["outputs/std"]
     assert members.mean(axis=1) == pytest.approx(np.zeros(3), abs=1e-3)
     assert members.std(axis=1) == pytest.approx(np.ones(3), abs=1e-3)
-    together = np.concatenate([reward(rollout(asked.left)).T, reward(rollout(asked.right)).T]).ravel()
+    together = np.concatenate([reward(rollout(comparing.left(asked))).T, reward(rollout(comparing.right(asked))).T]).ravel()
     assert together == pytest.approx(members.mean(axis=0), abs=1e-4)  # r-hat: the mean of the calibrated members
 
 
@@ -454,7 +454,7 @@ def test_a_snapshot_goes_on_bit_for_bit(settings):
     assert same(saved, kept)  # copies
     two.restore(saved)
     assert two.fit(asked, 60) == metrics and same(one.snapshot(), two.snapshot()) and same(saved, kept)
-    assert np.array_equal(one(rollout(asked.left)), two(rollout(asked.left)))
+    assert np.array_equal(one(rollout(comparing.left(asked))), two(rollout(comparing.left(asked))))
 
 
 # Inputs
@@ -467,7 +467,7 @@ def test_discrete_actions_become_one_hot():
     obs, act = np.zeros((30, 4, 1), np.float32), np.random.default_rng(0).integers(-1, 2, (60, 4))
     left, right = (Steps(obs, a, a.astype(np.float32)) for a in np.split(act, 2))
     gap = left.true_reward.sum(1) - right.true_reward.sum(1)
-    asked = Comparisons(left, right, (np.sign(gap) + 1) / 2, np.ones(30, np.float32), np.arange(30))
+    asked = comparing.comparisons(left, right, (np.sign(gap) + 1) / 2)
     reward = Ensemble(spaces.Box(0, 1, (1,)), space, loss=CrossEntropy(), penalty=NoPenalty(), hidden=(16,))
     reward.fit(asked, 100)
     values = reward(Rollout(np.zeros((3, 1, 1)), np.array([[-1], [0], [1]]), np.zeros((3, 1)), np.zeros((3, 1), bool), None, act))
@@ -537,13 +537,13 @@ def test_a_background_fit_is_the_fit(threads):
     assert behind.fitted() == {}  # there is nothing to fit
     first = alone.fit(few, 20)
     behind.begin(few, 20)
-    assert np.array_equal(behind(rollout(more.left)), alone(rollout(more.left)))
+    assert np.array_equal(behind(rollout(comparing.left(more))), alone(rollout(comparing.left(more))))
     if threads > 1:
         come_up(behind)
     assert behind.fitted() == first and behind.fitted() == {}  # said once
     second = alone.fit(more, 50)
     behind.begin(more, 50)
-    assert np.array_equal(behind.each(more.left), alone.each(more.left))
+    assert np.array_equal(behind.each(comparing.left(more)), alone.each(comparing.left(more)))
     assert behind.fitted() == second
     behind.begin(more, 50)
     assert behind.fitted() == {}  # no gradient step was due

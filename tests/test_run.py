@@ -282,13 +282,13 @@ def test_a_job_that_cannot_be_built_leaves_its_error_and_its_settings(tmp_path):
 
 
 def test_a_run_remembers_the_precision_it_began_with(tmp_path, monkeypatch):
-    monkeypatch.setattr("rlhp.train.job.best_precision", lambda: "float32")
+    monkeypatch.setattr("rlhp.train.job.best_precision", lambda device: "float32")
     with monkeypatch.context() as patch:
         killed_at(1800, patch)
         with pytest.raises(Killed):
             train(settings("env=point"), tmp_path)
     assert read_settings(tmp_path)["reward_model"]["precision"] == "float32"
-    monkeypatch.setattr("rlhp.train.job.best_precision", lambda: "bfloat16")  # another machine
+    monkeypatch.setattr("rlhp.train.job.best_precision", lambda device: "bfloat16")  # another machine
     train(settings("env=point"), tmp_path)
     attempts = [json.loads(line) for line in (tmp_path / "attempts.jsonl").read_text().splitlines()]
     assert [each["precision"] for each in attempts] == ["float32", "float32"] and {"cpu", "torch", "date"} <= attempts[1].keys()

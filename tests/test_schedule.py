@@ -24,6 +24,13 @@ def test_atari_numbers() -> None:
     assert [schedule(t) for t in (0, 5_000_000, 10_000_000, 25_000_000, 50_000_000)] == [500, 1945, 2791, 4236, 5500]
 
 
+def test_the_first_may_be_a_number_of_labels() -> None:
+    assert [Annealed(labels, 100, first=500)(0) for labels in (5500, 3300, 400)] == [500, 500, 400]
+    assert Constant(5500, 100, first=500)(50) == 3000
+    with pytest.raises(UserError, match="first_labels is -1"):
+        Constant(10, 10, first=-1)
+
+
 @pytest.mark.parametrize("schedule", [Annealed(700, 1000), Constant(700, 1000), Upfront(700)])
 def test_levels_never_fall_and_never_pass_the_total(schedule: Annealed | Constant | Upfront) -> None:
     levels = [schedule(step) for step in range(0, 3000, 7)]

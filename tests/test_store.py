@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import comparing
 import numpy as np
 import pytest
 
@@ -62,7 +63,7 @@ def questions(n: int, first: int = 0, clips: int = 2) -> list[tuple[Segment, ...
 
 def shown(comparisons: Comparisons) -> list[tuple[int, int, float]]:
     """Question, number of the left clip, mu."""
-    left = comparisons.left.obs[:, 0, 0].astype(int)
+    left = comparing.left(comparisons).obs[:, 0, 0].astype(int)
     return list(zip(comparisons.query.tolist(), left.tolist(), comparisons.mu.tolist(), strict=True))
 
 
@@ -155,7 +156,7 @@ def test_a_question_outlives_the_memory_it_came_from(store: Store, path: Path) -
         add(2.0)
     store.answer({0: LEFT, 1: RIGHT, 2: EQUAL})
     for comparisons in (store.take(1), Store(path).take(1)):
-        assert (comparisons.left.obs == 1.0).all() and (comparisons.right.obs == 1.0).all()
+        assert (comparing.left(comparisons).obs == 1.0).all() and (comparing.right(comparisons).obs == 1.0).all()
 
 
 def test_a_clip_can_be_looked_up_with_its_simulator_states(store: Store) -> None:
@@ -190,8 +191,12 @@ def test_answers_become_comparisons(store: Store) -> None:
     store.answer({0: LEFT, 1: RIGHT, 2: EQUAL, 3: CANNOT_TELL})
     comparisons = store.take(5)
     assert shown(comparisons) == [(0, 0, 1.0), (1, 2, 0.0), (2, 4, 0.5)], "a tie is not 'right', and cannot-tell compares nothing"
-    assert comparisons.right.obs[:, 0, 0].tolist() == [1, 3, 5]
-    assert comparisons.left.true_reward.shape == (3, 3) and comparisons.left.act[:, 0, 0].tolist() == [0, -2, -4]
+    assert comparing.right(comparisons).obs[:, 0, 0].tolist() == [1, 3, 5]
+    assert comparing.left(comparisons).true_reward.shape == (3, 3) and comparing.left(comparisons).act[:, 0, 0].tolist() == [
+        0,
+        -2,
+        -4,
+    ]
     assert comparisons.weight.tolist() == [1, 1, 1]
     assert (store.answered, store.taken) == (4, 4), "cannot-tell is an answer"
 
@@ -201,8 +206,8 @@ def test_a_ranking_of_four_counts_once(store: Store) -> None:
     store.answer({0: Answer((2, 0, 0, 3))})
     comparisons = store.take(0)
     assert comparisons.mu.tolist() == [0, 0, 1, 0.5, 1, 1]  # pairs 01 02 03 12 13 23
-    assert comparisons.left.obs[:, 0, 0].tolist() == [0, 0, 0, 1, 1, 2]
-    assert comparisons.right.obs[:, 0, 0].tolist() == [1, 2, 3, 2, 3, 3]
+    assert comparing.left(comparisons).obs[:, 0, 0].tolist() == [0, 0, 0, 1, 1, 2]
+    assert comparing.right(comparisons).obs[:, 0, 0].tolist() == [1, 2, 3, 2, 3, 3]
     assert np.allclose(comparisons.weight, 1 / 6) and comparisons.query.tolist() == [0] * 6
 
 
@@ -210,7 +215,7 @@ def test_without_answers_comparisons_are_empty(store: Store) -> None:
     for _ in range(2):
         comparisons = store.take(0)
         assert len(comparisons) == len(comparisons.left) == len(comparisons.right) == 0
-        assert comparisons.left.obs.shape[0] == comparisons.weight.shape[0] == comparisons.query.shape[0] == 0
+        assert len(comparisons.clips) == comparisons.weight.shape[0] == comparisons.query.shape[0] == 0
         assert comparisons.query.dtype == np.int64
         store.ask(questions(1), step=0)
 

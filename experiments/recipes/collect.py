@@ -70,7 +70,7 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
     model, effort = config["reward_model"], instantiate(config["effort"])
     if kind(model) == "frozen":  # the reward that an earlier run had learned
         return {"loss": "frozen", "credit": model.get("credit"), "of": Path(model["run"]).name}
-    if kind(model) != "Ensemble":
+    if kind(model) not in ("mlp_ensemble", "cnn_ensemble", "Ensemble"):  # the last: earlier runs
         return {"loss": kind(model)}
     return {
         **{"l2": model["penalty"].get("initial"), "l2_rate": model["penalty"].get("rate")},

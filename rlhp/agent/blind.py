@@ -13,12 +13,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import obs_as_tensor
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
 
 from rlhp.agent.explore import Explore, Still
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
+from rlhp.agent.stack import FrameStack
 from rlhp.finite import is_finite
 from rlhp.types import Array, Metrics, Rollout, UserError
 
@@ -56,6 +57,7 @@ class Blind(OnPolicyAlgorithm):
         """
         self.recorder, self.scale, self.callback = recorder, scale or Unscaled(), callback
         self.refit, self.explore = refit, explore or Still()
+        self._frames = None if self.env is None else unwrap_vec_wrapper(self.env, FrameStack)
         self._unrewarded: list[Rollout] = []
         self._explored = False
         self._fresh_scale, self._fresh_explore = self.scale.snapshot(), self.explore.snapshot()
@@ -123,7 +125,7 @@ class Blind(OnPolicyAlgorithm):
         refitted = self.refit(self, self._credit)
         with self._diverging(), np.errstate(all="ignore"):  # what overflows is seen in the parameters
             self.train()
-        if not all(is_finite(parameter.detach().numpy()) for parameter in self.policy.parameters()):
+        if not all(is_finite(parameter.detach().cpu().numpy()) for parameter in self.policy.parameters()):
             raise UserError(self._diverged())
         logged = self.logger.name_to_value
         metrics = {name: float(logged[key]) for key, name in NAMES.items() if key in logged}
@@ -158,10 +160,11 @@ class Blind(OnPolicyAlgorithm):
             "recorder": self.recorder.snapshot(),
             "scale": self.scale.snapshot(),
             "explore": self.explore.snapshot(),
-            "policy": {k: v.detach().numpy().copy() for k, v in self.policy.state_dict().items()},
+            "policy": {k: v.detach().cpu().numpy().copy() for k, v in self.policy.state_dict().items()},
             "optimiser": _optimiser_state(self.policy.optimizer),
             "normalise": _normaliser_state(self._vec_normalize_env),
             "random": _random_state(),
+            "frames": {} if self._frames is None else self._frames.snapshot(),
             "self": {
                 "num_timesteps": np.array(self.num_timesteps),
                 "n_updates": np.array(self._n_updates),
@@ -184,6 +187,8 @@ class Blind(OnPolicyAlgorithm):
         self.explore.restore(_part(state, "explore"))
         self._explored = bool(own.get("explored", False))
         if self.recorder.restore(_part(state, "recorder")):
+            if self._frames is not None:
+                self._frames.restore(_part(state, "frames"))
             self._last_obs, self._last_episode_starts = own["last_obs"].copy(), own["last_done"].copy()
         _restore_random(_part(state, "random"))
 
@@ -193,7 +198,7 @@ class Blind(OnPolicyAlgorithm):
         _restore_normaliser(self._vec_normalize_env, _part(state, "normalise"))
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:
-        """Raw observations [N, *O] -> actions [N, *A], as the environment takes them."""
+        """Raw observations, stacked where the policy sees stacks, [N, *O] -> actions [N, *A], as the environment takes them."""
         seen = obs if self._vec_normalize_env is None else self._vec_normalize_env.normalize_obs(obs)
         return self.recorder.executed(self.predict(seen, deterministic=deterministic)[0])  # type: ignore[arg-type]
 
@@ -214,7 +219,7 @@ def _optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Array]:
     """The moments of each parameter by its number; whole numbers stay whole numbers."""
     state = optimiser.state_dict()["state"]
     return {
-        f"{i}/{k}": v.numpy().copy() if isinstance(v, torch.Tensor) else np.array(v)
+        f"{i}/{k}": v.cpu().numpy().copy() if isinstance(v, torch.Tensor) else np.array(v)
         for i, moments in state.items()
         for k, v in moments.items()
         if v is not None

@@ -6,26 +6,44 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.explore import Explore
 from rlhp.agent.lean import LeanPPO, suits
+from rlhp.agent.lean_cnn import LeanCnnPPO
+from rlhp.agent.lean_cnn import suits as suits_images
 from rlhp.agent.level import Level
 from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, no_refit
 from rlhp.agent.scale import ReturnScale, Unscaled
+from rlhp.agent.stack import stack_frames
 from rlhp.types import UserError
+from rlhp.types.frames import seen_space
 
 
-def linear(start: float) -> Callable[[float], float]:
-    """A schedule from `start` at the beginning of training to 0 at its end, for a learning rate or a clip range."""
-    return lambda remaining: max(remaining, 0.0) * start  # the last rollout may overshoot
+def linear(start: float, zero_at: float = 1.0) -> Callable[[float], float]:
+    """A schedule from `start` at the beginning of training to 0 at its end, for a learning rate or a clip range.
+
+    `zero_at` is where it would be 0, in lengths of training: above 1 training ends before that. Raises UserError for less than 1.
+    """
+    if zero_at < 1:
+        raise UserError(f"a linear schedule with zero_at={zero_at} would be 0 before training ends; set it to 1 or more.")
+    return lambda remaining: max(remaining + (zero_at - 1), 0.0) / zero_at * start  # the last rollout may overshoot
 
 
-def ppo(env: VecEnv, **settings: Any) -> Blind:
-    """A blind PPO on this environment, the lean one wherever it does the same; settings as for `make`."""
+def ppo(env: VecEnv, *, precision: str = "auto", **settings: Any) -> Blind:
+    """A blind PPO on this environment, a lean one wherever it does the same; settings as for `make`.
+
+    `precision` is that of the lean one's convolutions: float32, bfloat16, or auto, the better one on this device. Raises
+    UserError for bfloat16 where there are none.
+    """
+    if suits_images(env, settings):
+        return make(LeanCnnPPO, env, precision=precision, **settings)
+    if precision == "bfloat16":
+        raise UserError("agent.precision=bfloat16 needs images, discrete actions and stock PPO settings; set it to float32.")
     return make(LeanPPO if suits(env, settings) else BlindPPO, env, **settings)
 
 
@@ -47,6 +65,7 @@ def make(
     callback: Any = None,
     refit: Refit = no_refit,
     explore: Explore | None = None,
+    device: str = "cpu",
     **settings: Any,
 ) -> Blind:
     """An agent that never sees this environment's reward.
@@ -54,19 +73,32 @@ def make(
     `normalise_observations` acts on what the policy sees, above the recorder; `normalise_reward` divides the reward that it
     is handed by the spread of its return, after `reward_level` has moved its mean to so many of its spreads. `refit` is what
     becomes of the value function where the reward has changed, `explore` of the policy while there is no reward. `settings` go
-    to the algorithm of SB3 as they are; `policy_kwargs.activation_fn` may be the name of a module of torch.nn. Raises UserError
-    where the algorithm cannot act in this environment.
+    to the algorithm of SB3 as they are; `policy_kwargs.activation_fn` may be the name of a module of torch.nn; `device` is one
+    of torch's, or `auto`: a GPU where there is one. Raises UserError where the algorithm cannot act in this environment, and for
+    `refit` and `explore` where it observes images.
     """
+    _check_images(env, refit, explore)
     recorder = Recorder(env)
-    seen = ObservationNormaliser(recorder) if normalise_observations else recorder
+    stacked = stack_frames(recorder)
+    seen = ObservationNormaliser(stacked) if normalise_observations else stacked
     kwargs = dict(policy_kwargs or {})
     if isinstance(kwargs.get("activation_fn"), str):
         kwargs["activation_fn"] = getattr(torch.nn, kwargs["activation_fn"])
     try:
-        agent = algorithm(policy, seen, gamma=gamma, policy_kwargs=kwargs, device="cpu", **settings)  # type: ignore[call-arg]
+        agent = algorithm(policy, seen, gamma=gamma, policy_kwargs=kwargs, device=device, **settings)  # type: ignore[call-arg]
     except (AssertionError, TypeError, ValueError) as error:  # SB3 asserts what it supports
         raise UserError(f"{algorithm.__name__} cannot be built with these settings: {error}") from error
     scale = ReturnScale(env.num_envs, gamma) if normalise_reward else Unscaled()
     levelled = scale if reward_level is None else Level(scale, reward_level)
     agent.attach(recorder, levelled, callback, refit, explore)
     return agent
+
+
+def _check_images(env: VecEnv, refit: Refit, explore: Explore | None) -> None:
+    """Raises UserError for what works on vectors alone, where the policy sees images."""
+    if not is_image_space(seen_space(env.observation_space, getattr(env, "stack", 1))):
+        return
+    if refit is not no_refit:
+        raise UserError("agent.refit fits layers that a policy does not share, and on images it shares them all; set it to null.")
+    if explore is not None:
+        raise UserError("agent.explore measures distances between states, which pixels do not tell; set it to null.")

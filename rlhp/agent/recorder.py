@@ -26,6 +26,9 @@ class Recorder(VecEnvWrapper):
         super().__init__(venv, action_space=actions.space)
         self.executed = actions.executed
         self._task = str(getattr(venv, "task", type(venv).__name__))
+        self._history = getattr(venv, "stack", 1) - 1  # how many earlier observations a network sees beside each
+        self._replays = bool(getattr(venv, "replays", False))
+        self._before: list[Array] = []  # the earlier observations at the start of the rollout, oldest first
         self._obs: Array = np.zeros(0)
         self._running = np.zeros(venv.num_envs)
         self._made = 0  # environment steps since the start of the run
@@ -47,6 +50,7 @@ class Recorder(VecEnvWrapper):
         self._obs = np.array(self.venv.reset())
         check_received(self._task, "observation", self._obs, self._made)
         self._running = np.zeros(self.num_envs)
+        self._before = [self._obs] * self._history
         self._forget()
         return self._obs
 
@@ -65,44 +69,51 @@ class Recorder(VecEnvWrapper):
         self._made += self.num_envs
         check_received(self._task, "reward", true_reward, self._made)
         check_received(self._task, "observation", obs, self._made)  # type: ignore[arg-type]
-        self._steps.append((self._obs, self._act, np.array(true_reward), np.array(done)))
+        ended = _ended(done, infos)
+        self._steps.append((self._obs, self._act, np.array(true_reward), ended))
         self._obs = np.array(obs)
         self._running += true_reward
-        for i in np.flatnonzero(done).tolist():
-            self._end(i, infos[i])
+        for i in np.flatnonzero(ended).tolist():
+            self._end(i, infos[i], told=bool(done[i]))
         return obs, np.zeros(self.num_envs, dtype=np.float32), done, infos
 
-    def _end(self, i: int, info: dict) -> None:
-        """An episode of environment i is over; one that was cut short has no return."""
-        last = np.asarray(info["terminal_observation"])
-        check_received(self._task, "last observation", last[np.newaxis], self._made, first=i)
-        self._last.append((len(self._steps) - 1, i, last))
+    def _end(self, i: int, info: dict, told: bool) -> None:
+        """An episode of environment i is over; one that was cut short has no return. `told`: the agent sees its end."""
+        if told:
+            last = np.asarray(info["terminal_observation"])
+            check_received(self._task, "last observation", last[np.newaxis], self._made, first=i)
+            self._last.append((len(self._steps) - 1, i, _single(last)))
         if not info.get("shortened"):
-            self._returns.append(float(self._running[i]))
+            self._returns.append(float(info.get("score", self._running[i])))
         self._unstable += bool(info.get("unstable"))
         self._running[i] = 0.0
 
     def rollout(self) -> Rollout:
         """All steps since the last call, as one record."""
-        obs, act, true_reward, cut = (np.stack(column) for column in zip(*self._steps, strict=True))
-        state = np.stack(self._states) if self._states else None
-        returns, arrival = np.array(self._returns), _single(self._arrival(obs))
-        rollout = Rollout(_single(obs), _single(act), true_reward, cut, state, returns, arrival, self._unstable)
+        obs, act, true_reward, cut = (list(column) for column in zip(*self._steps, strict=True))
+        obs = [*self._before, *obs]
+        rollout = Rollout(
+            _single(np.stack(obs)),
+            _single(np.stack(act)),
+            np.stack(true_reward),
+            np.stack(cut),
+            np.stack(self._states) if self._states else None,
+            np.array(self._returns),
+            _single(self._obs),
+            tuple(self._last),
+            self._unstable,
+            self._replays,
+        )
+        self._before = obs[len(obs) - self._history :]
         self._forget()
         return rollout
-
-    def _arrival(self, obs: Array) -> Array:
-        """The observations after the actions, [T, N, *O]: those before the next ones, but where an episode ended."""
-        arrival = np.concatenate([obs[1:], self._obs[np.newaxis]])
-        for step, env, last in self._last:
-            arrival[step, env] = last
-        return arrival
 
     def snapshot(self) -> dict[str, Array]:
         """The environments' state, the episodes' returns so far; taken between rollouts."""
         saved = self.venv.snapshot() if isinstance(self.venv, Stateful) else {}
         inner = {f"env/{k}": v for k, v in saved.items()}
-        return {**inner, "obs": self._obs, "running": self._running, "made": np.array(self._made)}
+        before = {"before": np.stack(self._before)} if self._before else {}
+        return {**inner, **before, "obs": self._obs, "running": self._running, "made": np.array(self._made)}
 
     def restore(self, state: dict[str, Array]) -> bool:
         """Go on from a snapshot; False if these environments cannot, and must start from a reset."""
@@ -112,7 +123,13 @@ class Recorder(VecEnvWrapper):
         if not inner or self.venv.restore(inner) is None:  # type: ignore[attr-defined]
             return False
         self._obs, self._running = state["obs"].copy(), state["running"].copy()
+        self._before = list(state.get("before", ()))
         return True
+
+
+def _ended(done: Array, infos: Sequence[dict]) -> Array:
+    """Which environments are reset [N], whether or not the agent is told."""
+    return np.array(done) | np.array([bool(info.get("cut")) for info in infos])
 
 
 def _single(x: Array) -> Array:

@@ -15,7 +15,7 @@ from rlhp.types import Array
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Steps as PPO learns from them, environment after environment: all [n, ...] in single precision."""
+    """Steps as PPO learns from them, environment after environment: all [n, ...] in single precision, but images uint8."""
 
     obs: Tensor
     act: Tensor
@@ -29,12 +29,22 @@ class Samples:
         columns = (buffer.observations, buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)
         return cls(*map(column, columns))
 
+    @classmethod
+    def of_images(cls, buffer: RolloutBuffer) -> Samples:
+        """All steps of a rollout on images: `obs` [n, H, W, C] uint8 of the buffer's [T, N, C, H, W]."""
+        images = torch.from_numpy(buffer.observations).permute(1, 0, 3, 4, 2).contiguous().flatten(0, 1)
+        return cls(images, *map(column, (buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)))
+
     def __len__(self) -> int:
         return len(self.obs)
 
+    def to(self, device: torch.device) -> Samples:
+        """On a device."""
+        return Samples(*(each.to(device) for each in self._columns()))
+
     def take(self, rows: Array) -> Samples:
         """These rows, in this order."""
-        index = torch.from_numpy(rows)
+        index = torch.from_numpy(rows).to(self.obs.device)
         return Samples(*(each.index_select(0, index) for each in self._columns()))
 
     def split(self, size: int) -> Iterator[Samples]:

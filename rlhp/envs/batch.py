@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from stable_baselines3.common.vec_env import VecEnv
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
+from rlhp.envs.native import NativeVecEnv
 from rlhp.types import Array, UserError, stream
 
 
@@ -21,7 +21,7 @@ def check_counts(seed: int, **counts: int) -> None:
             raise UserError(f"{name} is {value!r}: give a whole number of at least {least}.")
 
 
-class BatchVecEnv(VecEnv):
+class BatchVecEnv(NativeVecEnv):
     """N environments that live in arrays rather than in N objects, and end by the time limit alone.
 
     An episode ends after `horizon` steps, as a truncation (`info["TimeLimit.truncated"]`, `info["terminal_observation"]`), and
@@ -31,14 +31,10 @@ class BatchVecEnv(VecEnv):
     float32.
     """
 
-    render_mode: str | None = None
-
     def __init__(
         self, task: str, n_envs: int, seed: int, horizon: int, observation_space: spaces.Space, action_space: spaces.Space
     ) -> None:
-        super().__init__(n_envs, observation_space, action_space)
-        self.task = task
-        self.horizon: int | None = horizon
+        super().__init__(task, n_envs, horizon, observation_space, action_space)
         self._limit = horizon
         self._seed = seed
         self._episode = np.full(n_envs, -1)  # -1: not begun
@@ -148,12 +144,7 @@ class BatchVecEnv(VecEnv):
 
         Raises UserError if the snapshot is of another task or another number of environments.
         """
-        ours = {name: array.shape for name, array in self.snapshot().items()}
-        if {name: np.shape(array) for name, array in snapshot.items()} != ours:
-            raise UserError(
-                f"The snapshot does not fit {self.num_envs} environments of {self.task}: "
-                "resume with the task and n_envs it was made with."
-            )
+        self._check_fits(snapshot)
         self._seed = int(snapshot["seed"][0])
         self._episode, self._elapsed = snapshot["episode"].copy(), snapshot["elapsed"].copy()
         self._load(snapshot)
@@ -161,22 +152,3 @@ class BatchVecEnv(VecEnv):
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def _rows(self, indices: VecEnvIndices) -> list[int]:
-        return list(self._get_indices(indices))
-
-    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute of the batch, once per environment asked for."""
-        return [getattr(self, attr_name) for _ in self._rows(indices)]
-
-    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute of the whole batch; `indices` cannot single environments out."""
-        setattr(self, attr_name, value)
-
-    def env_method(self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any) -> list[Any]:
-        """Refused: the environments of a batch are rows of arrays, so none has methods of its own."""
-        raise NotImplementedError(f"{type(self).__name__} steps one batch: no single environment has a method {method_name!r}.")
-
-    def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
-        """Never: a batch has no wrappers."""
-        return [False for _ in self._rows(indices)]

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from rlhp.types import Array, Comparisons, Metrics, RewardModel, Steps, UserError
+from rlhp.types import Array, Comparisons, Metrics, RewardModel, UserError
 
 BEHIND = 10  # of niceness: threads of physics wait for each other at every step, and a fit beside them must not hold one up
 PROGRAM = "from rlhp.reward.apart import serve; serve()"  # not multiprocessing's: that would run the main program once more
@@ -52,7 +52,7 @@ class Apart:
             stdout=subprocess.PIPE,
             start_new_session=True,  # an interrupt at the keyboard is for whoever began it
         )
-        self._sent = 0
+        self._sent = (0, 0)  # clips and comparisons
         self._there = Event()
         self._send((make, torch.get_num_threads()))
         Thread(target=self._listen, daemon=True).start()
@@ -73,8 +73,8 @@ class Apart:
 
     def begin(self, comparisons: Comparisons, effort: int) -> None:
         """Let it fit: to all comparisons so far, of which those that it was given before must be the first."""
-        self._send((_from(comparisons, self._sent), effort))
-        self._sent = len(comparisons)
+        self._send((_after(comparisons, *self._sent), effort))
+        self._sent = len(comparisons.clips), len(comparisons)
 
     def result(self) -> tuple[Metrics, State]:
         """What came of the fit that was begun, when it is done, and a snapshot; raises what the fit raised."""
@@ -139,20 +139,15 @@ def _outcome(model: RewardModel, comparisons: Comparisons, effort: int) -> tuple
         return error
 
 
-def _from(comparisons: Comparisons, first: int) -> Comparisons:
-    """The comparisons from the first on."""
-    c, rest = comparisons, slice(first, None)
-    return Comparisons(c.left[rest], c.right[rest], c.mu[rest], c.weight[rest], c.query[rest])
+def _after(comparisons: Comparisons, clips: int, rows: int) -> Comparisons:
+    """The clips and the comparisons after the first so many; rows name clips of the whole."""
+    c = comparisons
+    return Comparisons(c.clips.after(clips), *(x[rows:] for x in (c.left, c.right, c.mu, c.weight, c.query)))
 
 
 def _joined(one: Comparisons, two: Comparisons) -> Comparisons:
     """Those of one and then those of two; one itself if there are no others, by which a model knows that nothing is new."""
     if len(two) == 0:
         return one
-    left, right = (_joined_steps(getattr(one, side), getattr(two, side)) for side in ("left", "right"))
-    mu, weight, query = (np.concatenate([getattr(one, name), getattr(two, name)]) for name in ("mu", "weight", "query"))
-    return Comparisons(left, right, mu, weight, query)
-
-
-def _joined_steps(one: Steps, two: Steps) -> Steps:
-    return Steps(*(np.concatenate([getattr(one, name), getattr(two, name)]) for name in ("obs", "act", "true_reward")))
+    names = ("left", "right", "mu", "weight", "query")
+    return Comparisons(one.clips.joined(two.clips), *(np.concatenate([getattr(one, n), getattr(two, n)]) for n in names))

@@ -13,10 +13,10 @@ from rlhp.types import UserError, stream
 
 
 class Augment(Protocol):
-    """The clips of one gradient step, [n, L, width], changed in a way that leaves the teacher's answers as they are."""
+    """The clips of one gradient step, [n, L, *x], changed in a way that leaves the teacher's answers as they are."""
 
     def __call__(self, clips: Tensor, step: int) -> Tensor:
-        """[n, L', width], L' <= L; `step` counts the gradient steps before."""
+        """[n, L', *x], L' <= L; `step` counts the gradient steps before."""
         ...
 
 
@@ -44,7 +44,7 @@ class Crop:
             raise UserError(f"crop.low and crop.high are shares of a clip, 0 < low <= high <= 1, not {self.low} and {self.high}.")
 
     def __call__(self, clips: Tensor, step: int) -> Tensor:
-        """clips [n, L, width] -> [n, L', width]."""
+        """clips [n, L, *x] -> [n, L', *x]."""
         n, length = clips.shape[:2]
         if self.low == 1:
             return clips

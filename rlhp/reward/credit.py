@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rlhp.types import Array, Rollout, UserError
 
-Credit = Callable[[Rollout], Array]  # -> observations [T, N, *O]
+Credit = Callable[[Rollout], Array]  # -> observations [H + T, N, *O]
 
 
 def departure(rollout: Rollout) -> Array:
@@ -21,7 +21,7 @@ def arrival(rollout: Rollout) -> Array:
     a step late. Over an episode both sum to much the same. Where nobody recorded what came after, as in clips, it is
     `departure`.
     """
-    return rollout.obs if rollout.arrival is None else rollout.arrival
+    return rollout.arrival()
 
 
 CREDITS: dict[str, Credit] = {"departure": departure, "arrival": arrival}

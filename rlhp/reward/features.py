@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from rlhp.types import Array, Steps, UserError
+from rlhp.types import Array, UserError
 
 CLIP = 10.0  # of what the network is given: a contact force's spike must not drown the rest of a batch
 LEAST = 1e-4  # of its spread is left to an input that is the same in all clips on average
@@ -46,11 +46,6 @@ def encode(obs: Array, act: Array, action_space: spaces.Space) -> Tensor:
 def _flat(x: Array, lead: int) -> Tensor:
     """In single precision, the axes after the first `lead` made one; of no rows at all, too, whose width -1 could not tell."""
     return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).reshape(*x.shape[:lead], int(np.prod(x.shape[lead:])))
-
-
-def encode_steps(steps: Steps, action_space: spaces.Space) -> Tensor:
-    """n clips of L steps -> [n, L, width]."""
-    return encode(steps.obs, steps.act, action_space)
 
 
 @dataclass(frozen=True, slots=True)

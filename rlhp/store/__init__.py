@@ -281,8 +281,10 @@ class Store:
 
     def _extend(self, db: Connection, answered: list[_Taken]) -> Comparisons:
         rows = _questions(db, dict.fromkeys(id for id, _, _ in answered))
-        queries = {query.id: query for query in _queries(rows, self._clips(db, rows))}
-        self._table.extend([(queries[id], decode_ranks(ranks)) for id, _, ranks in answered])
+        asked = {
+            query.id: (query, names) for query, (_, names, _) in zip(_queries(rows, self._clips(db, rows)), rows, strict=True)
+        }
+        self._table.extend([(*asked[id], decode_ranks(ranks)) for id, _, ranks in answered])
         return self._table.comparisons()
 
 

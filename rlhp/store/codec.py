@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rlhp.types import Answer, Array, Comparisons, Query, Segment, Steps, stack
+from rlhp.types import Answer, Array, Clips, Comparisons, Deflated, Packed, Query, Segment, unpacked
 
 
 class Source(StrEnum):
@@ -95,42 +95,59 @@ class Growing:
 
 
 class Table:
-    """Comparisons in the making: answered questions go in, all comparisons so far come out."""
+    """Comparisons in the making: answered questions go in, all comparisons so far come out; a clip of several is held once."""
 
     def __init__(self) -> None:
-        self._left, self._right = _GrowingSteps(), _GrowingSteps()
-        self._mu, self._weight, self._query = Growing(), Growing(), Growing()
+        self._row: dict[str, int] = {}  # of each clip, by its digest
+        self._obs, self._act, self._true_reward = _Observations(), Growing(), Growing()
+        self._sides, self._mu, self._weight, self._query = Growing(), Growing(), Growing(), Growing()
 
-    def extend(self, answered: Sequence[tuple[Query, Answer]]) -> None:
-        """Append the pairs of each answer; each weighs 1 / C(K, 2), so that a question counts once (InstructGPT, 3.5)."""
-        pairs = [(query, query.clips[i], query.clips[j], mu) for query, answer in answered for i, j, mu in answer.pairs()]
+    def extend(self, answered: Sequence[tuple[Query, Sequence[str], Answer]]) -> None:
+        """Append the pairs of each answer to a question, whose clips have these digests.
+
+        Each weighs 1 / C(K, 2), so that a question counts once (InstructGPT, 3.5).
+        """
+        pairs = [(query, names[i], names[j], mu) for query, names, answer in answered for i, j, mu in answer.pairs()]
         if not pairs:
             return
-        queries, left, right, mus = zip(*pairs, strict=True)
-        self._left.extend(stack(left))
-        self._right.extend(stack(right))
-        self._mu.extend(np.array(mus, np.float32))
-        self._weight.extend(np.array([2 / (len(q.clips) * (len(q.clips) - 1)) for q in queries], np.float32))
-        self._query.extend(np.array([q.id for q in queries], np.int64))
+        found = {name: clip for query, names, _ in answered for name, clip in zip(names, query.clips, strict=True)}
+        self._add({name: found[name] for _, left, right, _ in pairs for name in (left, right) if name not in self._row})
+        self._sides.extend(np.array([(self._row[left], self._row[right]) for _, left, right, _ in pairs], np.int64))
+        self._mu.extend(np.array([mu for *_, mu in pairs], np.float32))
+        sizes = [len(query.clips) for query, *_ in pairs]
+        self._weight.extend(np.array([2 / (size * (size - 1)) for size in sizes], np.float32))
+        self._query.extend(np.array([query.id for query, *_ in pairs], np.int64))
+
+    def _add(self, clips: dict[str, Segment]) -> None:
+        if not clips:
+            return
+        self._row |= {name: row for row, name in enumerate(clips, len(self._row))}
+        self._obs.extend([clip.packed_obs for clip in clips.values()])
+        self._act.extend(np.stack([clip.act for clip in clips.values()]))
+        self._true_reward.extend(np.stack([clip.true_reward for clip in clips.values()]))
 
     def comparisons(self) -> Comparisons:
         """All rows, in the order given; without any, arrays of length 0 that know no shapes."""
         none = np.zeros(0, np.float32)
+        clips = Clips(
+            self._obs.all(), self._act.rows(np.zeros((0, 0, 0), np.float32)), self._true_reward.rows(np.zeros((0, 0), np.float32))
+        )
+        left, right = self._sides.rows(np.zeros((0, 2), np.int64)).T
         mu, weight, query = self._mu.rows(none), self._weight.rows(none), self._query.rows(none.astype(np.int64))
-        return Comparisons(self._left.steps(), self._right.steps(), mu, weight, query)
+        return Comparisons(clips, left, right, mu, weight, query)
 
 
-class _GrowingSteps:
-    """Stacked clips in the making."""
+class _Observations:
+    """Observations of clips in the making: as arrays, or one by one where they are deflated."""
 
     def __init__(self) -> None:
-        self._obs, self._act, self._true_reward = Growing(), Growing(), Growing()
+        self._arrays, self._deflated = Growing(), list[Deflated]()
 
-    def extend(self, steps: Steps) -> None:
-        self._obs.extend(steps.obs)
-        self._act.extend(steps.act)
-        self._true_reward.extend(steps.true_reward)
+    def extend(self, clips: Sequence[Packed]) -> None:
+        deflated = [clip for clip in clips if isinstance(clip, Deflated)]
+        self._deflated += deflated
+        if not deflated:
+            self._arrays.extend(np.stack([unpacked(clip) for clip in clips]))
 
-    def steps(self) -> Steps:
-        none = np.zeros((0, 0, 0), np.float32)
-        return Steps(self._obs.rows(none), self._act.rows(none), self._true_reward.rows(np.zeros((0, 0), np.float32)))
+    def all(self) -> Array | tuple[Deflated, ...]:
+        return tuple(self._deflated) or self._arrays.rows(np.zeros((0, 0, 0), np.float32))

@@ -11,7 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from rlhp.reward import Background
-from rlhp.types import Checked, Setup, Stateful, UserError
+from rlhp.types import Checked, Setup, Stateful, UserError, seen_space
 
 Settings = Mapping[str, Any]
 PARTS = ("memory", "query", "teacher", "schedule", "effort", "tracker")
@@ -23,7 +23,8 @@ def build(settings: Settings) -> Setup:
     built = _instantiated(settings)
     env = built["env"]
     env.stagger(**settings["restarts"])
-    make = partial(built["reward_model"], env.observation_space, env.action_space)
+    seen = seen_space(env.observation_space, getattr(env, "stack", 1))
+    make = partial(built["reward_model"], seen, env.action_space)
     setup = Setup(
         env=env,
         agent=built["agent"](env),

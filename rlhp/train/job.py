@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 
-from rlhp.agent import Blind
+from rlhp.agent import Blind, stack_frames
 from rlhp.loop import learn
-from rlhp.reward import best_precision
+from rlhp.precision import best_precision
 from rlhp.run import (
     PLAN,
     RunDirectory,
@@ -51,13 +51,14 @@ def train(settings: Settings, path: Path) -> None:
 
 
 def settled(settings: Settings, path: Path) -> Settings:
-    """Settings in which the reward model's `auto` precision is the one that this run began with, or suits this processor."""
-    node = settings["reward_model"]
-    if node.get("precision") != "auto":
-        return settings
-    before = read_settings(path) if begun(path) else {}
-    precision = before.get("reward_model", {}).get("precision") or best_precision()
-    return {**settings, "reward_model": {**node, "precision": precision}}
+    """Settings in which each part's `auto` precision is the one that this run began with, or suits this machine."""
+    automatic = [name for name in ("reward_model", "agent") if settings[name].get("precision") == "auto"]
+    before = read_settings(path) if automatic and begun(path) else {}
+    return {**settings, **{name: _precise(settings[name], before.get(name, {})) for name in automatic}}
+
+
+def _precise(node: Settings, before: Settings) -> Settings:
+    return {**node, "precision": before.get("precision") or best_precision(node.get("device", "cpu"))}
 
 
 def _run(setup: Setup, path: Path, rest: Rest) -> None:
@@ -138,12 +139,15 @@ class Trained:
     agent: Blind
 
     def policy(self, obs: Array, deterministic: bool = True) -> Array:
-        """Raw observations [N, *O] -> actions [N, *A]."""
+        """Observations of `make_env`'s environment [N, *O] -> actions [N, *A]."""
         return self.agent.act(obs, deterministic)
 
     def make_env(self, n_envs: int, seed: int, render: bool = False) -> Any:
-        """The run's task, new; its reward is the true one. `render`: so that a Gymnasium environment can be drawn."""
-        return _environment(self.settings, n_envs=n_envs, seed=seed, render=render)
+        """The run's task, new, its frames stacked where the policy sees stacks; its reward is the true one.
+
+        `render`: so that a Gymnasium environment can be drawn.
+        """
+        return stack_frames(_environment(self.settings, n_envs=n_envs, seed=seed, render=render))
 
 
 def load(path: Path) -> Trained:

@@ -1,5 +1,8 @@
 """The records that pass between the parts, and the protocols that the parts fulfil."""
 
+from rlhp.types.basics import Array, Metrics, UserError, escaped, stream
+from rlhp.types.clips import Clips, Deflated, Packed, Segment, Steps, pack_arrays, packed, stack, unpack_arrays, unpacked
+from rlhp.types.frames import seen_space, stacked
 from rlhp.types.protocols import (
     Agent,
     Checked,
@@ -19,33 +22,22 @@ from rlhp.types.protocols import (
     Teacher,
     all_at_once,
 )
-from rlhp.types.records import (
-    Answer,
-    Array,
-    Comparisons,
-    Metrics,
-    Query,
-    Recorded,
-    Rollout,
-    Segment,
-    Steps,
-    UserError,
-    escaped,
-    stack,
-    stream,
-)
+from rlhp.types.records import Answer, Comparisons, Query, Recorded, Rollout
 
 __all__ = [
     "Agent",
     "Answer",
     "Array",
     "Checked",
+    "Clips",
     "Comparisons",
+    "Deflated",
     "Drawing",
     "Effort",
     "Env",
     "Memory",
     "Metrics",
+    "Packed",
     "Predictor",
     "Query",
     "Recorded",
@@ -64,6 +56,12 @@ __all__ = [
     "UserError",
     "all_at_once",
     "escaped",
+    "pack_arrays",
+    "packed",
+    "seen_space",
     "stack",
+    "stacked",
     "stream",
+    "unpack_arrays",
+    "unpacked",
 ]

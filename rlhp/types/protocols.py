@@ -10,7 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from rlhp.types.records import Answer, Array, Comparisons, Metrics, Query, Rollout, Segment, Steps
+from rlhp.types.basics import Array, Metrics
+from rlhp.types.clips import Segment, Steps
+from rlhp.types.records import Answer, Comparisons, Query, Rollout
 
 
 @runtime_checkable
@@ -28,6 +30,12 @@ class Stateful(Protocol):
 
 class Env(Protocol):
     """N environments: what is wanted beyond an SB3 `VecEnv`.
+
+    A step's reward is the true one, by which the teacher judges. An environment may hide from the agent where its episodes end:
+    it then says `info["cut"]` where a real reset follows a step that is not done. `info["score"]` at an episode's end is its
+    score for people and tables, where that is not the sum of true rewards. Two attributes may be absent: `stack` (1), how many
+    of its newest observations a network sees together, and `replays` (False), whether one state and the actions after it are
+    enough to render a clip.
 
     One that is `Stateful` as well resumes exactly; its `restore` returns the observations, or None where it goes on from a reset.
     """

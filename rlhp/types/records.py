@@ -1,53 +1,52 @@
 """The records that pass between the parts.
 
-Shapes: T steps, N environments, L steps of a clip, K clips of a question, M members of an ensemble, n comparisons,
-*O an observation, *A an action, S a simulator state. Every time is counted in environment steps.
+Shapes: T steps, N environments, H earlier observations (of a stack), L steps of a clip, K clips of a question, C clips of a
+data set, M members of an ensemble, n comparisons, *O an observation, *A an action, S a simulator state. Every time is counted in
+environment steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
-from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Metrics = dict[str, float]
-
-
-class UserError(ValueError):
-    """What the user asked for cannot be done: one sentence that says what to do instead (exit status 2)."""
-
-
-def escaped(text: str, keep: str = "") -> str:
-    r"""The text as a terminal can show it: characters that would steer it are written as \x1b; those in `keep` stay."""
-    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-def stream(seed: int, part: str, *key: int) -> np.random.Generator:
-    """The random stream of one part at one moment (`key`: a step, a question's id, ...).
-
-    A pure function of its arguments: a part added later does not shift the others, and a resumed run needs no saved state.
-    """
-    return np.random.default_rng((seed, crc32(part.encode()), *key))
+from rlhp.types.basics import Array, Metrics
+from rlhp.types.clips import Clips, Segment
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """What N environments did in T steps."""
 
-    obs: Array  # [T, N, *O]  raw, before the action, float32
+    obs: Array  # [H + T, N, *O]  raw: H earlier ones where networks see a stack of them, then that before each action
     act: Array  # [T, N, *A]  as executed (clipped), float32
     true_reward: Array  # [T, N]  for the teacher and for metrics; the agent never sees it
     cut: Array  # [T, N]  bool: a real reset follows this step (also where the agent is not told)
     state: Array | None  # [T, N, S]  simulator state before the action, where clips are re-rendered from it
-    returns: Array  # [episodes]  true returns of the episodes that ended in this rollout
-    arrival: Array | None = None  # [T, N, *O]  raw, after the action: where an episode ends, its last; None: not recorded
+    returns: Array  # [episodes]  true returns, or scores, of the episodes that ended in this rollout
+    last: Array | None = None  # [N, *O]  raw, after the last action; None: not recorded
+    ends: tuple[tuple[int, int, Array], ...] = ()  # step, environment and last observation of each episode that ended
     unstable: int = 0  # episodes that were cut because the simulation blew up; they have no return
+    replays: bool = False  # whether a clip's first state and its actions give its other states
+
+    def arrival(self) -> Array:
+        """The observation after each action, of the shape of `obs`: where an episode ends, its last; `obs` if not recorded."""
+        if self.last is None:
+            return self.obs
+        arrival = np.concatenate([self.obs[1:], self.last[np.newaxis]])
+        for step, env, obs in self.ends:
+            arrival[len(self.obs) - len(self.act) + step, env] = obs
+        return arrival
+
+    def clip(self, step: int, env: int, length: int) -> Segment:
+        """The steps of one environment from `step` on, copied."""
+        rows = slice(step, step + length)
+        obs = self.obs[step : step + length + len(self.obs) - len(self.act), env]
+        states = slice(step, step + 1) if self.replays else rows
+        state = None if self.state is None else self.state[states, env].copy()
+        return Segment(obs.copy(), self.act[rows, env].copy(), self.true_reward[rows, env].copy(), state)
 
     def metrics(self) -> Metrics:
         """Mean true return of the ended episodes (absent where none ended), mean true reward per step; `unstable` if any was."""
@@ -67,38 +66,6 @@ class Rollout:
         covariance = float(((predicted - mean) * (self.true_reward - self.true_reward.mean())).mean())
         correlation = {"reward_corr": covariance / spread} if spread > 0 else {}
         return {"reward_mean": mean, "reward_std": std, **correlation}
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """n clips of L steps each, stacked."""
-
-    obs: Array  # [n, L, *O]  float32
-    act: Array  # [n, L, *A]  float32
-    true_reward: Array  # [n, L]  for measuring, and for the `target` ablation alone
-
-    def __len__(self) -> int:
-        return len(self.obs)
-
-    def __getitem__(self, rows: Any) -> Steps:
-        return Steps(self.obs[rows], self.act[rows], self.true_reward[rows])
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One clip: L consecutive steps, never across a cut; copies, so that no rollout is kept alive by a view."""
-
-    obs: Array  # [L, *O]
-    act: Array  # [L, *A]
-    true_reward: Array  # [L]
-    state: Array | None  # [L, S]
-
-
-def stack(segments: Sequence[Segment]) -> Steps:
-    """Segments of one length, stacked. Raises ValueError if there are none."""
-    return Steps(
-        np.stack([s.obs for s in segments]), np.stack([s.act for s in segments]), np.stack([s.true_reward for s in segments])
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +106,11 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Comparisons:
-    """D in the paper (section 2.2.3): every ordered answer taken apart into its pairs, stacked."""
+    """D in the paper (section 2.2.3): every ordered answer taken apart into its pairs."""
 
-    left: Steps
-    right: Steps
+    clips: Clips  # each once, however many questions show it
+    left: Array  # [n]  which of the clips
+    right: Array  # [n]
     mu: Array  # [n]  P[left is better]: 1, 0 or 1/2
     weight: Array  # [n]  1 / C(K, 2)
     query: Array  # [n]  id of the question a pair belongs to; an ensemble's bootstrap weights hang on it

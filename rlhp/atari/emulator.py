@@ -1,0 +1,109 @@
+"""One console with one game, stepped four native frames at a time as in Mnih et al. 2015."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from ale_py import ALEInterface, ALEState, LoggerMode, roms
+
+from rlhp.atari.games import Game, Mask
+from rlhp.atari.screen import hide, shrink
+from rlhp.types import Array
+
+FRAME_SKIP = 4  # native frames that an action is held for; 60 of them are a second
+MAX_FRAMES = 108_000  # native frames, 30 minutes, after which a game is cut
+SCREEN = (210, 160)  # native pixels of all seven games
+
+ALEInterface.setLoggerMode(LoggerMode.Error)  # else it greets on standard error
+
+
+def insert(game: Game, max_frames: int = 0) -> ALEInterface:
+    """A console with the game's ROM, at the start of a game; `max_frames` 0 is no limit. No sticky actions: those are of 2018."""
+    ale = ALEInterface()
+    ale.setInt("frame_skip", 1)
+    ale.setInt("max_num_frames_per_episode", max_frames)
+    ale.setFloat("repeat_action_probability", 0.0)
+    ale.loadROM(str(roms.get_rom_path(game.rom)))
+    ale.reset_game()
+    return ale
+
+
+def advance(ale: ALEInterface, move: Any, look: Callable[[int], None]) -> int:
+    """Hold a move for four native frames, and `look` (0, then 1) at the last two; the points won.
+
+    The console draws some sprites in every other frame only. Once the game is over it stands still.
+    """
+    points = ale.act(move) + ale.act(move) + ale.act(move)
+    look(0)
+    points += ale.act(move)
+    look(1)
+    return points
+
+
+class Emulator:
+    """One game: starts, steps, small grey frames, and states that it goes on from.
+
+    `masks` are what is hidden: the game's own, but in tests. Without sticky actions a game is a pure function of its start and
+    the actions, and so is every frame that follows a saved state.
+    """
+
+    def __init__(self, game: Game, max_frames: int = MAX_FRAMES, masks: tuple[Mask, ...] | None = None) -> None:
+        self.ale = insert(game, max_frames)
+        self.moves = self.ale.getMinimalActionSet()
+        self._masks = game.masks if masks is None else masks
+        self._coloured = any(mask.sprites for mask in self._masks)
+        self._grey = np.zeros((2, *SCREEN), np.uint8)
+        self._colours, self._both = np.zeros((2, *SCREEN), np.uint8)
+        self._look(0)
+        self._start, self._start_grey = self.ale.cloneState(), self._grey[0].copy()
+        self.ale.act(0)  # a console that never moved does not take a state
+
+    @property
+    def over(self) -> bool:
+        """Whether the game is over, or was cut at the limit of frames."""
+        return self.ale.game_over()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the game is over by its own rules."""
+        return self.ale.game_over(with_truncation=False)
+
+    def begin(self, no_ops: int) -> None:
+        """Start a game, and do nothing for so many native frames.
+
+        It starts from the state after the ROM was loaded, since BeamRider's own reset keeps something of the game before; the
+        reset is for what a state does not hold, without which Qbert goes another way.
+        """
+        self.ale.reset_game()
+        self.ale.restoreState(self._start)
+        self._grey[1] = self._start_grey
+        for _ in range(no_ops):
+            self.ale.act(0)
+        if no_ops:
+            self._look(1)
+        self._grey[0] = self._grey[1]
+
+    def step(self, action: int) -> int:
+        """Take an action of the game's minimal set for four native frames; the points won."""
+        return advance(self.ale, self.moves[action], self._look)
+
+    def draw(self, out: Array) -> None:
+        """Write the current observation into `out` [84, 84]: the maximum of the last two native frames, resized."""
+        np.maximum(self._grey[0], self._grey[1], out=self._both)
+        shrink(self._both, out)
+
+    def save(self) -> Array:
+        """The console's state [S] uint8, of a size that is constant per game. The screen is no part of it."""
+        return np.frombuffer(self.ale.cloneState().serialize(), np.uint8)
+
+    def load(self, state: Array) -> None:
+        """Go on from a saved state [S]; what `draw` draws is right after the next step."""
+        self.ale.restoreState(ALEState(state.tobytes()))
+
+    def _look(self, k: int) -> None:
+        self.ale.getScreenGrayscale(self._grey[k])
+        if self._coloured:
+            self.ale.getScreen(self._colours)
+        hide(self._grey[k], self._colours, self._masks)

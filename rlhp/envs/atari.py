@@ -1,0 +1,177 @@
+"""The paper's seven Atari games as one vectorised environment, stepped in worker processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+
+from rlhp.atari import SIZE, Game, find
+from rlhp.atari.block import mapped, reserve
+from rlhp.atari.emulator import FRAME_SKIP, MAX_FRAMES, Emulator
+from rlhp.atari.player import Player, Rules
+from rlhp.atari.workers import ORDERS, Workers
+from rlhp.envs.batch import check_counts
+from rlhp.envs.native import NativeVecEnv
+from rlhp.types import Array, UserError
+
+
+def make(
+    task: str,
+    n_envs: int,
+    seed: int,
+    threads: int = 1,
+    no_ops: int = 30,
+    max_frames: int = MAX_FRAMES,
+    clip_rewards: bool = True,
+    game_over_penalty: float | None = None,
+    life_loss_penalty: float = 0.0,
+) -> AtariVecEnv:
+    """`n_envs` environments of a game of `rlhp.atari.games`.
+
+    A game begins with 0 to `no_ops` native frames of doing nothing, and is cut after `max_frames`. What the synthetic teacher
+    judges a step by is the sign of the points won (`clip_rewards` false: the points) less the penalties. The paper names the
+    penalty at the end of an episode, but not its size (`game_over_penalty` null: what the game's record says), and says neither
+    whether the teacher's rewards are clipped nor whether a lost life counts as an end. Raises UserError for an unknown game and
+    for numbers that make no sense.
+    """
+    game = find(task)
+    check_counts(seed, n_envs=n_envs, threads=threads, max_frames=max_frames)
+    _check_rules(no_ops, max_frames, game_over_penalty, life_loss_penalty)
+    penalty = game.game_over_penalty if game_over_penalty is None else game_over_penalty
+    rules = Rules(no_ops, max_frames, clip_rewards, penalty, life_loss_penalty)
+    return AtariVecEnv(game, n_envs, seed, rules, threads)
+
+
+def _check_rules(no_ops: int, max_frames: int, *penalties: float | None) -> None:
+    if not isinstance(no_ops, int | np.integer) or no_ops < 0:
+        raise UserError(f"no_ops is {no_ops!r}: give a whole number of at least 0.")
+    if max_frames < no_ops + FRAME_SKIP:
+        raise UserError(f"max_frames is {max_frames}, which no_ops={no_ops} can use up; give at least {no_ops + FRAME_SKIP}.")
+    if any(penalty is not None and not 0 <= penalty < np.inf for penalty in penalties):
+        raise UserError(f"game_over_penalty and life_loss_penalty are {penalties}: give numbers of at least 0.")
+
+
+class AtariVecEnv(NativeVecEnv):
+    """N consoles with one game: observations [N, 84, 84] uint8, one frame each, and true rewards [N] float32.
+
+    Settings are those of Mnih et al. 2015: an action is held for four native frames, and a frame is the maximum of the last two,
+    grey, resized by area. There are no sticky actions, no FIRE at the start, and a lost life ends nothing.
+
+    Nobody is told where a game ends, which would tell about the task (appendix A.2): `dones` is always False. The next game
+    begins within the same call; its first frame is the observation, and `infos[i]` has "cut": True and "score", the points of
+    the game that ended (not where the task has a criterion of its own, whose sum is what counts). Game e of environment i is a
+    pure function of (seed, i, e) and the actions; the number of threads changes the speed alone.
+
+    `threads` worker processes step fixed shares of the environments; with 1 there is none, and the caller's process does it.
+    """
+
+    stack = 4  # newest frames that networks see together (Mnih et al. 2015)
+    replays = True  # a clip is drawn from the state before its first step, and its actions
+
+    def __init__(self, game: Game, n_envs: int, seed: int, rules: Rules, threads: int = 1) -> None:
+        probe = Emulator(game)
+        actions, size = spaces.Discrete(len(probe.moves)), len(probe.save())
+        observation = spaces.Box(0, 255, (SIZE, SIZE), np.uint8)
+        super().__init__(game.name, n_envs, rules.max_frames // FRAME_SKIP, observation, actions)
+        self.definition = game
+        fd = reserve(n_envs, size)
+        try:
+            self._block = mapped(fd, n_envs, size)
+            count = min(threads, n_envs)
+            self._players = _players(game, rules, self._block, fd, count)
+        finally:
+            os.close(fd)
+        self.seed(seed)
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Start afresh with another seed: the next reset begins game 0. None keeps the seed."""
+        if seed is not None:
+            self._block.seed[0] = seed
+        self._block.episode[:] = -1
+        return [int(self._block.seed[0])] * self.num_envs
+
+    def stagger(self, after: int | None = None, share: float = 0.0) -> None:
+        """Do nothing: random no-ops put games out of step from the first, and their own chances do the rest.
+
+        Raises UserError where early resets are asked for: games would never be seen beyond their beginning.
+        """
+        if after is not None:
+            raise UserError(f"{self.task} is not reset early; set restarts.after=null.")
+
+    def states(self) -> Array:
+        """[N, S] uint8: the consoles' states at the current observation."""
+        return self._block.state.copy()
+
+    def reset(self) -> Array:
+        """Begin the next game of every environment; the frames [N, 84, 84] uint8."""
+        self._players.start(b"r")
+        self._players.finish()
+        return self._block.frame.copy()
+
+    def step_async(self, actions: Array) -> None:
+        """Begin a step with these actions [N]; where there are workers, it goes on while the caller does."""
+        chosen = np.asarray(actions).reshape(self.num_envs)
+        if chosen.dtype.kind not in "iu" or (chosen < 0).any() or (chosen >= self.action_space.n).any():  # type: ignore[attr-defined]
+            raise ValueError(f"actions of {self.task} are whole numbers from 0 to {self.action_space.n - 1}, not {chosen}")  # type: ignore[attr-defined]
+        self._block.action[:] = chosen
+        self._players.start(b"s")
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """End the step: frames [N, 84, 84] uint8, true rewards [N] float32, dones [N] (all False), infos."""
+        self._players.finish()
+        block = self._block
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for i in np.flatnonzero(block.cut).tolist():
+            infos[i] = {"cut": True} | ({} if self.definition.criterion else {"score": float(block.score[i])})
+        return block.frame.copy(), block.reward.copy(), np.zeros(self.num_envs, bool), infos
+
+    def snapshot(self) -> dict[str, Array]:
+        """Everything the continuation depends on, as copies: after `restore` it is the same bit for bit."""
+        block = self._block
+        kept = {"episode": block.episode, "running": block.running, "frame": block.frame, "state": block.state}
+        return {"seed": np.full(self.num_envs, block.seed[0]), **{name: array.copy() for name, array in kept.items()}}
+
+    def restore(self, snapshot: dict[str, Array]) -> Array:
+        """Go on from a snapshot; the frames [N, 84, 84] uint8 at that moment.
+
+        Raises UserError if the snapshot is of another game or another number of environments.
+        """
+        self._check_fits(snapshot)
+        self._block.seed[0] = snapshot["seed"][0]
+        for name in ("episode", "running", "frame", "state"):
+            getattr(self._block, name)[:] = snapshot[name]
+        self._players.start(b"l")
+        self._players.finish()
+        return self._block.frame.copy()
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._players.close()
+
+
+class _Here:
+    """A player in this process, with what `Workers` has to be called by."""
+
+    def __init__(self, player: Player) -> None:
+        self._player, self._order = player, b""
+
+    def start(self, order: bytes) -> None:
+        self._order = order
+
+    def finish(self) -> None:
+        ORDERS[self._order](self._player)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _players(game: Game, rules: Rules, block: Any, fd: int, count: int) -> _Here | Workers:
+    n, size = block.state.shape
+    if count == 1:
+        return _Here(Player(game, rules, block, range(n)))
+    return Workers(game, rules, fd, n, size, count)

@@ -1,0 +1,265 @@
+"""Reward predictors for images (appendix A.2): convolutional networks on stacks of frames, which do not see the action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+from torch.nn.functional import batch_norm, conv2d, leaky_relu_, linear
+
+from rlhp.precision import number
+from rlhp.reward.dropout import drop
+from rlhp.reward.ensemble import RewardEnsemble
+from rlhp.reward.images import Images
+from rlhp.reward.network import check_members, processor
+from rlhp.types import Array, UserError, stream
+
+SLOPE = 0.01  # of the leaky ReLU after each layer
+PAPER = ((16, 7, 3), (16, 5, 2), (16, 3, 1), (16, 3, 1))  # filters, kernel and stride of each convolution
+EPSILON = 1e-5  # beside a variance that is divided by
+MOMENTUM = 0.01  # of the running statistics, per gradient step (Ibarz et al. 2018); before, they are means over all steps
+ROWS = 128  # stacks predicted at once: what lies between layers then stays in the cache
+
+
+def cnn_ensemble(
+    observation_space: spaces.Space,
+    action_space: spaces.Space,
+    *,
+    members: int = 3,
+    layers: Sequence[Sequence[int]] = PAPER,
+    units: int = 64,
+    dropout: float = 0.5,
+    precision: str = "float32",
+    device: str = "cpu",
+    seed: int = 0,
+    **fitting: Any,
+) -> RewardEnsemble:
+    """Convolutional networks on images, fitted as `RewardEnsemble` says, which takes all other settings.
+
+    `observation_space` is that of a stack of frames, whose axes are found as `Images` says. `layers` lists filters, kernel and
+    stride of each convolution, `units` counts those of the layer after them, `dropout` is the share of each convolution's
+    outputs that a gradient step leaves out. `precision` is what all but the last layer is computed in, `device` where: cpu,
+    cuda, or auto, which is cuda where there is one. Raises UserError for settings and spaces that cannot be used.
+    """
+    shape = Shape(Images(observation_space), _checked(layers), units)
+    networks = CNN(shape, members, dropout, number(precision), processor(device), seed)
+    return RewardEnsemble(networks, seed=seed, **fitting)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What images and settings make of a network. Raises UserError where an image is too small for the convolutions."""
+
+    images: Images
+    layers: tuple[tuple[int, int, int], ...]  # filters, kernel, stride
+    units: int
+
+    def __post_init__(self) -> None:
+        if not self.layers or min(min(layer) for layer in self.layers) < 1 or self.units < 1:
+            raise UserError(
+                "reward_model.layers lists filters, kernel and stride of a convolution or more, such as [[16, 7, 3]]."
+            )
+        if min(self.sizes()[-1]) < 1:
+            raise UserError(
+                f"images of {self.images.height} x {self.images.width} are too small for the reward model's convolutions; choose "
+                "larger ones, fewer or smaller reward_model.layers, or reward_model=ensemble_mlp."
+            )
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width after each convolution."""
+        sizes = [(self.images.height, self.images.width)]
+        for _, kernel, stride in self.layers:
+            height, width = sizes[-1]
+            sizes.append(((height - kernel) // stride + 1, (width - kernel) // stride + 1))
+        return sizes[1:]
+
+    def filters(self) -> list[int]:
+        """How many each convolution has."""
+        return [filters for filters, _, _ in self.layers]
+
+    def weights(self) -> list[tuple[int, ...]]:
+        """The shapes of the weights of each layer: kernels, the hidden layer, the last layer."""
+        channels = [self.images.channels, *self.filters()]
+        kernels = [(out, into, k, k) for (into, out), (_, k, _) in zip(pairwise(channels), self.layers, strict=True)]
+        return [*kernels, (self.units, channels[-1] * prod(self.sizes()[-1])), (1, self.units)]
+
+    def biases(self) -> list[tuple[int, ...]]:
+        """The shapes of all other parameters: batch norm's scales, its shifts, the biases of the two layers after it."""
+        each = [(filters,) for filters in self.filters()]
+        return [*each, *each, (self.units,), (1,)]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """One network's, as views."""
+
+    kernels: Sequence[Tensor]
+    scales: Sequence[Tensor]
+    shifts: Sequence[Tensor]
+    hidden: tuple[Tensor, Tensor]  # weight, bias
+    last: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, flat: Tensor, shape: Shape) -> Parameters:
+        """Those that lie in `flat` [P], weights first."""
+        shapes, n = [*shape.weights(), *shape.biases()], len(shape.layers)
+        parts = [part.view(size) for part, size in zip(flat.split([prod(size) for size in shapes]), shapes, strict=True)]
+        kernels, (hidden, last), rest = parts[:n], parts[n : n + 2], parts[n + 2 :]
+        return cls(kernels, rest[:n], rest[n : 2 * n], (hidden, rest[-2]), (last, rest[-1]))
+
+
+class CNN:
+    """M convolutional networks with batch norm and dropout; a `Network`.
+
+    A pair's clips are normalised by the statistics of one batch, which holds both. Running means of the statistics are what
+    predicts, and are averaged as weights are.
+    """
+
+    def __init__(self, shape: Shape, members: int, dropout: float, number: torch.dtype, device: torch.device, seed: int) -> None:
+        check_members(members)
+        if not 0 <= dropout < 1:
+            raise UserError(f"reward_model.dropout is a share of at least 0 and below 1, not {dropout}.")
+        self._shape, self._dropout, self._number, self._device, self._seed = shape, dropout, number, device, seed
+        self.flat = _initial(shape, members, stream(seed, "reward")).to(device)
+        self.weights = self.flat[:, : sum(map(prod, shape.weights()))]
+        self._statistics = torch.zeros(members, 2, sum(shape.filters()), device=device)  # means and variances
+        self._statistics[:, 1] = 1
+        self._steady, self._steady_statistics = self.flat.clone(), self._statistics.clone()  # what predicts
+        self._graph: tuple[Tensor, Tensor] | None = None
+
+    def prepare(self, obs: Array, act: Array) -> Tensor:
+        """Observations [*B, *O] -> [*B, channels, height, width], a view where it can be one."""
+        return self._shape.images.tensor(obs)
+
+    def observe(self, clips: Callable[[], Tensor]) -> None:
+        """Nothing to do: images have a scale of their own."""
+
+    def clip_sums(self, clips: Tensor, step: int) -> Tensor:
+        """clips [n, L, channels, height, width] -> [M, n], in one pass for each member."""
+        x = self._taken(clips.flatten(0, 1))
+        rng = stream(self._seed, "dropout", step)
+        momentum = max(MOMENTUM, 1 / (step + 1))
+        with torch.enable_grad():
+            flat = self.flat.detach().requires_grad_()
+            members = [
+                self._train(x, Parameters.of(one, self._shape), statistics, momentum, rng)
+                for one, statistics in zip(flat, self._statistics, strict=True)
+            ]
+            sums = torch.stack(members).unflatten(1, clips.shape[:2]).sum(dim=2)
+        self._graph = flat, sums
+        return sums.detach().cpu()
+
+    def _train(self, x: Tensor, of: Parameters, statistics: Tensor, momentum: float, rng: np.random.Generator) -> Tensor:
+        """One network's predictions in training mode [rows]; moves its running statistics."""
+        means, variances = (part.split(self._shape.filters()) for part in statistics)
+        for i, (_, _, stride) in enumerate(self._shape.layers):
+            x = conv2d(x, self._kernel(of.kernels[i], first=i == 0), stride=stride)
+            x = batch_norm(x, means[i], variances[i], of.scales[i], of.shifts[i], True, momentum, EPSILON)
+            x = drop(leaky_relu_(x, SLOPE), self._dropout, rng)
+        return self._head(x, of)
+
+    def backward(self, grad: Tensor) -> None:
+        """Compute `flat.grad`, given the loss's gradient for the sums of the last call, [M, n]."""
+        assert self._graph is not None
+        flat, sums = self._graph
+        (self.flat.grad,) = torch.autograd.grad(sums, [flat], grad.to(self._device))
+        self._graph = None
+
+    def average(self, share: float) -> None:
+        """Move what predicts towards what is learned by this share of the distance."""
+        self._steady.lerp_(self.flat, share)
+        self._steady_statistics.lerp_(self._statistics, share)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Stacks [*B, channels, height, width] -> [M, *B]."""
+        inner = prod(x.shape[1:-3])
+        folded = [self._folded(*each) for each in zip(self._steady, self._steady_statistics, strict=True)]
+        parts = [
+            torch.stack([self._evaluate(taken, of) for of in folded]).cpu()
+            for taken in (self._taken(part.flatten(0, -4)) for part in x.split(max(1, ROWS // max(1, inner))))
+        ]
+        return torch.cat(parts, dim=1).unflatten(1, x.shape[:-3])
+
+    def _folded(self, flat: Tensor, statistics: Tensor) -> Parameters:
+        """A network whose batch norms, of fixed statistics, are part of its convolutions: their shifts are biases."""
+        of, filters = Parameters.of(flat, self._shape), self._shape.filters()
+        means, variances = (part.split(filters) for part in statistics)
+        scales = [scale * (variance + EPSILON).rsqrt() for scale, variance in zip(of.scales, variances, strict=True)]
+        kernels = [kernel * scale[:, None, None, None] for kernel, scale in zip(of.kernels, scales, strict=True)]
+        shifts = [shift - mean * scale for shift, mean, scale in zip(of.shifts, means, scales, strict=True)]
+        return Parameters(kernels, scales, shifts, of.hidden, of.last)
+
+    def _evaluate(self, x: Tensor, of: Parameters) -> Tensor:
+        """A folded network's predictions [rows]."""
+        for i, (_, _, stride) in enumerate(self._shape.layers):
+            kernel, bias = self._kernel(of.kernels[i], first=i == 0), of.shifts[i].to(self._number)
+            x = leaky_relu_(conv2d(x, kernel, bias, stride=stride), SLOPE)
+        return self._head(x, of)
+
+    def _kernel(self, kernel: Tensor, first: bool) -> Tensor:
+        """As it is multiplied with; the first one scales images to [0, 1], which leaves them integers until then."""
+        scaled = kernel * self._shape.images.scale if first else kernel
+        return scaled.to(self._number).contiguous(memory_format=torch.channels_last)
+
+    def _head(self, x: Tensor, of: Parameters) -> Tensor:
+        """The layers after the convolutions, [rows]; the last one in single precision."""
+        weight, bias = (part.to(self._number) for part in of.hidden)
+        return linear(leaky_relu_(linear(x.flatten(1), weight, bias), SLOPE).float(), *of.last).squeeze(-1)
+
+    def _taken(self, x: Tensor) -> Tensor:
+        """Stacks [rows, channels, height, width] as networks compute with them, above their lowest value."""
+        if self._device.type == "cuda":
+            x = x.contiguous().pin_memory().to(self._device, non_blocking=True)
+        low = self._shape.images.low
+        return (x.to(self._number) - low if low else x.to(self._number)).contiguous(memory_format=torch.channels_last)
+
+    def snapshot(self) -> dict[str, Array]:
+        """Weights, the statistics of batch norm, and the running means of both."""
+        state = {**self._averaged(), "weights": self.flat, "statistics": self._statistics}
+        return {name: value.cpu().numpy().copy() for name, value in state.items()}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot."""
+        for name, value in {**self._averaged(), "weights": self.flat, "statistics": self._statistics}.items():
+            value.copy_(torch.from_numpy(state[name]))
+
+    def _averaged(self) -> dict[str, Tensor]:
+        return {"steady": self._steady, "steady_statistics": self._steady_statistics}
+
+
+def _checked(layers: Sequence[Sequence[int]]) -> tuple[tuple[int, int, int], ...]:
+    """The convolutions. Raises UserError unless each is three whole numbers of at least 1."""
+    told = (
+        "reward_model.layers lists filters, kernel and stride of each convolution of the reward model, such as [[16, 7, 3]], "
+        f"not {layers}."
+    )
+    try:
+        rows = tuple((filters, kernel, stride) for filters, kernel, stride in layers)
+    except (TypeError, ValueError) as error:
+        raise UserError(told) from error
+    if not rows or not all(isinstance(n, int) and n >= 1 for row in rows for n in row):
+        raise UserError(told)
+    return rows
+
+
+def _initial(shape: Shape, members: int, rng: np.random.Generator) -> Tensor:
+    """Independent parameters of each member [M, P]: uniform within 1 / sqrt(fan-in), batch norm's scales 1 and its shifts 0.
+
+    Those of the last layer are 0: what an untrained network says of a stack would stay wherever the labels say nothing.
+    """
+    flat = torch.zeros(members, sum(map(prod, [*shape.weights(), *shape.biases()])))
+    for one in flat:
+        of = Parameters.of(one, shape)
+        for weight in (*of.kernels, of.hidden[0]):
+            bound = 1 / sqrt(prod(weight.shape[1:]))
+            weight.copy_(torch.from_numpy(rng.uniform(-bound, bound, weight.shape)))
+        for scale in of.scales:
+            scale.fill_(1)
+    return flat
