@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.finite import check_actions, check_received
-from rlhp.types import Array, UserError
+from rlhp.types import Array, Segment, UserError
 
 MAX_STEPS = 100_000  # of an episode, before `returns` gives up
 Policy = Callable[[Any], Array]  # raw observations [N, *O] -> actions [N, *A]
-
-
-class Simulated(Protocol):
-    """N environments that tell their simulators' states."""
-
-    def reset(self) -> Any:
-        """The first observations [N, *O]."""
-        ...
-
-    def step(self, actions: Array) -> Any:
-        """(observations, rewards, dones, infos) after actions [N, *A]."""
-        ...
-
-    def states(self) -> Array | None:
-        """[N, S], or None where there is no simulator to ask."""
-        ...
 
 
 def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STEPS) -> Array:
@@ -85,20 +69,33 @@ def _endless(task: str, max_steps: int) -> str:
     )
 
 
-def watch(policy: Policy, env: Simulated, steps: int) -> Array:
-    """[steps, S]: simulator states of the first environment, from its reset, each before its action.
+def watch(policy: Policy, env: Any, steps: int) -> list[Segment]:
+    """What the first environment does in `steps` steps from its reset, cut wherever a real reset follows.
 
-    Raises UserError where the environment has no simulator states: draw it with `pictures` instead.
+    `env` is a `VecEnv` that is a `rlhp.types.Env` as well. A segment holds no history, and the state before each of its steps;
+    where one state and the actions render a clip (`replays`), the first alone.
     """
-    seen: list[Array] = []
+    stack, replays = getattr(env, "stack", 1), bool(getattr(env, "replays", False))
+    stretches: list[Segment] = []
+    rows: list[tuple[Array, Array, float, Array | None]] = []
     obs = env.reset()
-    for _ in range(steps):
-        states = env.states()
-        if states is None:
-            raise UserError("this environment has no simulator states to draw from")
-        seen.append(np.array(states[0]))
-        obs = env.step(policy(obs))[0]
-    return np.stack(seen)
+    for step in range(1, steps + 1):
+        states, seen, actions = env.states(), obs[0][-1] if stack > 1 else obs[0], policy(obs)
+        before = np.array(seen), None if states is None else np.array(states[0])
+        obs, reward, dones, infos = env.step(actions)
+        rows.append((before[0], np.array(actions[0]), float(reward[0]), before[1]))
+        if dones[0] or infos[0].get("cut") or step == steps:
+            stretches.append(_segment(rows, replays))
+            rows = []
+    return stretches
+
+
+def _segment(rows: list[tuple[Array, Array, float, Array | None]], replays: bool) -> Segment:
+    """Observation, action, true reward and state of each step, as one clip."""
+    obs, act, reward, states = zip(*rows, strict=True)
+    kept = states[:1] if replays else states
+    state = None if kept[0] is None else np.stack(kept)
+    return Segment(np.stack(obs), np.stack(act), np.array(reward, np.float32), state)
 
 
 def pictures(policy: Policy, env: VecEnv, steps: int) -> Iterator[Array]:

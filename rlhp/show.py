@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from rlhp import analysis, evaluate, film, train
 from rlhp.run import read_settings
-from rlhp.types import Array, UserError
+from rlhp.types import Array, Segment, UserError
 
 
 def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_STEPS) -> str:
@@ -55,24 +55,35 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000)
 
 
 def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: int) -> Path:
-    env = trained.make_env(1, seed, render=True)
+    drawing = film.find(trained.settings)
+    env = trained.make_env(1, seed, render=drawing is None)
     try:
-        pictures, fps = _shots(trained, env, seconds)
-        return film.write(pictures, out, fps, codec)
+        if drawing is None:
+            pictures, fps = _rendered(trained, env, seconds)
+            return film.write(pictures, out, fps, codec)
+        every, fps = film.pace(drawing.dt)
+        segments = evaluate.watch(trained.policy, env, max(1, round(seconds / drawing.dt)))
+        with drawing.studio(film.SIZE) as shoot:
+            pictures = chain.from_iterable(_every(every, shoot, segment) for segment in segments)
+            return film.write(pictures, out, fps, codec)
     finally:
         env.close()
 
 
-def _shots(trained: Any, env: Any, seconds: float) -> tuple[Iterator[Array], Fraction]:
-    """Pictures of the policy, and how many a second."""
-    model = getattr(env, "model", None)
-    dt = env.definition.dt if model is not None else 1 / getattr(env, "metadata", {}).get("render_fps", 30)
+def _every(n: int, shoot: Callable[[Segment], Iterator[Array]], segment: Segment) -> Iterator[Array]:
+    """The pictures of every n-th step; the others are not drawn where each step has its own state."""
+    obs, act, reward, state = segment.obs, segment.act, segment.true_reward, segment.state
+    if state is not None and len(state) < len(act):
+        return islice(shoot(segment), 0, None, n)
+    return shoot(Segment(obs[::n], act[::n], reward[::n], None if state is None else state[::n]))
+
+
+def _rendered(trained: train.Trained, env: Any, seconds: float) -> tuple[Iterator[Array], Fraction]:
+    """The environment's own pictures of the policy, and how many a second."""
+    dt = 1 / getattr(env, "metadata", {}).get("render_fps", 30)
     every, fps = film.pace(dt)
-    steps = max(1, round(seconds / dt))
-    if model is None:
-        return islice(evaluate.pictures(trained.policy, env, steps), 0, None, every), fps
-    states = evaluate.watch(trained.policy, env, steps)[::every]
-    return film.frames(model, states, film.view(env.task)), fps
+    pictures = evaluate.pictures(trained.policy, env, max(1, round(seconds / dt)))
+    return islice(pictures, 0, None, every), fps
 
 
 def report(run: Path) -> None:

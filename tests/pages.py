@@ -16,10 +16,11 @@ import httpx2 as httpx
 import numpy as np
 import yaml
 
+from rlhp import film
 from rlhp.run import Served, served
 from rlhp.store import Store
 from rlhp.types import Segment
-from rlhp.web.filmer import Filmer, camera
+from rlhp.web.filmer import Filmer
 from rlhp.web.films import Look
 
 LENGTH = 10
@@ -59,9 +60,9 @@ def ask(run: Path, questions: int, seed: int = 0, step: int = 0) -> None:
 def filmed(run: Path, size: int = 64, codec: str = "h264") -> Path:
     """The run, with the clips of all open questions."""
     filmer = Filmer(run, Look("point", size, codec), overlap=1, ahead=10**6)
-    with camera("point", size) as shoot:
+    with film.Point().studio(size) as shoot:
         while (name := filmer.next()) is not None:
-            filmer.film(shoot, name)
+            filmer.film(shoot, film.Point.fps, name)
     return run
 
 

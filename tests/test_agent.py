@@ -123,6 +123,7 @@ def test_lean_ppo_learns_and_logs_what_ppo_does(net, batch_size):
         ({"clip_range_vf": 0.2}, False),
         ({"use_sde": True}, False),
         ({"normalize_advantage": False}, False),
+        ({"device": "cuda"}, False),
         ({"batch_size": 60}, False),  # does not divide the rollout
         ({"policy_kwargs": {"activation_fn": "ReLU"}}, False),
         ({"policy_kwargs": {"squash_output": True}}, False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
 from pathlib import Path
 
 import av
@@ -11,23 +12,23 @@ import pytest
 from pages import filmed, make_run, walk
 
 from rlhp import film
-from rlhp.envs.tasks import TASKS
+from rlhp.robots import find
 from rlhp.store import Store
 from rlhp.types import Array, Segment
-from rlhp.web.filmer import Filmer, camera
+from rlhp.web.filmer import Filmer
 from rlhp.web.films import Films, Look
 
 SIZE = 128
 needs_gl = pytest.mark.skipif(not film.draws(), reason=f"no OpenGL library: {film.APT}")
 
 
+STEPS = {"hopper": 60, "reacher": 15}  # of the paper's clips
 TURNS = {"hopper": 2, "reacher": 0}  # the joint of qpos that is seen to turn
 
 
 def turning(task: str, speed: float) -> Segment:
     """A clip in which no two states look alike: a joint turns at a constant speed, in radians per step."""
-    definition = TASKS[task]
-    model, steps = definition.model(), definition.clip_steps
+    model, steps = find(task).model(), STEPS[task]
     states = np.tile(np.concatenate([model.qpos0, np.zeros(model.nv)]), (steps, 1))
     states[:, TURNS[task]] += speed * np.arange(steps)
     flat = np.zeros((steps, 1), np.float32)
@@ -39,10 +40,10 @@ def shot(run: Path, task: str, pair: tuple[Segment, Segment], codec: str = "h264
     store = Store(make_run(run, questions=0) / "preferences.sqlite")
     store.ask([pair], 0)
     look, (clips,) = Look(task, SIZE, codec), named(store)
-    filmer = Filmer(run, look, overlap=1)
-    with camera(task, SIZE) as shoot:
+    filmer, drawing = Filmer(run, look, overlap=1), film.drawing({"task": task})
+    with drawing.studio(SIZE) as shoot:
         while (name := filmer.next()) is not None:
-            filmer.film(shoot, name)
+            filmer.film(shoot, drawing.fps, name)
     return [decoded(look.file(run, clip)) for clip in clips]
 
 
@@ -68,11 +69,11 @@ def nearest(frames: Array, pictures: Array) -> list[int]:
 def test_a_clip_shows_its_segment_state_by_state(task: str, tmp_path: Path) -> None:
     pair = turning(task, 0.1), turning(task, -0.07)
     (left, rate), (right, _) = shot(tmp_path / "run", task, pair)
-    steps = TASKS[task].clip_steps
+    steps = STEPS[task]
     assert len(left) == len(right) == steps and rate == pytest.approx(steps / 1.5)
     for frames, segment in zip((left, right), pair, strict=True):
         assert segment.state is not None
-        pictures = np.stack(list(film.frames(TASKS[task].model(), segment.state, film.view(task), SIZE))).astype(int)
+        pictures = np.stack(list(film.frames(find(task).model(), segment.state, film.MuJoCo(task).view, SIZE))).astype(int)
         assert np.abs(frames - pictures).mean() < 5, "what compression loses"
         assert nearest(frames, pictures) == list(range(steps))
     assert nearest(right, left)[1:] != list(range(1, steps)) and np.abs(left[-1] - right[-1]).mean() > 1, "two clips"
@@ -89,9 +90,10 @@ def test_without_opengl_the_probe_is_shown_state_by_state(codec: str, tmp_path: 
             assert np.allclose(red, [(1.5 - y) / 3 * (SIZE - 1), (1.5 + x) / 3 * (SIZE - 1)], atol=2.5)
 
 
-def test_speed_is_the_paper_s_whatever_the_length() -> None:
-    assert [Look(task, 1, "h264").fps(TASKS[task].clip_steps) for task in ("hopper", "walker", "halfcheetah")] == [40, 30, 20]
-    assert Look("hopper", 1, "h264").fps(30) == 40, "half a clip lasts half as long"
+def test_clips_on_disk_keep_their_names(tmp_path: Path) -> None:
+    """Else all that has been filmed for a run is filmed anew."""
+    wanted = blake2b(b"a hopper 400 h264", digest_size=16).hexdigest()
+    assert Look("hopper", 400, "h264").file(tmp_path, "a") == tmp_path / "clips" / f"{wanted}.mp4"
 
 
 def test_a_clip_is_made_once_and_again_for_another_look(tmp_path: Path) -> None:
@@ -109,12 +111,12 @@ def test_only_what_is_asked_is_filmed_newest_first(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", questions=5)
     store, look = Store(run / "preferences.sqlite"), Look("point", 64, "h264")
     filmer, films = Filmer(run, look, overlap=1, ahead=2), Films(run, look, overlap=1)
-    with camera("point", 64) as shoot:
+    with film.Point().studio(64) as shoot:
         for _ in range(2):
-            filmer.film(shoot, filmer.next() or "")
+            filmer.film(shoot, film.Point.fps, filmer.next() or "")
         assert [films.ready(names) for names in named(store)] == [False] * 4 + [True]
         while (name := filmer.next()) is not None:
-            filmer.film(shoot, name)
+            filmer.film(shoot, film.Point.fps, name)
     assert [films.ready(names) for names in named(store)] == [False] * 3 + [True] * 2
     assert filmer.next() is None
     store.close()

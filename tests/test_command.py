@@ -48,7 +48,7 @@ TINY = [
         ("query.clips=1", "compares at least 2 clips"),
         ("checkpoint_every=0", "set it to 1 or more"),
         ("teacher=human query.clips=3", "people compare 2 clips at the page"),
-        ("teacher=human env=gym env.id=CartPole-v1 clip_steps=8", "cannot be drawn from recorded states"),
+        ("teacher=human env=gym env.id=CartPole-v1 clip_steps=8", "cannot be drawn: its yaml names no film"),
         ("labels=1e2", "labels is 100.0: give a whole number"),
         ("labels=20.5", "give a whole number"),
         ("total_steps=nan", "total_steps is nan"),

@@ -14,6 +14,7 @@ from rlhp.agent.build import make as make_agent
 from rlhp.envs import criteria, gym, point
 from rlhp.envs import mujoco as robots
 from rlhp.envs.tasks import TASKS
+from rlhp.robots import ROBOTS
 from rlhp.types import UserError, stream
 
 CONF = Path(__file__).parents[1] / "conf" / "env"
@@ -40,7 +41,7 @@ PAPER = [name for name in TASKS if name not in ("hopper_backflip", "halfcheetah_
 
 def reference(task):
     """Gymnasium's own environment, which can be stepped on past what it calls the end."""
-    return gymnasium.make(TASKS[task].gymnasium_id, disable_env_checker=True).unwrapped
+    return gymnasium.make(TASKS[task].robot.gymnasium_id, disable_env_checker=True).unwrapped
 
 
 def paper_reward(task, env, info):
@@ -82,10 +83,9 @@ def test_observations_states_and_rewards_are_those_of_gymnasium(task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_record_says_what_gymnasium_says(task):
-    ours, theirs = TASKS[task], reference(task)
+    ours, theirs = TASKS[task].robot, reference(task)
     assert ours.dt == pytest.approx(theirs.dt) and ours.frame_skip == theirs.frame_skip
-    assert (ours.camera is None) == (ours.model().ncam == 0)
-    assert ours.fps == pytest.approx(ours.clip_steps / 1.5)
+    assert (ours.model().nq, ours.model().nu) == (theirs.model.nq, theirs.model.nu)
 
 
 # By hand
@@ -93,7 +93,7 @@ def test_the_record_says_what_gymnasium_says(task):
 
 def planted(task, qpos, qvel=None):
     """The fields that a task reads, one row each, after qpos and qvel are set."""
-    model = TASKS[task].model()
+    model = TASKS[task].robot.model()
     data = mujoco.MjData(model)
     data.qpos[: len(qpos)] = qpos
     data.qvel[: len(qvel or [])] = qvel or []
@@ -117,7 +117,7 @@ def planted(task, qpos, qvel=None):
     ],
 )
 def test_a_reward_worked_out_by_hand(task, before, after, qvel, reward):
-    got = TASKS[task].reward(planted(task, before), planted(task, after, qvel), TASKS[task].dt)
+    got = TASKS[task].reward(planted(task, before), planted(task, after, qvel), TASKS[task].robot.dt)
     assert got.tolist() == pytest.approx([reward])
 
 
@@ -205,7 +205,7 @@ def test_a_front_leg_that_is_bent_is_lifted():
 
 
 def test_heights_are_those_of_mujoco():
-    model = TASKS["halfcheetah"].model()
+    model = TASKS["halfcheetah"].robot.model()
     data, rng = mujoco.MjData(model), np.random.default_rng(0)
     names = ["torso", "head", "bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot"]
     poses = rng.uniform(-4, 4, (50, 9))
@@ -542,5 +542,7 @@ def test_every_yaml_builds_what_it_names(file):
     assert env.num_envs == 2 and env.reset().shape == (2, *env.observation_space.shape)
     if file.stem in TASKS:
         task = TASKS[file.stem]
-        assert (cfg.task, cfg.clip_steps, cfg.env.horizon) == (task.name, task.clip_steps, task.horizon)
+        assert (cfg.task, cfg.env.horizon) == (task.name, task.horizon)
+        assert 15 <= cfg.clip_steps <= 60  # appendix A.1
+        assert instantiate(cfg.film).fps == cfg.clip_steps / 1.5 and ROBOTS[cfg.film.robot] is task.robot
         assert cfg.entropy_bonus == 0.5  # what config.yaml says: no task has one of its own

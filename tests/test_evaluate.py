@@ -122,15 +122,38 @@ def test_numbers_that_are_not_finite_are_no_return(wrong, sentence):
 def test_watch_records_each_state_before_its_action():
     env = mujoco.make("pendulum", 2, seed=3)
     first = env.reset() is not None and env.states()[0]
-    seen = evaluate.watch(lambda obs: np.ones((2, 1), np.float32), mujoco.make("pendulum", 2, seed=3), 5)
-    assert seen.shape == (5, 4) and (seen[0] == first).all()
-    assert len(np.unique(seen[:, 0])) == 5
+    (seen,) = evaluate.watch(lambda obs: np.ones((2, 1), np.float32), mujoco.make("pendulum", 2, seed=3), 5)
+    assert seen.state is not None and seen.state.shape == (5, 4) and (seen.state[0] == first).all()
+    assert len(np.unique(seen.state[:, 0])) == 5 and len(seen.act) == len(seen.true_reward) == 5
     env.close()
 
 
-def test_watch_needs_a_simulator():
-    with pytest.raises(UserError, match="no simulator"):
-        evaluate.watch(lambda obs: np.zeros((1, 2), np.float32), point.make(1, seed=0), 3)
+class Reel(DummyVecEnv):
+    """A counter of 4 steps whose end is hidden, stacked by 2; one state and the actions render its clips."""
+
+    stack, replays = 2, True
+
+    def states(self):
+        return np.array([[self.envs[0].count]], np.uint8)
+
+    def reset(self):
+        return np.stack([super().reset()] * 2, axis=1)
+
+    def step_wait(self):
+        obs, reward, done, _infos = super().step_wait()
+        return np.stack([obs - 1, obs], axis=1), reward, done & False, [{"cut": bool(end)} for end in done]
+
+
+def test_what_is_watched_is_cut_at_hidden_resets_and_keeps_the_newest_frame_and_one_state():
+    clips = evaluate.watch(lambda obs: obs[:, -1] * 0.1, Reel([lambda: Counter(4)]), 6)
+    assert [clip.obs.ravel().tolist() for clip in clips] == [[0, 1, 2, 3], [0, 1]]
+    assert [clip.state.tolist() for clip in clips if clip.state is not None] == [[[0]], [[0]]]
+    assert np.allclose(clips[0].act.ravel(), [0, 0.1, 0.2, 0.3]) and clips[1].true_reward.tolist() == [1, 1]
+
+
+def test_an_environment_without_a_simulator_is_watched_by_its_observations():
+    (clip,) = evaluate.watch(lambda obs: np.ones((1, 2), np.float32), point.make(1, seed=0), 3)
+    assert clip.state is None and np.allclose(np.diff(clip.obs, axis=0), 0.1)
 
 
 def test_pictures_come_before_their_actions():

@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 
 from rlhp import doctor, film
-from rlhp.envs.point import PointVecEnv
-from rlhp.envs.tasks import TASKS
 from rlhp.film import draw, trial
-from rlhp.types import UserError
+from rlhp.types import Segment, UserError
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 FILES = {
@@ -60,16 +58,10 @@ def robot_pixels(model: mujoco.MjModel, state: np.ndarray, view: film.View) -> n
     return difference.max(axis=-1) > 12
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_every_task_has_a_view_of_its_own_robot(task):
-    robot = next(name for name, known in TASKS.items() if known.xml == TASKS[task].xml)
-    assert film.view(task) == film.view(robot)
-
-
 @needs_gl
 @pytest.mark.parametrize("task", FILES)
 def test_picture_shows_the_robot_whole(task):
-    simulated, view = model(task), film.view(task)
+    simulated, view = model(task), film.MuJoCo(task).view
     image = picture(simulated, at(simulated), view)
     assert image.shape == (SIZE, SIZE, 3) and image.dtype == np.uint8
     assert image.mean() > 40 and image.std() > 5  # neither black nor blank
@@ -83,7 +75,7 @@ def test_picture_shows_the_robot_whole(task):
 @pytest.mark.parametrize("task", ["hopper", "walker", "halfcheetah", "ant", "swimmer"])
 def test_camera_and_floor_follow_the_robot(task):
     """Models' floors end after 20 to 40 metres; a cheetah runs 250 in an episode."""
-    simulated, view = model(task), film.view(task)
+    simulated, view = model(task), film.MuJoCo(task).view
     period = draw._period(simulated)
     here, far = (picture(simulated, at(simulated, gone=gone), view).astype(int) for gone in (0, 200 * period))
     assert np.abs(here - far).max() <= 2
@@ -91,7 +83,7 @@ def test_camera_and_floor_follow_the_robot(task):
 
 @needs_gl
 def test_the_floor_moves_under_a_running_robot():
-    simulated, view = model("halfcheetah"), film.view("halfcheetah")
+    simulated, view = model("halfcheetah"), film.MuJoCo("halfcheetah").view
     here, on = (picture(simulated, at(simulated, gone=gone), view).astype(int) for gone in (0, 0.3))
     assert np.abs(here - on).mean() > 3
 
@@ -103,7 +95,7 @@ def test_cart_stays_in_the_picture_at_the_rails_ends(task, cart):
     simulated = model(task)
     state = at(simulated)
     state[0, :2] = cart, cart * np.pi / 2  # the pole lies outwards
-    robot = robot_pixels(simulated, state, film.view(task))
+    robot = robot_pixels(simulated, state, film.MuJoCo(task).view)
     assert robot.any() and not robot[:, 0].any() and not robot[:, -1].any()
 
 
@@ -111,7 +103,7 @@ def test_cart_stays_in_the_picture_at_the_rails_ends(task, cart):
 def test_drawing_leaves_the_simulation_as_it_is():
     simulated = model("halfcheetah")
     before = simulated.tex_data.copy(), simulated.light_pos.copy(), simulated.light_castshadow.copy()
-    picture(simulated, at(simulated), film.view("halfcheetah"))
+    picture(simulated, at(simulated), film.MuJoCo("halfcheetah").view)
     assert (simulated.tex_data == before[0]).all() and (simulated.light_pos == before[1]).all()
     assert (simulated.light_castshadow == before[2]).all()
 
@@ -146,22 +138,11 @@ def test_a_driver_that_hangs_is_given_up(monkeypatch):
     assert said is not None and "MUJOCO_GL=egl cannot draw here (it does not answer within 0.01 s); unset it" in said
 
 
-def test_what_can_be_drawn(monkeypatch):
-    monkeypatch.setattr(draw, "_loads", lambda library: False)
-    assert all(map(film.drawable, TASKS)) and not film.drawable("MountainCar-v0")
-    assert film.drawable("point") == PointVecEnv.drawable
-    film.check_drawable("point")  # takes no OpenGL
-    with pytest.raises(UserError, match="libegl1"):
-        film.check_drawable("hopper")
-    with pytest.raises(UserError, match="MountainCar-v0 cannot be drawn"):
-        film.check_drawable("MountainCar-v0")
-
-
 def test_no_gl_gets_the_apt_line(monkeypatch):
     monkeypatch.setattr(draw, "_loads", lambda library: False)
     simulated = model("hopper")
     with pytest.raises(UserError, match="apt-get install -y --no-install-recommends libegl1 libgl1"):
-        picture(simulated, at(simulated), film.view("hopper"))
+        picture(simulated, at(simulated), film.MuJoCo("hopper").view)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +198,7 @@ def test_nothing_to_film_and_unknown_codec(frames, codec, tmp_path):
 
 @needs_gl
 def test_one_studio_shoots_clip_after_clip():
-    simulated, view = model("hopper"), film.view("hopper")
+    simulated, view = model("hopper"), film.MuJoCo("hopper").view
     fallen = at(simulated)
     fallen[0, 2] = 1.2
     with film.studio(simulated, view, SIZE) as shoot:
@@ -227,7 +208,9 @@ def test_one_studio_shoots_clip_after_clip():
 
 
 def test_the_probe_is_drawn_where_it_is():
-    up, right = film.dots(np.array([[0.0, 0.9], [0.9, 0.0]]), 150)
+    positions = np.array([[0.0, 0.9], [0.9, 0.0]])
+    with film.Point().studio(150) as shoot:
+        up, right = shoot(Segment(positions, positions, positions[:, 0], None))
     red = [np.argwhere((picture == (190, 80, 50)).all(axis=-1)).mean(axis=0) for picture in (up, right)]
     assert np.allclose(red, [[30, 74.5], [74.5, 119]], atol=1)  # 0.9 of 1.5 m from the middle, 74.5 pixels
 

@@ -164,14 +164,14 @@ import av
 from rlhp.film import draw, video
 {}
 from rlhp.web.filmer import main
-main([sys.argv[1], sys.argv[2], "64", "h264", "1"])
+main([sys.argv[1], "64", "h264", "1"])
 """
 
 
 @contextmanager
-def label_filmer(run: Path, task: str = "point", broken: str = "") -> Iterator[subprocess.Popen[str]]:
+def label_filmer(run: Path, broken: str = "") -> Iterator[subprocess.Popen[str]]:
     """The process that films, on a machine where something is broken."""
-    command = [sys.executable, "-c", FILMER.format(broken), str(run), task]
+    command = [sys.executable, "-c", FILMER.format(broken), str(run)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
         assert process.stdin is not None
@@ -188,8 +188,8 @@ def label_filmer(run: Path, task: str = "point", broken: str = "") -> Iterator[s
     ],
 )
 def test_clips_that_cannot_be_made_are_a_sentence(tmp_path: Path, task: str, broken: str, said: str) -> None:
-    run = make_run(tmp_path / "run", questions=1)
-    with label_filmer(run, task, broken) as process:
+    run = make_run(tmp_path / "run", questions=1, task=task)
+    with label_filmer(run, broken) as process:
         assert process.stdout is not None and said in process.stdout.readline()
         assert process.poll() is None, "it goes on trying"
     assert process.returncode == 0, "it ends with whoever started it"

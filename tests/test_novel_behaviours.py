@@ -84,7 +84,7 @@ def test_one_leg_is_counted(analysis):
 
 
 def test_what_touches_the_floor(analysis):
-    model = TASKS["hopper"].model()
+    model = TASKS["hopper"].robot.model()
     states = np.zeros((3, 1, 12))
     # stands (its foot's lowest point is 1.21 below), is in the air, lies on its back and heel
     states[:, 0, 1] = [1.209, 1.5, 0.04]

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import pytest
 import yaml
 
 from rlhp.run.record import read_table
 
 PARTS = '''
+from contextlib import contextmanager
+
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -98,6 +101,24 @@ class Cart(DummyVecEnv):
         pass
 
 
+class Slope:
+    """What draws the cart: its place, in a row of pixels."""
+
+    fps, dt = 50, 0.02
+
+    def check(self):
+        pass
+
+    @contextmanager
+    def studio(self, size):
+        yield lambda segment: (self.picture(x, size) for x in segment.obs[:, 0])
+
+    def picture(self, x, size):
+        image = np.zeros((size, size, 3), np.uint8)
+        image[:, int(size * (x + 2.5) / 5)] = 255
+        return image
+
+
 class Count:
     """A tracker."""
 
@@ -117,7 +138,12 @@ YAML = {
     "schedule/two": {"_target_": "own.two", "_partial_": True},
     "reward_model/distance": {"_target_": "own.Distance", "_partial_": True},
     "tracker/count": {"_target_": "own.Count", "file": "rows.txt"},
-    "env/cart": {"task": "cart", "clip_steps": 5, "env": {"_target_": "own.Cart", "n_envs": "${n_envs}", "seed": "${seed}"}},
+    "env/cart": {
+        "task": "cart",
+        "clip_steps": 5,
+        "env": {"_target_": "own.Cart", "n_envs": "${n_envs}", "seed": "${seed}"},
+        "film": {"_target_": "own.Slope"},
+    },
 }
 TINY = ["n_envs=2", "threads=1", "agent.n_steps=32", "agent.batch_size=64", "total_steps=320", "labels=3", "clip_steps=5"]
 
@@ -134,12 +160,17 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(own: Path, run: Path, *overrides: str) -> None:
-    command = [sys.executable, "-m", "rlhp.cli", "train", "--config-dir", str(own / "conf"), f"hydra.run.dir={run}"]
-    environment = {**os.environ, "PYTHONPATH": str(own), "OMP_NUM_THREADS": "1"}
-    words = [*command, *TINY, *overrides]
-    done = subprocess.run(words, env=environment, cwd=own, capture_output=True, text=True, timeout=300)
+def rlhp(own: Path, *words: str) -> None:
+    command, environment = (
+        [sys.executable, "-m", "rlhp.cli", *words],
+        {**os.environ, "PYTHONPATH": str(own), "OMP_NUM_THREADS": "1"},
+    )
+    done = subprocess.run(command, env=environment, cwd=own, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+def train(own: Path, run: Path, *overrides: str) -> None:
+    rlhp(own, "train", "--config-dir", str(own / "conf"), f"hydra.run.dir={run}", *TINY, *overrides)
 
 
 @pytest.mark.slow
@@ -151,6 +182,9 @@ def test_minimal_parts_of_every_kind_train_together(own: Path, tmp_path: Path) -
     assert [int(row["labels"]) for row in rows] == [2, 2, 2, 3, 3] and int(float(rows[-1]["fits"])) == 4
     assert json.loads((tmp_path / "finished.json").read_text())["labels"]["used"] == 3
     assert (own / "rows.txt").read_text() == "5" and rows[-1]["entropy"]
+    rlhp(own, "film", str(tmp_path), "-o", str(tmp_path / "policy.mp4"), "--seconds", "0.2")
+    with av.open(str(tmp_path / "policy.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 10
 
 
 @pytest.mark.slow

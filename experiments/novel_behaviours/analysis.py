@@ -126,7 +126,7 @@ def rows(run: RunData) -> list[Row]:
     task, found = TASKS[run.task], []
     for acting, deterministic in ACTING:
         states, returns = episodes(run.path, deterministic)
-        measured = MEASURES[run.task](states, on_the_floor(task.model(), states), task.dt)
+        measured = MEASURES[run.task](states, on_the_floor(task.robot.model(), states), task.robot.dt)
         for what, values in {"return": returns, **measured}.items():
             numbers = (round(float(x), 4) for x in (values.mean(), values.min(), values.max()))
             found.append(Row(run.task, run.condition, run.labels, run.seed, run.total_steps, acting, what, *numbers))

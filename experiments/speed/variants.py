@@ -99,7 +99,7 @@ def raw(settings: Settings, gate: Gate) -> None:
     """
     task, n = find(settings["task"]), settings["n_envs"]
     std = float(np.exp(settings["agent"]["policy_kwargs"].get("log_std_init", 0.0)))
-    model, steps = task.model(), 0
+    model, steps = task.robot.model(), 0
     simulators = [Simulator(task, model, std, np.random.default_rng((settings["seed"], i))) for i in range(n)]
     chunks = [simulators[i :: settings["threads"]] for i in range(min(settings["threads"], n))]
     with ThreadPoolExecutor(len(chunks)) as pool:
@@ -124,7 +124,7 @@ class Simulator:
     def __init__(self, task: Task, model: mujoco.MjModel, std: float, rng: np.random.Generator) -> None:
         self._task, self._model, self._std, self._rng = task, model, std, rng
         self._data = mujoco.MjData(model)
-        self._ctrl, self._skip = self._data.ctrl, task.frame_skip
+        self._ctrl, self._skip = self._data.ctrl, task.robot.frame_skip
         self._begin()
 
     def _begin(self) -> None:
@@ -203,7 +203,7 @@ def sb3(settings: Settings, gate: Gate) -> None:
 def _gymnasium(name: str) -> gymnasium.Env:
     """Gymnasium's environment of a task, without early ends where it has them: ours has none either."""
     kwargs = {"terminate_when_unhealthy": False} if name in MORTAL else {}
-    return gymnasium.make(find(name).gymnasium_id, disable_env_checker=True, **kwargs)
+    return gymnasium.make(find(name).robot.gymnasium_id, disable_env_checker=True, **kwargs)
 
 
 def _ppo_options(agent: Settings) -> dict[str, Any]:

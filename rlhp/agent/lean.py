@@ -35,6 +35,7 @@ def suits(env: VecEnv, settings: Mapping[str, Any]) -> bool:
         settings.get("policy", "MlpPolicy") == "MlpPolicy"
         and _is_vector(env.observation_space)
         and _is_vector(env.action_space)
+        and settings.get("device", "cpu") == "cpu"
         and policy_kwargs.keys() <= KWARGS
         and policy_kwargs.get("optimizer_kwargs", {}).keys() <= SETTINGS
         and policy_kwargs.get("activation_fn", "Tanh") in ("Tanh", nn.Tanh)

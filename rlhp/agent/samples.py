@@ -32,9 +32,8 @@ class Samples:
     @classmethod
     def of_images(cls, buffer: RolloutBuffer) -> Samples:
         """All steps of a rollout on images: `obs` [n, H, W, C] uint8 of the buffer's [T, N, C, H, W]."""
-        images = np.ascontiguousarray(np.moveaxis(buffer.observations.swapaxes(0, 1), 2, -1))
-        columns = (buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)
-        return cls(torch.from_numpy(images).flatten(0, 1), *map(column, columns))
+        images = torch.from_numpy(buffer.observations).permute(1, 0, 3, 4, 2).contiguous().flatten(0, 1)
+        return cls(images, *map(column, (buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)))
 
     def __len__(self) -> int:
         return len(self.obs)

@@ -25,7 +25,7 @@ def insert(game: Game, max_frames: int = 0) -> ALEInterface:
     ale.setInt("frame_skip", 1)
     ale.setInt("max_num_frames_per_episode", max_frames)
     ale.setFloat("repeat_action_probability", 0.0)
-    ale.loadROM(roms.get_rom_path(game.rom))
+    ale.loadROM(str(roms.get_rom_path(game.rom)))
     ale.reset_game()
     return ale
 
@@ -53,7 +53,7 @@ class Emulator:
         self.ale = insert(game, max_frames)
         self.moves = self.ale.getMinimalActionSet()
         self._masks = game.masks if masks is None else masks
-        self._coloured = any(mask.colour is not None for mask in self._masks)
+        self._coloured = any(mask.sprites for mask in self._masks)
         self._grey = np.zeros((2, *SCREEN), np.uint8)
         self._colours, self._both = np.zeros((2, *SCREEN), np.uint8)
         self._look(0)

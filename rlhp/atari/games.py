@@ -17,13 +17,13 @@ from rlhp.types import Array, UserError
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A box of native pixels that nobody sees, half open; with a `colour`, only its pixels of that palette index."""
+    """A box of native pixels that nobody sees, half open."""
 
     top: int
     bottom: int
     left: int
     right: int
-    colour: int | None = None  # for digits that sprites pass in front of
+    sprites: tuple[int, ...] = ()  # palette indices of what passes in front of the digits, and stays visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ GAMES: dict[str, Game] = {
         Game("breakout", "breakout", (Mask(5, 15, 36, 80),)),  # the lives' digit begins at column 100
         Game("enduro", "enduro", _ENDURO),
         Game("pong", "pong", (Mask(1, 21, 20, 48), Mask(1, 21, 100, 128)), game_over_penalty=0.0),
-        Game("qbert", "qbert", (Mask(6, 13, 34, 71, colour=26),)),
+        Game("qbert", "qbert", (Mask(6, 13, 34, 71, sprites=(52,)),)),  # the player; the digits change colour with the round
         Game("seaquest", "seaquest", (Mask(9, 17, 59, 105),)),
-        Game("spaceinvaders", "space_invaders", (Mask(10, 20, 4, 64, colour=196),)),
+        Game("spaceinvaders", "space_invaders", (Mask(10, 20, 4, 64, sprites=(82, 6)),)),  # the mystery ship and shots at it
         Game("enduro_pace", "enduro", _ENDURO, 0.0, criteria.pace),
     ]
 }

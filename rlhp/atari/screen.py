@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
+import numpy as np
 
 from rlhp.atari.games import Mask
 from rlhp.types import Array
@@ -16,14 +19,20 @@ def hide(picture: Array, colours: Array, masks: tuple[Mask, ...]) -> None:
     """Black out in place what nobody may see: agent, teacher and people.
 
     `picture` is one native frame, [210, 160] grey or [210, 160, 3] RGB; `colours` [210, 160] the same frame as palette indices,
-    read where a mask names a colour.
+    read where a mask leaves sprites visible.
     """
     for mask in masks:
         box = slice(mask.top, mask.bottom), slice(mask.left, mask.right)
-        if mask.colour is None:
-            picture[box] = 0
+        if mask.sprites:
+            picture[box][_hidden(mask.sprites)[colours[box]]] = 0
         else:
-            picture[box][colours[box] == mask.colour] = 0
+            picture[box] = 0
+
+
+@cache
+def _hidden(sprites: tuple[int, ...]) -> Array:
+    """Whether a palette index is hidden, [256] bool."""
+    return ~np.isin(np.arange(256), sprites)
 
 
 def shrink(picture: Array, out: Array) -> None:

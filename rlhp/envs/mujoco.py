@@ -44,7 +44,7 @@ class MujocoVecEnv(BatchVecEnv):
         limit = task.horizon if horizon is None else horizon
         check_counts(seed, n_envs=n_envs, threads=threads, horizon=limit)
         self.definition = task
-        self.model = task.model()
+        self.model = task.robot.model()
         # MuJoCo would put a simulation that has blown up back to the model's first pose, in the middle of an episode
         self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self._data = [mujoco.MjData(self.model) for _ in range(n_envs)]
@@ -89,7 +89,7 @@ class MujocoVecEnv(BatchVecEnv):
         broken = self._broken()
         for name in self._now if broken else ():
             self._now[name][broken] = before[name][broken]
-        return self.definition.reward(before, self._now, self.definition.dt), broken
+        return self.definition.reward(before, self._now, self.definition.robot.dt), broken
 
     def _broken(self) -> list[int]:
         """The environments whose simulation has blown up: a velocity is not a number, or absurd."""
@@ -100,7 +100,7 @@ class MujocoVecEnv(BatchVecEnv):
 
     def _simulate(self) -> None:
         """Step environments that no other thread has taken, until none is left."""
-        model, skip = self.model, self.definition.frame_skip
+        model, skip = self.model, self.definition.robot.frame_skip
         for data in self._waiting:
             mujoco.mj_step(model, data, skip)
             if self._contacts:  # mj_step leaves them out where no sensor asks for them

@@ -36,8 +36,6 @@ class PointVecEnv(BatchVecEnv):
     action is -position / STEP, clipped, and the optimal return that of `optimum`: from (0.3, 0) it is -(0.2 + 0.1) = -0.3.
     """
 
-    drawable = True  # from its observations
-
     def __init__(self, n_envs: int, seed: int, horizon: int) -> None:
         box, velocity = spaces.Box(-np.inf, np.inf, (2,), np.float64), spaces.Box(-1, 1, (2,), np.float32)
         super().__init__("point", n_envs, seed, horizon, box, velocity)

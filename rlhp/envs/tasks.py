@@ -1,4 +1,4 @@
-"""The paper's eight simulated-robotics tasks as records: models, starts, observations and true rewards (sections 3.1.1, A).
+"""The paper's eight simulated-robotics tasks as records: robots, starts, observations and true rewards (sections 3.1.1, A).
 
 Models, starts and observations are those of Gymnasium's v5 environments. The true rewards are not: the paper removes the torque
 penalties, and replaces early termination, which would tell the agent about the task, by a penalty inside the reward. It does not
@@ -12,23 +12,15 @@ sees it is the baseline, and where a person judges, it measures what they have t
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 
-import gymnasium
-import mujoco
 import numpy as np
 
 from rlhp.envs import criteria
+from rlhp.robots import ROBOTS, Robot
 from rlhp.types import Array, UserError
-
-ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
-CLIP_SECONDS = 1.5  # "trajectory segments of 1.5 seconds" (appendix A.1): how long a person watches, not simulated time
-
-_log = logging.getLogger(__name__)
 
 State = Mapping[str, Array]  # fields of mjData by name, [N, ...] each
 
@@ -38,27 +30,12 @@ class Task:
     """One task of section 3.1.1."""
 
     name: str
-    gymnasium_id: str
-    xml: str
-    frame_skip: int  # physics steps per environment step
-    dt: float  # seconds of simulated time per environment step
+    robot: Robot
     reads: tuple[str, ...]  # the fields of mjData that `observe` and `reward` use, qpos and qvel among them
     start: Callable[[np.random.Generator, Array], tuple[Array, Array]]  # (rng, the model's qpos0) -> qpos, qvel
     observe: Callable[[State], Array]  # [N, O]
     reward: Callable[[State, State, float], Array]  # (before, after, dt) -> [N]
-    clip_steps: int  # environment steps of a clip (appendix A.1: 15 to 60)
     horizon: int = 1000  # environment steps of an episode
-    camera: str | None = "track"  # the camera of the model that follows the robot; None: it stays in the default picture
-
-    @property
-    def fps(self) -> float:
-        """Frames per second at which a clip of `clip_steps` lasts the paper's 1.5 s; real time would be 1 / dt."""
-        return self.clip_steps / CLIP_SECONDS
-
-    def model(self) -> mujoco.MjModel:
-        """The physics model, compiled from Gymnasium's file; from then on MuJoCo's warnings go to this module's log."""
-        mujoco.set_mju_user_warning(_log.debug)  # else it writes MUJOCO_LOG.TXT into the working directory
-        return mujoco.MjModel.from_xml_path(str(ASSETS / self.xml))
 
 
 def find(name: str) -> Task:
@@ -200,30 +177,18 @@ _JOINTS = ("qpos", "qvel")
 TASKS: dict[str, Task] = {
     task.name: task
     for task in [
-        Task("hopper", "Hopper-v5", "hopper.xml", 4, 0.008, _JOINTS, _uniform(0.005), _joints(1, 10), _hop, 60),
-        Task("walker", "Walker2d-v5", "walker2d_v5.xml", 4, 0.008, _JOINTS, _uniform(0.005), _joints(1, 10), _walk, 45),
-        Task("halfcheetah", "HalfCheetah-v5", "half_cheetah.xml", 5, 0.05, _JOINTS, _normal(0.1, 9), _joints(1), _run, 30),
-        Task("ant", "Ant-v5", "ant.xml", 5, 0.05, (*_JOINTS, "xpos", "cfrc_ext"), _normal(0.1, 14), _ant_obs, _crawl, 30),
-        Task("swimmer", "Swimmer-v5", "swimmer.xml", 4, 0.04, _JOINTS, _uniform(0.1), _joints(2), _run, 60),
+        Task("hopper", ROBOTS["hopper"], _JOINTS, _uniform(0.005), _joints(1, 10), _hop),
+        Task("walker", ROBOTS["walker"], _JOINTS, _uniform(0.005), _joints(1, 10), _walk),
+        Task("halfcheetah", ROBOTS["halfcheetah"], _JOINTS, _normal(0.1, 9), _joints(1), _run),
+        Task("ant", ROBOTS["ant"], (*_JOINTS, "xpos", "cfrc_ext"), _normal(0.1, 14), _ant_obs, _crawl),
+        Task("swimmer", ROBOTS["swimmer"], _JOINTS, _uniform(0.1), _joints(2), _run),
+        Task("reacher", ROBOTS["reacher"], (*_JOINTS, "xpos"), _reach_start, _reacher_obs, _reach, horizon=50),
+        Task("pendulum", ROBOTS["pendulum"], _JOINTS, _uniform(0.01), _joints(0), _balance, horizon=25),
         Task(
-            "reacher", "Reacher-v5", "reacher.xml", 2, 0.02,
-            (*_JOINTS, "xpos"), _reach_start, _reacher_obs, _reach, 15, horizon=50, camera=None,
+            "double_pendulum", ROBOTS["double_pendulum"],
+            (*_JOINTS, "site_xpos", "qfrc_constraint"), _normal(0.1, 3), _double_obs, _balance_both,
         ),
-        Task(
-            "pendulum", "InvertedPendulum-v5", "inverted_pendulum.xml", 2, 0.04,
-            _JOINTS, _uniform(0.01), _joints(0), _balance, 15, horizon=25, camera=None,
-        ),
-        Task(
-            "double_pendulum", "InvertedDoublePendulum-v5", "inverted_double_pendulum.xml", 5, 0.05,
-            (*_JOINTS, "site_xpos", "qfrc_constraint"), _normal(0.1, 3), _double_obs, _balance_both, 15, camera=None,
-        ),
-        Task(
-            "hopper_backflip", "Hopper-v5", "hopper.xml", 4, 0.008,
-            (*_JOINTS, "ctrl"), _uniform(0.005), _wrapped, _backflip, 60,
-        ),
-        Task(
-            "halfcheetah_one_leg", "HalfCheetah-v5", "half_cheetah.xml", 5, 0.05,
-            _JOINTS, _normal(0.1, 9), _joints(1), _one_leg, 30,
-        ),
+        Task("hopper_backflip", ROBOTS["hopper"], (*_JOINTS, "ctrl"), _uniform(0.005), _wrapped, _backflip),
+        Task("halfcheetah_one_leg", ROBOTS["halfcheetah"], _JOINTS, _normal(0.1, 9), _joints(1), _one_leg),
     ]
 }  # fmt: skip

@@ -1,7 +1,13 @@
-"""Simulator states -> pictures -> a video file, off the training's path."""
+"""What draws clips and policies: segment -> pictures -> a video file, off the training's path.
 
-from rlhp.film.draw import APT, BACKENDS, SIZE, View, backend, dots, draws, frames, probe, studio, view
-from rlhp.film.tasks import FLAT, check_drawable, drawable, undrawable
+An environment's yaml names what draws it as `film`, a `rlhp.types.Drawing`: `MuJoCo`, `Atari`, `Point`, or a class of one's own.
+"""
+
+from rlhp.film.atari import Atari
+from rlhp.film.draw import APT, BACKENDS, SIZE, View, backend, draws, frames, probe, studio
+from rlhp.film.load import drawing, find, undrawable
+from rlhp.film.mujoco import MuJoCo
+from rlhp.film.point import Point
 from rlhp.film.trial import complaint, refused
 from rlhp.film.video import CODECS, check, pace, write
 
@@ -9,22 +15,22 @@ __all__ = [
     "APT",
     "BACKENDS",
     "CODECS",
-    "FLAT",
     "SIZE",
+    "Atari",
+    "MuJoCo",
+    "Point",
     "View",
     "backend",
     "check",
-    "check_drawable",
     "complaint",
-    "dots",
-    "drawable",
+    "drawing",
     "draws",
+    "find",
     "frames",
     "pace",
     "probe",
     "refused",
     "studio",
     "undrawable",
-    "view",
     "write",
 ]

@@ -41,26 +41,6 @@ class View:
     backdrop: bool = False  # a light wall behind what stands in a black void
 
 
-# MuJoCo's own `track` cameras cut the robot off in part, and three tasks have none.
-VIEWS = {
-    "hopper": View(lookat=(0, 0, 0.75), distance=3.2),
-    "hopper_backflip": View(lookat=(0, 0, 0.75), distance=3.2),
-    "walker": View(lookat=(0, 0, 0.75), distance=3.2),
-    "halfcheetah": View(lookat=(0, 0, 0.5), distance=3.2),
-    "halfcheetah_one_leg": View(lookat=(0, 0, 0.5), distance=3.2),
-    "ant": View(lookat=(0, 0, 0.4), distance=5.0, elevation=-30),
-    "swimmer": View(lookat=(0, 0, 0), distance=6.0, elevation=-50),
-    "reacher": View(lookat=(0, 0, 0), distance=0.85, elevation=-90),
-    "pendulum": View(lookat=(0, 0, 0), distance=4.3, elevation=-6, backdrop=True),
-    "double_pendulum": View(lookat=(0, 0, 0), distance=5.6, elevation=-3, backdrop=True),
-}
-
-
-def view(task: str) -> View:
-    """The view of a task by its name; for an unknown one a view from the side."""
-    return VIEWS.get(task, View())
-
-
 def backend() -> str:
     """The way to draw without a screen on this machine: MUJOCO_GL if it names one, else egl, else osmesa (cgl on a Mac).
 
@@ -182,19 +162,6 @@ def studio(model: mujoco.MjModel, view: View, size: int = SIZE) -> Generator[Cal
                 yield draw(data, _follow(view, data) if ground else view)
 
         yield shoot
-
-
-def dots(positions: Array, size: int = SIZE) -> Iterator[Array]:
-    """Pictures of points in the plane [L, 2], in metres, with the origin marked: what shows the probe without any OpenGL."""
-    grid = np.linspace(1.5, -1.5, size), np.linspace(-1.5, 1.5, size)
-    down, right = np.meshgrid(*grid, indexing="ij")
-    canvas = np.full((size, size, 3), 232, np.uint8)
-    canvas[(np.abs(down) < 0.012) | (np.abs(right) < 0.012)] = 200
-    canvas[np.abs(np.hypot(down, right) - 0.12) < 0.02] = (60, 140, 90)
-    for x, y in positions:
-        picture = canvas.copy()
-        picture[np.hypot(down - y, right - x) < 0.07] = (190, 80, 50)
-        yield picture
 
 
 def _soften(model: mujoco.MjModel) -> None:

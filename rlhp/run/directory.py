@@ -22,7 +22,7 @@ PLAN = "plan.json"  # how many labels are wanted, first and in all
 BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
 # what does not touch the numbers
-MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video", "page", "instructions")
+MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video", "page", "instructions", "film")
 
 
 def read_settings(path: Path) -> dict[str, Any]:

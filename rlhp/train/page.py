@@ -36,7 +36,7 @@ def page(run: Path, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    film.check_drawable(str(read_settings(run).get("task")))
+    film.drawing(read_settings(run))
     with _ends_in_order(), closing(Keeper(run)) as keeper:
         keeper.begin()
         yield

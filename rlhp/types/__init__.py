@@ -6,6 +6,7 @@ from rlhp.types.frames import seen_space, stacked
 from rlhp.types.protocols import (
     Agent,
     Checked,
+    Drawing,
     Effort,
     Env,
     Memory,
@@ -31,6 +32,7 @@ __all__ = [
     "Clips",
     "Comparisons",
     "Deflated",
+    "Drawing",
     "Effort",
     "Env",
     "Memory",

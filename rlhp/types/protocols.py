@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -205,4 +207,33 @@ class Checked(Protocol):
 
     def check(self, setup: Setup) -> None:
         """Raises UserError where it does not, in a sentence that says what to change."""
+        ...
+
+
+@runtime_checkable
+class Drawing(Protocol):
+    """What draws the clips of an environment, and films of a policy; an environment's yaml names it as `film`.
+
+    It is built from that yaml alone, also where no training runs and there is no torch: building one must be cheap.
+    """
+
+    @property
+    def fps(self) -> Fraction | int:
+        """Pictures a second at which people watch a clip."""
+        ...
+
+    @property
+    def dt(self) -> float:
+        """Seconds of simulated time from one picture to the next: a film of a policy shows a second of them in a second."""
+        ...
+
+    def check(self) -> None:
+        """Raises UserError where this machine cannot draw."""
+        ...
+
+    def studio(self, size: int) -> AbstractContextManager[Callable[[Segment], Iterator[Array]]]:
+        """What turns segments into pictures [H, W, 3] uint8 of about `size` pixels, one a step.
+
+        Setting up may be dear: it is done once for many segments, in one thread. May raise UserError, as may drawing.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The process that films the questions that people will be asked next: `python -m rlhp.web.filmer RUN TASK SIZE CODEC OVERLAP`.
+"""The process that films the questions that people will be asked next: `python -m rlhp.web.filmer RUN SIZE CODEC OVERLAP`.
 
 It ends when its standard input closes, that is, with whoever started it. On standard output it says what keeps it from filming,
 one sentence a line, and an empty line when it films again.
@@ -10,16 +10,17 @@ import errno
 import select
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rlhp import film
-from rlhp.envs.tasks import TASKS
 from rlhp.store import Desk, Store
 from rlhp.types import Array, Segment, UserError
 from rlhp.web.films import CLIPS, Look
+from rlhp.web.standing import settings_of
 
 AHEAD = 40  # pairs for each person, newest first, that are kept filmed
 PAUSE, RETRY = 0.1, 5.0  # seconds between looks for new questions; after a failure
@@ -27,23 +28,6 @@ STALE = 600.0  # seconds after which a half-made film belongs to nobody
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 Shoot = Callable[[Segment], Iterator[Array]]
 Result = TypeVar("Result")
-
-
-@contextmanager
-def camera(task: str, size: int) -> Generator[Shoot]:
-    """A function that draws a segment, a picture per state. Raises UserError where this task or machine cannot be drawn."""
-    film.check_drawable(task)
-    if task in film.FLAT:
-        yield lambda segment: film.dots(segment.obs, size)
-        return
-    with film.studio(TASKS[task].model(), film.view(task), size) as shoot:
-        yield lambda segment: shoot(_states(task, segment))
-
-
-def _states(task: str, segment: Segment) -> Array:
-    if segment.state is None:
-        raise UserError(film.undrawable(task))
-    return segment.state
 
 
 def _watched(pictures: Iterator[Array]) -> Iterator[Array]:
@@ -82,12 +66,11 @@ class Filmer:
         self._done_at = version
         return None
 
-    def film(self, shoot: Shoot, name: str) -> None:
-        """Film one segment: complete or absent."""
+    def film(self, shoot: Shoot, fps: Fraction | int, name: str) -> None:
+        """Film one segment, at `fps` steps a second: complete or absent."""
         segment = self._store.segment(name)
         if segment is not None:  # else the run went back to a checkpoint
-            look = self._look
-            film.write(shoot(segment), look.file(self._run, name), look.fps(len(segment.obs)), look.codec)
+            film.write(shoot(segment), self._look.file(self._run, name), fps, self._look.codec)
 
 
 def _changed(folder: Path) -> int:
@@ -97,12 +80,13 @@ def _changed(folder: Path) -> int:
 
 def main(arguments: list[str]) -> None:
     """Film until standard input closes."""
-    run, task, size, codec, overlap = arguments
-    look, speaker = Look(task, int(size), codec), Speaker()
-    filmer = _tried(lambda: Filmer(Path(run), look, int(overlap)), speaker)  # once: to open a store is to check all of it
+    run, size, codec, overlap = Path(arguments[0]), int(arguments[1]), arguments[2], int(arguments[3])
+    settings, speaker = settings_of(run), Speaker()
+    look = Look(str(settings["task"]), size, codec)
+    filmer = _tried(lambda: Filmer(run, look, overlap), speaker)  # once: to open a store is to check all of it
     if filmer is not None:
         with closing(filmer):
-            _tried(lambda: _work(filmer, look, speaker), speaker)
+            _tried(lambda: _work(filmer, settings, look, speaker), speaker)
 
 
 def _tried(attempt: Callable[[], Result], speaker: Speaker) -> Result | None:
@@ -123,15 +107,16 @@ def _remedy(error: OSError) -> str:
     return "make the run directory writable" if error.errno in UNWRITABLE else "free some space"
 
 
-def _work(filmer: Filmer, look: Look, speaker: Speaker) -> None:
+def _work(filmer: Filmer, settings: Mapping[str, Any], look: Look, speaker: Speaker) -> None:
     """Film, as long as all goes well."""
     film.check(look.codec)
-    with camera(look.task, look.size) as shoot:
+    drawing = film.drawing(settings)
+    with drawing.studio(look.size) as shoot:
         speaker.say("")
         while True:
             name = filmer.next()
             if name is not None:
-                filmer.film(lambda segment: _watched(shoot(segment)), name)
+                filmer.film(lambda segment: _watched(shoot(segment)), drawing.fps, name)
             if _over(0 if name else PAUSE):
                 return
 

@@ -6,12 +6,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from hashlib import blake2b
 from pathlib import Path
 from threading import Event, Thread
 
-from rlhp.envs.tasks import CLIP_SECONDS, TASKS
 from rlhp.film import CODECS
 
 CLIPS = "clips"
@@ -23,18 +21,13 @@ class Look:
     """How clips are filmed: what, besides the segment itself, tells one file from another."""
 
     task: str
-    size: int  # pixels, both ways
+    size: int  # pixels
     codec: str
 
     def file(self, run: Path, segment: str) -> Path:
         """Where the clip of a segment lies, or will."""
         content = f"{segment} {self.task} {self.size} {self.codec}"
         return run / CLIPS / f"{blake2b(content.encode(), digest_size=16).hexdigest()}.{CODECS[self.codec][1]}"
-
-    def fps(self, length: int) -> Fraction:
-        """Frames a second: the task's own, at which the paper's clips last 1.5 s; else so that `length` states do."""
-        steps = TASKS[self.task].clip_steps if self.task in TASKS else length
-        return Fraction(steps) / Fraction(CLIP_SECONDS)
 
 
 class Films:
@@ -85,7 +78,7 @@ class Films:
 
     def _keep_filming(self) -> None:
         look = self._look
-        arguments = [str(self._run), look.task, str(look.size), look.codec, str(self._overlap)]
+        arguments = [str(self._run), str(look.size), look.codec, str(self._overlap)]
         while not self._closing.is_set():
             # the pipe to it closes however this process ends, and with it the filmer ends
             self._process = subprocess.Popen(

@@ -43,7 +43,7 @@ class Options:
     repeats: float = 0.05  # share of pairs that are shown once more, sides swapped, for self-consistency
     minimum_view: float = 1.0  # seconds before a pair can be answered
     codec: str = "h264"  # or vp9
-    size: int = 400  # pixels, both ways
+    size: int = 400  # pixels, both ways; a drawing may only come near it
 
 
 def options_of(settings: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
@@ -69,7 +69,7 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
     """
     settings = settings_of(run)
     options = options_of(settings, given)
-    film.check_drawable(str(settings["task"]))
+    film.drawing(settings)
     if wrong := [name for name in annotators if not re.fullmatch(NAME, name)]:
         raise UserError(f"{wrong[0]!r} is no name for an annotator: {NAMES}.")
     with serving(run) as alone, _interruptible():
