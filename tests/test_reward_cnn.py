@@ -1,10 +1,13 @@
 """The reward model on images: what it learns, how it is trained and read, what of it is approximated."""
 
+import zlib
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from comparing import comparisons, left, right, some
 from gymnasium import spaces
 from torch import nn
 
@@ -15,7 +18,7 @@ from rlhp.reward.dataset import Dataset
 from rlhp.reward.dropout import drop
 from rlhp.reward.images import Images
 from rlhp.reward.thin import middles, phases
-from rlhp.types import Comparisons, Rollout, Steps, UserError, stacked, stream
+from rlhp.types import Deflated, Rollout, Steps, UserError, stacked, stream
 
 SIZE, LENGTH, STACK = 20, 6, 2
 SEEN = spaces.Box(0, 255, (STACK, SIZE, SIZE), np.uint8)
@@ -34,13 +37,9 @@ def clips(n, seed):
 
 
 def compared(n, seed=0):
-    left, right = clips(n, 2 * seed), clips(n, 2 * seed + 1)
-    mu = (np.sign(left.true_reward.sum(1) - right.true_reward.sum(1)) + 1) / 2
-    return Comparisons(left, right, mu.astype(np.float32), np.ones(n, np.float32), np.arange(n))
-
-
-def some(c, rows):
-    return Comparisons(c.left[rows], c.right[rows], c.mu[rows], c.weight[rows], c.query[rows])
+    one, two = clips(n, 2 * seed), clips(n, 2 * seed + 1)
+    mu = (np.sign(one.true_reward.sum(1) - two.true_reward.sum(1)) + 1) / 2
+    return comparisons(one, two, mu.astype(np.float32))
 
 
 def ensemble(space=SEEN, **settings):
@@ -62,13 +61,13 @@ def same(one, two):
 def test_a_reward_is_learned_from_pictures(settings):
     reward, asked, unasked = ensemble(**settings), compared(150), compared(200, seed=50)
     metrics = reward.fit(asked, 150)
-    delta = (reward.each(unasked.left) - reward.each(unasked.right)).mean(axis=0).sum(axis=1)
-    gap = (unasked.left.true_reward - unasked.right.true_reward).mean(axis=1)
+    delta = (reward.each(left(unasked)) - reward.each(right(unasked))).mean(axis=0).sum(axis=1)
+    gap = (left(unasked).true_reward - right(unasked).true_reward).mean(axis=1)
     assert ((delta > 0) == (gap > 0))[np.abs(gap) > 1].mean() > 0.9  # where the dots are more than a pixel apart
     assert metrics["valid_accuracy"] > 0.8 and metrics["fit_steps"] == 150
-    predicted = reward(rollout(unasked.left))
+    predicted = reward(rollout(left(unasked)))
     assert predicted.shape == (LENGTH, 200) and predicted.dtype == np.float32
-    assert np.corrcoef(predicted.ravel(), unasked.left.true_reward.T.ravel())[0, 1] > 0.85
+    assert np.corrcoef(predicted.ravel(), left(unasked).true_reward.T.ravel())[0, 1] > 0.85
 
 
 def test_an_untrained_ensemble_says_nothing():
@@ -178,7 +177,7 @@ def test_a_snapshot_goes_on_bit_for_bit(settings):
     assert same(saved, kept)  # copies
     two.restore(saved)
     assert two.fit(asked, 14) == metrics and same(one.snapshot(), two.snapshot())
-    assert np.array_equal(one(rollout(asked.left)), two(rollout(asked.left)))
+    assert np.array_equal(one(rollout(left(asked))), two(rollout(left(asked))))
     assert torch.equal(torch.get_rng_state(), state)  # the policy draws from it
 
 
@@ -216,9 +215,9 @@ def test_queries_may_read_few_steps():
     exact, quick = ensemble(), ensemble(query_every=3)
     for reward in (exact, quick):
         reward.fit(asked, 10)
-    every, few = (reward.each(asked.left) for reward in (exact, quick))
+    every, few = (reward.each(left(asked)) for reward in (exact, quick))
     assert np.allclose(few, every[:, :, [1, 1, 1, 4, 4, 4]], atol=1e-5)
-    assert np.allclose(exact(rollout(asked.left)), quick(rollout(asked.left)), atol=1e-5)  # the policy is paid for each step
+    assert np.allclose(exact(rollout(left(asked))), quick(rollout(left(asked))), atol=1e-5)  # the policy is paid for each step
 
 
 @pytest.mark.parametrize("probability", [0.5, 0.25])
@@ -230,8 +229,8 @@ def test_dropout_keeps_the_expectation_and_leaves_out_its_share(probability):
     assert share.mean() == pytest.approx(probability, abs=0.01)
     assert (share.mean(dim=(0, 2, 3)) - probability).abs().max() < 0.04  # of each channel
     assert (share.mean(dim=(1, 2, 3)) - probability).abs().max() < 0.06  # of each stack
-    left, right = share.chunk(2)
-    assert (left == right).float().mean() == pytest.approx(probability**2 + (1 - probability) ** 2, abs=0.01)  # apart
+    one, two = share.chunk(2)
+    assert (one == two).float().mean() == pytest.approx(probability**2 + (1 - probability) ** 2, abs=0.01)  # apart
     assert torch.equal(dropped, drop(x, probability, np.random.default_rng(0)))
     assert not torch.equal(dropped, drop(x, probability, np.random.default_rng(1)))
     assert torch.equal(drop(x, 0, np.random.default_rng(0)), x)
@@ -264,14 +263,14 @@ def test_only_the_newest_comparisons_are_drawn():
     drawn = data.draw(np.random.default_rng(0), 500)
     assert set(drawn) == set(range(33, 40))
     assert data.steps(10**6).shape == (2 * 7 * LENGTH, STACK, SIZE, SIZE)
-    assert torch.equal(data.steps(10**6)[LENGTH], torch.from_numpy(stacked(asked.left.obs, LENGTH, axis=1)[34, 0]))
+    assert torch.equal(data.steps(10**6)[LENGTH], torch.from_numpy(stacked(left(asked).obs, LENGTH, axis=1)[34, 0]))
 
 
 def test_r_hat_has_the_spread_that_is_asked_for():
     asked = compared(40)
     reward = ensemble(spread=0.05, members=1)
     reward.fit(asked, 20)
-    together = np.concatenate([reward(rollout(side)) for side in (asked.left, asked.right)], axis=1)
+    together = np.concatenate([reward(rollout(side)) for side in (left(asked), right(asked))], axis=1)
     assert together.mean() == pytest.approx(0, abs=1e-4) and together.std() == pytest.approx(0.05, rel=1e-3)
 
 
@@ -281,6 +280,15 @@ def test_crops_are_windows_of_stacks():
     assert cut.shape == (6, 3, STACK, SIZE, SIZE)
     for clip, window in zip(x, cut, strict=True):
         assert any(torch.equal(clip[first : first + 3], window) for first in range(4))
+
+
+def test_deflated_clips_are_as_good():
+    """What games' clips are kept as: the fit is the same, bit for bit."""
+    asked = compared(20)
+    obs = tuple(Deflated(zlib.compress(clip.tobytes()), clip.shape) for clip in asked.clips.obs)
+    packed = replace(asked, clips=replace(asked.clips, obs=obs))
+    one, two = ensemble(every=2), ensemble(every=2)
+    assert one.fit(asked, 3) == two.fit(packed, 3) and same(one.snapshot(), two.snapshot())
 
 
 # Images

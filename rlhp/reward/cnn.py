@@ -49,7 +49,7 @@ def cnn_ensemble(
     cuda, or auto, which is cuda where there is one. Raises UserError for settings and spaces that cannot be used.
     """
     shape = Shape(Images(observation_space), _checked(layers), units)
-    networks = CNN(shape, members, dropout, number(precision), processor(device), seed)
+    networks = CNN(shape, members, dropout, number(precision, device), processor(device), seed)
     return RewardEnsemble(networks, seed=seed, **fitting)
 
 
