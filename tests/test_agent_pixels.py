@@ -325,9 +325,18 @@ def test_what_cannot_be_done_with_frames_is_refused_with_a_sentence():
         ppo(Bright(), **settings(target_kl=0.1), precision="bfloat16")
     with pytest.raises(UserError, match="choose auto, float32 or bfloat16"):
         ppo(Bright(), **settings(), precision="float16")
+    with pytest.raises(UserError, match="choose auto, cpu or cuda"):
+        ppo(Bright(), **settings(), device="gpu")
     with pytest.raises(UserError, match=r"agent\.refit"):
         ppo(Bright(), **settings(), refit=ValueRefit(seed=0))
     with pytest.raises(UserError, match=r"agent\.explore"):
         ppo(Bright(), **settings(), explore=StateEntropy())
     with pytest.raises(UserError, match="cannot be built with these settings"):
         ppo(Bright(stack=1), **settings())  # [36, 36] is no image for SB3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused_and_auto_does_without():
+    with pytest.raises(UserError, match="set device to auto or cpu"):
+        ppo(Bright(), **settings(), device="cuda")
+    assert ppo(Bright(), **settings(policy_kwargs=SMALL), device="auto").device == torch.device("cpu")
