@@ -39,9 +39,15 @@ TINY = [
     *("n_envs=2", "threads=1", f"agent.n_steps={T}", f"total_steps={ROUNDS * N * T}", "labels=4", "torch_threads=1"),
     *("effort.first_per_1000_steps=5", "effort.per_1000_steps=20", "video=false"),
 ]
+PONG = ["env=pong", "clip_steps=8", "first_labels=null"]  # frames, for the parts that read images
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
+    "agent/ppo_atari": PONG,
+    "agent/a2c_atari": PONG,
+    "agent/network/nature": PONG,
+    "agent/network/small": PONG,
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
+    "experiment/demo_atari": PONG,
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
     "experiment/human/one_leg": ["teacher=oracle"],
     "teacher/human": ["page=null", "max_open=0"],  # who answers here does so at the store
@@ -73,7 +79,9 @@ def chosen(file: Path, recording: Path) -> list[str]:
     """The overrides that choose a yaml and fill in what it leaves open, on `point` unless it is an environment itself."""
     group = group_of(file)
     choice = [f"{group}='{file.relative_to(group)}'", *(f.format(recording=recording) for f in FILL.get(str(file), []))]
-    return [*choice, "clip_steps=8"] if group == "env" else ["env=point", *choice]
+    if group == "env":
+        return [*choice, "clip_steps=8"]
+    return choice if any(each.startswith("env=") for each in choice) else ["env=point", *choice]
 
 
 def first_job(file: Path) -> list[str]:
@@ -152,6 +160,7 @@ def test_three_rounds_of_learning(file: Path, recording: Path, tmp_path: Path, m
             train(cfg, killed)
         train(cfg, killed)
     env = build(cfg).env
+    env.reset()
     if env.restore(env.snapshot()) is not None:
         assert (killed / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
         assert (killed / "heldout.csv").read_bytes() == (whole / "heldout.csv").read_bytes()
@@ -243,8 +252,10 @@ def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
     for rollout in agent.rollouts(2 * N * T):
         rounds += 1
         assert agent.num_timesteps == rounds * N * T and agent.n_steps == T
-        assert rollout.obs.shape == (T, N, *parts.env.observation_space.shape) and rollout.obs.dtype == np.float32
-        assert all(parts.env.action_space.contains(act) for act in rollout.act.reshape(T * N, -1))
+        before, space = getattr(parts.env, "stack", 1) - 1, parts.env.observation_space
+        assert rollout.obs.shape == (before + T, N, *space.shape) and rollout.obs.dtype in (space.dtype, np.float32)
+        acts = parts.env.action_space
+        assert all(acts.contains(act) for act in rollout.act.reshape(T * N, *acts.shape))
         assert rollout.true_reward.shape == rollout.cut.shape == (T, N) and rollout.cut.dtype == bool
         assert all(np.isfinite(value) for value in agent.update(np.ones((T, N), np.float32)).values())
     assert rounds == 2 and all(isinstance(array, np.ndarray) for array in agent.snapshot().values())
@@ -364,6 +375,7 @@ def instantiated(node: dict[str, Any]) -> Any:
 CONTRACTS = {
     "agent": an_agent,
     "agent/explore": an_agent,
+    "agent/network": an_agent,
     "agent/refit": an_agent,
     "condition": a_whole,
     "env": an_environment,

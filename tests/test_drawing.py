@@ -193,7 +193,7 @@ class FirstOfOne:
 
 @pytest.mark.parametrize("game", ["breakout", "seaquest"])
 def test_people_see_in_colour_what_the_agent_sees_across_games(game: str) -> None:
-    """Picture t, in grey and small, is the frame after action t; a flickering sprite's grey differs a little from its colour's."""
+    """Picture t, in grey and small, is the frame after action t; the grey of a sprite that flickers differs a little."""
     atari, cv2 = pytest.importorskip("rlhp.envs.atari"), pytest.importorskip("cv2")
     env, rng = atari.make(game, 1, seed=0, max_frames=400), np.random.default_rng(0)
     clips = evaluate.watch(lambda obs: rng.integers(0, 4, 1), FirstOfOne(env), 150)
