@@ -218,17 +218,17 @@ def test_what_is_hydras_own_composes(file: Path) -> None:
 
 
 def rollout_of(env: Any) -> Rollout:
-    """T steps of random actions."""
-    rng = np.random.default_rng(0)
-    obs = rng.normal(size=(T, N, *env.observation_space.shape)).astype(np.float32)
+    """T steps of random actions, and random observations."""
+    rng, space = np.random.default_rng(0), env.observation_space
+    shape = (getattr(env, "stack", 1) - 1 + T, N, *space.shape)
+    obs = rng.integers(0, 256, shape, np.uint8) if space.dtype == np.uint8 else rng.normal(size=shape).astype(np.float32)
     act = np.array([[env.action_space.sample() for _ in range(N)] for _ in range(T)])
     return Rollout(obs, act, rng.normal(size=(T, N)).astype(np.float32), np.zeros((T, N), bool), None, np.zeros(0))
 
 
 def clips_of(env: Any, length: int = 8) -> list[Segment]:
     r = rollout_of(env)
-    places = [(slice(t, t + length), i) for t in range(0, T, length) for i in range(N)]
-    return [Segment(r.obs[p], r.act[p], r.true_reward[p], None) for p in places]
+    return [r.clip(t, i, length) for t in range(0, T, length) for i in range(N)]
 
 
 def an_environment(parts: Any, cfg: dict[str, Any]) -> None:
