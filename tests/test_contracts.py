@@ -37,9 +37,10 @@ PARTS = [file for file in FILES if file.parts[0] != "hydra"]
 ROUNDS, N, T = 3, 2, 64
 TINY = [
     *("n_envs=2", "threads=1", f"agent.n_steps={T}", f"total_steps={ROUNDS * N * T}", "labels=4", "torch_threads=1"),
+    "first_labels=null",
     *("effort.first_per_1000_steps=5", "effort.per_1000_steps=20", "video=false"),
 ]
-PONG = ["env=pong", "clip_steps=8", "first_labels=null"]  # frames, for the parts that read images
+PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "agent/ppo_atari": PONG,
@@ -48,9 +49,12 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "agent/network/small": PONG,
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
     "experiment/demo_atari": PONG,
+    "experiment/figure3": PONG,
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
+    "experiment/human/enduro_pace": ["teacher=oracle"],
     "experiment/human/one_leg": ["teacher=oracle"],
     "teacher/human": ["page=null", "max_open=0"],  # who answers here does so at the store
+    "reward_model/ensemble_cnn": PONG,
     "reward_model/frozen": ["reward_model.run={recording}"],
     "teacher/replay": ["teacher.run={recording}"],
     "tracker/wandb": ["tracker.mode=disabled"],
@@ -214,17 +218,17 @@ def test_what_is_hydras_own_composes(file: Path) -> None:
 
 
 def rollout_of(env: Any) -> Rollout:
-    """T steps of random actions."""
-    rng = np.random.default_rng(0)
-    obs = rng.normal(size=(T, N, *env.observation_space.shape)).astype(np.float32)
+    """T steps of random actions, and random observations."""
+    rng, space = np.random.default_rng(0), env.observation_space
+    shape = (getattr(env, "stack", 1) - 1 + T, N, *space.shape)
+    obs = rng.integers(0, 256, shape, np.uint8) if space.dtype == np.uint8 else rng.normal(size=shape).astype(np.float32)
     act = np.array([[env.action_space.sample() for _ in range(N)] for _ in range(T)])
     return Rollout(obs, act, rng.normal(size=(T, N)).astype(np.float32), np.zeros((T, N), bool), None, np.zeros(0))
 
 
 def clips_of(env: Any, length: int = 8) -> list[Segment]:
     r = rollout_of(env)
-    places = [(slice(t, t + length), i) for t in range(0, T, length) for i in range(N)]
-    return [Segment(r.obs[p], r.act[p], r.true_reward[p], None) for p in places]
+    return [r.clip(t, i, length) for t in range(0, T, length) for i in range(N)]
 
 
 def an_environment(parts: Any, cfg: dict[str, Any]) -> None:

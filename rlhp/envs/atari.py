@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,9 @@ class AtariVecEnv(NativeVecEnv):
     replays = True  # a clip is drawn from the state before its first step, and its actions
 
     def __init__(self, game: Game, n_envs: int, seed: int, rules: Rules, threads: int = 1) -> None:
-        probe = Emulator(game)
-        actions, size = spaces.Discrete(len(probe.moves)), len(probe.save())
+        actions, size = _sizes(game)
         observation = spaces.Box(0, 255, (SIZE, SIZE), np.uint8)
-        super().__init__(game.name, n_envs, rules.max_frames // FRAME_SKIP, observation, actions)
+        super().__init__(game.name, n_envs, rules.max_frames // FRAME_SKIP, observation, spaces.Discrete(actions))
         self.definition = game
         fd = reserve(n_envs, size)
         try:
@@ -152,6 +152,13 @@ class AtariVecEnv(NativeVecEnv):
     def close(self) -> None:
         """End the worker processes."""
         self._players.close()
+
+
+@cache
+def _sizes(game: Game) -> tuple[int, int]:
+    """How many actions the game has, and the bytes of its state."""
+    probe = Emulator(game)
+    return len(probe.moves), len(probe.save())
 
 
 class _Here:
