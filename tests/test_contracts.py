@@ -51,7 +51,7 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "experiment/demo_atari": PONG,
     "experiment/figure3": PONG,
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
-    "experiment/human/enduro_pace": ["teacher=oracle"],
+    "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8"],
     "experiment/human/one_leg": ["teacher=oracle"],
     "teacher/human": ["page=null", "max_open=0"],  # who answers here does so at the store
     "reward_model/ensemble_cnn": PONG,

@@ -75,9 +75,9 @@ class AtariVecEnv(NativeVecEnv):
     replays = True  # a clip is drawn from the state before its first step, and its actions
 
     def __init__(self, game: Game, n_envs: int, seed: int, rules: Rules, threads: int = 1) -> None:
-        actions, size = _sizes(game)
-        observation = spaces.Box(0, 255, (SIZE, SIZE), np.uint8)
-        super().__init__(game.name, n_envs, rules.max_frames // FRAME_SKIP, observation, spaces.Discrete(actions))
+        self._choices, size = _sizes(game)
+        observation, action = spaces.Box(0, 255, (SIZE, SIZE), np.uint8), spaces.Discrete(self._choices)
+        super().__init__(game.name, n_envs, rules.max_frames // FRAME_SKIP, observation, action)
         self.definition = game
         fd = reserve(n_envs, size)
         try:
@@ -116,8 +116,8 @@ class AtariVecEnv(NativeVecEnv):
     def step_async(self, actions: Array) -> None:
         """Begin a step with these actions [N]; where there are workers, it goes on while the caller does."""
         chosen = np.asarray(actions).reshape(self.num_envs)
-        if chosen.dtype.kind not in "iu" or (chosen < 0).any() or (chosen >= self.action_space.n).any():  # type: ignore[attr-defined]
-            raise ValueError(f"actions of {self.task} are whole numbers from 0 to {self.action_space.n - 1}, not {chosen}")  # type: ignore[attr-defined]
+        if chosen.dtype.kind not in "iu" or chosen.min() < 0 or chosen.max() >= self._choices:
+            raise ValueError(f"actions of {self.task} are whole numbers from 0 to {self._choices - 1}, not {chosen}")
         self._block.action[:] = chosen
         self._players.start(b"s")
 
