@@ -147,7 +147,23 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     film.set_defaults(run=_film)
     for command in (evaluate, film):
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
-        command.add_argument("--seed", type=int, default=10_000, help="of the starting states (default: %(default)s)")
+        command.add_argument(
+            "--seed", type=int, default=10_000, help="of the starting states and drawn actions (default: %(default)s)"
+        )
+        how = command.add_mutually_exclusive_group()
+        how.add_argument(
+            "--deterministic",
+            action="store_true",
+            default=None,
+            help="take the policy's mean, or likeliest, action (default where actions are continuous)",
+        )
+        how.add_argument(
+            "--stochastic",
+            action="store_false",
+            dest="deterministic",
+            default=None,
+            help="draw actions from the policy, as in training (default where they are discrete, as in games)",
+        )
     _label_parser(add("label", help="a page at which people compare a run's clips"))
     _labels_parsers(add)
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
@@ -247,7 +263,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import show
 
-    _say(show.returns(options.path, options.episodes, options.seed, options.max_steps))
+    _say(show.returns(options.path, options.episodes, options.seed, options.max_steps, options.deterministic))
     return 0
 
 
@@ -255,7 +271,8 @@ def _film(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import show
 
-    _say(show.film_policy(options.path, options.out or options.path / "policy.mp4", options.seconds, options.seed))
+    out = options.out or options.path / "policy.mp4"
+    _say(show.film_policy(options.path, out, options.seconds, options.seed, options.deterministic))
     return 0
 
 

@@ -233,6 +233,7 @@ def clips_of(env: Any, length: int = 8) -> list[Segment]:
 
 def an_environment(parts: Any, cfg: dict[str, Any]) -> None:
     env = parts.env
+    env.restore(env.snapshot())  # even where nothing has happened yet
     obs = env.reset()
     saved, acts = env.snapshot(), rollout_of(env).act
     assert env.num_envs == N and obs.shape == (N, *env.observation_space.shape) and obs.dtype == env.observation_space.dtype
@@ -251,9 +252,10 @@ def an_environment(parts: Any, cfg: dict[str, Any]) -> None:
 
 
 def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
-    agent, rounds = parts.agent, 0
+    agent, rounds, saved, kept = parts.agent, 0, {}, {}
     for rollout in agent.rollouts(2 * N * T):
         rounds += 1
+        assert all(np.array_equal(kept[name], array) for name, array in saved.items()), "a snapshot stays as it was"
         assert agent.num_timesteps == rounds * N * T and agent.n_steps == T
         before, space = getattr(parts.env, "stack", 1) - 1, parts.env.observation_space
         assert rollout.obs.shape == (before + T, N, *space.shape) and rollout.obs.dtype in (space.dtype, np.float32)
@@ -261,6 +263,8 @@ def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
         assert all(acts.contains(act) for act in rollout.act.reshape(T * N, *acts.shape))
         assert rollout.true_reward.shape == rollout.cut.shape == (T, N) and rollout.cut.dtype == bool
         assert all(np.isfinite(value) for value in agent.update(np.ones((T, N), np.float32)).values())
+        saved = agent.snapshot()
+        kept = {name: array.copy() for name, array in saved.items()}
     assert rounds == 2 and all(isinstance(array, np.ndarray) for array in agent.snapshot().values())
 
 

@@ -145,10 +145,18 @@ class Reel(DummyVecEnv):
 
 
 def test_what_is_watched_is_cut_at_hidden_resets_and_keeps_the_newest_frame_and_one_state():
-    clips = evaluate.watch(lambda obs: obs[:, -1] * 0.1, Reel([lambda: Counter(4)]), 6)
+    clips = list(evaluate.watch(lambda obs: obs[:, -1] * 0.1, Reel([lambda: Counter(4)]), 6))
     assert [clip.obs.ravel().tolist() for clip in clips] == [[0, 1, 2, 3], [0, 1]]
     assert [clip.state.tolist() for clip in clips if clip.state is not None] == [[[0]], [[0]]]
     assert np.allclose(clips[0].act.ravel(), [0, 0.1, 0.2, 0.3]) and clips[1].true_reward.tolist() == [1, 1]
+
+
+def test_what_is_watched_for_long_comes_in_pieces_as_it_happens(monkeypatch):
+    monkeypatch.setattr(evaluate, "LONGEST", 3)
+    env = Reel([lambda: Counter(4)])
+    clips = evaluate.watch(lambda obs: obs[:, -1] * 0.1, env, 9)
+    assert len(next(clips)) == 3 and env.envs[0].count == 3, "no further than asked for"
+    assert [clip.obs.ravel().tolist() for clip in clips] == [[3], [0, 1, 2], [3], [0]]
 
 
 def test_an_environment_without_a_simulator_is_watched_by_its_observations():
