@@ -40,7 +40,7 @@ def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STE
         if (done >= share).all():
             break
         if (waited[done < share] >= max_steps).any():
-            raise UserError(_endless(task, max_steps))
+            raise UserError(_endless(task, max_steps, getattr(env, "horizon", None)))
     return np.array(finished)
 
 
@@ -63,11 +63,12 @@ def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Arra
         yield reward, ended, whole, np.array([info.get("score", np.nan) for info in infos])
 
 
-def _endless(task: str, max_steps: int) -> str:
-    return (
-        f"an environment of {task} made {max_steps:,} steps without ending an episode, so there is no return to measure; "
-        "train it with a time limit, env.max_episode_steps=..., or give a larger --max-steps"
-    )
+def _endless(task: str, max_steps: int, horizon: int | None) -> str:
+    """`horizon`: steps after which an episode ends; None: not known."""
+    why = f"an environment of {task} made {max_steps:,} steps without ending an episode, so there is no return to measure"
+    if horizon is not None:
+        return f"{why}; its episodes have at most {horizon:,} steps: give a larger --max-steps"
+    return f"{why}; train it with a time limit, env.max_episode_steps=..., or give a larger --max-steps"
 
 
 def watch(policy: Policy, env: Any, steps: int) -> Iterator[Segment]:

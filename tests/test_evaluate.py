@@ -55,6 +55,13 @@ def test_no_episode_is_refused():
         evaluate.returns(still, counters(1), 0)
 
 
+def test_an_episode_whose_limit_is_known_is_given_up_by_that():
+    env = counters(10)
+    env.horizon = 10
+    with pytest.raises(UserError, match=r"at most 10 steps: give a larger --max-steps$"):
+        evaluate.returns(still, env, 1, max_steps=9)
+
+
 @pytest.mark.parametrize("lengths", [(10,), (3, 10)])
 def test_an_episode_that_does_not_end_is_given_up(lengths):
     env = counters(*lengths)
