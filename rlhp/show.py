@@ -41,7 +41,7 @@ def acting(trained: train.Trained, env: Any, seed: int, deterministic: bool | No
     actions, and a draw of discrete ones. The likeliest of a few actions is another policy than the one that was trained, and
     in a game it may repeat itself without end.
     """
-    chosen = not isinstance(env.action_space, spaces.Discrete) if deterministic is None else deterministic
+    chosen = isinstance(env.action_space, spaces.Box) if deterministic is None else deterministic
     torch.manual_seed(seed)
     return partial(trained.policy, deterministic=chosen), "deterministic policy" if chosen else "stochastic policy"
 

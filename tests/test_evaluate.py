@@ -1,12 +1,15 @@
 """True returns and recordings of a policy."""
 
+from types import SimpleNamespace
+
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rlhp import evaluate
+from rlhp import evaluate, show
 from rlhp.envs import mujoco, point
 from rlhp.types import UserError
 
@@ -198,3 +201,30 @@ def test_missing_library_for_drawing():
 
     with pytest.raises(UserError, match="pygame"):
         list(evaluate.pictures(still, DummyVecEnv([lambda: Bare(3, "rgb_array")]), 1))
+
+
+class Acts:
+    """What a run has learned: a policy that says how it is asked to act, or draws."""
+
+    def policy(self, obs: np.ndarray, deterministic: bool = True) -> np.ndarray:
+        return np.full(len(obs), -1.0) if deterministic else torch.rand(len(obs)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("space", "given", "deterministic"),
+    [
+        (spaces.Box(-1, 1, (2,)), None, True),
+        (spaces.Discrete(6), None, False),
+        (spaces.MultiDiscrete([2, 3]), None, False),
+        (spaces.Discrete(6), True, True),
+        (spaces.Box(-1, 1, (2,)), False, False),
+    ],
+)
+def test_discrete_actions_are_drawn_unless_one_says_otherwise(space, given, deterministic):
+    trained, env, obs = Acts(), SimpleNamespace(action_space=space), np.zeros((3, 1))
+    policy, how = show.acting(trained, env, 7, given)
+    assert how == ("deterministic policy" if deterministic else "stochastic policy")
+    first = policy(obs)
+    assert (first == -1).all() == deterministic
+    assert np.array_equal(show.acting(trained, env, 7, given)[0](obs), first), "by the seed"
+    assert deterministic or not np.array_equal(show.acting(trained, env, 8, given)[0](obs), first)
