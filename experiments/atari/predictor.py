@@ -35,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "float32": {"precision": "float32", "every": 4},
     "every 2": {"precision": "bfloat16", "every": 2},
     "every 1": {"precision": "bfloat16", "every": 1},
-    "dropout .45": {"precision": "bfloat16", "every": 4, "dropout": 0.45},
+    "dropout from the first step": {"precision": "bfloat16", "every": 4, "dropout_after": 0},
     "exact": {"precision": "float32", "every": 1},
 }
 
@@ -109,10 +109,10 @@ def ensemble(comparisons: Comparisons, members: int, settings: Mapping[str, Any]
     """The reward model of conf/reward_model/ensemble_cnn.yaml but for these settings."""
     steps = comparisons.clips[:1]
     frame, history = steps.obs.shape[2:], steps.obs.shape[1] - steps.true_reward.shape[1]
-    fixed = {"learning_rate": 3e-4, "batch_size": 16, "average_over": 0.05, "calibration_steps": 512, "members": members}
+    fixed = {"learning_rate": 3e-4, "batch_size": 16, "average_over": 0.05, "calibration_steps": 512, "dropout_after": 100}
     penalty = AdaptiveL2(initial=1.0, rate=0.001)
     seen = spaces.Box(0, 255, (history + 1, *frame), np.uint8)
-    return cnn_ensemble(seen, spaces.Discrete(18), loss=CrossEntropy(), penalty=penalty, **{**fixed, **settings})
+    return cnn_ensemble(seen, spaces.Discrete(18), members=members, loss=CrossEntropy(), penalty=penalty, **{**fixed, **settings})
 
 
 def fits(model: RewardEnsemble, fitted: Comparisons, most: int, seconds: float) -> Iterator[tuple[int, float]]:
