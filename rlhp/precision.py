@@ -1,4 +1,4 @@
-"""The floating-point format that a network's hidden layers are computed in."""
+"""Where networks are computed, and in which floating-point format."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ import torch
 from rlhp.types import UserError
 
 
-def best_precision(device: str = "cpu") -> str:
-    """`bfloat16` where the device has instructions for it, which are several times as fast; elsewhere `float32`.
+def processor(device: str) -> torch.device:
+    """The device of this name: `cpu`, `cuda`, or `auto`, a GPU where there is one.
 
-    `device` is a name of torch's, or `auto`: a GPU where there is one.
+    Raises UserError for another name, and for `cuda` where there is no GPU.
     """
-    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"there is no device {device!r}; choose auto, cpu or cuda.")
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise UserError("no CUDA device is available here; set device to auto or cpu.")
+    return torch.device("cuda" if there and device != "cpu" else "cpu")
+
+
+def best_precision(device: str = "cpu") -> str:
+    """`bfloat16` where the device has instructions for it, which are several times as fast; elsewhere `float32`."""
+    if processor(device).type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return "bfloat16" if known.get("avx512_bf16") or known.get("amx_bf16") else "float32"

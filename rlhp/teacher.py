@@ -145,7 +145,7 @@ class Human:
             raise UserError(f"people compare 2 clips at the page, and questions of {clips} are asked; set query.clips=2.")
         if setup.settings.get("film") is None:
             raise UserError(
-                f"people need clips, and those of {setup.env.task} cannot be drawn: its yaml names no film; choose a MuJoCo task."
+                f"people need clips, and those of {setup.env.task} cannot be drawn: its yaml names no film; choose another env."
             )
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:

@@ -10,12 +10,14 @@ import pytest
 import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
 from rlhp.agent import BlindPPO, FrameStack, SmallCNN, StateEntropy, ValueRefit, a2c, linear, ppo, stack_frames
 from rlhp.agent.build import make
 from rlhp.agent.lean_cnn import LeanCnnPPO, suits
+from rlhp.train import job
 from rlhp.types import UserError
 
 SIDE = 36  # pixels: the least that three convolutions of NatureCNN leave anything of
@@ -325,9 +327,47 @@ def test_what_cannot_be_done_with_frames_is_refused_with_a_sentence():
         ppo(Bright(), **settings(target_kl=0.1), precision="bfloat16")
     with pytest.raises(UserError, match="choose auto, float32 or bfloat16"):
         ppo(Bright(), **settings(), precision="float16")
+    with pytest.raises(UserError, match="choose auto, cpu or cuda"):
+        ppo(Bright(), **settings(), device="gpu")
     with pytest.raises(UserError, match=r"agent\.refit"):
         ppo(Bright(), **settings(), refit=ValueRefit(seed=0))
     with pytest.raises(UserError, match=r"agent\.explore"):
         ppo(Bright(), **settings(), explore=StateEntropy())
     with pytest.raises(UserError, match="cannot be built with these settings"):
         ppo(Bright(stack=1), **settings())  # [36, 36] is no image for SB3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused_and_auto_does_without():
+    with pytest.raises(UserError, match="set device to auto or cpu"):
+        ppo(Bright(), **settings(), device="cuda")
+    assert ppo(Bright(), **settings(policy_kwargs=SMALL), device="auto").device == torch.device("cpu")
+
+
+class Stop(BaseCallback):
+    """Notes what it finds, and ends training in step 20 of each environment."""
+
+    def _on_step(self):
+        self.seen = getattr(self, "seen", [])
+        self.seen.append((self.num_timesteps, sorted(set(self.locals["actions"].flatten().tolist()) - {0, 1, 2})))
+        return self.num_timesteps < 40
+
+
+def test_callbacks_see_every_step_and_can_end_training():
+    stop = Stop()
+    agent = ppo(Bright(), **settings(policy_kwargs=SMALL, callback=stop))
+    assert type(agent) is LeanCnnPPO
+    assert len(list(agent.rollouts(100))) == 1  # the second rollout is not finished
+    assert stop.seen == [(step, []) for step in range(2, 42, 2)]
+
+
+def test_a_run_goes_on_in_the_precision_that_it_started_with(tmp_path, monkeypatch):
+    """Of the agent as of the reward model, wherever it is `auto`; on another machine too."""
+    asked = {"agent": {"precision": "auto", "device": "cpu"}, "reward_model": {"precision": "float32"}}
+    monkeypatch.setattr(job, "best_precision", lambda device: f"the best of {device}")
+    assert job.settled(asked, tmp_path)["agent"]["precision"] == "the best of cpu"
+    started = {**asked, "agent": {"precision": "bfloat16"}}
+    monkeypatch.setattr(job, "begun", lambda path: True)
+    monkeypatch.setattr(job, "read_settings", lambda path: started)
+    settled = job.settled(asked, tmp_path)
+    assert settled["agent"]["precision"] == "bfloat16" and settled["reward_model"] == asked["reward_model"]

@@ -37,9 +37,10 @@ PARTS = [file for file in FILES if file.parts[0] != "hydra"]
 ROUNDS, N, T = 3, 2, 64
 TINY = [
     *("n_envs=2", "threads=1", f"agent.n_steps={T}", f"total_steps={ROUNDS * N * T}", "labels=4", "torch_threads=1"),
+    "first_labels=null",
     *("effort.first_per_1000_steps=5", "effort.per_1000_steps=20", "video=false"),
 ]
-PONG = ["env=pong", "clip_steps=8", "first_labels=null"]  # frames, for the parts that read images
+PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "agent/ppo_atari": PONG,
@@ -48,10 +49,12 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "agent/network/small": PONG,
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
     "experiment/demo_atari": PONG,
+    "experiment/figure3": PONG,
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
+    "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8"],
     "experiment/human/one_leg": ["teacher=oracle"],
     "teacher/human": ["page=null", "max_open=0"],  # who answers here does so at the store
-    "reward_model/ensemble_cnn": ["env=pong", "clip_steps=8", "first_labels=null"],
+    "reward_model/ensemble_cnn": PONG,
     "reward_model/frozen": ["reward_model.run={recording}"],
     "teacher/replay": ["teacher.run={recording}"],
     "tracker/wandb": ["tracker.mode=disabled"],

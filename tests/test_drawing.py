@@ -4,18 +4,22 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pages import make_run, until
 
 from rlhp import evaluate, film
-from rlhp.envs import point
+from rlhp.agent.stack import stack_frames
+from rlhp.atari import games
+from rlhp.atari.emulator import Emulator
+from rlhp.envs import atari, point
 from rlhp.film import draw, load
 from rlhp.run.directory import may_change
 from rlhp.types import Drawing, Segment, UserError
@@ -61,17 +65,22 @@ def clip(steps: int, state: np.ndarray | None = None) -> Segment:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_environment_names_what_draws_it_and_is_found_with_hydra_and_without(task: str) -> None:
-    cfg = OmegaConf.load(CONF / f"{task}.yaml")
-    settings = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(settings, dict) and "film" in settings
+    settings = composed(task)
     found = film.find(settings)
     assert type(found) is type(instantiate(settings["film"])) and (found is None or isinstance(found, Drawing))
+    assert (found is None) == (task == "gym")
+
+
+def composed(task: str) -> dict[str, Any]:
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        node = compose("config", [f"env={task}"]).film
+    return {"task": task, "film": None if node is None else OmegaConf.to_container(node, resolve=True)}
 
 
 @pytest.mark.parametrize("task", load.EARLIER)
 def test_a_run_that_is_older_than_the_setting_is_drawn_as_its_environment_says_today(task: str) -> None:
-    now = OmegaConf.to_container(OmegaConf.load(CONF / f"{task}.yaml"), resolve=False)
-    assert isinstance(now, dict) and load.EARLIER[task] == now["film"]
+    now = composed(task)
+    assert load.EARLIER[task] == now["film"]
     assert film.drawing({"task": task}).fps == film.drawing(now).fps
     assert film.find({"task": task, "film": None}) is None, "unless it says that nothing does"
 
@@ -145,8 +154,7 @@ def test_the_filming_process_finds_a_class_of_ones_own(own: Path, tmp_path: Path
 
 def test_games_are_played_again_in_colour_at_an_integer_scale() -> None:
     """A clip that begins two steps later shows the same from there on."""
-    atari = pytest.importorskip("rlhp.atari")
-    emulator, act = import_module("rlhp.atari.emulator").Emulator(atari.find("breakout")), np.array([1, 2, 2, 3])
+    emulator, act = Emulator(games.find("breakout")), np.array([1, 2, 2, 3])
     emulator.begin(0)
     states = []
     for action in act:
@@ -162,7 +170,6 @@ def test_games_are_played_again_in_colour_at_an_integer_scale() -> None:
 
 
 def test_a_game_s_clip_without_a_state_cannot_be_drawn() -> None:
-    pytest.importorskip("rlhp.atari")
     with film.Atari("pong").studio(64) as shoot, pytest.raises(UserError, match="no state of the console"):
         list(shoot(clip(3)))
     with pytest.raises(UserError, match="no game 'pung': did you mean 'pong'"):
@@ -174,29 +181,11 @@ def test_a_clip_of_25_steps_of_a_game_lasts_as_long_as_the_paper_s() -> None:
     assert film.pace(film.Atari.dt) == (1, 15)
 
 
-class FirstOfOne:
-    """An environment as a policy is shown it: its frames stacked, here by one."""
-
-    def __init__(self, env: Any) -> None:
-        self._env = env
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._env, name)
-
-    def reset(self) -> np.ndarray:
-        return self._env.reset()[:, np.newaxis]
-
-    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
-        obs, *rest = self._env.step(actions)
-        return (obs[:, np.newaxis], *rest)
-
-
 @pytest.mark.parametrize("game", ["breakout", "seaquest"])
 def test_people_see_in_colour_what_the_agent_sees_across_games(game: str) -> None:
     """Picture t, in grey and small, is the frame after action t; the grey of a sprite that flickers differs a little."""
-    atari, cv2 = pytest.importorskip("rlhp.envs.atari"), pytest.importorskip("cv2")
     env, rng = atari.make(game, 1, seed=0, max_frames=400), np.random.default_rng(0)
-    clips = evaluate.watch(lambda obs: rng.integers(0, 4, 1), FirstOfOne(env), 150)
+    clips = evaluate.watch(lambda obs: rng.integers(0, 4, 1), stack_frames(env), 150)
     env.close()
     assert len(clips) == 2 and sum(len(clip.act) for clip in clips) == 150
     with film.Atari(game).studio(210) as shoot:

@@ -19,7 +19,7 @@ from torch.nn.functional import leaky_relu
 
 from rlhp.precision import number
 from rlhp.preference import CrossEntropy, ReturnError, win_probability
-from rlhp.reward import AdaptiveL2, Background, Crop, Ensemble, NoPenalty, TrueReward, mlp
+from rlhp.reward import AdaptiveL2, Background, Crop, NoPenalty, TrueReward, mlp, mlp_ensemble
 from rlhp.reward.dataset import Dataset, bootstrap_weights, stride
 from rlhp.reward.ensemble import _right
 from rlhp.reward.features import CLIP, Moments, Normaliser, alike, encode, lasting
@@ -45,7 +45,7 @@ def compared(n, seed=0, flips=0.0, planted=PLANTED):
 
 def ensemble(observations=3, **settings):
     settings = {"loss": CrossEntropy(), "penalty": AdaptiveL2(), "hidden": (32, 32), "seed": 0} | settings
-    return Ensemble(spaces.Box(-np.inf, np.inf, (observations,)), ACT, **settings)
+    return mlp_ensemble(spaces.Box(-np.inf, np.inf, (observations,)), ACT, **settings)
 
 
 def rollout(steps):
@@ -468,7 +468,7 @@ def test_discrete_actions_become_one_hot():
     left, right = (Steps(obs, a, a.astype(np.float32)) for a in np.split(act, 2))
     gap = left.true_reward.sum(1) - right.true_reward.sum(1)
     asked = comparing.comparisons(left, right, (np.sign(gap) + 1) / 2)
-    reward = Ensemble(spaces.Box(0, 1, (1,)), space, loss=CrossEntropy(), penalty=NoPenalty(), hidden=(16,))
+    reward = mlp_ensemble(spaces.Box(0, 1, (1,)), space, loss=CrossEntropy(), penalty=NoPenalty(), hidden=(16,))
     reward.fit(asked, 100)
     values = reward(Rollout(np.zeros((3, 1, 1)), np.array([[-1], [0], [1]]), np.zeros((3, 1)), np.zeros((3, 1), bool), None, act))
     assert values[0, 0] < values[1, 0] < values[2, 0]
@@ -509,7 +509,7 @@ def test_moments_do_not_depend_on_how_the_clips_came():
 @pytest.mark.parametrize("obs, act", [(spaces.Discrete(4), ACT), (spaces.Box(0, 1, (2,)), spaces.MultiBinary(3))])
 def test_other_spaces_are_refused(obs, act):
     with pytest.raises(UserError, match="reward model reads"):
-        Ensemble(obs, act, loss=CrossEntropy(), penalty=NoPenalty())
+        mlp_ensemble(obs, act, loss=CrossEntropy(), penalty=NoPenalty())
 
 
 def test_the_true_reward_in_the_learned_ones_place():

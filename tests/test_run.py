@@ -294,6 +294,16 @@ def test_a_run_remembers_the_precision_it_began_with(tmp_path, monkeypatch):
     assert [each["precision"] for each in attempts] == ["float32", "float32"] and {"cpu", "torch", "date"} <= attempts[1].keys()
 
 
+def test_a_run_goes_on_under_the_names_that_parts_have_now(tmp_path):
+    settings = {"seed": 1, "reward_model": {"_target_": "rlhp.reward.mlp_ensemble", "augment": [{"_target_": "other"}]}}
+    earlier = {**settings, "reward_model": {**settings["reward_model"], "_target_": "rlhp.reward.Ensemble"}}
+    claim(tmp_path, earlier)
+    (tmp_path / "metrics.csv").touch()  # it has begun
+    assert "rlhp.reward.Ensemble" in (tmp_path / "config.yaml").read_text()
+    assert read_settings(tmp_path) == settings
+    check_owner(tmp_path, settings)
+
+
 def test_a_checkpoint_of_another_version_says_so(tmp_path):
     checkpoint.write(tmp_path, 100, {"a": {"x": np.arange(3)}})
     mark = tmp_path / "100" / checkpoint.DONE

@@ -99,3 +99,15 @@ def test_benchmark_runs(tmp_path):
     assert all(float(row["steps_per_s"]) > 0 for row in results)
     assert len(rows(tmp_path / "rounds.csv")) == 10
     assert {path.name for path in tmp_path.iterdir()} == {"results.csv", "rounds.csv", "machine.json", "speed.png"}
+
+
+def test_atari_ratios_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Medians of three rounds of 100 steps; ratios are taken within the rounds."""
+    pytest.importorskip("ale_py", reason="an extra that is not installed")
+    monkeypatch.syspath_prepend(str(SPEED))
+    atari_ppo = importlib.import_module("atari_ppo")
+    monkeypatch.delitem(sys.modules, "atari_ppo")
+    seconds = {atari_ppo.STOCK: [(1.0, 4.0), (1.0, 3.0), (2.0, 8.0)], "other": [(1.0, 1.0), (0.5, 1.5), (0.2, 0.8)]}
+    stock, other = atari_ppo.table(seconds, steps=100)
+    assert stock[1:] == (100.0, 25.0, 20.0, 1.0)
+    assert other[1:] == pytest.approx((200.0, 100.0, 50.0, 2.5))  # of 2.5, 2 and 10

@@ -20,6 +20,7 @@ from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, no_refit
 from rlhp.agent.scale import ReturnScale, Unscaled
 from rlhp.agent.stack import stack_frames
+from rlhp.precision import processor
 from rlhp.types import UserError
 from rlhp.types.frames import seen_space
 
@@ -73,11 +74,12 @@ def make(
     `normalise_observations` acts on what the policy sees, above the recorder; `normalise_reward` divides the reward that it
     is handed by the spread of its return, after `reward_level` has moved its mean to so many of its spreads. `refit` is what
     becomes of the value function where the reward has changed, `explore` of the policy while there is no reward. `settings` go
-    to the algorithm of SB3 as they are; `policy_kwargs.activation_fn` may be the name of a module of torch.nn; `device` is one
-    of torch's, or `auto`: a GPU where there is one. Raises UserError where the algorithm cannot act in this environment, and for
+    to the algorithm of SB3 as they are; `policy_kwargs.activation_fn` may be the name of a module of torch.nn; `device` is
+    cpu, cuda, or auto: a GPU where there is one. Raises UserError where the algorithm cannot act in this environment, and for
     `refit` and `explore` where it observes images.
     """
     _check_images(env, refit, explore)
+    where = processor(device)
     recorder = Recorder(env)
     stacked = stack_frames(recorder)
     seen = ObservationNormaliser(stacked) if normalise_observations else stacked
@@ -85,7 +87,7 @@ def make(
     if isinstance(kwargs.get("activation_fn"), str):
         kwargs["activation_fn"] = getattr(torch.nn, kwargs["activation_fn"])
     try:
-        agent = algorithm(policy, seen, gamma=gamma, policy_kwargs=kwargs, device=device, **settings)  # type: ignore[call-arg]
+        agent = algorithm(policy, seen, gamma=gamma, policy_kwargs=kwargs, device=where, **settings)  # type: ignore[call-arg]
     except (AssertionError, TypeError, ValueError) as error:  # SB3 asserts what it supports
         raise UserError(f"{algorithm.__name__} cannot be built with these settings: {error}") from error
     scale = ReturnScale(env.num_envs, gamma) if normalise_reward else Unscaled()

@@ -15,9 +15,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from rlhp.adam import SETTINGS, Adam
-from rlhp.agent.blind import BlindPPO
 from rlhp.agent.flat import Flat
 from rlhp.agent.gaussian import Gaussian, Surrogate
+from rlhp.agent.lean_rollouts import LeanRollouts
 from rlhp.agent.samples import Samples, column
 from rlhp.agent.tower import Tower
 from rlhp.types import Array
@@ -50,7 +50,7 @@ def _is_vector(space: spaces.Space) -> bool:
     return isinstance(space, spaces.Box) and len(space.shape) == 1
 
 
-class LeanPPO(BlindPPO):
+class LeanPPO(LeanRollouts):
     """BlindPPO where `suits` says so.
 
     A step of acting and a minibatch of learning are some dozens of small operations, and most of their time goes into what
@@ -68,55 +68,28 @@ class LeanPPO(BlindPPO):
         self._critic = Tower([*_linear(extractor.value_net), policy.value_net])
         self._log_std, self._log_std_grad = policy.log_std.detach(), policy.log_std.grad
 
+    def _act(self, env: VecEnv, buffer: RolloutBuffer, n_steps: int) -> Array:
+        obs, space = torch.from_numpy(self._last_obs).float(), self.action_space
+        mean = self._actor(obs)
+        chosen = mean + torch.randn(mean.shape) * self._std
+        env.step_async(np.clip(chosen.numpy(), space.low, space.high))  # type: ignore[attr-defined]
+        self._off.append(chosen - mean)  # physics is under way: what acting does not wait for is done meanwhile
+        buffer.values[n_steps] = self._values(obs).numpy()
+        return chosen.numpy()
+
+    def _values(self, obs: Tensor) -> Tensor:
+        return self._critic(obs.float())[:, 0]
+
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int) -> bool:
-        """Act for `n_rollout_steps` in every environment; returns and advantages are left to `update`.
+        """As LeanRollouts does it; log probabilities are computed for all steps at once."""
+        self._std, self._off = self._log_std.exp(), []
+        return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
 
-        Callbacks find SB3's local variables, as far as they are not torch's.
-        """
-        rollout_buffer.reset()
-        callback.on_rollout_start()
-        std, space, off = self._log_std.exp(), self.action_space, []
-        for n_steps in range(n_rollout_steps):
-            obs = torch.from_numpy(self._last_obs).float()
-            mean = self._actor(obs)
-            chosen = mean + torch.randn(mean.shape) * std
-            actions = chosen.numpy()
-            env.step_async(np.clip(actions, space.low, space.high))  # type: ignore[attr-defined]
-            off.append(chosen - mean)  # physics is under way: what acting does not wait for is done meanwhile
-            self._note(rollout_buffer, n_steps, obs, actions)
-            new_obs, rewards, dones, infos = env.step_wait()
-            self.num_timesteps += env.num_envs
-            callback.update_locals(locals())
-            if not callback.on_step():
-                return False
-            rollout_buffer.rewards[n_steps] = self._bootstrapped(rewards, dones, infos)
-            self._last_obs, self._last_episode_starts = np.asarray(new_obs), dones
-        self._complete(rollout_buffer, torch.cat(off).numpy())
-        callback.update_locals(locals())
-        callback.on_rollout_end()
-        return True
-
-    def _note(self, buffer: RolloutBuffer, n_steps: int, obs: Tensor, actions: Array) -> None:
-        """What is known of a step before it is over."""
-        buffer.values[n_steps] = self._critic(obs).numpy()[:, 0]
-        buffer.observations[n_steps], buffer.actions[n_steps] = self._last_obs, actions
-        buffer.episode_starts[n_steps] = self._last_episode_starts
-
-    def _bootstrapped(self, rewards: Array, dones: Array, infos: list[dict[str, Any]]) -> Array:
-        """The rewards [N], with gamma V(last observation) added where a time limit cut an episode."""
-        if dones.any():
-            self._update_info_buffer(infos, dones)
-        for i in np.flatnonzero(dones):
-            if infos[i].get("TimeLimit.truncated", False) and infos[i].get("terminal_observation") is not None:
-                last = torch.from_numpy(infos[i]["terminal_observation"]).float().unsqueeze(0)
-                rewards[i] += self.gamma * self._critic(last)[0]
-        return rewards
-
-    def _complete(self, buffer: RolloutBuffer, off: Array) -> None:
-        """The log probabilities of a whole rollout's actions; `off` [T N, A] is their distance from the mean."""
+    def _complete(self, buffer: RolloutBuffer) -> None:
+        super()._complete(buffer)
+        off = torch.cat(self._off).numpy()  # [T N, A], the actions' distance from the mean
         policy = Gaussian(self._log_std, len(off))
         buffer.log_probs[:] = policy.log_prob(policy.terms(off)).numpy().reshape(buffer.log_probs.shape)
-        buffer.pos, buffer.full = buffer.buffer_size, True
 
     def train(self) -> None:
         """Improve the policy on what the buffer holds, and log what SB3 logs."""

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
@@ -18,8 +17,8 @@ from torch.nn.functional import mse_loss
 from torch.nn.utils import clip_grad_norm_
 
 from rlhp.adam import SETTINGS, Adam
-from rlhp.agent.blind import BlindPPO
 from rlhp.agent.lean import LEFT_OUT, SB3_ADAM
+from rlhp.agent.lean_rollouts import LeanRollouts
 from rlhp.agent.samples import Samples, column
 from rlhp.precision import number
 from rlhp.types import Array
@@ -44,7 +43,7 @@ def suits(env: VecEnv, settings: Mapping[str, Any]) -> bool:
     )
 
 
-class LeanCnnPPO(BlindPPO):
+class LeanCnnPPO(LeanRollouts):
     """BlindPPO where `suits` says so.
 
     The convolutions are computed in `precision` (float32, bfloat16, or auto: the better one on this device), the layers after
@@ -63,38 +62,18 @@ class LeanCnnPPO(BlindPPO):
         # an optimiser of the parameters where they are now
         policy.optimizer = Adam(policy.parameters(), lr=self.lr_schedule(1), **policy.optimizer_kwargs)
 
-    def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int) -> bool:
-        """Act for `n_rollout_steps` in every environment; returns and advantages are left to `update`.
-
-        Callbacks find SB3's local variables, as far as they are not torch's.
-        """
-        rollout_buffer.reset()
-        callback.on_rollout_start()
-        for n_steps in range(n_rollout_steps):
-            logits, values = self._acting(np.asarray(self._last_obs))
-            actions = torch.multinomial(logits.softmax(1), 1)
-            env.step_async(actions[:, 0].numpy())
-            rollout_buffer.log_probs[n_steps] = logits.gather(1, actions)[:, 0].numpy()
-            rollout_buffer.values[n_steps], rollout_buffer.actions[n_steps] = values.numpy(), actions.numpy()
-            rollout_buffer.observations[n_steps] = self._last_obs
-            rollout_buffer.episode_starts[n_steps] = self._last_episode_starts
-            new_obs, rewards, dones, infos = env.step_wait()
-            self.num_timesteps += env.num_envs
-            callback.update_locals(locals())
-            if not callback.on_step():
-                return False
-            rollout_buffer.rewards[n_steps] = self._bootstrapped(rewards, dones, infos)
-            self._last_obs, self._last_episode_starts = np.asarray(new_obs), dones
-        rollout_buffer.pos, rollout_buffer.full = rollout_buffer.buffer_size, True
-        callback.update_locals(locals())
-        callback.on_rollout_end()
-        return True
-
-    def _acting(self, obs: Array) -> tuple[Tensor, Tensor]:
-        """Images [n, C, H, W] -> log probabilities [n, A] and values [n], on the CPU."""
+    def _act(self, env: VecEnv, buffer: RolloutBuffer, n_steps: int) -> Array:
         with torch.no_grad():
-            logits, values = self._forward(torch.from_numpy(obs).to(self.device))
-        return logits.cpu(), values.cpu()
+            found = self._forward(torch.from_numpy(np.asarray(self._last_obs)).to(self.device))
+        log_probs, values = (each.cpu() for each in found)
+        actions = torch.multinomial(log_probs.softmax(1), 1)
+        env.step_async(actions[:, 0].numpy())
+        buffer.log_probs[n_steps], buffer.values[n_steps] = log_probs.gather(1, actions)[:, 0].numpy(), values.numpy()
+        return actions.numpy()
+
+    def _values(self, obs: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self._forward(obs.to(self.device))[1].cpu()
 
     def _forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Images [n, C, H, W] uint8 -> log probabilities [n, A] and values [n]."""
@@ -104,16 +83,6 @@ class LeanCnnPPO(BlindPPO):
             features = policy.features_extractor(seen)
         actor, critic = policy.mlp_extractor(features.float())
         return policy.action_net(actor).log_softmax(1), policy.value_net(critic)[:, 0]
-
-    def _bootstrapped(self, rewards: Array, dones: Array, infos: list[dict[str, Any]]) -> Array:
-        """The rewards [N], with gamma V(last observation) added where a time limit cut an episode."""
-        if dones.any():
-            self._update_info_buffer(infos, dones)
-        for i in np.flatnonzero(dones):
-            if infos[i].get("TimeLimit.truncated", False) and infos[i].get("terminal_observation") is not None:
-                last = np.asarray(infos[i]["terminal_observation"])[np.newaxis]
-                rewards[i] += self.gamma * self._acting(last)[1].item()
-        return rewards
 
     def train(self) -> None:
         """Improve the policy on what the buffer holds, and log what SB3 logs."""

@@ -64,7 +64,7 @@ class ValueRefit:
         epoch, before = 0, explained_variance(buffer.values.flatten(), buffer.returns.flatten())
         explained = before
         while epoch < self.epochs and explained < self.below:
-            returns = column(buffer.returns)
+            returns = column(buffer.returns).to(agent.device)
             for rows in self._minibatches(agent.num_timesteps, epoch, len(returns)):
                 critic.step(rows, returns)
             evaluate(agent)
@@ -83,7 +83,7 @@ class _Critic:
     """The value function of an agent over its last rollout."""
 
     def __init__(self, agent: OnPolicyAlgorithm) -> None:
-        self._policy, self._obs = agent.policy, column(agent.rollout_buffer.observations)
+        self._policy, self._obs = agent.policy, column(agent.rollout_buffer.observations).to(agent.device)
         self._parameters = value_parameters(self._policy)
         # the same memory under other names: gradients here leave those that the policy's optimiser works with alone
         self._leaves = [p.detach() for p in self._parameters]
@@ -103,9 +103,9 @@ def evaluate(agent: OnPolicyAlgorithm) -> None:
     """Put the values of the last rollout in the buffer, by the value function as it is now."""
     buffer = agent.rollout_buffer
     with torch.no_grad():
-        values = agent.policy.predict_values(column(buffer.observations))
+        values = agent.policy.predict_values(column(buffer.observations).to(agent.device))
     steps, envs = buffer.values.shape
-    buffer.values[:] = values.numpy().reshape(envs, steps).T
+    buffer.values[:] = values.cpu().numpy().reshape(envs, steps).T
 
 
 def value_parameters(policy: Any) -> list[nn.Parameter]:

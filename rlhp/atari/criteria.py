@@ -6,18 +6,18 @@ import numpy as np
 
 from rlhp.types import Array
 
-# Enduro's RAM, found by experiment: with its speed held at 24 the car neither passes nor is passed. The distances of other cars
-# are counted in seven slots, from beside the car to the horizon; a slot is 0 where it is empty.
+# Enduro's RAM, found by holding bytes at a value: with its speed at 24 the car neither passes nor is passed. Seven slots hold the
+# cars in sight, from right beside to the horizon; 0 is an empty one.
 SPEED, SLOTS = 22, slice(27, 34)
 PACE = 24
 
 
 def pace(before: Array, after: Array) -> float:
-    """Enduro: keep level with other cars, the paper's "moving alongside", from 0 to 1 a step; RAM [128] before and after.
+    """Enduro: keep alongside other cars, from 0 to 1 a step; RAM [128] before and after it.
 
-    Half of it is for moving as fast as they do: all of it at their speed, none where it is twice that or more. That counts
-    double where a car is right beside, less with its distance, and once where none is in sight. So standing still, at 6, earns an
-    eighth to a quarter, and full speed nothing.
+    What counts is how well the car's speed matches theirs: 1 at the same speed, 0 at twice that or more. It counts in full
+    beside a car, less with the distance to the nearest, and half where none is in sight, so that matching the speed pays before
+    there is one to stay with. The slowest there is, 6, earns an eighth to a quarter, and racing past them nothing.
     """
     matched = max(0.0, 1 - abs(int(after[SPEED]) - PACE) / PACE)
     cars = np.flatnonzero(after[SLOTS])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,9 @@ class AtariVecEnv(NativeVecEnv):
     replays = True  # a clip is drawn from the state before its first step, and its actions
 
     def __init__(self, game: Game, n_envs: int, seed: int, rules: Rules, threads: int = 1) -> None:
-        probe = Emulator(game)
-        actions, size = spaces.Discrete(len(probe.moves)), len(probe.save())
-        observation = spaces.Box(0, 255, (SIZE, SIZE), np.uint8)
-        super().__init__(game.name, n_envs, rules.max_frames // FRAME_SKIP, observation, actions)
+        self._choices, size = _sizes(game)
+        observation, action = spaces.Box(0, 255, (SIZE, SIZE), np.uint8), spaces.Discrete(self._choices)
+        super().__init__(game.name, n_envs, rules.max_frames // FRAME_SKIP, observation, action)
         self.definition = game
         fd = reserve(n_envs, size)
         try:
@@ -116,8 +116,8 @@ class AtariVecEnv(NativeVecEnv):
     def step_async(self, actions: Array) -> None:
         """Begin a step with these actions [N]; where there are workers, it goes on while the caller does."""
         chosen = np.asarray(actions).reshape(self.num_envs)
-        if chosen.dtype.kind not in "iu" or (chosen < 0).any() or (chosen >= self.action_space.n).any():  # type: ignore[attr-defined]
-            raise ValueError(f"actions of {self.task} are whole numbers from 0 to {self.action_space.n - 1}, not {chosen}")  # type: ignore[attr-defined]
+        if chosen.dtype.kind not in "iu" or chosen.min() < 0 or chosen.max() >= self._choices:
+            raise ValueError(f"actions of {self.task} are whole numbers from 0 to {self._choices - 1}, not {chosen}")
         self._block.action[:] = chosen
         self._players.start(b"s")
 
@@ -152,6 +152,13 @@ class AtariVecEnv(NativeVecEnv):
     def close(self) -> None:
         """End the worker processes."""
         self._players.close()
+
+
+@cache
+def _sizes(game: Game) -> tuple[int, int]:
+    """How many actions the game has, and the bytes of its state."""
+    probe = Emulator(game)
+    return len(probe.moves), len(probe.save())
 
 
 class _Here:

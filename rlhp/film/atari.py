@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
+from rlhp.atari import colour_frames, find
 from rlhp.types import Array, Segment, UserError
 
 HEIGHT = 210  # native pixels
@@ -21,8 +22,6 @@ class Atari:
     dt = 1 / 15  # four native frames, of which a console draws 60 a second
 
     def __init__(self, game: str) -> None:
-        from rlhp.atari import find  # the emulator, which other environments do without
-
         self._game = find(game)
 
     def check(self) -> None:
@@ -35,8 +34,6 @@ class Atari:
         yield lambda segment: (picture.repeat(k, axis=0).repeat(k, axis=1) for picture in self._played(segment))
 
     def _played(self, segment: Segment) -> Array:
-        from rlhp.atari import colour_frames
-
         if segment.state is None:
             raise UserError("These clips cannot be drawn: they hold no state of the console; let film name what draws them.")
         return colour_frames(self._game, segment.state[0], segment.act)

@@ -40,8 +40,8 @@ def drawing(settings: Mapping[str, Any]) -> Drawing:
 def undrawable(task: str) -> str:
     """What to tell people whose clips cannot be drawn."""
     return (
-        f"The clips of {task} cannot be drawn: its environment names nothing that draws them; choose a MuJoCo task, "
-        "or name a class as film in the environment's yaml."
+        f"The clips of {task} cannot be drawn: its environment names nothing that draws them; choose another one, "
+        "or name a class as film in its yaml."
     )
 
 

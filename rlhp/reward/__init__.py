@@ -10,13 +10,10 @@ from rlhp.reward.mlp import mlp_ensemble
 from rlhp.reward.regularise import AdaptiveL2, NoPenalty
 from rlhp.reward.true import TrueReward
 
-Ensemble = mlp_ensemble  # its name in the settings of earlier runs
-
 __all__ = [
     "AdaptiveL2",
     "Background",
     "Crop",
-    "Ensemble",
     "Frozen",
     "NoPenalty",
     "RewardEnsemble",

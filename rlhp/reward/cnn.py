@@ -14,11 +14,11 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, leaky_relu_, linear
 
-from rlhp.precision import number
+from rlhp.precision import number, processor
 from rlhp.reward.dropout import Drop, Dropout
 from rlhp.reward.ensemble import RewardEnsemble
 from rlhp.reward.images import Images
-from rlhp.reward.network import check_members, processor
+from rlhp.reward.network import check_members
 from rlhp.types import Array, UserError, stream
 
 SLOPE = 0.01  # of the leaky ReLU after each layer

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from rlhp.types import Array, UserError
@@ -62,13 +61,3 @@ def check_members(members: int) -> None:
     """Raises UserError unless there is a member at least."""
     if members < 1:
         raise UserError(f"the reward model wants members of at least 1, not {members}.")
-
-
-def processor(device: str) -> torch.device:
-    """Where networks are computed: `cpu`, `cuda`, or `auto`, which is cuda where there is one. Raises UserError elsewhere."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"there is no device {device!r}; choose auto, cpu or cuda.")
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise UserError("no CUDA device is available to the reward model; choose reward_model.device=auto or cpu.")
-    return torch.device("cuda" if there and device != "cpu" else "cpu")

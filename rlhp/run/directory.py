@@ -23,6 +23,8 @@ BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
 # what does not touch the numbers
 MAY_CHANGE = ("tracker", "checkpoint_every", "threads", "env.threads", "video", "page", "instructions", "film")
+# what parts were called when earlier runs began
+RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -36,7 +38,14 @@ def read_settings(path: Path) -> dict[str, Any]:
         before = None
     if not isinstance(before, dict):
         raise UserError(f"{file} is damaged: it holds no settings; name another run directory, or train anew.")
-    return before
+    return _renamed(before)
+
+
+def _renamed(settings: Any) -> Any:
+    """Settings with the names that parts have now."""
+    if isinstance(settings, dict):
+        return {key: RENAMED.get(value, value) if key == "_target_" else _renamed(value) for key, value in settings.items()}
+    return [_renamed(each) for each in settings] if isinstance(settings, list) else settings
 
 
 def differing(path: Path, config: Mapping[str, Any]) -> list[str]:
