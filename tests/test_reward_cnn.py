@@ -15,7 +15,7 @@ from rlhp.preference import CrossEntropy
 from rlhp.reward import AdaptiveL2, Crop, NoPenalty, cnn, cnn_ensemble
 from rlhp.reward.cnn import CNN, Parameters, Shape
 from rlhp.reward.dataset import Dataset
-from rlhp.reward.dropout import drop
+from rlhp.reward.dropout import Dropout, drop
 from rlhp.reward.images import Images
 from rlhp.reward.thin import middles, phases
 from rlhp.types import Deflated, Rollout, Steps, UserError, stacked, stream
@@ -78,9 +78,9 @@ def test_an_untrained_ensemble_says_nothing():
 # Training and reading
 
 
-def networks(members=2, dropout=0.0, precision=torch.float32):
+def networks(members=2, dropout=0.0, precision=torch.float32, after=0):
     """With parameters that are all random, and statistics of three batches."""
-    model = CNN(Shape(Images(SEEN), LAYERS, 16), members, dropout, precision, torch.device("cpu"), 0)
+    model = CNN(Shape(Images(SEEN), LAYERS, 16), members, Dropout(dropout, after), precision, torch.device("cpu"), 0)
     model.flat.add_(0.2 * torch.randn(model.flat.shape, generator=torch.Generator().manual_seed(1)))
     for step in range(3):
         model.clip_sums(stacks(8, step), step)
@@ -254,6 +254,12 @@ def test_steps_of_a_gradient_draw_apart_and_members_too():
     assert torch.equal(first, again) and not torch.allclose(first, later) and not torch.allclose(first[0], first[1])
 
 
+def test_dropout_begins_when_it_is_told_to():
+    late, without, x = networks(dropout=0.5, after=7), networks(), stacks(4, 0)
+    assert torch.equal(late.clip_sums(x, 6), without.clip_sums(x, 6))
+    assert not torch.allclose(late.clip_sums(x, 7), without.clip_sums(x, 7))
+
+
 # Comparisons and calibration
 
 
@@ -345,7 +351,15 @@ def test_what_is_no_image_is_refused(space, says):
     "wrong",
     [
         *({"layers": value} for value in ([], [[8, 5]], [8, 5, 3], [[8, 5, 0]], [[8, 2.5, 1]], "853")),
-        *({"units": 0}, {"dropout": 1}, {"dropout": -0.1}, {"members": 0}, {"device": "tpu"}, {"precision": "float16"}),
+        *(
+            {"units": 0},
+            {"dropout": 1},
+            {"dropout": -0.1},
+            {"dropout_after": -1},
+            {"members": 0},
+            {"device": "tpu"},
+            {"precision": "float16"},
+        ),
         *({"every": 0}, {"query_every": 0}, {"newest": 0}, {"spread": 0}, {"calibration_steps": 1}),
     ],
 )

@@ -1,11 +1,11 @@
 """How well the reward model on images learns from a run's labels, with each of its approximations and without.
 
-    python experiments/atari/predictor.py runs/... [--members 1] [--steps 800] [--seconds 600] [--out predictor.csv]
+    python experiments/atari/predictor.py runs/... [--members 1] [--steps 800] [--seconds 600] [--hold-out 2] [--out FILE]
 
-Every fifth question of the run is held out, and the others are fitted. Each variant is measured after 25, 50, 100, ... gradient
-steps: the share of held-out questions, ties apart, of which the members' mean tells the answer, beside the processor time that
-fitting has taken. A variant ends at --steps or --seconds, whichever comes first, so that rows can be compared at equal steps and
-at equal times. One thread. A standard error is about .5 / sqrt(questions held out).
+One question of --hold-out is held out, unless it shows a clip that another shows as well, and the others are fitted. Each
+variant is measured after 25, 50, 100, ... gradient steps: the share of held-out questions, ties apart, of which the members' mean
+tells the answer, beside the processor time that fitting has taken. A variant ends at --steps or --seconds, whichever comes
+first, so that rows can be compared at equal steps and at equal times. One thread. A standard error is about .5 / sqrt(questions).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from rlhp.store import recorded, segments
 from rlhp.store.codec import Table
 from rlhp.types import Array, Comparisons, Query
 
-HELD_OUT, BATCH = 5, 128  # every so many questions; clips predicted at once
+BATCH = 128  # clips predicted at once
 VARIANTS: dict[str, dict[str, Any]] = {
     "all": {"precision": "bfloat16", "every": 4},  # as in ensemble_cnn.yaml
     "float32": {"precision": "float32", "every": 4},
     "every 2": {"precision": "bfloat16", "every": 2},
     "every 1": {"precision": "bfloat16", "every": 1},
-    "dropout .45": {"precision": "bfloat16", "every": 4, "dropout": 0.45},
+    "dropout from the first step": {"precision": "bfloat16", "every": 4, "dropout_after": 0},
     "exact": {"precision": "float32", "every": 1},
 }
 
@@ -57,12 +57,13 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=1)
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--hold-out", type=int, default=2)
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     every = read(given.run / "preferences.sqlite")
-    fitted, held_out = (some(every, every.query % HELD_OUT != 0), some(every, (every.query % HELD_OUT == 0) & (every.mu != 0.5)))
+    fitted, held_out = apart(every, given.hold_out)
     with given.out.open("w", newline="") if given.out else sys.stdout as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row.__annotations__)
@@ -89,6 +90,15 @@ def read(store: Path) -> Comparisons:
     return table.comparisons()
 
 
+def apart(comparisons: Comparisons, one_in: int) -> tuple[Comparisons, Comparisons]:
+    """What is fitted, and what is measured on: no ties, and no clips that are fitted."""
+    c = comparisons
+    kept = c.query % one_in == 0
+    fitted = some(c, ~kept)
+    known = np.isin(c.left, [fitted.left, fitted.right]) | np.isin(c.right, [fitted.left, fitted.right])
+    return fitted, some(c, kept & ~known & (c.mu != 0.5))
+
+
 def some(comparisons: Comparisons, rows: Array) -> Comparisons:
     """These comparisons, of all clips."""
     c = comparisons
@@ -99,10 +109,10 @@ def ensemble(comparisons: Comparisons, members: int, settings: Mapping[str, Any]
     """The reward model of conf/reward_model/ensemble_cnn.yaml but for these settings."""
     steps = comparisons.clips[:1]
     frame, history = steps.obs.shape[2:], steps.obs.shape[1] - steps.true_reward.shape[1]
-    fixed = {"learning_rate": 3e-4, "batch_size": 16, "average_over": 0.05, "calibration_steps": 512, "members": members}
+    fixed = {"learning_rate": 3e-4, "batch_size": 16, "average_over": 0.05, "calibration_steps": 512, "dropout_after": 100}
     penalty = AdaptiveL2(initial=1.0, rate=0.001)
     seen = spaces.Box(0, 255, (history + 1, *frame), np.uint8)
-    return cnn_ensemble(seen, spaces.Discrete(18), loss=CrossEntropy(), penalty=penalty, **{**fixed, **settings})
+    return cnn_ensemble(seen, spaces.Discrete(18), members=members, loss=CrossEntropy(), penalty=penalty, **{**fixed, **settings})
 
 
 def fits(model: RewardEnsemble, fitted: Comparisons, most: int, seconds: float) -> Iterator[tuple[int, float]]:

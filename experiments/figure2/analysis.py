@@ -25,6 +25,7 @@ from rlhp.analysis.report import cell, number, summary_figure, table
 from rlhp.analysis.scores import TRUE, Scores, normalised, share, summarise, write_scores
 from rlhp.analysis.script import script
 from rlhp.analysis.study import Study, gathered, origin, read
+from rlhp.envs import mujoco
 from rlhp.types import Array
 
 HERE = Path(__file__).parent
@@ -114,7 +115,8 @@ def report() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Merge what there is, then report."""
     if [*arguments] == ["--random"]:
-        baseline.write_random(LAYOUT.tasks, HERE / "random.csv")
+        envs = ((task, mujoco.make(task, n_envs=baseline.EPISODES, seed=0)) for task in LAYOUT.tasks)
+        baseline.write_random(envs, HERE / "random.csv")
         return
     print(gathered(arguments, FOLDERS, HERE))
     report()

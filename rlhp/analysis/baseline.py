@@ -1,33 +1,35 @@
-"""The untrained random policy, which is where returns are counted from. It alone of this package runs a simulator."""
+"""The random policy, which is where returns are counted from. It alone of this package runs environments."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from rlhp.analysis.runs import text
 from rlhp.analysis.tables import write_csv
-from rlhp.envs import mujoco
 from rlhp.evaluate import returns
 from rlhp.types import Array, UserError
 
 EPISODES = 64
 
 
-def random_returns(task: str) -> Array:
-    """True returns [64] of uniformly random actions, an episode each; the same every time."""
-    rng = np.random.default_rng(0)
-    env = mujoco.make(task, n_envs=EPISODES, seed=0)
-    low, high = env.action_space.low, env.action_space.high  # pyright: ignore[reportAttributeAccessIssue]
-    return returns(lambda obs: rng.uniform(low, high, (len(obs), len(low))), env, EPISODES)
+def random_returns(env: Any, episodes: int = EPISODES) -> Array:
+    """True returns, or scores, [episodes] of uniformly random actions in a vectorised environment; the same for the same seed."""
+    rng, space = np.random.default_rng(0), env.action_space
+    if isinstance(space, spaces.Discrete):
+        return returns(lambda obs: rng.integers(space.n, size=len(obs)), env, episodes)
+    low, high = space.low, space.high  # pyright: ignore[reportAttributeAccessIssue]
+    return returns(lambda obs: rng.uniform(low, high, (len(obs), len(low))), env, episodes)
 
 
-def write_random(tasks: Iterable[str], path: Path) -> None:
-    """Mean and standard deviation of each task's `random_returns`, as CSV."""
-    measured = {task: random_returns(task) for task in tasks}
+def write_random(envs: Iterable[tuple[str, Any]], path: Path) -> None:
+    """Mean and standard deviation of the `random_returns` of environments named by their tasks, as CSV."""
+    measured = {task: random_returns(env) for task, env in envs}
     rows = [(task, EPISODES, f"{values.mean():.3f}", f"{values.std():.3f}") for task, values in measured.items()]
     write_csv(path, ("env", "episodes", "mean", "std"), rows)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, leaky_relu_, linear
 
 from rlhp.precision import number, processor
-from rlhp.reward.dropout import drop
+from rlhp.reward.dropout import Drop, Dropout
 from rlhp.reward.ensemble import RewardEnsemble
 from rlhp.reward.images import Images
 from rlhp.reward.network import check_members
@@ -36,6 +36,7 @@ def cnn_ensemble(
     layers: Sequence[Sequence[int]] = PAPER,
     units: int = 64,
     dropout: float = 0.5,
+    dropout_after: int = 0,
     precision: str = "float32",
     device: str = "cpu",
     seed: int = 0,
@@ -45,11 +46,13 @@ def cnn_ensemble(
 
     `observation_space` is that of a stack of frames, whose axes are found as `Images` says. `layers` lists filters, kernel and
     stride of each convolution, `units` counts those of the layer after them, `dropout` is the share of each convolution's
-    outputs that a gradient step leaves out. `precision` is what all but the last layer is computed in, `device` where: cpu,
-    cuda, or auto, which is cuda where there is one. Raises UserError for settings and spaces that cannot be used.
+    outputs that a gradient step leaves out, after the first `dropout_after` gradient steps (`Dropout`). `precision` is what all
+    but the last layer is computed in, `device` where: cpu, cuda, or auto, which is cuda where there is one. Raises UserError for
+    settings and spaces that cannot be used.
     """
     shape = Shape(Images(observation_space), _checked(layers), units)
-    networks = CNN(shape, members, dropout, number(precision, device), processor(device), seed)
+    dropped = Dropout(dropout, dropout_after)
+    networks = CNN(shape, members, dropped, number(precision, device), processor(device), seed)
     return RewardEnsemble(networks, seed=seed, **fitting)
 
 
@@ -122,10 +125,10 @@ class CNN:
     predicts, and are averaged as weights are.
     """
 
-    def __init__(self, shape: Shape, members: int, dropout: float, number: torch.dtype, device: torch.device, seed: int) -> None:
+    def __init__(
+        self, shape: Shape, members: int, dropout: Dropout, number: torch.dtype, device: torch.device, seed: int
+    ) -> None:
         check_members(members)
-        if not 0 <= dropout < 1:
-            raise UserError(f"reward_model.dropout is a share of at least 0 and below 1, not {dropout}.")
         self._shape, self._dropout, self._number, self._device, self._seed = shape, dropout, number, device, seed
         self.flat = _initial(shape, members, stream(seed, "reward")).to(device)
         self.weights = self.flat[:, : sum(map(prod, shape.weights()))]
@@ -144,25 +147,25 @@ class CNN:
     def clip_sums(self, clips: Tensor, step: int) -> Tensor:
         """clips [n, L, channels, height, width] -> [M, n], in one pass for each member."""
         x = self._taken(clips.flatten(0, 1))
-        rng = stream(self._seed, "dropout", step)
+        drop = self._dropout.at(step, stream(self._seed, "dropout", step))
         momentum = max(MOMENTUM, 1 / (step + 1))
         with torch.enable_grad():
             flat = self.flat.detach().requires_grad_()
             members = [
-                self._train(x, Parameters.of(one, self._shape), statistics, momentum, rng)
+                self._train(x, Parameters.of(one, self._shape), statistics, momentum, drop)
                 for one, statistics in zip(flat, self._statistics, strict=True)
             ]
             sums = torch.stack(members).unflatten(1, clips.shape[:2]).sum(dim=2)
         self._graph = flat, sums
         return sums.detach().cpu()
 
-    def _train(self, x: Tensor, of: Parameters, statistics: Tensor, momentum: float, rng: np.random.Generator) -> Tensor:
+    def _train(self, x: Tensor, of: Parameters, statistics: Tensor, momentum: float, drop: Drop) -> Tensor:
         """One network's predictions in training mode [rows]; moves its running statistics."""
         means, variances = (part.split(self._shape.filters()) for part in statistics)
         for i, (_, _, stride) in enumerate(self._shape.layers):
             x = conv2d(x, self._kernel(of.kernels[i], first=i == 0), stride=stride)
             x = batch_norm(x, means[i], variances[i], of.scales[i], of.shifts[i], True, momentum, EPSILON)
-            x = drop(leaky_relu_(x, SLOPE), self._dropout, rng)
+            x = drop(leaky_relu_(x, SLOPE))
         return self._head(x, of)
 
     def backward(self, grad: Tensor) -> None:

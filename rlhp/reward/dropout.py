@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from rlhp.types import UserError
+
+Drop = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """The share of a layer's outputs that is left out, and the number of gradient steps before which nothing is.
+
+    The noise of 1/2 keeps a new network from finding anything for some hundred steps, some networks for longer than others.
+    Raises UserError for values that make no sense.
+    """
+
+    probability: float
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability < 1 or self.after < 0:
+            raise UserError(
+                "reward_model.dropout is a share of at least 0 and below 1, and dropout_after counts gradient steps from 0; they "
+                f"are {self.probability} and {self.after}."
+            )
+
+    def at(self, step: int, rng: np.random.Generator) -> Drop:
+        """What is done to each layer's outputs after so many gradient steps."""
+        return partial(drop, probability=self.probability if step >= self.after else 0.0, rng=rng)
 
 
 def drop(x: Tensor, probability: float, rng: np.random.Generator) -> Tensor:
