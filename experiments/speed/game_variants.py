@@ -44,8 +44,8 @@ def _emulate(connection: Connection, task: str, count: int, seed: int) -> None:
     """Step `count` consoles at random for as many seconds as come; tell how many steps that were."""
     consoles, rng = [insert(find(task)) for _ in range(count)], np.random.default_rng(seed)
     moves = consoles[0].getMinimalActionSet()
-    while True:
-        steps, end = 0, connection.recv() + perf_counter()
+    while (seconds := _received(connection)) is not None:
+        steps, end = 0, seconds + perf_counter()
         while perf_counter() < end:
             for ale, k in zip(consoles, rng.integers(len(moves), size=count).tolist(), strict=True):
                 for _ in range(FRAME_SKIP):
@@ -54,6 +54,14 @@ def _emulate(connection: Connection, task: str, count: int, seed: int) -> None:
                     ale.reset_game()
             steps += count
         connection.send(steps)
+
+
+def _received(connection: Connection) -> float | None:
+    """What comes next; None when nobody is there any more."""
+    try:
+        return connection.recv()
+    except EOFError:
+        return None
 
 
 def sb3(settings: Settings, gate: Gate, vec_env_cls: type[VecEnv], threads: int | None) -> None:
@@ -78,7 +86,7 @@ def stock_settings(agent: Settings) -> dict[str, Any]:
 
 def labelled(settings: Settings, gate: Gate) -> None:
     """The whole loop with labels. Its first gate adds what a shortened first fit lacks to the seconds of the beginning."""
-    with _timed() as clock:
+    with timed() as clock:
         variants.loop(settings, _Lengthening(gate.connection, clock=clock, share=settings["first_fit"]))
 
 
@@ -90,7 +98,7 @@ class FitClock:
 
 
 @contextmanager
-def _timed() -> Iterator[FitClock]:
+def timed() -> Iterator[FitClock]:
     """Fits in this process are timed within this block."""
     clock, fit = FitClock(), RewardEnsemble.fit
 
@@ -122,11 +130,14 @@ class _Lengthening(Gate):
         super().__call__(steps, ready)
 
 
+VARIANTS = ("raw", "sampling", "loop_true", "loop_5500", "sb3", "sb3_one_thread", "sb3_workers")
 RUNS: dict[str, Run] = {
     "raw": raw,
     "sampling": variants.sampling,
     "loop_true": variants.loop,
     "loop_5500": labelled,
+    "profile_true": variants.profiled,
+    "profile_5500": variants.profiled,
     "sb3": partial(sb3, vec_env_cls=DummyVecEnv, threads=None),
     "sb3_one_thread": partial(sb3, vec_env_cls=DummyVecEnv, threads=1),
     "sb3_workers": partial(sb3, vec_env_cls=SubprocVecEnv, threads=None),

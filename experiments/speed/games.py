@@ -1,6 +1,7 @@
 """How close to the emulator's own speed does training from pixels come, and how far beyond Stable-Baselines3's?
 
-    python experiments/speed/games.py [--tasks pong] [--networks nature,small] [--rounds 3] [--seconds 4] [--threads N] [KEY=VALUE ...]
+    python experiments/speed/games.py [--tasks pong] [--networks nature,small] [--rounds 3] [--seconds 4] [KEY=VALUE ...]
+    python experiments/speed/games.py --profile
     python experiments/speed/games.py --report
 
 As benchmark.py, with the variants of `game_variants`, in the folder games/: a task and a network make a row of the table, and
@@ -18,8 +19,9 @@ from typing import Any
 
 import benchmark
 import machine
+import shares
 from benchmark import Rates, Worker
-from game_variants import RUNS, work
+from game_variants import VARIANTS, work
 from targets import Target, ratio
 
 STEPS = 2_000_000  # of a whole run
@@ -52,6 +54,20 @@ def measure(task: str, network: str, held: dict[str, Worker], options: argparse.
     return rates
 
 
+def profile(options: argparse.Namespace) -> None:
+    """Print where the time of the whole loop goes, with labels and on the true reward."""
+    names = {f"profile_{name.removeprefix('loop_')}": name for name in LOOPS}
+    for task in options.tasks:
+        for network in options.networks:
+            columns = {}
+            for profiled, name in names.items():
+                with benchmark.workers([profiled], work) as held:
+                    held[profiled].begin(settings(task, network, name, options))
+                    window = held[profiled].window(max(options.seconds, 8.0))
+                    columns[profiled] = (held[profiled].end().recv(), window.steps)
+            print(f"\n{task} {network}\n{shares.table(columns, per=1024)}", flush=True)
+
+
 def stock(rates: Rates) -> list[float]:
     """The rates of the fastest way to run Stable-Baselines3, by its median."""
     return max((rates[name] for name in STOCK), key=median)
@@ -79,13 +95,16 @@ def report(folder: Path) -> None:
 def main(argv: Sequence[str]) -> None:
     """Measure, then report."""
     options = arguments(argv)
+    if options.profile:
+        profile(options)
+        return
     if not options.report:
         options.out.mkdir(exist_ok=True)
         rates = benchmark.read(options.out) if (options.out / "rounds.csv").exists() else {}
         for task in options.tasks:
             for network in options.networks:
                 print(f"{task} {network} ...", file=sys.stderr, flush=True)
-                with benchmark.workers(list(RUNS), work) as held:
+                with benchmark.workers(VARIANTS, work) as held:
                     rates[f"{task} {network}"] = measure(task, network, held, options)
                 benchmark.write(options.out, rates)
         told = {"threads": options.threads, "rounds": options.rounds, "seconds": options.seconds}
@@ -102,6 +121,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each variant in each round")
     parser.add_argument("--threads", type=int, default=machine.cores(), help="of the loops and of raw; default: all cores")
     parser.add_argument("--out", type=Path, default=benchmark.HERE / "games")
+    parser.add_argument("--profile", action="store_true", help="print where the loops' time goes, and write nothing")
     parser.add_argument("--report", action="store_true", help="measure nothing: table and targets from the files")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
     return parser.parse_args(argv)
