@@ -154,6 +154,16 @@ def test_predictions_do_not_depend_on_how_many_are_made_at_once(monkeypatch):
     assert torch.allclose(model.predict(x), whole, rtol=1e-5, atol=1e-6) and model.predict(x[:0]).shape == (2, 0, LENGTH)
 
 
+@pytest.mark.parametrize("settings", [{}, {"precision": "bfloat16", "every": 2}])
+def test_threads_change_no_number(settings, monkeypatch):
+    monkeypatch.setattr(cnn, "ROWS", 3 * LENGTH)
+    alone, shared = (ensemble(threads=threads, **settings) for threads in (1, 2))
+    asked, unasked = compared(20), clips(10, 5)
+    assert alone.fit(asked, 5) == shared.fit(asked, 5)
+    assert same(alone.snapshot(), shared.snapshot())
+    assert np.array_equal(alone.each(unasked), shared.each(unasked))
+
+
 def test_reading_never_writes():
     asked, other = compared(30), clips(10, 7)
     quiet, read = ensemble(), ensemble()

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, leaky_relu_, linear
 
+from rlhp.crew import Crew
 from rlhp.precision import number, processor
 from rlhp.reward.dropout import Drop, Dropout
 from rlhp.reward.ensemble import RewardEnsemble
@@ -39,6 +40,7 @@ def cnn_ensemble(
     dropout_after: int = 0,
     precision: str = "float32",
     device: str = "cpu",
+    threads: int = 1,
     seed: int = 0,
     **fitting: Any,
 ) -> RewardEnsemble:
@@ -52,7 +54,7 @@ def cnn_ensemble(
     """
     shape = Shape(Images(observation_space), _checked(layers), units)
     dropped = Dropout(dropout, dropout_after)
-    networks = CNN(shape, members, dropped, number(precision, device), processor(device), seed)
+    networks = CNN(shape, members, dropped, number(precision, device), processor(device), seed, threads)
     return RewardEnsemble(networks, seed=seed, **fitting)
 
 
@@ -126,16 +128,25 @@ class CNN:
     """
 
     def __init__(
-        self, shape: Shape, members: int, dropout: Dropout, number: torch.dtype, device: torch.device, seed: int
+        self,
+        shape: Shape,
+        members: int,
+        dropout: Dropout,
+        number: torch.dtype,
+        device: torch.device,
+        seed: int,
+        threads: int = 1,
     ) -> None:
         check_members(members)
+        # a thread each: with three members on two threads, one thread would have nothing to do for half of the time
+        self._crew = Crew(max(threads, members) if threads > 1 else 1)
         self._shape, self._dropout, self._number, self._device, self._seed = shape, dropout, number, device, seed
         self.flat = _initial(shape, members, stream(seed, "reward")).to(device)
         self.weights = self.flat[:, : sum(map(prod, shape.weights()))]
         self._statistics = torch.zeros(members, 2, sum(shape.filters()), device=device)  # means and variances
         self._statistics[:, 1] = 1
         self._steady, self._steady_statistics = self.flat.clone(), self._statistics.clone()  # what predicts
-        self._graph: tuple[Tensor, Tensor] | None = None
+        self._graph: list[tuple[Tensor, Tensor]] = []  # of each member: its parameters and what came of them
 
     def prepare(self, obs: Array, act: Array) -> Tensor:
         """Observations [*B, *O] -> [*B, channels, height, width], a view where it can be one."""
@@ -147,17 +158,17 @@ class CNN:
     def clip_sums(self, clips: Tensor, step: int) -> Tensor:
         """clips [n, L, channels, height, width] -> [M, n], in one pass for each member."""
         x = self._taken(clips.flatten(0, 1))
-        drop = self._dropout.at(step, stream(self._seed, "dropout", step))
-        momentum = max(MOMENTUM, 1 / (step + 1))
-        with torch.enable_grad():
-            flat = self.flat.detach().requires_grad_()
-            members = [
-                self._train(x, Parameters.of(one, self._shape), statistics, momentum, drop)
-                for one, statistics in zip(flat, self._statistics, strict=True)
-            ]
-            sums = torch.stack(members).unflatten(1, clips.shape[:2]).sum(dim=2)
-        self._graph = flat, sums
-        return sums.detach().cpu()
+
+        def one(member: int) -> tuple[Tensor, Tensor]:
+            drop = self._dropout.at(step, stream(self._seed, "dropout", step, member))
+            with torch.enable_grad():
+                flat = self.flat[member].detach().requires_grad_()
+                of, statistics = Parameters.of(flat, self._shape), self._statistics[member]
+                predicted = self._train(x, of, statistics, max(MOMENTUM, 1 / (step + 1)), drop)
+                return flat, predicted.unflatten(0, clips.shape[:2]).sum(dim=1)
+
+        self._graph = self._crew.map(one, range(len(self.flat)))
+        return torch.stack([sums.detach() for _, sums in self._graph]).cpu()
 
     def _train(self, x: Tensor, of: Parameters, statistics: Tensor, momentum: float, drop: Drop) -> Tensor:
         """One network's predictions in training mode [rows]; moves its running statistics."""
@@ -170,10 +181,10 @@ class CNN:
 
     def backward(self, grad: Tensor) -> None:
         """Compute `flat.grad`, given the loss's gradient for the sums of the last call, [M, n]."""
-        assert self._graph is not None
-        flat, sums = self._graph
-        (self.flat.grad,) = torch.autograd.grad(sums, [flat], grad.to(self._device))
-        self._graph = None
+        graphs, self._graph = self._graph, []
+        each = list(zip(graphs, grad.to(self._device), strict=True))
+        gradients = self._crew.map(lambda one: torch.autograd.grad(one[0][1], one[0][0], one[1])[0], each)
+        self.flat.grad = torch.stack(gradients)
 
     def average(self, share: float) -> None:
         """Move what predicts towards what is learned by this share of the distance."""
@@ -182,12 +193,13 @@ class CNN:
 
     def predict(self, x: Tensor) -> Tensor:
         """Stacks [*B, channels, height, width] -> [M, *B]."""
-        inner = prod(x.shape[1:-3])
         folded = [self._folded(*each) for each in zip(self._steady, self._steady_statistics, strict=True)]
-        parts = [
-            torch.stack([self._evaluate(taken, of) for of in folded]).cpu()
-            for taken in (self._taken(part.flatten(0, -4)) for part in x.split(max(1, ROWS // max(1, inner))))
-        ]
+
+        def evaluate(part: Tensor) -> Tensor:
+            taken = self._taken(part.flatten(0, -4))
+            return torch.stack([self._evaluate(taken, of) for of in folded]).cpu()
+
+        parts = self._crew.map(evaluate, x.split(max(1, ROWS // max(1, prod(x.shape[1:-3])))))
         return torch.cat(parts, dim=1).unflatten(1, x.shape[:-3])
 
     def _folded(self, flat: Tensor, statistics: Tensor) -> Parameters:

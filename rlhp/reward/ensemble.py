@@ -143,8 +143,9 @@ class RewardEnsemble:
         if self._every == 1:
             return clips, 1.0
         n, length = clips.shape[:2]
-        read = torch.from_numpy(phases(n, length, self._every, stream(self._seed, "phase", self._steps)))
-        return clips[torch.arange(n)[:, None], read], length / read.shape[1]
+        read = phases(n, length, self._every, stream(self._seed, "phase", self._steps))
+        chosen = clips.numpy()[np.arange(n)[:, np.newaxis], read]  # numpy copies whole stacks, torch byte by byte
+        return torch.from_numpy(chosen), length / read.shape[1]
 
     def _decay(self) -> None:
         """Shrink the weights, which biases are none of, by the l2 coefficients."""
