@@ -45,7 +45,7 @@ def learn(
         run.log(step, rollout.metrics())
         memory.add(rollout)  #    trajectories flow 1 -> 2
         wanted = schedule(step if store.asked >= first else 0) - store.asked  #    first the initial questions, whenever they come
-        together = all_at_once(store.asked, len(memory) > held, step, total_steps)
+        together = all_at_once(store.asked, _grows(memory, held), step, total_steps)
         store.ask(_select(select, memory, wanted, reward, step, together), step)  # 2  clips are put to the teacher
         store.answer(teacher(store.open(), step))  #    what the teacher can say now
         _wait(store, teacher, max_open, first, over=step >= total_steps)  #    the one place that waits
@@ -60,6 +60,11 @@ def learn(
             run.log(step, rollout.against(predicted))
             run.log(step, agent.update(predicted))  # 1  the policy maximises r-hat
         run.tick(step)
+
+
+def _grows(memory: Memory, held: int) -> bool:
+    """Whether memory has more clips than it held, or steps that clips will be cut from."""
+    return len(memory) > held or getattr(memory, "pending", 0) > 0
 
 
 def _select(select: Select, memory: Memory, n: int, reward: Reward, step: int, together: bool) -> list[tuple[Segment, ...]]:
@@ -90,7 +95,7 @@ def _wait(store: Store, teacher: Teacher, max_open: int | None, first: int, over
 
 def _too_few_clips(rollout: Rollout, memory: Memory, missing: int, over: bool) -> str:
     """Why `missing` questions are not asked, if that is certain."""
-    holds = len(memory) > 0 or len(memory.heldout) > 0
+    holds = _grows(memory, 0) or len(memory.heldout) > 0
     if missing <= 0 or (holds and not over):
         return ""
     apart = f"{rollout.between_resets():g} steps (median)"

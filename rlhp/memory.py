@@ -11,22 +11,29 @@ import numpy as np
 from rlhp.types import Array, Rollout, Segment, Setup, UserError, pack_arrays, stream, unpack_arrays, unpacked
 
 HELDOUT = 128  # clips kept aside at most, whatever the length of the run
+SPAN = 4  # lengths of a clip that short rollouts are put together to: three quarters of the steps or more are in clips
 
 
 class Recent:
     """The newest `capacity` clips of `length` steps, cut from rollouts.
 
-    Clips are copies and never run across a cut, or from one rollout into the next; one may end on a cut step. A rollout shorter
-    than a clip holds none. Raises UserError if `length` < 1 or `capacity` < 2.
+    Clips are copies and never run across a cut; one may end on a cut step. Where steps are left over beside a reset, the clips
+    there are laid against it with probability `ends`: what a reset cuts off is else shown in one of seven cases only, and the
+    end of a game may be what a teacher judges by. Nor do clips run from one rollout into the next, unless rollouts are shorter
+    than a clip: then they are put together until there are SPAN times as many steps.
+    Raises UserError if `length` < 1, `capacity` < 2, or `ends` is no probability.
     """
 
-    def __init__(self, length: int, capacity: int, seed: int) -> None:
+    def __init__(self, length: int, capacity: int, seed: int, ends: float = 0.0) -> None:
         if length < 1:
             raise UserError(f"memory.length is {length}: give clips of at least 1 step.")
         if capacity < 2:
             raise UserError(f"memory.capacity is {capacity}: keep at least 2 clips, for a question compares two.")
-        self.length, self.capacity, self.seed = length, capacity, seed
+        if not 0 <= ends <= 1:
+            raise UserError(f"memory.ends is {ends}, but it is a probability: give a number from 0 to 1.")
+        self.length, self.capacity, self.seed, self.ends = length, capacity, seed, ends
         self._clips: list[Segment] = []
+        self._short: Rollout | None = None  # steps of rollouts that are shorter than a clip
         self._aside = _Thinned(HELDOUT)
         self._cuts = 0  # how many rollouts have been cut: the key of the random stream
 
@@ -34,17 +41,17 @@ class Recent:
         return len(self._clips)
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError where a clip fits into no rollout or no episode."""
+        """Raises UserError where a clip fits into no episode."""
         length, horizon, after = self.length, setup.env.horizon, setup.restart_after
-        if length > setup.agent.n_steps:
-            raise UserError(
-                f"clips of {length} steps are longer than a rollout of {setup.agent.n_steps}; "
-                "lower clip_steps or raise agent.n_steps."
-            )
         if horizon is not None and length > horizon:
             raise UserError(f"clips of {length} steps are longer than an episode of {horizon}; lower clip_steps.")
         if after is not None and length > after:
             raise UserError(f"clip_steps={length} exceeds restarts.after={after}; raise restarts.after or lower clip_steps.")
+
+    @property
+    def pending(self) -> int:
+        """Steps that are held until there are enough for clips."""
+        return 0 if self._short is None else len(self._short.act)
 
     @property
     def heldout(self) -> list[Segment]:
@@ -58,8 +65,16 @@ class Recent:
 
     def add(self, rollout: Rollout) -> None:
         """Cut a rollout [T, N, ...] into clips."""
+        whole = rollout if self._short is None else self._short.joined(rollout)
+        if len(rollout.act) < self.length and len(whole.act) < SPAN * self.length:
+            self._short = whole
+            return
+        self._short = None
+        self._cut(whole)
+
+    def _cut(self, rollout: Rollout) -> None:
         rng = stream(self.seed, "memory", self._cuts)
-        clips = list(_clips(rollout, self.length, rng))
+        clips = list(_clips(rollout, self.length, self.ends, rng))
         if len(clips) > 1 and self._aside.due(self._cuts):  # a lone clip is needed for questions
             self._aside.add(clips.pop(int(rng.integers(len(clips)))))
         self._clips = (self._clips + clips)[-self.capacity :]
@@ -73,12 +88,13 @@ class Recent:
     def snapshot(self) -> dict[str, Array]:
         """Everything a bit-identical continuation needs; absent keys stand for nothing held."""
         counters = {"counters": np.array([self._cuts, self._aside.stride], np.int64)}
-        return counters | _stacked("clips", self._clips) | _stacked("aside", self._aside.clips)
+        short = {} if self._short is None else _rollout_arrays(self._short)
+        return counters | short | _stacked("clips", self._clips) | _stacked("aside", self._aside.clips)
 
     def restore(self, arrays: dict[str, Array]) -> None:
         """Take up the state of a snapshot, in place of the present one."""
         cuts, stride = (int(number) for number in arrays["counters"])
-        self._cuts = cuts
+        self._cuts, self._short = cuts, _short_rollout(arrays)
         self._clips = _unstacked("clips", arrays)
         self._aside = _Thinned(HELDOUT, _unstacked("aside", arrays), stride)
 
@@ -91,12 +107,12 @@ class Mixed:
     Otherwise as `Recent`. Raises UserError as that does, and for `older` < 1 or a `share` outside of 0 to 1.
     """
 
-    def __init__(self, length: int, capacity: int, seed: int, older: int = 1500, share: float = 0.25) -> None:
+    def __init__(self, length: int, capacity: int, seed: int, older: int = 1500, share: float = 0.25, ends: float = 0.0) -> None:
         if older < 1 or not 0 <= share <= 1:
             raise UserError(
                 f"memory.older and memory.share are {older} and {share}: keep at least 1 clip, and draw a share from 0 to 1."
             )
-        self._recent, self._older, self.share = Recent(length, capacity, seed), _Thinned(older), share
+        self._recent, self._older, self.share = Recent(length, capacity, seed, ends), _Thinned(older), share
         self._gone = 0  # how many clips have left the recent ones
 
     def __len__(self) -> int:
@@ -105,6 +121,11 @@ class Mixed:
     def check(self, setup: Setup) -> None:
         """As `Recent`."""
         self._recent.check(setup)
+
+    @property
+    def pending(self) -> int:
+        """As `Recent`."""
+        return self._recent.pending
 
     @property
     def capacity(self) -> int:
@@ -179,23 +200,42 @@ class _Place:
     env: int
 
 
-def _clips(rollout: Rollout, length: int, rng: np.random.Generator) -> Iterator[Segment]:
+def _clips(rollout: Rollout, length: int, ends: float, rng: np.random.Generator) -> Iterator[Segment]:
     """Copies of the clips of a rollout, oldest first, so that a small memory drops no environment before another."""
-    places = [_Place(step, env) for env in range(rollout.cut.shape[1]) for step in _starts(rollout.cut[:, env], length, rng)]
+    cuts = enumerate(rollout.cut.T)
+    places = [_Place(step, env) for env, cut in cuts for step in _starts(cut, length, ends, rng)]
     for place in sorted(places, key=lambda p: (p.step, p.env)):
         yield rollout.clip(place.step, place.env, length)
 
 
-def _starts(cut: Array, length: int, rng: np.random.Generator) -> Iterator[int]:
+def _starts(cut: Array, length: int, ends: float, rng: np.random.Generator) -> Iterator[int]:
     """First steps of consecutive clips in one environment's steps; `cut` [T].
 
     A stretch between cuts holds as many clips as fit; what is left over is skipped before the first, a random part of it, so
-    that clips do not always start at the same steps of an episode.
+    that clips do not always start at the same steps of an episode. With probability `ends` it is none or all of it, where that
+    lays a clip against a reset.
     """
     for first, end in pairwise([0, *(np.flatnonzero(cut) + 1).tolist(), len(cut)]):
         fit, spare = divmod(end - first, length)
-        begin = first + int(rng.integers(spare + 1))
+        skipped = int(rng.integers(spare + 1))
+        beside = [0] * (first > 0) + [spare] * bool(end > first and cut[end - 1])
+        if beside and ends > 0 and rng.random() < ends:
+            skipped = beside[int(rng.integers(len(beside)))]
+        begin = first + skipped
         yield from range(begin, begin + fit * length, length)
+
+
+def _rollout_arrays(rollout: Rollout) -> dict[str, Array]:
+    state = {} if rollout.state is None else {"short/state": rollout.state, "short/replays": np.array(rollout.replays)}
+    return {f"short/{name}": getattr(rollout, name) for name in ("obs", "act", "true_reward", "cut")} | state
+
+
+def _short_rollout(arrays: dict[str, Array]) -> Rollout | None:
+    if "short/obs" not in arrays:
+        return None
+    obs, act, true_reward, cut = (arrays[f"short/{name}"] for name in ("obs", "act", "true_reward", "cut"))
+    replays = bool(arrays.get("short/replays", False))
+    return Rollout(obs, act, true_reward, cut, arrays.get("short/state"), np.zeros(0), replays=replays)
 
 
 def _stacked(name: str, clips: Sequence[Segment]) -> dict[str, Array]:

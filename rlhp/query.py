@@ -105,7 +105,8 @@ def _check_reach(setup: Setup, clips: int, clips_per_label: float) -> None:
 def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
     """How many questions a run can ask at most, counting as many clips per rollout as fit; asked for as the loop does."""
     n_envs, n_steps, schedule = setup.env.num_envs, setup.agent.n_steps, setup.schedule
-    per_rollout = n_envs * (n_steps // getattr(setup.memory, "length", n_steps))
+    length = getattr(setup.memory, "length", n_steps)
+    per_rollout = n_envs * (n_steps // length if n_steps >= length else n_steps / length)
     first, capacity, held, asked = schedule(0), getattr(setup.memory, "capacity", sys.maxsize), 0, 0
     for step in range(n_envs * n_steps, setup.total_steps + n_envs * n_steps, n_envs * n_steps):
         held, before = min(held + per_rollout, capacity), held

@@ -115,8 +115,8 @@ def _check(labels: int, total_steps: int = 1, initial: float = 0.0, first: int |
 
 
 def _initial(labels: int, share: float, first: int | None) -> int:
-    """n0: so many, or else the share rounded half up, 88, 175 and 350 of 350, 700 and 1400."""
-    return math.floor(labels * share + 0.5) if first is None else min(first, labels)
+    """n0: so many, though at most half of all, or else the share rounded half up, 88, 175 and 350 of 350, 700 and 1400."""
+    return math.floor(labels * share + 0.5) if first is None else min(first, labels // 2)
 
 
 def _between(first: int, last: int, share: float) -> int:

@@ -173,10 +173,10 @@ def test_a_rollout_is_what_happened():
     assert np.array_equal(rollout.cut, np.stack(dones))
     assert rollout.cut[4].all() and rollout.cut.sum() == 2
     assert np.allclose(rollout.returns, rollout.true_reward[:5].sum(axis=0))
-    assert np.allclose(rollout.arrival(), np.stack(after))
-    assert not np.allclose(rollout.arrival()[4], rollout.obs[5])  # an episode's last is not the next one's first
+    assert np.allclose(rollout.seen_after(), np.stack(after))
+    assert not np.allclose(rollout.seen_after()[4], rollout.obs[5])  # an episode's last is not the next one's first
     recorder.step(acts[0])
-    assert np.allclose(recorder.rollout().obs[0], rollout.arrival()[-1])
+    assert np.allclose(recorder.rollout().obs[0], rollout.seen_after()[-1])
 
 
 def test_a_shortened_episode_has_no_return():

@@ -139,9 +139,9 @@ def test_stacks_start_with_the_first_frame_repeated_and_run_on_over_hidden_reset
     assert env.states() is None and env.task == "bright" and env.stack == 4  # the environment's own are within reach
 
 
-def test_stacks_start_again_where_the_agent_is_told_of_an_end():
+def test_stacks_run_on_where_the_agent_is_told_of_an_end():
     env = stack_frames(Counting(game=3, told=True))
-    assert walk(env, 4) == [[1, 1, 1, 1], [1, 1, 1, 2], [1, 1, 2, 3], [1, 2, 3, 4], [5, 5, 5, 5], [5, 5, 5, 6]]
+    assert walk(env, 4) == [[1, 1, 1, 1], [1, 1, 1, 2], [1, 1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 5], [2, 3, 5, 6]]
 
 
 def test_a_stack_is_not_changed_by_the_steps_after_it():

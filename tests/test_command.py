@@ -38,7 +38,7 @@ TINY = [
         ("agent/explore=null", "choose a group by name"),
         ("agent.learning_rate.start=fast", "cannot be built with these settings"),
         ("teacher=delayed", "set max_open=null"),
-        ("clip_steps=65", "longer than a rollout of 64"),
+        ("memory.ends=2", "it is a probability"),
         ("env.horizon=5", "longer than an episode of 5"),
         ("restarts.after=5", "exceeds restarts.after=5"),
         ("restarts.share=1", "a share from 0 to below 1"),

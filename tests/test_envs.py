@@ -402,7 +402,7 @@ def test_a_simulation_that_blows_up_is_counted_and_has_no_return(blown_up):
         recorder.step(np.zeros((2, 6), np.float32))
     rollout = recorder.rollout()
     assert rollout.cut.T.tolist() == [[t == 14 for t in range(20)], [t == 0 for t in range(20)]]
-    assert len(rollout.returns) == 1 and np.isfinite(rollout.arrival()).all() and np.isfinite(rollout.true_reward).all()
+    assert len(rollout.returns) == 1 and np.isfinite(rollout.seen_after()).all() and np.isfinite(rollout.true_reward).all()
     assert rollout.metrics()["unstable"] == 1
     recorder.step(np.zeros((2, 6), np.float32))
     assert "unstable" not in recorder.rollout().metrics()  # a column of its own only where it happened

@@ -1,5 +1,7 @@
 """Frames kept once: what a stack shows, and what it costs to hold a clip."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -124,9 +126,23 @@ def test_a_clip_has_its_history_its_first_state_and_no_reset_within():
 
 def test_what_follows_an_action_is_the_next_frame():
     rollout = a_rollout(6)
-    assert rollout.arrival().shape == rollout.obs.shape
-    assert stacked(rollout.arrival(), 6)[0, 0, :, 0, 0].tolist() == [1, 2, 3]
-    assert stacked(rollout.arrival(), 6)[-1, 0, :, 0, 0].tolist() == [6, 7, 8]
+    assert rollout.seen_after().shape == (6, 1, 3, 40, 40)
+    assert rollout.seen_after()[0, 0, :, 0, 0].tolist() == [1, 2, 3]
+    assert rollout.seen_after()[-1, 0, :, 0, 0].tolist() == [6, 7, 8]
+
+
+def test_short_rollouts_of_frames_are_one_with_the_history_of_the_first():
+    parts = a_rollout(6), a_rollout(6)
+    parts = parts[0], replace(parts[1], obs=frames(8, 6)[:, None], act=parts[1].act + 6, state=parts[1].state + 6)
+    joined = parts[0].joined(parts[1])
+    assert joined.obs[:, 0, 0, 0].tolist() == list(range(14)) and joined.act[:, 0].tolist() == list(range(12)) and joined.replays
+    assert joined.clip(5, 0, 4).obs[:, 0, 0].tolist() == [5, 6, 7, 8, 9, 10] and (joined.clip(5, 0, 4).state == 5).all()
+
+
+def test_an_end_that_the_agent_is_told_stands_in_its_own_stack_alone():
+    rollout = replace(a_rollout(6), ends=((2, 0, np.full((40, 40), 99, np.uint8)),))
+    seen = rollout.seen_after()
+    assert seen[:, 0, :, 0, 0].tolist() == [[1, 2, 3], [2, 3, 4], [3, 4, 99], [4, 5, 6], [5, 6, 7], [6, 7, 8]]
 
 
 class Screen(VecEnv):

@@ -1,6 +1,7 @@
 """Clips: where they are cut, what is kept, and that a snapshot is complete."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -113,11 +114,10 @@ def test_only_the_newest_clips_are_kept_from_all_environments() -> None:
 
 def test_no_clip_runs_from_one_rollout_into_the_next() -> None:
     memory = Recent(length=10, capacity=100, seed=0)
-    memory.add(rollout(6))
-    memory.add(rollout(6, start=6))
-    assert len(memory) == 0
-    memory.add(rollout(10, start=12))
-    assert begins(kept(memory)) == [12]
+    for start in range(0, 150, 15):
+        memory.add(rollout(15, start=start))
+    assert len(all_clips(memory)) == 10
+    assert all(begin % 15 <= 5 for begin in begins(all_clips(memory)))
 
 
 def test_one_clip_of_every_rollout_is_never_offered() -> None:
@@ -245,3 +245,42 @@ def test_senseless_sizes_are_refused() -> None:
         Recent(length=0, capacity=10, seed=0)
     with pytest.raises(UserError):
         Recent(length=1, capacity=1, seed=0)
+
+
+def test_a_stretch_is_laid_against_its_reset() -> None:
+    """100 steps with a reset in their middle, clips of 30: without `ends` the last step before it is in a clip now and then."""
+    shown = {0.0: [], 1.0: []}
+    for ends, found in shown.items():
+        for seed in range(60):
+            memory = Recent(length=30, capacity=1000, seed=seed, ends=ends)
+            memory.add(rollout(100, cuts=(49,)))
+            first = begins(all_clips(memory))
+            found.append((20 in first, 50 in first))
+            assert all(begin + 30 <= 50 or begin >= 50 for begin in first)
+    before, after = (np.mean([seen[side] for seen in shown[1.0]]) for side in (0, 1))
+    assert before == after == 1.0
+    assert np.mean(shown[0.0]) < 0.2
+    with pytest.raises(UserError, match=r"memory.ends is 1.5"):
+        Recent(length=30, capacity=1000, seed=0, ends=1.5)
+
+
+def test_rollouts_shorter_than_a_clip_are_put_together() -> None:
+    """Clips of 10, rollouts of 4: cut once there are 40 steps."""
+    memory, halfway = Recent(length=10, capacity=100, seed=0), Recent(length=10, capacity=100, seed=0)
+    for i in range(9):
+        memory.add(rollout(4, envs=2, start=4 * i, state=True))
+        assert len(memory) == 0 and memory.pending == 4 * (i + 1)
+    halfway.restore(memory.snapshot())
+    for each in (memory, halfway):
+        each.add(rollout(4, envs=2, start=36, state=True))
+        assert each.pending == 0 and len(all_clips(each)) == 8
+        for clip in all_clips(each):
+            assert np.array_equal(np.diff(clip.obs[:, 0]), np.ones(9)) and np.array_equal(clip.state, clip.obs)
+        assert begins(kept(each)) == begins(kept(memory))
+
+
+def test_a_memory_is_refused_clips_that_no_episode_holds_and_not_short_rollouts() -> None:
+    setup = SimpleNamespace(env=SimpleNamespace(horizon=20), agent=SimpleNamespace(n_steps=5), restart_after=None)
+    Recent(length=20, capacity=100, seed=0).check(setup)
+    with pytest.raises(UserError, match="longer than an episode of 20"):
+        Recent(length=21, capacity=100, seed=0).check(setup)

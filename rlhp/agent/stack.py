@@ -20,8 +20,7 @@ def stack_frames(env: VecEnv) -> VecEnv:
 class FrameStack(VecEnvWrapper):
     """Observes the newest `stack` frames of each environment, [N, stack, *O], oldest first; `stack` is the environment's own.
 
-    A stack starts with the first frame repeated, and starts again only where the agent is told that an episode is done: it
-    runs on over a reset that the agent is not told about.
+    A stack starts with the first frame repeated, and runs on over every reset, so that it is what a rollout's frames give.
     """
 
     def __init__(self, venv: VecEnv) -> None:
@@ -44,7 +43,6 @@ class FrameStack(VecEnvWrapper):
             if "terminal_observation" in infos[i]:
                 last = np.asarray(infos[i]["terminal_observation"])
                 infos[i]["terminal_observation"] = np.concatenate([before[i], last[np.newaxis]])
-            self._frames[i] = newest[i]
         return self._frames, reward, dones, infos
 
     def snapshot(self) -> dict[str, Array]:

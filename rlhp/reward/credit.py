@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from rlhp.types import Array, Rollout, UserError
 
-Credit = Callable[[Rollout], Array]  # -> observations [H + T, N, *O]
+Credit = Callable[[Rollout], Array]  # -> what networks see, [T, N, *O], with the axis of a stack
 
 
 def departure(rollout: Rollout) -> Array:
     """Before the action: r-hat(o_t, a_t) as the paper writes it."""
-    return rollout.obs
+    return rollout.seen()
 
 
 def arrival(rollout: Rollout) -> Array:
@@ -21,7 +21,7 @@ def arrival(rollout: Rollout) -> Array:
     a step late. Over an episode both sum to much the same. Where nobody recorded what came after, as in clips, it is
     `departure`.
     """
-    return rollout.arrival()
+    return rollout.seen_after()
 
 
 CREDITS: dict[str, Credit] = {"departure": departure, "arrival": arrival}

@@ -83,8 +83,7 @@ class RewardEnsemble:
 
     def __call__(self, rollout: Rollout) -> Array:
         """r-hat of every step, [T, N] float32, by the observation that `credit` says: each member calibrated, then their mean."""
-        steps = len(rollout.true_reward)
-        raw = self._network.predict(self._network.prepare(stacked(self._credit(rollout), steps), rollout.act))
+        raw = self._network.predict(self._network.prepare(self._credit(rollout), rollout.act))
         raw = raw.flatten(1)
         return (self._spread * ((raw - self._mean) / self._std).mean(dim=0)).reshape(rollout.true_reward.shape).numpy()
 

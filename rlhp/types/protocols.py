@@ -56,7 +56,10 @@ class Env(Protocol):
 
 
 class Memory(Protocol):
-    """Recent clips of the agent's behaviour, from which questions are made."""
+    """Recent clips of the agent's behaviour, from which questions are made.
+
+    `pending` may be absent (0): how many steps are held until there are enough to cut clips from.
+    """
 
     @property
     def heldout(self) -> Sequence[Segment]:

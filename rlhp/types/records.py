@@ -14,6 +14,7 @@ import numpy as np
 
 from rlhp.types.basics import Array, Metrics
 from rlhp.types.clips import Clips, Segment
+from rlhp.types.frames import stacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,30 @@ class Rollout:
     unstable: int = 0  # episodes that were cut because the simulation blew up; they have no return
     replays: bool = False  # whether a clip's first state and its actions give its other states
 
-    def arrival(self) -> Array:
-        """The observation after each action, of the shape of `obs`: where an episode ends, its last; `obs` if not recorded."""
+    def seen(self) -> Array:
+        """[T, N, *O] what networks see before each action: [T, N, H + 1, *O] where they see a stack, oldest first."""
+        return stacked(self.obs, len(self.act))
+
+    def seen_after(self) -> Array:
+        """The same after each action: where an episode ends for the agent, with its last observation; `seen` if not recorded."""
         if self.last is None:
-            return self.obs
-        arrival = np.concatenate([self.obs[1:], self.last[np.newaxis]])
+            return self.seen()
+        seen = stacked(np.concatenate([self.obs[1:], self.last[np.newaxis]]), len(self.act))
+        if len(self.obs) > len(self.act) and self.ends:
+            seen = seen.copy()  # steps share their observations
         for step, env, obs in self.ends:
-            arrival[len(self.obs) - len(self.act) + step, env] = obs
-        return arrival
+            newest = (step, env, -1) if len(self.obs) > len(self.act) else (step, env)
+            seen[newest] = obs
+        return seen
+
+    def joined(self, more: Rollout) -> Rollout:
+        """These steps and the following ones, as clips are cut from."""
+        history = len(more.obs) - len(more.act)
+        state = None if self.state is None or more.state is None else np.concatenate([self.state, more.state])
+        act, true_reward, cut = (np.concatenate([getattr(self, k), getattr(more, k)]) for k in ("act", "true_reward", "cut"))
+        return Rollout(
+            np.concatenate([self.obs, more.obs[history:]]), act, true_reward, cut, state, np.zeros(0), replays=self.replays
+        )
 
     def clip(self, step: int, env: int, length: int) -> Segment:
         """The steps of one environment from `step` on, copied."""
