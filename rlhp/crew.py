@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread, current_thread
+from typing import TypeVar
 from weakref import finalize
 
 Work = Callable[[], None]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Crew:
@@ -40,6 +43,22 @@ class Crew:
         for error in outcomes:
             if error is not None:
                 raise error
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """The function of each item, in their order; a thread that is done with one takes the next."""
+        results: dict[int, Result] = {}
+        numbers = iter(range(len(items)))
+
+        def work() -> None:
+            for i in numbers:
+                results[i] = function(items[i])
+
+        if len(items) > 1:
+            self.start(work)
+            self.finish(work)
+        else:
+            work()
+        return [results[i] for i in range(len(items))]
 
     def close(self) -> None:
         """Let the helpers go; a crew without helpers goes on working alone."""

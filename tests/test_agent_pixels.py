@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
-from rlhp.agent import BlindPPO, FrameStack, SmallCNN, StateEntropy, ValueRefit, a2c, linear, ppo, stack_frames
+from rlhp.agent import BlindPPO, FrameStack, SmallCNN, StateEntropy, ValueRefit, a2c, lean_cnn, linear, ppo, stack_frames
 from rlhp.agent.build import make
 from rlhp.agent.lean_cnn import LeanCnnPPO, suits
 from rlhp.train import job
@@ -190,6 +190,41 @@ def test_in_float32_the_lean_ppo_learns_and_logs_what_ppo_does(network, truncate
         assert_near(agents[0], fresh, within=2e-6)
     for left, right in zip(*logs, strict=True):
         assert left == pytest.approx(right, rel=1e-4, abs=1e-5)
+
+
+def learned(env: VecEnv, **more: Any) -> Any:
+    """An agent after two updates; random streams are seeded where it is built."""
+    agent = ppo(env, **settings(policy_kwargs=SMALL, batch_size=32, **more))
+    for rollout in islice(agent.rollouts(64 * env.num_envs), 2):
+        agent.update(rollout.true_reward)
+    return agent
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_threads_change_no_number(precision, monkeypatch):
+    """Parts of a minibatch and of the environments are the same whoever computes them."""
+    monkeypatch.setattr(lean_cnn, "ROWS", 8)
+    one, two = (learned(Bright(n=8), precision=precision, threads=threads) for threads in (1, 3))
+    assert all(torch.equal(a, b) for a, b in zip(one.policy.parameters(), two.policy.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("rows", [16, 12])
+def test_parts_of_a_minibatch_make_its_gradient(rows, monkeypatch):
+    """As exact as rounding: two parts of 16 images, or 12, 12 and 8, against all 32 at once."""
+    whole = learned(Bright(), precision="float32")
+    monkeypatch.setattr(lean_cnn, "ROWS", rows)
+    assert_near(whole, learned(Bright(), precision="float32"), within=2e-6)
+
+
+@pytest.mark.parametrize("network", [{}, SMALL], ids=["nature", "small"])
+def test_weights_that_are_converted_once_give_what_autocast_gives(network):
+    agent = ppo(Bright(), precision="bfloat16", **settings(policy_kwargs=network))
+    extractor = agent.policy.features_extractor
+    images = torch.randint(0, 255, (4, 4, SIDE, SIDE), dtype=torch.uint8)
+    with torch.no_grad():
+        found = [agent._forward(images, each) for each in (None, lean_cnn.converted(extractor, torch.bfloat16))]
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert {p.dtype for p in extractor.parameters()} == {torch.float32}
 
 
 def test_blind_ppo_on_stacks_is_sb3s_on_stacks():

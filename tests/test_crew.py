@@ -30,6 +30,23 @@ def test_every_item_is_done_once(threads):
     assert together(crew, range(3)) == [(0, 0), (1, 1), (2, 4)]
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("items", [[], [4], [3, 1, 2, 5]])
+def test_results_come_in_the_order_of_the_items(threads, items):
+    assert Crew(threads).map(lambda x: x * x, items) == [x * x for x in items]
+
+
+def test_items_are_shared_out():
+    """Both at once, or neither would be done."""
+    meeting = threading.Barrier(2)
+    assert sorted(Crew(2).map(lambda _: meeting.wait(timeout=10), "ab")) == [0, 1]
+
+
+def test_what_an_item_raises_reaches_the_caller():
+    with pytest.raises(ZeroDivisionError):
+        Crew(2).map(lambda x: 1 / x, [1, 0, 2])
+
+
 def test_helpers_work_while_the_caller_does_something_else():
     crew, done = Crew(2), threading.Event()
     crew.start(done.set)

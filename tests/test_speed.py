@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,68 @@ def test_benchmark_runs(tmp_path):
     assert all(float(row["steps_per_s"]) > 0 for row in results)
     assert len(rows(tmp_path / "rounds.csv")) == 10
     assert {path.name for path in tmp_path.iterdir()} == {"results.csv", "rounds.csv", "machine.json", "speed.png"}
+
+
+GAME_RATES = {
+    "raw": [100.0, 100.0, 100.0],
+    "sampling": [70.0, 80.0, 50.0],
+    "loop_true": [30.0, 24.0, 30.0],
+    "loop_5500": [16.0, 20.0, 15.0],
+    "sb3": [5.0, 5.0, 6.0],
+    "sb3_one_thread": [10.0, 8.0, 10.0],
+    "sb3_workers": [20.0, 2.0, 2.0],
+}
+
+
+@pytest.fixture
+def games(speed, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """games.py with the modules that it imports."""
+    pytest.importorskip("ale_py", reason="an extra that is not installed")
+    for name in MODULES:
+        monkeypatch.setitem(sys.modules, name, getattr(speed, name))
+    module = importlib.import_module("games")
+    for name in ("games", "game_variants"):
+        monkeypatch.delitem(sys.modules, name)
+    return module
+
+
+def test_games_are_judged_beside_the_fastest_stock(games):
+    """Medians: 0.7 of raw; 3 and 1.6 times the 10 of one thread, which is the fastest of the three by its median."""
+    found = {target.what: (target.measured, target.met) for target in games.judged({"pong nature": GAME_RATES})}
+    assert found == {
+        "pong nature: sampling, share of raw": (0.7, True),
+        "pong nature: loop_true, times Stable-Baselines3's speed": (3.0, True),
+        "pong nature: loop_5500, times Stable-Baselines3's speed": (1.6, False),
+    }
+    assert [t.met for t in games.judged({"pong small": GAME_RATES})] == [True, False]
+
+
+def test_a_first_fit_cut_short_is_counted_whole(games, monkeypatch):
+    """2 seconds of fits, a twentieth of what they should be: 38 more than the 10 that the beginning took."""
+    variants, told = sys.modules["variants"], []
+    connection = SimpleNamespace(send=told.append, recv=lambda: 1.0)
+    game_variants = games.measure.__globals__["work"].__globals__
+    clock = game_variants["FitClock"]()
+    clock.seconds = 2.0
+    monkeypatch.setattr(variants, "perf_counter", lambda: 10.0)
+    gate = game_variants["_Lengthening"](connection, clock=clock, share=0.05)
+    gate.began = 0.0
+    gate(100, ready=False)
+    assert not told
+    gate(100)
+    assert [(window.steps, window.seconds) for window in told] == [(100, pytest.approx(48.0))]
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_games_runs(tmp_path):
+    pytest.importorskip("ale_py", reason="an extra that is not installed")
+    tiny = ("n_envs=2", "agent.n_steps=32", "agent.batch_size=32", "labels=8", "first_labels=4", "query.clips_per_label=1")
+    options = ["--rounds", "1", "--seconds", "0.05", "--networks", "small", "--out", str(tmp_path)]
+    command = [sys.executable, str(SPEED / "games.py"), *options, *tiny]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert [(row["env"], row["what"]) for row in rows(tmp_path / "results.csv")] == [("pong small", name) for name in GAME_RATES]
+    assert all(float(row["steps_per_s"]) > 0 for row in rows(tmp_path / "rounds.csv"))
 
 
 def test_atari_ratios_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ Rounds = Iterator[tuple[float, float]]  # CPU seconds of acting and of learning 
 def agent_settings(*overrides: str) -> dict[str, Any]:
     """The agent's settings in conf/, constructors' arguments as they are there."""
     with initialize_config_module("rlhp.conf", version_base="1.3"):
-        node = OmegaConf.to_container(compose("config", [*overrides]).agent, resolve=True)
+        node = OmegaConf.to_container(compose("config", ["threads=1", *overrides]).agent, resolve=True)
     return dict(instantiate(node, _convert_="all").keywords)
 
 
@@ -53,7 +53,7 @@ def stock(task: str) -> Rounds:
     gymnasium.register_envs(ale_py)
     env = VecFrameStack(make_atari_env(f"{GYMNASIUM.get(task, task.capitalize())}NoFrameskip-v4", n_envs=8, seed=0), 4)
     settings = agent_settings(f"env={task}")
-    for ours in ("precision", "normalise_observations", "normalise_reward"):
+    for ours in ("precision", "threads", "normalise_observations", "normalise_reward"):
         del settings[ours]
     settings["policy_kwargs"] = {}
     clock: list[float] = []
@@ -81,7 +81,7 @@ class Clock(BaseCallback):
 def stock_over_ours(task: str) -> Rounds:
     """SB3's PPO, blind, on this project's environment."""
     settings = agent_settings(f"env={task}")
-    del settings["precision"]
+    del settings["precision"], settings["threads"]
     settings["policy_kwargs"] = {}
     return rounds(make(BlindPPO, environment(task), **settings))
 

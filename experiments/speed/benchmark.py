@@ -15,7 +15,7 @@ import csv
 import multiprocessing
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -40,6 +40,7 @@ VARIANTS = ("raw", "sampling", "loop_true", "loop_700", "sb3")
 LOOPS = {"loop_700": ("labels=700",), "loop_true": ("condition=true_reward",)}
 PROFILES = {"profile_700": LOOPS["loop_700"], "profile_true": LOOPS["loop_true"]}
 COLUMNS = ("env", "what", "steps_per_s", "ratio_to_raw", "rounds")
+Work = Callable[[str, Connection, str], None]  # a process's life: variant, connection, folder
 Rates = dict[str, list[float]]  # variant -> environment steps per second, one number per round
 
 
@@ -60,10 +61,10 @@ class Result:
 class Worker:
     """A process that holds one variant."""
 
-    def __init__(self, variant: str, folder: str) -> None:
+    def __init__(self, variant: str, folder: str, work: Work = work) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=work, args=(variant, theirs, folder), daemon=True)
+        self._process = context.Process(target=work, args=(variant, theirs, folder))
         self._process.start()
         theirs.close()
 
@@ -95,10 +96,10 @@ class Worker:
 
 
 @contextmanager
-def workers(variants: Sequence[str]) -> Iterator[dict[str, Worker]]:
+def workers(variants: Sequence[str], work: Work = work) -> Iterator[dict[str, Worker]]:
     """One process per variant; what they write is gone in the end."""
     with tempfile.TemporaryDirectory() as folder:
-        held = {variant: Worker(variant, folder) for variant in variants}
+        held = {variant: Worker(variant, folder, work) for variant in variants}
         try:
             yield held
         finally:

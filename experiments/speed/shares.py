@@ -14,8 +14,12 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from rlhp import query, teacher
 from rlhp.agent import Blind, Recorder, ReturnScale
 from rlhp.agent.lean import LeanPPO
+from rlhp.agent.lean_cnn import LeanCnnPPO
 from rlhp.agent.normalise import ObservationNormaliser
+from rlhp.agent.stack import FrameStack
 from rlhp.agent.tower import Tower
+from rlhp.atari.workers import Workers
+from rlhp.envs.atari import AtariVecEnv
 from rlhp.envs.batch import BatchVecEnv
 from rlhp.envs.mujoco import MujocoVecEnv
 from rlhp.memory import Recent
@@ -43,6 +47,13 @@ PARTS: list[tuple[type, str, str]] = [  # class, method, part; what a method cal
     (RolloutBuffer, "add", RECORD),
     (LeanPPO, "collect_rollouts", COLLECT),
     (LeanPPO, "train", UPDATE),
+    (LeanCnnPPO, "collect_rollouts", COLLECT),
+    (LeanCnnPPO, "_act", FORWARD),
+    (LeanCnnPPO, "train", UPDATE),
+    (FrameStack, "step_wait", ARRAYS),
+    (Workers, "finish", PHYSICS),
+    (AtariVecEnv, "step_wait", ARRAYS),
+    (AtariVecEnv, "states", RECORD),
     (Blind, "update", RETURNS),
     (ReturnScale, "__call__", RETURNS),
     (RolloutBuffer, "compute_returns_and_advantage", RETURNS),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -195,7 +195,7 @@ def sb3(settings: Settings, gate: Gate) -> None:
     options = _ppo_options(settings["agent"])
     model = PPO("MlpPolicy", VecNormalize(venv, gamma=options["gamma"]), device="cpu", **options)
     try:
-        model.learn(ENDLESS, callback=_GateCallback(gate))
+        model.learn(ENDLESS, callback=GateCallback(gate))
     finally:
         venv.close()
 
@@ -208,15 +208,25 @@ def _gymnasium(name: str) -> gymnasium.Env:
 
 def _ppo_options(agent: Settings) -> dict[str, Any]:
     """Our agent's settings as far as stock PPO knows them; the optimiser is SB3's own, Adam without `fused`."""
-    known = set(inspect.signature(PPO).parameters)
-    options = {key: value for key, value in agent.items() if key in known}
+    options = known_to_ppo(agent)
     policy = dict(options["policy_kwargs"])
     policy["activation_fn"] = getattr(torch.nn, policy["activation_fn"])
     policy["optimizer_kwargs"] = {k: v for k, v in policy.get("optimizer_kwargs", {}).items() if k != "fused"}
-    return {**options, "policy_kwargs": policy, "learning_rate": instantiate(options["learning_rate"])}
+    return {**options, "policy_kwargs": policy, "learning_rate": schedule(options["learning_rate"])}
 
 
-class _GateCallback(BaseCallback):
+def known_to_ppo(agent: Settings) -> dict[str, Any]:
+    """The settings that are arguments of stock PPO as well."""
+    known = set(inspect.signature(PPO).parameters)
+    return {key: value for key, value in agent.items() if key in known}
+
+
+def schedule(setting: Any) -> Any:
+    """A number, or the schedule that a node of the settings describes."""
+    return instantiate(setting)
+
+
+class GateCallback(BaseCallback):
     """The gate as a callback of Stable-Baselines3's: asked before every rollout but the first."""
 
     def __init__(self, gate: Gate) -> None:
@@ -230,7 +240,8 @@ class _GateCallback(BaseCallback):
         return True
 
 
-RUNS = {
+Run = Callable[[Settings, Gate], None]
+RUNS: dict[str, Run] = {
     "raw": raw,
     "sampling": sampling,
     "loop_700": loop,
@@ -242,11 +253,16 @@ RUNS = {
 
 
 def work(name: str, connection: Connection, folder: str) -> None:
-    """A process that runs one variant, with whatever settings come, until None comes in their place; its files go to `folder`."""
+    """A process that runs one of RUNS."""
+    serve(RUNS[name], connection, folder)
+
+
+def serve(run: Run, connection: Connection, folder: str) -> None:
+    """Run a variant with whatever settings come, until None comes in their place; its files go to `folder`."""
     tempfile.tempdir = folder
     while (settings := connection.recv()) is not None:
         try:
-            RUNS[name](settings, Gate(connection))
+            run(settings, Gate(connection))
         except Closed:
             continue
         except Exception as error:

@@ -35,14 +35,14 @@ def linear(start: float, zero_at: float = 1.0) -> Callable[[float], float]:
     return lambda remaining: max(remaining + (zero_at - 1), 0.0) / zero_at * start  # the last rollout may overshoot
 
 
-def ppo(env: VecEnv, *, precision: str = "auto", **settings: Any) -> Blind:
+def ppo(env: VecEnv, *, precision: str = "auto", threads: int = 1, **settings: Any) -> Blind:
     """A blind PPO on this environment, a lean one wherever it does the same; settings as for `make`.
 
-    `precision` is that of the lean one's convolutions: float32, bfloat16, or auto, the better one on this device. Raises
-    UserError for bfloat16 where there are none.
+    `precision` is that of the lean one's convolutions: float32, bfloat16, or auto, the better one on this device; `threads`
+    share them out. Raises UserError for bfloat16 where there are none.
     """
     if suits_images(env, settings):
-        return make(LeanCnnPPO, env, precision=precision, **settings)
+        return make(LeanCnnPPO, env, precision=precision, threads=threads, **settings)
     _check_policy(env, settings.get("policy", "MlpPolicy"))
     if precision == "bfloat16":
         raise UserError(

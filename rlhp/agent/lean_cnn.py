@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.nn.utils import clip_grad_norm_
 
@@ -20,10 +22,14 @@ from rlhp.adam import SETTINGS, Adam
 from rlhp.agent.lean import LEFT_OUT, SB3_ADAM
 from rlhp.agent.lean_rollouts import LeanRollouts
 from rlhp.agent.samples import Samples, column
+from rlhp.crew import Crew
 from rlhp.precision import number
 from rlhp.types import Array
 from rlhp.types.frames import seen_space
 
+ROWS = 128  # images of a minibatch that go through the network at once
+ACTING = 4  # and of environments
+ALL = 2**31
 KWARGS = {"net_arch", "activation_fn", "ortho_init", "optimizer_kwargs", "features_extractor_class", "features_extractor_kwargs"}
 
 
@@ -48,10 +54,14 @@ class LeanCnnPPO(LeanRollouts):
 
     The convolutions are computed in `precision` (float32, bfloat16, or auto: the better one on this device), the layers after
     them in float32. In float32 the numbers are those of SB3 but for rounding: sums over channels are made in another order.
+
+    On the CPU a minibatch goes through the network in parts of `ROWS` images, which `threads` threads share out. How many there
+    are does not change the numbers, and they do not wait for each other inside an operation, as torch's own threads do:
+    where cores have other work to do, those are many times as slow as one.
     """
 
-    def __init__(self, *args: Any, precision: str = "auto", **kwargs: Any) -> None:
-        self._precision = precision
+    def __init__(self, *args: Any, precision: str = "auto", threads: int = 1, **kwargs: Any) -> None:
+        self._precision, self._crew = precision, Crew(threads)
         super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:
@@ -62,27 +72,41 @@ class LeanCnnPPO(LeanRollouts):
         # an optimiser of the parameters where they are now
         policy.optimizer = Adam(policy.parameters(), lr=self.lr_schedule(1), **policy.optimizer_kwargs)
 
+    def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int) -> bool:
+        """As LeanRollouts does it; weights are converted to the convolutions' precision once."""
+        self._acting = converted(self.policy.features_extractor, self._number)  # type: ignore[union-attr]
+        return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
+
     def _act(self, env: VecEnv, buffer: RolloutBuffer, n_steps: int) -> Array:
-        with torch.no_grad():
-            found = self._forward(torch.from_numpy(np.asarray(self._last_obs)).to(self.device))
-        log_probs, values = (each.cpu() for each in found)
+        images = torch.from_numpy(np.asarray(self._last_obs)).to(self.device)
+        parts = self._crew.map(self._predicted, images.split(self._rows(ACTING)))
+        log_probs, values = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
         actions = torch.multinomial(log_probs.softmax(1), 1)
         env.step_async(actions[:, 0].numpy())
         buffer.log_probs[n_steps], buffer.values[n_steps] = log_probs.gather(1, actions)[:, 0].numpy(), values.numpy()
         return actions.numpy()
 
     def _values(self, obs: Tensor) -> Tensor:
-        with torch.no_grad():
-            return self._forward(obs.to(self.device))[1].cpu()
+        return self._predicted(obs.to(self.device))[1].cpu()
 
-    def _forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Images [n, C, H, W] uint8 -> log probabilities [n, A] and values [n]."""
+    def _predicted(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """`_forward` within a rollout, without a graph."""
+        with torch.no_grad():
+            return self._forward(obs, self._acting)
+
+    def _forward(self, obs: Tensor, extractor: nn.Module | None = None) -> tuple[Tensor, Tensor]:
+        """Images [n, C, H, W] uint8 -> log probabilities [n, A] and values [n]; `extractor`: the policy's."""
         policy: Any = self.policy
         seen = obs.to(self._number, memory_format=torch.channels_last).div_(255)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._number == torch.bfloat16):
-            features = policy.features_extractor(seen)
+        # no cache: threads would share it
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._number == torch.bfloat16, cache_enabled=False):
+            features = (extractor or policy.features_extractor)(seen)
         actor, critic = policy.mlp_extractor(features.float())
         return policy.action_net(actor).log_softmax(1), policy.value_net(critic)[:, 0]
+
+    def _rows(self, most: int) -> int:
+        """How many images go through the network at once; a GPU takes all of them."""
+        return most if self.device.type == "cpu" else ALL
 
     def train(self) -> None:
         """Improve the policy on what the buffer holds, and log what SB3 logs."""
@@ -104,16 +128,24 @@ class LeanCnnPPO(LeanRollouts):
 
     def _gradient_step(self, batch: Samples, clip: float) -> dict[str, Tensor]:
         """One step of the optimiser; what SB3 logs of it."""
-        log_probs, values = self._forward(batch.obs.permute(0, 3, 1, 2))
+        images = batch.obs.permute(0, 3, 1, 2)
+        parts = self._crew.map(self._forward, images.split(self._rows(ROWS)))
+        log_probs, values = (torch.cat(column).detach().requires_grad_() for column in zip(*parts, strict=True))
         losses = surrogate(log_probs, batch, clip)
         losses["value_loss"] = mse_loss(values, batch.returns)
         loss = losses["policy_gradient_loss"] + self.ent_coef * losses["entropy_loss"] + self.vf_coef * losses["value_loss"]
-        for parameter in self.policy.parameters():
-            parameter.grad = None
-        loss.backward()
+        self._backward(parts, *torch.autograd.grad(loss, (log_probs, values)))
         clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         return {"loss": loss.detach(), **{name: value.detach() for name, value in losses.items()}}
+
+    def _backward(self, parts: Sequence[tuple[Tensor, Tensor]], *into: Tensor) -> None:
+        """Put every parameter's gradient in place, given the loss's for log probabilities [n, A] and values [n] of all parts."""
+        sizes, parameters = [len(values) for _, values in parts], list(self.policy.parameters())
+        each = list(zip(parts, *(gradient.split(sizes) for gradient in into), strict=True))
+        gradients = self._crew.map(lambda part: torch.autograd.grad(part[0], parameters, part[1:]), each)
+        for parameter, *shares in zip(parameters, *gradients, strict=True):
+            parameter.grad = sum(shares[1:], start=shares[0])
 
     def _record(self, epochs: list[dict[str, Tensor]], clip: float) -> None:
         """SB3's log of an update; the Kullback-Leibler divergence is that of the last epoch, the loss that of the last step."""
@@ -125,6 +157,15 @@ class LeanCnnPPO(LeanRollouts):
         self.logger.record("train/explained_variance", explained_variance(values, returns))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/clip_range", clip)
+
+
+def converted(extractor: nn.Module, number: torch.dtype) -> nn.Module:
+    """A copy whose convolutions and linear layers, which autocast would convert at each call, are of this type already."""
+    acting = deepcopy(extractor).requires_grad_(False)
+    for layer in acting.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.to(number)
+    return acting
 
 
 def surrogate(log_probs: Tensor, batch: Samples, clip: float) -> dict[str, Tensor]:

@@ -1,0 +1,131 @@
+"""How close to the emulator's own speed does training from pixels come, and how far beyond Stable-Baselines3's?
+
+    python experiments/speed/games.py [--tasks pong] [--networks nature,small] [--rounds 3] [--seconds 4] [KEY=VALUE ...]
+    python experiments/speed/games.py --profile
+    python experiments/speed/games.py --report
+
+As benchmark.py, with the variants of `game_variants`, in the folder games/: a task and a network make a row of the table, and
+rows of other tasks and networks stay as they were. `KEY=VALUE` are settings of `rlhp train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import benchmark
+import machine
+import shares
+from benchmark import Rates, Worker
+from game_variants import VARIANTS, work
+from targets import Target, ratio
+
+STEPS = 2_000_000  # of a whole run
+FIRST_FIT = 0.05  # of the first fit is made; its time is multiplied by the reciprocal
+LABELS = ("labels=5500", "schedule=constant")  # at their mean rate over a run, which an annealed one has at a fifth of it
+LOOPS = {"loop_true": ("condition=true_reward",), "loop_5500": LABELS}
+STOCK = ("sb3", "sb3_one_thread", "sb3_workers")
+
+
+def settings(task: str, network: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What a variant is run with."""
+    chosen = [f"agent/network={network}", f"total_steps={STEPS}", *LOOPS.get(name, LOOPS["loop_true"]), *options.overrides]
+    found = benchmark.configuration(task, options.threads, chosen)
+    effort = found["effort"]
+    effort["first_per_1000_steps"] *= FIRST_FIT
+    return {**found, "effort": effort, "first_fit": FIRST_FIT}
+
+
+def measure(task: str, network: str, held: dict[str, Worker], options: argparse.Namespace) -> Rates:
+    """Each variant's rate in each round, in turn; the loops' are those of whole runs."""
+    starts = {name: worker.begin(settings(task, network, name, options)) for name, worker in held.items()}
+    rates: Rates = {name: [] for name in held}
+    names = list(held)
+    for i in range(options.rounds):
+        for name in names[i % len(names) :] + names[: i % len(names)]:
+            window = held[name].window(options.seconds)
+            rates[name].append(benchmark.whole_run(starts[name], window, STEPS) if name in LOOPS else window.rate)
+    for worker in held.values():
+        worker.end()
+    return rates
+
+
+def profile(options: argparse.Namespace) -> None:
+    """Print where the time of the whole loop goes, with labels and on the true reward."""
+    names = {f"profile_{name.removeprefix('loop_')}": name for name in LOOPS}
+    for task in options.tasks:
+        for network in options.networks:
+            columns = {}
+            for profiled, name in names.items():
+                with benchmark.workers([profiled], work) as held:
+                    held[profiled].begin(settings(task, network, name, options))
+                    window = held[profiled].window(max(options.seconds, 8.0))
+                    columns[profiled] = (held[profiled].end().recv(), window.steps)
+            print(f"\n{task} {network}\n{shares.table(columns, per=1024)}", flush=True)
+
+
+def stock(rates: Rates) -> list[float]:
+    """The rates of the fastest way to run Stable-Baselines3, by its median."""
+    return max((rates[name] for name in STOCK), key=median)
+
+
+def judged(rates: dict[str, Rates]) -> list[Target]:
+    """The targets, row by row."""
+    found = []
+    for row, each in rates.items():
+        beyond = {"loop_true": 2.5, "loop_5500": 1.8} if row.endswith("nature") else {"loop_true": 4.0}
+        found.append(Target(f"{row}: sampling, share of raw", ratio(each["sampling"], each["raw"]), 0.6))
+        found += [
+            Target(f"{row}: {name}, times Stable-Baselines3's speed", ratio(each[name], stock(each)), wanted)
+            for name, wanted in beyond.items()
+        ]
+    return found
+
+
+def report(folder: Path) -> None:
+    """Print the table and the targets."""
+    rates = benchmark.read(folder)
+    print(benchmark.table(rates), *judged(rates), sep="\n")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measure, then report."""
+    options = arguments(argv)
+    if options.profile:
+        profile(options)
+        return
+    if not options.report:
+        options.out.mkdir(exist_ok=True)
+        rates = benchmark.read(options.out) if (options.out / "rounds.csv").exists() else {}
+        for task in options.tasks:
+            for network in options.networks:
+                print(f"{task} {network} ...", file=sys.stderr, flush=True)
+                with benchmark.workers(VARIANTS, work) as held:
+                    rates[f"{task} {network}"] = measure(task, network, held, options)
+                benchmark.write(options.out, rates)
+        told = {"threads": options.threads, "rounds": options.rounds, "seconds": options.seconds}
+        machine.write(options.out / "machine.json", ["games.py", *argv], **told)
+    report(options.out)
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=lambda text: text.split(","), default=["pong"], help="names, comma between")
+    parser.add_argument("--networks", type=lambda text: text.split(","), default=["nature", "small"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each variant in each round")
+    parser.add_argument("--threads", type=int, default=machine.cores(), help="of the loops and of raw; default: all cores")
+    parser.add_argument("--out", type=Path, default=benchmark.HERE / "games")
+    parser.add_argument("--profile", action="store_true", help="print where the loops' time goes, and write nothing")
+    parser.add_argument("--report", action="store_true", help="measure nothing: table and targets from the files")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
