@@ -368,7 +368,7 @@ def test_what_cannot_be_done_with_frames_is_refused_with_a_sentence():
         ppo(Bright(), **settings(), refit=ValueRefit(seed=0))
     with pytest.raises(UserError, match=r"agent\.explore"):
         ppo(Bright(), **settings(), explore=StateEntropy())
-    with pytest.raises(UserError, match="cannot be built with these settings"):
+    with pytest.raises(UserError, match="this agent reads images"):
         ppo(Bright(stack=1), **settings())  # [36, 36] is no image for SB3
 
 

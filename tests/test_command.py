@@ -67,6 +67,7 @@ TINY = [
         ("-m env=pong,breakout agent/netwrk=small", "there is no setting agent/netwrk; the nearest are"),
         ("env=pong agent=ppo agent/network=small", "there is no setting agent/network"),
         ("env=pong agent/explore=state_entropy", "pixels do not tell"),
+        ("env=hopper agent=ppo_atari", "this agent reads images"),
         ("=3", "give settings as KEY=VALUE"),
         ("labels=${nope}", "Interpolation key 'nope' not found"),
         ("agent.policy_kwargz.x=1", "the nearest are agent.policy_kwargs"),

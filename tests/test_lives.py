@@ -155,6 +155,14 @@ def test_that_an_earlier_page_was_told_to_end_is_no_reason_not_to_start_one_agai
         assert not dismissed(run)
 
 
+def test_why_a_page_does_not_come_up_is_told(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    refusal = "import sys; sys.exit('rlhp: size is 9: give 64 to 1024 pixels.')"
+    monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", refusal))
+    with closing(page.Keeper(run)) as keeper:
+        keeper.begin()
+    assert "did not start (size is 9: give 64 to 1024 pixels); training goes on" in capsys.readouterr().err
+
+
 def test_after_a_kill_of_the_trainer_the_page_goes_on_with_the_one_that_resumes(run: Path) -> None:
     with training(run) as trainer:
         page = page_of(run)

@@ -43,8 +43,12 @@ def ppo(env: VecEnv, *, precision: str = "auto", threads: int = 1, **settings: A
     """
     if suits_images(env, settings):
         return make(LeanCnnPPO, env, precision=precision, threads=threads, **settings)
+    _check_policy(env, settings.get("policy", "MlpPolicy"))
     if precision == "bfloat16":
-        raise UserError("agent.precision=bfloat16 needs images, discrete actions and stock PPO settings; set it to float32.")
+        raise UserError(
+            "agent.precision=bfloat16, which auto may stand for, needs images, discrete actions and stock PPO settings; "
+            "set agent.precision=float32."
+        )
     return make(LeanPPO if suits(env, settings) else BlindPPO, env, **settings)
 
 
@@ -78,6 +82,7 @@ def make(
     cpu, cuda, or auto: a GPU where there is one. Raises UserError where the algorithm cannot act in this environment, and for
     `refit` and `explore` where it observes images.
     """
+    _check_policy(env, policy)
     _check_images(env, refit, explore)
     where = processor(device)
     recorder = Recorder(env)
@@ -96,9 +101,19 @@ def make(
     return agent
 
 
+def _check_policy(env: VecEnv, policy: str) -> None:
+    """Raises UserError for a policy on images where there are none."""
+    if policy == "CnnPolicy" and not _sees_images(env):
+        raise UserError(f"this agent reads images, and observations are {env.observation_space}; choose agent=ppo or agent=a2c.")
+
+
+def _sees_images(env: VecEnv) -> bool:
+    return is_image_space(seen_space(env.observation_space, getattr(env, "stack", 1)))
+
+
 def _check_images(env: VecEnv, refit: Refit, explore: Explore | None) -> None:
     """Raises UserError for what works on vectors alone, where the policy sees images."""
-    if not is_image_space(seen_space(env.observation_space, getattr(env, "stack", 1))):
+    if not _sees_images(env):
         return
     if refit is not no_refit:
         raise UserError("agent.refit fits layers that a policy does not share, and on images it shares them all; set it to null.")

@@ -134,8 +134,15 @@ class Keeper:
 
 def _greeting(run: Path, there: Served | None) -> str:
     if there is None:
-        return f"The page for labels did not start ({run / LOG} says why); training goes on, and rlhp label {run} serves it."
+        return f"The page for labels did not start ({_last_words(run)}); training goes on, and rlhp label {run} serves it."
     return f"Compare clips at {there.address()}"
+
+
+def _last_words(run: Path) -> str:
+    """What the page said last, or where to look."""
+    lines = (run / LOG).read_text().split("\n") if (run / LOG).is_file() else []
+    said = [line.removeprefix("rlhp: ").rstrip(".") for line in lines if line.startswith("rlhp: ")]
+    return said[-1] if said else f"{run / LOG} says why"
 
 
 def where(run: Path) -> str:
