@@ -24,6 +24,7 @@ Train an agent from preferences, in runs/<name>/. The same command again goes on
 
   rlhp train                                           HalfCheetah from 700 synthetic labels
   rlhp train env=hopper labels=1400 seed=2             another task, more labels, another seed
+  rlhp train env=pong agent/network=small              an Atari game from its pixels, the score hidden
   rlhp train env=gym env.id=MountainCarContinuous-v0   any Gymnasium environment with a Box observation
   rlhp train -m env=hopper,walker seed=1,2,3           a sweep: every combination
   rlhp train -m experiment=first_light                 a whole experiment
@@ -147,7 +148,23 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     film.set_defaults(run=_film)
     for command in (evaluate, film):
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
-        command.add_argument("--seed", type=int, default=10_000, help="of the starting states (default: %(default)s)")
+        command.add_argument(
+            "--seed", type=int, default=10_000, help="of the starting states and drawn actions (default: %(default)s)"
+        )
+        how = command.add_mutually_exclusive_group()
+        how.add_argument(
+            "--deterministic",
+            action="store_true",
+            default=None,
+            help="take the policy's mean, or likeliest, action (default where actions are continuous)",
+        )
+        how.add_argument(
+            "--stochastic",
+            action="store_false",
+            dest="deterministic",
+            default=None,
+            help="draw actions from the policy, as in training (default where they are discrete, as in games)",
+        )
     _label_parser(add("label", help="a page at which people compare a run's clips"))
     _labels_parsers(add)
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
@@ -247,7 +264,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import show
 
-    _say(show.returns(options.path, options.episodes, options.seed, options.max_steps))
+    _say(show.returns(options.path, options.episodes, options.seed, options.max_steps, options.deterministic))
     return 0
 
 
@@ -255,7 +272,8 @@ def _film(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import show
 
-    _say(show.film_policy(options.path, options.out or options.path / "policy.mp4", options.seconds, options.seed))
+    out = options.out or options.path / "policy.mp4"
+    _say(show.film_policy(options.path, out, options.seconds, options.seed, options.deterministic))
     return 0
 
 

@@ -41,7 +41,7 @@ class Finding:
 
 def main() -> int:
     """Print every finding; 0 if all that training needs is there, else 1."""
-    findings = [*_python(), *_packages(), *_switch(), *_drawing(), *_encoder(), *_machine(), *_folder(Path("runs"))]
+    findings = [*_python(), *_packages(), *_switch(), *_drawing(), *_encoder(), *_games(), *_machine(), *_folder(Path("runs"))]
     print(table(findings))
     return int(any(finding.status == MISSING for finding in findings))
 
@@ -129,6 +129,16 @@ def _encoder() -> Iterator[Finding]:
     for codec, (encoder, _) in _film().CODECS.items():
         there = encoder in av.codecs_available
         yield Finding(f"{codec} (videos)", OK if there else NOTE, encoder, "" if there else "pip install --force-reinstall av")
+
+
+def _games() -> Iterator[Finding]:
+    """Whether the games can be played."""
+    try:
+        missing = import_module("rlhp.atari.emulator").missing()
+    except ImportError as error:
+        missing = [str(error)]
+    mend = "pip install --force-reinstall ale-py opencv-python-headless" if missing else ""
+    yield Finding("Atari games", NOTE if missing else OK, ", ".join(missing)[:110] or "there", mend)
 
 
 def _machine() -> Iterator[Finding]:

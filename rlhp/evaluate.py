@@ -14,6 +14,7 @@ from rlhp.finite import check_actions, check_received
 from rlhp.types import Array, Segment, UserError
 
 MAX_STEPS = 100_000  # of an episode, before `returns` gives up
+LONGEST = 240  # steps that `watch` holds in memory at a time: whole multiples of what a film shows of them
 Policy = Callable[[Any], Array]  # raw observations [N, *O] -> actions [N, *A]
 
 
@@ -39,7 +40,7 @@ def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STE
         if (done >= share).all():
             break
         if (waited[done < share] >= max_steps).any():
-            raise UserError(_endless(task, max_steps))
+            raise UserError(_endless(task, max_steps, getattr(env, "horizon", None)))
     return np.array(finished)
 
 
@@ -62,21 +63,21 @@ def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Arra
         yield reward, ended, whole, np.array([info.get("score", np.nan) for info in infos])
 
 
-def _endless(task: str, max_steps: int) -> str:
-    return (
-        f"an environment of {task} made {max_steps:,} steps without ending an episode, so there is no return to measure; "
-        "train it with a time limit, env.max_episode_steps=..., or give a larger --max-steps"
-    )
+def _endless(task: str, max_steps: int, horizon: int | None) -> str:
+    """`horizon`: steps after which an episode ends; None: not known."""
+    why = f"an environment of {task} made {max_steps:,} steps without ending an episode, so there is no return to measure"
+    if horizon is not None:
+        return f"{why}; its episodes have at most {horizon:,} steps: give a larger --max-steps"
+    return f"{why}; train it with a time limit, env.max_episode_steps=..., or give a larger --max-steps"
 
 
-def watch(policy: Policy, env: Any, steps: int) -> list[Segment]:
-    """What the first environment does in `steps` steps from its reset, cut wherever a real reset follows.
+def watch(policy: Policy, env: Any, steps: int) -> Iterator[Segment]:
+    """What the first environment does in `steps` steps from its reset, cut wherever a real reset follows, or at LONGEST.
 
-    `env` is a `VecEnv` that is a `rlhp.types.Env` as well. A segment holds no history, and the state before each of its steps;
-    where one state and the actions render a clip (`replays`), the first alone.
+    `env` is a `VecEnv` that is a `rlhp.types.Env` as well; it steps as segments are asked for. A segment holds no history, and
+    the state before each of its steps; where one state and the actions render a clip (`replays`), the first alone.
     """
     stack, replays = getattr(env, "stack", 1), bool(getattr(env, "replays", False))
-    stretches: list[Segment] = []
     rows: list[tuple[Array, Array, float, Array | None]] = []
     obs = env.reset()
     for step in range(1, steps + 1):
@@ -84,10 +85,9 @@ def watch(policy: Policy, env: Any, steps: int) -> list[Segment]:
         before = np.array(seen), None if states is None else np.array(states[0])
         obs, reward, dones, infos = env.step(actions)
         rows.append((before[0], np.array(actions[0]), float(reward[0]), before[1]))
-        if dones[0] or infos[0].get("cut") or step == steps:
-            stretches.append(_segment(rows, replays))
+        if dones[0] or infos[0].get("cut") or step == steps or len(rows) == LONGEST:
+            yield _segment(rows, replays)
             rows = []
-    return stretches
 
 
 def _segment(rows: list[tuple[Array, Array, float, Array | None]], replays: bool) -> Segment:

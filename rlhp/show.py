@@ -5,28 +5,45 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
+
+import torch
+from gymnasium import spaces
 
 from rlhp import analysis, evaluate, film, train
 from rlhp.run import read_settings
 from rlhp.types import Array, Segment, UserError
 
 
-def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_STEPS) -> str:
-    """A sentence on the true return of a run's policy, acting deterministically; an episode may have up to `max_steps` steps.
+def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_STEPS, deterministic: bool | None = None) -> str:
+    """A sentence on the true return of a run's policy; an episode may have up to `max_steps` steps.
 
-    Raises UserError where it cannot be loaded, and where episodes do not end.
+    `deterministic`: as for `acting`. Raises UserError where it cannot be loaded, and where episodes do not end.
     """
     trained = train.load(run)
     env = trained.make_env(max(1, min(episodes, 10)), seed)
     try:
-        values = evaluate.returns(trained.policy, env, episodes, max_steps)
+        policy, how = acting(trained, env, seed, deterministic)
+        values = evaluate.returns(policy, env, episodes, max_steps)
     finally:
         env.close()
     spread = f"standard deviation {values.std():.1f}, from {values.min():.1f} to {values.max():.1f}"
-    return f"true return over {len(values)} episode{'s' if len(values) > 1 else ''}: mean {values.mean():.1f}, {spread}"
+    return f"true return over {len(values)} episode{'s' if len(values) > 1 else ''}, {how}: mean {values.mean():.1f}, {spread}"
+
+
+def acting(trained: train.Trained, env: Any, seed: int, deterministic: bool | None = None) -> tuple[evaluate.Policy, str]:
+    """How a run's policy acts while it is watched, and the words for it.
+
+    Deterministically it takes the mode of its distribution, else it draws from it, by `seed`. None: the mode of continuous
+    actions, and a draw of discrete ones. The likeliest of a few actions is another policy than the one that was trained, and
+    in a game it may repeat itself without end.
+    """
+    chosen = isinstance(env.action_space, spaces.Box) if deterministic is None else deterministic
+    torch.manual_seed(seed)
+    return partial(trained.policy, deterministic=chosen), "deterministic policy" if chosen else "stochastic policy"
 
 
 def score(run: Path) -> float:
@@ -34,10 +51,10 @@ def score(run: Path) -> float:
     return analysis.final_return(analysis.load(run))
 
 
-def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000) -> Path:
-    """Film `seconds` of simulated time of a run's policy, acting deterministically; an .mp4 holds h264, a .webm vp9.
+def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000, deterministic: bool | None = None) -> Path:
+    """Film `seconds` of simulated time of a run's policy; an .mp4 holds h264, a .webm vp9.
 
-    Raises UserError where there is no run, no OpenGL, or nothing to draw.
+    `deterministic`: as for `acting`. Raises UserError where there is no run, no OpenGL, or nothing to draw.
     """
     codec = {".mp4": "h264", ".webm": "vp9"}.get(out.suffix)
     if codec is None or seconds <= 0:
@@ -45,7 +62,7 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000)
     if not os.environ.get("MUJOCO_GL") and film.draws():
         os.environ["MUJOCO_GL"] = film.backend()  # for Gymnasium's own renderer, which otherwise wants a screen
     try:
-        return _film(train.load(run), out, codec, seconds, seed)
+        return _film(train.load(run), out, codec, seconds, seed, deterministic)
     except UserError:
         raise
     except Exception as error:  # Gymnasium's renderer fails in many ways where OpenGL does
@@ -54,15 +71,16 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000)
         raise
 
 
-def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: int) -> Path:
+def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: int, deterministic: bool | None) -> Path:
     drawing = film.find(trained.settings)
     env = trained.make_env(1, seed, render=drawing is None)
     try:
+        policy, _ = acting(trained, env, seed, deterministic)
         if drawing is None:
-            pictures, fps = _rendered(trained, env, seconds)
+            pictures, fps = _rendered(policy, env, seconds)
             return film.write(pictures, out, fps, codec)
         every, fps = film.pace(drawing.dt)
-        segments = evaluate.watch(trained.policy, env, max(1, round(seconds / drawing.dt)))
+        segments = evaluate.watch(policy, env, max(1, round(seconds / drawing.dt)))
         with drawing.studio(film.SIZE) as shoot:
             pictures = chain.from_iterable(_every(every, shoot, segment) for segment in segments)
             return film.write(pictures, out, fps, codec)
@@ -78,11 +96,11 @@ def _every(n: int, shoot: Callable[[Segment], Iterator[Array]], segment: Segment
     return shoot(Segment(obs[::n], act[::n], reward[::n], None if state is None else state[::n]))
 
 
-def _rendered(trained: train.Trained, env: Any, seconds: float) -> tuple[Iterator[Array], Fraction]:
+def _rendered(policy: evaluate.Policy, env: Any, seconds: float) -> tuple[Iterator[Array], Fraction]:
     """The environment's own pictures of the policy, and how many a second."""
     dt = 1 / getattr(env, "metadata", {}).get("render_fps", 30)
     every, fps = film.pace(dt)
-    pictures = evaluate.pictures(trained.policy, env, max(1, round(seconds / dt)))
+    pictures = evaluate.pictures(policy, env, max(1, round(seconds / dt)))
     return islice(pictures, 0, None, every), fps
 
 

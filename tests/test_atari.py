@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ale_py.vector_env import AtariVectorEnv
 
-from rlhp.atari import GAMES, colour_frames, find, hide
+from rlhp.atari import GAMES, colour_frames, find, hide, replay
 from rlhp.atari.criteria import SPEED, pace
 from rlhp.atari.emulator import SCREEN, Emulator
 from rlhp.atari.workers import Workers
@@ -302,6 +302,11 @@ def poked(emulator, state, acts, pokes=()):
     return np.concatenate(seen)
 
 
+def in_colour(name: str, state: np.ndarray, acts: np.ndarray) -> np.ndarray:
+    """A clip as people see it, [L, 210, 160, 3]."""
+    return np.stack(list(colour_frames(GAMES[name], state, acts)))
+
+
 @each_game
 def test_no_pixel_that_anybody_sees_depends_on_the_score(name):
     """Neither in the agent's frames nor in a person's clip; without masks it changes pixels, in the boxes alone."""
@@ -311,13 +316,13 @@ def test_no_pixel_that_anybody_sees_depends_on_the_score(name):
         state = masked.save()
         acts = rng.integers(len(bare.moves), size=3)
         whole, seen = poked(bare, state, acts), poked(masked, state, acts)
-        shown = colour_frames(GAMES[name], state, acts)
+        shown = in_colour(name, state, acts)
         for byte in HIDDEN[name]:
             pokes = [(byte, digits(name, byte, rng))]
             assert np.array_equal(poked(masked, state, acts, pokes), seen), f"byte {byte} of {name}"
             masked.load(state)
             masked.ale.setRAM(*pokes[0])
-            assert np.array_equal(colour_frames(GAMES[name], masked.save(), acts), shown), "nor in a person's clip"
+            assert np.array_equal(in_colour(name, masked.save(), acts), shown), "nor in a person's clip"
             changed |= (poked(bare, state, acts, pokes) != whole).any(axis=0)
     assert changed.any() and not (changed & ~boxes(name)).any()
 
@@ -361,14 +366,26 @@ def test_what_passes_in_front_of_digits_stays():
 def test_a_clip_in_colour_is_what_its_actions_led_to(name):
     emulator = started(name, 90)
     state, acts = emulator.save(), np.random.default_rng(3).integers(len(emulator.moves), size=12)
-    clip = colour_frames(GAMES[name], state, acts)
+    clip = in_colour(name, state, acts)
     assert clip.shape == (12, *SCREEN, 3) and clip.dtype == np.uint8
     masks = boxes(name)
     for picture, act in zip(clip, acts, strict=True):
         emulator.step(act)
         last = emulator.ale.getScreenRGB()
         assert (picture >= np.where(masks[..., None], 0, last)).all(), "the brighter of two frames"
-    assert np.array_equal(colour_frames(GAMES[name], state, acts), clip), "drawing leaves nothing behind"
+    assert np.array_equal(in_colour(name, state, acts), clip), "drawing leaves nothing behind"
+
+
+@pytest.mark.parametrize("name", ["pong", "qbert"])
+def test_a_long_clip_is_drawn_a_stretch_at_a_time_while_others_are_drawn(name, monkeypatch):
+    emulator = started(name, 90)
+    state, acts = emulator.save(), np.random.default_rng(3).integers(len(emulator.moves), size=9)
+    whole = in_colour(name, state, acts)
+    monkeypatch.setattr(replay, "STRETCH", 4)
+    one, two = colour_frames(GAMES[name], state, acts), colour_frames(GAMES[name], state, acts)
+    for picture in whole:
+        assert np.array_equal(next(one), picture) and np.array_equal(next(two), picture)
+    assert next(one, None) is None
 
 
 # Enduro's pace

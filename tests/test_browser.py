@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from itertools import combinations, product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pages import filmed, held_port, label, make_run, start, until
 
+from rlhp.envs import atari
 from rlhp.run import Served, served
 from rlhp.store import Source, Store
-from rlhp.types import Answer
+from rlhp.types import Answer, Segment
 from rlhp.web.films import Look
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
@@ -606,3 +608,40 @@ def test_the_page_of_labels(run: Path, tab: playwright.Page) -> None:
         assert people.locator("tbody tr").nth(1).locator("td").all_inner_texts()[:5] == ["6", "6", "0", "0", "0"]
         assert tab.locator("table").nth(1).locator("tbody td").all_inner_texts() == ["6", "100 %", "–"]
         assert tab.faults == []
+
+
+def game(path: Path) -> Path:
+    """A run of Pong with three open questions, each of 25 steps."""
+    env, rng = atari.make("pong", 2, seed=0), np.random.default_rng(0)
+    frames, states, acts = env.reset()[None].repeat(4, axis=0), env.states(), rng.integers(6, size=(25, 2))
+    obs = np.concatenate([frames, [env.step(act)[0] for act in acts[:-1]]])
+    env.close()
+    clips = [
+        Segment(obs[:, i], acts[:, i], np.full(25, reward, np.float32), states[i : i + 1]) for i, reward in enumerate((0, 1))
+    ]
+    settings = {"task": "pong", "film": {"_target_": "rlhp.film.Atari", "game": "pong"}}
+    run = make_run(path, questions=0, **settings)
+    store = Store(run / "preferences.sqlite")
+    store.ask([tuple(clips)] * 3, 0)
+    store.close()
+    return run
+
+
+def test_clips_of_a_game_have_its_own_size_and_fit_every_window(tmp_path: Path, tab: playwright.Page) -> None:
+    """Filmed by the page itself: 25 pictures of 160 x 210 in 25 / 15 seconds, without bars beside them."""
+    run = game(tmp_path / "run")
+    with label(run, "--size", "210") as page:
+        at(tab, page)
+        shown = tab.evaluate(
+            "[...document.querySelectorAll('.stage:not([hidden]) video')].map(v => [v.videoWidth, v.videoHeight, v.duration])"
+        )
+        assert shown == [[160, 210, pytest.approx(25 / 15, abs=1e-3)]] * 2
+        for width, height in ((320, 568), (390, 844), (844, 390), (1280, 800), (1920, 1080)):
+            tab.set_viewport_size({"width": width, "height": height})
+            for box in tab.evaluate(LAYOUT)["clips"]:
+                assert box["width"] / box["height"] == pytest.approx(160 / 210, abs=0.01), (width, height)
+                assert box["x"] >= 0 and box["x"] + box["width"] <= width + 0.01 and box["y"] + box["height"] <= height
+        said = press(tab, "ArrowRight")
+        stored(run, 1)
+    ((question, (ranks, swapped)),) = rows(run, "ranks, swapped").items()
+    assert question == said and ranks == RANKS["ArrowRight"][swapped] and tab.faults == []

@@ -40,21 +40,23 @@ TINY = [
     "first_labels=null",
     *("effort.first_per_1000_steps=5", "effort.per_1000_steps=20", "video=false"),
 ]
+SMALL_REWARD = ["reward_model.layers=[[4,7,6]]", "reward_model.units=8"]  # where it is not what is tested
+SMALL = ["agent/network=small", *SMALL_REWARD]
 PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
-    "agent/ppo_atari": PONG,
-    "agent/a2c_atari": PONG,
-    "agent/network/nature": PONG,
-    "agent/network/small": PONG,
+    "agent/ppo_atari": [*PONG, *SMALL],
+    "agent/a2c_atari": [*PONG, *SMALL],
+    "agent/network/nature": [*PONG, *SMALL_REWARD],
+    "agent/network/small": [*PONG, *SMALL_REWARD],
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
-    "experiment/demo_atari": PONG,
+    "experiment/demo_atari": [*PONG, *SMALL_REWARD],
     "experiment/figure3": PONG,
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
-    "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8"],
+    "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8", *SMALL_REWARD],
     "experiment/human/one_leg": ["teacher=oracle"],
     "teacher/human": ["page=null", "max_open=0"],  # who answers here does so at the store
-    "reward_model/ensemble_cnn": PONG,
+    "reward_model/ensemble_cnn": [*PONG, "agent/network=small"],
     "reward_model/frozen": ["reward_model.run={recording}"],
     "teacher/replay": ["teacher.run={recording}"],
     "tracker/wandb": ["tracker.mode=disabled"],
@@ -83,7 +85,7 @@ def chosen(file: Path, recording: Path) -> list[str]:
     group = group_of(file)
     choice = [f"{group}='{file.relative_to(group)}'", *(f.format(recording=recording) for f in FILL.get(str(file), []))]
     if group == "env":
-        return [*choice, "clip_steps=8"]
+        return [*choice, "clip_steps=8", *(SMALL if "- /atari" in (CONF / file).with_suffix(".yaml").read_text() else [])]
     return choice if any(each.startswith("env=") for each in choice) else ["env=point", *choice]
 
 
@@ -233,6 +235,7 @@ def clips_of(env: Any, length: int = 8) -> list[Segment]:
 
 def an_environment(parts: Any, cfg: dict[str, Any]) -> None:
     env = parts.env
+    env.restore(env.snapshot())  # even where nothing has happened yet
     obs = env.reset()
     saved, acts = env.snapshot(), rollout_of(env).act
     assert env.num_envs == N and obs.shape == (N, *env.observation_space.shape) and obs.dtype == env.observation_space.dtype
@@ -251,9 +254,10 @@ def an_environment(parts: Any, cfg: dict[str, Any]) -> None:
 
 
 def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
-    agent, rounds = parts.agent, 0
+    agent, rounds, saved, kept = parts.agent, 0, {}, {}
     for rollout in agent.rollouts(2 * N * T):
         rounds += 1
+        assert all(np.array_equal(kept[name], array) for name, array in saved.items()), "a snapshot stays as it was"
         assert agent.num_timesteps == rounds * N * T and agent.n_steps == T
         before, space = getattr(parts.env, "stack", 1) - 1, parts.env.observation_space
         assert rollout.obs.shape == (before + T, N, *space.shape) and rollout.obs.dtype in (space.dtype, np.float32)
@@ -261,6 +265,8 @@ def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
         assert all(acts.contains(act) for act in rollout.act.reshape(T * N, *acts.shape))
         assert rollout.true_reward.shape == rollout.cut.shape == (T, N) and rollout.cut.dtype == bool
         assert all(np.isfinite(value) for value in agent.update(np.ones((T, N), np.float32)).values())
+        saved = agent.snapshot()
+        kept = {name: array.copy() for name, array in saved.items()}
     assert rounds == 2 and all(isinstance(array, np.ndarray) for array in agent.snapshot().values())
 
 

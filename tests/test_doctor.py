@@ -9,7 +9,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from rlhp import doctor, film
+from rlhp.atari import emulator, find
 from rlhp.doctor import MISSING, NOTE, OK, Finding
+from rlhp.types import UserError
 
 
 def test_package_in_range():
@@ -37,7 +39,7 @@ def test_table_is_aligned():
 
 @pytest.mark.parametrize(("status", "code"), [(OK, 0), (NOTE, 0), (MISSING, 1)])
 def test_only_what_training_needs_fails(status, code, monkeypatch, capsys):
-    for part in ("_python", "_packages", "_switch", "_drawing", "_encoder", "_machine"):
+    for part in ("_python", "_packages", "_switch", "_drawing", "_encoder", "_games", "_machine"):
         monkeypatch.setattr(doctor, part, lambda: [Finding("x", status, "y", "z")])
     monkeypatch.setattr(doctor, "_folder", lambda runs: [])
     assert doctor.main() == code
@@ -89,6 +91,21 @@ def test_doctor_itself_runs_whatever_the_switch_says():
     command = [sys.executable, "-m", "rlhp.cli", "doctor"]
     told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert told.returncode == 1 and "foo is unusable" in told.stdout and not told.stderr
+
+
+def test_games_without_roms_are_named(monkeypatch):
+    there = emulator.roms.get_rom_path
+
+    def path(name):
+        if name == "qbert":
+            raise OSError("The hash of qbert.bin\ndoes not match")
+        return None if name == "pong" else there(name)
+
+    monkeypatch.setattr(emulator.roms, "get_rom_path", path)
+    (finding,) = doctor._games()
+    assert finding.status == NOTE and finding.found == "pong, qbert" and "ale-py" in finding.mend
+    with pytest.raises(UserError, match=r"ROM of qbert cannot be read \(The hash of qbert\.bin does not match\).*ale-py"):
+        emulator.insert(find("qbert"))
 
 
 def test_this_machine_can_train(capsys):

@@ -185,7 +185,7 @@ def test_a_clip_of_25_steps_of_a_game_lasts_as_long_as_the_paper_s() -> None:
 def test_people_see_in_colour_what_the_agent_sees_across_games(game: str) -> None:
     """Picture t, in grey and small, is the frame after action t; the grey of a sprite that flickers differs a little."""
     env, rng = atari.make(game, 1, seed=0, max_frames=400), np.random.default_rng(0)
-    clips = evaluate.watch(lambda obs: rng.integers(0, 4, 1), stack_frames(env), 150)
+    clips = list(evaluate.watch(lambda obs: rng.integers(0, 4, 1), stack_frames(env), 150))
     env.close()
     assert len(clips) == 2 and sum(len(clip.act) for clip in clips) == 150
     with film.Atari(game).studio(210) as shoot:

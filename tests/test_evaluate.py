@@ -1,12 +1,15 @@
 """True returns and recordings of a policy."""
 
+from types import SimpleNamespace
+
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rlhp import evaluate
+from rlhp import evaluate, show
 from rlhp.envs import mujoco, point
 from rlhp.types import UserError
 
@@ -53,6 +56,13 @@ def test_as_many_episodes_as_asked_for(episodes):
 def test_no_episode_is_refused():
     with pytest.raises(UserError, match="at least one"):
         evaluate.returns(still, counters(1), 0)
+
+
+def test_an_episode_whose_limit_is_known_is_given_up_by_that():
+    env = counters(10)
+    env.horizon = 10
+    with pytest.raises(UserError, match=r"at most 10 steps: give a larger --max-steps$"):
+        evaluate.returns(still, env, 1, max_steps=9)
 
 
 @pytest.mark.parametrize("lengths", [(10,), (3, 10)])
@@ -145,10 +155,18 @@ class Reel(DummyVecEnv):
 
 
 def test_what_is_watched_is_cut_at_hidden_resets_and_keeps_the_newest_frame_and_one_state():
-    clips = evaluate.watch(lambda obs: obs[:, -1] * 0.1, Reel([lambda: Counter(4)]), 6)
+    clips = list(evaluate.watch(lambda obs: obs[:, -1] * 0.1, Reel([lambda: Counter(4)]), 6))
     assert [clip.obs.ravel().tolist() for clip in clips] == [[0, 1, 2, 3], [0, 1]]
     assert [clip.state.tolist() for clip in clips if clip.state is not None] == [[[0]], [[0]]]
     assert np.allclose(clips[0].act.ravel(), [0, 0.1, 0.2, 0.3]) and clips[1].true_reward.tolist() == [1, 1]
+
+
+def test_what_is_watched_for_long_comes_in_pieces_as_it_happens(monkeypatch):
+    monkeypatch.setattr(evaluate, "LONGEST", 3)
+    env = Reel([lambda: Counter(4)])
+    clips = evaluate.watch(lambda obs: obs[:, -1] * 0.1, env, 9)
+    assert len(next(clips)) == 3 and env.envs[0].count == 3, "no further than asked for"
+    assert [clip.obs.ravel().tolist() for clip in clips] == [[3], [0, 1, 2], [3], [0]]
 
 
 def test_an_environment_without_a_simulator_is_watched_by_its_observations():
@@ -183,3 +201,30 @@ def test_missing_library_for_drawing():
 
     with pytest.raises(UserError, match="pygame"):
         list(evaluate.pictures(still, DummyVecEnv([lambda: Bare(3, "rgb_array")]), 1))
+
+
+class Acts:
+    """What a run has learned: a policy that says how it is asked to act, or draws."""
+
+    def policy(self, obs: np.ndarray, deterministic: bool = True) -> np.ndarray:
+        return np.full(len(obs), -1.0) if deterministic else torch.rand(len(obs)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("space", "given", "deterministic"),
+    [
+        (spaces.Box(-1, 1, (2,)), None, True),
+        (spaces.Discrete(6), None, False),
+        (spaces.MultiDiscrete([2, 3]), None, False),
+        (spaces.Discrete(6), True, True),
+        (spaces.Box(-1, 1, (2,)), False, False),
+    ],
+)
+def test_discrete_actions_are_drawn_unless_one_says_otherwise(space, given, deterministic):
+    trained, env, obs = Acts(), SimpleNamespace(action_space=space), np.zeros((3, 1))
+    policy, how = show.acting(trained, env, 7, given)
+    assert how == ("deterministic policy" if deterministic else "stochastic policy")
+    first = policy(obs)
+    assert (first == -1).all() == deterministic
+    assert np.array_equal(show.acting(trained, env, 7, given)[0](obs), first), "by the seed"
+    assert deterministic or not np.array_equal(show.acting(trained, env, 8, given)[0](obs), first)

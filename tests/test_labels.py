@@ -21,7 +21,7 @@ from rlhp.labels.kappa import cohen, fleiss
 from rlhp.labels.numbers import agreements, people
 from rlhp.run import attempt
 from rlhp.store import Desk, Label, Reply, Rest, Source, Store, labels, version_of
-from rlhp.types import Answer, UserError
+from rlhp.types import Answer, Segment, UserError
 
 LEFT, RIGHT, EQUAL, UNSURE = (0, 1), (1, 0), (0, 0), None
 Said = tuple[int, int] | None
@@ -277,6 +277,25 @@ def test_pairs_for_offline_learners(run: Path, tmp_path: Path) -> None:
         row = table[column][1].as_py()
         assert len(row["obs"]) == len(row["act"]) == LENGTH
         assert np.array_equal(np.array(row["obs"], np.float32), there.obs) and np.array_equal(np.float32(row["act"]), there.act)
+
+
+def test_images_are_bytes_of_a_frame_each(tmp_path: Path) -> None:
+    """Clips of two steps with one frame of history."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rng, act, reward = np.random.default_rng(0), np.array([3, 0]), np.zeros(2, np.float32)
+    clips = [Segment(rng.integers(0, 256, (3, 4, 6), np.uint8), act, reward, np.zeros((1, 8), np.uint8)) for _ in range(2)]
+    store = Store(tmp_path / "preferences.sqlite")
+    store.ask([tuple(clips)], 0)
+    store.answer({0: Answer(LEFT)}, "human:annotator-1", Source.HUMAN)
+    store.close()
+    export_labels(tmp_path, tmp_path / "labels.parquet")
+    table = parquet.read_table(tmp_path / "labels.parquet")
+    shape = json.loads(table.schema.metadata[b"obs_shape"])
+    assert shape == [4, 6] and table.schema.metadata[b"obs_dtype"] == b"uint8"
+    for column, clip in zip(("segment_0", "segment_1"), clips, strict=True):
+        row = table[column][0].as_py()
+        frames = np.frombuffer(b"".join(row["obs"]), np.uint8).reshape(-1, *shape)
+        assert np.array_equal(frames, clip.obs) and row["act"] == [3, 0]
 
 
 def test_repeats_and_other_lengths(run: Path, tmp_path: Path) -> None:

@@ -79,12 +79,11 @@ def test_an_untrained_ensemble_says_nothing():
 
 
 def networks(members=2, dropout=0.0, precision=torch.float32, after=0):
-    """With parameters that are all random, and statistics of three batches."""
+    """With parameters that are all random, and statistics of some clips."""
     model = CNN(Shape(Images(SEEN), LAYERS, 16), members, Dropout(dropout, after), precision, torch.device("cpu"), 0)
     model.flat.add_(0.2 * torch.randn(model.flat.shape, generator=torch.Generator().manual_seed(1)))
-    for step in range(3):
-        model.clip_sums(stacks(8, step), step)
     model.average(1)
+    model.settle(stacks(8, 0).flatten(0, 1))
     return model
 
 
@@ -135,16 +134,23 @@ def test_predictions_are_those_of_fixed_statistics(precision, near):
     assert torch.allclose(model.predict(x[:2, :3]), model.predict(x)[:, :2, :3], rtol=near, atol=near)  # whatever is beside it
 
 
-def test_statistics_are_means_over_the_first_steps():
-    model = networks(members=1)
-    model._statistics.zero_()
-    for step in range(3):
-        model.clip_sums(stacks(8, step), step)
-    kernels = Parameters.of(model.flat[0], model._shape).kernels
-    means = [
-        nn.functional.conv2d(stacks(8, step).flatten(0, 1) / 255, kernels[0], stride=3).mean(dim=(0, 2, 3)) for step in range(3)
-    ]
-    assert torch.allclose(model._statistics[0, 0, :8], torch.stack(means).mean(dim=0), rtol=1e-4, atol=1e-6)
+def test_statistics_are_those_of_what_predicts_without_dropout():
+    """Under dropout of a half, activations spread more: by their statistics r-hat would be too small."""
+    model, x = networks(members=1, dropout=0.5), stacks(20, 5)
+    network = reference(model, 0).train()
+    for layer in network:
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+    predicted = network(x.flatten(0, 1) / 255)
+    before = model.snapshot()
+    model.clip_sums(x, step=7)  # fitting leaves them as they are
+    assert all(np.array_equal(before[name], array) for name, array in model.snapshot().items())
+    model.settle(x.flatten(0, 1))
+    for i, layer in enumerate(layer for layer in network if isinstance(layer, nn.BatchNorm2d)):
+        mean, variance = (part.split(8)[i] for part in model._statistics[0])
+        assert torch.allclose(mean, layer.running_mean, rtol=1e-4, atol=1e-5)
+        assert torch.allclose(variance, layer.running_var, rtol=1e-3)
+    assert model.predict(x).std() == pytest.approx(float(predicted.detach().std()), rel=0.02)
 
 
 def test_predictions_do_not_depend_on_how_many_are_made_at_once(monkeypatch):

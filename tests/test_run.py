@@ -292,6 +292,7 @@ def test_a_run_remembers_the_precision_it_began_with(tmp_path, monkeypatch):
     train(settings("env=point"), tmp_path)
     attempts = [json.loads(line) for line in (tmp_path / "attempts.jsonl").read_text().splitlines()]
     assert [each["precision"] for each in attempts] == ["float32", "float32"] and {"cpu", "torch", "date"} <= attempts[1].keys()
+    assert attempts[0]["agent_precision"] is None, "this agent has none to choose"
 
 
 def test_a_run_goes_on_under_the_names_that_parts_have_now(tmp_path):

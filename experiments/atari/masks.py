@@ -31,7 +31,7 @@ def row(game: Game) -> np.ndarray:
     emulator.step(action)
     emulator.draw(frame)
     bare = emulator.ale.getScreenRGB()
-    seen = colour_frames(game, state, np.array([action]))[0]
+    seen = next(colour_frames(game, state, np.array([action])))
     large = np.repeat(np.repeat(frame, 2, axis=0), 2, axis=1)
     canvas = np.full((210, 2 * (160 + GAP) + 168, 3), 255, np.uint8)
     canvas[:, :160], canvas[:, 160 + GAP : 320 + GAP] = bare, seen

@@ -169,8 +169,8 @@ class Blind(OnPolicyAlgorithm):
                 "num_timesteps": np.array(self.num_timesteps),
                 "n_updates": np.array(self._n_updates),
                 "progress": np.array(self._current_progress_remaining),
-                "last_obs": np.asarray(self._last_obs),
-                "last_done": np.asarray(self._last_episode_starts),
+                "last_obs": np.array(self._last_obs),
+                "last_done": np.array(self._last_episode_starts),
                 "explored": np.array(self._explored),
             },
         }

@@ -113,7 +113,8 @@ class Recorder(VecEnvWrapper):
         saved = self.venv.snapshot() if isinstance(self.venv, Stateful) else {}
         inner = {f"env/{k}": v for k, v in saved.items()}
         before = {"before": np.stack(self._before)} if self._before else {}
-        return {**inner, **before, "obs": self._obs, "running": self._running, "made": np.array(self._made)}
+        mine = {"obs": self._obs.copy(), "running": self._running.copy(), "made": np.array(self._made)}
+        return {**inner, **before, **mine}
 
     def restore(self, state: dict[str, Array]) -> bool:
         """Go on from a snapshot; False if these environments cannot, and must start from a reset."""

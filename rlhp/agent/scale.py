@@ -54,7 +54,7 @@ class ReturnScale:
             "mean": np.array(self._spread.mean),
             "var": np.array(self._spread.var),
             "count": np.array(self._spread.count),
-            "returns": self._returns,
+            "returns": self._returns.copy(),
         }
 
     def restore(self, state: dict[str, Array]) -> None:

@@ -49,7 +49,7 @@ class FrameStack(VecEnvWrapper):
 
     def snapshot(self) -> dict[str, Array]:
         """The frames that the next stacks continue."""
-        return {"frames": self._frames}
+        return {"frames": self._frames.copy()}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Continue from a snapshot."""

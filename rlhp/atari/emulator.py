@@ -8,26 +8,54 @@ from typing import Any
 import numpy as np
 from ale_py import ALEInterface, ALEState, LoggerMode, roms
 
-from rlhp.atari.games import Game, Mask
+from rlhp.atari.games import GAMES, Game, Mask
 from rlhp.atari.screen import hide, shrink
-from rlhp.types import Array
+from rlhp.types import Array, UserError
 
 FRAME_SKIP = 4  # native frames that an action is held for; 60 of them are a second
 MAX_FRAMES = 108_000  # native frames, 30 minutes, after which a game is cut
 SCREEN = (210, 160)  # native pixels of all seven games
+MEND = "unset ALE_ROMS_DIR if it is set, else pip install --force-reinstall ale-py"
 
 ALEInterface.setLoggerMode(LoggerMode.Error)  # else it greets on standard error
 
 
 def insert(game: Game, max_frames: int = 0) -> ALEInterface:
-    """A console with the game's ROM, at the start of a game; `max_frames` 0 is no limit. No sticky actions: those are of 2018."""
+    """A console with the game's ROM, at the start of a game; `max_frames` 0 is no limit. No sticky actions: those are of 2018.
+
+    Raises UserError where the ROM cannot be read.
+    """
     ale = ALEInterface()
     ale.setInt("frame_skip", 1)
     ale.setInt("max_num_frames_per_episode", max_frames)
     ale.setFloat("repeat_action_probability", 0.0)
-    ale.loadROM(str(roms.get_rom_path(game.rom)))
+    ale.loadROM(_rom(game))
     ale.reset_game()
     return ale
+
+
+def missing() -> list[str]:
+    """The games whose ROMs, which come with ale-py, cannot be read."""
+    return [name for name, game in GAMES.items() if not _readable(game)]
+
+
+def _readable(game: Game) -> bool:
+    try:
+        _rom(game)
+    except UserError:
+        return False
+    return True
+
+
+def _rom(game: Game) -> str:
+    """The file with the game's ROM. Raises UserError where it is missing, or another one than it should be."""
+    try:
+        path = roms.get_rom_path(game.rom)
+    except OSError as error:
+        raise UserError(f"the ROM of {game.name} cannot be read ({' '.join(str(error).split())}); {MEND}.") from error
+    if path is None:
+        raise UserError(f"ale-py has no ROM of {game.name}; {MEND}.")
+    return str(path)
 
 
 def advance(ale: ALEInterface, move: Any, look: Callable[[int], None]) -> int:

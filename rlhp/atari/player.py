@@ -48,9 +48,10 @@ class Player:
             self._show(i, emulator)
 
     def load(self) -> None:
-        """Go on from the block's states."""
+        """Go on from the block's states; where no game has begun yet, there is none."""
         for i, emulator in self._emulators.items():
-            emulator.load(self._block.state[i])
+            if self._block.episode[i] >= 0:
+                emulator.load(self._block.state[i])
 
     def _step(self, i: int, emulator: Emulator) -> None:
         block, ale = self._block, emulator.ale

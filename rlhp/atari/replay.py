@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from threading import Lock
 
@@ -13,17 +14,20 @@ from rlhp.atari.games import Game
 from rlhp.atari.screen import hide
 from rlhp.types import Array
 
-_one_at_a_time = Lock()  # a console plays one clip at a time, and emulation does not let go of Python's lock anyway
+STRETCH = 30  # pictures, 3 MB, that are held in memory at a time
+_one_at_a_time = Lock()  # a console plays one stretch at a time, and emulation does not let go of Python's lock anyway
 
 
-def colour_frames(game: Game, state: Array, actions: Array) -> Array:
-    """The native pictures [L, 210, 160, 3] uint8 that L actions [L] led to from a state [S] uint8, scores hidden.
+def colour_frames(game: Game, state: Array, actions: Array) -> Iterator[Array]:
+    """The native pictures [210, 160, 3] uint8 that L actions [L] led to from a state [S] uint8, one by one, scores hidden.
 
     Each is the maximum of a step's last two native frames, as in the agent's observation: the console draws some sprites in
     every other frame, and a frame skip of four would never show those that the last frame leaves out.
     """
-    with _one_at_a_time:
-        return _play(game, state, actions)
+    for start in range(0, len(actions), STRETCH):
+        with _one_at_a_time:  # others may play between two stretches
+            pictures, state = _play(game, state, actions[start : start + STRETCH])
+        yield from pictures
 
 
 @cache
@@ -33,7 +37,8 @@ def _console(game: Game):
     return ale, ale.getMinimalActionSet()
 
 
-def _play(game: Game, state: Array, actions: Array) -> Array:
+def _play(game: Game, state: Array, actions: Array) -> tuple[Array, Array]:
+    """The pictures of some steps [L, 210, 160, 3], and the state after them."""
     ale, moves = _console(game)
     pictures = np.zeros((len(actions), *SCREEN, 3), np.uint8)
     native, colours = np.zeros((2, *SCREEN, 3), np.uint8), np.zeros(SCREEN, np.uint8)
@@ -47,4 +52,4 @@ def _play(game: Game, state: Array, actions: Array) -> Array:
     for picture, action in zip(pictures, actions, strict=True):
         advance(ale, moves[int(action)], look)
         np.maximum(native[0], native[1], out=picture)
-    return pictures
+    return pictures, np.frombuffer(ale.cloneState().serialize(), np.uint8)

@@ -33,7 +33,7 @@ class Atari:
         k = max(1, round(size / HEIGHT))
         yield lambda segment: (picture.repeat(k, axis=0).repeat(k, axis=1) for picture in self._played(segment))
 
-    def _played(self, segment: Segment) -> Array:
+    def _played(self, segment: Segment) -> Iterator[Array]:
         if segment.state is None:
             raise UserError("These clips cannot be drawn: they hold no state of the console; let film name what draws them.")
         return colour_frames(self._game, segment.state[0], segment.act)

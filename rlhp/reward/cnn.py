@@ -25,7 +25,6 @@ from rlhp.types import Array, UserError, stream
 SLOPE = 0.01  # of the leaky ReLU after each layer
 PAPER = ((16, 7, 3), (16, 5, 2), (16, 3, 1), (16, 3, 1))  # filters, kernel and stride of each convolution
 EPSILON = 1e-5  # beside a variance that is divided by
-MOMENTUM = 0.01  # of the running statistics, per gradient step (Ibarz et al. 2018); before, they are means over all steps
 ROWS = 128  # stacks predicted at once: what lies between layers then stays in the cache
 
 
@@ -123,8 +122,9 @@ class Parameters:
 class CNN:
     """M convolutional networks with batch norm and dropout; a `Network`.
 
-    A pair's clips are normalised by the statistics of one batch, which holds both. Running means of the statistics are what
-    predicts, and are averaged as weights are.
+    While they are fitted, a pair's clips are normalised by the statistics of one batch, which holds both. What predicts is
+    normalised by those of labelled clips, measured without dropout after each fit (`settle`): under dropout activations spread
+    more, and running means of their statistics would make r-hat a fraction of what was fitted.
     """
 
     def __init__(
@@ -143,9 +143,9 @@ class CNN:
         self._shape, self._dropout, self._number, self._device, self._seed = shape, dropout, number, device, seed
         self.flat = _initial(shape, members, stream(seed, "reward")).to(device)
         self.weights = self.flat[:, : sum(map(prod, shape.weights()))]
-        self._statistics = torch.zeros(members, 2, sum(shape.filters()), device=device)  # means and variances
+        self._steady = self.flat.clone()  # what predicts
+        self._statistics = torch.zeros(members, 2, sum(shape.filters()), device=device)  # its means and variances
         self._statistics[:, 1] = 1
-        self._steady, self._steady_statistics = self.flat.clone(), self._statistics.clone()  # what predicts
         self._graph: list[tuple[Tensor, Tensor]] = []  # of each member: its parameters and what came of them
 
     def prepare(self, obs: Array, act: Array) -> Tensor:
@@ -163,19 +163,19 @@ class CNN:
             drop = self._dropout.at(step, stream(self._seed, "dropout", step, member))
             with torch.enable_grad():
                 flat = self.flat[member].detach().requires_grad_()
-                of, statistics = Parameters.of(flat, self._shape), self._statistics[member]
-                predicted = self._train(x, of, statistics, max(MOMENTUM, 1 / (step + 1)), drop)
+                predicted = self._train(x, Parameters.of(flat, self._shape), drop)
                 return flat, predicted.unflatten(0, clips.shape[:2]).sum(dim=1)
 
         self._graph = self._crew.map(one, range(len(self.flat)))
         return torch.stack([sums.detach() for _, sums in self._graph]).cpu()
 
-    def _train(self, x: Tensor, of: Parameters, statistics: Tensor, momentum: float, drop: Drop) -> Tensor:
-        """One network's predictions in training mode [rows]; moves its running statistics."""
-        means, variances = (part.split(self._shape.filters()) for part in statistics)
+    def _train(self, x: Tensor, of: Parameters, drop: Drop, statistics: Tensor | None = None) -> Tensor:
+        """One network's predictions in training mode [rows]; `statistics` [2, filters] are overwritten with the batch's."""
+        filters = self._shape.filters()
+        means, variances = ([None] * len(filters),) * 2 if statistics is None else (part.split(filters) for part in statistics)
         for i, (_, _, stride) in enumerate(self._shape.layers):
             x = conv2d(x, self._kernel(of.kernels[i], first=i == 0), stride=stride)
-            x = batch_norm(x, means[i], variances[i], of.scales[i], of.shifts[i], True, momentum, EPSILON)
+            x = batch_norm(x, means[i], variances[i], of.scales[i], of.shifts[i], True, 1.0, EPSILON)
             x = drop(leaky_relu_(x, SLOPE))
         return self._head(x, of)
 
@@ -189,11 +189,23 @@ class CNN:
     def average(self, share: float) -> None:
         """Move what predicts towards what is learned by this share of the distance."""
         self._steady.lerp_(self.flat, share)
-        self._steady_statistics.lerp_(self._statistics, share)
+
+    def settle(self, x: Tensor) -> None:
+        """Take the statistics that predictions are normalised by from these stacks [n, channels, height, width].
+
+        Averaged weights need statistics of their own (Izmailov et al. 2018, section 3.2).
+        """
+        taken = self._taken(x)
+
+        def one(member: int) -> None:
+            of = Parameters.of(self._steady[member], self._shape)
+            self._train(taken, of, lambda activations: activations, self._statistics[member])
+
+        self._crew.map(one, range(len(self.flat)))
 
     def predict(self, x: Tensor) -> Tensor:
         """Stacks [*B, channels, height, width] -> [M, *B]."""
-        folded = [self._folded(*each) for each in zip(self._steady, self._steady_statistics, strict=True)]
+        folded = [self._folded(*each) for each in zip(self._steady, self._statistics, strict=True)]
 
         def evaluate(part: Tensor) -> Tensor:
             taken = self._taken(part.flatten(0, -4))
@@ -236,17 +248,16 @@ class CNN:
         return (x.to(self._number) - low if low else x.to(self._number)).contiguous(memory_format=torch.channels_last)
 
     def snapshot(self) -> dict[str, Array]:
-        """Weights, the statistics of batch norm, and the running means of both."""
-        state = {**self._averaged(), "weights": self.flat, "statistics": self._statistics}
-        return {name: value.cpu().numpy().copy() for name, value in state.items()}
+        """Weights, their running means, and the statistics that those are normalised by."""
+        return {name: value.cpu().numpy().copy() for name, value in self._state().items()}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot."""
-        for name, value in {**self._averaged(), "weights": self.flat, "statistics": self._statistics}.items():
+        for name, value in self._state().items():
             value.copy_(torch.from_numpy(state[name]))
 
-    def _averaged(self) -> dict[str, Tensor]:
-        return {"steady": self._steady, "steady_statistics": self._steady_statistics}
+    def _state(self) -> dict[str, Tensor]:
+        return {"weights": self.flat, "steady": self._steady, "statistics": self._statistics}
 
 
 def _checked(layers: Sequence[Sequence[int]]) -> tuple[tuple[int, int, int], ...]:

@@ -26,7 +26,7 @@ class RewardEnsemble:
     The members see different comparisons (`bootstrap_weights`), are held back one by one (`penalty`), and are brought to
     mean 0 and spread 1 one by one after each fit, over `calibration_steps` steps of the labelled clips at most: 2,048 are
     enough for a mean and a spread good to about two per cent, 512 to four. r-hat is `spread` times their mean. Calling it
-    never changes it.
+    never changes it. Where fits are short and calibration is not, it waits for `calibrate_every` gradient steps.
 
     What predicts are running means of the weights, over about the last `average_over` of the gradient steps made so far (Polyak
     and Juditsky 1992); 0: the weights themselves. Those go on jumping from one minibatch to the next by several per cent of
@@ -52,9 +52,11 @@ class RewardEnsemble:
         average_over: float = 0.0,
         spread: float = 1.0,
         calibration_steps: int = 2048,
+        calibrate_every: int = 1,
         seed: int = 0,
     ) -> None:
-        counts = {"batch_size": batch_size, "every": every, "query_every": query_every, "newest": 1 if newest is None else newest}
+        counts = {"batch_size": batch_size, "every": every, "query_every": query_every, "calibrate_every": calibrate_every}
+        counts["newest"] = 1 if newest is None else newest
         if min(counts.values()) < 1 or calibration_steps < 2 or not learning_rate > 0 or not spread > 0:
             raise UserError(
                 f"the reward model wants {', '.join(counts)} of at least 1, calibration_steps of at least 2, and a learning_rate "
@@ -69,14 +71,14 @@ class RewardEnsemble:
         self._credit, self._loss, self._penalty, self._augment = credits.find(credit), loss, penalty, augment
         self._batch_size, self._newest, self._learning_rate = batch_size, newest, learning_rate
         self._every, self._query_every, self._average_over = every, query_every, average_over
-        self._spread, self._calibration_steps = spread, calibration_steps
+        self._spread, self._calibration_steps, self._calibrate_every = spread, calibration_steps, calibrate_every
         # a short memory and a tiny eps: a member that the decay has made small must find its way back by small gradients
         fused = network.flat.device.type == "cpu"
         self._optimiser = Adam([network.flat], lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=fused)
         self._mean, self._std = torch.zeros(members, 1), torch.ones(members, 1)
         self._l2 = penalty.start(members)
         self._running = np.full((len(MEASURES), members), np.nan)
-        self._steps = 0
+        self._steps, self._calibrated = 0, 0  # gradient steps made, and made before the last calibration
         self._data: Dataset | None = None
 
     def __call__(self, rollout: Rollout) -> Array:
@@ -108,7 +110,8 @@ class RewardEnsemble:
         data = self._dataset(comparisons)
         while self._steps < effort:
             self._step(data)
-        self._calibrate(data)
+        if self._calibrated == 0 or self._steps - self._calibrated >= self._calibrate_every:
+            self._calibrate(data)
         measures = {k: v for k, v in zip(MEASURES, self._running.mean(axis=1).tolist(), strict=True) if v == v}
         return {**measures, "l2": float(self._l2.mean()), "fit_steps": float(self._steps)}
 
@@ -162,7 +165,9 @@ class RewardEnsemble:
 
     def _calibrate(self, data: Dataset) -> None:
         """Mean 0 and spread 1 for every member over the labelled clips (section 2.2.1)."""
-        raw = self._network.predict(data.steps(self._calibration_steps))
+        x = data.steps(self._calibration_steps)
+        self._network.settle(x)
+        self._calibrated, raw = self._steps, self._network.predict(x)
         self._mean = raw.mean(dim=1, keepdim=True)
         self._std = raw.std(dim=1, keepdim=True, correction=0).clamp(min=1e-6)
 
@@ -171,6 +176,7 @@ class RewardEnsemble:
         adam = {f"adam/{k}": v.cpu().numpy().copy() for k, v in self._optimiser.state[0].items()}
         outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
         rest = {"l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
+        rest["calibrated"] = np.array(self._calibrated)
         return {**adam, **self._network.snapshot(), **outputs, **rest}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -181,6 +187,7 @@ class RewardEnsemble:
         self._mean, self._std = (torch.from_numpy(state[f"outputs/{k}"].copy()) for k in ("mean", "std"))
         self._l2, self._running = state["l2"].copy(), state["running"].copy()
         self._steps = int(state["steps"])
+        self._calibrated = int(state.get("calibrated", self._steps))  # earlier checkpoints: after each fit
         self._data = None
 
 

@@ -96,6 +96,9 @@ class MLP:
         """Move what predicts towards what is learned by this share of the distance."""
         self._steady.flat.lerp_(self.flat, share)
 
+    def settle(self, x: Tensor) -> None:
+        """Nothing to do: inputs are normalised when clips come."""
+
     def predict(self, x: Tensor) -> Tensor:
         """Steps [*B, width] -> [M, *B]."""
         raw = forward(self._steady, self._normaliser(x.reshape(-1, x.shape[-1])))

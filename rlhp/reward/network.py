@@ -44,6 +44,10 @@ class Network(Protocol):
         """Move what predicts towards what is learned by this share of the distance; 1: all the way."""
         ...
 
+    def settle(self, x: Tensor) -> None:
+        """A fit is over: take from steps of labelled clips [n, *x] what predictions are normalised by, if they are."""
+        ...
+
     def predict(self, x: Tensor) -> Tensor:
         """In evaluation mode, which changes nothing: steps [*B, *x] -> [M, *B]."""
         ...

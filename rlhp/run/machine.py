@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("gymnasium", "mujoco", "numpy", "stable-baselines3", "torch", "hydra-core")
+PACKAGES = ("gymnasium", "mujoco", "ale-py", "opencv-python-headless", "numpy", "stable-baselines3", "torch", "hydra-core")
 
 
 def cores() -> int:

@@ -53,6 +53,11 @@ def explained(error: HydraException | OmegaConfBaseException, words: Sequence[st
             return UserError(f"{key} has no value yet; give it one: {key}=...")
         case ConfigCompositionException() if "Could not override" in text[0]:
             key = text[0].split("'")[1].split("@")[0]
+            if swept := _composed_by_the_first(words):
+                return UserError(
+                    f"before a sweep over {swept}, Hydra composes the default {swept}, which has no setting {key}; choose an "
+                    "experiment whose defaults name one that has it, as experiment=figure3 does, or train them one by one."
+                )
             near = ", ".join(_nearest(key, _keys(words)))
             return UserError(f"there is no setting {key}; the nearest are {near} (rlhp train --cfg job lists them all).")
         case ConfigCompositionException() if text[0].startswith("Ambiguous value") or "requires --multirun" in text[0]:
@@ -94,6 +99,24 @@ def _keys(words: Sequence[str]) -> list[str]:
                 continue  # one of them is the wrong one
             return _walk(settings, "")
     return []
+
+
+def _composed_by_the_first(words: Sequence[str]) -> str | None:
+    """The first group of a sweep, where its first job can be composed though the sweep cannot; else None."""
+    overrides = [found for word in words if (found := parsed(word)) and found.value_type]
+    swept = [found for found in overrides if found.is_sweep_override()]
+    first = [f"{found.key_or_group}={next(found.sweep_string_iterator())}" for found in swept if found.is_discrete_sweep()]
+    fixed = [str(found.input_line) for found in overrides if not found.is_sweep_override()]
+    groups = [found.key_or_group for found in swept if (files("rlhp.conf") / found.key_or_group).is_dir()]
+    if not groups:
+        return None
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_module("rlhp.conf", version_base=CONFIG["version_base"]):
+        try:
+            hydra.compose(CONFIG["config_name"], [*fixed, *first])
+        except (HydraException, OmegaConfBaseException):
+            return None
+    return groups[0]
 
 
 def _walk(node: Any, prefix: str) -> list[str]:

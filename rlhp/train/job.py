@@ -35,6 +35,8 @@ from rlhp.train import page
 from rlhp.train.build import Settings, build, stateful
 from rlhp.types import Array, Rollout, Segment, Setup, Steps, stack
 
+PRECISIONS = {"precision": "reward_model", "agent_precision": "agent"}  # as an attempt tells them, and whose they are
+
 
 def train(settings: Settings, path: Path) -> None:
     """Train in the run directory `path`, or go on from its last complete checkpoint; a finished run is left as it is."""
@@ -64,7 +66,8 @@ def _precise(node: Settings, before: Settings) -> Settings:
 def _run(setup: Setup, path: Path, rest: Rest) -> None:
     total, settings = setup.total_steps, setup.settings
     run = RunDirectory(path, stateful(setup), total_steps=total, checkpoint_every=settings["checkpoint_every"])
-    note_attempt(path, precision=settings["reward_model"].get("precision"), step=run.resumed_from)
+    precisions = {name: settings[part].get("precision") for name, part in PRECISIONS.items()}
+    note_attempt(path, **precisions, step=run.resumed_from)
     first, wanted = setup.schedule(0), setup.schedule(total)
     write_whole(path / PLAN, json.dumps({"first_labels": first, "labels": wanted}) + "\n")
     run.restore()

@@ -214,6 +214,8 @@ class Stage {
       video.src = addresses[side];
       video.load();
     })));
+    const { videoWidth, videoHeight } = this.videos[0];
+    $("clips").style.setProperty("--ratio", videoWidth / videoHeight); // a run's clips are all alike
     this.pair = pair;
     this.videos.forEach((video, side) => { video.onerror = () => this.broke(pair.clips[side]); });
   }
