@@ -69,8 +69,8 @@ def profile(options: argparse.Namespace) -> None:
 
 
 def stock(rates: Rates) -> list[float]:
-    """The rates of the fastest way to run Stable-Baselines3, by its median."""
-    return max((rates[name] for name in STOCK), key=median)
+    """The rates of the fastest way to run Stable-Baselines3 that was measured, by its median."""
+    return max((rates[name] for name in STOCK if name in rates), key=median)
 
 
 def judged(rates: dict[str, Rates]) -> list[Target]:
@@ -104,7 +104,7 @@ def main(argv: Sequence[str]) -> None:
         for task in options.tasks:
             for network in options.networks:
                 print(f"{task} {network} ...", file=sys.stderr, flush=True)
-                with benchmark.workers(VARIANTS, work) as held:
+                with benchmark.workers(options.variants, work) as held:
                     rates[f"{task} {network}"] = measure(task, network, held, options)
                 benchmark.write(options.out, rates)
         told = {"threads": options.threads, "rounds": options.rounds, "seconds": options.seconds}
@@ -117,6 +117,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=lambda text: text.split(","), default=["pong"], help="names, comma between")
     parser.add_argument("--networks", type=lambda text: text.split(","), default=["nature", "small"])
+    parser.add_argument("--variants", type=lambda text: text.split(","), default=VARIANTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each variant in each round")
     parser.add_argument("--threads", type=int, default=machine.cores(), help="of the loops and of raw; default: all cores")

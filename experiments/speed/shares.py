@@ -70,20 +70,20 @@ PARTS: list[tuple[type, str, str]] = [  # class, method, part; what a method cal
 
 
 class Clock:
-    """Seconds by part; of the parts that are running only the innermost counts. For one thread."""
+    """Seconds by part, as `now` counts them; of the parts that are running only the innermost counts. For one thread."""
 
-    def __init__(self) -> None:
-        self._running = [REST]
+    def __init__(self, now: Callable[[], float] | None = None) -> None:
+        self._running, self._now = [REST], now or perf_counter
         self.reset()
 
     def reset(self) -> None:
         """Start anew, with whatever is running."""
         self.seconds: dict[str, float] = defaultdict(float)
-        self._last = perf_counter()
+        self._last = self._now()
 
     def switch(self) -> None:
         """Credit the time since the last switch to the innermost part."""
-        now = perf_counter()
+        now = self._now()
         self.seconds[self._running[-1]] += now - self._last
         self._last = now
 
