@@ -427,3 +427,11 @@ def test_pace_by_hand():
 def test_games_are_found_by_name():
     assert find("seaquest").rom == "seaquest" and find("pong").game_over_penalty == 0
     assert len(SEVEN) == 7 and all(GAMES[name].game_over_penalty == 1 for name in SEVEN if name != "pong")
+
+
+def test_a_snapshot_of_another_game_is_refused() -> None:
+    """The consoles' states of some games are of one size."""
+    qbert, breakout = (make(game, 1, seed=0) for game in ("qbert", "breakout"))
+    qbert.reset()
+    with pytest.raises(UserError, match="resume with"):
+        breakout.restore(qbert.snapshot())

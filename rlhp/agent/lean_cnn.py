@@ -45,7 +45,7 @@ def suits(env: VecEnv, settings: Mapping[str, Any]) -> bool:
         and policy_kwargs.get("optimizer_kwargs", {}).keys() <= SETTINGS
         and not any(settings.get(name) for name in LEFT_OUT)
         and settings.get("normalize_advantage", True)
-        and settings.get("batch_size", 64) > 1
+        and env.num_envs * settings.get("n_steps", 2048) % settings.get("batch_size", 64) != 1  # a sample alone has no spread
     )
 
 
@@ -74,6 +74,7 @@ class LeanCnnPPO(LeanRollouts):
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int) -> bool:
         """As LeanRollouts does it; weights are converted to the convolutions' precision once."""
+        self.policy.set_training_mode(False)  # of parts such as dropout, as in SB3
         self._acting = converted(self.policy.features_extractor, self._number)  # type: ignore[union-attr]
         return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
 
@@ -110,6 +111,7 @@ class LeanCnnPPO(LeanRollouts):
 
     def train(self) -> None:
         """Improve the policy on what the buffer holds, and log what SB3 logs."""
+        self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         clip = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]
         samples = Samples.of_images(self.rollout_buffer).to(self.device)

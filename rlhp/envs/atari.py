@@ -134,7 +134,8 @@ class AtariVecEnv(NativeVecEnv):
         """Everything the continuation depends on, as copies: after `restore` it is the same bit for bit."""
         block = self._block
         kept = {"episode": block.episode, "running": block.running, "frame": block.frame, "state": block.state}
-        return {"seed": np.full(self.num_envs, block.seed[0]), **{name: array.copy() for name, array in kept.items()}}
+        game = np.frombuffer(self.task.encode(), np.uint8)  # the states of several games are of one size
+        return {"game": game, "seed": np.full(self.num_envs, block.seed[0]), **{k: array.copy() for k, array in kept.items()}}
 
     def restore(self, snapshot: dict[str, Array]) -> Array:
         """Go on from a snapshot; the frames [N, 84, 84] uint8 at that moment.
@@ -142,6 +143,8 @@ class AtariVecEnv(NativeVecEnv):
         Raises UserError if the snapshot is of another game or another number of environments.
         """
         self._check_fits(snapshot)
+        if snapshot["game"].tobytes().decode() != self.task:
+            raise UserError(f"The snapshot is not of {self.task}: resume with the game it was made with.")
         self._block.seed[0] = snapshot["seed"][0]
         for name in ("episode", "running", "frame", "state"):
             getattr(self._block, name)[:] = snapshot[name]

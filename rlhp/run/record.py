@@ -29,26 +29,25 @@ class Table:
     def __init__(self, path: Path, upto: int) -> None:
         """Keep the rows up to step `upto` of a file that is there already, whole rows only."""
         self._path = path
-        self._rows = [row for row in read_table(path) if int(row["step"]) <= upto]
-        self._columns = list(self._rows[0]) if self._rows else ["step"]
-        self._rewrite()
+        rows = [row for row in read_table(path) if int(row["step"]) <= upto]
+        self._columns = list(rows[0]) if rows else ["step"]
+        self._rewrite(rows)
 
-    def _rewrite(self) -> None:
+    def _rewrite(self, rows: list[dict[str, str]]) -> None:
         draft = self._path.with_suffix(".draft")
         with draft.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, restval="", lineterminator="\n")
             writer.writeheader()
-            writer.writerows(self._rows)
+            writer.writerows(rows)
         draft.replace(self._path)
 
     def __call__(self, step: int, metrics: Metrics) -> None:
         """Add a row, on disk when this returns."""
         row = {"step": str(step), **{k: f"{v:.10g}" for k, v in metrics.items()}}
-        self._rows.append(row)
         new = [column for column in row if column not in self._columns]
-        if new:
+        if new:  # rare, and a long run has too many rows to be held
             self._columns += new
-            self._rewrite()
+            self._rewrite([*read_table(self._path), row])
             return
         with self._path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns, restval="", lineterminator="\n").writerow(row)

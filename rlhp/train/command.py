@@ -47,6 +47,7 @@ def _in_sweep() -> bool:
 
 
 OmegaConf.register_new_resolver("cores", cores, replace=True)
+OmegaConf.register_new_resolver("times", lambda a, b: int(a) * int(b), replace=True)
 
 Score = Callable[[Path], float]  # of a finished run's directory: the more, the better
 

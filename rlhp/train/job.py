@@ -156,7 +156,9 @@ class Trained:
 def load(path: Path) -> Trained:
     """The policy in a run directory's newest checkpoint. Raises UserError where there is none."""
     settings = read_settings(path)
-    agent = instantiate(settings["agent"], _convert_="all")(_environment(settings, n_envs=settings["n_envs"], seed=0))
+    env = _environment(settings, n_envs=settings["n_envs"], seed=0)
+    agent = instantiate(settings["agent"], _convert_="all")(env)
+    env.close()  # it told the agent its spaces
     agent.restore_policy(last_checkpoint(path)["agent"])
     return Trained(settings, agent)
 
