@@ -47,7 +47,7 @@ def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STE
 def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Rewards [N] of each step, which episodes ended [N], which of these were whole [N], and their scores [N]; it never ends.
 
-    A score is NaN where the environment tells none: it is then the sum of the rewards. An episode ends where a reset follows,
+    A score is NaN where the environment reports none: it is then the sum of the rewards. An episode ends where a reset follows,
     whether or not the agent is told.
     """
     obs: Any = env.reset()

@@ -17,7 +17,7 @@ from rlhp.reward.cnn import CNN, Parameters, Shape
 from rlhp.reward.dataset import Dataset
 from rlhp.reward.dropout import Dropout, drop
 from rlhp.reward.images import Images
-from rlhp.reward.thin import middles, phases
+from rlhp.reward.subsample import middle_steps, systematic
 from rlhp.types import Deflated, Rollout, Steps, UserError, stacked, stream
 
 SIZE, LENGTH, STACK = 20, 6, 2
@@ -210,20 +210,20 @@ def test_weights_alone_are_held_back():
 
 def test_phases_read_every_step_equally_often_and_their_sum_is_right_on_average():
     """25 steps, one in four: six steps, four or five apart across the clip's end, from each of 25 beginnings."""
-    read = phases(5000, 25, 4, np.random.default_rng(0))
+    read = systematic(5000, 25, 4, np.random.default_rng(0))
     assert read.shape == (5000, 6) and (np.diff(read, axis=1) >= 4).all()
     assert np.bincount(read.ravel(), minlength=25) == pytest.approx(np.full(25, 5000 * 6 / 25), rel=0.1)
     reward = np.random.default_rng(1).normal(1, 1, 25)
     assert (25 / 6 * reward[read].sum(axis=1)).mean() == pytest.approx(reward.sum(), rel=0.02)
     assert len({tuple(row) for row in read}) == 25  # left and right clips begin apart
-    assert phases(2, 3, 8, np.random.default_rng(0)).shape == (2, 1)
-    assert phases(1, 4, 1, np.random.default_rng(0)).tolist() == [[0, 1, 2, 3]]
+    assert systematic(2, 3, 8, np.random.default_rng(0)).shape == (2, 1)
+    assert systematic(1, 4, 1, np.random.default_rng(0)).tolist() == [[0, 1, 2, 3]]
 
 
 def test_middles_stand_for_the_steps_around_them():
-    read, stands_for = middles(10, 4)
+    read, stands_for = middle_steps(10, 4)
     assert read.tolist() == [2, 6, 9] and stands_for.tolist() == [4, 4, 2]
-    assert middles(3, 1)[0].tolist() == [0, 1, 2]
+    assert middle_steps(3, 1)[0].tolist() == [0, 1, 2]
 
 
 def test_queries_may_read_few_steps():

@@ -74,12 +74,12 @@ class Recorder(VecEnvWrapper):
         self._obs = np.array(obs)
         self._running += true_reward
         for i in np.flatnonzero(ended).tolist():
-            self._end(i, infos[i], told=bool(done[i]))
+            self._end(i, infos[i], visible=bool(done[i]))
         return obs, np.zeros(self.num_envs, dtype=np.float32), done, infos
 
-    def _end(self, i: int, info: dict, told: bool) -> None:
-        """An episode of environment i is over; one that was cut short has no return. `told`: the agent sees its end."""
-        if told:
+    def _end(self, i: int, info: dict, visible: bool) -> None:
+        """An episode of environment i is over; one that was cut short has no return. `visible`: the agent is told."""
+        if visible:
             last = np.asarray(info["terminal_observation"])
             check_received(self._task, "last observation", last[np.newaxis], self._made, first=i)
             self._last.append((len(self._steps) - 1, i, _single(last)))

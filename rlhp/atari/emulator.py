@@ -20,7 +20,7 @@ MEND = "unset ALE_ROMS_DIR if it is set, else pip install --force-reinstall ale-
 ALEInterface.setLoggerMode(LoggerMode.Error)  # else it greets on standard error
 
 
-def insert(game: Game, max_frames: int = 0) -> ALEInterface:
+def console(game: Game, max_frames: int = 0) -> ALEInterface:
     """A console with the game's ROM, at the start of a game; `max_frames` 0 is no limit. No sticky actions: those are of 2018.
 
     Raises UserError where the ROM cannot be read.
@@ -78,7 +78,7 @@ class Emulator:
     """
 
     def __init__(self, game: Game, max_frames: int = MAX_FRAMES, masks: tuple[Mask, ...] | None = None) -> None:
-        self.ale = insert(game, max_frames)
+        self.ale = console(game, max_frames)
         self.moves = self.ale.getMinimalActionSet()
         self._masks = game.masks if masks is None else masks
         self._coloured = any(mask.sprites for mask in self._masks)

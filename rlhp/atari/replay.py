@@ -9,7 +9,7 @@ from threading import Lock
 import numpy as np
 from ale_py import ALEState
 
-from rlhp.atari.emulator import SCREEN, advance, insert
+from rlhp.atari.emulator import SCREEN, advance, console
 from rlhp.atari.games import Game
 from rlhp.atari.screen import hide
 from rlhp.types import Array
@@ -31,15 +31,15 @@ def colour_frames(game: Game, state: Array, actions: Array) -> Iterator[Array]:
 
 
 @cache
-def _console(game: Game):
-    ale = insert(game)
+def _ready(game: Game):
+    ale = console(game)
     ale.act(0)  # a console that never moved does not take a state
     return ale, ale.getMinimalActionSet()
 
 
 def _play(game: Game, state: Array, actions: Array) -> tuple[Array, Array]:
     """The pictures of some steps [L, 210, 160, 3], and the state after them."""
-    ale, moves = _console(game)
+    ale, moves = _ready(game)
     pictures = np.zeros((len(actions), *SCREEN, 3), np.uint8)
     native, colours = np.zeros((2, *SCREEN, 3), np.uint8), np.zeros(SCREEN, np.uint8)
 

@@ -1,8 +1,8 @@
 """Processes that each step a share of the environments of a block.
 
-A console holds Python's lock while it emulates, so threads would not help. Frames, actions and states lie in shared memory; a
-byte through a pipe says what to do, and a byte comes back when it is done. A worker ends with whoever began it, however that
-ends: its input ends.
+A console holds the GIL while it emulates, so threads would not help. Frames, actions and states lie in shared memory; a
+byte through a pipe says what to do, and a byte comes back when it is done. A worker exits when
+its parent does, however that ends: its standard input closes.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def serve() -> None:
-    """A worker's life: orders from its input, a byte for each to its output."""
+    """What a worker runs: it reads orders from standard input, and answers each with a byte on standard output."""
     orders, replies = sys.stdin.buffer, os.dup(1)
     os.dup2(2, 1)  # what else is printed must not get in between
     with suppress(EOFError, BrokenPipeError):

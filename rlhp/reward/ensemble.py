@@ -13,7 +13,7 @@ from rlhp.reward.augment import Augment, whole
 from rlhp.reward.dataset import Dataset
 from rlhp.reward.network import Network
 from rlhp.reward.regularise import Penalty
-from rlhp.reward.thin import middles, phases
+from rlhp.reward.subsample import middle_steps, systematic
 from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError, stacked, stream
 
 MEMORY = 0.98  # of the running means of the losses, per gradient step
@@ -33,7 +33,7 @@ class RewardEnsemble:
     r-hat's spread, and a policy cannot maximise what jumps.
 
     Gradient steps draw from the `newest` comparisons (null: all), and calibration reads those. Where steps are costly, a gradient
-    step reads one in `every` of each clip (`phases`), and query selection one in `query_every`; 1: all of them.
+    step reads one in `every` of each clip (`systematic`), and query selection one in `query_every`; 1: all of them.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class RewardEnsemble:
     def each(self, steps: Steps) -> Array:
         """The members apart, in the units that the preference model sums: [M, n, L] float32.
 
-        Where one step in `query_every` is read, those around it are given its reward.
+        Where one step in `query_every` is read, its reward is repeated for those around it.
         """
         length = steps.true_reward.shape[1]
-        read, stands_for = middles(length, self._query_every)
+        read, represents = middle_steps(length, self._query_every)
         x = self._network.prepare(stacked(steps.obs, length, axis=1)[:, read], steps.act[:, read])
-        return self._network.predict(x).numpy().repeat(stands_for, axis=2)
+        return self._network.predict(x).numpy().repeat(represents, axis=2)
 
     def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
         """Train until `effort` gradient steps have been made since the start; then calibrate.
@@ -145,7 +145,7 @@ class RewardEnsemble:
         if self._every == 1:
             return clips, 1.0
         n, length = clips.shape[:2]
-        read = phases(n, length, self._every, stream(self._seed, "phase", self._steps))
+        read = systematic(n, length, self._every, stream(self._seed, "phase", self._steps))
         chosen = clips.numpy()[np.arange(n)[:, np.newaxis], read]  # numpy copies whole stacks, torch byte by byte
         return torch.from_numpy(chosen), length / read.shape[1]
 

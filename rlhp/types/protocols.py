@@ -237,6 +237,6 @@ class Drawing(Protocol):
     def studio(self, size: int) -> AbstractContextManager[Callable[[Segment], Iterator[Array]]]:
         """What turns segments into pictures [H, W, 3] uint8 of about `size` pixels, one a step.
 
-        Setting up may be dear: it is done once for many segments, in one thread. May raise UserError, as may drawing.
+        Setting up may be slow: it is done once for many segments, in one thread. May raise UserError, as may drawing.
         """
         ...

@@ -1,4 +1,4 @@
-"""Which steps of a clip stand for all of them, where reading them all takes too long."""
+"""Subsamples of a clip's steps, for where reading all of them takes too long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from rlhp.types import Array
 
 
-def phases(clips: int, length: int, every: int, rng: np.random.Generator) -> Array:
+def systematic(clips: int, length: int, every: int, rng: np.random.Generator) -> Array:
     """About one in `every` of the steps of each clip, evenly apart from a random phase of its own: [clips, steps], ascending.
 
     Circular systematic sampling: the steps are counted on past a clip's end from its beginning. So every step is drawn with the
@@ -18,8 +18,8 @@ def phases(clips: int, length: int, every: int, rng: np.random.Generator) -> Arr
     return np.sort((rng.integers(length, size=(clips, 1)) + apart) % length, axis=1)
 
 
-def middles(length: int, every: int) -> tuple[Array, Array]:
-    """The middle one of every `every` steps of a clip, and how many steps it stands for; the last may be fewer: both [steps]."""
+def middle_steps(length: int, every: int) -> tuple[Array, Array]:
+    """The middle one of every `every` steps of a clip, and how many steps it represents; the last may be fewer: both [steps]."""
     first = np.arange(0, length, every)
-    stands_for = np.minimum(every, length - first)
-    return first + stands_for // 2, stands_for
+    represents = np.minimum(every, length - first)
+    return first + represents // 2, represents
