@@ -430,7 +430,7 @@ def test_games_are_found_by_name():
 
 
 def test_a_snapshot_of_another_game_is_refused() -> None:
-    """The consoles' states of some games are of one size."""
+    """The states of some games have the same size."""
     qbert, breakout = (make(game, 1, seed=0) for game in ("qbert", "breakout"))
     qbert.reset()
     with pytest.raises(UserError, match="resume with"):

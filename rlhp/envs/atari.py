@@ -134,7 +134,7 @@ class AtariVecEnv(NativeVecEnv):
         """Everything the continuation depends on, as copies: after `restore` it is the same bit for bit."""
         block = self._block
         kept = {"episode": block.episode, "running": block.running, "frame": block.frame, "state": block.state}
-        game = np.frombuffer(self.task.encode(), np.uint8)  # the states of several games are of one size
+        game = np.frombuffer(self.task.encode(), np.uint8)  # several games have states of the same size
         return {"game": game, "seed": np.full(self.num_envs, block.seed[0]), **{k: array.copy() for k, array in kept.items()}}
 
     def restore(self, snapshot: dict[str, Array]) -> Array:
