@@ -19,7 +19,7 @@ import numpy as np
 from ale_py.vector_env import AtariVectorEnv
 
 from rlhp.atari import GAMES, Game
-from rlhp.atari.emulator import FRAME_SKIP, insert
+from rlhp.atari.emulator import FRAME_SKIP, console
 from rlhp.envs.atari import AtariVecEnv, make
 
 N = 8  # environments
@@ -30,7 +30,7 @@ Clock = Callable[[], float]
 @contextmanager
 def emulator(game: Game) -> Iterator[tuple[Step, Clock]]:
     """`act` and nothing else: no pictures, no states."""
-    consoles = [insert(game) for _ in range(N)]
+    consoles = [console(game) for _ in range(N)]
     moves = consoles[0].getMinimalActionSet()
 
     def step(actions: np.ndarray) -> None:
@@ -95,7 +95,7 @@ def rates(step: Step, clock: Clock, actions: np.ndarray) -> tuple[float, float]:
 
 def measured(game: Game, rounds: int, steps: int) -> np.ndarray:
     """[variants, rounds, 2]: both rates of every variant."""
-    found, choices = np.zeros((len(VARIANTS), rounds, 2)), len(insert(game).getMinimalActionSet())
+    found, choices = np.zeros((len(VARIANTS), rounds, 2)), len(console(game).getMinimalActionSet())
     with ExitStack() as stack:
         running = [stack.enter_context(opened(game)) for opened in VARIANTS.values()]
         for r in range(rounds):

@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 from variants import Gate, Run, Settings, serve
 
 from rlhp.atari import find
-from rlhp.atari.emulator import FRAME_SKIP, insert
+from rlhp.atari.emulator import FRAME_SKIP, console
 from rlhp.reward import RewardEnsemble
 
 OURS_ALONE = ("precision", "threads", "normalise_observations", "normalise_reward")  # settings that SB3's PPO does not know
@@ -42,7 +42,7 @@ def raw(settings: Settings, gate: Gate) -> None:
 
 def _emulate(connection: Connection, task: str, count: int, seed: int) -> None:
     """Step `count` consoles at random for as many seconds as come; tell how many steps that were."""
-    consoles, rng = [insert(find(task)) for _ in range(count)], np.random.default_rng(seed)
+    consoles, rng = [console(find(task)) for _ in range(count)], np.random.default_rng(seed)
     moves = consoles[0].getMinimalActionSet()
     while (seconds := _received(connection)) is not None:
         steps, end = 0, seconds + perf_counter()
