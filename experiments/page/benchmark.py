@@ -24,10 +24,11 @@ import httpx2 as httpx
 import numpy as np
 import yaml
 
+from rlhp.film import Point
 from rlhp.run import Served, served
 from rlhp.store import Store
 from rlhp.types import Segment
-from rlhp.web.filmer import Filmer, camera
+from rlhp.web.filmer import Filmer
 from rlhp.web.films import Look
 
 LENGTH, CLIPS, SIZE = 10, 120, 64  # steps of a clip; clips, each in many pairs; pixels
@@ -63,9 +64,10 @@ def make_run(run: Path, questions: int) -> Path:
     assert store.asked == questions, "ask for fewer answers: that is more than there are pairs"
     store.close()
     filmer = Filmer(run, Look("point", SIZE, "h264"), overlap=1, ahead=questions)
-    with camera("point", SIZE) as shoot:
+    drawing = Point()
+    with drawing.studio(SIZE) as shoot:
         while (name := filmer.next()) is not None:
-            filmer.film(shoot, name)
+            filmer.film(shoot, drawing.fps, name)
     filmer.close()
     return run
 
