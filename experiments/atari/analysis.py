@@ -76,8 +76,9 @@ def targets(study: Study, random: dict[str, float]) -> Iterator[Target]:
         yield Target(f"pong: lowest score of a seed with 3,300 labels, after {steps:,} steps", min(few, default=nan), 0.0)
     shares = {game: best_share(study, random, game) for game in GAMES}
     yield Target("pong: share of the true reward's gain with labels", shares["pong"], ENOUGH["pong"])
-    reached = sum(share >= OTHERS for game, share in shares.items() if game != "pong")
-    yield Target(f"of the other games, how many reach {OTHERS} of the true reward's gain", float(reached), GAMES_WANTED)
+    others = [share for game, share in shares.items() if game != "pong" and not isnan(share)]
+    reached = float(sum(share >= OTHERS for share in others)) if others else nan
+    yield Target(f"of the other games, how many reach {OTHERS} of the true reward's gain", reached, GAMES_WANTED)
     enduro = [row.final_return for row in study.results if (row.env, row.condition) == ("enduro", "preferences")]
     yield Target("enduro: score with labels (the paper's oracle: 0)", max(enduro, default=nan), 0.5)
 
