@@ -105,7 +105,7 @@ def test_games_without_roms_are_named(monkeypatch):
     (finding,) = doctor._games()
     assert finding.status == NOTE and finding.found == "pong, qbert" and "ale-py" in finding.mend
     with pytest.raises(UserError, match=r"ROM of qbert cannot be read \(The hash of qbert\.bin does not match\).*ale-py"):
-        emulator.insert(find("qbert"))
+        emulator.console(find("qbert"))
 
 
 def test_this_machine_can_train(capsys):
