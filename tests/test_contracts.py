@@ -27,7 +27,7 @@ from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store import Store, recorded, segments
 from rlhp.train import build, train
-from rlhp.types import Answer, Query, Rollout, Segment, UserError, stack
+from rlhp.types import Answer, Evidence, Query, Rollout, Segment, UserError, stack
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")  # recipes are for longer rollouts
 
@@ -273,14 +273,14 @@ def an_agent(parts: Any, cfg: dict[str, Any]) -> None:
 def a_reward(parts: Any, cfg: dict[str, Any]) -> None:
     reward, rollout, clips = parts.reward, rollout_of(parts.env), stack(clips_of(parts.env))
     asked = comparing.comparisons(clips[:8], clips[8:], np.ones(8, np.float32))
-    reward.begin(asked, 0)
+    reward.begin(Evidence(asked), 0)
     assert reward.fitted() == {}
     before = reward.snapshot()
     assert reward(rollout).shape == (T, N) and reward(rollout).dtype == np.float32
     members = reward.each(clips)
     assert members.ndim == 3 and members.shape[1:] == (16, 8) and np.isfinite(members).all()
     assert all(np.array_equal(before[k], v, equal_nan=True) for k, v in reward.snapshot().items())
-    reward.begin(asked, 5)
+    reward.begin(Evidence(asked), 5)
     assert all(np.isfinite(value) for value in reward.fitted().values()) and np.isfinite(reward(rollout)).all()
     fresh = build(cfg).reward
     fresh.restore(reward.snapshot())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
 
 from rlhp.agent.explore import Explore, Still
+from rlhp.agent.frozen_policy import FrozenPolicy
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
 from rlhp.agent.stack import FrameStack
 from rlhp.finite import is_finite
-from rlhp.types import Array, Metrics, Rollout, UserError
+from rlhp.types import Array, Behaviour, Metrics, Rollout, UserError
 
 NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged negated
     "train/policy_gradient_loss": "policy_loss",
@@ -80,9 +82,21 @@ class Blind(OnPolicyAlgorithm):
             if not more:
                 break
             self._update_current_progress_remaining(self.num_timesteps, total_steps)
-            self._unrewarded = [self.recorder.rollout()]
+            self._unrewarded = [replace(self.recorder.rollout(), log_prob=self.rollout_buffer.log_probs.copy())]
             yield self._unrewarded[0]
         callback.on_training_end()
+
+    def behaviour(self) -> Behaviour:
+        """The last rollout without its true reward, and the policy that made it; to be asked before `update`."""
+        assert self._unrewarded, "asked for after `rollouts` and before `update`"
+        rollout, n = self._unrewarded[0], self.n_steps * self.n_envs
+        steps = (rollout.seen(), rollout.act, rollout.seen_after(), self.rollout_buffer.log_probs)
+        obs, act, after, log_prob = (x.reshape(n, *x.shape[2:]) for x in steps)
+        return Behaviour(obs, act, after, log_prob, self.frozen_policy())
+
+    def frozen_policy(self) -> FrozenPolicy:
+        """The policy as it is now."""
+        return FrozenPolicy(self.policy, self._vec_normalize_env, self.recorder.venv.action_space)  # type: ignore[arg-type]
 
     def update(self, reward: Array) -> Metrics:
         """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from threading import Event, Thread
 from traceback import format_exc
 from typing import IO, Any
@@ -15,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from rlhp.types import Array, Comparisons, Metrics, RewardModel, UserError
+from rlhp.types import Array, Comparisons, Evidence, Metrics, RewardModel, UserError
 
 BEHIND = 10  # of niceness: threads of physics wait for each other at every step, and a fit beside them must not hold one up
 PROGRAM = "from rlhp.reward.apart import serve; serve()"  # not multiprocessing's: that would run the main program once more
@@ -71,9 +72,10 @@ class Apart:
         """Go on from a snapshot."""
         self._send(state)
 
-    def begin(self, comparisons: Comparisons, effort: int) -> None:
-        """Let it fit: to all comparisons so far, of which those that it was given before must be the first."""
-        self._send((_after(comparisons, *self._sent), effort))
+    def begin(self, evidence: Evidence, effort: int) -> None:
+        """Let it fit; of all comparisons so far, those that it was given before must be the first."""
+        comparisons = evidence.comparisons
+        self._send((replace(evidence, comparisons=_after(comparisons, *self._sent)), effort))
         self._sent = len(comparisons.clips), len(comparisons)
 
     def result(self) -> tuple[Metrics, State]:
@@ -127,13 +129,13 @@ def serve() -> None:
                 model.restore(order)
                 continue
             more, effort = order
-            known = more if known is None else _joined(known, more)
-            _write(outcomes, _outcome(model, known, effort))
+            known = more.comparisons if known is None else _joined(known, more.comparisons)
+            _write(outcomes, _outcome(model, replace(more, comparisons=known), effort))
 
 
-def _outcome(model: RewardModel, comparisons: Comparisons, effort: int) -> tuple[Metrics, State] | Exception:
+def _outcome(model: RewardModel, evidence: Evidence, effort: int) -> tuple[Metrics, State] | Exception:
     try:
-        return model.fit(comparisons, effort), model.snapshot()
+        return model.fit(evidence, effort), model.snapshot()
     except Exception as error:
         error.add_note(format_exc())  # where it happened, which does not travel with it
         return error

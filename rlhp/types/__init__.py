@@ -22,12 +22,13 @@ from rlhp.types.protocols import (
     Teacher,
     all_at_once,
 )
-from rlhp.types.records import Answer, Comparisons, Query, Recorded, Rollout
+from rlhp.types.records import Answer, Behaviour, Comparisons, Evidence, Policy, Query, Recorded, Rollout
 
 __all__ = [
     "Agent",
     "Answer",
     "Array",
+    "Behaviour",
     "Checked",
     "Clips",
     "Comparisons",
@@ -35,9 +36,11 @@ __all__ = [
     "Drawing",
     "Effort",
     "Env",
+    "Evidence",
     "Memory",
     "Metrics",
     "Packed",
+    "Policy",
     "Predictor",
     "Query",
     "Recorded",

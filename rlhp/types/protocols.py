@@ -12,7 +12,7 @@ import numpy as np
 
 from rlhp.types.basics import Array, Metrics
 from rlhp.types.clips import Segment, Steps
-from rlhp.types.records import Answer, Comparisons, Query, Rollout
+from rlhp.types.records import Answer, Behaviour, Comparisons, Evidence, Query, Rollout
 
 
 @runtime_checkable
@@ -86,17 +86,23 @@ class Predictor(Protocol):
 
 
 class RewardModel(Predictor, Stateful, Protocol):
-    """r-hat as a part: what predicts, and how it is fitted."""
+    """r-hat as a part: what predicts, and how it is fitted.
 
-    def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
-        """Train on all comparisons so far until `effort` gradient steps have been made since the start of the run."""
+    One that is fitted to what the policy does has an attribute `watches = True`, and is given the newest rollout.
+    """
+
+    def fit(self, evidence: Evidence, effort: int) -> Metrics:
+        """Train on the evidence so far until `effort` gradient steps have been made since the start of the run."""
         ...
 
 
 class Reward(Predictor, Protocol):
-    """r-hat as the loop sees it: a fit is begun, and goes on while the loop does."""
+    """r-hat as the loop sees it: a fit is begun, and goes on while the loop does.
 
-    def begin(self, comparisons: Comparisons, effort: int) -> None:
+    `watches` may be absent (False): whether it is fitted to the newest rollout too.
+    """
+
+    def begin(self, evidence: Evidence, effort: int) -> None:
         """Begin to fit, as `RewardModel.fit` does. Whoever asks for a prediction next waits until it is done."""
         ...
 
@@ -148,6 +154,10 @@ class Agent(Protocol):
     n_steps: int  # of a rollout, in each environment
 
     def rollouts(self, total_steps: int) -> Iterator[Rollout]: ...
+    def behaviour(self) -> Behaviour:
+        """The last rollout without its true reward, and the policy that made it; to be asked before `update`."""
+        ...
+
     def update(self, reward: Array) -> Metrics:
         """Improve the policy on the last rollout, rewarded [T, N]."""
         ...

@@ -9,12 +9,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 
 from rlhp.types.basics import Array, Metrics
 from rlhp.types.clips import Clips, Segment
 from rlhp.types.frames import stacked
+
+
+class Policy(Protocol):
+    """What acts, as it was at one moment; it can be pickled."""
+
+    def act(self, obs: Array, deterministic: bool = True) -> Array:
+        """Raw observations as networks see them [n, *seen] -> actions as the environment takes them [n, *A]."""
+        ...
+
+    def log_prob(self, obs: Array, act: Array) -> Array:
+        """The log probability, or density, [n] of actions [n, *A]."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,7 @@ class Rollout:
     ends: tuple[tuple[int, int, Array], ...] = ()  # step, environment and last observation of each episode that ended
     unstable: int = 0  # episodes that were cut because the simulation blew up; they have no return
     replays: bool = False  # whether a clip's first state and its actions give its other states
+    log_prob: Array | None = None  # [T, N]  of the actions, under the policy that took them; None: not recorded
 
     def seen(self) -> Array:
         """[T, N, *O] what networks see before each action: [T, N, H + 1, *O] where they see a stack, oldest first."""
@@ -86,6 +100,17 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What the policy did in its newest rollout, n = T N steps, and the policy itself; no true reward is in it."""
+
+    obs: Array  # [n, *seen]  what networks see before each action
+    act: Array  # [n, *A]  as executed
+    next_obs: Array  # [n, *seen]  what they see after it
+    log_prob: Array  # [n]  of the actions
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A question: K >= 2 clips to be put in order."""
 
@@ -134,3 +159,11 @@ class Comparisons:
 
     def __len__(self) -> int:
         return len(self.mu)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a reward model is fitted to."""
+
+    comparisons: Comparisons
+    behaviour: Behaviour | None = None  # None: the reward model does not ask for it
