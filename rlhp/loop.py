@@ -16,6 +16,7 @@ from rlhp.types import (
     Select,
     Store,
     Teacher,
+    Transitions,
     all_at_once,
 )
 
@@ -33,6 +34,7 @@ def learn(
     *,
     total_steps: int,
     max_open: int | None,
+    demonstrations: Transitions | None = None,
 ) -> None:
     """Learn from preferences until `total_steps`; process 1 acts, 2 asks, 3 fits (section 2.2).
 
@@ -52,7 +54,8 @@ def learn(
         _wait(store, teacher, max_open, first, over=step >= total_steps)  #    the one place that waits
         predicted = reward(rollout)  #    r-hat as it was fitted last
         run.log(step, reward.fitted())  #    and what that fit found
-        evidence = Evidence(store.take(step), agent.behaviour() if getattr(reward, "watches", False) else None)
+        behaviour = agent.behaviour() if getattr(reward, "watches", False) else None
+        evidence = Evidence(store.take(step), behaviour, demonstrations)
         reward.begin(evidence, effort(step, store.taken) if store.taken >= first else 0)  # 3  r-hat fits the answers so far
         run.log(step, {"asked": store.asked, "labels": store.taken})
         run.warn("clips", _too_few_clips(rollout, memory, schedule(step) - store.asked, over=step >= total_steps))

@@ -23,7 +23,7 @@ from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
 from rlhp.agent.stack import FrameStack
 from rlhp.finite import is_finite
-from rlhp.types import Array, Behaviour, Metrics, Rollout, UserError
+from rlhp.types import Array, Behaviour, Metrics, Rollout, Transitions, UserError
 
 NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged negated
     "train/policy_gradient_loss": "policy_loss",
@@ -92,7 +92,7 @@ class Blind(OnPolicyAlgorithm):
         rollout, n = self._unrewarded[0], self.n_steps * self.n_envs
         steps = (rollout.seen(), rollout.act, rollout.seen_after(), self.rollout_buffer.log_probs)
         obs, act, after, log_prob = (x.reshape(n, *x.shape[2:]) for x in steps)
-        return Behaviour(obs, act, after, log_prob, self.frozen_policy())
+        return Behaviour(Transitions(obs, act, after), log_prob, self.frozen_policy())
 
     def frozen_policy(self) -> FrozenPolicy:
         """The policy as it is now."""

@@ -54,6 +54,7 @@ class Apart:
             start_new_session=True,  # an interrupt at the keyboard is for whoever began it
         )
         self._sent = (0, 0)  # clips and comparisons
+        self._told = False  # of the demonstrations
         self._there = Event()
         self._send((make, torch.get_num_threads()))
         Thread(target=self._listen, daemon=True).start()
@@ -75,8 +76,9 @@ class Apart:
     def begin(self, evidence: Evidence, effort: int) -> None:
         """Let it fit; of all comparisons so far, those that it was given before must be the first."""
         comparisons = evidence.comparisons
-        self._send((replace(evidence, comparisons=_after(comparisons, *self._sent)), effort))
-        self._sent = len(comparisons.clips), len(comparisons)
+        demonstrations = None if self._told else evidence.demonstrations
+        self._send((replace(evidence, comparisons=_after(comparisons, *self._sent), demonstrations=demonstrations), effort))
+        self._sent, self._told = (len(comparisons.clips), len(comparisons)), True
 
     def result(self) -> tuple[Metrics, State]:
         """What came of the fit that was begun, when it is done, and a snapshot; raises what the fit raised."""
@@ -121,7 +123,7 @@ def serve() -> None:
     with suppress(EOFError, BrokenPipeError):
         make, torch_threads = pickle.load(orders)
         torch.set_num_threads(torch_threads)
-        model, known = make(), None
+        model, known, demonstrations = make(), None, None
         _write(outcomes, READY)
         while True:
             order = pickle.load(orders)
@@ -130,7 +132,8 @@ def serve() -> None:
                 continue
             more, effort = order
             known = more.comparisons if known is None else _joined(known, more.comparisons)
-            _write(outcomes, _outcome(model, replace(more, comparisons=known), effort))
+            demonstrations = more.demonstrations or demonstrations
+            _write(outcomes, _outcome(model, Evidence(known, more.behaviour, demonstrations), effort))
 
 
 def _outcome(model: RewardModel, evidence: Evidence, effort: int) -> tuple[Metrics, State] | Exception:

@@ -9,6 +9,7 @@ from rlhp.types.protocols import (
     Drawing,
     Effort,
     Env,
+    Loop,
     Memory,
     Predictor,
     Reward,
@@ -22,7 +23,19 @@ from rlhp.types.protocols import (
     Teacher,
     all_at_once,
 )
-from rlhp.types.records import Answer, Behaviour, Comparisons, Evidence, Policy, Query, Recorded, Rollout
+from rlhp.types.records import (
+    Answer,
+    Behaviour,
+    Comparisons,
+    Demonstrations,
+    Episode,
+    Evidence,
+    Policy,
+    Query,
+    Recorded,
+    Rollout,
+    Transitions,
+)
 
 __all__ = [
     "Agent",
@@ -33,10 +46,13 @@ __all__ = [
     "Clips",
     "Comparisons",
     "Deflated",
+    "Demonstrations",
     "Drawing",
     "Effort",
     "Env",
+    "Episode",
     "Evidence",
+    "Loop",
     "Memory",
     "Metrics",
     "Packed",
@@ -56,6 +72,7 @@ __all__ = [
     "Steps",
     "Store",
     "Teacher",
+    "Transitions",
     "UserError",
     "all_at_once",
     "escaped",

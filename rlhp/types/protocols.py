@@ -12,7 +12,7 @@ import numpy as np
 
 from rlhp.types.basics import Array, Metrics
 from rlhp.types.clips import Segment, Steps
-from rlhp.types.records import Answer, Behaviour, Comparisons, Evidence, Query, Rollout
+from rlhp.types.records import Answer, Behaviour, Comparisons, Demonstrations, Evidence, Query, Rollout
 
 
 @runtime_checkable
@@ -195,6 +195,12 @@ class Run(Protocol):
     def tick(self, step: int) -> None: ...
 
 
+class Loop(Protocol):
+    """A way of learning, from a run's start or its last checkpoint to its end; what it holds of its own is `Stateful`."""
+
+    def __call__(self, store: Store, run: Run) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """All parts of a run and the settings that they share: what a part can check itself against before training."""
@@ -212,6 +218,8 @@ class Setup:
     max_open: int | None
     restart_after: int | None  # steps after which some environments are reset
     settings: Mapping[str, Any]  # all of them, for a part that is bound to another run's
+    demonstrations: Demonstrations | None = None
+    loop: Loop | None = None  # None: not built yet; it is built last, of all the others
 
 
 @runtime_checkable

@@ -100,14 +100,56 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
-class Behaviour:
-    """What the policy did in its newest rollout, n = T N steps, and the policy itself; no true reward is in it."""
+class Transitions:
+    """n steps of somebody, without their true reward: nothing that learns from them can see it."""
 
     obs: Array  # [n, *seen]  what networks see before each action
     act: Array  # [n, *A]  as executed
     next_obs: Array  # [n, *seen]  what they see after it
+
+    def __len__(self) -> int:
+        return len(self.act)
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What the policy did in its newest rollout, n = T N steps, and the policy itself."""
+
+    steps: Transitions
     log_prob: Array  # [n]  of the actions
     policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What an expert did from a reset on, T steps."""
+
+    obs: Array  # [T + 1, *O]  raw: before each action, and after the last
+    act: Array  # [T, *A]  as executed
+    true_reward: Array  # [T]  for measuring alone
+    terminated: bool = False  # whether the task ended it; else it was cut by time
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstrations:
+    """Episodes of one task; `stack` is how many observations a network sees together."""
+
+    episodes: tuple[Episode, ...]
+    stack: int = 1
+
+    def transitions(self) -> Transitions:
+        """All steps, episode by episode."""
+        seen = [self._seen(episode.obs) for episode in self.episodes]
+        before, after = (np.concatenate([s[rows] for s in seen]) for rows in (slice(-1), slice(1, None)))
+        return Transitions(before, np.concatenate([episode.act for episode in self.episodes]), after)
+
+    def _seen(self, obs: Array) -> Array:
+        """What networks see at each of n observations of an episode, [n, *seen]; before the first one it is repeated."""
+        return stacked(np.concatenate([np.repeat(obs[:1], self.stack - 1, axis=0), obs]), len(obs), lead=1)
+
+    def returns(self) -> Array:
+        """True returns [episodes]."""
+        return np.array([episode.true_reward.sum() for episode in self.episodes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +209,4 @@ class Evidence:
 
     comparisons: Comparisons
     behaviour: Behaviour | None = None  # None: the reward model does not ask for it
+    demonstrations: Transitions | None = None  # None: there are none
