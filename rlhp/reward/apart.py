@@ -12,7 +12,6 @@ from threading import Event, Thread
 from traceback import format_exc
 from typing import IO, Any
 
-import numpy as np
 import torch
 
 from rlhp.types import Array, Comparisons, Metrics, RewardModel, UserError
@@ -73,7 +72,7 @@ class Apart:
 
     def begin(self, comparisons: Comparisons, effort: int) -> None:
         """Let it fit: to all comparisons so far, of which those that it was given before must be the first."""
-        self._send((_after(comparisons, *self._sent), effort))
+        self._send((comparisons.after(*self._sent), effort))
         self._sent = len(comparisons.clips), len(comparisons)
 
     def result(self) -> tuple[Metrics, State]:
@@ -127,7 +126,7 @@ def serve() -> None:
                 model.restore(order)
                 continue
             more, effort = order
-            known = more if known is None else _joined(known, more)
+            known = more if known is None else known.joined(more)
             _write(outcomes, _outcome(model, known, effort))
 
 
@@ -137,17 +136,3 @@ def _outcome(model: RewardModel, comparisons: Comparisons, effort: int) -> tuple
     except Exception as error:
         error.add_note(format_exc())  # where it happened, which does not travel with it
         return error
-
-
-def _after(comparisons: Comparisons, clips: int, rows: int) -> Comparisons:
-    """The clips and the comparisons after the first so many; rows name clips of the whole."""
-    c = comparisons
-    return Comparisons(c.clips.after(clips), *(x[rows:] for x in (c.left, c.right, c.mu, c.weight, c.query)))
-
-
-def _joined(one: Comparisons, two: Comparisons) -> Comparisons:
-    """Those of one and then those of two; one itself if there are no others, by which a model knows that nothing is new."""
-    if len(two) == 0:
-        return one
-    names = ("left", "right", "mu", "weight", "query")
-    return Comparisons(one.clips.joined(two.clips), *(np.concatenate([getattr(one, n), getattr(two, n)]) for n in names))

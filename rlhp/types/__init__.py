@@ -22,9 +22,10 @@ from rlhp.types.protocols import (
     Teacher,
     all_at_once,
 )
-from rlhp.types.records import Answer, Comparisons, Query, Recorded, Rollout
+from rlhp.types.records import EMPTY, Answer, Comparisons, Query, Recorded, Rollout, widened
 
 __all__ = [
+    "EMPTY",
     "Agent",
     "Answer",
     "Array",
@@ -64,4 +65,5 @@ __all__ = [
     "stream",
     "unpack_arrays",
     "unpacked",
+    "widened",
 ]
