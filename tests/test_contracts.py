@@ -23,7 +23,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from rlhp import show
-from rlhp.preference import Labels
+from rlhp.preference import Rankings
 from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store import Store, recorded, segments
@@ -306,10 +306,12 @@ def a_loop(parts: Any, cfg: dict[str, Any]) -> None:
 
 def a_loss(parts: Any, cfg: dict[str, Any]) -> None:
     loss = instantiated(cfg["reward_model"]["loss"])
-    left = torch.randn(3, 6, requires_grad=True)
-    values = loss(left, torch.randn(3, 6), Labels(torch.tensor([1.0, 0, 0.5, 1, 0, 0.5]), torch.randn(6), torch.randn(6)))
-    values.sum().backward()
-    assert values.shape == (3, 6) and (values >= 0).all() and left.grad is not None and left.grad.isfinite().all()
+    sums, rank = torch.randn(3, 24, requires_grad=True), torch.randint(0, 4, (6, 4))
+    there = torch.tensor([[True, True, True, True]] * 3 + [[True, True, False, False]] * 3)
+    values = loss(sums, Rankings(torch.arange(24).reshape(6, 4), rank, there, torch.randn(6, 4)))
+    (slope,) = torch.autograd.grad(values.sum(), sums)
+    assert values.shape == (3, 6) and (values >= 0).all() and slope.isfinite().all()
+    assert not slope.reshape(3, 6, 4)[:, 3:, 2:].any(), "no clip that is not there has a gradient"
 
 
 def a_penalty(parts: Any, cfg: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from rlhp.types.protocols import (
     all_at_once,
 )
 from rlhp.types.records import (
+    EMPTY,
     Answer,
     Behaviour,
     Comparisons,
@@ -35,9 +36,11 @@ from rlhp.types.records import (
     Recorded,
     Rollout,
     Transitions,
+    widened,
 )
 
 __all__ = [
+    "EMPTY",
     "Agent",
     "Answer",
     "Array",
@@ -84,4 +87,5 @@ __all__ = [
     "stream",
     "unpack_arrays",
     "unpacked",
+    "widened",
 ]
