@@ -3,6 +3,7 @@
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
 from rlhp.agent.cnn import SmallCNN
+from rlhp.agent.coach import Coach, coach
 from rlhp.agent.explore import StateEntropy
 from rlhp.agent.level import Level
 from rlhp.agent.recorder import Recorder
@@ -14,6 +15,7 @@ __all__ = [
     "Blind",
     "BlindA2C",
     "BlindPPO",
+    "Coach",
     "FrameStack",
     "Level",
     "Recorder",
@@ -23,6 +25,7 @@ __all__ = [
     "Unscaled",
     "ValueRefit",
     "a2c",
+    "coach",
     "linear",
     "ppo",
     "stack_frames",
