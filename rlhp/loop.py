@@ -6,6 +6,7 @@ from rlhp.types import (
     Agent,
     Comparisons,
     Effort,
+    Evidence,
     Memory,
     Reward,
     Rollout,
@@ -15,6 +16,7 @@ from rlhp.types import (
     Select,
     Store,
     Teacher,
+    Transitions,
     all_at_once,
 )
 
@@ -32,6 +34,7 @@ def learn(
     *,
     total_steps: int,
     max_open: int | None,
+    demonstrations: Transitions | None = None,
 ) -> None:
     """Learn from preferences until `total_steps`; process 1 acts, 2 asks, 3 fits (section 2.2).
 
@@ -51,11 +54,12 @@ def learn(
         _wait(store, teacher, max_open, first, over=step >= total_steps)  #    the one place that waits
         predicted = reward(rollout)  #    r-hat as it was fitted last
         run.log(step, reward.fitted())  #    and what that fit found
-        comparisons = store.take(step)
-        reward.begin(comparisons, effort(step, store.taken) if store.taken >= first else 0)  # 3  r-hat fits the answers so far
+        behaviour = agent.behaviour() if getattr(reward, "watches", False) else None
+        evidence = Evidence(store.take(step), behaviour, demonstrations)
+        reward.begin(evidence, effort(step, store.taken) if store.taken >= first else 0)  # 3  r-hat fits the answers so far
         run.log(step, {"asked": store.asked, "labels": store.taken})
         run.warn("clips", _too_few_clips(rollout, memory, schedule(step) - store.asked, over=step >= total_steps))
-        run.warn("answers", _nothing_preferred(comparisons, store.taken if store.taken >= first else 0))
+        run.warn("answers", _nothing_preferred(evidence.comparisons, store.taken if store.taken >= first else 0))
         if fitted:
             run.log(step, rollout.against(predicted))
             run.log(step, agent.update(predicted))  # 1  the policy maximises r-hat

@@ -103,6 +103,24 @@ class PerStep:
         return steps if labels > 0 else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """Gradient steps of a reward model that learns from behaviour: so many per 1000 environment steps, whatever the labels.
+
+    Raises UserError for a rate out of range.
+    """
+
+    per_1000_steps: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.per_1000_steps < math.inf:
+            raise UserError(f"effort.per_1000_steps is {self.per_1000_steps}: give a number from 0 up.")
+
+    def __call__(self, step: int, labels: int) -> int:
+        """Gradient steps wanted by `step`."""
+        return math.floor(step * self.per_1000_steps / 1000)
+
+
 def _check(labels: int, total_steps: int = 1, initial: float = 0.0, first: int | None = None) -> None:
     if labels < 0:
         raise UserError(f"schedule.labels is {labels}, but there are no negative labels: give 0 or more.")

@@ -13,7 +13,7 @@ from rlhp.query import Disagreement, Uniform
 from rlhp.schedule import Annealed, Constant, PerStep, Upfront
 from rlhp.store import Store
 from rlhp.teacher import Noisy, Oracle
-from rlhp.types import Comparisons, Rollout, Setup, UserError
+from rlhp.types import Evidence, Rollout, Setup, UserError
 
 
 class Acts:
@@ -45,8 +45,8 @@ class Predicts:
     def each(self, steps: Any) -> Any:
         return np.stack([steps.obs[..., 0], -steps.obs[..., 0]])
 
-    def begin(self, comparisons: Comparisons, effort: int) -> None:
-        self.seen = len(comparisons)
+    def begin(self, evidence: Evidence, effort: int) -> None:
+        self.seen = len(evidence.comparisons)
 
     def fitted(self) -> dict[str, float]:
         return {}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rlhp.loop import learn
-from rlhp.types import Answer, Array, Clips, Comparisons, Query, Rollout, Segment
+from rlhp.types import Answer, Array, Clips, Comparisons, Evidence, Query, Rollout, Segment
 
 STEPS = 4  # of a rollout
 
@@ -93,9 +93,9 @@ class Everything:
     def effort(self, step: int, labels: int) -> int:
         return 1000 * labels + step
 
-    def begin(self, comparisons: Comparisons, effort: int) -> None:
-        self.events.append(f"fit {len(comparisons)} to {effort}")
-        self.trained = len(comparisons)
+    def begin(self, evidence: Evidence, effort: int) -> None:
+        self.events.append(f"fit {len(evidence.comparisons)} to {effort}")
+        self.trained = len(evidence.comparisons)
 
     def fitted(self) -> dict[str, float]:
         return {"train_loss": 0.5} if self.trained else {}

@@ -74,7 +74,7 @@ class Distance:
     def each(self, steps):
         return -np.abs(steps.obs).sum(axis=-1)[None]
 
-    def fit(self, comparisons, effort):
+    def fit(self, evidence, effort):
         self.fits += 1
         return {"fits": float(self.fits)}
 

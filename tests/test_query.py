@@ -22,7 +22,7 @@ class Members:
         self.calls.append(len(steps))
         return np.stack([(k - 1) * steps.obs[..., 0] / steps.obs.shape[1] for k in range(3)])
 
-    def fit(self, comparisons: object, effort: int) -> Metrics:
+    def fit(self, evidence: object, effort: int) -> Metrics:
         raise AssertionError("choosing questions trains nothing")
 
 

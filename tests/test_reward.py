@@ -23,7 +23,7 @@ from rlhp.reward import AdaptiveL2, Background, Crop, NoPenalty, TrueReward, mlp
 from rlhp.reward.dataset import Dataset, bootstrap_weights, stride
 from rlhp.reward.ensemble import _right
 from rlhp.reward.features import CLIP, Moments, Normaliser, alike, encode, lasting
-from rlhp.types import Rollout, Steps, UserError
+from rlhp.types import Evidence, Rollout, Steps, UserError
 
 ACT = spaces.Box(-1, 1, (2,))
 PREPARE = partial(encode, action_space=ACT)
@@ -64,7 +64,7 @@ def test_which_observation_a_step_is_rewarded_by():
     led_to = comparing.led_to(seen, seen.obs + 1)
     paper, late = ensemble(), ensemble(credit="arrival")
     for reward in (paper, late):
-        reward.fit(compared(20), 50)
+        reward.fit(Evidence(compared(20)), 50)
     assert np.array_equal(paper(led_to), paper(seen)) and np.array_equal(late(seen), paper(seen))
     assert np.array_equal(late(led_to), paper(replace(seen, obs=seen.obs + 1)))
     assert not np.allclose(late(led_to), paper(led_to))
@@ -74,7 +74,7 @@ def test_which_observation_a_step_is_rewarded_by():
 
 def test_without_hidden_layers_r_hat_is_linear():
     reward, few = ensemble(hidden=[]), clips(4, 0)
-    reward.fit(compared(20), 50)
+    reward.fit(Evidence(compared(20)), 50)
     moved = [replace(few, obs=few.obs + shift) for shift in (0.0, 0.5, 1.0)]
     first, second, third = (reward(rollout(each)) for each in moved)
     np.testing.assert_allclose(second - first, third - second, atol=1e-5)
@@ -102,8 +102,8 @@ def test_an_answer_that_compares_nothing_is_no_trouble():
     one, two = ensemble(), ensemble()
     asked = compared(6)
     for reward, later in ((one, asked), (two, some(asked, slice(None)))):
-        reward.fit(asked, 3)
-        reward.fit(later, 6)
+        reward.fit(Evidence(asked), 3)
+        reward.fit(Evidence(later), 6)
     assert same(one.snapshot(), two.snapshot())
 
 
@@ -113,7 +113,7 @@ def test_an_answer_that_compares_nothing_is_no_trouble():
 @pytest.mark.parametrize("members", [1, 3])
 def test_a_planted_reward_is_recovered(members):
     reward, asked, unasked = ensemble(members=members), compared(300), compared(300, seed=50)
-    metrics = reward.fit(asked, 300)
+    metrics = reward.fit(Evidence(asked), 300)
     predicted = reward(rollout(comparing.left(unasked)))
     assert predicted.shape == (5, 300) and predicted.dtype == np.float32
     assert np.corrcoef(predicted.ravel(), rollout(comparing.left(unasked)).true_reward.ravel())[0, 1] > 0.95
@@ -136,7 +136,7 @@ def test_what_comes_and_goes_within_clips_is_not_taken_for_a_reward():
 
     def by_action(inputs):
         reward = ensemble(inputs=inputs)
-        reward.fit(asked, 300)
+        reward.fit(Evidence(asked), 300)
         predicted = reward(rollout(held(300, 2)))  # [steps, clips]
         return predicted.std(axis=0).mean() / predicted.mean(axis=0).std()
 
@@ -151,7 +151,7 @@ def test_the_target_ablation_recovers_the_returns_themselves():
     asked, unasked = compared(200), clips(100, 99)
     asked = replace(asked, mu=np.full(200, 0.5, np.float32))  # no preference told
     reward = ensemble(loss=ReturnError())
-    metrics = reward.fit(asked, 300)
+    metrics = reward.fit(Evidence(asked), 300)
     predicted, returns = reward.each(unasked).sum(axis=2).mean(axis=0), unasked.true_reward.sum(axis=1)
     assert np.corrcoef(predicted, returns)[0, 1] > 0.95
     assert predicted.std() == pytest.approx(1, abs=0.25)  # in standard deviations of the labelled clips' returns
@@ -162,9 +162,9 @@ def test_ties_make_clips_alike():
     asked = compared(200)
     tied = replace(asked, mu=np.full(200, 0.5, np.float32))
     reward = ensemble(penalty=NoPenalty())
-    reward.fit(some(asked, slice(100)), 50)
+    reward.fit(Evidence(some(asked, slice(100))), 50)
     before = reward.each(comparing.left(asked)).sum(2).std()
-    reward.fit(tied, 250)
+    reward.fit(Evidence(tied), 250)
     p = win_probability(reward.each(comparing.left(asked)).sum(2), reward.each(comparing.right(asked)).sum(2))
     assert np.abs(p - 0.5).mean() < 0.05 and reward.each(comparing.left(asked)).sum(2).std() < before
 
@@ -234,7 +234,7 @@ def test_a_member_that_holds_out_a_comparison_never_trains_on_it():
     assert 5 < held.sum() < 25
     reward = ensemble(penalty=NoPenalty())
     before = reward.snapshot()
-    reward.fit(some(asked, held), 20)
+    reward.fit(Evidence(some(asked, held)), 20)
     after = reward.snapshot()
     moved = [before["weights"][k] != after["weights"][k] for k in range(3)]
     assert not moved[0].any()
@@ -246,15 +246,15 @@ def test_what_is_held_out_does_not_change_what_is_learned():
     held = bootstrap_weights(asked.query, 3, 0)[1] == 0
     lied = replace(asked, mu=np.where(held, 1 - asked.mu, asked.mu))
     one, two = (ensemble(penalty=NoPenalty()) for _ in range(2))
-    one.fit(asked, 30)
-    two.fit(lied, 30)
+    one.fit(Evidence(asked), 30)
+    two.fit(Evidence(lied), 30)
     assert np.array_equal(one.each(comparing.left(asked))[1], two.each(comparing.left(asked))[1])
     assert not np.array_equal(one.each(comparing.left(asked))[0], two.each(comparing.left(asked))[0])
 
 
 def test_validation_is_measured_on_what_a_member_never_saw():
     asked = compared(60, flips=0.5)  # nothing to learn: only memory helps
-    metrics = ensemble(penalty=NoPenalty()).fit(asked, 400)
+    metrics = ensemble(penalty=NoPenalty()).fit(Evidence(asked), 400)
     assert metrics["train_accuracy"] > 0.9 and metrics["valid_accuracy"] < 0.75
     assert metrics["valid_loss"] > 2 * metrics["train_loss"]
 
@@ -293,7 +293,7 @@ def test_an_impossible_crop_is_refused(wrong):
 
 def test_a_reward_is_learned_from_cropped_clips():
     reward, asked, unasked = ensemble(augment=Crop(seed=0, low=0.6, high=0.8)), compared(300), compared(300, seed=50)
-    metrics = reward.fit(asked, 300)
+    metrics = reward.fit(Evidence(asked), 300)
     predicted = reward(rollout(comparing.left(unasked)))
     assert np.corrcoef(predicted.ravel(), rollout(comparing.left(unasked)).true_reward.ravel())[0, 1] > 0.9
     assert metrics["train_accuracy"] < 0.95  # three or four steps of five do not always tell who won
@@ -301,7 +301,7 @@ def test_a_reward_is_learned_from_cropped_clips():
 
 def test_to_crop_nothing_is_not_to_crop():
     one, two, asked = ensemble(), ensemble(augment=Crop(seed=0, low=1, high=1)), compared(40)
-    assert one.fit(asked, 20) == two.fit(asked, 20) and same(one.snapshot(), two.snapshot())
+    assert one.fit(Evidence(asked), 20) == two.fit(Evidence(asked), 20) and same(one.snapshot(), two.snapshot())
 
 
 # Bootstrap weights
@@ -354,7 +354,7 @@ def test_impossible_settings_are_refused(wrong):
 def test_the_adaptive_penalty_brings_the_validation_loss_into_the_band(penalty, low, high):
     noise = np.concatenate([[1.0, 1, 1], np.zeros(19)])  # twenty-two inputs of which three matter: room to overfit
     reward = ensemble(observations=20, penalty=penalty)
-    reward.fit(compared(300, flips=0.1, planted=noise), 1500)
+    reward.fit(Evidence(compared(300, flips=0.1, planted=noise)), 1500)
     ratio = np.divide(*reward.snapshot()["running"][[1, 0]])
     assert ((low < ratio) & (ratio < high)).all(), ratio
 
@@ -365,7 +365,7 @@ def test_no_member_is_wiped_out_by_few_and_noisy_labels():
     reward, losses = ensemble(observations=20, batch_size=32), []
     few = compared(60, flips=0.25, planted=np.concatenate([[1.0, 1, 1], np.zeros(19)]))
     for effort in range(100, 3001, 100):
-        reward.fit(few, effort)
+        reward.fit(Evidence(few), effort)
         losses.append(reward.snapshot()["running"][0])
     assert (np.max(losses[:15], axis=0) > 0.6).all()  # log 2 = 0.693: nothing known
     assert (np.min(losses[15:], axis=0) < 0.5).all()
@@ -402,7 +402,7 @@ def test_a_phase_that_stands_out_does_not_change_the_calibration_with_the_number
 @pytest.mark.parametrize("effort", [1, 150])
 def test_each_member_is_calibrated_over_the_labelled_clips(effort):
     reward, asked = ensemble(), compared(100)
-    reward.fit(asked, effort)
+    reward.fit(Evidence(asked), effort)
     state = reward.snapshot()
     raw = np.concatenate([reward.each(comparing.left(asked)), reward.each(comparing.right(asked))], axis=1).reshape(3, -1)
     members = (raw - state["outputs/mean"]) / state["outputs/std"]
@@ -416,8 +416,8 @@ def test_reading_never_writes():
     asked, other = compared(60), clips(30, 7)
     quiet, read = ensemble(), ensemble()
     for effort in (10, 20, 30):
-        quiet.fit(asked, effort)
-        read.fit(asked, effort)
+        quiet.fit(Evidence(asked), effort)
+        read.fit(Evidence(asked), effort)
         values = [read(rollout(other)) for _ in range(5)]
         read.each(other)
         assert all(np.array_equal(v, values[0]) for v in values)
@@ -426,7 +426,7 @@ def test_reading_never_writes():
 
 def test_a_steps_reward_does_not_depend_on_its_company():
     reward, steps = ensemble(), clips(20, 3)
-    reward.fit(compared(60), 30)
+    reward.fit(Evidence(compared(60)), 30)
     assert reward(rollout(steps[:3])) == pytest.approx(reward(rollout(steps))[:, :3], abs=1e-6)
 
 
@@ -435,11 +435,11 @@ def test_a_steps_reward_does_not_depend_on_its_company():
 
 def test_effort_is_a_level():
     one, two, asked = ensemble(), ensemble(), compared(50)
-    assert one.fit(some(asked, slice(0)), 10) == {} and one.snapshot()["steps"] == 0
-    last = one.fit(asked, 40)
-    two.fit(asked, 15)
-    assert two.fit(asked, 40) == last and same(one.snapshot(), two.snapshot())
-    assert one.fit(asked, 40) == one.fit(asked, 7) == one.fit(compared(60), 40) == {}
+    assert one.fit(Evidence(some(asked, slice(0))), 10) == {} and one.snapshot()["steps"] == 0
+    last = one.fit(Evidence(asked), 40)
+    two.fit(Evidence(asked), 15)
+    assert two.fit(Evidence(asked), 40) == last and same(one.snapshot(), two.snapshot())
+    assert one.fit(Evidence(asked), 40) == one.fit(Evidence(asked), 7) == one.fit(Evidence(compared(60)), 40) == {}
     assert same(one.snapshot(), two.snapshot())
 
 
@@ -447,13 +447,13 @@ def test_effort_is_a_level():
 def test_a_snapshot_goes_on_bit_for_bit(settings):
     asked = compared(80)
     one, two = ensemble(**settings), ensemble(**settings)
-    one.fit(some(asked, slice(50)), 25)
+    one.fit(Evidence(some(asked, slice(50))), 25)
     saved = one.snapshot()
     kept = {k: v.copy() for k, v in saved.items()}
-    metrics = one.fit(asked, 60)
+    metrics = one.fit(Evidence(asked), 60)
     assert same(saved, kept)  # copies
     two.restore(saved)
-    assert two.fit(asked, 60) == metrics and same(one.snapshot(), two.snapshot()) and same(saved, kept)
+    assert two.fit(Evidence(asked), 60) == metrics and same(one.snapshot(), two.snapshot()) and same(saved, kept)
     assert np.array_equal(one(rollout(comparing.left(asked))), two(rollout(comparing.left(asked))))
 
 
@@ -469,7 +469,7 @@ def test_discrete_actions_become_one_hot():
     gap = left.true_reward.sum(1) - right.true_reward.sum(1)
     asked = comparing.comparisons(left, right, (np.sign(gap) + 1) / 2)
     reward = mlp_ensemble(spaces.Box(0, 1, (1,)), space, loss=CrossEntropy(), penalty=NoPenalty(), hidden=(16,))
-    reward.fit(asked, 100)
+    reward.fit(Evidence(asked), 100)
     values = reward(Rollout(np.zeros((3, 1, 1)), np.array([[-1], [0], [1]]), np.zeros((3, 1)), np.zeros((3, 1), bool), None, act))
     assert values[0, 0] < values[1, 0] < values[2, 0]
 
@@ -516,7 +516,7 @@ def test_the_true_reward_in_the_learned_ones_place():
     reward, steps = TrueReward(spaces.Discrete(2), ACT), clips(4, 0)
     assert np.array_equal(reward(rollout(steps)), rollout(steps).true_reward)
     assert reward.each(steps).shape == (1, 4, 5) and np.array_equal(reward.each(steps)[0], steps.true_reward)
-    assert reward.fit(compared(3), 100) == {} and reward.snapshot() == {}
+    assert reward.fit(Evidence(compared(3)), 100) == {} and reward.snapshot() == {}
 
 
 # Fitted in the background
@@ -533,19 +533,19 @@ def test_a_background_fit_is_the_fit(threads):
     alone, behind = ensemble(), Background(ensemble, threads)
     more = compared(40)
     few = some(more, slice(20))
-    behind.begin(some(more, slice(0)), 0)
+    behind.begin(Evidence(some(more, slice(0))), 0)
     assert behind.fitted() == {}  # there is nothing to fit
-    first = alone.fit(few, 20)
-    behind.begin(few, 20)
+    first = alone.fit(Evidence(few), 20)
+    behind.begin(Evidence(few), 20)
     assert np.array_equal(behind(rollout(comparing.left(more))), alone(rollout(comparing.left(more))))
     if threads > 1:
         come_up(behind)
     assert behind.fitted() == first and behind.fitted() == {}  # said once
-    second = alone.fit(more, 50)
-    behind.begin(more, 50)
+    second = alone.fit(Evidence(more), 50)
+    behind.begin(Evidence(more), 50)
     assert np.array_equal(behind.each(comparing.left(more)), alone.each(comparing.left(more)))
     assert behind.fitted() == second
-    behind.begin(more, 50)
+    behind.begin(Evidence(more), 50)
     assert behind.fitted() == {}  # no gradient step was due
     assert same(behind.snapshot(), alone.snapshot())
 
@@ -556,7 +556,7 @@ class Elsewhere(TrueReward):
     def __init__(self, gate=None):
         self._where, self._gate = 0, gate
 
-    def fit(self, comparisons, effort):
+    def fit(self, evidence, effort):
         if effort == 13:
             raise ZeroDivisionError("thirteen")
         if effort == 99:
@@ -564,7 +564,7 @@ class Elsewhere(TrueReward):
         while effort == 5 and not Path(self._gate).exists():
             time.sleep(0.01)
         self._where = os.getpid()
-        return {"comparisons": float(len(comparisons)), "nice": float(os.nice(0))}
+        return {"comparisons": float(len(evidence.comparisons)), "nice": float(os.nice(0))}
 
     def snapshot(self):
         return {"where": np.array(self._where)}
@@ -576,14 +576,14 @@ class Elsewhere(TrueReward):
 def moved_out(make=Elsewhere):
     """With its process come up; before that, fits are made here."""
     behind = Background(make, threads=2)
-    behind.begin(compared(2), 1)
+    behind.begin(Evidence(compared(2)), 1)
     come_up(behind)
     return behind
 
 
 def found(behind, comparisons, effort):
     """What a fit found, after it is done."""
-    behind.begin(comparisons, effort)
+    behind.begin(Evidence(comparisons), effort)
     return behind.fitted()
 
 
@@ -594,7 +594,7 @@ def test_fits_go_on_in_a_process_that_stands_back(tmp_path):
     assert behind.fitted() == {"comparisons": 2, "nice": os.nice(0)}
     assert found(behind, compared(3), 2) == {"comparisons": 3, "nice": min(os.nice(0) + 10, 19)}
     assert int(behind.snapshot()["where"]) not in (0, os.getpid())
-    behind.begin(compared(4), 5)  # which is not done before the gate opens
+    behind.begin(Evidence(compared(4)), 5)  # which is not done before the gate opens
     (tmp_path / "gate").touch()
     assert behind.fitted()["comparisons"] == 4
 
@@ -602,13 +602,13 @@ def test_fits_go_on_in_a_process_that_stands_back(tmp_path):
 def test_a_model_that_no_process_can_be_told_of_stays_here():
     behind = Background(lambda: Elsewhere(), threads=2)
     for effort in (1, 2):
-        behind.begin(compared(3), effort)
+        behind.begin(Evidence(compared(3)), effort)
     assert int(behind.snapshot()["where"]) == os.getpid() and behind._coming is None
 
 
 def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
     behind = moved_out()
-    behind.begin(compared(3), 13)
+    behind.begin(Evidence(compared(3)), 13)
     with pytest.raises(ZeroDivisionError, match="thirteen") as raised:
         behind.each(clips(2, 0))
     assert "in fit" in "".join(raised.value.__notes__)
@@ -617,7 +617,7 @@ def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
 
 def test_a_fit_that_is_killed_says_so():
     behind = moved_out()
-    behind.begin(compared(3), 99)
+    behind.begin(Evidence(compared(3)), 99)
     with pytest.raises(UserError, match="is gone"):
         behind.each(clips(2, 0))
 
@@ -637,10 +637,11 @@ def test_a_prediction_that_is_not_finite_stops_the_run(number):
 
 OWNER = """
 import sys, time
+from rlhp.types import Evidence
 from test_reward import compared, moved_out
 
 behind = moved_out()
-behind.begin(compared(3), 2)
+behind.begin(Evidence(compared(3)), 2)
 print(int(behind.snapshot()["where"]), flush=True)
 time.sleep(60)
 """
@@ -663,7 +664,7 @@ def test_the_process_ends_with_a_killed_owner(tmp_path):
 def test_a_background_snapshot_holds_what_is_not_yet_told():
     asked = compared(20)
     one, two = (Background(ensemble, threads) for threads in (2, 1))
-    one.begin(asked, 20)
+    one.begin(Evidence(asked), 20)
     two.restore(one.snapshot())
     assert one.fitted() == two.fitted() != {}
     assert found(one, asked, 40) == found(two, asked, 40) != {}
@@ -673,13 +674,13 @@ def test_a_background_snapshot_holds_what_is_not_yet_told():
 def test_a_process_apart_goes_on_from_a_snapshot():
     asked = compared(20)
     one, two = (Background(ensemble, threads) for threads in (1, 2))
-    one.begin(asked, 20)
+    one.begin(Evidence(asked), 20)
     two.restore(one.snapshot())
-    two.begin(asked, 20)  # nothing to do, but for the process to come up
+    two.begin(Evidence(asked), 20)  # nothing to do, but for the process to come up
     come_up(two)
     for effort in (40, 60):
         for background in (one, two):
-            background.begin(asked, effort)
+            background.begin(Evidence(asked), effort)
     assert two._apart is not None
     assert same(one.snapshot(), two.snapshot())
 
@@ -691,7 +692,7 @@ def test_averaged_weights_jump_less_and_learn_as_much():
         reward = ensemble(average_over=average_over)
         seen = []
         for effort in range(400, 420):
-            reward.fit(asked, effort)
+            reward.fit(Evidence(asked), effort)
             seen.append(reward(rollout(unasked)))
         jumps = np.std(np.diff(seen, axis=0))
         return jumps, np.corrcoef(seen[-1].ravel(), unasked.true_reward.T.ravel())[0, 1]

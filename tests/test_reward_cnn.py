@@ -18,7 +18,7 @@ from rlhp.reward.dataset import Dataset
 from rlhp.reward.dropout import Dropout, drop
 from rlhp.reward.images import Images
 from rlhp.reward.subsample import middle_steps, systematic
-from rlhp.types import Deflated, Rollout, Steps, UserError, stacked, stream
+from rlhp.types import Deflated, Evidence, Rollout, Steps, UserError, stacked, stream
 
 SIZE, LENGTH, STACK = 20, 6, 2
 SEEN = spaces.Box(0, 255, (STACK, SIZE, SIZE), np.uint8)
@@ -60,7 +60,7 @@ def same(one, two):
 @pytest.mark.parametrize("settings", [{}, {"every": 2, "query_every": 2, "precision": "bfloat16"}, {"augment": Crop(seed=0)}])
 def test_a_reward_is_learned_from_pictures(settings):
     reward, asked, unasked = ensemble(**settings), compared(150), compared(200, seed=50)
-    metrics = reward.fit(asked, 150)
+    metrics = reward.fit(Evidence(asked), 150)
     delta = (reward.each(left(unasked)) - reward.each(right(unasked))).mean(axis=0).sum(axis=1)
     gap = (left(unasked).true_reward - right(unasked).true_reward).mean(axis=1)
     assert ((delta > 0) == (gap > 0))[np.abs(gap) > 1].mean() > 0.9  # where the dots are more than a pixel apart
@@ -165,7 +165,7 @@ def test_threads_change_no_number(settings, monkeypatch):
     monkeypatch.setattr(cnn, "ROWS", 3 * LENGTH)
     alone, shared = (ensemble(threads=threads, **settings) for threads in (1, 2))
     asked, unasked = compared(20), clips(10, 5)
-    assert alone.fit(asked, 5) == shared.fit(asked, 5)
+    assert alone.fit(Evidence(asked), 5) == shared.fit(Evidence(asked), 5)
     assert same(alone.snapshot(), shared.snapshot())
     assert np.array_equal(alone.each(unasked), shared.each(unasked))
 
@@ -174,8 +174,8 @@ def test_reading_never_writes():
     asked, other = compared(30), clips(10, 7)
     quiet, read = ensemble(), ensemble()
     for effort in (4, 8):
-        quiet.fit(asked, effort)
-        read.fit(asked, effort)
+        quiet.fit(Evidence(asked), effort)
+        read.fit(Evidence(asked), effort)
         values = [read(rollout(other)) for _ in range(3)]
         read.each(other)
         assert all(np.array_equal(v, values[0]) for v in values)
@@ -186,13 +186,13 @@ def test_reading_never_writes():
 def test_a_snapshot_goes_on_bit_for_bit(settings):
     asked, state = compared(40), torch.get_rng_state()
     one, two = ensemble(**settings), ensemble(**settings)
-    one.fit(some(asked, slice(25)), 6)
+    one.fit(Evidence(some(asked, slice(25))), 6)
     saved = one.snapshot()
     kept = {k: v.copy() for k, v in saved.items()}
-    metrics = one.fit(asked, 14)
+    metrics = one.fit(Evidence(asked), 14)
     assert same(saved, kept)  # copies
     two.restore(saved)
-    assert two.fit(asked, 14) == metrics and same(one.snapshot(), two.snapshot())
+    assert two.fit(Evidence(asked), 14) == metrics and same(one.snapshot(), two.snapshot())
     assert np.array_equal(one(rollout(left(asked))), two(rollout(left(asked))))
     assert torch.equal(torch.get_rng_state(), state)  # the policy draws from it
 
@@ -230,7 +230,7 @@ def test_queries_may_read_few_steps():
     asked = compared(30)
     exact, quick = ensemble(), ensemble(query_every=3)
     for reward in (exact, quick):
-        reward.fit(asked, 10)
+        reward.fit(Evidence(asked), 10)
     every, few = (reward.each(left(asked)) for reward in (exact, quick))
     assert np.allclose(few, every[:, :, [1, 1, 1, 4, 4, 4]], atol=1e-5)
     assert np.allclose(exact(rollout(left(asked))), quick(rollout(left(asked))), atol=1e-5)  # the policy is paid for each step
@@ -291,7 +291,7 @@ def test_only_the_newest_comparisons_are_drawn():
 def test_r_hat_has_the_spread_that_is_asked_for():
     asked = compared(40)
     reward = ensemble(spread=0.05, members=1)
-    reward.fit(asked, 20)
+    reward.fit(Evidence(asked), 20)
     together = np.concatenate([reward(rollout(side)) for side in (left(asked), right(asked))], axis=1)
     assert together.mean() == pytest.approx(0, abs=1e-4) and together.std() == pytest.approx(0.05, rel=1e-3)
 
@@ -310,7 +310,7 @@ def test_deflated_clips_are_as_good():
     obs = tuple(Deflated(zlib.compress(clip.tobytes()), clip.shape) for clip in asked.clips.obs)
     packed = replace(asked, clips=replace(asked.clips, obs=obs))
     one, two = ensemble(every=2), ensemble(every=2)
-    assert one.fit(asked, 3) == two.fit(packed, 3) and same(one.snapshot(), two.snapshot())
+    assert one.fit(Evidence(asked), 3) == two.fit(Evidence(packed), 3) and same(one.snapshot(), two.snapshot())
 
 
 # Images
@@ -395,4 +395,4 @@ def test_no_random_stream_of_batches_is_that_of_phases():
 
 
 def test_without_a_penalty_there_is_none():
-    assert ensemble(penalty=NoPenalty()).fit(compared(10), 2)["l2"] == 0
+    assert ensemble(penalty=NoPenalty()).fit(Evidence(compared(10)), 2)["l2"] == 0

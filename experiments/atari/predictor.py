@@ -27,7 +27,7 @@ from rlhp.preference import CrossEntropy
 from rlhp.reward import AdaptiveL2, RewardEnsemble, cnn_ensemble
 from rlhp.store import recorded, segments
 from rlhp.store.codec import Table
-from rlhp.types import Array, Comparisons, Query
+from rlhp.types import Array, Comparisons, Evidence, Query
 
 BATCH = 128  # clips predicted at once
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -120,7 +120,7 @@ def fits(model: RewardEnsemble, fitted: Comparisons, most: int, seconds: float) 
     steps, taken = 25, 0.0
     while steps <= most and taken < seconds:
         began = time.process_time()
-        model.fit(fitted, steps)
+        model.fit(Evidence(fitted), steps)
         taken += time.process_time() - began
         yield steps, taken
         steps *= 2

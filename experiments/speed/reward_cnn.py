@@ -22,7 +22,7 @@ from torch import nn
 from rlhp.preference import CrossEntropy
 from rlhp.reward import NoPenalty, RewardEnsemble, cnn_ensemble
 from rlhp.reward.cnn import PAPER
-from rlhp.types import Clips, Comparisons, Segment, Steps, stack
+from rlhp.types import Clips, Comparisons, Evidence, Segment, Steps, stack
 
 PAIRS, STEPS, STACK, SIZE = 16, 25, 4, 84
 SEEN, ACTIONS = spaces.Box(0, 255, (STACK, SIZE, SIZE), np.uint8), spaces.Discrete(6)
@@ -90,7 +90,7 @@ def stepper(model: RewardEnsemble, comparisons: Comparisons) -> Callable[[], Non
     """One more gradient step at each call."""
 
     def step() -> None:
-        model.fit(comparisons, int(model.snapshot()["steps"]) + 1)
+        model.fit(Evidence(comparisons), int(model.snapshot()["steps"]) + 1)
 
     return step
 

@@ -19,6 +19,7 @@ class Actions:
 
     space: spaces.Space
     executed: Callable[[Array], Array]  # actions of `space` [N, *A] -> actions of the environment's own space [N, *A]
+    chosen: Callable[[Array], Array]  # and back
 
 
 def of(space: spaces.Space) -> Actions:
@@ -29,11 +30,13 @@ def of(space: spaces.Space) -> Actions:
     """
     if isinstance(space, spaces.Discrete) and space.start != 0:
         start = space.start
-        return Actions(spaces.Discrete(int(space.n)), lambda chosen: chosen + start)
+        return Actions(spaces.Discrete(int(space.n)), lambda chosen: chosen + start, lambda executed: executed - start)
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.integer):
         dtype = space.dtype
         real = spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
-        return Actions(real, lambda chosen: np.rint(chosen).astype(dtype))
+        return Actions(real, lambda chosen: np.rint(chosen).astype(dtype), lambda executed: executed.astype(np.float32))
     if isinstance(space, spaces.Box) and not space.is_bounded():
-        return Actions(spaces.Box(space.low.clip(-_LARGEST), space.high.clip(None, _LARGEST), dtype=np.float32), np.array)
-    return Actions(space, np.array)
+        return Actions(
+            spaces.Box(space.low.clip(-_LARGEST), space.high.clip(None, _LARGEST), dtype=np.float32), np.array, np.array
+        )
+    return Actions(space, np.array, np.array)

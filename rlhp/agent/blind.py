@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
 
 from rlhp.agent.explore import Explore, Still
+from rlhp.agent.frozen_policy import FrozenPolicy
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
 from rlhp.agent.stack import FrameStack
 from rlhp.finite import is_finite
-from rlhp.types import Array, Metrics, Rollout, UserError
+from rlhp.types import Array, Behaviour, Metrics, Rollout, Transitions, UserError
 
 NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged negated
     "train/policy_gradient_loss": "policy_loss",
@@ -80,9 +82,21 @@ class Blind(OnPolicyAlgorithm):
             if not more:
                 break
             self._update_current_progress_remaining(self.num_timesteps, total_steps)
-            self._unrewarded = [self.recorder.rollout()]
+            self._unrewarded = [replace(self.recorder.rollout(), log_prob=self.rollout_buffer.log_probs.copy())]
             yield self._unrewarded[0]
         callback.on_training_end()
+
+    def behaviour(self) -> Behaviour:
+        """The last rollout without its true reward, and the policy that made it; to be asked before `update`."""
+        assert self._unrewarded, "asked for after `rollouts` and before `update`"
+        rollout, n = self._unrewarded[0], self.n_steps * self.n_envs
+        steps = (rollout.seen(), rollout.act, rollout.seen_after(), self.rollout_buffer.log_probs)
+        obs, act, after, log_prob = (x.reshape(n, *x.shape[2:]) for x in steps)
+        return Behaviour(Transitions(obs, act, after), log_prob, self.frozen_policy())
+
+    def frozen_policy(self) -> FrozenPolicy:
+        """The policy as it is now."""
+        return FrozenPolicy(self.policy, self._vec_normalize_env, self.recorder.venv.action_space)  # type: ignore[arg-type]
 
     def update(self, reward: Array) -> Metrics:
         """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
@@ -158,26 +172,30 @@ class Blind(OnPolicyAlgorithm):
         self.rollout_buffer.compute_returns_and_advantage(values, np.asarray(self._last_episode_starts))
 
     def snapshot(self) -> dict[str, Array]:
-        """Everything that the next step depends on, as arrays: weights, optimiser, environments, statistics, random streams."""
+        """Everything that the next step depends on, as arrays: weights, optimiser, environments, statistics, random streams.
+
+        What it sees and the environments are left out while it has not acted.
+        """
         self._make_up()
+        acted = self._last_obs is not None
         parts = {
-            "recorder": self.recorder.snapshot(),
+            "recorder": self.recorder.snapshot() if acted else {},
             "scale": self.scale.snapshot(),
             "explore": self.explore.snapshot(),
             "policy": {k: v.detach().cpu().numpy().copy() for k, v in self.policy.state_dict().items()},
             "optimiser": _optimiser_state(self.policy.optimizer),
             "normalise": _normaliser_state(self._vec_normalize_env),
             "random": _random_state(),
-            "frames": {} if self._frames is None else self._frames.snapshot(),
+            "frames": self._frames.snapshot() if acted and self._frames is not None else {},
             "self": {
                 "num_timesteps": np.array(self.num_timesteps),
                 "n_updates": np.array(self._n_updates),
                 "progress": np.array(self._current_progress_remaining),
-                "last_obs": np.array(self._last_obs),
-                "last_done": np.array(self._last_episode_starts),
                 "explored": np.array(self._explored),
             },
         }
+        if acted:
+            parts["self"] |= {"last_obs": np.array(self._last_obs), "last_done": np.array(self._last_episode_starts)}
         return {f"{part}/{k}": v for part, state in parts.items() for k, v in state.items()}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -190,7 +208,7 @@ class Blind(OnPolicyAlgorithm):
         self.scale.restore(_part(state, "scale"))
         self.explore.restore(_part(state, "explore"))
         self._explored = bool(own.get("explored", False))
-        if self.recorder.restore(_part(state, "recorder")):
+        if "last_obs" in own and self.recorder.restore(_part(state, "recorder")):
             if self._frames is not None:
                 self._frames.restore(_part(state, "frames"))
             self._last_obs, self._last_episode_starts = own["last_obs"].copy(), own["last_done"].copy()

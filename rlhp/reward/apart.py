@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from threading import Event, Thread
 from traceback import format_exc
 from typing import IO, Any
@@ -15,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from rlhp.types import Array, Comparisons, Metrics, RewardModel, UserError
+from rlhp.types import Array, Comparisons, Evidence, Metrics, RewardModel, UserError
 
 BEHIND = 10  # of niceness: threads of physics wait for each other at every step, and a fit beside them must not hold one up
 PROGRAM = "from rlhp.reward.apart import serve; serve()"  # not multiprocessing's: that would run the main program once more
@@ -53,6 +54,7 @@ class Apart:
             start_new_session=True,  # an interrupt at the keyboard is for whoever began it
         )
         self._sent = (0, 0)  # clips and comparisons
+        self._told = False  # of the demonstrations
         self._there = Event()
         self._send((make, torch.get_num_threads()))
         Thread(target=self._listen, daemon=True).start()
@@ -71,10 +73,12 @@ class Apart:
         """Go on from a snapshot."""
         self._send(state)
 
-    def begin(self, comparisons: Comparisons, effort: int) -> None:
-        """Let it fit: to all comparisons so far, of which those that it was given before must be the first."""
-        self._send((_after(comparisons, *self._sent), effort))
-        self._sent = len(comparisons.clips), len(comparisons)
+    def begin(self, evidence: Evidence, effort: int) -> None:
+        """Let it fit; of all comparisons so far, those that it was given before must be the first."""
+        comparisons = evidence.comparisons
+        demonstrations = None if self._told else evidence.demonstrations
+        self._send((replace(evidence, comparisons=_after(comparisons, *self._sent), demonstrations=demonstrations), effort))
+        self._sent, self._told = (len(comparisons.clips), len(comparisons)), True
 
     def result(self) -> tuple[Metrics, State]:
         """What came of the fit that was begun, when it is done, and a snapshot; raises what the fit raised."""
@@ -119,7 +123,7 @@ def serve() -> None:
     with suppress(EOFError, BrokenPipeError):
         make, torch_threads = pickle.load(orders)
         torch.set_num_threads(torch_threads)
-        model, known = make(), None
+        model, known, demonstrations = make(), None, None
         _write(outcomes, READY)
         while True:
             order = pickle.load(orders)
@@ -127,13 +131,14 @@ def serve() -> None:
                 model.restore(order)
                 continue
             more, effort = order
-            known = more if known is None else _joined(known, more)
-            _write(outcomes, _outcome(model, known, effort))
+            known = more.comparisons if known is None else _joined(known, more.comparisons)
+            demonstrations = more.demonstrations or demonstrations
+            _write(outcomes, _outcome(model, Evidence(known, more.behaviour, demonstrations), effort))
 
 
-def _outcome(model: RewardModel, comparisons: Comparisons, effort: int) -> tuple[Metrics, State] | Exception:
+def _outcome(model: RewardModel, evidence: Evidence, effort: int) -> tuple[Metrics, State] | Exception:
     try:
-        return model.fit(comparisons, effort), model.snapshot()
+        return model.fit(evidence, effort), model.snapshot()
     except Exception as error:
         error.add_note(format_exc())  # where it happened, which does not travel with it
         return error

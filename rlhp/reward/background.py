@@ -6,7 +6,7 @@ import numpy as np
 
 from rlhp.finite import check_predicted
 from rlhp.reward.apart import Apart, Make, State, can_move
-from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps
+from rlhp.types import Array, Evidence, Metrics, Rollout, Steps
 
 FITTED = "fit/"  # how the names of a fit's metrics begin in a snapshot
 
@@ -18,14 +18,17 @@ class Background:
     depend on the speed of the machine: always from the last one that was begun. With one thread the fit is made when somebody
     waits for it, and the numbers are the same. With more threads a process makes the fits; until it is ready, they are made as
     with one thread. Comparisons only ever grow at their end.
+
+    `watches`: whether the model is fitted to the newest rollout as well.
     """
 
     def __init__(self, make: Make, threads: int) -> None:
         self._make, self._moves = make, threads > 1 and can_move(make)
         self._model = make()  # predicts; it takes over what is fitted apart
+        self.watches = bool(getattr(self._model, "watches", False))
         self._coming: Apart | None = None  # a process that comes up
         self._apart: Apart | None = None  # the same, from the first fit that is made there
-        self._begun: tuple[Comparisons, int] | None = None
+        self._begun: tuple[Evidence, int] | None = None
         self._fitted: Metrics = {}
 
     def __call__(self, rollout: Rollout) -> Array:
@@ -46,15 +49,15 @@ class Background:
         metrics, self._fitted = self._fitted, {}
         return dict(sorted(metrics.items()))  # in the order in which a snapshot gives them back
 
-    def begin(self, comparisons: Comparisons, effort: int) -> None:
-        """Begin to fit, after the fit before; without comparisons there is nothing to do."""
+    def begin(self, evidence: Evidence, effort: int) -> None:
+        """Begin to fit, after the fit before; without evidence there is nothing to do."""
         self._wait()
-        if len(comparisons) == 0:
+        if len(evidence.comparisons) == 0 and evidence.behaviour is None:
             return
-        self._begun = comparisons, effort
+        self._begun = evidence, effort
         self._move_out()
         if self._apart is not None:
-            self._apart.begin(comparisons, effort)
+            self._apart.begin(evidence, effort)
 
     def _move_out(self) -> None:
         """Have fits made apart from now on, if there is a process for it that is ready."""

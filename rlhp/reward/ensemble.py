@@ -14,7 +14,7 @@ from rlhp.reward.dataset import Dataset
 from rlhp.reward.network import Network
 from rlhp.reward.regularise import Penalty
 from rlhp.reward.subsample import middle_steps, systematic
-from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps, UserError, stacked, stream
+from rlhp.types import Array, Comparisons, Evidence, Metrics, Rollout, Steps, UserError, stacked, stream
 
 MEMORY = 0.98  # of the running means of the losses, per gradient step
 MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
@@ -97,13 +97,14 @@ class RewardEnsemble:
         x = self._network.prepare(stacked(steps.obs, length, axis=1)[:, read], steps.act[:, read])
         return self._network.predict(x).numpy().repeat(represents, axis=2)
 
-    def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
-        """Train until `effort` gradient steps have been made since the start; then calibrate.
+    def fit(self, evidence: Evidence, effort: int) -> Metrics:
+        """Train on the comparisons until `effort` gradient steps have been made since the start; then calibrate.
 
         Returns the members' mean losses and accuracies (running means over gradient steps), validation measured on what
         each member never trains on (a measure without anything to measure is absent); the l2 coefficient; the number of
         gradient steps so far.
         """
+        comparisons = evidence.comparisons
         if len(comparisons) == 0 or effort <= self._steps:
             return {}
         data = self._dataset(comparisons)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rlhp.types import Array, Comparisons, Metrics, RewardModel, Rollout, Steps
+from rlhp.types import Array, Evidence, Metrics, RewardModel, Rollout, Steps
 
 
 class Frozen:
-    """A reward model as it is: comparisons change nothing.
+    """A reward model as it is: evidence changes nothing.
 
     Its snapshot is the model's, so that a run on it is resumed with the same reward, however the run it came from has gone on.
     """
@@ -22,7 +22,7 @@ class Frozen:
         """The members apart, [M, n, L]."""
         return self._model.each(steps)
 
-    def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
+    def fit(self, evidence: Evidence, effort: int) -> Metrics:
         """Nothing to do."""
         return {}
 

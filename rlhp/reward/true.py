@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from gymnasium import spaces
 
-from rlhp.types import Array, Comparisons, Metrics, Rollout, Steps
+from rlhp.types import Array, Evidence, Metrics, Rollout, Steps
 
 
 class TrueReward:
@@ -22,7 +22,7 @@ class TrueReward:
         """The true reward as an ensemble of one that is always sure: [1, n, L]."""
         return steps.true_reward[np.newaxis]
 
-    def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
+    def fit(self, evidence: Evidence, effort: int) -> Metrics:
         """Nothing to do."""
         return {}
 

@@ -26,6 +26,7 @@ THREADS = ("threads", "env.threads", "agent.threads", "reward_model.threads")
 MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
+ADDED = {"loop": {"_target_": "rlhp.train.preferences", "_partial_": True}, "demos": None, "episodes": None}  # what they went by
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         before = None
     if not isinstance(before, dict):
         raise UserError(f"{file} is damaged: it holds no settings; name another run directory, or train anew.")
-    return _renamed(before)
+    return {**ADDED, **_renamed(before)}
 
 
 def _renamed(settings: Any) -> Any:

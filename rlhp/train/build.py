@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
+from rlhp import demonstrations
 from rlhp.reward import Background
-from rlhp.types import Checked, Setup, Stateful, UserError, seen_space
+from rlhp.types import Checked, Demonstrations, Setup, Stateful, UserError, seen_space
 
 Settings = Mapping[str, Any]
 PARTS = ("memory", "query", "teacher", "schedule", "effort", "tracker")
@@ -34,7 +36,9 @@ def build(settings: Settings) -> Setup:
         max_open=settings["max_open"],
         restart_after=settings["restarts"]["after"],
         settings=settings,
+        demonstrations=_demonstrations(settings, env),
     )
+    setup = replace(setup, loop=built["loop"](setup))
     _check_schedule(setup)
     for part in parts(setup).values():
         if isinstance(part, Checked):
@@ -44,7 +48,8 @@ def build(settings: Settings) -> Setup:
 
 def parts(setup: Setup) -> dict[str, Any]:
     """The parts by name."""
-    return {name: getattr(setup, name) for name in ("env", "agent", "memory", "reward", "teacher", "query", "schedule", "effort")}
+    names = ("env", "agent", "memory", "reward", "teacher", "query", "schedule", "effort", "loop")
+    return {name: getattr(setup, name) for name in names}
 
 
 def stateful(setup: Setup) -> dict[str, Stateful]:
@@ -58,6 +63,16 @@ def _check(settings: Settings) -> None:
         raise UserError(f"total_steps counts environment steps; set it to 1 or more, not {settings['total_steps']}.")
     if settings["max_open"] is not None and settings["max_open"] < 0:
         raise UserError("max_open counts questions; set it to 0 or more, or to null to never wait.")
+
+
+def _demonstrations(settings: Settings, env: Any) -> Demonstrations | None:
+    """Those that the settings name, if any. Raises UserError where they cannot be read, or are not of this environment."""
+    source, episodes = settings["demos"], settings["episodes"]
+    if source is not None:
+        return demonstrations.load(source, env, episodes)
+    if episodes is not None:
+        raise UserError(f"episodes={episodes} counts demonstrations, and there are none; name them with demos=...")
+    return None
 
 
 def _check_schedule(setup: Setup) -> None:

@@ -15,7 +15,6 @@ import torch
 from hydra.utils import instantiate
 
 from rlhp.agent import Blind, stack_frames
-from rlhp.loop import learn
 from rlhp.precision import best_precision
 from rlhp.run import (
     PLAN,
@@ -77,29 +76,14 @@ def _run(setup: Setup, path: Path, rest: Rest) -> None:
     run.open(setup.tracker, labels=wanted)
     why = page.reason(path, first, lambda: store.answered)
     store.waiting = lambda waiting: run.say(why(waiting))
-    _learn(setup, store, run)
+    assert setup.loop is not None
+    setup.loop(store, run)
     used = _used(wanted, store, run)
     if used["why"] and used["why"] not in run.warned.values():
         run.warn("labels", f"{used['used']} of {wanted} labels are used: {used['why']}")
     run.finish(lambda folder: write_heldout(folder / "heldout.csv", setup.memory.heldout, setup.reward), labels=used)
     store.close()
     setup.env.close()
-
-
-def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
-    learn(
-        setup.agent,
-        setup.memory,
-        setup.query,
-        setup.teacher,
-        store,
-        setup.reward,
-        setup.schedule,
-        setup.effort,
-        run,
-        total_steps=setup.total_steps,
-        max_open=setup.max_open,
-    )
 
 
 def _used(wanted: int, store: Store, run: RunDirectory) -> dict[str, int | str]:

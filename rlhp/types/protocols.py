@@ -12,7 +12,7 @@ import numpy as np
 
 from rlhp.types.basics import Array, Metrics
 from rlhp.types.clips import Segment, Steps
-from rlhp.types.records import Answer, Comparisons, Query, Rollout
+from rlhp.types.records import Answer, Behaviour, Comparisons, Demonstrations, Evidence, Query, Rollout
 
 
 @runtime_checkable
@@ -86,17 +86,23 @@ class Predictor(Protocol):
 
 
 class RewardModel(Predictor, Stateful, Protocol):
-    """r-hat as a part: what predicts, and how it is fitted."""
+    """r-hat as a part: what predicts, and how it is fitted.
 
-    def fit(self, comparisons: Comparisons, effort: int) -> Metrics:
-        """Train on all comparisons so far until `effort` gradient steps have been made since the start of the run."""
+    One that is fitted to what the policy does has an attribute `watches = True`, and is given the newest rollout.
+    """
+
+    def fit(self, evidence: Evidence, effort: int) -> Metrics:
+        """Train on the evidence so far until `effort` gradient steps have been made since the start of the run."""
         ...
 
 
 class Reward(Predictor, Protocol):
-    """r-hat as the loop sees it: a fit is begun, and goes on while the loop does."""
+    """r-hat as the loop sees it: a fit is begun, and goes on while the loop does.
 
-    def begin(self, comparisons: Comparisons, effort: int) -> None:
+    `watches` may be absent (False): whether it is fitted to the newest rollout too.
+    """
+
+    def begin(self, evidence: Evidence, effort: int) -> None:
         """Begin to fit, as `RewardModel.fit` does. Whoever asks for a prediction next waits until it is done."""
         ...
 
@@ -110,6 +116,17 @@ class Teacher(Protocol):
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer | Sequence[Answer]]:
         """What it can say now about these open questions, by id; may be empty. Several people's answers are a sequence."""
+        ...
+
+
+class Trainer(Protocol):
+    """Who watches the agent and says of single actions whether they are good or bad."""
+
+    def __call__(self, rollout: Rollout, step: int) -> Array:
+        """[T, N], float: what was heard during each step of the newest rollout; above 0 is good, below is bad, 0 is nothing said.
+
+        It may be about earlier actions, those of rollouts before included: people are late.
+        """
         ...
 
 
@@ -148,6 +165,10 @@ class Agent(Protocol):
     n_steps: int  # of a rollout, in each environment
 
     def rollouts(self, total_steps: int) -> Iterator[Rollout]: ...
+    def behaviour(self) -> Behaviour:
+        """The last rollout without its true reward, and the policy that made it; to be asked before `update`."""
+        ...
+
     def update(self, reward: Array) -> Metrics:
         """Improve the policy on the last rollout, rewarded [T, N]."""
         ...
@@ -185,6 +206,12 @@ class Run(Protocol):
     def tick(self, step: int) -> None: ...
 
 
+class Loop(Protocol):
+    """A way of learning, from a run's start or its last checkpoint to its end; what it holds of its own is `Stateful`."""
+
+    def __call__(self, store: Store, run: Run) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """All parts of a run and the settings that they share: what a part can check itself against before training."""
@@ -202,6 +229,8 @@ class Setup:
     max_open: int | None
     restart_after: int | None  # steps after which some environments are reset
     settings: Mapping[str, Any]  # all of them, for a part that is bound to another run's
+    demonstrations: Demonstrations | None = None
+    loop: Loop | None = None  # None: not built yet; it is built last, of all the others
 
 
 @runtime_checkable

@@ -9,12 +9,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 
 from rlhp.types.basics import Array, Metrics
 from rlhp.types.clips import Clips, Segment
 from rlhp.types.frames import stacked
+
+
+class Policy(Protocol):
+    """What acts, as it was at one moment; it can be pickled."""
+
+    def act(self, obs: Array, deterministic: bool = True) -> Array:
+        """Raw observations as networks see them [n, *seen] -> actions as the environment takes them [n, *A]."""
+        ...
+
+    def log_prob(self, obs: Array, act: Array) -> Array:
+        """The log probability, or density, [n] of actions [n, *A]."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,7 @@ class Rollout:
     ends: tuple[tuple[int, int, Array], ...] = ()  # step, environment and last observation of each episode that ended
     unstable: int = 0  # episodes that were cut because the simulation blew up; they have no return
     replays: bool = False  # whether a clip's first state and its actions give its other states
+    log_prob: Array | None = None  # [T, N]  of the actions, under the policy that took them; None: not recorded
 
     def seen(self) -> Array:
         """[T, N, *O] what networks see before each action: [T, N, H + 1, *O] where they see a stack, oldest first."""
@@ -86,6 +100,59 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Transitions:
+    """n steps of somebody, without their true reward: nothing that learns from them can see it."""
+
+    obs: Array  # [n, *seen]  what networks see before each action
+    act: Array  # [n, *A]  as executed
+    next_obs: Array  # [n, *seen]  what they see after it
+
+    def __len__(self) -> int:
+        return len(self.act)
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What the policy did in its newest rollout, n = T N steps, and the policy itself."""
+
+    steps: Transitions
+    log_prob: Array  # [n]  of the actions
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What an expert did from a reset on, T steps."""
+
+    obs: Array  # [T + 1, *O]  raw: before each action, and after the last
+    act: Array  # [T, *A]  as executed
+    true_reward: Array  # [T]  for measuring alone
+    terminated: bool = False  # whether the task ended it; else it was cut by time
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstrations:
+    """Episodes of one task; `stack` is how many observations a network sees together."""
+
+    episodes: tuple[Episode, ...]
+    stack: int = 1
+
+    def transitions(self) -> Transitions:
+        """All steps, episode by episode."""
+        seen = [self._seen(episode.obs) for episode in self.episodes]
+        before, after = (np.concatenate([s[rows] for s in seen]) for rows in (slice(-1), slice(1, None)))
+        return Transitions(before, np.concatenate([episode.act for episode in self.episodes]), after)
+
+    def _seen(self, obs: Array) -> Array:
+        """What networks see at each of n observations of an episode, [n, *seen]; before the first one it is repeated."""
+        return stacked(np.concatenate([np.repeat(obs[:1], self.stack - 1, axis=0), obs]), len(obs), lead=1)
+
+    def returns(self) -> Array:
+        """True returns [episodes]."""
+        return np.array([episode.true_reward.sum() for episode in self.episodes])
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A question: K >= 2 clips to be put in order."""
 
@@ -134,3 +201,12 @@ class Comparisons:
 
     def __len__(self) -> int:
         return len(self.mu)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a reward model is fitted to."""
+
+    comparisons: Comparisons
+    behaviour: Behaviour | None = None  # None: the reward model does not ask for it
+    demonstrations: Transitions | None = None  # None: there are none

@@ -1,0 +1,184 @@
+"""Demonstrations: episodes of an expert, read from and written to Minari's datasets (minari.farama.org)."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from minari import MinariDataset
+from minari.data_collector import EpisodeBuffer
+from minari.dataset.minari_storage import MinariStorage
+from minari.storage import get_dataset_path
+
+from rlhp.types import Array, Demonstrations, Episode, UserError
+
+TASK = "rlhp_task"  # under which the metadata of a dataset of ours name the task
+DATA = "data"  # a dataset's folder within the folder that is named after it
+
+
+def load(source: str | Path, env: Any, episodes: int | None = None) -> Demonstrations:
+    """The first `episodes` (None: all) of the dataset in a folder, or of Minari's dataset of that name on this machine.
+
+    `env` is the environment that the demonstrations are to be of. Raises UserError where there is no such dataset, where it is
+    empty or damaged, and where it is of another task, of other spaces, or holds numbers that are not finite.
+    """
+    dataset = _opened(str(source))
+    _check_task(dataset, source, env)
+    there = len(dataset.episode_indices)
+    if there < 1:
+        raise UserError(f"the demonstrations {source} hold no episode; record some with rlhp demonstrate.")
+    if episodes is not None and not 1 <= episodes <= there:
+        raise UserError(f"episodes={episodes} are asked for, and the demonstrations {source} hold {there}; ask for 1 to {there}.")
+    read = tuple(_episode(each, source, env) for each in _some(dataset, episodes, source))
+    return Demonstrations(read, getattr(env, "stack", 1))
+
+
+def _some(dataset: MinariDataset, episodes: int | None, source: str | Path) -> Iterator[Any]:
+    try:
+        yield from dataset.iterate_episodes(dataset.episode_indices[:episodes])
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"the demonstrations {source} are damaged ({_line(error)}); record them anew.") from error
+
+
+def _opened(source: str) -> MinariDataset:
+    for folder in (Path(source) / DATA, Path(source), get_dataset_path() / source / DATA):
+        if (folder / "metadata.json").is_file():
+            try:
+                return MinariDataset(folder)
+            except Exception as error:  # whatever damaged files make h5py and json raise
+                raise UserError(f"the demonstrations {source} cannot be read ({_line(error)}); record them anew.") from error
+    raise UserError(
+        f"there are no demonstrations {source}: name a folder that rlhp demonstrate has written, or a dataset that minari list "
+        "local shows; minari download fetches others."
+    )
+
+
+def _check_task(dataset: MinariDataset, source: str | Path, env: Any) -> None:
+    """Raises UserError where the dataset is of another task, or of one with other spaces."""
+    task = dataset.storage.metadata.get(TASK)
+    if task is not None and task != env.task:
+        raise UserError(
+            f"the demonstrations {source} are of env={task}; choose that environment, or demonstrations of {env.task}."
+        )
+    for what in ("observation_space", "action_space"):
+        theirs, ours = getattr(dataset, what), getattr(env, what)
+        if not _alike(theirs, ours):
+            raise UserError(
+                f"the {what} of the demonstrations {source} is {_words(theirs)}, and that of env={env.task} is {_words(ours)}; "
+                "choose demonstrations of this environment."
+            )
+
+
+def _alike(a: spaces.Space, b: spaces.Space) -> bool:
+    """Whether two spaces hold the same kind of things; the bounds of a Box may differ."""
+    if isinstance(a, spaces.Box) and isinstance(b, spaces.Box):
+        return a.shape == b.shape and np.issubdtype(a.dtype, np.integer) == np.issubdtype(b.dtype, np.integer)
+    return a == b
+
+
+def _words(space: spaces.Space) -> str:
+    return f"Box{space.shape} of {space.dtype}" if isinstance(space, spaces.Box) else str(space)
+
+
+def _episode(data: Any, source: str | Path, env: Any) -> Episode:
+    obs, act = np.asarray(data.observations), np.asarray(data.actions)
+    if len(act) < 1 or len(obs) != len(act) + 1:
+        raise UserError(
+            f"an episode of the demonstrations {source} has {len(obs)} observations and {len(act)} actions; record it anew."
+        )
+    for name, values in (("observations", obs), ("actions", act)):
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"{name} of the demonstrations {source} are not finite numbers; record them anew, or leave that episode out."
+            )
+    space = env.observation_space
+    obs = obs.astype(np.float32 if space.dtype == np.float64 else space.dtype)
+    return Episode(obs, act.astype(env.action_space.dtype), np.asarray(data.rewards, np.float32), bool(data.terminations[-1]))
+
+
+def save(folder: Path, demonstrations: Demonstrations, env: Any, **about: str) -> None:
+    """Write a dataset of Minari's format into a new folder; `about` goes into its metadata.
+
+    Raises UserError where the folder is there and not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already; name a folder that is not.")
+    (folder / DATA).mkdir(parents=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of what Minari would like to know besides
+        storage = MinariStorage.new(folder / DATA, env.observation_space, env.action_space, jpeg_encoding=False)
+        storage.update_metadata(_metadata(folder, env, about))
+        storage.update_episodes([_buffer(episode) for episode in demonstrations.episodes])
+
+
+def _metadata(folder: Path, env: Any, about: Mapping[str, str]) -> dict[str, Any]:
+    from minari import __version__
+
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", folder.name) or "demonstrations"
+    return {"dataset_id": f"{name}-v0", "minari_version": __version__, TASK: env.task, **about}
+
+
+def _buffer(episode: Episode) -> EpisodeBuffer:
+    steps = len(episode.act)
+    ends: Sequence[bool] = [False] * (steps - 1)
+    return EpisodeBuffer(
+        observations=episode.obs,  # pyright: ignore[reportArgumentType]
+        actions=episode.act,  # pyright: ignore[reportArgumentType]
+        rewards=episode.true_reward,  # pyright: ignore[reportArgumentType]
+        terminations=[*ends, episode.terminated],
+        truncations=[*ends, not episode.terminated],
+    )
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def record(policy: Callable[[Array], Array], env: Any, max_steps: int) -> Demonstrations:
+    """The first whole episode of each of N environments, under a policy: what it sees [N, *seen] -> actions [N, *A].
+
+    `env` is a `VecEnv` that is a `rlhp.types.Env` as well, whose frames are stacked where the policy sees stacks. Episodes that
+    were cut short are left out. Raises UserError where one is not over after `max_steps` steps.
+    """
+    stack = getattr(env, "stack", 1)
+    newest: Callable[[Array], Array] = (lambda obs: obs[:, -1]) if stack > 1 else (lambda obs: obs)
+    tapes = [_Tape() for _ in range(env.num_envs)]
+    obs = env.reset()
+    for _ in range(max_steps):
+        act = policy(obs)
+        before, (obs, reward, dones, infos) = newest(obs), env.step(act)
+        after = newest(obs)
+        for i, tape in enumerate(tapes):
+            tape.add(before[i], act[i], float(reward[i]), bool(dones[i]), infos[i], after[i])
+        if all(tape.over for tape in tapes):
+            return Demonstrations(tuple(tape.episode() for tape in tapes if tape.whole), stack)
+    raise UserError(
+        f"an episode of {env.task} is not over after {max_steps:,} steps; give it a time limit, or a larger --max-steps."
+    )
+
+
+class _Tape:
+    """The steps of one environment, until its first episode is over."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Array, Array, float]] = []
+        self.over, self.whole, self._terminated = False, False, False
+
+    def add(self, obs: Array, act: Array, reward: float, done: bool, info: Mapping[str, Any], after: Array) -> None:
+        if self.over:
+            return
+        self._steps.append((np.array(obs), np.array(act), reward))
+        self.over = done or bool(info.get("cut"))
+        self.whole = self.over and not info.get("shortened")
+        self._terminated = done and not info.get("TimeLimit.truncated", False)
+        self._last = np.array(info["terminal_observation"]) if done else np.array(after)
+
+    def episode(self) -> Episode:
+        obs, act, reward = zip(*self._steps, strict=True)
+        last = self._last[-1] if self._last.ndim > obs[0].ndim else self._last  # the newest of a stack
+        return Episode(np.stack([*obs, last]), np.stack(act), np.array(reward, np.float32), self._terminated)
