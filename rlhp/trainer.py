@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rlhp.types import Array, Rollout, UserError, stream
+from rlhp.types import Array, Rollout, Setup, UserError, stream
 
 MEMORY = 5_000  # environment steps that the running mean and spread of the advantage look back over, about
 
@@ -24,7 +24,8 @@ class AdvantageTrainer:
     delay: steps of one environment between an action and the feedback on it.
     dead_zone: how many running spreads A must differ from what is expected for the trainer to say anything.
 
-    Random draws depend on (seed, step) alone. Raises UserError for values out of range.
+    `admits` may refuse a run whose task is not the expert's. Random draws depend on (seed, step) alone. Raises UserError for
+    values out of range.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class AdvantageTrainer:
         speaks: float = 0.1,
         delay: int = 6,
         dead_zone: float = 0.5,
+        admits: Callable[[Setup], None] = lambda setup: None,
     ) -> None:
         if not 0 < speaks <= 1 or delay < 0 or not dead_zone >= 0:
             raise UserError(
@@ -42,9 +44,13 @@ class AdvantageTrainer:
                 "0 or more steps, and 0 or more spreads."
             )
         self.seed, self.value, self.gamma = seed, value, gamma
-        self.speaks, self.delay, self.dead_zone = speaks, delay, dead_zone
+        self.speaks, self.delay, self.dead_zone, self._admits = speaks, delay, dead_zone, admits
         self._mean, self._square, self._seen = 0.0, 0.0, 0
         self._late: Array | None = None  # [delay, N]  what is not said yet
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where the expert knows another task."""
+        self._admits(setup)
 
     def __call__(self, rollout: Rollout, step: int) -> Array:
         """[T, N]: what is heard during each step, 1 (good), -1 (bad) or 0 (nothing), about the action `delay` steps before."""

@@ -23,10 +23,11 @@ class Coach(Blind, A2C):
     """
 
     traces: Traces
+    signals: int  # feedback other than 0, so far
 
     def listen(self, traces: Traces) -> None:
         """Give it its traces. To be called once, before training."""
-        self.traces = traces
+        self.traces, self.signals = traces, 0
 
     def update(self, reward: Array) -> Metrics:
         """theta <- theta + alpha sum_t f_t e_t for the feedback f [T, N] that was heard, summed over environments (algorithm 1).
@@ -44,22 +45,24 @@ class Coach(Blind, A2C):
         return self._told(reward)
 
     def _told(self, feedback: Array) -> Metrics:
-        """How much was said in the last rollout, how much of that was praise, and how much the policy tries out."""
+        """Signals so far, the share of praise among those of the last rollout, and how much the policy tries out."""
         said = int(np.count_nonzero(feedback))
+        self.signals += said
         with torch.no_grad():
             last = torch.from_numpy(self.rollout_buffer.observations[-1]).to(self.device)
             entropy = self.policy.get_distribution(last).entropy()
         praise = {"praise": float((feedback > 0).sum() / said)} if said else {}
-        spread = {"action_std": float(self.policy.log_std.detach().exp().mean())} if hasattr(self.policy, "log_std") else {}
-        return {"feedback": float(said), **praise, **spread, "entropy": float(entropy.mean())}  # type: ignore[union-attr]
+        return {"signals": float(self.signals), **praise, "entropy": float(entropy.mean())}  # type: ignore[union-attr]
 
     def snapshot(self) -> dict[str, Array]:
         """As every agent's, and the traces."""
-        return {**super().snapshot(), **{f"traces/{k}": v for k, v in self.traces.snapshot().items()}}
+        traces = {f"traces/{k}": v for k, v in self.traces.snapshot().items()}
+        return {**super().snapshot(), **traces, "signals": np.array(self.signals)}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot, as every agent does."""
         super().restore(state)
+        self.signals = int(state["signals"])
         self.traces.restore({k.removeprefix("traces/"): v for k, v in state.items() if k.startswith("traces/")})
 
 
