@@ -9,6 +9,7 @@ import torch
 from stable_baselines3 import A2C
 from stable_baselines3.common.vec_env import VecEnv
 
+from rlhp.adam import Adam
 from rlhp.agent.blind import Blind
 from rlhp.agent.build import make
 from rlhp.agent.trace import Traces
@@ -73,7 +74,9 @@ def coach(env: VecEnv, *, decay: float, delay: int, **settings: Any) -> Coach:
     feedback on it comes (6, a fifth of a second); `learning_rate` is alpha. The other settings are those of `rlhp.agent.a2c`.
     Raises UserError for values out of range.
     """
-    agent = make(Coach, env, gamma=1.0, normalise_reward=False, **settings)  # nothing is discounted, nothing scaled
+    kwargs = {**settings.pop("policy_kwargs", {}), "optimizer_class": Adam, "optimizer_kwargs": {}}  # not used: one that is light
+    # nothing is discounted, nothing scaled
+    agent = make(Coach, env, gamma=1.0, normalise_reward=False, policy_kwargs=kwargs, use_rms_prop=False, **settings)
     assert isinstance(agent, Coach)
     agent.listen(Traces(agent.policy, env.num_envs, decay, delay))
     return agent

@@ -60,7 +60,7 @@ class Traces:
     def _gradients(self, log_prob: Tensor, weight: Array) -> list[Tensor]:
         """Of sum_{t, i} weight log pi."""
         into = torch.as_tensor(weight, dtype=torch.float32, device=log_prob.device)
-        return list(torch.autograd.grad(log_prob, self.parameters, into, retain_graph=True))
+        return list(torch.autograd.grad((into * log_prob).sum(), self.parameters, retain_graph=True))
 
     def _log_prob(self, obs: Array, act: Array) -> Tensor:
         """[T, N]"""
