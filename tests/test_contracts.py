@@ -46,6 +46,7 @@ SMALL = ["agent/network=small", *SMALL_REWARD]
 PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
 DEMONSTRATED = ["demos={recording}/demonstrations"]
 UNTAUGHT = ["reward_model=true_reward", "schedule=none", "labels=0"]  # for what asks nobody
+COACHED = ["loop.trainer.expert={recording}/expert"]
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "agent/ppo_atari": [*PONG, *SMALL],
@@ -64,6 +65,9 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "teacher/replay": ["teacher.run={recording}"],
     "loop/cloning": [*UNTAUGHT, *DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
     "condition/cloning": [*DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
+    "loop/coaching": [*UNTAUGHT, "agent=coach", *COACHED],
+    "loop/trainer/advantage": ["loop=coaching", *UNTAUGHT, "agent=coach", *COACHED],
+    "condition/coach": COACHED,
     "tracker/wandb": ["tracker.mode=disabled"],
 }
 each = pytest.mark.parametrize("file", PARTS, ids=str)
@@ -115,6 +119,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose answers may be replayed, and its reward frozen."""
     path = tmp_path_factory.mktemp("recorded")
     train(resolved([*TINY, "env=point"]), path)
+    train(resolved([*TINY, "env=point", "condition=true_reward"]), path / "expert")
     show.demonstrate(path, path / "demonstrations", episodes=3, best_of=None, seed=0, max_steps=1000)
     return path
 
@@ -409,6 +414,7 @@ CONTRACTS = {
     "env": an_environment,
     "experiment": a_whole,
     "loop": a_loop,
+    "loop/trainer": a_loop,
     "memory": a_memory,
     "query": a_query,
     "recipe": an_agent,

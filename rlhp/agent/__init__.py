@@ -4,6 +4,7 @@ from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
 from rlhp.agent.cloning import Cloner
 from rlhp.agent.cnn import SmallCNN
+from rlhp.agent.coach import Coach, coach
 from rlhp.agent.explore import StateEntropy
 from rlhp.agent.level import Level
 from rlhp.agent.recorder import Recorder
@@ -16,6 +17,7 @@ __all__ = [
     "BlindA2C",
     "BlindPPO",
     "Cloner",
+    "Coach",
     "FrameStack",
     "Level",
     "Recorder",
@@ -25,6 +27,7 @@ __all__ = [
     "Unscaled",
     "ValueRefit",
     "a2c",
+    "coach",
     "linear",
     "ppo",
     "stack_frames",

@@ -139,11 +139,15 @@ class Blind(OnPolicyAlgorithm):
         refitted = self.refit(self, self._credit)
         with self._diverging(), np.errstate(all="ignore"):  # what overflows is seen in the parameters
             self.train()
-        if not all(is_finite(parameter.detach().cpu().numpy()) for parameter in self.policy.parameters()):
-            raise UserError(self._diverged())
+        self._check_finite()
         logged = self.logger.name_to_value
         metrics = {name: float(logged[key]) for key, name in NAMES.items() if key in logged}
         return {"entropy": -float(logged["train/entropy_loss"]), **metrics, **refitted}
+
+    def _check_finite(self) -> None:
+        """Raises UserError where the policy's parameters are not."""
+        if not all(is_finite(parameter.detach().cpu().numpy()) for parameter in self.policy.parameters()):
+            raise UserError(self._diverged())
 
     @contextmanager
     def _diverging(self) -> Iterator[None]:

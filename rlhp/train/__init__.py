@@ -3,7 +3,21 @@
 from rlhp.train.build import build
 from rlhp.train.command import main
 from rlhp.train.earlier import frozen, replay
+from rlhp.train.expert import Critic, advantage_trainer
 from rlhp.train.job import Trained, load, train
-from rlhp.train.loops import Cloning, preferences
+from rlhp.train.loops import Cloning, Coaching, preferences
 
-__all__ = ["Cloning", "Trained", "build", "frozen", "load", "main", "preferences", "replay", "train"]
+__all__ = [
+    "Cloning",
+    "Coaching",
+    "Critic",
+    "Trained",
+    "advantage_trainer",
+    "build",
+    "frozen",
+    "load",
+    "main",
+    "preferences",
+    "replay",
+    "train",
+]
