@@ -10,24 +10,21 @@ import numpy as np
 import torch
 
 from rlhp.agent.frozen_policy import FrozenPolicy, part_of
-from rlhp.types import Array, Policy, UserError
+from rlhp.types import Array, Policy
 
 
 class Mixture:
     """A mixture of n policies: at each step, in each environment, one of them is drawn by its weight and acts.
 
     The weights [n] are divided by their sum. Who acts is drawn from torch's global stream, as the actions of SB3's policies are:
-    whoever seeds it for those seeds it for this. Raises UserError unless there is a weight of at least 0 for each policy, and
+    whoever seeds it for those seeds it for this. Raises ValueError unless there is a weight of at least 0 for each policy, and
     one above 0.
     """
 
     def __init__(self, policies: Sequence[Policy], weights: Array) -> None:
         weights = np.asarray(weights, np.float64)
         if len(policies) != len(weights) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
-            raise UserError(
-                f"a mixture of {len(policies)} policies has the weights {weights.tolist()}; give one of at least 0 for each, "
-                "not all of them 0."
-            )
+            raise ValueError(f"{weights.tolist()} are no weights of {len(policies)} policies")
         self.policies, self.weights = tuple(policies), weights / weights.sum()
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:

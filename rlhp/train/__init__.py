@@ -5,5 +5,6 @@ from rlhp.train.command import main
 from rlhp.train.earlier import frozen, replay
 from rlhp.train.job import Trained, load, train
 from rlhp.train.loops import Cloning, preferences
+from rlhp.train.rounds import dagger, smile
 
-__all__ = ["Cloning", "Trained", "build", "frozen", "load", "main", "preferences", "replay", "train"]
+__all__ = ["Cloning", "Trained", "build", "dagger", "frozen", "load", "main", "preferences", "replay", "smile", "train"]
