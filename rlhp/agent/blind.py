@@ -109,9 +109,9 @@ class Blind(OnPolicyAlgorithm):
 
         The network becomes the policy with the largest weight, the first of equals; where no other has any, it acts alone.
         """
-        acting = np.flatnonzero(weights)
+        acting = np.flatnonzero(weights).tolist()
         self._mixture = mixture.Mixture([policies[j] for j in acting], weights[acting]) if len(acting) > 1 else None
-        self._restore_network(policies[np.argmax(weights).item()].snapshot())
+        self._restore_network(policies[int(np.argmax(weights))].snapshot())
 
     def update(self, reward: Array) -> Metrics:
         """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
