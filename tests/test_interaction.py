@@ -321,6 +321,7 @@ def test_a_student_goes_on_from_its_snapshot_with_equal_numbers() -> None:
     agents[1].restore(agent.snapshot())
     students[1].restore(student.snapshot())
     assert students[1].steps == 40 and students[1].fitted == 2
+    assert all(np.array_equal(a.act(OBS), b.act(OBS)) for a, b in zip(*(s._policies for s in students), strict=True))
     assert students[0].fit() == students[1].fit()
     assert [s.keep_best(0.5) for s in students] == [{"best_round": 1.0}] * 2
     assert np.array_equal(agents[0].act(OBS), agents[1].act(OBS))
