@@ -18,6 +18,7 @@ from rlhp.agent.mixture import Mixture
 from rlhp.agent.shares import without_expert
 from rlhp.envs import point
 from rlhp.evaluate import returns, visited
+from rlhp.run import last_checkpoint
 from rlhp.train import build, load, train
 from rlhp.train.rounds import SCORES, distance
 from rlhp.types import Array, Metrics, Policy, Transitions, UserError
@@ -389,6 +390,15 @@ def test_a_run_of_smile_is_a_mixture_for_whoever_loads_it(teacher: Path, tmp_pat
     assert len(set(acts)) == 3, "each of its policies acts by its mean"
     assert "deterministic policy" in show.returns(tmp_path, episodes=2, seed=0)
     assert show.returns(tmp_path, episodes=2, seed=0) == show.returns(tmp_path, episodes=2, seed=0)
+
+
+def test_demonstrations_give_a_policy_before_the_first_round(teacher: Path, tmp_path: Path) -> None:
+    show.demonstrate(teacher, tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=1000)
+    run, demos = tmp_path / "run", f"demos={tmp_path / 'demos'}"
+    train(settings("condition=dagger", *TINY[:-2], "labels=0", *ASKED, f"expert={teacher}", demos), run)
+    learned = last_checkpoint(run)["loop"]
+    assert len(learned["scores"]) == 4 and learned["steps"] == 384
+    assert len(learned["data/obs"]) == 100 + 384, "two episodes of 50 steps, and three rounds"
 
 
 @pytest.mark.parametrize(
