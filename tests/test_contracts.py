@@ -47,6 +47,7 @@ PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
 DEMONSTRATED = ["demos={recording}/demonstrations"]
 UNTAUGHT = ["reward_model=true_reward", "schedule=none", "labels=0"]  # for what asks nobody
 COACHED = ["loop.trainer.expert={recording}/expert"]
+ASKED = ["expert={recording}", "loop.steps=128", "loop.evaluate_episodes=2", "loop.fit_steps=40"]
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "agent/ppo_atari": [*PONG, *SMALL],
@@ -68,6 +69,10 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "loop/coaching": [*UNTAUGHT, "agent=coach", *COACHED],
     "loop/trainer/advantage": ["loop=coaching", *UNTAUGHT, "agent=coach", *COACHED],
     "condition/coach": COACHED,
+    "loop/dagger": [*UNTAUGHT, *ASKED],
+    "condition/dagger": ASKED,
+    "loop/smile": [*UNTAUGHT, *ASKED],
+    "condition/smile": ASKED,
     "tracker/wandb": ["tracker.mode=disabled"],
 }
 each = pytest.mark.parametrize("file", PARTS, ids=str)

@@ -10,7 +10,9 @@ from rlhp.agent.level import Level
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import ValueRefit
 from rlhp.agent.scale import ReturnScale, Unscaled
+from rlhp.agent.shares import geometric, newest
 from rlhp.agent.stack import FrameStack, stack_frames
+from rlhp.agent.student import Shares, Student
 
 __all__ = [
     "Blind",
@@ -22,13 +24,17 @@ __all__ = [
     "Level",
     "Recorder",
     "ReturnScale",
+    "Shares",
     "SmallCNN",
     "StateEntropy",
+    "Student",
     "Unscaled",
     "ValueRefit",
     "a2c",
     "coach",
+    "geometric",
     "linear",
+    "newest",
     "ppo",
     "stack_frames",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,14 +16,15 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
 
+from rlhp.agent import mixture
 from rlhp.agent.explore import Explore, Still
-from rlhp.agent.frozen_policy import FrozenPolicy
+from rlhp.agent.frozen_policy import FrozenPolicy, normaliser_state, part_of
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
 from rlhp.agent.stack import FrameStack
 from rlhp.finite import is_finite
-from rlhp.types import Array, Behaviour, Metrics, Rollout, Transitions, UserError
+from rlhp.types import Array, Behaviour, Metrics, Policy, Rollout, Transitions, UserError
 
 NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged negated
     "train/policy_gradient_loss": "policy_loss",
@@ -62,6 +63,7 @@ class Blind(OnPolicyAlgorithm):
         self._frames = None if self.env is None else unwrap_vec_wrapper(self.env, FrameStack)
         self._unrewarded: list[Rollout] = []
         self._explored = False
+        self._mixture: mixture.Mixture | None = None
         self._fresh_scale, self._fresh_explore = self.scale.snapshot(), self.explore.snapshot()
         self._fresh_values = [p.detach().clone() for p in value_parameters(self.policy)]
         self.set_logger(Logger(folder=None, output_formats=[]))
@@ -95,8 +97,21 @@ class Blind(OnPolicyAlgorithm):
         return Behaviour(Transitions(obs, act, after), log_prob, self.frozen_policy())
 
     def frozen_policy(self) -> FrozenPolicy:
-        """The policy as it is now."""
+        """The network as it is now, which training goes on from."""
         return FrozenPolicy(self.policy, self._vec_normalize_env, self.recorder.venv.action_space)  # type: ignore[arg-type]
+
+    def acting_policy(self) -> Policy:
+        """What `act` goes by, as it is now: the mixture that the agent has become, else its network."""
+        return self._mixture or self.frozen_policy()
+
+    def become(self, policies: Sequence[FrozenPolicy], weights: Array) -> None:
+        """Act as a mixture of policies of agents built alike, by their weights [n], from now on.
+
+        The network becomes the policy with the largest weight, the first of equals; where no other has any, it acts alone.
+        """
+        acting = np.flatnonzero(weights).tolist()
+        self._mixture = mixture.Mixture([policies[j] for j in acting], weights[acting]) if len(acting) > 1 else None
+        self._restore_network(policies[int(np.argmax(weights))].snapshot())
 
     def update(self, reward: Array) -> Metrics:
         """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
@@ -184,7 +199,8 @@ class Blind(OnPolicyAlgorithm):
             "explore": self.explore.snapshot(),
             "policy": {k: v.detach().cpu().numpy().copy() for k, v in self.policy.state_dict().items()},
             "optimiser": _optimiser_state(self.policy.optimizer),
-            "normalise": _normaliser_state(self._vec_normalize_env),
+            "normalise": normaliser_state(self._vec_normalize_env),
+            "mixture": {} if self._mixture is None else self._mixture.snapshot(),
             "random": _random_state(),
             "frames": self._frames.snapshot() if acted and self._frames is not None else {},
             "self": {
@@ -200,27 +216,34 @@ class Blind(OnPolicyAlgorithm):
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot: bit for bit on the CPU where the environments can, else from a reset of them."""
-        own = _part(state, "self")
+        own = part_of(state, "self")
         self.num_timesteps, self._n_updates = int(own["num_timesteps"]), int(own["n_updates"])
         self._current_progress_remaining = float(own["progress"])
         self.restore_policy(state)
-        _restore_optimiser(self.policy.optimizer, _part(state, "optimiser"))
-        self.scale.restore(_part(state, "scale"))
-        self.explore.restore(_part(state, "explore"))
+        _restore_optimiser(self.policy.optimizer, part_of(state, "optimiser"))
+        self.scale.restore(part_of(state, "scale"))
+        self.explore.restore(part_of(state, "explore"))
         self._explored = bool(own.get("explored", False))
-        if "last_obs" in own and self.recorder.restore(_part(state, "recorder")):
+        if "last_obs" in own and self.recorder.restore(part_of(state, "recorder")):
             if self._frames is not None:
-                self._frames.restore(_part(state, "frames"))
+                self._frames.restore(part_of(state, "frames"))
             self._last_obs, self._last_episode_starts = own["last_obs"].copy(), own["last_done"].copy()
-        _restore_random(_part(state, "random"))
+        _restore_random(part_of(state, "random"))
 
     def restore_policy(self, state: dict[str, Array]) -> None:
         """The policy of a snapshot, and the statistics that its observations are normalised by: enough to act."""
-        self.policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in _part(state, "policy").items()})
-        _restore_normaliser(self._vec_normalize_env, _part(state, "normalise"))
+        self._restore_network(state)
+        mixed = part_of(state, "mixture")
+        self._mixture = mixture.restored(mixed, self.frozen_policy()) if mixed else None
+
+    def _restore_network(self, state: dict[str, Array]) -> None:
+        self.policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in part_of(state, "policy").items()})
+        _restore_normaliser(self._vec_normalize_env, part_of(state, "normalise"))
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:
         """Raw observations, stacked where the policy sees stacks, [N, *O] -> actions [N, *A], as the environment takes them."""
+        if self._mixture is not None:
+            return self._mixture.act(obs, deterministic)
         seen = obs if self._vec_normalize_env is None else self._vec_normalize_env.normalize_obs(obs)
         return self.recorder.executed(self.predict(seen, deterministic=deterministic)[0])  # type: ignore[arg-type]
 
@@ -231,10 +254,6 @@ class BlindPPO(Blind, PPO):
 
 class BlindA2C(Blind, A2C):
     """Advantage actor-critic, blind: the paper's algorithm on Atari."""
-
-
-def _part(state: dict[str, Array], name: str) -> dict[str, Array]:
-    return {k.removeprefix(f"{name}/"): v for k, v in state.items() if k.startswith(f"{name}/")}
 
 
 def _optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Array]:
@@ -255,13 +274,6 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Array]
         whole = value.ndim == 0 and value.dtype.kind == "i"
         moments.setdefault(int(i), {})[name] = int(value) if whole else torch.from_numpy(value.copy())
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-
-
-def _normaliser_state(normaliser: VecNormalize | None) -> dict[str, Array]:
-    if normaliser is None:
-        return {}
-    rms = normaliser.obs_rms
-    return {"mean": np.array(rms.mean), "var": np.array(rms.var), "count": np.array(rms.count)}  # type: ignore[union-attr]
 
 
 def _restore_normaliser(normaliser: VecNormalize | None, state: dict[str, Array]) -> None:

@@ -6,6 +6,7 @@ from rlhp.train.earlier import frozen, replay
 from rlhp.train.expert import Critic, advantage_trainer
 from rlhp.train.job import Trained, load, train
 from rlhp.train.loops import Cloning, Coaching, preferences
+from rlhp.train.rounds import dagger, smile
 
 __all__ = [
     "Cloning",
@@ -14,10 +15,12 @@ __all__ = [
     "Trained",
     "advantage_trainer",
     "build",
+    "dagger",
     "frozen",
     "load",
     "main",
     "preferences",
     "replay",
+    "smile",
     "train",
 ]
