@@ -4,17 +4,22 @@ from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
 from rlhp.agent.cnn import SmallCNN
 from rlhp.agent.explore import StateEntropy
+from rlhp.agent.kl_penalty import AdaptiveKL, FixedKL
 from rlhp.agent.level import Level
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import ValueRefit
 from rlhp.agent.scale import ReturnScale, Unscaled
 from rlhp.agent.stack import FrameStack, stack_frames
+from rlhp.agent.start import FromPolicy
 
 __all__ = [
+    "AdaptiveKL",
     "Blind",
     "BlindA2C",
     "BlindPPO",
+    "FixedKL",
     "FrameStack",
+    "FromPolicy",
     "Level",
     "Recorder",
     "ReturnScale",

@@ -14,6 +14,7 @@ from torch import Tensor
 from rlhp.agent import actions
 from rlhp.types import Array
 
+MOMENTS = ("mean", "std", "clip")  # of the observations, as a snapshot names them
 ROWS = 4096  # observations that a network is given at once
 
 
@@ -43,6 +44,17 @@ class FrozenPolicy:
         """The same of actions as the policy draws them, before they are clipped."""
         told = [self._log_prob(obs[i : i + ROWS], act[i : i + ROWS]) for i in range(0, len(obs), ROWS)]
         return torch.cat(told).numpy() if told else np.zeros(0, np.float32)
+
+    def snapshot(self) -> dict[str, Array]:
+        """Its parameters, and what its observations are normalised by."""
+        parameters = {f"parameters/{name}": value.cpu().numpy().copy() for name, value in self._policy.state_dict().items()}
+        return {**parameters, **dict(zip(MOMENTS, self._moments or (), strict=False))}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot of a policy of the same layers."""
+        parameters = {name: value for name, value in state.items() if name not in MOMENTS}
+        self._policy.load_state_dict({name.partition("/")[2]: torch.from_numpy(value.copy()) for name, value in parameters.items()})
+        self._moments = tuple(state[name].copy() for name in MOMENTS) if MOMENTS[0] in state else None
 
     def _log_prob(self, obs: Array, act: Array) -> Tensor:
         seen = self._policy.obs_to_tensor(self._normalised(obs))[0]
