@@ -199,10 +199,14 @@ class Blind(OnPolicyAlgorithm):
         self.rollout_buffer.compute_returns_and_advantage(values, np.asarray(self._last_episode_starts))
 
     def snapshot(self) -> dict[str, Array]:
-        """Everything that the next step depends on, as arrays: weights, optimiser, environments, statistics, random streams."""
+        """Everything that the next step depends on, as arrays: weights, optimiser, environments, statistics, random streams.
+
+        What it sees and the environments are left out while it has not acted.
+        """
         self._make_up()
+        acted = self._last_obs is not None
         parts = {
-            "recorder": self.recorder.snapshot(),
+            "recorder": self.recorder.snapshot() if acted else {},
             "scale": self.scale.snapshot(),
             "explore": self.explore.snapshot(),
             "start": self.start.snapshot(),
@@ -211,16 +215,16 @@ class Blind(OnPolicyAlgorithm):
             "optimiser": optimiser_state(self.policy.optimizer),
             "normalise": normaliser_state(self._vec_normalize_env),
             "random": random_state(),
-            "frames": {} if self._frames is None else self._frames.snapshot(),
+            "frames": self._frames.snapshot() if acted and self._frames is not None else {},
             "self": {
                 "num_timesteps": np.array(self.num_timesteps),
                 "n_updates": np.array(self._n_updates),
                 "progress": np.array(self._current_progress_remaining),
-                "last_obs": np.array(self._last_obs),
-                "last_done": np.array(self._last_episode_starts),
                 "explored": np.array(self._explored),
             },
         }
+        if acted:
+            parts["self"] |= {"last_obs": np.array(self._last_obs), "last_done": np.array(self._last_episode_starts)}
         return {f"{part}/{k}": v for part, state in parts.items() for k, v in state.items()}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -235,7 +239,7 @@ class Blind(OnPolicyAlgorithm):
         self.start.restore(self, part(state, "start"))
         self.kl_penalty.restore(part(state, "kl_penalty"))
         self._explored = bool(own.get("explored", False))
-        if self.recorder.restore(part(state, "recorder")):
+        if "last_obs" in own and self.recorder.restore(part(state, "recorder")):
             if self._frames is not None:
                 self._frames.restore(part(state, "frames"))
             self._last_obs, self._last_episode_starts = own["last_obs"].copy(), own["last_done"].copy()
