@@ -53,6 +53,7 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "agent/network/nature": [*PONG, *SMALL_REWARD],
     "agent/network/small": [*PONG, *SMALL_REWARD],
     "agent/start/clone": ["agent.start.run={recording}", "agent.start.critic_first=1"],
+    "agent/start/demonstrations": [*DEMONSTRATED, "agent.start.critic_first=1", "agent.start.cloning_steps=100"],
     "agent/kl_penalty/adaptive": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
     "agent/kl_penalty/fixed": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],

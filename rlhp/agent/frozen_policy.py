@@ -52,8 +52,8 @@ class FrozenPolicy:
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot of a policy of the same layers."""
-        parameters = {name: value for name, value in state.items() if name not in MOMENTS}
-        self._policy.load_state_dict({name.partition("/")[2]: torch.from_numpy(value.copy()) for name, value in parameters.items()})
+        parameters = {name.partition("/")[2]: value for name, value in state.items() if name not in MOMENTS}
+        self._policy.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in parameters.items()})
         self._moments = tuple(state[name].copy() for name in MOMENTS) if MOMENTS[0] in state else None
 
     def _log_prob(self, obs: Array, act: Array) -> Tensor:

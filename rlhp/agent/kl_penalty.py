@@ -12,16 +12,16 @@ MOST = 0.2  # of the relative error of the divergence that one correction answer
 
 
 class KLPenalty(Stateful, Protocol):
-    """What log pi(a|s) - log pi_0(a|s) [T, N], whose mean is the divergence KL(pi || pi_0) per step in nats, takes off the reward.
+    """What a policy pi pays for each step away from pi_0, the policy that it started from.
 
-    The penalty is in units of the reward that the agent is handed, and taken off before that is levelled and scaled. The policy
-    that maximises r - beta (log pi - log pi_0) is then the same whatever the scale is, which grows and shrinks while training;
-    and as r-hat has a spread of 1, a beta of 0.05 says that a nat of divergence per step costs a twentieth of that spread. On the
-    true reward beta is in the task's own units.
+    The penalty is in units of the reward that the agent is handed, and taken off before that is levelled and scaled
+    (`reward_level`, `normalise_reward`). The policy that maximises r - beta (log pi - log pi_0) is then the same whatever the
+    scale is, which changes during training. r-hat has a spread of 1, so with a beta of 0.05 a nat of divergence per step costs
+    a twentieth of that spread; on the true reward beta is in the task's own units.
     """
 
     def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
-        """The penalty [T, N] of one rollout, and what there is to log of it."""
+        """The penalty [T, N], and what to log, for log pi(a|s) - log pi_0(a|s) [T, N]: its mean is KL(pi || pi_0) in nats a step."""
         ...
 
 
@@ -64,8 +64,9 @@ class FixedKL:
 class AdaptiveKL:
     """A beta that brings the divergence to a target (Ziegler et al. 2019, section 2.2).
 
-    After a rollout of n steps with the divergence KL, beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / horizon). `target` is
-    in nats per step, `horizon` in environment steps: the larger, the slower. Raises UserError for a number that is not above 0.
+    After a rollout of n steps with the divergence KL, beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / horizon), with
+    n / horizon at most 1. `target` is in nats per step, `horizon` in environment steps: the larger, the slower. Raises
+    UserError for a number that is not above 0.
     """
 
     def __init__(self, beta: float, target: float, horizon: float) -> None:

@@ -35,8 +35,13 @@ class Start(Protocol):
         """log pi(a|s) - log pi_0(a|s) [T, N] of the agent's rollout; None where no pi_0, the policy of the start, is kept."""
         ...
 
-    def snapshot(self) -> dict[str, Array]: ...
-    def restore(self, agent: Any, state: dict[str, Array]) -> None: ...
+    def snapshot(self) -> dict[str, Array]:
+        """What it has kept."""
+        ...
+
+    def restore(self, agent: Any, state: dict[str, Array]) -> None:
+        """Go on from a snapshot, for an agent whose policy is restored."""
+        ...
 
 
 class AtRandom:
@@ -77,12 +82,12 @@ class Source(Protocol):
 
 
 class FromPolicy:
-    """The actor of another policy, the moments of its observations, which stay as they are, and a value function that comes first.
+    """Starts from another policy's actor and the moments of its observations, which stay as they are; the critic learns first.
 
-    A random value function destroys a good policy within a few rollouts: its advantages point anywhere. So in the first
-    `critic_first` rollouts that are rewarded the value function alone learns, by `ValueRefit`. `log_std` is put in the place of
-    the logarithm of the policy's spread; None: it stays. The policy is kept as pi_0, for a penalty, and is part of the
-    snapshot: what becomes of its source later makes no difference. Raises UserError for a negative `critic_first`.
+    The advantages of a random value function point anywhere and destroy a good policy within a few rollouts. So in the first
+    `critic_first` rollouts that are rewarded the value function alone learns, by `ValueRefit`. `log_std` replaces the logarithm
+    of the policy's spread; None leaves it. The policy is kept as pi_0, for a penalty, and is part of the snapshot: later changes
+    of its source make no difference. Raises UserError for a negative `critic_first` and a `log_std` that is not finite.
     """
 
     def __init__(self, source: Source, *, seed: int, critic_first: int = 16, log_std: float | None = None) -> None:

@@ -13,6 +13,7 @@ from rlhp.types import Array
 
 
 def part(state: Mapping[str, Array], name: str) -> dict[str, Array]:
+    """The entries of a snapshot below `name`, without it."""
     return {k.removeprefix(f"{name}/"): v for k, v in state.items() if k.startswith(f"{name}/")}
 
 
@@ -28,6 +29,7 @@ def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Array]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Array]) -> None:
+    """Go on from `optimiser_state`."""
     moments: dict[int, dict[str, Any]] = {}
     for key, value in state.items():
         i, name = key.split("/")
@@ -37,6 +39,7 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Array])
 
 
 def normaliser_state(normaliser: VecNormalize | None) -> dict[str, Array]:
+    """The moments of the observations; nothing where there is no normaliser."""
     if normaliser is None:
         return {}
     rms = normaliser.obs_rms
@@ -44,6 +47,7 @@ def normaliser_state(normaliser: VecNormalize | None) -> dict[str, Array]:
 
 
 def restore_normaliser(normaliser: VecNormalize | None, state: dict[str, Array]) -> None:
+    """Go on from `normaliser_state`; nothing to do where there is no normaliser."""
     if normaliser is not None:
         rms = normaliser.obs_rms
         rms.mean, rms.var, rms.count = state["mean"].copy(), state["var"].copy(), float(state["count"])  # type: ignore[union-attr]
@@ -62,6 +66,7 @@ def random_state() -> dict[str, Array]:
 
 
 def restore_random(state: dict[str, Array]) -> None:
+    """Go on from `random_state`."""
     torch.set_rng_state(torch.from_numpy(state["torch"].copy()))
     position, has_gauss = (int(v) for v in state["position"])
     np.random.set_state(("MT19937", state["keys"], position, has_gauss, float(state["gauss"])))

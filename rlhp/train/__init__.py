@@ -5,6 +5,18 @@ from rlhp.train.command import main
 from rlhp.train.earlier import frozen, replay
 from rlhp.train.job import Trained, load, train
 from rlhp.train.loops import Cloning, preferences
-from rlhp.train.starts import from_run
+from rlhp.train.starts import from_demonstrations, from_run
 
-__all__ = ["Cloning", "Trained", "build", "from_run", "frozen", "load", "main", "preferences", "replay", "train"]
+__all__ = [
+    "Cloning",
+    "Trained",
+    "build",
+    "from_demonstrations",
+    "from_run",
+    "frozen",
+    "load",
+    "main",
+    "preferences",
+    "replay",
+    "train",
+]
