@@ -10,15 +10,16 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from rlhp import show
 from rlhp.agent import AdaptiveKL, BlindA2C, BlindPPO, FixedKL, FromPolicy, StateEntropy
 from rlhp.agent.build import make, ppo
 from rlhp.agent.lean import LeanPPO
 from rlhp.agent.start import check_fit, take_over
 from rlhp.envs import gym as gym_envs
 from rlhp.envs import mujoco as mujoco_envs
-from rlhp.envs import point
-from rlhp.run import RunDirectory
+from rlhp.run import RunDirectory, last_checkpoint
 from rlhp.run.record import read_table
+from rlhp.store import recorded, segments
 from rlhp.train import build, load, train
 from rlhp.types import Array, UserError
 
@@ -216,7 +217,8 @@ def test_another_network_is_refused(settings, sentence, other):
 
 
 def settings(*overrides: str):
-    tiny = ["threads=1", "n_envs=2", "agent.n_steps=64", "total_steps=384", "checkpoint_every=128", "env=point"]
+    rollouts = ["n_envs=2", "agent.n_steps=64", "agent.batch_size=32", "total_steps=384", "checkpoint_every=128"]
+    tiny = ["env=point", "threads=1", *rollouts]
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         return OmegaConf.to_container(compose("config", [*tiny, *overrides]), resolve=True, throw_on_missing=True)
 
@@ -224,12 +226,12 @@ def settings(*overrides: str):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("finished")
-    train(settings("condition=true_reward", "agent.batch_size=32"), path)
+    train(settings("condition=true_reward"), path)
     return path
 
 
 def from_run(run: Path, *overrides: str):
-    return settings("condition=true_reward", "agent.batch_size=32", "agent/start=clone", f"agent.start.run={run}", *overrides)
+    return settings("condition=true_reward", "agent/start=clone", f"agent.start.run={run}", *overrides)
 
 
 @pytest.mark.parametrize("batch", [32, 50], ids=["lean", "SB3's"])  # 50 leave a remainder, which the lean one does without
@@ -249,13 +251,51 @@ def test_a_killed_run_ends_with_equal_metrics_though_its_source_has_gone_on(batc
             patch.setattr(RunDirectory, "tick", killed)
             train(cfg, tmp_path / "killed")
         patch.setattr(RunDirectory, "tick", tick)
-        newest = finished / "checkpoints"
-        gone_on = {**load(finished).agent.policy.state_dict()}
-        assert gone_on and newest.is_dir()
         patch.setattr("rlhp.train.starts.take_over", None)  # its policy is not asked for again
         train(cfg, tmp_path / "killed")
     whole, killed_rows = (read_table(tmp_path / name / "metrics.csv") for name in ("whole", "killed"))
     assert whole == killed_rows and whole[-1]["kl_beta"] != "0.05"
+
+
+@pytest.fixture(scope="module")
+def demonstrated(finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demonstrated") / "episodes"
+    show.demonstrate(finished, out, episodes=3, best_of=None, seed=0, max_steps=1000)
+    return out
+
+
+def test_the_clone_within_a_run_is_that_of_cloning(demonstrated, tmp_path):
+    cloning = ["condition=cloning", "total_steps=300", "loop.evaluate_every=300", "loop.evaluate_episodes=2"]
+    train(settings(f"demos={demonstrated}", *cloning), tmp_path / "run")
+    clone = last_checkpoint(tmp_path / "run")["agent"]
+    within = ["agent/start=demonstrations", "agent.start.cloning_steps=300", "agent.start.log_std=null"]
+    agent = build(settings(f"demos={demonstrated}", "condition=true_reward", *within)).agent
+    next(iter(agent.rollouts(128)))
+    state = agent.snapshot()
+    actor = [name for name in state if name.startswith("policy/") and "value_net" not in name]
+    assert len(actor) == 7 and all(
+        np.array_equal(state[name], clone[name]) for name in [*actor, "normalise/mean", "normalise/var"]
+    )
+
+
+def test_the_first_labels_are_about_the_clones_clips(demonstrated, tmp_path):
+    """The clone hardly errs here, so that clips which it has made hold its own mean actions."""
+    start = ["agent/start=demonstrations", "agent.start.cloning_steps=300", "agent.start.log_std=-12"]
+    train(settings(f"demos={demonstrated}", "labels=4", "schedule=upfront", *start), tmp_path / "run")
+    policy = load(tmp_path / "run").agent  # after two rollouts of the critic alone
+    asked = recorded(tmp_path / "run" / "preferences.sqlite")
+    clips = [clip for question in asked.values() for _, clip in segments(tmp_path / "run" / "preferences.sqlite", question.clips)]
+    assert len(clips) >= 4
+    assert all(np.allclose(clip.act, policy.act(clip.obs), atol=1e-3) for clip in clips)
+
+
+@pytest.mark.parametrize(
+    "overrides, sentence",
+    [([], "name them with demos="), (["demos={demonstrated}", "agent.start.cloning_steps=0"], "counts gradient steps")],
+)
+def test_an_impossible_clone_is_refused(overrides, sentence, demonstrated):
+    with pytest.raises(UserError, match=sentence):
+        build(settings("agent/start=demonstrations", *(word.format(demonstrated=demonstrated) for word in overrides)))
 
 
 def test_a_run_can_be_loaded_where_its_source_is_gone(finished, tmp_path):
@@ -292,8 +332,6 @@ def test_the_spread_of_discrete_actions_is_refused(finished):
 
 
 def test_pixels_are_refused():
-    env = point.make(2, 0)
-    assert env.num_envs == 2
     cfg = settings("env=pong", "clip_steps=8", "agent/start=clone", "agent.start.run=/nowhere")
     with pytest.raises(UserError, match="on images they share their layers"):
         build(cfg)

@@ -21,7 +21,7 @@ class KLPenalty(Stateful, Protocol):
     """
 
     def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
-        """The penalty [T, N], and what to log, for log pi(a|s) - log pi_0(a|s) [T, N]: its mean is KL(pi || pi_0) in nats a step."""
+        """The penalty [T, N] and what to log, given log pi(a|s) - log pi_0(a|s) [T, N], whose mean is KL(pi || pi_0) per step."""
         ...
 
 

@@ -97,7 +97,7 @@ class FromPolicy:
             raise UserError(f"agent.start.log_std is {log_std}; give a finite number, or null to leave the policy's spread.")
         self._source, self._left, self._log_std = source, critic_first, log_std
         self._critic = ValueRefit(seed, below=1.0)
-        self._policy: FrozenPolicy | None = None
+        self.policy: FrozenPolicy | None = None
 
     def check(self, setup: Setup) -> None:
         """Raises UserError where the policy cannot be had, or does not fit."""
@@ -111,7 +111,7 @@ class FromPolicy:
         if self._log_std is not None:
             with torch.no_grad():
                 agent.policy.log_std.fill_(self._log_std)
-        self._policy = agent.frozen_policy()
+        self.policy = agent.frozen_policy()
 
     def critic_alone(self, agent: OnPolicyAlgorithm, credit: Callable[[], None]) -> Metrics:
         """Fit the value function in the first rollouts: the entropy of the policy as it is, and what the values explain."""
@@ -128,24 +128,24 @@ class FromPolicy:
 
     def log_ratio(self, agent: OnPolicyAlgorithm, rollout: Rollout) -> Array:
         """log pi(a|s) - log pi_0(a|s) [T, N], of the actions as they were drawn, before they are clipped."""
-        assert self._policy is not None, "asked for after `begin` or `restore`"
+        assert self.policy is not None, "asked for after `begin` or `restore`"
         buffer, seen, space = agent.rollout_buffer, rollout.seen(), agent.action_space
         steps = buffer.log_probs.shape
         act = buffer.actions.reshape(-1, *(space.shape or ()))
-        before = self._policy.log_prob_of_chosen(seen.reshape(-1, *seen.shape[2:]), act)
+        before = self.policy.log_prob_of_chosen(seen.reshape(-1, *seen.shape[2:]), act)
         return buffer.log_probs - before.reshape(steps)
 
     def snapshot(self) -> dict[str, Array]:
         """How many rollouts the policy still waits, and pi_0."""
-        kept = {} if self._policy is None else self._policy.snapshot()
+        kept = {} if self.policy is None else self.policy.snapshot()
         return {"critic_left": np.array(self._left), **{f"policy/{name}": value for name, value in kept.items()}}
 
     def restore(self, agent: Any, state: dict[str, Array]) -> None:
         """Go on from a snapshot."""
         self._left, kept = int(state["critic_left"]), part(state, "policy")
-        self._policy = agent.frozen_policy() if kept else None
-        if self._policy is not None:
-            self._policy.restore(kept)
+        self.policy = agent.frozen_policy() if kept else None
+        if self.policy is not None:
+            self.policy.restore(kept)
 
 
 def take_over(agent: Any, state: Mapping[str, Array]) -> None:
