@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -42,12 +43,12 @@ class Snapshot:
         take_over(agent, self.state)
 
 
-def agent(algorithm=LeanPPO, seed: int = 0, **settings):
+def agent(algorithm=LeanPPO, seed: int = 0, **settings) -> Any:
     env = mujoco_envs.make("reacher", n_envs=N, seed=seed, horizon=25)
     return make(algorithm, env, **((SETTINGS if algorithm is BlindA2C else PPO) | settings))
 
 
-def trained(one, rounds: int, rewarded: bool = True):
+def trained(one: Any, rounds: int, rewarded: bool = True) -> Any:
     for rollout in one.rollouts(one.num_timesteps + rounds * T * N):
         if rewarded:
             one.update(rollout.true_reward)
@@ -176,7 +177,7 @@ def test_the_penalty_is_taken_off_the_reward_of_each_step(other):
 def test_the_larger_the_penalty_the_nearer_the_policy_stays(other):
     def distance(beta: float) -> float:
         one = agent(start=FromPolicy(Snapshot(other), seed=0, critic_first=1), kl_penalty=FixedKL(beta))
-        return [one.update(np.float32(rollout.act[..., 0])) for rollout in one.rollouts(30 * T * N)][-1]["kl_to_reference"]
+        return [one.update(rollout.act[..., 0]) for rollout in one.rollouts(30 * T * N)][-1]["kl_to_reference"]
 
     assert distance(10.0) < 0.2 * distance(0.0)
 
@@ -216,11 +217,12 @@ def test_another_network_is_refused(settings, sentence, other):
 # In a run
 
 
-def settings(*overrides: str):
+def settings(*overrides: str) -> dict[str, Any]:
     rollouts = ["n_envs=2", "agent.n_steps=64", "agent.batch_size=32", "total_steps=384", "checkpoint_every=128"]
     tiny = ["env=point", "threads=1", *rollouts]
     with initialize_config_module("rlhp.conf", version_base="1.3"):
-        return OmegaConf.to_container(compose("config", [*tiny, *overrides]), resolve=True, throw_on_missing=True)
+        cfg = OmegaConf.to_container(compose("config", [*tiny, *overrides]), resolve=True, throw_on_missing=True)
+    return cast(dict[str, Any], cfg)
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +271,7 @@ def test_the_clone_within_a_run_is_that_of_cloning(demonstrated, tmp_path):
     train(settings(f"demos={demonstrated}", *cloning), tmp_path / "run")
     clone = last_checkpoint(tmp_path / "run")["agent"]
     within = ["agent/start=demonstrations", "agent.start.cloning_steps=300", "agent.start.log_std=null"]
-    agent = build(settings(f"demos={demonstrated}", "condition=true_reward", *within)).agent
+    agent: Any = build(settings(f"demos={demonstrated}", "condition=true_reward", *within)).agent
     next(iter(agent.rollouts(128)))
     state = agent.snapshot()
     actor = [name for name in state if name.startswith("policy/") and "value_net" not in name]

@@ -164,7 +164,8 @@ class Blind(OnPolicyAlgorithm):
         buffer.rewards += self.scale(reward, done)
         self._credit()
         refitted = self.refit(self, self._credit)
-        return {**(self.start.critic_alone(self, self._credit) or self._learn()), **refitted}
+        alone = self.start.critic_alone(self, self._credit)
+        return {**(self._learn() if alone is None else alone), **refitted}
 
     def _learn(self) -> Metrics:
         """The algorithm's own step, on what the buffer holds. Raises UserError where the policy is not finite then."""

@@ -27,8 +27,8 @@ class Start(Protocol):
         """Set the agent's policy, before its first step."""
         ...
 
-    def critic_alone(self, agent: OnPolicyAlgorithm, credit: Callable[[], None]) -> Metrics:
-        """Improve the value function alone on the agent's rollout, and tell how; empty where the policy may move with it."""
+    def critic_alone(self, agent: OnPolicyAlgorithm, credit: Callable[[], None]) -> Metrics | None:
+        """Improve the value function alone on the agent's rollout, and tell how; None where the policy may learn with it."""
         ...
 
     def log_ratio(self, agent: OnPolicyAlgorithm, rollout: Rollout) -> Array | None:
@@ -53,9 +53,9 @@ class AtRandom:
     def begin(self, agent: Any) -> None:
         """Nothing to set."""
 
-    def critic_alone(self, agent: OnPolicyAlgorithm, credit: Callable[[], None]) -> Metrics:
+    def critic_alone(self, agent: OnPolicyAlgorithm, credit: Callable[[], None]) -> None:
         """Nothing to wait for."""
-        return {}
+        return None
 
     def log_ratio(self, agent: OnPolicyAlgorithm, rollout: Rollout) -> None:
         """No random policy is kept."""
@@ -113,10 +113,10 @@ class FromPolicy:
                 agent.policy.log_std.fill_(self._log_std)
         self.policy = agent.frozen_policy()
 
-    def critic_alone(self, agent: OnPolicyAlgorithm, credit: Callable[[], None]) -> Metrics:
+    def critic_alone(self, agent: OnPolicyAlgorithm, credit: Callable[[], None]) -> Metrics | None:
         """Fit the value function in the first rollouts: the entropy of the policy as it is, and what the values explain."""
         if self._left < 1:
-            return {}
+            return None
         self._left -= 1
         self._critic(agent, credit)
         explained = explained_by(agent.rollout_buffer)
