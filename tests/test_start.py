@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from rlhp import show
-from rlhp.agent import AdaptiveKL, BlindA2C, BlindPPO, FixedKL, FromPolicy, StateEntropy
+from rlhp.agent import AdaptiveKL, BlindA2C, BlindPPO, FixedKL, FromPolicy, StateEntropy, ValueRefit
 from rlhp.agent.build import make, ppo
 from rlhp.agent.lean import LeanPPO
 from rlhp.agent.start import check_fit, take_over
@@ -117,6 +117,13 @@ def test_it_goes_on_from_a_snapshot_whatever_became_of_its_source(other):
     trained(two, 3)
     a, b = one.snapshot(), two.snapshot()
     assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("more", [{"refit": ValueRefit(seed=0)}, {"reward_level": 2.0, "normalise_reward": True}], ids=str)
+def test_it_goes_with_what_else_becomes_of_a_reward(more, other):
+    one = agent(start=FromPolicy(Snapshot(other), seed=0, critic_first=1), kl_penalty=FixedKL(0.1), **more)
+    told = [one.update(rollout.true_reward) for rollout in one.rollouts(3 * T * N)]
+    assert all(np.isfinite(value) for row in told for value in row.values()) and told[2]["kl_penalty"] > 0
 
 
 def test_discrete_actions_start_and_are_penalised_too():

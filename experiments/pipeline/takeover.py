@@ -58,6 +58,12 @@ def _returns(agent: Blind, task: str, deterministic: bool) -> Any:
     return found
 
 
+def _append(out: Path, row: Sequence[object]) -> None:
+    new = not out.is_file()
+    with out.open("a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, row] if new else [row])
+
+
 def main(arguments: Sequence[str]) -> None:
     """Train, evaluate, print."""
     out = next((Path(word.partition("=")[2]) for word in arguments if word.startswith("out=")), None)
@@ -70,8 +76,7 @@ def main(arguments: Sequence[str]) -> None:
         print(*row, flush=True)
         means.append(numbers[0])
         if out is not None:
-            with out.open("a", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerow(row)
+            _append(out, row)
     print(f"{cfg['task']}: the clone returns {means[0]:.0f}, and never less than {min(means) / means[0]:.3f} of that afterwards")
 
 
