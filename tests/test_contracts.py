@@ -44,6 +44,7 @@ TINY = [
 SMALL_REWARD = ["reward_model.layers=[[4,7,6]]", "reward_model.units=8"]  # where it is not what is tested
 SMALL = ["agent/network=small", *SMALL_REWARD]
 PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
+CLONED = ["demos={recording}/demonstrations", "agent.start.critic_first=1", "agent.start.cloning_steps=100"]
 DEMONSTRATED = ["demos={recording}/demonstrations"]
 UNTAUGHT = ["reward_model=true_reward", "schedule=none", "labels=0"]  # for what asks nobody
 COACHED = ["loop.trainer.expert={recording}/expert"]
@@ -54,9 +55,15 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "agent/a2c_atari": [*PONG, *SMALL],
     "agent/network/nature": [*PONG, *SMALL_REWARD],
     "agent/network/small": [*PONG, *SMALL_REWARD],
+    "agent/start/clone": ["agent.start.run={recording}", "agent.start.critic_first=1"],
+    "agent/start/demonstrations": CLONED,
+    "agent/kl_penalty/adaptive": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
+    "agent/kl_penalty/fixed": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
     "experiment/demo_atari": [*PONG, *SMALL_REWARD],
     "experiment/figure3": PONG,
+    "experiment/overoptimisation": ["env=point", *CLONED],
+    "experiment/pipeline": ["env=point", *CLONED],
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
     "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8", *SMALL_REWARD],
     "experiment/human/one_leg": ["teacher=oracle"],
@@ -103,9 +110,10 @@ def chosen(file: Path, recording: Path) -> list[str]:
     return choice if any(each.startswith("env=") for each in choice) else ["env=point", *choice]
 
 
-def first_job(file: Path) -> list[str]:
+def first_job(file: Path, recording: Path) -> list[str]:
     """The first job that an experiment launches: its name, and the first value (or the lowest) of everything it sweeps over."""
-    chosen = [f"experiment={file.relative_to('experiment')}", *FILL.get(str(file), [])]
+    filled = [f.format(recording=recording) for f in FILL.get(str(file), [])]
+    chosen = [f"experiment={file.relative_to('experiment')}", *filled]
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         sweep = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params or {}
     return [*chosen, *(f"{key}={first(f'{key}={values}')}" for key, values in sweep.items())]
@@ -217,8 +225,8 @@ def test_it_builds_and_keeps_its_groups_contract(file: Path, recording: Path) ->
 
 
 @pytest.mark.parametrize("file", [file for file in PARTS if file.parts[0] == "experiment"], ids=str)
-def test_the_first_job_of_an_experiment_builds(file: Path) -> None:
-    build(resolved(first_job(file))).env.close()
+def test_the_first_job_of_an_experiment_builds(file: Path, recording: Path) -> None:
+    build(resolved(first_job(file, recording))).env.close()
 
 
 @pytest.mark.filterwarnings("ignore:\\s*'hydra/launcher/ray' is validated")
@@ -413,8 +421,10 @@ def instantiated(node: dict[str, Any]) -> Any:
 CONTRACTS = {
     "agent": an_agent,
     "agent/explore": an_agent,
+    "agent/kl_penalty": an_agent,
     "agent/network": an_agent,
     "agent/refit": an_agent,
+    "agent/start": an_agent,
     "condition": a_whole,
     "env": an_environment,
     "experiment": a_whole,

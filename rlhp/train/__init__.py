@@ -7,6 +7,7 @@ from rlhp.train.expert import Critic, advantage_trainer
 from rlhp.train.job import Trained, load, train
 from rlhp.train.loops import Cloning, Coaching, preferences
 from rlhp.train.rounds import dagger, smile
+from rlhp.train.starts import from_demonstrations, from_run
 
 __all__ = [
     "Cloning",
@@ -16,6 +17,8 @@ __all__ = [
     "advantage_trainer",
     "build",
     "dagger",
+    "from_demonstrations",
+    "from_run",
     "frozen",
     "load",
     "main",
