@@ -7,7 +7,6 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from rlhp.reward import AIRL, GAIL, GradientPenalty, SpectralNorm, Unbounded
 from rlhp.reward.airl import ShapedScore
@@ -222,7 +221,7 @@ def test_airl_takes_log_pi_off_and_a_frozen_one_hands_out_g():
 
 
 def test_airl_counts_what_the_policy_would_do_itself_as_no_evidence():
-    """Expert and policy alike but in what the policy is likely to do: log pi is 2 at the expert's steps, which D must not exceed."""
+    """Both sides alike, and the density 2 nats everywhere: f goes to it, where D is 1/2."""
 
     class Sure(Flat):
         def log_prob(self, obs, act):

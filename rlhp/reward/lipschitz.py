@@ -18,7 +18,10 @@ from rlhp.types import UserError
 class Scored(Protocol):
     """A forward pass of a score over n rows, and what can be differentiated."""
 
-    values: Tensor  # [n]
+    @property
+    def values(self) -> Tensor:
+        """[n]."""
+        ...
 
     def backward(self, into: Tensor) -> None:
         """Add the parameters' gradient of the sum of `into` [n] times the values."""
