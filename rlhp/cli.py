@@ -146,7 +146,15 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     )
     film.add_argument("--seconds", type=float, default=10.0, help="simulated seconds (default: %(default)s)")
     film.set_defaults(run=_film)
-    for command in (evaluate, film):
+    shown = add("demonstrate", help="record a run's policy as demonstrations, a dataset of Minari's")
+    shown.add_argument("--episodes", type=int, default=16, help="whole episodes to keep (default: %(default)s)")
+    shown.add_argument("--best-of", type=int, metavar="N", help="record N and keep the best by true return (default: the first)")
+    shown.add_argument("-o", "--out", type=Path, metavar="FOLDER", help="where to (default: demonstrations in the run directory)")
+    shown.add_argument(
+        "--max-steps", type=int, default=100_000, help="give up on an episode that is longer (default: %(default)s)"
+    )
+    shown.set_defaults(run=_demonstrate)
+    for command in (evaluate, film, shown):
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
         command.add_argument(
             "--seed", type=int, default=10_000, help="of the starting states and drawn actions (default: %(default)s)"
@@ -274,6 +282,15 @@ def _film(options: argparse.Namespace) -> int:
 
     out = options.out or options.path / "policy.mp4"
     _say(show.film_policy(options.path, out, options.seconds, options.seed, options.deterministic))
+    return 0
+
+
+def _demonstrate(options: argparse.Namespace) -> int:
+    _check_opengl()
+    from rlhp import show
+
+    o, out = options, options.out or options.path / "demonstrations"
+    _say(show.demonstrate(o.path, out, o.episodes, o.best_of, o.seed, o.max_steps, o.deterministic))
     return 0
 
 

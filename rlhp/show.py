@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from gymnasium import spaces
 
-from rlhp import analysis, evaluate, film, train
+from rlhp import analysis, demonstrations, evaluate, film, train
 from rlhp.run import read_settings
-from rlhp.types import Array, Segment, UserError
+from rlhp.types import Array, Demonstrations, Segment, UserError
 
 
 def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_STEPS, deterministic: bool | None = None) -> str:
@@ -86,6 +86,40 @@ def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: i
             return film.write(pictures, out, fps, codec)
     finally:
         env.close()
+
+
+def demonstrate(
+    run: Path, out: Path, episodes: int, best_of: int | None, seed: int, max_steps: int, deterministic: bool | None = None
+) -> str:
+    """Record `episodes` episodes of a run's policy as a dataset of Minari's: the first ones, or the `best_of` so many by return.
+
+    `deterministic`: as for `acting`. Returns a sentence on what was recorded. Raises UserError where there is no run, where `out`
+    is there already, and where too few episodes were whole.
+    """
+    recorded = best_of or episodes
+    if not 1 <= episodes <= recorded:
+        raise UserError(
+            f"{episodes} episodes cannot be chosen from {recorded}; --episodes is at least 1, and --best-of at least that."
+        )
+    trained = train.load(run)
+    env = trained.make_env(recorded, seed)
+    try:
+        policy, how = acting(trained, env, seed, deterministic)
+        whole = demonstrations.record(policy, env, max_steps).episodes
+        if len(whole) < episodes:
+            raise UserError(
+                f"{len(whole)} of {recorded} episodes were whole, too few for {episodes}; record more with --best-of."
+            )
+        best = sorted(whole, key=lambda e: -e.true_reward.sum()) if best_of else whole
+        chosen = Demonstrations(tuple(best[:episodes]), getattr(env, "stack", 1))
+        selection = f"the best {episodes} of {recorded} episodes by return" if best_of else f"{episodes} episodes as they came"
+        about = f"{how} of a run on env={trained.settings['task']}, seed {trained.settings['seed']}; {selection}"
+        demonstrations.save(out, chosen, env, description=about, algorithm_name=str(trained.settings["condition"]))
+    finally:
+        env.close()
+    found, steps = chosen.returns(), len(chosen.transitions())
+    spread = f"from {found.min():.1f} to {found.max():.1f}"
+    return f"{out}: {selection}, {steps:,} steps, {how}: mean true return {found.mean():.1f}, {spread}"
 
 
 def _every(n: int, shoot: Callable[[Segment], Iterator[Array]], segment: Segment) -> Iterator[Array]:

@@ -22,12 +22,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from rlhp import show
 from rlhp.preference import Labels
 from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store import Store, recorded, segments
 from rlhp.train import build, train
-from rlhp.types import Answer, Evidence, Query, Rollout, Segment, UserError, stack
+from rlhp.types import Answer, Evidence, Query, Rollout, Segment, Stateful, UserError, stack
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")  # recipes are for longer rollouts
 
@@ -43,6 +44,8 @@ TINY = [
 SMALL_REWARD = ["reward_model.layers=[[4,7,6]]", "reward_model.units=8"]  # where it is not what is tested
 SMALL = ["agent/network=small", *SMALL_REWARD]
 PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
+DEMONSTRATED = ["demos={recording}/demonstrations"]
+UNTAUGHT = ["reward_model=true_reward", "schedule=none", "labels=0"]  # for what asks nobody
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "agent/ppo_atari": [*PONG, *SMALL],
@@ -59,6 +62,8 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "reward_model/ensemble_cnn": [*PONG, "agent/network=small"],
     "reward_model/frozen": ["reward_model.run={recording}"],
     "teacher/replay": ["teacher.run={recording}"],
+    "loop/cloning": [*UNTAUGHT, *DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
+    "condition/cloning": [*DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
     "tracker/wandb": ["tracker.mode=disabled"],
 }
 each = pytest.mark.parametrize("file", PARTS, ids=str)
@@ -110,6 +115,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose answers may be replayed, and its reward frozen."""
     path = tmp_path_factory.mktemp("recorded")
     train(resolved([*TINY, "env=point"]), path)
+    show.demonstrate(path, path / "demonstrations", episodes=3, best_of=None, seed=0, max_steps=1000)
     return path
 
 
@@ -156,9 +162,9 @@ def test_three_rounds_of_learning(file: Path, recording: Path, tmp_path: Path, m
         train(cfg, whole)
     rows = read_table(whole / "metrics.csv")
     assert [int(row["step"]) for row in rows] == [N * T * (i + 1) for i in range(ROUNDS)]
-    assert rows[-1]["entropy"], "the policy was updated"
-    assert int(rows[-1]["labels"]) == instantiated(cfg["schedule"])(cfg["total_steps"])
-    assert json.loads((whole / "finished.json").read_text())["labels"]["used"] == int(rows[-1]["labels"])
+    assert rows[-1].get("entropy") or rows[-1].get("best_valid_loss"), "the policy was updated"
+    assert int(rows[-1].get("labels", 0)) == instantiated(cfg["schedule"])(cfg["total_steps"])
+    assert json.loads((whole / "finished.json").read_text())["labels"]["used"] == int(rows[-1].get("labels", 0))
     with somebody(killed, file):
         with monkeypatch.context() as patch, pytest.raises(Killed):
             die_in_the_last_round(patch)
@@ -183,7 +189,7 @@ def die_in_the_last_round(patch: pytest.MonkeyPatch) -> None:
 
     def tick(run: RunDirectory, step: int) -> None:
         if step == ROUNDS * N * T:
-            run._metrics(step, {"true_reward": 1.0})
+            run._metrics(step, dict.fromkeys(run._pending, 1.0))
             raise Killed
         whole(run, step)
 
@@ -285,6 +291,17 @@ def a_reward(parts: Any, cfg: dict[str, Any]) -> None:
     fresh = build(cfg).reward
     fresh.restore(reward.snapshot())
     assert np.array_equal(fresh(rollout), reward(rollout))
+
+
+def a_loop(parts: Any, cfg: dict[str, Any]) -> None:
+    assert callable(parts.loop)
+    if isinstance(parts.loop, Stateful):
+        saved = parts.loop.snapshot()
+        assert all(isinstance(array, np.ndarray) for array in saved.values())
+        fresh = build(cfg).loop
+        assert isinstance(fresh, Stateful)
+        fresh.restore(saved)
+        assert all(np.array_equal(fresh.snapshot()[name], array) for name, array in saved.items())
 
 
 def a_loss(parts: Any, cfg: dict[str, Any]) -> None:
@@ -389,6 +406,7 @@ CONTRACTS = {
     "condition": a_whole,
     "env": an_environment,
     "experiment": a_whole,
+    "loop": a_loop,
     "memory": a_memory,
     "query": a_query,
     "recipe": an_agent,

@@ -2,6 +2,7 @@
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
+from rlhp.agent.cloning import Cloner
 from rlhp.agent.cnn import SmallCNN
 from rlhp.agent.explore import StateEntropy
 from rlhp.agent.level import Level
@@ -14,6 +15,7 @@ __all__ = [
     "Blind",
     "BlindA2C",
     "BlindPPO",
+    "Cloner",
     "FrameStack",
     "Level",
     "Recorder",

@@ -168,26 +168,30 @@ class Blind(OnPolicyAlgorithm):
         self.rollout_buffer.compute_returns_and_advantage(values, np.asarray(self._last_episode_starts))
 
     def snapshot(self) -> dict[str, Array]:
-        """Everything that the next step depends on, as arrays: weights, optimiser, environments, statistics, random streams."""
+        """Everything that the next step depends on, as arrays: weights, optimiser, environments, statistics, random streams.
+
+        What it sees and the environments are left out while it has not acted.
+        """
         self._make_up()
+        acted = self._last_obs is not None
         parts = {
-            "recorder": self.recorder.snapshot(),
+            "recorder": self.recorder.snapshot() if acted else {},
             "scale": self.scale.snapshot(),
             "explore": self.explore.snapshot(),
             "policy": {k: v.detach().cpu().numpy().copy() for k, v in self.policy.state_dict().items()},
             "optimiser": _optimiser_state(self.policy.optimizer),
             "normalise": _normaliser_state(self._vec_normalize_env),
             "random": _random_state(),
-            "frames": {} if self._frames is None else self._frames.snapshot(),
+            "frames": self._frames.snapshot() if acted and self._frames is not None else {},
             "self": {
                 "num_timesteps": np.array(self.num_timesteps),
                 "n_updates": np.array(self._n_updates),
                 "progress": np.array(self._current_progress_remaining),
-                "last_obs": np.array(self._last_obs),
-                "last_done": np.array(self._last_episode_starts),
                 "explored": np.array(self._explored),
             },
         }
+        if acted:
+            parts["self"] |= {"last_obs": np.array(self._last_obs), "last_done": np.array(self._last_episode_starts)}
         return {f"{part}/{k}": v for part, state in parts.items() for k, v in state.items()}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -200,7 +204,7 @@ class Blind(OnPolicyAlgorithm):
         self.scale.restore(_part(state, "scale"))
         self.explore.restore(_part(state, "explore"))
         self._explored = bool(own.get("explored", False))
-        if self.recorder.restore(_part(state, "recorder")):
+        if "last_obs" in own and self.recorder.restore(_part(state, "recorder")):
             if self._frames is not None:
                 self._frames.restore(_part(state, "frames"))
             self._last_obs, self._last_episode_starts = own["last_obs"].copy(), own["last_done"].copy()

@@ -4,6 +4,6 @@ from rlhp.train.build import build
 from rlhp.train.command import main
 from rlhp.train.earlier import frozen, replay
 from rlhp.train.job import Trained, load, train
-from rlhp.train.loops import preferences
+from rlhp.train.loops import Cloning, preferences
 
-__all__ = ["Trained", "build", "frozen", "load", "main", "preferences", "replay", "train"]
+__all__ = ["Cloning", "Trained", "build", "frozen", "load", "main", "preferences", "replay", "train"]

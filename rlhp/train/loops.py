@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+from hydra.utils import instantiate
+
+from rlhp import evaluate
+from rlhp.agent import Blind, Cloner, stack_frames
+from rlhp.imitate import clone
 from rlhp.loop import learn
-from rlhp.types import Loop, Run, Setup, Store
+from rlhp.types import Array, Demonstrations, Loop, Metrics, Run, Setup, Store, UserError
 
 
 def preferences(setup: Setup) -> Loop:
@@ -27,3 +36,53 @@ def preferences(setup: Setup) -> Loop:
         )
 
     return loop
+
+
+class Cloning:
+    """Behaviour cloning: the agent's policy is fitted to the demonstrations; a run's steps are gradient steps.
+
+    Every `evaluate_every` of them the policy acts for `evaluate_episodes` episodes, which tell its true return and teach nothing.
+    `fit` are settings of `rlhp.agent.Cloner`. Raises UserError where there are no demonstrations, and for a number below 1.
+    """
+
+    def __init__(self, setup: Setup, *, evaluate_every: int, evaluate_episodes: int, **fit: Any) -> None:
+        if evaluate_every < 1 or evaluate_episodes < 1:
+            raise UserError("cloning wants evaluate_every, in gradient steps, and evaluate_episodes of at least 1.")
+        self._every, self._setup = evaluate_every, setup
+        self._data = _wanted(setup).transitions()
+        self._evaluate = partial(returns, setup, evaluate_episodes, cast(Blind, setup.agent).act)
+        self._cloner = Cloner(cast(Blind, setup.agent), total_steps=setup.total_steps, **fit)
+
+    def __call__(self, store: Store, run: Run) -> None:
+        """Learn to the end."""
+        clone(self._cloner, self._data, self._evaluate, run, total_steps=self._setup.total_steps, every=self._every)
+
+    def snapshot(self) -> dict[str, Array]:
+        """The fit so far."""
+        return self._cloner.snapshot()
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot."""
+        self._cloner.restore(state)
+
+
+def _wanted(setup: Setup) -> Demonstrations:
+    if setup.demonstrations is None:
+        raise UserError(
+            "this way of learning wants demonstrations; name them with demos=..., as rlhp demonstrate has written them."
+        )
+    return setup.demonstrations
+
+
+def returns(setup: Setup, episodes: int, act: Callable[[Array], Array]) -> Metrics:
+    """Mean, least and number of the true returns of whole episodes in new environments, the same ones at each call."""
+    node = {**setup.settings["env"], "n_envs": min(episodes, 10), "seed": setup.settings["seed"] + EVALUATION}
+    env = stack_frames(instantiate(node, _convert_="all"))
+    try:
+        found = evaluate.returns(act, env, episodes)
+    finally:
+        env.close()
+    return {"true_return": float(found.mean()), "true_return_min": float(found.min()), "episodes": float(len(found))}
+
+
+EVALUATION = 1_000_000  # added to a run's seed for the environments in which its policy is evaluated
