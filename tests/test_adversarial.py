@@ -1,19 +1,28 @@
 """Adversarial imitation: networks against autograd, discriminators and rewards by numbers worked out by hand."""
 
+import time
 from dataclasses import replace
+from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.envs.registration import register
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
 from torch import Tensor
 
-from rlhp.reward import AIRL, GAIL, GradientPenalty, SpectralNorm, Unbounded
+from rlhp import demonstrations, evaluate, show
+from rlhp.reward import AIRL, GAIL, Background, GradientPenalty, SpectralNorm, Unbounded
 from rlhp.reward.airl import ShapedScore
 from rlhp.reward.balanced import Balanced
 from rlhp.reward.gail import StepScore
 from rlhp.reward.tanh_mlp import TanhMLP, parameters
-from rlhp.types import Behaviour, Clips, Comparisons, Evidence, Rollout, Steps, Transitions, UserError
+from rlhp.run import last_checkpoint
+from rlhp.train import build, load, train
+from rlhp.types import Behaviour, Clips, Comparisons, Demonstrations, Episode, Evidence, Rollout, Steps, Transitions, UserError
 
 OBS, ACT = spaces.Box(-np.inf, np.inf, (2,), np.float32), spaces.Box(-1, 1, (1,), np.float32)
 NOTHING = Comparisons(Clips(np.zeros((0, 1, 2)), np.zeros((0, 1, 1)), np.zeros((0, 1))), *[np.zeros(0)] * 5)
@@ -282,3 +291,126 @@ def test_discrete_actions_count_as_one_hot():
     sides = [Transitions(np.zeros((n, 2), np.float32), np.full(n, choice), np.zeros((n, 2), np.float32)) for choice in (1, 0)]
     metrics = model.fit(Evidence(NOTHING, Behaviour(sides[1], np.zeros(n), Flat()), sides[0]), 100)
     assert metrics["discriminator_expert_accuracy"] > 0.9
+
+
+# In a run
+
+
+def make() -> GAIL:
+    return GAIL(OBS, ACT, hidden=(8,))
+
+
+def airl() -> AIRL:
+    return AIRL(OBS, ACT, hidden=(8,), potential_hidden=(8,))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", [make, airl])
+def test_a_fit_in_a_process_of_its_own_gives_the_same_numbers(kind):
+    one, two = (Background(kind, threads) for threads in (1, 2))
+    for effort, at in ((8, -1.0), (16, -0.5), (24, 0.5)):
+        for each in (one, two):
+            each.begin(evidence(policy_at=at), effort)
+        while two._coming is None or not two._coming.ready:
+            time.sleep(0.05)
+        assert one.fitted() == two.fitted()
+    assert two._apart is not None and one.watches
+    ours, theirs = one.snapshot(), two.snapshot()
+    assert ours.keys() == theirs.keys() and all(np.array_equal(ours[k], theirs[k]) for k in ours)
+
+
+class Walk(gymnasium.Env):
+    """A point that a push of either sign moves along a line; the episode ends where it leaves [-1, 1], or after 200 steps."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.at = float(self.np_random.uniform(-0.1, 0.1))
+        return np.array([self.at], np.float32), {}
+
+    def step(self, action):
+        self.at += 0.5 * float(action[0])
+        return np.array([self.at], np.float32), 1.0, abs(self.at) > 1, False, {}
+
+
+register("Walk-v0", Walk, max_episode_steps=200)
+WALK = ["env=gym", "env.id=test_adversarial:Walk-v0", "n_envs=16", "threads=1", "clip_steps=2", "agent.n_steps=64"]
+
+
+def settings(*overrides: str) -> dict:
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        cfg = OmegaConf.to_container(compose("config", overrides), resolve=True, throw_on_missing=True)
+    assert isinstance(cfg, dict)
+    return cfg
+
+
+@pytest.fixture(scope="module")
+def aimless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Demonstrations of nothing: the Walk under random pushes, whose episodes soon end."""
+    rng, env, episodes = np.random.default_rng(0), Walk(), []
+    env.reset(seed=0)
+    for _ in range(50):
+        obs, act, terminated = [env.reset()[0]], [], False
+        while not terminated:
+            act.append(rng.uniform(-1, 1, 1).astype(np.float32))
+            after, _, terminated, *_ = env.step(act[-1])
+            obs.append(after)
+        episodes.append(Episode(np.array(obs), np.array(act), np.ones(len(act), np.float32), terminated=True))
+    folder = tmp_path_factory.mktemp("aimless") / "demonstrations"
+    demonstrations.save(folder, Demonstrations(tuple(episodes)), build(settings(*WALK)).env)
+    return folder
+
+
+def lasts(run: Path) -> float:
+    """Steps of an episode under the mean action: as many as its return, 1 a step."""
+    trained = load(run)
+    return float(evaluate.returns(trained.policy, trained.make_env(10, 1), 10).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_surviving_is_not_imitation(aimless, tmp_path, capsys):
+    """The demonstrations show nothing but how to fall off. A reward that is never negative teaches to stay all the same, and one
+    that is never positive to end it: where episodes end early, a long episode does not show that an expert is imitated.
+    """
+    lengths, demonstrated = {}, demonstrations.load(aimless, build(settings(*WALK)).env).returns().mean()
+    for reward in ("softplus", "log_d"):
+        cfg = settings(*WALK, "condition=gail", f"demos={aimless}", f"reward_model.reward={reward}", "total_steps=30720")
+        train({**cfg, "video": False}, tmp_path / reward)
+        assert f"reward={reward} is never" in capsys.readouterr().err
+        lengths[reward] = lasts(tmp_path / reward)
+    assert demonstrated < 20 and lengths["softplus"] > 5 * demonstrated and lengths["log_d"] < 2 * demonstrated
+
+
+def test_who_may_terminate_is_told_and_who_may_not_is_not(aimless, capsys):
+    build(settings(*WALK, "condition=gail", f"demos={aimless}", "reward_model.reward=logit"))
+    assert "may end early" not in capsys.readouterr().err
+    build(settings(*WALK, "condition=gail", f"demos={aimless}"))
+    told = capsys.readouterr().err
+    assert "episodes of test_adversarial:Walk-v0 may end early" in told and "reward_model.reward=logit" in told
+
+
+@pytest.mark.parametrize("condition", ["gail", "airl"])
+def test_there_must_be_demonstrations(condition):
+    with pytest.raises(UserError, match="name them with demos=FOLDER"):
+        build(settings("env=point", f"condition={condition}", "threads=1"))
+
+
+TINY = ["env=point", "n_envs=2", "threads=1", "agent.n_steps=64", "agent.batch_size=64", "total_steps=384", "video=false"]
+
+
+def test_a_frozen_airl_run_hands_out_g(tmp_path, capsys):
+    train(settings(*TINY, "condition=true_reward"), tmp_path / "expert")
+    show.demonstrate(tmp_path / "expert", tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=1000)
+    train(settings(*TINY, "condition=airl", f"demos={tmp_path / 'demos'}"), tmp_path / "airl")
+    assert "may end early" not in capsys.readouterr().err
+    setup = build(settings(*TINY, "reward_model=frozen", f"reward_model.run={tmp_path / 'airl'}"))
+    learned = build(settings(*TINY, "condition=airl", f"demos={tmp_path / 'demos'}"))
+    learned.reward.restore(last_checkpoint(tmp_path / "airl")["reward"])
+    obs, act = np.random.default_rng(0).normal(size=(2, 3, 2, 2)).astype(np.float32)
+    steps = Rollout(obs, act, *[np.zeros((3, 2), np.float32)] * 2, None, np.zeros(0), log_prob=np.ones((3, 2), np.float32))
+    clips = Steps(obs.swapaxes(0, 1), act.swapaxes(0, 1), np.zeros((2, 3), np.float32))
+    assert np.allclose(setup.reward(steps), learned.reward.each(clips)[0].T, atol=1e-6)
+    assert not np.allclose(setup.reward(steps), learned.reward(steps))
