@@ -3,7 +3,7 @@
     .venv-imitation/bin/python imitation_gail.py STEPS.npz --settings matched --steps 65536 --seed 1 --out FOLDER
 
 `tuned` are the settings that imitation was tuned to there (benchmarking/gail_seals_half_cheetah_best_hp_eval.json in its
-repository), `matched` those of rlhp train env=halfcheetah condition=gail, as far as imitation has them: it has no gradient penalty.
+repository), `matched` those of rlhp train condition=gail, as far as imitation has them: it has no gradient penalty.
 """
 
 from __future__ import annotations

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
 from rlhp.reward.balanced import Balanced
-from rlhp.reward.discriminator import Discriminator, check_demonstrated
+from rlhp.reward.discriminator import Discriminator, check_demonstrated, rows
 from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
 from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, stacked, stream
@@ -74,21 +75,19 @@ class AIRL:
 
     def __call__(self, rollout: Rollout) -> Array:
         """The reward of every step, [T, N] float32; g where log pi was not recorded, as for clips."""
-        shape, n = rollout.true_reward.shape, rollout.true_reward.size
-        obs, after, act = (x.reshape(n, *x.shape[2:]) for x in (rollout.seen(), rollout.seen_after(), rollout.act))
+        obs, act = rollout.seen(), rollout.act
         if self._paid == "g" or rollout.log_prob is None:
-            return self._unshaped(obs, act).reshape(shape)
-        f = (self._scale * self._score.run(self._score.read(Transitions(obs, act, after))).values).numpy().reshape(shape)
+            return self._unshaped(obs, act)
+        steps = Transitions(rows(obs), rows(act), rows(rollout.seen_after()))
+        f = (self._scale * self._score.value(self._score.read(steps))).numpy().reshape(act.shape[:2])
         return f if self._paid == "f" else f - rollout.log_prob
 
     def each(self, steps: Steps) -> Array:
         """g of clips, [1, n, L]."""
-        shape, n = steps.true_reward.shape, steps.true_reward.size
-        obs = stacked(steps.obs, shape[1], axis=1)
-        return self._unshaped(obs.reshape(n, *obs.shape[2:]), steps.act.reshape(n, *steps.act.shape[2:])).reshape(1, *shape)
+        return self._unshaped(stacked(steps.obs, steps.act.shape[1], axis=1), steps.act)[np.newaxis]
 
     def _unshaped(self, obs: Array, act: Array) -> Array:
-        return (self._scale * self._score.unshaped(obs, act)).numpy()
+        return (self._scale * self._score.unshaped(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
 
     def fit(self, evidence: Evidence, effort: int) -> Metrics:
         """Train f beside the policy that made the newest rollout, as `Discriminator.fit` says."""
@@ -141,6 +140,11 @@ class ShapedScore:
         before, after = x[:, : self._inputs.observed], x[:, self._inputs.width :]
         g, h = self.g.run(x[:, : self._reads]), self.h.run(torch.cat([after, before]))
         return ShapedPass(g, h, self._gamma, self._inputs.width)
+
+    def value(self, x: Tensor) -> Tensor:
+        """The scores [n] alone."""
+        before, after = x[:, : self._inputs.observed], x[:, self._inputs.width :]
+        return self.g.value(x[:, : self._reads]) + self._gamma * self.h.value(after) - self.h.value(before)
 
     def unshaped(self, obs: Array, act: Array) -> Tensor:
         """g of [n] steps."""

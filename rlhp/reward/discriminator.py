@@ -111,6 +111,11 @@ class Discriminator:
         self._steps = int(state["steps"])
 
 
+def rows(x: Array) -> Array:
+    """[T, N, *x] or [n, L, *x] -> [T N, *x] or [n L, *x]."""
+    return x.reshape(-1, *x.shape[2:])
+
+
 def check_demonstrated(setup: Setup, name: str) -> None:
     """Raises UserError where there are no demonstrations to tell the policy's steps from."""
     if setup.demonstrations is None:

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from rlhp.reward.balanced import Balanced
-from rlhp.reward.discriminator import Discriminator, check_demonstrated
+from rlhp.reward.discriminator import Discriminator, check_demonstrated, rows
 from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
 from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, stacked, stream
@@ -73,21 +74,14 @@ class GAIL:
 
     def __call__(self, rollout: Rollout) -> Array:
         """The reward of every step, [T, N] float32."""
-        obs = rollout.seen()
-        n = rollout.true_reward.size
-        return self._rewards(obs.reshape(n, *obs.shape[2:]), rollout.act.reshape(n, *rollout.act.shape[2:])).reshape(
-            rollout.true_reward.shape
-        )
+        return self._rewards(rollout.seen(), rollout.act)
 
     def each(self, steps: Steps) -> Array:
         """The same of clips, [1, n, L]."""
-        shape = steps.true_reward.shape
-        obs = stacked(steps.obs, shape[1], axis=1)
-        n = steps.true_reward.size
-        return self._rewards(obs.reshape(n, *obs.shape[2:]), steps.act.reshape(n, *steps.act.shape[2:])).reshape(1, *shape)
+        return self._rewards(stacked(steps.obs, steps.act.shape[1], axis=1), steps.act)[np.newaxis]
 
     def _rewards(self, obs: Array, act: Array) -> Array:
-        return self._reward(self._score.value(obs, act)).numpy()
+        return self._reward(self._score.value(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
 
     def fit(self, evidence: Evidence, effort: int) -> Metrics:
         """Train the discriminator on the newest rollout, as `Discriminator.fit` says."""
