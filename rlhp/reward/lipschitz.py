@@ -65,10 +65,12 @@ class Lipschitz(Protocol):
 class GradientPenalty:
     """coefficient E[(|d score / d input| - 1)^2] at random points between the expert's rows and the policy's.
 
-    Gulrajani et al. (2017), equation 3. Raises UserError for a coefficient below 0.
+    Gulrajani et al. (2017), equation 3; with `least` 0 in place of -infinity only slopes above 1 count, as Petzka et al. (2018,
+    equation 8) have it. Raises UserError for a coefficient below 0.
     """
 
     coefficient: float = 1.0
+    least: float = -float("inf")  # of |d score / d input| - 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.coefficient < float("inf"):
@@ -80,8 +82,9 @@ class GradientPenalty:
         run = score.run(torch.lerp(policy, expert, share))
         slope = run.input_gradient()
         size = slope.norm(dim=1, keepdim=True)
-        run.backward_gradient(slope * (2 * self.coefficient / len(expert) * (size - 1) / size.clamp(min=1e-12)))
-        return float(self.coefficient * (size - 1).square().mean())
+        excess = (size - 1).clamp(min=self.least)
+        run.backward_gradient(slope * (2 * self.coefficient / len(expert) * excess / size.clamp(min=1e-12)))
+        return float(self.coefficient * excess.square().mean())
 
     def project(self, score: Score) -> None:
         """Nothing to do."""
