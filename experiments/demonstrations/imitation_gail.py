@@ -72,7 +72,8 @@ def trainer(of: dict[str, Any], steps: Path, seed: int) -> GAIL:
     )
     net = BasicRewardNet(venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm, **of["reward"])
     with np.load(steps) as file:
-        obs, act, after = file["obs"], file["act"], file["next_obs"]
+        times = -(-of["gail"]["demo_batch_size"] // len(file["act"]))  # imitation wants a whole batch of them at least
+        obs, act, after = (np.concatenate([file[name]] * times) for name in ("obs", "act", "next_obs"))
     n = len(act)
     expert = Transitions(obs=obs, acts=act, infos=np.array([{}] * n), next_obs=after, dones=np.zeros(n, bool))
     return GAIL(

@@ -30,7 +30,7 @@ from rlhp.train import build, train
 HERE = Path(__file__).parent
 CONSTRAINTS = HERE.parents[1] / "constraints.txt"
 # without its own pins imitation 1.0.1 runs on the versions that rlhp runs on, which is what the comparison wants
-NEEDS = ("gymnasium[mujoco]", "stable-baselines3", "torch", "tensorboard", "scipy", "tqdm", "rich", "datasets")
+NEEDS = ("gymnasium[mujoco]", "stable-baselines3", "torch", "tensorboard", "scipy", "tqdm", "rich")
 IMITATION = "imitation==1.0.1"
 OURS = {"ppo": ["condition=true_reward"], "gail": ["condition=gail"], "airl": ["condition=airl"]}
 THEIRS = ("matched", "tuned")
