@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-from rlhp.store.answers import Label, as_row, labels, put, recorded, segments, write
+from rlhp.store.answers import Label, as_row, asked, labels, put, recorded, segments, write
 from rlhp.store.codec import Source, Table, decode, decode_ranks, digest, encode
 from rlhp.store.connection import Database, damaged, version_of
 from rlhp.store.desk import PERSON, Desk, Outcome, Pair, Reply, Tally
@@ -33,6 +33,7 @@ __all__ = [
     "Store",
     "Tally",
     "Waiting",
+    "asked",
     "digest",
     "is_count",
     "is_time",

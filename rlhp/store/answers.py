@@ -110,6 +110,16 @@ def labels(path: Path) -> list[Label]:
     ]
 
 
+def asked(path: Path) -> list[tuple[int, tuple[str, ...]]]:
+    """The questions of a store, oldest first: the step at which each was asked, and the digests of its clips.
+
+    The file is only read. Raises UserError if it is not there, damaged, or not a store.
+    """
+    with reading(path) as db:
+        rows = db.execute("SELECT asked_step, segments FROM query ORDER BY id").fetchall()
+    return [(step, tuple(json.loads(clips))) for step, clips in rows]
+
+
 def segments(path: Path, ids: Iterable[str]) -> Iterator[tuple[str, Segment]]:
     """The clips of these ids, one after the other; the file is only read.
 
