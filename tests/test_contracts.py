@@ -44,17 +44,26 @@ TINY = [
 SMALL_REWARD = ["reward_model.layers=[[4,7,6]]", "reward_model.units=8"]  # where it is not what is tested
 SMALL = ["agent/network=small", *SMALL_REWARD]
 PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
+CLONED = ["demos={recording}/demonstrations", "agent.start.critic_first=1", "agent.start.cloning_steps=100"]
 DEMONSTRATED = ["demos={recording}/demonstrations"]
 UNTAUGHT = ["reward_model=true_reward", "schedule=none", "labels=0"]  # for what asks nobody
+COACHED = ["loop.trainer.expert={recording}/expert"]
+ASKED = ["expert={recording}", "loop.steps=128", "loop.evaluate_episodes=2", "loop.fit_steps=40"]
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "agent/ppo_atari": [*PONG, *SMALL],
     "agent/a2c_atari": [*PONG, *SMALL],
     "agent/network/nature": [*PONG, *SMALL_REWARD],
     "agent/network/small": [*PONG, *SMALL_REWARD],
+    "agent/start/clone": ["agent.start.run={recording}", "agent.start.critic_first=1"],
+    "agent/start/demonstrations": CLONED,
+    "agent/kl_penalty/adaptive": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
+    "agent/kl_penalty/fixed": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
     "experiment/demo_atari": [*PONG, *SMALL_REWARD],
     "experiment/figure3": PONG,
+    "experiment/overoptimisation": ["env=point", *CLONED],
+    "experiment/pipeline": ["env=point", *CLONED],
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
     "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8", *SMALL_REWARD],
     "experiment/human/one_leg": ["teacher=oracle"],
@@ -63,7 +72,21 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "reward_model/frozen": ["reward_model.run={recording}"],
     "teacher/replay": ["teacher.run={recording}"],
     "loop/cloning": [*UNTAUGHT, *DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
+    "condition/gail": DEMONSTRATED,
+    "condition/airl": DEMONSTRATED,
+    "reward_model/gail": ["schedule=none", "labels=0", *DEMONSTRATED],
+    "reward_model/airl": ["schedule=none", "labels=0", *DEMONSTRATED],
+    "reward_model/lipschitz/gradient_penalty": ["condition=gail", *DEMONSTRATED],
+    "reward_model/lipschitz/spectral_norm": ["condition=airl", *DEMONSTRATED],
+    "reward_model/lipschitz/none": ["condition=gail", *DEMONSTRATED],
     "condition/cloning": [*DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
+    "loop/coaching": [*UNTAUGHT, "agent=coach", *COACHED],
+    "loop/trainer/advantage": ["loop=coaching", *UNTAUGHT, "agent=coach", *COACHED],
+    "condition/coach": COACHED,
+    "loop/dagger": [*UNTAUGHT, *ASKED],
+    "condition/dagger": ASKED,
+    "loop/smile": [*UNTAUGHT, *ASKED],
+    "condition/smile": ASKED,
     "tracker/wandb": ["tracker.mode=disabled"],
 }
 each = pytest.mark.parametrize("file", PARTS, ids=str)
@@ -94,9 +117,10 @@ def chosen(file: Path, recording: Path) -> list[str]:
     return choice if any(each.startswith("env=") for each in choice) else ["env=point", *choice]
 
 
-def first_job(file: Path) -> list[str]:
+def first_job(file: Path, recording: Path) -> list[str]:
     """The first job that an experiment launches: its name, and the first value (or the lowest) of everything it sweeps over."""
-    chosen = [f"experiment={file.relative_to('experiment')}", *FILL.get(str(file), [])]
+    filled = [f.format(recording=recording) for f in FILL.get(str(file), [])]
+    chosen = [f"experiment={file.relative_to('experiment')}", *filled]
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         sweep = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params or {}
     return [*chosen, *(f"{key}={first(f'{key}={values}')}" for key, values in sweep.items())]
@@ -115,6 +139,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose answers may be replayed, and its reward frozen."""
     path = tmp_path_factory.mktemp("recorded")
     train(resolved([*TINY, "env=point"]), path)
+    train(resolved([*TINY, "env=point", "condition=true_reward"]), path / "expert")
     show.demonstrate(path, path / "demonstrations", episodes=3, best_of=None, seed=0, max_steps=1000)
     return path
 
@@ -207,8 +232,8 @@ def test_it_builds_and_keeps_its_groups_contract(file: Path, recording: Path) ->
 
 
 @pytest.mark.parametrize("file", [file for file in PARTS if file.parts[0] == "experiment"], ids=str)
-def test_the_first_job_of_an_experiment_builds(file: Path) -> None:
-    build(resolved(first_job(file))).env.close()
+def test_the_first_job_of_an_experiment_builds(file: Path, recording: Path) -> None:
+    build(resolved(first_job(file, recording))).env.close()
 
 
 @pytest.mark.filterwarnings("ignore:\\s*'hydra/launcher/ray' is validated")
@@ -403,18 +428,22 @@ def instantiated(node: dict[str, Any]) -> Any:
 CONTRACTS = {
     "agent": an_agent,
     "agent/explore": an_agent,
+    "agent/kl_penalty": an_agent,
     "agent/network": an_agent,
     "agent/refit": an_agent,
+    "agent/start": an_agent,
     "condition": a_whole,
     "env": an_environment,
     "experiment": a_whole,
     "loop": a_loop,
+    "loop/trainer": a_loop,
     "memory": a_memory,
     "query": a_query,
     "recipe": an_agent,
     "reward_model": a_reward,
     "reward_model/augment": a_reward,
     "reward_model/inputs": a_reward,
+    "reward_model/lipschitz": a_reward,
     "reward_model/loss": a_loss,
     "reward_model/penalty": a_penalty,
     "schedule": a_schedule,

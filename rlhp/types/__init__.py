@@ -21,6 +21,7 @@ from rlhp.types.protocols import (
     Stateful,
     Store,
     Teacher,
+    Trainer,
     all_at_once,
 )
 from rlhp.types.records import (
@@ -75,6 +76,7 @@ __all__ = [
     "Steps",
     "Store",
     "Teacher",
+    "Trainer",
     "Transitions",
     "UserError",
     "all_at_once",

@@ -33,9 +33,9 @@ class Env(Protocol):
 
     A step's reward is the true one, by which the teacher judges. An environment may hide from the agent where its episodes end:
     it then says `info["cut"]` where a real reset follows a step that is not done. `info["score"]` at an episode's end is its
-    score for people and tables, where that is not the sum of true rewards. Two attributes may be absent: `stack` (1), how many
-    of its newest observations a network sees together, and `replays` (False), whether one state and the actions after it are
-    enough to render a clip.
+    score for people and tables, where that is not the sum of true rewards. Three attributes may be absent: `stack` (1), how many
+    of its newest observations a network sees together, `replays` (False), whether one state and the actions after it are
+    enough to render a clip, and `terminates` (True), whether the agent may be told of an end before the horizon.
 
     One that is `Stateful` as well resumes exactly; its `restore` returns the observations, or None where it goes on from a reset.
     """
@@ -88,7 +88,8 @@ class Predictor(Protocol):
 class RewardModel(Predictor, Stateful, Protocol):
     """r-hat as a part: what predicts, and how it is fitted.
 
-    One that is fitted to what the policy does has an attribute `watches = True`, and is given the newest rollout.
+    One that is fitted to what the policy does has an attribute `watches = True`, and is given the newest rollout. One whose
+    reward is partly that policy's own has a method `freeze()`, called where the rest of it is to reward another policy.
     """
 
     def fit(self, evidence: Evidence, effort: int) -> Metrics:
@@ -116,6 +117,17 @@ class Teacher(Protocol):
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer | Sequence[Answer]]:
         """What it can say now about these open questions, by id; may be empty. Several people's answers are a sequence."""
+        ...
+
+
+class Trainer(Protocol):
+    """Who watches the agent and says of single actions whether they are good or bad."""
+
+    def __call__(self, rollout: Rollout, step: int) -> Array:
+        """[T, N], float: what was heard during each step of the newest rollout; above 0 is good, below is bad, 0 is nothing said.
+
+        It may be about earlier actions, those of rollouts before included: people are late.
+        """
         ...
 
 
