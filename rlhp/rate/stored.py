@@ -39,7 +39,9 @@ def answered(runs: Mapping[str, Path], groups: int) -> Scores:
     for name, run in runs.items():
         for clip, part in periods(run, groups).items():
             whose.setdefault(clip, names.setdefault(part if len(runs) == 1 else f"{name} {part}", len(names)))
-    given = [label for run in runs.values() for label in labels(run / STORE) if label.round == 0]
+    given = [
+        label for run in runs.values() for label in labels(run / STORE) if label.round == 0 and set(label.clips) <= whose.keys()
+    ]
     return score(list(names), [([whose[clip] for clip in label.clips], label.answer()) for label in given])
 
 
