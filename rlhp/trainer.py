@@ -49,15 +49,16 @@ class AdvantageTrainer:
 
     def __call__(self, rollout: Rollout, step: int) -> Array:
         """[T, N]: what is heard during each step, 1 (good), -1 (bad) or 0 (nothing), about the action `delay` steps before."""
-        judged = stream(self._seed, "trainer", step).random(rollout.true_reward.shape) < self._speaks
-        said = np.zeros(judged.shape)
+        steps, envs = rollout.true_reward.shape
+        judged = stream(self._seed, "trainer", step).random((steps, envs)) < self._speaks
+        said = np.zeros((steps, envs))
         if judged.any():
             states = rollout.obs if rollout.state is None else rollout.state  # an observation may be all there is to a state
             said[judged] = self._signs(states[judged], rollout.act[judged], self._usual(rollout.seen()[judged]))
-        waiting = np.zeros((self._delay, said.shape[1])) if self._late is None else self._late
+        waiting = np.zeros((self._delay, envs)) if self._late is None else self._late
         everything = np.concatenate([waiting, said])
-        self._late = everything[len(said) :]
-        return everything[: len(said)]
+        self._late = everything[steps:]
+        return everything[:steps]
 
     def _signs(self, states: Array, act: Array, usual: Array) -> Array:
         """[n]: 1, -1, or 0 where it makes little difference."""
