@@ -14,7 +14,7 @@ from rlhp.coaching import coach
 from rlhp.imitate import clone
 from rlhp.loop import learn
 from rlhp.query import Demonstrated
-from rlhp.types import Array, Checked, Demonstrations, Loop, Memory, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
+from rlhp.types import Array, Demonstrations, Loop, Memory, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
 
 
 def preferences(setup: Setup) -> Loop:
@@ -84,13 +84,8 @@ class Cloning:
 class Coaching:
     """The agent learns from what a trainer says of single actions; a run's steps are environment steps."""
 
-    def __init__(self, setup: Setup, *, trainer: Trainer) -> None:
-        self._setup, self._trainer = setup, trainer
-
-    def check(self, setup: Setup) -> None:
-        """Raises UserError where the trainer cannot judge what the agent does."""
-        if isinstance(self._trainer, Checked):
-            self._trainer.check(setup)
+    def __init__(self, setup: Setup, *, trainer: Callable[[Setup], Trainer]) -> None:
+        self._setup, self._trainer = setup, trainer(setup)
 
     def __call__(self, store: Store, run: Run) -> None:
         """Learn to the end."""
