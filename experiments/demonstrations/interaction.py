@@ -5,7 +5,8 @@
 
 Policy and expert act in the same new environments, which nothing was chosen by. `share` is the policy's return over the
 expert's, both counted from that of a random policy (experiments/figure2/random.csv); `failed` is the share of episodes in which
-the policy comes to less than half of the expert's mean, counted so; `expert_failed` is the same of the expert itself.
+the policy comes to less than half of the expert's mean, counted so; `expert_failed` is the same of the expert itself. `kept_by_`
+and `newest` are returns in the episodes that choose: of the best round, of the one nearest to the expert, and of the last.
 """
 
 from __future__ import annotations
@@ -64,10 +65,16 @@ def row(run: Path, episodes: int) -> dict[str, Any]:
         "keep": loop["keep"],
         "best_round": int(float(rounds[-1]["best_round"])),
         "episodes": episodes,
-        **{name: f"{value:.4g}" for name, value in numbers.items()},
+        **{name: f"{value:.4g}" for name, value in {**numbers, **kept(rounds)}.items()},
         "by_round": " ".join(f"{float(each['true_return']):.4g}" for each in rounds),
         "error_by_round": " ".join(f"{float(each['expert_error']):.2g}" for each in rounds),
     }
+
+
+def kept(rounds: list[dict[str, str]]) -> dict[str, float]:
+    """The return, in the episodes that choose, of what each way to choose would have kept."""
+    found, errors = ([float(each[key]) for each in rounds] for key in ("true_return", "expert_error"))
+    return {"kept_by_return": max(found), "kept_by_expert_error": found[errors.index(min(errors))], "newest": found[-1]}
 
 
 def main() -> None:
@@ -83,7 +90,7 @@ def main() -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    shown = ("method", "env", "seed", "return", "expert", "share", "failed", "expert_failed")
+    shown = ("method", "env", "seed", *list(rows[0])[list(rows[0]).index("return") : -2])
     for each in rows:
         print("  ".join(f"{key} {each[key]}" for key in shown))
 
