@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from rlhp.agent import actions
+from rlhp.agent.state import normaliser_state, part
 from rlhp.types import Array
 
 ROWS = 4096  # observations that a network is given at once
@@ -59,21 +60,8 @@ class FrozenPolicy:
 
     def restore(self, state: dict[str, Array]) -> None:
         """Become the policy of a snapshot, its own or an agent's, of an agent built alike."""
-        self._policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in part_of(state, "policy").items()})
-        self._normaliser = {k: v.copy() for k, v in part_of(state, "normalise").items()}
-
-
-def normaliser_state(normaliser: VecNormalize | None) -> dict[str, Array]:
-    """What observations are normalised by; empty where they are not."""
-    if normaliser is None:
-        return {}
-    rms = normaliser.obs_rms
-    return {"mean": np.array(rms.mean), "var": np.array(rms.var), "count": np.array(rms.count)}  # type: ignore[union-attr]
-
-
-def part_of(state: dict[str, Array], name: str) -> dict[str, Array]:
-    """What a snapshot holds under one name."""
-    return {k.removeprefix(f"{name}/"): v for k, v in state.items() if k.startswith(f"{name}/")}
+        self._policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in part(state, "policy").items()})
+        self._normaliser = {k: v.copy() for k, v in part(state, "normalise").items()}
 
 
 def _copied(policy: ActorCriticPolicy) -> ActorCriticPolicy:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlhp.agent.frozen_policy import FrozenPolicy, part_of
+from rlhp.agent.frozen_policy import FrozenPolicy
+from rlhp.agent.state import part
 from rlhp.types import Array, Policy
 
 
@@ -63,5 +64,5 @@ def restored(state: dict[str, Array], like: FrozenPolicy) -> Mixture:
     """The mixture of a snapshot, whose policies are of an agent built like that of `like`."""
     policies = [deepcopy(like) for _ in state["weights"]]
     for j, policy in enumerate(policies):
-        policy.restore(part_of(state, str(j)))
+        policy.restore(part(state, str(j)))
     return Mixture(policies, state["weights"])

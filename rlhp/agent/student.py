@@ -9,9 +9,10 @@ import numpy as np
 
 from rlhp.agent.blind import Blind
 from rlhp.agent.cloning import Cloner
-from rlhp.agent.frozen_policy import FrozenPolicy, part_of
+from rlhp.agent.frozen_policy import FrozenPolicy
 from rlhp.agent.mixture import Mixture
 from rlhp.agent.shares import without_expert
+from rlhp.agent.state import part
 from rlhp.types import Array, Metrics, Policy, Transitions, UserError, stream
 
 CHECKS = 20  # times in a fit that the steps held out are looked at
@@ -74,8 +75,8 @@ class Student:
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot."""
-        data, self._scores, self.steps = part_of(state, "data"), state["scores"].tolist(), int(state["steps"])
+        data, self._scores, self.steps = part(state, "data"), state["scores"].tolist(), int(state["steps"])
         self.data = Transitions(**{k: v.copy() for k, v in data.items()}) if data else None
         self._policies = [self._agent.frozen_policy() for _ in self._scores]
         for i, policy in enumerate(self._policies):
-            policy.restore(part_of(state, f"policies/{i}"))
+            policy.restore(part(state, f"policies/{i}"))

@@ -6,7 +6,7 @@ import numpy as np
 
 from rlhp.finite import check_predicted
 from rlhp.reward.apart import Apart, Make, State, can_move
-from rlhp.types import Array, Evidence, Metrics, Rollout, Steps
+from rlhp.types import Array, Checked, Evidence, Metrics, Rollout, Setup, Steps
 
 FITTED = "fit/"  # how the names of a fit's metrics begin in a snapshot
 
@@ -30,6 +30,11 @@ class Background:
         self._apart: Apart | None = None  # the same, from the first fit that is made there
         self._begun: tuple[Evidence, int] | None = None
         self._fitted: Metrics = {}
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where the model does not work together with the other parts."""
+        if isinstance(self._model, Checked):
+            self._model.check(setup)
 
     def __call__(self, rollout: Rollout) -> Array:
         """r-hat of every step [T, N], as of the last fit. Raises UserError where it is not finite."""
