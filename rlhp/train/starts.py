@@ -35,8 +35,8 @@ class _OfRun:
         state = last_checkpoint(self._run)["agent"]
         if part(state, "mixture"):
             raise UserError(
-                f"the policy of {self._run} is a mixture, which no single network can start from; name a run of one policy, such as "
-                "condition=dagger."
+                f"the policy of {self._run} is a mixture, which no single network can start from; name a run of one policy, "
+                "such as condition=dagger."
             )
         check_fit(setup.agent, state, str(self._run))
 
