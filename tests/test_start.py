@@ -221,6 +221,13 @@ def test_another_network_is_refused(settings, sentence, other):
         check_fit(agent(**settings), other, "runs/other")
 
 
+def test_a_mixture_of_policies_is_refused(other):
+    one = agent()
+    one.become([one.frozen_policy(), one.frozen_policy()], np.array([0.5, 0.5]))
+    with pytest.raises(UserError, match="a mixture of several"):
+        check_fit(agent(), {**other, **{k: v for k, v in one.snapshot().items() if k.startswith("mixture")}}, "runs/other")
+
+
 # In a run
 
 
