@@ -121,6 +121,11 @@ class Steady:
         return math.floor(step * self.per_1000_steps / 1000)
 
 
+def steady(per_1000_steps: float, **of_labels: float) -> Steady:
+    """As `Steady`, from the settings of `PerStep`: those of the first fit to labels say nothing here."""
+    return Steady(per_1000_steps)
+
+
 def _check(labels: int, total_steps: int = 1, initial: float = 0.0, first: int | None = None) -> None:
     if labels < 0:
         raise UserError(f"schedule.labels is {labels}, but there are no negative labels: give 0 or more.")

@@ -17,6 +17,7 @@ class NativeVecEnv(VecEnv):
     """N environments of one task that are rows of arrays, and can be saved and restored exactly."""
 
     render_mode: str | None = None
+    terminates = False  # time alone ends an episode, or the agent is not told
 
     def __init__(self, task: str, n_envs: int, horizon: int, observation_space: spaces.Space, action_space: spaces.Space) -> None:
         super().__init__(n_envs, observation_space, action_space)

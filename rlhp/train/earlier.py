@@ -47,6 +47,7 @@ def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str
             "choose that environment, or the run of another."
         )
     model.restore(state)
+    getattr(model, "freeze", lambda: None)()
     return Frozen(model)
 
 

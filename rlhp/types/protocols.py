@@ -33,9 +33,9 @@ class Env(Protocol):
 
     A step's reward is the true one, by which the teacher judges. An environment may hide from the agent where its episodes end:
     it then says `info["cut"]` where a real reset follows a step that is not done. `info["score"]` at an episode's end is its
-    score for people and tables, where that is not the sum of true rewards. Two attributes may be absent: `stack` (1), how many
-    of its newest observations a network sees together, and `replays` (False), whether one state and the actions after it are
-    enough to render a clip.
+    score for people and tables, where that is not the sum of true rewards. Three attributes may be absent: `stack` (1), how many
+    of its newest observations a network sees together, `replays` (False), whether one state and the actions after it are
+    enough to render a clip, and `terminates` (True), whether the agent may be told of an end before the horizon.
 
     One that is `Stateful` as well resumes exactly; its `restore` returns the observations, or None where it goes on from a reset.
     """
@@ -88,7 +88,8 @@ class Predictor(Protocol):
 class RewardModel(Predictor, Stateful, Protocol):
     """r-hat as a part: what predicts, and how it is fitted.
 
-    One that is fitted to what the policy does has an attribute `watches = True`, and is given the newest rollout.
+    One that is fitted to what the policy does has an attribute `watches = True`, and is given the newest rollout. One whose
+    reward is partly that policy's own has a method `freeze()`, called where the rest of it is to reward another policy.
     """
 
     def fit(self, evidence: Evidence, effort: int) -> Metrics:

@@ -112,6 +112,9 @@ class Transitions:
     def __len__(self) -> int:
         return len(self.act)
 
+    def __getitem__(self, rows: Array) -> Transitions:
+        return Transitions(self.obs[rows], self.act[rows], self.next_obs[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:

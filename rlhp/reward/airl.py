@@ -1,0 +1,208 @@
+"""Adversarial inverse reinforcement learning (Fu et al. 2018): a discriminator that contains a reward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from rlhp.reward.balanced import Balanced
+from rlhp.reward.discriminator import Discriminator, check_demonstrated, rows
+from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
+from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
+from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, stacked, stream
+
+REWARDS = ("f_minus_log_pi", "f", "g")
+INPUTS = ("state_action", "state")
+
+
+class AIRL:
+    """logit D = f(s, a, s') - log pi(a|s), with f = g(s, a) + gamma h(s') - h(s) (section 6, equations 4 and 5).
+
+    g is the learned reward, h a potential that shapes it: where h is the expert's value function, f is its advantage. The policy
+    is paid what `reward` names: f_minus_log_pi, which is logit D, the paper's (section 3); f; or g. `g_reads` state_action, or
+    state alone, which lets g be the task's reward whatever the dynamics (section 5). f is `scale` times what the networks
+    give, whose gradient `lipschitz` keeps near 1: log densities are larger than that. `freeze` leaves g, the reward that means
+    something to another policy.
+
+    A policy must be near the expert's before f learns anything, since log pi alone tells them apart until then; begin with a
+    clone of the expert. An episode that the task ends is read as if it went on: h of its last observation is not 0.
+    Raises UserError for settings and spaces that cannot be used.
+    """
+
+    watches = True
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        potential_hidden: Sequence[int] = (64, 64),
+        reward: str = "f_minus_log_pi",
+        g_reads: str = "state_action",
+        gamma: float = 0.99,
+        scale: float = 10.0,
+        lipschitz: Lipschitz | None = None,
+        learning_rate: float = 3e-4,
+        batch_size: int = 256,
+        seed: int = 0,
+    ) -> None:
+        _check(reward, g_reads, gamma)
+        self._paid, self._scale = reward, scale
+        inputs = Balanced(observation_space, action_space)
+        self._score = ShapedScore(inputs, hidden, potential_hidden, g_reads == "state_action", gamma, seed)
+        self._discriminator = Discriminator(
+            self._score,
+            lipschitz=lipschitz or GradientPenalty(),
+            scale=scale,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            seed=seed,
+        )
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError without demonstrations."""
+        check_demonstrated(setup, "airl")
+
+    def freeze(self) -> None:
+        """From now on, r-hat is g: f is shaped for, and log pi is of, the policy that it was learned beside."""
+        self._paid = "g"
+
+    def __call__(self, rollout: Rollout) -> Array:
+        """The reward of every step, [T, N] float32; g where log pi was not recorded, as for clips."""
+        obs, act = rollout.seen(), rollout.act
+        if self._paid == "g" or rollout.log_prob is None:
+            return self._unshaped(obs, act)
+        steps = Transitions(rows(obs), rows(act), rows(rollout.seen_after()))
+        f = (self._scale * self._score.value(self._score.read(steps))).numpy().reshape(act.shape[:2])
+        return f if self._paid == "f" else f - rollout.log_prob
+
+    def each(self, steps: Steps) -> Array:
+        """g of clips, [1, n, L]."""
+        return self._unshaped(stacked(steps.obs, steps.act.shape[1], axis=1), steps.act)[np.newaxis]
+
+    def _unshaped(self, obs: Array, act: Array) -> Array:
+        return (self._scale * self._score.unshaped(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
+
+    def fit(self, evidence: Evidence, effort: int) -> Metrics:
+        """Train f beside the policy that made the newest rollout, as `Discriminator.fit` says."""
+        return self._discriminator.fit(evidence, effort, _log_pi)
+
+    def snapshot(self) -> dict[str, Array]:
+        """The discriminator's."""
+        return self._discriminator.snapshot()
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot of a model built alike."""
+        self._discriminator.restore(state)
+
+
+class ShapedScore:
+    """g(s, a) + gamma h(s') - h(s); a `Judge` of rows (s, a, s')."""
+
+    def __init__(
+        self, inputs: Balanced, hidden: Sequence[int], potential: Sequence[int], actions: bool, gamma: float, seed: int
+    ) -> None:
+        for each in (hidden, potential):
+            check_hidden(each)
+        self._inputs, self._gamma = inputs, gamma
+        self._reads = inputs.width if actions else inputs.observed
+        sizes = (self._reads, *hidden), (inputs.observed, *potential)
+        counts = [parameters(each) for each in sizes]
+        self.flat = torch.zeros(sum(counts))
+        self.flat.grad = torch.zeros_like(self.flat)
+        parts = zip(self.flat.split(counts), self.flat.grad.split(counts), sizes, strict=True)
+        self.g, self.h = (TanhMLP(*each) for each in parts)
+        generator = torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31)))
+        for net in (self.g, self.h):
+            net.initialise(generator)
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The matrices of both networks."""
+        return [weight for net in (self.g, self.h) for weight, _ in net.layers]
+
+    def observe(self, demonstrations: Transitions, behaviour: Transitions) -> None:
+        """Normalise inputs by these, too."""
+        self._inputs.observe(demonstrations, behaviour)
+
+    def read(self, steps: Transitions) -> Tensor:
+        """[n] steps -> [n, width + observed]."""
+        return torch.cat([self._inputs(steps.obs, steps.act), self._inputs.states(steps.next_obs)], dim=1)
+
+    def run(self, x: Tensor) -> ShapedPass:
+        """x [n, width + observed]."""
+        before, after = x[:, : self._inputs.observed], x[:, self._inputs.width :]
+        g, h = self.g.run(x[:, : self._reads]), self.h.run(torch.cat([after, before]))
+        return ShapedPass(g, h, self._gamma, self._inputs.width)
+
+    def value(self, x: Tensor) -> Tensor:
+        """The scores [n] alone."""
+        before, after = x[:, : self._inputs.observed], x[:, self._inputs.width :]
+        return self.g.value(x[:, : self._reads]) + self._gamma * self.h.value(after) - self.h.value(before)
+
+    def unshaped(self, obs: Array, act: Array) -> Tensor:
+        """g of [n] steps."""
+        return self.g.value(self._inputs(obs, act)[:, : self._reads])
+
+    def snapshot(self) -> dict[str, Array]:
+        """How inputs are normalised."""
+        return self._inputs.snapshot()
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot."""
+        self._inputs.restore(state)
+
+
+@dataclass(frozen=True, slots=True)
+class ShapedPass:
+    """A forward pass of `ShapedScore` over n rows (s, a, s')."""
+
+    g: Pass  # of (s, a), or of s alone
+    h: Pass  # of all s', then of all s
+    gamma: float
+    width: int  # of (s, a)
+
+    @property
+    def values(self) -> Tensor:
+        """f [n]."""
+        after, before = self.h.values.chunk(2)
+        return self.g.values + self.gamma * after - before
+
+    def backward(self, into: Tensor) -> None:
+        """See `Scored`."""
+        self.g.backward(into)
+        self.h.backward(torch.cat([self.gamma * into, -into]))
+
+    def input_gradient(self) -> Tensor:
+        """[n, width + observed]."""
+        of_g, (after, before) = self.g.input_gradient(), self.h.input_gradient().chunk(2)
+        gradient = torch.zeros(len(of_g), self.width + after.shape[1])
+        gradient[:, : of_g.shape[1]] = of_g
+        gradient[:, : before.shape[1]] -= before
+        gradient[:, self.width :] = self.gamma * after
+        return gradient
+
+    def backward_gradient(self, direction: Tensor) -> None:
+        """See `Scored`."""
+        observed = direction.shape[1] - self.width
+        self.g.backward_gradient(direction[:, : self.g.given[0].shape[1]])
+        self.h.backward_gradient(torch.cat([self.gamma * direction[:, self.width :], -direction[:, :observed]]))
+
+
+def _check(reward: str, g_reads: str, gamma: float) -> None:
+    for name, value, there in (("reward", reward, REWARDS), ("g_reads", g_reads, INPUTS)):
+        if value not in there:
+            raise UserError(f"there is no reward_model.{name}={value}; choose one of {', '.join(there)}.")
+    if not 0 <= gamma <= 1:
+        raise UserError(f"reward_model.gamma is {gamma}, and discounts the next potential: give a number from 0 to 1.")
+
+
+def _log_pi(behaviour: Behaviour, steps: Transitions) -> Tensor:
+    """Of the actions as executed, the policy's own too: the expert's are known so alone."""
+    return torch.from_numpy(behaviour.policy.log_prob(steps.obs, steps.act)).float()

@@ -1,0 +1,147 @@
+"""Generative adversarial imitation learning (Ho and Ermon 2016): the reward is how much a step looks like the expert's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from rlhp.reward.balanced import Balanced
+from rlhp.reward.discriminator import Discriminator, check_demonstrated, rows
+from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
+from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
+from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, stacked, stream
+
+REWARDS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {"softplus": softplus, "log_d": logsigmoid, "logit": lambda logit: logit}  # -log(1 - D), log D, and their sum
+)
+BIAS = MappingProxyType(
+    {
+        "softplus": "is never negative: it pays for every further step, whatever is done, and a policy that merely survives "
+        "does well by it. Set reward_model.reward=logit, or choose a task that time alone ends",
+        "log_d": "is never positive: it charges for every further step, whatever is done, and a policy that ends its episodes "
+        "at once does well by it. Set reward_model.reward=logit, or choose a task that time alone ends",
+    }
+)
+
+
+class GAIL:
+    """A discriminator of observation and action, and the reward made of its logit.
+
+    `reward` names it: softplus, -log(1 - D), never negative; log_d, log D, never positive; logit, the sum of both, of either
+    sign. Where episodes may end early the first two have a bias of their own (`BIAS`; Kostrikov et al. 2019, section 4.1).
+    Raises UserError for settings and spaces that cannot be used.
+    """
+
+    watches = True
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        reward: str = "softplus",
+        lipschitz: Lipschitz | None = None,
+        learning_rate: float = 3e-4,
+        batch_size: int = 256,
+        seed: int = 0,
+    ) -> None:
+        if reward not in REWARDS:
+            raise UserError(f"there is no reward_model.reward={reward}; choose one of {', '.join(REWARDS)}.")
+        self._name, self._reward = reward, REWARDS[reward]
+        self._score = StepScore(Balanced(observation_space, action_space), hidden, seed)
+        self._discriminator = Discriminator(
+            self._score,
+            lipschitz=lipschitz or GradientPenalty(),
+            scale=1.0,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            seed=seed,
+        )
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError without demonstrations; says on stderr where the reward is biased by how episodes end."""
+        check_demonstrated(setup, "gail")
+        if may_terminate(setup) and self._name in BIAS:
+            print(f"episodes of {setup.env.task} may end early, and reward={self._name} {BIAS[self._name]}.", file=sys.stderr)
+
+    def __call__(self, rollout: Rollout) -> Array:
+        """The reward of every step, [T, N] float32."""
+        return self._rewards(rollout.seen(), rollout.act)
+
+    def each(self, steps: Steps) -> Array:
+        """The same of clips, [1, n, L]."""
+        return self._rewards(stacked(steps.obs, steps.act.shape[1], axis=1), steps.act)[np.newaxis]
+
+    def _rewards(self, obs: Array, act: Array) -> Array:
+        return self._reward(self._score.value(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
+
+    def fit(self, evidence: Evidence, effort: int) -> Metrics:
+        """Train the discriminator on the newest rollout, as `Discriminator.fit` says."""
+        return self._discriminator.fit(evidence, effort, _nothing)
+
+    def snapshot(self) -> dict[str, Array]:
+        """The discriminator's."""
+        return self._discriminator.snapshot()
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot of a model built alike."""
+        self._discriminator.restore(state)
+
+
+class StepScore:
+    """A perceptron on observation and action; a `Judge`."""
+
+    def __init__(self, inputs: Balanced, hidden: Sequence[int], seed: int) -> None:
+        check_hidden(hidden)
+        self._inputs, sizes = inputs, (inputs.width, *hidden)
+        self.flat = torch.zeros(parameters(sizes))
+        self.flat.grad = torch.zeros_like(self.flat)
+        self._net = TanhMLP(self.flat, self.flat.grad, sizes)
+        self._net.initialise(torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31))))
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The matrices of its layers."""
+        return [weight for weight, _ in self._net.layers]
+
+    def observe(self, demonstrations: Transitions, behaviour: Transitions) -> None:
+        """Normalise inputs by these, too."""
+        self._inputs.observe(demonstrations, behaviour)
+
+    def read(self, steps: Transitions) -> Tensor:
+        """[n] steps -> [n, width]."""
+        return self._inputs(steps.obs, steps.act)
+
+    def run(self, x: Tensor) -> Pass:
+        """x [n, width]."""
+        return self._net.run(x)
+
+    def value(self, obs: Array, act: Array) -> Tensor:
+        """The scores [n]."""
+        return self._net.value(self._inputs(obs, act))
+
+    def snapshot(self) -> dict[str, Array]:
+        """How inputs are normalised."""
+        return self._inputs.snapshot()
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot."""
+        self._inputs.restore(state)
+
+
+def may_terminate(setup: Setup) -> bool:
+    """Whether episodes may end before their time: the environment does not rule it out, or one of the expert's did."""
+    demonstrated = setup.demonstrations.episodes if setup.demonstrations else ()
+    return bool(getattr(setup.env, "terminates", True)) or any(episode.terminated for episode in demonstrated)
+
+
+def _nothing(behaviour: Behaviour, steps: Transitions) -> Tensor:
+    return torch.zeros(len(steps))
