@@ -3,9 +3,8 @@
     python experiments/pipeline/analysis.py [FOLDER ...]    # default: runs/pipeline, runs/overoptimisation
 
 Adds the finished runs below the folders to results.csv (their policies are evaluated: some seconds each) and to divergence.csv
-beside this file; draws pipeline.png and prints the table. Comparisons alone are the runs of 1,000,000 steps of
-../figure2, half way. All but the
-adding is done from files, so it works without run directories too.
+beside this file; draws pipeline.png and prints the table. Comparisons alone are the runs of 1,000,000 steps of ../figure2, half
+way. All but the adding is done from files, so it works without run directories too.
 """
 
 from __future__ import annotations
@@ -29,11 +28,13 @@ from rlhp.types import Array, UserError
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2" / "curves.csv"
 STEPS = 500_000  # at which the pipeline and comparisons alone are compared
-FOLDERS = (Path("runs/pipeline"), Path("runs/overoptimisation"))
+FOLDERS = (Path("runs/pipeline"), Path("runs/overoptimisation"), Path("runs/overoptimisation15"))
 EPISODES, SEED = 20, 10_000  # of an evaluation
 BINS = 30  # of a run's rollouts in divergence.csv
+CONDITIONS = ("pipeline", "overoptimisation")
 TASKS = ("hopper", "walker", "swimmer", "halfcheetah")
 WANTED = 1.15  # times the better of the two halves
+SHOWN = (("swimmer", 40), ("halfcheetah", 15))  # tasks and labels of the runs of overoptimisation that are drawn
 COLOURS = (ORANGE, AMBER, GREEN, BLUE, PINK)
 
 
@@ -41,7 +42,7 @@ COLOURS = (ORANGE, AMBER, GREEN, BLUE, PINK)
 class Row:
     """A run: its key, what it came to in training, and mean returns of its last policy and of the clone that it started from.
 
-    `episodes` are demonstrations, 0 where there are none; then `beta` is 0, and the clone's returns are NaN.
+    `episodes` are demonstrations. The returns are NaN for the runs of overoptimisation, which are not evaluated.
     """
 
     env: str
@@ -53,6 +54,7 @@ class Row:
     wall_s: float
     episodes: int
     beta: float
+    log_std: float
     deterministic: float
     stochastic: float
     clone_deterministic: float
@@ -61,7 +63,7 @@ class Row:
     @property
     def key(self) -> tuple[Any, ...]:
         """What tells a run from the others."""
-        return self.env, self.condition, self.labels, self.seed, self.total_steps, self.episodes, self.beta
+        return self.env, self.condition, self.labels, self.seed, self.total_steps, self.episodes, self.beta, self.log_std
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,12 @@ def gather(folders: Sequence[Path]) -> None:
     rows, divergences = {row.key: row for row in read(Row, "results.csv")}, read(Divergence, "divergence.csv")
     for path in (path for folder in folders for path in analysis.find([folder]) if finished(path)):
         run = analysis.load(path)
+        if run.condition not in CONDITIONS:
+            continue
         row = _row(run, (np.nan,) * 4)
         if row.key in rows:
             continue
-        rows[row.key] = _row(run, _evaluated(path, row.episodes > 0))
+        rows[row.key] = _row(run, _evaluated(path)) if run.condition == "pipeline" else row
         if run.condition == "overoptimisation":
             divergences += _divergences(run, row.beta)
         write("results.csv", Row, sorted(rows.values(), key=lambda row: row.key))
@@ -94,21 +98,19 @@ def gather(folders: Sequence[Path]) -> None:
 
 
 def _row(run: analysis.RunData, returns: Sequence[float]) -> Row:
-    episodes, beta = run.settings.get("episodes") or 0, run.settings.get("agent.kl_penalty.beta") or 0.0
+    names = ("episodes", "agent.kl_penalty.beta", "agent.start.log_std")
+    episodes, beta, log_std = (float(run.settings[name]) for name in names)  # type: ignore[arg-type]
     key = (run.task, run.condition, run.labels, run.seed, run.total_steps)
-    return Row(*key, round(analysis.final_return(run), 3), round(run.wall_s, 1), int(episodes), float(beta), *returns)  # type: ignore[arg-type]
+    return Row(*key, round(analysis.final_return(run), 3), round(run.wall_s, 1), int(episodes), beta, log_std, *returns)  # type: ignore[arg-type]
 
 
-def _evaluated(path: Path, cloned: bool) -> list[float]:
-    """Mean returns of a run's policy without and with noise, then of the one that it started from; NaN where there is none."""
+def _evaluated(path: Path) -> list[float]:
+    """Mean returns of a run's policy without and with noise, then of the one that it started from."""
     trained = train.load(path)
-    policies: list[Callable[..., Array]] = [trained.agent.act]
-    if cloned:
-        start = {k.removeprefix("start/"): v for k, v in last_checkpoint(path)["agent"].items() if k.startswith("start/")}
-        trained.agent.start.restore(trained.agent, start)
-        policies.append(trained.agent.start.policy.act)  # type: ignore[attr-defined]
-    found = [_mean(trained, partial(act, deterministic=how)) for act in policies for how in (True, False)]
-    return [*found, *(np.nan,) * (4 - len(found))]
+    start = {k.removeprefix("start/"): v for k, v in last_checkpoint(path)["agent"].items() if k.startswith("start/")}
+    trained.agent.start.restore(trained.agent, start)
+    policies: list[Callable[..., Array]] = [trained.agent.act, trained.agent.start.policy.act]  # type: ignore[attr-defined]
+    return [_mean(trained, partial(act, deterministic=how)) for act in policies for how in (True, False)]
 
 
 def _mean(trained: train.Trained, act: Callable[[Array], Array]) -> float:
@@ -147,15 +149,24 @@ def write(name: str, kind: type, rows: Sequence[Any]) -> None:
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """A line per run of the pipeline and way of acting: the two halves, the whole, and how it compares with the better half."""
     heads = ("clone", 7), ("labels alone", 14), ("pipeline", 10), ("of the better", 15)
-    yield f"{'task':<13}{'labels':>7}{'beta':>6}  {'policy':<15}" + "".join(f"{head:>{width}}" for head, width in heads)
+    yield f"{'task':<13}{'labels':>7}{'beta':>6}{'log std':>9}  {'policy':<15}" + "".join(
+        f"{head:>{width}}" for head, width in heads
+    )
     for row in sorted((row for row in rows if row.condition == "pipeline"), key=lambda row: (TASKS.index(row.env), row.key)):
-        half = float(np.mean([value for labels, value in alone(row.env) if labels == 350]))
         for how in ("deterministic", "stochastic"):
-            clone, ours = getattr(row, f"clone_{how}"), getattr(row, how)
-            ratio = ours / max(clone, half)
+            clone, ours, ratio = getattr(row, f"clone_{how}"), getattr(row, how), _ratio(row, how)
             told = f"{ratio:.2f}{'' if ratio >= WANTED else ' (short)'}"
-            head = f"{title(row.env):<13}{row.labels:>7}{row.beta:>6g}  {how:<15}"
-            yield f"{head}{clone:>7,.0f}{half:>14,.0f}{ours:>10,.0f}{told:>15}"
+            head = f"{title(row.env):<13}{row.labels:>7}{row.beta:>6g}{row.log_std:>9g}  {how:<15}"
+            yield f"{head}{clone:>7,.0f}{_alone(row):>14,.0f}{ours:>10,.0f}{told:>15}"
+
+
+def _ratio(row: Row, how: str) -> float:
+    """The return of a run's policy, of the better of the clone's and that from as many labels alone."""
+    return getattr(row, how) / max(getattr(row, f"clone_{how}"), _alone(row))
+
+
+def _alone(row: Row) -> float:
+    return float(np.mean([value for labels, value in alone(row.env) if labels == row.labels]))
 
 
 def alone(task: str) -> list[tuple[int, float]]:
@@ -167,33 +178,53 @@ def alone(task: str) -> list[tuple[int, float]]:
 
 
 def draw(rows: Sequence[Row], divergences: Sequence[Divergence]) -> None:
-    """True and predicted reward against the divergence, and what labels are worth with and without the clone."""
-    drawn = figure(12, 3.8)
-    left, middle, right = (tidy(axes) for axes in drawn.subplots(1, 3))
-    for axes, name, label in ((left, "true_reward", "True return of 1,000 steps"), (middle, "predicted", "r-hat per step")):
-        for beta, colour in zip(sorted({point.beta for point in divergences}), COLOURS, strict=False):
-            points = [point for point in divergences if point.beta == beta]
-            values = [getattr(point, name) * (1000 if name == "true_reward" else 1) for point in points]
-            axes.plot([point.kl for point in points], values, "o-", ms=3, lw=1, color=colour, label=f"{beta:g}")
-        axes.set_xlabel("KL from the clone, nats per step")
-        axes.set_title(label, color=INK, fontsize=10)
-    if divergences:
-        left.legend(title="beta", frameon=False, fontsize=8)
-    _labels(right, [row for row in rows if row.env == "halfcheetah" and row.condition == "pipeline"])
+    """True reward and r-hat against the divergence, a row per task; what labels are worth; the whole beside its halves."""
+    drawn = figure(12, 7)
+    upper, lower = drawn.subplots(2, 3)
+    for shown, (task, labels) in zip((upper, lower), SHOWN, strict=True):
+        points = [point for point in divergences if (point.env, point.labels) == (task, labels)]
+        _against_divergence(tidy(shown[0]), points, "true_reward", 1000, f"{title(task)}, {labels} labels: true return")
+        _against_divergence(tidy(shown[1]), points, "predicted", 1, f"{title(task)}, {labels} labels: r-hat per step")
+    _labels(tidy(upper[2]), [row for row in rows if row.env == "halfcheetah" and row.total_steps >= STEPS // 2])
+    _halves(tidy(lower[2]), [row for row in rows if row.condition == "pipeline"])
     save(drawn, HERE / "pipeline.png")
 
 
+def _against_divergence(axes: Axes, points: Sequence[Divergence], name: str, scale: float, head: str) -> None:
+    for beta, colour in zip(sorted({point.beta for point in points}), COLOURS, strict=False):
+        run = [point for point in points if point.beta == beta]
+        values = [scale * getattr(point, name) for point in run]
+        axes.plot([point.kl for point in run], values, "o-", ms=3, lw=1, color=colour, label=f"{beta:g}")
+    axes.set_xlabel("KL from the clone, nats per step")
+    axes.set_title(head, color=INK, fontsize=10)
+    if points:
+        axes.legend(title="beta", frameon=False, fontsize=8)
+
+
 def _labels(axes: Axes, rows: Sequence[Row]) -> None:
-    """Return with noise against labels: from the clone, whose own is that of 0 labels, and from a random policy."""
-    ours = sorted((row.labels, row.stochastic) for row in rows)
-    ours = [(0, float(np.mean([row.clone_stochastic for row in rows]))), *ours] if rows else []
+    """Return in training against labels: from the clone, with noise in its place where there are 0, and from a random policy."""
+    clones = [(0, row.clone_stochastic) for row in rows if row.clone_stochastic == row.clone_stochastic]
+    ours = sorted([*clones, *((row.labels, row.final_return) for row in rows)])
     others = [
         (labels, float(np.mean([value for n, value in alone("halfcheetah") if n == labels]))) for labels in (350, 700, 1400)
     ]
     for shown, colour, name in ((ours, BLUE, "From the clone"), (others, ORANGE, "From a random policy")):
-        axes.plot([x for x, _ in shown], [y for _, y in shown], "o-", color=colour, label=name)
+        axes.plot([x for x, _ in shown], [y for _, y in shown], "o", color=colour, label=name)
     axes.set_xlabel("Labels")
-    axes.set_title("HalfCheetah: true return after 500,000 steps", color=INK, fontsize=10)
+    axes.set_title("HalfCheetah: true return", color=INK, fontsize=10)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _halves(axes: Axes, rows: Sequence[Row]) -> None:
+    """The pipeline's return divided by that of its better half, without noise and with."""
+    for how, colour, shift in (("deterministic", BLUE, -0.1), ("stochastic", AMBER, 0.1)):
+        points = [(TASKS.index(row.env) + shift, _ratio(row, how)) for row in rows]
+        axes.plot([x for x, _ in points], [y for _, y in points], "o", color=colour, label=how.capitalize())
+    axes.axhline(1, color=INK, lw=0.7)
+    axes.axhline(WANTED, color=GREEN, lw=0.7, ls="--")
+    axes.set_xticks(range(len(TASKS)), [title(task) for task in TASKS])
+    axes.set_title("350 labels and a clone: return of the better half's", color=INK, fontsize=10)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
 
