@@ -11,7 +11,7 @@ from gymnasium.error import DependencyNotInstalled
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.finite import check_actions, check_received
-from rlhp.types import Array, Segment, UserError
+from rlhp.types import Array, Segment, Transitions, UserError
 
 MAX_STEPS = 100_000  # of an episode, before `returns` gives up
 LONGEST = 240  # steps that `watch` holds in memory at a time: whole multiples of what a film shows of them
@@ -61,6 +61,31 @@ def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Arra
         ended = dones | np.array([bool(info.get("cut")) for info in infos])
         whole = ended & ~np.array([bool(info.get("shortened")) for info in infos])
         yield reward, ended, whole, np.array([info.get("score", np.nan) for info in infos])
+
+
+def visited(policy: Policy, env: VecEnv, steps: int) -> Transitions:
+    """Where a policy goes in `steps` steps from a reset of N environments, and what it does there: [steps N], step by step.
+
+    The observation after an episode's last step is that episode's. Raises UserError where a number is not finite.
+    """
+    task, obs = str(getattr(env, "task", type(env).__name__)), np.array(env.reset())
+    rows: list[tuple[Array, Array, Array]] = []
+    for step in range(1, steps + 1):
+        check_received(task, "observation", obs, (step - 1) * env.num_envs)
+        act = policy(obs)
+        check_actions(task, act, (step - 1) * env.num_envs)
+        new, _, dones, infos = env.step(act.copy())
+        after = np.array(new)
+        for i in np.flatnonzero(dones):
+            after[i] = infos[i]["terminal_observation"]
+        rows.append((obs, act, after))
+        obs = np.array(new)
+    obs, act, after = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return Transitions(_single(obs), act, _single(after))
+
+
+def _single(x: Array) -> Array:
+    return x.astype(np.float32) if x.dtype == np.float64 else x
 
 
 def _endless(task: str, max_steps: int, horizon: int | None) -> str:

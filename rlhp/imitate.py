@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
-from rlhp.types import Metrics, Run, Transitions
+import numpy as np
+
+from rlhp.types import Metrics, Policy, Run, Transitions
+
+Gather = Callable[[Transitions | None, Transitions], Transitions]  # what was learned from before, and the newest round's steps
 
 
 class Learner(Protocol):
@@ -33,3 +38,72 @@ def clone(
             run.log(step, learner.finish(demonstrations))
         run.log(step, evaluate())
         run.tick(step)
+
+
+class Student(Protocol):
+    """What is taught in rounds; it keeps the policy that it fits in each of them."""
+
+    data: Transitions | None  # what the next policy is fitted to
+    steps: int  # environment steps made so far
+
+    @property
+    def fitted(self) -> int:
+        """Policies fitted so far."""
+        ...
+
+    def actor(self, expert: Policy) -> Policy:
+        """Who acts in the next round."""
+        ...
+
+    def fit(self) -> Metrics:
+        """Fit a policy to `data`."""
+        ...
+
+    def keep_best(self, score: float) -> Metrics:
+        """What was learned up to the newest policy has this score; what remains is that of the best."""
+        ...
+
+
+def interact(
+    student: Student,
+    expert: Policy,
+    visit: Callable[[Policy, int], Transitions],
+    gather: Gather,
+    evaluate: Callable[[], Metrics],
+    score: Callable[[Metrics], float],
+    run: Run,
+    *,
+    total_steps: int,
+    demonstrations: Transitions | None = None,
+) -> None:
+    """Imitation of an expert that can be asked: act, have the visited states labelled, gather, fit, until `total_steps`.
+
+    DAgger (Ross et al. 2011, algorithm 3.1) and SMILe (Ross and Bagnell 2010, algorithm 4.1) differ in who acts, which is the
+    student's to know, and in which states are learned from. `visit` lets a policy act in new environments, by the number of
+    policies fitted so far; `evaluate` measures what the student has learned. Demonstrations come before the first round.
+    """
+    if demonstrations is not None and not student.fitted:
+        student.data = demonstrations
+        student.fit()
+        student.keep_best(score(evaluate()))
+    while student.steps < total_steps:
+        visited = visit(student.actor(expert), student.fitted)  # the expert acts, or policies of earlier rounds
+        labelled = replace(visited, act=expert.act(visited.obs))  # what the expert would have done, whoever acted
+        student.data = gather(student.data, labelled)  # the states of all rounds, or of this one
+        student.steps = step = student.steps + len(labelled)
+        run.log(step, {"labelled": float(step), **student.fit()})
+        found = evaluate()
+        run.log(step, {**found, **student.keep_best(score(found))})
+        run.tick(step)
+
+
+def all_rounds(before: Transitions | None, new: Transitions) -> Transitions:
+    """DAgger learns from the states of all rounds."""
+    if before is None:
+        return new
+    return Transitions(*(np.concatenate([getattr(before, k), getattr(new, k)]) for k in ("obs", "act", "next_obs")))
+
+
+def newest_round(before: Transitions | None, new: Transitions) -> Transitions:
+    """SMILe learns from the states of each round apart."""
+    return new

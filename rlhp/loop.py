@@ -111,6 +111,6 @@ def _too_few_clips(rollout: Rollout, memory: Memory, missing: int, over: bool) -
 
 def _nothing_preferred(comparisons: Comparisons, taken: int) -> str:
     """Why there is nothing to learn from the answers so far, if that is so."""
-    if not taken or (comparisons.mu != 0.5).any():
+    if not taken or comparisons.decided().any():
         return ""
     return f"all {taken} answers so far are 'equal' or 'cannot tell', so there is no reward to learn"

@@ -1,6 +1,6 @@
 """Bradley-Terry and its relatives: pure functions of predicted segment sums.
 
-Shapes: M members, n comparisons, Q questions of K clips each. A sum is r-hat added up over a segment, undiscounted
+Shapes: M members, C clips, n answers to questions of K clips, Q questions. A sum is r-hat added up over a segment, undiscounted
 (equation 1 of the paper and its footnote 3).
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from math import exp, log, log1p
+from math import comb, exp, log, log1p
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from rlhp.types import Array, UserError
+from rlhp.types import Array, Setup, UserError
 
 ELO_PER_NAT = 400 / log(10)  # 173.72: points of an Elo rating for one unit of a segment sum
 
@@ -48,20 +48,59 @@ def disagreement(sums: Array) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """What a loss may compare predictions with, one row per comparison: all [n]."""
+class Rankings:
+    """n answers as a loss reads them; a question of fewer than K clips has columns that are not `there`."""
 
-    mu: Tensor  # P[left is better]: 1, 0 or 1/2
-    left_return: Tensor  # true returns of the clips, standardised; for regression on the target alone
-    right_return: Tensor
+    clip: Tensor  # [n, K]  which of the sums belongs to each clip of a question
+    rank: Tensor  # [n, K]  lower is better, equal ranks are ties
+    there: Tensor  # [n, K]  bool
+    returns: Tensor  # [n, K]  true returns of the clips, standardised; for regression on the target alone
+
+    def of(self, sums: Tensor) -> Tensor:
+        """The sums of each question's clips: [M, C] -> [M, n, K]."""
+        return sums[:, self.clip]
 
 
 class Loss(Protocol):
-    """How wrong the members are about each comparison: sums [M, n], labels [n] -> [M, n]."""
+    """How wrong the members are about each answer: sums [M, C] of C clips, n rankings of them -> [M, n]."""
 
-    def __call__(self, left: Tensor, right: Tensor, labels: Labels) -> Tensor:
-        """The loss of every member on every comparison."""
+    def __call__(self, sums: Tensor, rankings: Rankings) -> Tensor:
+        """The loss of every member on every answer; a ranking of K clips is one answer."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The K(K-1)/2 pairs of clips of each ranking, P of them."""
+
+    lead: Tensor  # [M, n, P]  the first clip's sum minus the second's
+    mu: Tensor  # [n, P]  P[the first is better]: 1, 0 or 1/2
+    weight: Tensor  # [n, P]  1 / C(K, 2) of a question of K clips (Ouyang et al. 2022, section 3.5); 0 where there is no pair
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over each ranking's pairs: [M, n, P] -> [M, n]."""
+        return (values * self.weight).sum(dim=-1)
+
+
+def pairs(sums: Tensor, rankings: Rankings) -> Pairs:
+    """Rankings taken apart: sums [M, C] of the clips that they name."""
+    each, rank, there = (x.unbind(-1) for x in (rankings.of(sums), rankings.rank, rankings.there))
+    both = list(combinations(range(len(rank)), 2))
+    lead = torch.stack([each[i] - each[j] for i, j in both], dim=-1)
+    mu = torch.stack([rank[j] - rank[i] for i, j in both], dim=-1).sign().to(sums.dtype).mul(0.5).add(0.5)
+    known = torch.stack([there[i] & there[j] for i, j in both], dim=-1)
+    return Pairs(lead, mu, known.to(sums.dtype) / known.sum(dim=-1, keepdim=True))
+
+
+def agreement(sums: Tensor, rankings: Rankings) -> Tensor:
+    """The share of each ranking's pairs that a member puts in the same order: [M, C] -> [M, n].
+
+    Ties of the teacher's are left out; NaN where there is nothing else. A member that finds a pair equal is wrong about it.
+    """
+    of = pairs(sums, rankings)
+    decided = (of.weight > 0) & (of.mu != 0.5)
+    right = decided & (of.lead * (of.mu - 0.5) > 0)
+    return right.sum(dim=-1) / decided.sum(dim=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +126,11 @@ class CrossEntropy:
                 f"not {self.error} and {self.smoothing}."
             )
 
-    def __call__(self, left: Tensor, right: Tensor, labels: Labels) -> Tensor:
-        """The loss of every member on every comparison, [M, n]."""
-        mu = (1 - self.smoothing) * labels.mu + self.smoothing / 2
-        return -mu * self._log_likelihood(left - right) - (1 - mu) * self._log_likelihood(right - left)
+    def __call__(self, sums: Tensor, rankings: Rankings) -> Tensor:
+        """The loss of every member on every ranking, the mean over its pairs: [M, C] -> [M, n]."""
+        of = pairs(sums, rankings)
+        mu = (1 - self.smoothing) * of.mu + self.smoothing / 2
+        return of.mean(-mu * self._log_likelihood(of.lead) - (1 - mu) * self._log_likelihood(-of.lead))
 
     def _log_likelihood(self, delta: Tensor) -> Tensor:
         if self.error == 0:
@@ -128,12 +168,12 @@ class AdaptiveScale:
         """tau of each comparison, given the difference of the sums, elementwise."""
         return (delta.detach().abs() / self.logit).clamp(self.low, self.high)
 
-    def __call__(self, left: Tensor, right: Tensor, labels: Labels) -> Tensor:
-        """The loss of every member on every comparison, [M, n]."""
-        delta = left - right
-        tau = self.scale(delta)
-        misfit = -labels.mu * logsigmoid(delta / tau) - (1 - labels.mu) * logsigmoid(-delta / tau)
-        return tau * misfit + (log(2) - self.rho) * (self.high - tau)
+    def __call__(self, sums: Tensor, rankings: Rankings) -> Tensor:
+        """The loss of every member on every ranking, the mean over its pairs: [M, C] -> [M, n]."""
+        of = pairs(sums, rankings)
+        tau = self.scale(of.lead)
+        misfit = -of.mu * logsigmoid(of.lead / tau) - (1 - of.mu) * logsigmoid(-of.lead / tau)
+        return of.mean(tau * misfit + (log(2) - self.rho) * (self.high - tau))
 
 
 def _logit_at(divergence: float) -> float:
@@ -151,10 +191,69 @@ def _from_even(x: float) -> float:
     return log(2) - log1p(exp(-x)) - x / (1 + exp(x))
 
 
+class PlackettLuce:
+    """The negative log-likelihood of a whole ranking (Luce 1959; Plackett 1975; Xia et al. 2008, the loss of ListMLE).
+
+    The best clip is chosen among all, the next among those that are left, each with a probability in proportion to exp(sum):
+    with s_(1) the sum of the best clip and so on,
+
+        -log P = sum over i < K of log(exp s_(i) + ... + exp s_(K)) - s_(i).
+
+    For two clips that is `CrossEntropy` without an error. For more it is no mean over pairs: the loss grows with the number of
+    clips that are told apart, and the first choices weigh no more than the last.
+
+    Ties are no choice between the clips: the loss is the mean over all orders that the ranks leave open. So a tie of two is
+    log 2 at best, as for `CrossEntropy`. The mean is exact and has a term for every set of clips that may come last, up to
+    2^K - 1 of them, which limits a question to `MOST` clips. There is no term for a teacher that errs: the paper's is about
+    two clips.
+    """
+
+    MOST = 10
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where this run's questions have too many clips."""
+        self._check(getattr(setup.query, "clips", 2))
+
+    def _check(self, clips: int) -> None:
+        if clips > self.MOST:
+            raise UserError(
+                f"the Plackett-Luce loss ranks at most {self.MOST} clips at once, not {clips}; lower query.clips, or choose "
+                "reward_model/loss=cross_entropy."
+            )
+
+    def __call__(self, sums: Tensor, rankings: Rankings) -> Tensor:
+        """The loss of every member on every ranking: [M, C] -> [M, n]. Raises UserError for more than `MOST` clips."""
+        self._check(rankings.rank.shape[1])
+        each, sets = rankings.of(sums), _subsets(rankings.rank.shape[1])
+        chosen_from = each.unsqueeze(2).masked_fill(~sets, -torch.inf).logsumexp(dim=-1)  # [M, n, 2^K - 1]
+        chosen = torch.where(rankings.there, each, 0.0)
+        return (_share_of_orders(rankings, sets).to(each.dtype) * chosen_from).sum(dim=-1) - chosen.sum(dim=-1)
+
+
+def _subsets(clips: int) -> Tensor:
+    """All sets of one of K clips or more: [2^K - 1, K] bool."""
+    return (torch.arange(1, 2**clips)[:, None] >> torch.arange(clips) & 1).bool()
+
+
+def _share_of_orders(rankings: Rankings, sets: Tensor) -> Tensor:
+    """In which share of the orders that a ranking leaves open these clips come last: sets [S, K] -> [n, S].
+
+    Those are all clips of a worse rank than the best of the set, and t of the g clips of its rank: one of C(g, t) choices.
+    """
+    rank, there = (x.unsqueeze(1) for x in (rankings.rank, rankings.there))  # [n, 1, K]
+    best = torch.where(sets, rank, torch.iinfo(rank.dtype).max).amin(dim=-1, keepdim=True)  # [n, S, 1]
+    inside = (~sets | there).all(dim=-1) & (sets | ~there | (rank <= best)).all(dim=-1)
+    group = there & (rank == best)
+    sizes = range(sets.shape[1] + 1)
+    choices = torch.tensor([[comb(g, t) for t in sizes] for g in sizes], dtype=torch.float64)
+    return torch.where(inside, 1 / choices[group.sum(dim=-1), (group & sets).sum(dim=-1)], 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class ReturnError:
     """Squared error against the segments' true returns: the ablation `target` (section 3.3)."""
 
-    def __call__(self, left: Tensor, right: Tensor, labels: Labels) -> Tensor:
-        """The loss of every member on every comparison, [M, n]."""
-        return 0.5 * ((left - labels.left_return) ** 2 + (right - labels.right_return) ** 2)
+    def __call__(self, sums: Tensor, rankings: Rankings) -> Tensor:
+        """The loss of every member on every question, the mean over its clips: [M, C] -> [M, n]."""
+        squares = (rankings.of(sums) - rankings.returns) ** 2
+        return torch.where(rankings.there, squares, 0.0).sum(dim=-1) / rankings.there.sum(dim=-1)

@@ -1,33 +1,55 @@
 """Comparisons of clips that are given side by side."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from rlhp.types import Array, Clips, Comparisons, Rollout, Steps
+from rlhp.types import EMPTY, Array, Clips, Comparisons, Rollout, Steps
 
 
-def comparisons(left: Steps, right: Steps, mu: Array, weight: Array | None = None, query: Array | None = None) -> Comparisons:
-    """Clip i of the left ones against clip i of the right ones."""
+def comparisons(left: Steps, right: Steps, mu: Array, query: Array | None = None) -> Comparisons:
+    """Clip i of the left ones against clip i of the right ones; `mu` as `said` takes it."""
     obs, act, reward = (np.concatenate([getattr(side, name) for side in (left, right)]) for name in ("obs", "act", "true_reward"))
     n = len(mu)
-    weight, query = np.ones(n, np.float32) if weight is None else weight, np.arange(n) if query is None else query
-    return Comparisons(Clips(obs, act, reward), np.arange(n), n + np.arange(n), mu, weight, query)
+    shown = np.stack([np.arange(n), n + np.arange(n)], axis=1)
+    return Comparisons(Clips(obs, act, reward), shown, said(mu), np.arange(n) if query is None else query)
+
+
+def rankings(steps: Steps, sizes: Sequence[int]) -> Comparisons:
+    """What an oracle says about the first sizes[0] clips, the next sizes[1], and so on; each its own question."""
+    width, returns, first = max(sizes), steps.true_reward.sum(axis=1), 0
+    shown, ranks = (np.full((len(sizes), width), EMPTY) for _ in range(2))
+    for row, size in enumerate(sizes):
+        these = np.arange(first, first + size)
+        shown[row, :size], first = these, first + size
+        ranks[row, :size] = (returns[these] > returns[these, np.newaxis]).sum(axis=1)
+    return Comparisons(Clips(steps.obs, steps.act, steps.true_reward), shown, ranks, np.arange(len(sizes)))
+
+
+def said(mu: Array) -> Array:
+    """Ranks of pairs [n, 2] of which the left is better with probability mu [n]: 1, 0 or 1/2."""
+    return np.stack([mu < 0.5, mu > 0.5], axis=1).astype(np.int64)
+
+
+def mu(c: Comparisons) -> Array:
+    """[n] the other way round."""
+    return 0.5 * (1 + np.sign(c.ranks[:, 1] - c.ranks[:, 0]))
 
 
 def some(c: Comparisons, rows) -> Comparisons:
     """These rows of them, of all clips."""
-    return Comparisons(c.clips, c.left[rows], c.right[rows], c.mu[rows], c.weight[rows], c.query[rows])
+    return Comparisons(c.clips, c.shown[rows], c.ranks[rows], c.query[rows])
 
 
 def left(c: Comparisons) -> Steps:
-    """The left clip of each row."""
-    return c.clips[c.left]
+    """The first clip of each row."""
+    return c.clips[c.shown[:, 0]]
 
 
 def right(c: Comparisons) -> Steps:
-    """The right clip of each row."""
-    return c.clips[c.right]
+    """The second clip of each row."""
+    return c.clips[c.shown[:, 1]]
 
 
 def led_to(rollout: Rollout, after: Array) -> Rollout:

@@ -23,7 +23,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from rlhp import show
-from rlhp.preference import Labels
+from rlhp.preference import Rankings
 from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store import Store, recorded, segments
@@ -44,17 +44,26 @@ TINY = [
 SMALL_REWARD = ["reward_model.layers=[[4,7,6]]", "reward_model.units=8"]  # where it is not what is tested
 SMALL = ["agent/network=small", *SMALL_REWARD]
 PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
+CLONED = ["demos={recording}/demonstrations", "agent.start.critic_first=1", "agent.start.cloning_steps=100"]
 DEMONSTRATED = ["demos={recording}/demonstrations"]
 UNTAUGHT = ["reward_model=true_reward", "schedule=none", "labels=0"]  # for what asks nobody
+COACHED = ["loop.trainer.expert={recording}/expert"]
+ASKED = ["expert={recording}", "loop.steps=128", "loop.evaluate_episodes=2", "loop.fit_steps=40"]
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "agent/ppo_atari": [*PONG, *SMALL],
     "agent/a2c_atari": [*PONG, *SMALL],
     "agent/network/nature": [*PONG, *SMALL_REWARD],
     "agent/network/small": [*PONG, *SMALL_REWARD],
+    "agent/start/clone": ["agent.start.run={recording}", "agent.start.critic_first=1"],
+    "agent/start/demonstrations": CLONED,
+    "agent/kl_penalty/adaptive": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
+    "agent/kl_penalty/fixed": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
     "teacher/delayed": ["max_open=null", "teacher.delay=64"],
     "experiment/demo_atari": [*PONG, *SMALL_REWARD],
     "experiment/figure3": PONG,
+    "experiment/overoptimisation": ["env=point", *CLONED],
+    "experiment/pipeline": ["env=point", *CLONED],
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
     "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8", *SMALL_REWARD],
     "experiment/human/one_leg": ["teacher=oracle"],
@@ -71,6 +80,13 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "reward_model/lipschitz/spectral_norm": ["condition=airl", *DEMONSTRATED],
     "reward_model/lipschitz/none": ["condition=gail", *DEMONSTRATED],
     "condition/cloning": [*DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
+    "loop/coaching": [*UNTAUGHT, "agent=coach", *COACHED],
+    "loop/trainer/advantage": ["loop=coaching", *UNTAUGHT, "agent=coach", *COACHED],
+    "condition/coach": COACHED,
+    "loop/dagger": [*UNTAUGHT, *ASKED],
+    "condition/dagger": ASKED,
+    "loop/smile": [*UNTAUGHT, *ASKED],
+    "condition/smile": ASKED,
     "tracker/wandb": ["tracker.mode=disabled"],
 }
 each = pytest.mark.parametrize("file", PARTS, ids=str)
@@ -101,9 +117,10 @@ def chosen(file: Path, recording: Path) -> list[str]:
     return choice if any(each.startswith("env=") for each in choice) else ["env=point", *choice]
 
 
-def first_job(file: Path) -> list[str]:
+def first_job(file: Path, recording: Path) -> list[str]:
     """The first job that an experiment launches: its name, and the first value (or the lowest) of everything it sweeps over."""
-    chosen = [f"experiment={file.relative_to('experiment')}", *FILL.get(str(file), [])]
+    filled = [f.format(recording=recording) for f in FILL.get(str(file), [])]
+    chosen = [f"experiment={file.relative_to('experiment')}", *filled]
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         sweep = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params or {}
     return [*chosen, *(f"{key}={first(f'{key}={values}')}" for key, values in sweep.items())]
@@ -122,6 +139,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose answers may be replayed, and its reward frozen."""
     path = tmp_path_factory.mktemp("recorded")
     train(resolved([*TINY, "env=point"]), path)
+    train(resolved([*TINY, "env=point", "condition=true_reward"]), path / "expert")
     show.demonstrate(path, path / "demonstrations", episodes=3, best_of=None, seed=0, max_steps=1000)
     return path
 
@@ -214,8 +232,8 @@ def test_it_builds_and_keeps_its_groups_contract(file: Path, recording: Path) ->
 
 
 @pytest.mark.parametrize("file", [file for file in PARTS if file.parts[0] == "experiment"], ids=str)
-def test_the_first_job_of_an_experiment_builds(file: Path) -> None:
-    build(resolved(first_job(file))).env.close()
+def test_the_first_job_of_an_experiment_builds(file: Path, recording: Path) -> None:
+    build(resolved(first_job(file, recording))).env.close()
 
 
 @pytest.mark.filterwarnings("ignore:\\s*'hydra/launcher/ray' is validated")
@@ -313,10 +331,12 @@ def a_loop(parts: Any, cfg: dict[str, Any]) -> None:
 
 def a_loss(parts: Any, cfg: dict[str, Any]) -> None:
     loss = instantiated(cfg["reward_model"]["loss"])
-    left = torch.randn(3, 6, requires_grad=True)
-    values = loss(left, torch.randn(3, 6), Labels(torch.tensor([1.0, 0, 0.5, 1, 0, 0.5]), torch.randn(6), torch.randn(6)))
-    values.sum().backward()
-    assert values.shape == (3, 6) and (values >= 0).all() and left.grad is not None and left.grad.isfinite().all()
+    sums, rank = torch.randn(3, 24, requires_grad=True), torch.randint(0, 4, (6, 4))
+    there = torch.tensor([[True, True, True, True]] * 3 + [[True, True, False, False]] * 3)
+    values = loss(sums, Rankings(torch.arange(24).reshape(6, 4), rank, there, torch.randn(6, 4)))
+    (slope,) = torch.autograd.grad(values.sum(), sums)
+    assert values.shape == (3, 6) and (values >= 0).all() and slope.isfinite().all()
+    assert not slope.reshape(3, 6, 4)[:, 3:, 2:].any(), "no clip that is not there has a gradient"
 
 
 def a_penalty(parts: Any, cfg: dict[str, Any]) -> None:
@@ -408,12 +428,15 @@ def instantiated(node: dict[str, Any]) -> Any:
 CONTRACTS = {
     "agent": an_agent,
     "agent/explore": an_agent,
+    "agent/kl_penalty": an_agent,
     "agent/network": an_agent,
     "agent/refit": an_agent,
+    "agent/start": an_agent,
     "condition": a_whole,
     "env": an_environment,
     "experiment": a_whole,
     "loop": a_loop,
+    "loop/trainer": a_loop,
     "memory": a_memory,
     "query": a_query,
     "recipe": an_agent,

@@ -28,7 +28,7 @@ class Everything:
 
     def __init__(self, levels: dict[int, int] | None = None, answers: int = 99, offered: dict[int, int] | None = None) -> None:
         self.levels, self.answers, self.offered = levels or {0: 2}, answers, offered or {0: 99}
-        self.held, self.grows, self.mu = 5, 0, 1.0
+        self.held, self.grows, self.differ = 5, 0, 1
         self.events: list[str] = []
         self.warned: list[str] = []
         self.num_timesteps = self.asked = self.answered = self.taken = self.trained = 0
@@ -85,7 +85,8 @@ class Everything:
     def take(self, step: int) -> Comparisons:
         self.taken = self.answered
         zero = np.zeros(self.taken)
-        return Comparisons(NO_CLIPS, zero, zero, np.full(self.taken, self.mu), zero, zero)
+        shown, ranks = np.zeros((self.taken, 2)), np.tile([0, self.differ], (self.taken, 1))
+        return Comparisons(NO_CLIPS, shown, ranks, zero)
 
     def schedule(self, step: int) -> int:
         return since(self.levels, step)
@@ -276,7 +277,7 @@ def test_a_memory_without_clips_is_complained_of() -> None:
 
 def test_answers_that_prefer_nothing_are_complained_of() -> None:
     parts = Everything()
-    parts.mu = 0.5
+    parts.differ = 0
     assert "all 2 answers so far are 'equal'" in run(parts, STEPS).warned[0]
     assert run(Everything(), STEPS).warned == []
 

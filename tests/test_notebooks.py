@@ -49,7 +49,8 @@ def test_preferences() -> None:
     said = printed(book)
     assert "one nat is 173.72 points" in said
     assert "floor 0.0513, ceiling 2.996, tie 0.6931" in said
-    assert "5 rankings of 4 clips:  30 pairs, each weighs 0.1667, all weigh 5.0" in said
+    assert "5 rankings of 4 clips: 5 rows of  6 pairs, each of which weighs 0.1667" in said
+    assert "mean over pairs 0.282, Plackett-Luce 0.799" in said
     assert pictures(book) == 4
 
 

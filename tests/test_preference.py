@@ -1,6 +1,7 @@
 """Preference maths against numbers worked out by hand."""
 
-from math import exp, log
+from itertools import permutations
+from math import exp, factorial, log
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import torch
 from rlhp.preference import (
     AdaptiveScale,
     CrossEntropy,
-    Labels,
+    PlackettLuce,
+    Rankings,
     ReturnError,
+    agreement,
     disagreement,
     elo,
     expected_score,
@@ -19,10 +22,29 @@ from rlhp.preference import (
 from rlhp.types import UserError
 
 
+def ranked(*ranks, returns=None):
+    """Answers to questions about clips of their own: clip k of question i has sum i K + k."""
+    there = torch.tensor([[rank is not None for rank in row] for row in ranks])
+    rank = torch.tensor([[rank or 0 for rank in row] for row in ranks])
+    returns = torch.zeros(rank.shape) if returns is None else torch.tensor(returns)
+    return Rankings(torch.arange(rank.numel()).reshape(rank.shape), rank, there, returns)
+
+
+def pairs_of(delta, mu):
+    """Sums [*, 2 n] of pairs whose left sum is larger by `delta` [*, n], and what was said of them: `mu` [n]."""
+    sums = torch.stack([delta, torch.zeros_like(delta)], dim=-1).flatten(-2)
+    return sums, ranked(*[(int(m < 0.5), int(m > 0.5)) for m in torch.as_tensor(mu).tolist()])
+
+
+def of(loss, delta, mu):
+    """A loss of pairs, one member, in double precision: [n]."""
+    sums, rankings = pairs_of(torch.as_tensor(delta, dtype=torch.float64), mu)
+    return loss(sums[None], rankings)[0]
+
+
 def loss(delta, mu, error=0.1):
     """Cross-entropy of comparisons whose left sum is larger by `delta` [n], in double precision."""
-    delta, mu = torch.as_tensor(delta, dtype=torch.float64), torch.as_tensor(mu, dtype=torch.float64)
-    return CrossEntropy(error)(delta[None], torch.zeros_like(delta)[None], Labels(mu, mu, mu))[0]
+    return of(CrossEntropy(error), delta, mu)
 
 
 def slope(delta, mu, error=0.1):
@@ -97,7 +119,8 @@ def test_the_loss_has_a_floor_and_a_ceiling_and_is_stable():
     delta = [1000.0, -1000.0, -1000.0, 1000.0]
     floor, ceiling = -log(0.95), -log(0.05)
     assert loss(delta, [1, 0, 1, 0]).tolist() == pytest.approx([floor, floor, ceiling, ceiling])
-    single = CrossEntropy()(torch.tensor([delta]), torch.zeros(1, 4), Labels(*[torch.tensor([1.0, 0.0, 1.0, 0.0])] * 3))
+    sums, rankings = pairs_of(torch.tensor(delta), [1, 0, 1, 0])
+    single = CrossEntropy()(sums[None], rankings)
     assert single[0].tolist() == pytest.approx([floor, floor, ceiling, ceiling])  # in single precision too
 
 
@@ -130,8 +153,7 @@ def test_left_and_right_are_alike(error):
 
 
 def test_members_stand_apart():
-    labels = Labels(*[torch.tensor([1.0, 0.0])] * 3)
-    both = CrossEntropy()(torch.tensor([[0.0, 0.0], [log(3), log(3)]]), torch.zeros(2, 2), labels)
+    both = CrossEntropy()(*pairs_of(torch.tensor([[0.0, 0.0], [log(3), log(3)]]), [1, 0]))
     assert both.tolist() == [
         pytest.approx([log(2), log(2)]),
         pytest.approx([-log(0.9 * 0.75 + 0.05), -log(0.9 * 0.25 + 0.05)]),
@@ -149,8 +171,8 @@ def test_an_impossible_error_is_refused(error):
 
 def smoothed(delta, mu, error, smoothing):
     """The loss of one comparison, and its slope in the left sum."""
-    x, label = torch.tensor([[delta]], dtype=torch.float64, requires_grad=True), torch.tensor([mu], dtype=torch.float64)
-    value = CrossEntropy(error, smoothing)(x, torch.zeros(1, 1, dtype=torch.float64), Labels(label, label, label))
+    x = torch.tensor([delta], dtype=torch.float64, requires_grad=True)
+    value = of(CrossEntropy(error, smoothing), x, [mu])
     value.sum().backward()
     return value.item(), x.grad.item()
 
@@ -187,9 +209,7 @@ QUARTER = log(2) + 0.75 * log(0.75) + 0.25 * log(0.25)  # KL of a coin of 3/4 fr
 
 
 def scaled(delta, mu=1.0, **settings):
-    delta = torch.as_tensor(delta, dtype=torch.float64)
-    labels = Labels(*[torch.full(delta.shape, mu, dtype=torch.float64)] * 3)
-    return AdaptiveScale(**settings)(delta[None], torch.zeros_like(delta)[None], labels)[0]
+    return of(AdaptiveScale(**settings), delta, [mu] * len(delta))
 
 
 def test_the_adaptive_scale_by_hand():
@@ -240,10 +260,120 @@ def test_an_impossible_scale_is_refused(wrong):
         AdaptiveScale(**wrong)
 
 
+# Rankings
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(0.1), CrossEntropy(0.0, 0.2), AdaptiveScale()])
+def test_a_ranking_is_the_mean_over_its_pairs(loss):
+    """Six pairs of four clips, the first and the last of them tied."""
+    sums = torch.tensor([0.5, -1.0, 2.0, 0.0], dtype=torch.float64)
+    leads, mu = [1.5, -1.5, 0.5, -3.0, -1.0, 2.0], [1, 0, 0.5, 0, 0, 1]  # 01 02 03 12 13 23
+    assert loss(sums[None], ranked((1, 2, 0, 1))).item() == pytest.approx(of(loss, leads, mu).mean().item())
+
+
+def test_questions_of_fewer_clips_count_as_much_as_others():
+    sums = torch.tensor([[0.5, -1.0, 2.0, log(3), 0.0, 7.0]], dtype=torch.float64)
+    both = CrossEntropy(0)(sums, ranked((1, 2, 0), (0, 1, None)))[0]
+    assert both[1].item() == pytest.approx(-log(3 / 4))
+    assert both[0].item() == pytest.approx(CrossEntropy(0)(sums[:, :3], ranked((1, 2, 0))).item())
+
+
+def test_agreement_is_the_share_of_decided_pairs_in_the_same_order():
+    """Of the pairs of (2, 0, 1, 1) the last is a tie; a member that finds a decided pair equal is wrong about it."""
+    members = torch.tensor([[0.0, 3, 2, 1], [3, 0, 1, 2], [0, 0, 0, 0], [1, 3, 2, 1]])
+    assert agreement(members, ranked((2, 0, 1, 1)))[:, 0].tolist() == pytest.approx([1, 0, 0, 4 / 5])
+    assert agreement(members[:, :3], ranked((0, 0, None))).isnan().all()
+    assert agreement(torch.tensor([[1.0, -1, 5, 0]]), ranked((0, 1), (1, 0))).tolist() == [[1.0, 0.0]]
+
+
+def luce(sums, *ranks):
+    """The loss of one ranking, in double precision, and its slopes."""
+    x = torch.tensor([sums], dtype=torch.float64, requires_grad=True)
+    value = PlackettLuce()(x, ranked(ranks))
+    (slope,) = torch.autograd.grad(value.sum(), x)
+    return value.item(), slope[0].tolist()
+
+
+@pytest.mark.parametrize("mu", [1, 0, 0.5])
+def test_plackett_luce_of_two_clips_is_bradley_terry(mu):
+    delta = torch.linspace(-9, 9, 19, dtype=torch.float64)
+    assert of(PlackettLuce(), delta, [mu] * 19).tolist() == pytest.approx(of(CrossEntropy(0), delta, [mu] * 19).tolist())
+
+
+def test_plackett_luce_of_three_by_hand():
+    """Weights 6, 3 and 1: the first is chosen with 6/10, the second of the others with 3/4."""
+    value, slope = luce([log(6), log(3), 0.0], 0, 1, 2)
+    assert value == pytest.approx(-log(6 / 10 * 3 / 4))
+    # what a clip is expected to be chosen, minus what it was: 6/10 - 1; 3/10 + 3/4 - 1; 1/10 + 1/4
+    assert slope == pytest.approx([-0.4, 0.05, 0.35])
+    assert luce([0.0, log(6), log(3)], 2, 0, 1)[0] == pytest.approx(value), "whichever way they are shown"
+    assert luce([log(6), log(3), 0.0], 2, 1, 0)[0] == pytest.approx(-log(1 / 10 * 3 / 9))
+
+
+def test_plackett_luce_of_four_by_hand_is_no_mean_over_pairs():
+    sums = [log(4), log(3), log(2), 0.0]
+    value, slope = luce(sums, 0, 1, 2, 3)
+    assert value == pytest.approx(-log(4 / 10 * 3 / 6 * 2 / 3))
+    assert slope == pytest.approx([0.4 - 1, 0.3 + 1 / 2 - 1, 0.2 + 1 / 3 + 2 / 3 - 1, 0.1 + 1 / 6 + 1 / 3])
+    pairs = [-log(a / (a + b)) for a, b in [(4, 3), (4, 2), (4, 1), (3, 2), (3, 1), (2, 1)]]
+    assert value != pytest.approx(sum(pairs)) and value != pytest.approx(sum(pairs) / 6)
+
+
+def test_a_tie_is_the_mean_over_the_orders_it_leaves_open():
+    sums = [0.3, -1.2, 2.0, 0.7]
+    orders = {
+        (0, 1, 1, 3): [(0, 1, 2, 3), (0, 2, 1, 3)],
+        (1, 0, 0, 0): [(3, *order) for order in permutations(range(3))],
+        (0, 0, 1, 1): [(a, 1 - a, 2 + b, 3 - b) for a in (0, 1) for b in (0, 1)],
+    }
+    for ranks, each in orders.items():
+        values, slopes = zip(*(luce(sums, *order) for order in each), strict=True)
+        value, slope = luce(sums, *ranks)
+        assert value == pytest.approx(np.mean(values)) and slope == pytest.approx(np.mean(slopes, axis=0))
+    assert luce([0.0] * 4, 2, 2, 2, 2)[0] == pytest.approx(log(24)), "all alike: each of 4! orders is as likely"
+    assert luce([0.0] * 4, 2, 2, 2, 2)[1] == pytest.approx([0] * 4)
+
+
+def test_plackett_luce_leaves_out_what_is_not_there_and_is_stable():
+    sums = torch.tensor([[log(6), log(3), 0.0, 9.0, log(3), 0.0, 5.0, 5.0]], dtype=torch.float64)
+    rows = PlackettLuce()(sums, ranked((0, 1, 2, None), (1, 0, None, None)))[0]
+    assert rows.tolist() == pytest.approx([-log(6 / 10 * 3 / 4), -log(1 / 4)])
+    single = PlackettLuce()(torch.tensor([[1000.0, 0, -1000, -1000, 0, 1000]]), ranked((0, 1, 2), (0, 1, 2)))[0]
+    assert single.tolist() == pytest.approx([0, 1000 + 2000], abs=1e-3)  # 1000 beside -1000; then 1000 beside 0
+
+
+def test_plackett_luce_refuses_questions_of_too_many_clips():
+    with pytest.raises(UserError, match=r"at most 10 clips at once, not 11; lower query\.clips"):
+        PlackettLuce()(torch.zeros(1, 11), ranked(range(11)))
+    assert PlackettLuce()(torch.zeros(1, 10), ranked(range(10))).item() == pytest.approx(log(factorial(10)), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(0), PlackettLuce()], ids=lambda loss: type(loss).__name__)
+def test_rankings_of_a_planted_order_are_explained_by_it(loss):
+    """Scores of six things, fitted to 3,000 rankings of three drawn from the Plackett-Luce model, pull them back to its own."""
+    rng, true = np.random.default_rng(0), np.array([1.5, 0.8, 0.3, -0.2, -0.9, -1.5])
+    shown = np.array([rng.choice(6, 3, replace=False) for _ in range(3000)])
+    ranks = np.argsort(np.argsort(-(true[shown] + rng.gumbel(size=shown.shape)), axis=1), axis=1)  # its best has the first rank
+    rankings = Rankings(*map(torch.from_numpy, (shown, ranks, np.full(shown.shape, True), np.zeros(shown.shape))))
+    scores = torch.zeros(1, 6, dtype=torch.float64, requires_grad=True)
+    solver = torch.optim.LBFGS([scores], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure():
+        solver.zero_grad()
+        total = loss(scores, rankings).mean()
+        total.backward()
+        return total
+
+    solver.step(closure)
+    found = scores.detach().numpy()[0]
+    assert found - found.mean() == pytest.approx(true - true.mean(), abs=0.1)
+
+
 # Regression on the target
 
 
-def test_return_error_is_the_mean_squared_distance_of_both_sides():
-    labels = Labels(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0]))
-    left, right = torch.tensor([[3.0, 0.0], [1.0, 2.0]]), torch.tensor([[-1.0, 0.0], [0.0, 2.0]])
-    assert ReturnError()(left, right, labels).tolist() == [[2.0, 0.0], [0.5, 4.0]]  # (2^2 + 0) / 2; (0 + 1) / 2, (4 + 4) / 2
+def test_return_error_is_the_mean_squared_distance_of_all_clips():
+    rankings = ranked((0, 1), (1, 0), returns=[[1.0, -1.0], [0.0, 0.0]])
+    sums = torch.tensor([[3.0, -1.0, 0.0, 0.0], [1.0, 0.0, 2.0, 2.0]])
+    assert ReturnError()(sums, rankings).tolist() == [[2.0, 0.0], [0.5, 4.0]]  # (2^2 + 0) / 2; (0 + 1) / 2, (4 + 4) / 2
+    assert ReturnError()(torch.ones(1, 3), ranked((0, 1, None), returns=[[1.0, 3.0, 9.0]])).tolist() == [[2.0]]

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import comparing
 import numpy as np
@@ -18,12 +19,11 @@ from gymnasium import spaces
 from torch.nn.functional import leaky_relu
 
 from rlhp.precision import number
-from rlhp.preference import CrossEntropy, ReturnError, win_probability
+from rlhp.preference import CrossEntropy, PlackettLuce, ReturnError, win_probability
 from rlhp.reward import AdaptiveL2, Background, Crop, NoPenalty, TrueReward, mlp, mlp_ensemble
 from rlhp.reward.dataset import Dataset, bootstrap_weights, stride
-from rlhp.reward.ensemble import _right
 from rlhp.reward.features import CLIP, Moments, Normaliser, alike, encode, lasting
-from rlhp.types import Evidence, Rollout, Steps, UserError
+from rlhp.types import Clips, Comparisons, Evidence, Rollout, Steps, UserError
 
 ACT = spaces.Box(-1, 1, (2,))
 PREPARE = partial(encode, action_space=ACT)
@@ -118,7 +118,7 @@ def test_a_planted_reward_is_recovered(members):
     assert predicted.shape == (5, 300) and predicted.dtype == np.float32
     assert np.corrcoef(predicted.ravel(), rollout(comparing.left(unasked)).true_reward.ravel())[0, 1] > 0.95
     delta = predicted.sum(0) - reward(rollout(comparing.right(unasked))).sum(0)
-    assert ((delta > 0) == (unasked.mu > 0.5)).mean() > 0.9
+    assert ((delta > 0) == (comparing.mu(unasked) > 0.5)).mean() > 0.9
     assert metrics["train_accuracy"] > 0.9 and metrics["valid_accuracy"] > 0.85 and metrics["fit_steps"] == 300
 
 
@@ -149,7 +149,7 @@ def test_an_untrained_ensemble_says_nothing():
 
 def test_the_target_ablation_recovers_the_returns_themselves():
     asked, unasked = compared(200), clips(100, 99)
-    asked = replace(asked, mu=np.full(200, 0.5, np.float32))  # no preference told
+    asked = replace(asked, ranks=np.zeros((200, 2), np.int64))  # no preference told
     reward = ensemble(loss=ReturnError())
     metrics = reward.fit(Evidence(asked), 300)
     predicted, returns = reward.each(unasked).sum(axis=2).mean(axis=0), unasked.true_reward.sum(axis=1)
@@ -160,19 +160,13 @@ def test_the_target_ablation_recovers_the_returns_themselves():
 
 def test_ties_make_clips_alike():
     asked = compared(200)
-    tied = replace(asked, mu=np.full(200, 0.5, np.float32))
+    tied = replace(asked, ranks=np.zeros((200, 2), np.int64))
     reward = ensemble(penalty=NoPenalty())
     reward.fit(Evidence(some(asked, slice(100))), 50)
     before = reward.each(comparing.left(asked)).sum(2).std()
     reward.fit(Evidence(tied), 250)
     p = win_probability(reward.each(comparing.left(asked)).sum(2), reward.each(comparing.right(asked)).sum(2))
     assert np.abs(p - 0.5).mean() < 0.05 and reward.each(comparing.left(asked)).sum(2).std() < before
-
-
-def test_ties_are_neither_right_nor_wrong():
-    right = _right(torch.tensor([[1.0, -1, 5, 1, -1, 0, 0]]), torch.tensor([1.0, 1, 0.5, 0, 0, 1, 0]))[0].tolist()
-    assert right[:2] + right[3:5] == [1.0, 0.0, 0.0, 1.0] and np.isnan(right[2])
-    assert right[5:] == [0.0, 0.0]  # a member that cannot tell is wrong, whichever side is better
 
 
 # Members
@@ -208,7 +202,7 @@ def test_a_clips_sum_and_its_gradient_are_those_of_its_steps(hidden, precision, 
     step_by_step = mlp.forward(networks, x.flatten(0, 1)).reshape(3, 4, 6).sum(dim=2)
     (grad,) = torch.autograd.grad((step_by_step.square() * weight).sum(), [networks.flat])
     with torch.no_grad():
-        sums = mlp.ClipSums(networks, clips=4, length=9, number=number(precision))
+        sums = mlp.ClipSums(networks, clips=6, length=9, number=number(precision))  # room for more
         for _ in range(2):  # what is left of the first time, or of longer clips, does not matter
             sums(torch.ones(4, 9, 5))
             assert torch.allclose(sums(x), step_by_step, rtol=near, atol=near)
@@ -244,7 +238,7 @@ def test_a_member_that_holds_out_a_comparison_never_trains_on_it():
 def test_what_is_held_out_does_not_change_what_is_learned():
     asked = compared(60)
     held = bootstrap_weights(asked.query, 3, 0)[1] == 0
-    lied = replace(asked, mu=np.where(held, 1 - asked.mu, asked.mu))
+    lied = replace(asked, ranks=np.where(held[:, None], asked.ranks[:, ::-1], asked.ranks))
     one, two = (ensemble(penalty=NoPenalty()) for _ in range(2))
     one.fit(Evidence(asked), 30)
     two.fit(Evidence(lied), 30)
@@ -322,9 +316,63 @@ def test_weights_are_fixed_for_ever():
     assert not np.array_equal(bootstrap_weights(np.arange(20), 3, seed=2), few)
 
 
-def test_the_pairs_of_one_question_stay_together():
-    weights = bootstrap_weights(np.repeat(np.arange(50), 6), 3, seed=0).reshape(3, 50, 6)  # four clips, six pairs
+def test_several_answers_to_one_question_stay_together():
+    weights = bootstrap_weights(np.repeat(np.arange(50), 6), 3, seed=0).reshape(3, 50, 6)
     assert (weights == weights[:, :, :1]).all()
+
+
+# Rankings
+
+
+def test_a_batch_holds_whole_rankings_and_each_clip_once():
+    """Questions of 2, 4 and 3 clips: clips 0 and 1, 2 to 5, 6 to 8; the columns of a batch lie one after the other."""
+    steps = clips(9, 0)
+    c = comparing.rankings(steps, [2, 4, 3])
+    batch = Dataset(c, PREPARE, 3, 0).batch(np.array([1, 0, 2]))
+    order = [2, 0, 6, 3, 1, 7, 4, 8, 5]
+    assert torch.equal(batch.clips, PREPARE(steps.obs[order], steps.act[order]))
+    there = batch.rankings.there
+    assert there.sum(dim=1).tolist() == [4, 2, 3] and batch.seen.shape == (3, 3)
+    shown = [np.array(order)[row[known]].tolist() for row, known in zip(batch.rankings.clip, there, strict=True)]
+    assert shown == [[2, 3, 4, 5], [0, 1], [6, 7, 8]]
+    assert torch.equal(batch.rankings.rank[0], torch.from_numpy(c.ranks[1]))
+
+
+def test_a_gradient_step_reads_each_clip_of_a_ranking_once(monkeypatch):
+    read = []
+    whole = mlp.MLP.clip_sums
+    monkeypatch.setattr(mlp.MLP, "clip_sums", lambda self, x, step: read.append(len(x)) or whole(self, x, step))
+    ensemble(batch_size=8).fit(Evidence(comparing.rankings(clips(80, 0), [4] * 20)), 2)
+    assert read == [32, 32], "8 answers of 4 clips; their pairs would be 96"
+
+
+@pytest.mark.parametrize("sizes", [[4] * 100, [2, 4, 3, 5] * 30], ids=["alike", "mixed"])
+@pytest.mark.parametrize("loss", [CrossEntropy(), PlackettLuce()], ids=lambda loss: type(loss).__name__)
+def test_a_planted_reward_is_recovered_from_rankings(loss, sizes):
+    reward, asked, unasked = ensemble(loss=loss), comparing.rankings(clips(sum(sizes), 0), sizes), clips(200, 99)
+    metrics = reward.fit(Evidence(asked), 300)
+    predicted = reward.each(unasked).mean(axis=0)
+    assert np.corrcoef(predicted.ravel(), unasked.true_reward.ravel())[0, 1] > 0.95
+    assert metrics["train_accuracy"] > 0.9 and 0.85 < metrics["valid_accuracy"] < 1
+
+
+def test_rankings_go_to_another_process_in_parts():
+    """Whatever the widths: nothing new leaves them as they are."""
+    c = comparing.rankings(clips(9, 0), [2, 4, 3])
+    pair = Comparisons(c.clips[:2], c.shown[:1, :2], c.ranks[:1, :2], c.query[:1])
+    pair = replace(pair, clips=Clips(pair.clips.obs, pair.clips.act, pair.clips.true_reward))
+    for again in (pair.joined(c.after(2, 1)), c.joined(c.after(9, 3))):
+        assert np.array_equal(again.shown, c.shown) and np.array_equal(again.ranks, c.ranks) and len(again.clips) == 9
+    assert c.joined(c.after(9, 3)) is c
+    narrow = Comparisons(c.clips, c.shown[:, :2], c.ranks[:, :2], c.query)
+    assert c.joined(narrow.after(9, 2)).shown.tolist()[3] == [6, 7, -1, -1]
+
+
+def test_too_many_clips_for_the_loss_are_refused_before_training():
+    setup = SimpleNamespace(query=SimpleNamespace(clips=11))
+    with pytest.raises(UserError, match=r"lower query\.clips"):
+        Background(lambda: ensemble(loss=PlackettLuce()), 1).check(setup)
+    Background(lambda: ensemble(loss=CrossEntropy()), 1).check(setup)
 
 
 def test_a_single_member_sees_what_it_does_not_hold_out_exactly_once():

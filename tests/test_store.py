@@ -64,7 +64,7 @@ def questions(n: int, first: int = 0, clips: int = 2) -> list[tuple[Segment, ...
 def shown(comparisons: Comparisons) -> list[tuple[int, int, float]]:
     """Question, number of the left clip, mu."""
     left = comparing.left(comparisons).obs[:, 0, 0].astype(int)
-    return list(zip(comparisons.query.tolist(), left.tolist(), comparisons.mu.tolist(), strict=True))
+    return list(zip(comparisons.query.tolist(), left.tolist(), comparing.mu(comparisons).tolist(), strict=True))
 
 
 @pytest.fixture
@@ -197,7 +197,6 @@ def test_answers_become_comparisons(store: Store) -> None:
         -2,
         -4,
     ]
-    assert comparisons.weight.tolist() == [1, 1, 1]
     assert (store.answered, store.taken) == (4, 4), "cannot-tell is an answer"
 
 
@@ -205,17 +204,32 @@ def test_a_ranking_of_four_counts_once(store: Store) -> None:
     store.ask(questions(1, clips=4), step=0)
     store.answer({0: Answer((2, 0, 0, 3))})
     comparisons = store.take(0)
-    assert comparisons.mu.tolist() == [0, 0, 1, 0.5, 1, 1]  # pairs 01 02 03 12 13 23
-    assert comparing.left(comparisons).obs[:, 0, 0].tolist() == [0, 0, 0, 1, 1, 2]
-    assert comparing.right(comparisons).obs[:, 0, 0].tolist() == [1, 2, 3, 2, 3, 3]
-    assert np.allclose(comparisons.weight, 1 / 6) and comparisons.query.tolist() == [0] * 6
+    assert len(comparisons) == 1 and comparisons.query.tolist() == [0]
+    assert comparisons.ranks.tolist() == [[2, 0, 0, 3]]
+    assert comparisons.clips[comparisons.shown[0]].obs[:, 0, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_questions_may_show_different_numbers_of_clips(store: Store) -> None:
+    """The rows are as wide as the widest so far, and those taken before stay as they were."""
+    store.ask(questions(1), step=0)
+    store.answer({0: RIGHT})
+    before = store.take(0)
+    store.ask(questions(1, clips=3), step=0)
+    store.answer({1: Answer((2, 0, 1))})
+    after = store.take(0)
+    store.ask(questions(1), step=0)
+    store.answer({2: EQUAL})
+    assert before.shown.shape == (1, 2) and after.ranks.tolist() == [[1, 0, -1], [2, 0, 1]]
+    last = store.take(0)
+    assert last.ranks.tolist() == [[1, 0, -1], [2, 0, 1], [0, 0, -1]] and last.shown[:, 2].tolist() == [-1, last.shown[1, 2], -1]
+    assert last.decided().tolist() == [True, True, False]
 
 
 def test_without_answers_comparisons_are_empty(store: Store) -> None:
     for _ in range(2):
         comparisons = store.take(0)
-        assert len(comparisons) == len(comparisons.left) == len(comparisons.right) == 0
-        assert len(comparisons.clips) == comparisons.weight.shape[0] == comparisons.query.shape[0] == 0
+        assert len(comparisons) == len(comparisons.shown) == len(comparisons.ranks) == len(comparisons.clips) == 0
+        assert not comparisons.decided().any()
         assert comparisons.query.dtype == np.int64
         store.ask(questions(1), step=0)
 

@@ -95,14 +95,14 @@ def apart(comparisons: Comparisons, one_in: int) -> tuple[Comparisons, Compariso
     c = comparisons
     kept = c.query % one_in == 0
     fitted = some(c, ~kept)
-    known = np.isin(c.left, [fitted.left, fitted.right]) | np.isin(c.right, [fitted.left, fitted.right])
-    return fitted, some(c, kept & ~known & (c.mu != 0.5))
+    known = np.isin(c.shown, fitted.shown).any(axis=1)
+    return fitted, some(c, kept & ~known & c.decided())
 
 
 def some(comparisons: Comparisons, rows: Array) -> Comparisons:
     """These comparisons, of all clips."""
     c = comparisons
-    return Comparisons(c.clips, c.left[rows], c.right[rows], c.mu[rows], c.weight[rows], c.query[rows])
+    return Comparisons(c.clips, c.shown[rows], c.ranks[rows], c.query[rows])
 
 
 def ensemble(comparisons: Comparisons, members: int, settings: Mapping[str, Any]) -> RewardEnsemble:
@@ -127,12 +127,12 @@ def fits(model: RewardEnsemble, fitted: Comparisons, most: int, seconds: float) 
 
 
 def accuracy(model: RewardEnsemble, held_out: Comparisons) -> float:
-    """The share of comparisons that the mean of the members tells."""
-    used, row = np.unique(np.concatenate([held_out.left, held_out.right]), return_inverse=True)
+    """The share of comparisons, each of two clips, that the mean of the members tells."""
+    used, row = np.unique(held_out.shown.T, return_inverse=True)
     parts = np.array_split(used, max(1, len(used) // BATCH))
     sums = np.concatenate([model.each(held_out.clips[part]).sum(axis=2).mean(axis=0) for part in parts])
     left, right = sums[row].reshape(2, -1)
-    return float(((left > right) == (held_out.mu > 0.5)).mean())
+    return float(((left > right) == (held_out.ranks[:, 0] < held_out.ranks[:, 1])).mean())
 
 
 if __name__ == "__main__":

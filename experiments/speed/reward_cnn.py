@@ -62,8 +62,8 @@ def compared(clips: list[Segment]) -> Comparisons:
     n = len(clips) // 2
     steps = stack(clips)
     packed = Clips(tuple(clip.packed_obs for clip in clips), steps.act, steps.true_reward)  # type: ignore[arg-type]
-    ones = np.ones(n, np.float32)
-    return Comparisons(packed, np.arange(n), n + np.arange(n), ones, ones, np.arange(n))
+    shown = np.stack([np.arange(n), n + np.arange(n)], axis=1)
+    return Comparisons(packed, shown, np.tile([0, 1], (n, 1)), np.arange(n))
 
 
 def variants(comparisons: Comparisons) -> list[Variant]:

@@ -4,28 +4,42 @@ from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
 from rlhp.agent.cloning import Cloner
 from rlhp.agent.cnn import SmallCNN
+from rlhp.agent.coach import Coach, coach
 from rlhp.agent.explore import StateEntropy
+from rlhp.agent.kl_penalty import AdaptiveKL, FixedKL
 from rlhp.agent.level import Level
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import ValueRefit
 from rlhp.agent.scale import ReturnScale, Unscaled
+from rlhp.agent.shares import geometric, newest
 from rlhp.agent.stack import FrameStack, stack_frames
+from rlhp.agent.start import FromPolicy
+from rlhp.agent.student import Shares, Student
 
 __all__ = [
+    "AdaptiveKL",
     "Blind",
     "BlindA2C",
     "BlindPPO",
     "Cloner",
+    "Coach",
+    "FixedKL",
     "FrameStack",
+    "FromPolicy",
     "Level",
     "Recorder",
     "ReturnScale",
+    "Shares",
     "SmallCNN",
     "StateEntropy",
+    "Student",
     "Unscaled",
     "ValueRefit",
     "a2c",
+    "coach",
+    "geometric",
     "linear",
+    "newest",
     "ppo",
     "stack_frames",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,16 +14,28 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import obs_as_tensor
-from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
+from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
+from rlhp.agent import mixture
 from rlhp.agent.explore import Explore, Still
 from rlhp.agent.frozen_policy import FrozenPolicy
+from rlhp.agent.kl_penalty import KLPenalty, Unpenalised
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
 from rlhp.agent.scale import Scale, Unscaled
 from rlhp.agent.stack import FrameStack
+from rlhp.agent.start import AtRandom, Start
+from rlhp.agent.state import (
+    normaliser_state,
+    optimiser_state,
+    part,
+    random_state,
+    restore_normaliser,
+    restore_optimiser,
+    restore_random,
+)
 from rlhp.finite import is_finite
-from rlhp.types import Array, Behaviour, Metrics, Rollout, Transitions, UserError
+from rlhp.types import Array, Behaviour, Metrics, Policy, Rollout, Setup, Transitions, UserError
 
 NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged negated
     "train/policy_gradient_loss": "policy_loss",
@@ -44,6 +56,8 @@ class Blind(OnPolicyAlgorithm):
     scale: Scale
     refit: Refit
     explore: Explore
+    start: Start
+    kl_penalty: KLPenalty
     callback: BaseCallback | list[BaseCallback] | None
 
     def attach(
@@ -53,15 +67,20 @@ class Blind(OnPolicyAlgorithm):
         callback: Any = None,
         refit: Refit = no_refit,
         explore: Explore | None = None,
+        start: Start | None = None,
+        kl_penalty: KLPenalty | None = None,
     ) -> None:
         """Give it its recorder, the scale of its reward, callbacks of SB3's kind, what becomes of its value function when it is
-        rewarded, and of its policy where it is not. To be called once, before training.
+        rewarded, and of its policy where it is not, where that starts, and what it costs to leave there. To be called once,
+        before training.
         """
         self.recorder, self.scale, self.callback = recorder, scale or Unscaled(), callback
         self.refit, self.explore = refit, explore or Still()
+        self.start, self.kl_penalty = start or AtRandom(), kl_penalty or Unpenalised()
         self._frames = None if self.env is None else unwrap_vec_wrapper(self.env, FrameStack)
         self._unrewarded: list[Rollout] = []
         self._explored = False
+        self._mixture: mixture.Mixture | None = None
         self._fresh_scale, self._fresh_explore = self.scale.snapshot(), self.explore.snapshot()
         self._fresh_values = [p.detach().clone() for p in value_parameters(self.policy)]
         self.set_logger(Logger(folder=None, output_formats=[]))
@@ -71,6 +90,8 @@ class Blind(OnPolicyAlgorithm):
 
         Set up once, so that learning-rate and clip schedules run over the whole of training.
         """
+        if self.num_timesteps == 0:
+            self.start.begin(self)
         remaining = total_steps - self.num_timesteps
         _, callback = self._setup_learn(remaining, self.callback, reset_num_timesteps=self.num_timesteps == 0)
         callback.on_training_start(locals(), globals())
@@ -86,6 +107,10 @@ class Blind(OnPolicyAlgorithm):
             yield self._unrewarded[0]
         callback.on_training_end()
 
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where the policy cannot start as it is to."""
+        self.start.check(setup)
+
     def behaviour(self) -> Behaviour:
         """The last rollout without its true reward, and the policy that made it; to be asked before `update`."""
         assert self._unrewarded, "asked for after `rollouts` and before `update`"
@@ -95,15 +120,32 @@ class Blind(OnPolicyAlgorithm):
         return Behaviour(Transitions(obs, act, after), log_prob, self.frozen_policy())
 
     def frozen_policy(self) -> FrozenPolicy:
-        """The policy as it is now."""
+        """The network as it is now, which training goes on from."""
         return FrozenPolicy(self.policy, self._vec_normalize_env, self.recorder.venv.action_space)  # type: ignore[arg-type]
+
+    def acting_policy(self) -> Policy:
+        """What `act` goes by, as it is now: the mixture that the agent has become, else its network."""
+        return self._mixture or self.frozen_policy()
+
+    def become(self, policies: Sequence[FrozenPolicy], weights: Array) -> None:
+        """Act as a mixture of policies of agents built alike, by their weights [n], from now on.
+
+        The network becomes the policy with the largest weight, the first of equals; where no other has any, it acts alone.
+        """
+        acting = np.flatnonzero(weights).tolist()
+        self._mixture = mixture.Mixture([policies[j] for j in acting], weights[acting]) if len(acting) > 1 else None
+        self._restore_network(policies[int(np.argmax(weights))].snapshot())
 
     def update(self, reward: Array) -> Metrics:
         """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
-        self._unrewarded = []
+        rollout, self._unrewarded = self._unrewarded[0], []
         if self._explored:
             self._begin_anew()
-        return self._improve(reward)
+        log_ratio = self.start.log_ratio(self, rollout)
+        if log_ratio is None:
+            return self._improve(reward)
+        penalty, told = self.kl_penalty(log_ratio)
+        return {**self._improve(reward - penalty), **told}
 
     def _make_up(self) -> None:
         """If nobody has rewarded the last rollout, explore by it; before the next one, or before the agent is saved."""
@@ -137,13 +179,22 @@ class Blind(OnPolicyAlgorithm):
         buffer.rewards += self.scale(reward, done)
         self._credit()
         refitted = self.refit(self, self._credit)
+        alone = self.start.critic_alone(self, self._credit)
+        return {**(self._learn() if alone is None else alone), **refitted}
+
+    def _learn(self) -> Metrics:
+        """The algorithm's own step, on what the buffer holds. Raises UserError where the policy is not finite then."""
         with self._diverging(), np.errstate(all="ignore"):  # what overflows is seen in the parameters
             self.train()
-        if not all(is_finite(parameter.detach().cpu().numpy()) for parameter in self.policy.parameters()):
-            raise UserError(self._diverged())
+        self._check_finite()
         logged = self.logger.name_to_value
         metrics = {name: float(logged[key]) for key, name in NAMES.items() if key in logged}
-        return {"entropy": -float(logged["train/entropy_loss"]), **metrics, **refitted}
+        return {"entropy": -float(logged["train/entropy_loss"]), **metrics}
+
+    def _check_finite(self) -> None:
+        """Raises UserError where the policy's parameters are not."""
+        if not all(is_finite(parameter.detach().cpu().numpy()) for parameter in self.policy.parameters()):
+            raise UserError(self._diverged())
 
     @contextmanager
     def _diverging(self) -> Iterator[None]:
@@ -178,10 +229,13 @@ class Blind(OnPolicyAlgorithm):
             "recorder": self.recorder.snapshot() if acted else {},
             "scale": self.scale.snapshot(),
             "explore": self.explore.snapshot(),
+            "start": self.start.snapshot(),
+            "kl_penalty": self.kl_penalty.snapshot(),
             "policy": {k: v.detach().cpu().numpy().copy() for k, v in self.policy.state_dict().items()},
-            "optimiser": _optimiser_state(self.policy.optimizer),
-            "normalise": _normaliser_state(self._vec_normalize_env),
-            "random": _random_state(),
+            "optimiser": optimiser_state(self.policy.optimizer),
+            "normalise": normaliser_state(self._vec_normalize_env),
+            "mixture": {} if self._mixture is None else self._mixture.snapshot(),
+            "random": random_state(),
             "frames": self._frames.snapshot() if acted and self._frames is not None else {},
             "self": {
                 "num_timesteps": np.array(self.num_timesteps),
@@ -192,31 +246,40 @@ class Blind(OnPolicyAlgorithm):
         }
         if acted:
             parts["self"] |= {"last_obs": np.array(self._last_obs), "last_done": np.array(self._last_episode_starts)}
-        return {f"{part}/{k}": v for part, state in parts.items() for k, v in state.items()}
+        return {f"{name}/{k}": v for name, state in parts.items() for k, v in state.items()}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot: bit for bit on the CPU where the environments can, else from a reset of them."""
-        own = _part(state, "self")
+        own = part(state, "self")
         self.num_timesteps, self._n_updates = int(own["num_timesteps"]), int(own["n_updates"])
         self._current_progress_remaining = float(own["progress"])
         self.restore_policy(state)
-        _restore_optimiser(self.policy.optimizer, _part(state, "optimiser"))
-        self.scale.restore(_part(state, "scale"))
-        self.explore.restore(_part(state, "explore"))
+        restore_optimiser(self.policy.optimizer, part(state, "optimiser"))
+        self.scale.restore(part(state, "scale"))
+        self.explore.restore(part(state, "explore"))
+        self.start.restore(self, part(state, "start"))
+        self.kl_penalty.restore(part(state, "kl_penalty"))
         self._explored = bool(own.get("explored", False))
-        if "last_obs" in own and self.recorder.restore(_part(state, "recorder")):
+        if "last_obs" in own and self.recorder.restore(part(state, "recorder")):
             if self._frames is not None:
-                self._frames.restore(_part(state, "frames"))
+                self._frames.restore(part(state, "frames"))
             self._last_obs, self._last_episode_starts = own["last_obs"].copy(), own["last_done"].copy()
-        _restore_random(_part(state, "random"))
+        restore_random(part(state, "random"))
 
     def restore_policy(self, state: dict[str, Array]) -> None:
         """The policy of a snapshot, and the statistics that its observations are normalised by: enough to act."""
-        self.policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in _part(state, "policy").items()})
-        _restore_normaliser(self._vec_normalize_env, _part(state, "normalise"))
+        self._restore_network(state)
+        mixed = part(state, "mixture")
+        self._mixture = mixture.restored(mixed, self.frozen_policy()) if mixed else None
+
+    def _restore_network(self, state: dict[str, Array]) -> None:
+        self.policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in part(state, "policy").items()})
+        restore_normaliser(self._vec_normalize_env, part(state, "normalise"))
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:
         """Raw observations, stacked where the policy sees stacks, [N, *O] -> actions [N, *A], as the environment takes them."""
+        if self._mixture is not None:
+            return self._mixture.act(obs, deterministic)
         seen = obs if self._vec_normalize_env is None else self._vec_normalize_env.normalize_obs(obs)
         return self.recorder.executed(self.predict(seen, deterministic=deterministic)[0])  # type: ignore[arg-type]
 
@@ -227,58 +290,3 @@ class BlindPPO(Blind, PPO):
 
 class BlindA2C(Blind, A2C):
     """Advantage actor-critic, blind: the paper's algorithm on Atari."""
-
-
-def _part(state: dict[str, Array], name: str) -> dict[str, Array]:
-    return {k.removeprefix(f"{name}/"): v for k, v in state.items() if k.startswith(f"{name}/")}
-
-
-def _optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Array]:
-    """The moments of each parameter by its number; whole numbers stay whole numbers."""
-    state = optimiser.state_dict()["state"]
-    return {
-        f"{i}/{k}": v.cpu().numpy().copy() if isinstance(v, torch.Tensor) else np.array(v)
-        for i, moments in state.items()
-        for k, v in moments.items()
-        if v is not None
-    }
-
-
-def _restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Array]) -> None:
-    moments: dict[int, dict[str, Any]] = {}
-    for key, value in state.items():
-        i, name = key.split("/")
-        whole = value.ndim == 0 and value.dtype.kind == "i"
-        moments.setdefault(int(i), {})[name] = int(value) if whole else torch.from_numpy(value.copy())
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-
-
-def _normaliser_state(normaliser: VecNormalize | None) -> dict[str, Array]:
-    if normaliser is None:
-        return {}
-    rms = normaliser.obs_rms
-    return {"mean": np.array(rms.mean), "var": np.array(rms.var), "count": np.array(rms.count)}  # type: ignore[union-attr]
-
-
-def _restore_normaliser(normaliser: VecNormalize | None, state: dict[str, Array]) -> None:
-    if normaliser is not None:
-        rms = normaliser.obs_rms
-        rms.mean, rms.var, rms.count = state["mean"].copy(), state["var"].copy(), float(state["count"])  # type: ignore[union-attr]
-
-
-def _random_state() -> dict[str, Array]:
-    """SB3 draws actions from torch's global stream and shuffles minibatches by NumPy's."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
-    assert kind == "MT19937"
-    return {
-        "torch": torch.get_rng_state().numpy(),
-        "keys": np.asarray(keys),
-        "position": np.array([position, has_gauss]),
-        "gauss": np.array(gauss),
-    }
-
-
-def _restore_random(state: dict[str, Array]) -> None:
-    torch.set_rng_state(torch.from_numpy(state["torch"].copy()))
-    position, has_gauss = (int(v) for v in state["position"])
-    np.random.set_state(("MT19937", state["keys"], position, has_gauss, float(state["gauss"])))

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.explore import Explore
+from rlhp.agent.kl_penalty import KLPenalty
 from rlhp.agent.lean import LeanPPO, suits
 from rlhp.agent.lean_cnn import LeanCnnPPO
 from rlhp.agent.lean_cnn import suits as suits_images
@@ -20,6 +21,7 @@ from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, no_refit
 from rlhp.agent.scale import ReturnScale, Unscaled
 from rlhp.agent.stack import stack_frames
+from rlhp.agent.start import Start
 from rlhp.precision import processor
 from rlhp.types import UserError
 from rlhp.types.frames import seen_space
@@ -70,6 +72,8 @@ def make(
     callback: Any = None,
     refit: Refit = no_refit,
     explore: Explore | None = None,
+    start: Start | None = None,
+    kl_penalty: KLPenalty | None = None,
     device: str = "cpu",
     **settings: Any,
 ) -> Blind:
@@ -77,17 +81,21 @@ def make(
 
     `normalise_observations` acts on what the policy sees, above the recorder; `normalise_reward` divides the reward that it
     is handed by the spread of its return, after `reward_level` has moved its mean to so many of its spreads. `refit` is what
-    becomes of the value function where the reward has changed, `explore` of the policy while there is no reward. `settings` go
-    to the algorithm of SB3 as they are; `policy_kwargs.activation_fn` may be the name of a module of torch.nn; `device` is
-    cpu, cuda, or auto: a GPU where there is one. Raises UserError where the algorithm cannot act in this environment, and for
-    `refit` and `explore` where it observes images.
+    becomes of the value function where the reward has changed, `explore` of the policy while there is no reward. The policy
+    starts from `start`, whose moments of the observations then stay as they are, and `kl_penalty` is what leaving that costs.
+    `settings` go to the algorithm of SB3 as they are; `policy_kwargs.activation_fn` may be the name of a module of torch.nn;
+    `device` is cpu, cuda, or auto: a GPU where there is one. Raises UserError where the algorithm cannot act in this
+    environment, for `refit`, `explore` and `start` where it observes images, and where `start` does not go with the others.
     """
     _check_policy(env, policy)
-    _check_images(env, refit, explore)
+    _check_images(env, refit, explore, start)
+    _check_start(start, kl_penalty, explore)
     where = processor(device)
     recorder = Recorder(env)
     stacked = stack_frames(recorder)
     seen = ObservationNormaliser(stacked) if normalise_observations else stacked
+    if start is not None and isinstance(seen, ObservationNormaliser):
+        seen.training = False  # under other moments the policy would be another one
     kwargs = dict(policy_kwargs or {})
     if isinstance(kwargs.get("activation_fn"), str):
         kwargs["activation_fn"] = getattr(torch.nn, kwargs["activation_fn"])
@@ -97,7 +105,7 @@ def make(
         raise UserError(f"{algorithm.__name__} cannot be built with these settings: {error}") from error
     scale = ReturnScale(env.num_envs, gamma) if normalise_reward else Unscaled()
     levelled = scale if reward_level is None else Level(scale, reward_level)
-    agent.attach(recorder, levelled, callback, refit, explore)
+    agent.attach(recorder, levelled, callback, refit, explore, start, kl_penalty)
     return agent
 
 
@@ -111,7 +119,7 @@ def _sees_images(env: VecEnv) -> bool:
     return is_image_space(seen_space(env.observation_space, getattr(env, "stack", 1)))
 
 
-def _check_images(env: VecEnv, refit: Refit, explore: Explore | None) -> None:
+def _check_images(env: VecEnv, refit: Refit, explore: Explore | None, start: Start | None) -> None:
     """Raises UserError for what works on vectors alone, where the policy sees images."""
     if not _sees_images(env):
         return
@@ -119,3 +127,21 @@ def _check_images(env: VecEnv, refit: Refit, explore: Explore | None) -> None:
         raise UserError("agent.refit fits layers that a policy does not share, and on images it shares them all; set it to null.")
     if explore is not None:
         raise UserError("agent.explore measures distances between states, which pixels do not tell; set it to null.")
+    if start is not None:
+        raise UserError(
+            "agent.start lets the value function learn before the policy, and on images they share their layers; set it to null."
+        )
+
+
+def _check_start(start: Start | None, kl_penalty: KLPenalty | None, explore: Explore | None) -> None:
+    """Raises UserError for what does not go together with the policy that another one starts from, or with none."""
+    if start is None and kl_penalty is not None:
+        raise UserError(
+            "agent.kl_penalty keeps a policy near the one that it starts from; choose that with agent/start=..., or set "
+            "agent.kl_penalty=null."
+        )
+    if start is not None and explore is not None:
+        raise UserError(
+            "agent.explore would lead the policy away from the one that agent.start gives it before anybody has judged that; "
+            "set one of them to null."
+        )

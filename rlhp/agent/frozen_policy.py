@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from rlhp.agent import actions
+from rlhp.agent.state import normaliser_state, part
 from rlhp.types import Array
 
 ROWS = 4096  # observations that a network is given at once
@@ -24,11 +25,8 @@ class FrozenPolicy:
     """
 
     def __init__(self, policy: ActorCriticPolicy, normaliser: VecNormalize | None, action_space: spaces.Space) -> None:
-        self._policy, self._action_space, self._moments = _copied(policy), action_space, None
-        if normaliser is not None:
-            rms = normaliser.obs_rms
-            moments = (rms.mean, np.sqrt(rms.var + normaliser.epsilon), normaliser.clip_obs)  # type: ignore[union-attr]
-            self._moments = tuple(np.array(x) for x in moments)
+        self._policy, self._action_space, self._normaliser = _copied(policy), action_space, normaliser_state(normaliser)
+        self._epsilon, self._clip = (0.0, np.inf) if normaliser is None else (normaliser.epsilon, normaliser.clip_obs)
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:
         """Raw observations as networks see them [n, *seen] -> actions as the environment takes them [n, *A]."""
@@ -50,10 +48,20 @@ class FrozenPolicy:
             return self._policy.get_distribution(seen).log_prob(torch.as_tensor(act, device=self._policy.device)).cpu()
 
     def _normalised(self, obs: Array) -> Array:
-        if self._moments is None:
+        if not self._normaliser:
             return obs
-        mean, std, clip = self._moments
-        return np.clip((obs - mean) / std, -clip, clip).astype(np.float32)
+        mean, std = self._normaliser["mean"], np.sqrt(self._normaliser["var"] + self._epsilon)
+        return np.clip((obs - mean) / std, -self._clip, self._clip).astype(np.float32)
+
+    def snapshot(self) -> dict[str, Array]:
+        """The policy and what its observations are normalised by, named as in an agent's snapshot."""
+        weights = {f"policy/{k}": v.cpu().numpy().copy() for k, v in self._policy.state_dict().items()}
+        return {**weights, **{f"normalise/{k}": v.copy() for k, v in self._normaliser.items()}}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Become the policy of a snapshot, its own or an agent's, of an agent built alike."""
+        self._policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in part(state, "policy").items()})
+        self._normaliser = {k: v.copy() for k, v in part(state, "normalise").items()}
 
 
 def _copied(policy: ActorCriticPolicy) -> ActorCriticPolicy:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
@@ -61,7 +62,7 @@ class ValueRefit:
     def __call__(self, agent: OnPolicyAlgorithm, credit: Callable[[], None]) -> Metrics:
         """Returns how many passes were made, and what the values explained before the first of them."""
         critic, buffer = _Critic(agent), agent.rollout_buffer
-        epoch, before = 0, explained_variance(buffer.values.flatten(), buffer.returns.flatten())
+        epoch, before = 0, explained_by(buffer)
         explained = before
         while epoch < self.epochs and explained < self.below:
             returns = column(buffer.returns).to(agent.device)
@@ -69,9 +70,9 @@ class ValueRefit:
                 critic.step(rows, returns)
             evaluate(agent)
             credit()
-            explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
+            explained = explained_by(buffer)
             epoch += 1
-        explained_before = {"explained_before": float(before)} if before == before else {}  # NaN: all returns are the same
+        explained_before = {"explained_before": before} if before == before else {}  # NaN: all returns are the same
         return {"refit_epochs": float(epoch), **explained_before}
 
     def _minibatches(self, step: int, epoch: int, n: int) -> Iterator[Tensor]:
@@ -97,6 +98,11 @@ class _Critic:
         for leaf, grad in zip(self._leaves, grads, strict=True):
             leaf.grad = grad
         self._optimiser.step()
+
+
+def explained_by(buffer: RolloutBuffer) -> float:
+    """The share of the variance of a rollout's returns that its values explain; NaN where all returns are the same."""
+    return float(explained_variance(buffer.values.flatten(), buffer.returns.flatten()))
 
 
 def evaluate(agent: OnPolicyAlgorithm) -> None:

@@ -13,10 +13,9 @@ from threading import Event, Thread
 from traceback import format_exc
 from typing import IO, Any
 
-import numpy as np
 import torch
 
-from rlhp.types import Array, Comparisons, Evidence, Metrics, RewardModel, UserError
+from rlhp.types import Array, Evidence, Metrics, RewardModel, UserError
 
 BEHIND = 10  # of niceness: threads of physics wait for each other at every step, and a fit beside them must not hold one up
 PROGRAM = "from rlhp.reward.apart import serve; serve()"  # not multiprocessing's: that would run the main program once more
@@ -77,7 +76,7 @@ class Apart:
         """Let it fit; of all comparisons so far, those that it was given before must be the first."""
         comparisons = evidence.comparisons
         demonstrations = None if self._told else evidence.demonstrations
-        self._send((replace(evidence, comparisons=_after(comparisons, *self._sent), demonstrations=demonstrations), effort))
+        self._send((replace(evidence, comparisons=comparisons.after(*self._sent), demonstrations=demonstrations), effort))
         self._sent, self._told = (len(comparisons.clips), len(comparisons)), True
 
     def result(self) -> tuple[Metrics, State]:
@@ -131,7 +130,7 @@ def serve() -> None:
                 model.restore(order)
                 continue
             more, effort = order
-            known = more.comparisons if known is None else _joined(known, more.comparisons)
+            known = more.comparisons if known is None else known.joined(more.comparisons)
             demonstrations = more.demonstrations or demonstrations
             _write(outcomes, _outcome(model, Evidence(known, more.behaviour, demonstrations), effort))
 
@@ -142,17 +141,3 @@ def _outcome(model: RewardModel, evidence: Evidence, effort: int) -> tuple[Metri
     except Exception as error:
         error.add_note(format_exc())  # where it happened, which does not travel with it
         return error
-
-
-def _after(comparisons: Comparisons, clips: int, rows: int) -> Comparisons:
-    """The clips and the comparisons after the first so many; rows name clips of the whole."""
-    c = comparisons
-    return Comparisons(c.clips.after(clips), *(x[rows:] for x in (c.left, c.right, c.mu, c.weight, c.query)))
-
-
-def _joined(one: Comparisons, two: Comparisons) -> Comparisons:
-    """Those of one and then those of two; one itself if there are no others, by which a model knows that nothing is new."""
-    if len(two) == 0:
-        return one
-    names = ("left", "right", "mu", "weight", "query")
-    return Comparisons(one.clips.joined(two.clips), *(np.concatenate([getattr(one, n), getattr(two, n)]) for n in names))

@@ -32,7 +32,7 @@ class Background:
         self._fitted: Metrics = {}
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError where the model cannot work with the other parts."""
+        """Raises UserError where the model does not work together with the other parts."""
         if isinstance(self._model, Checked):
             self._model.check(setup)
 

@@ -1,4 +1,4 @@
-"""The comparisons so far, as a reward model draws from them."""
+"""The answers so far, as a reward model draws from them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlhp.preference import Labels
-from rlhp.types import Array, Comparisons, Steps, stacked, stream
+from rlhp.preference import Rankings
+from rlhp.types import EMPTY, Array, Comparisons, Steps, stacked, stream
 
 
 def bootstrap_weights(queries: Array, members: int, seed: int) -> Array:
-    """How often each member sees each comparison: Poisson(1), fixed for ever by (seed, member, question); [M, n].
+    """How often each member sees each answer: Poisson(1), fixed for ever by (seed, member, question); [M, n].
 
-    Drawing n of n comparisons with replacement shows each one about Poisson(1) times and leaves out 1/e of them: those, of
+    Drawing n of n answers with replacement shows each one about Poisson(1) times and leaves out 1/e of them: those, of
     weight 0, are the member's validation set (section 2.2.3). A single member sees the others exactly once.
     """
     ids, row = np.unique(queries, return_inverse=True)
@@ -35,16 +35,15 @@ def _times_drawn(seed: int, member: int, query: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """b comparisons, ready for the network."""
+    """b answers, ready for the network."""
 
-    clips: Tensor  # [2 b, L, *x]: all left ones, then all right ones
-    labels: Labels
-    weight: Tensor  # [M, b]: what each comparison counts for each member
-    seen: Tensor  # [M, b]: the bootstrap weights
+    clips: Tensor  # [C, L, *x]: the first clips of all, then the second ones, ...; each once for every answer that shows it
+    rankings: Rankings  # of these clips
+    seen: Tensor  # [M, b]: how often each member sees each answer
 
 
 class Dataset:
-    """n comparisons, of which the `newest` are drawn (None: all); only what is drawn is copied.
+    """n answers that put clips in order, of which the `newest` are drawn (None: all); only what is drawn is copied.
 
     `prepare` makes of stacked observations [*B, *O] and actions [*B, *A] what a network reads of each step: [*B, *x].
     """
@@ -60,35 +59,41 @@ class Dataset:
         self.comparisons = comparisons
         self._prepare = prepare
         self._oldest = 0 if newest is None else max(0, len(comparisons) - newest)
-        self._labels = _labels(comparisons)
-        self._weight = torch.from_numpy(comparisons.weight).float()
+        self._returns = _returns(comparisons)
         self._seen = torch.from_numpy(bootstrap_weights(comparisons.query, members, seed))
 
     def __len__(self) -> int:
         return len(self.comparisons)
 
     def draw(self, rng: np.random.Generator, size: int) -> Array:
-        """Rows of so many comparisons, uniformly among the newest."""
+        """Rows of so many answers, uniformly among the newest."""
         return self._oldest + rng.integers(len(self) - self._oldest, size=size)
 
     def batch(self, rows: Array) -> Batch:
-        """The comparisons of these rows."""
-        chosen, of = torch.from_numpy(rows), self._labels
-        clips = np.concatenate([self.comparisons.left[rows], self.comparisons.right[rows]])
-        labels = Labels(of.mu[chosen], of.left_return[chosen], of.right_return[chosen])
-        seen = self._seen[:, chosen]
-        return Batch(self._encoded(clips), labels, seen * self._weight[chosen], seen)
+        """The answers of these rows, whole: every clip of a ranking."""
+        shown, ranks = self.comparisons.shown[rows].T, self.comparisons.ranks[rows]
+        there = shown != EMPTY
+        place = np.where(there, np.cumsum(there).reshape(there.shape) - 1, 0)  # of a clip among those that are encoded
+        rankings = Rankings(
+            clip=torch.from_numpy(place.T),
+            rank=torch.from_numpy(ranks),
+            there=torch.from_numpy(there.T),
+            returns=torch.from_numpy(self._returns[rows]),
+        )
+        return Batch(self._encoded(shown[there]), rankings, self._seen[:, torch.from_numpy(rows)])
 
     def clips(self, first: int) -> Tensor:
-        """The clips of all comparisons from the `first` on, pair by pair, so that their order is always one: [*, L, *x]."""
-        return self._encoded(np.stack([self.comparisons.left[first:], self.comparisons.right[first:]], axis=1).ravel())
+        """The clips of all answers from the `first` on, question by question, so that their order is always one: [*, L, *x]."""
+        shown = self.comparisons.shown[first:]
+        return self._encoded(shown[shown != EMPTY])
 
     def steps(self, most: int) -> Tensor:
-        """At most so many steps, spread evenly over the clips of the newest comparisons and over a clip's steps: [*, *x]."""
-        n, length = len(self) - self._oldest, self.comparisons.clips.true_reward.shape[1]
-        row, time = np.divmod(np.arange(n * length)[:: stride(n, length, most // 2)], length)
-        clip = np.concatenate([side[self._oldest + row] for side in (self.comparisons.left, self.comparisons.right)])
-        return self._read(self.comparisons.clips.at(clip, np.tile(time, 2))).flatten(0, 1)
+        """About `most` steps, spread evenly over the clips of the newest answers and over a clip's steps: [*, *x]."""
+        shown, length = self.comparisons.shown[self._oldest :], self.comparisons.clips.true_reward.shape[1]
+        n, sides = shown.shape
+        row, time = np.divmod(np.arange(n * length)[:: stride(n, length, max(most // sides, 1))], length)
+        clip = shown[row].T.ravel()
+        return self._read(self.comparisons.clips.at(clip[clip != EMPTY], np.tile(time, sides)[clip != EMPTY])).flatten(0, 1)
 
     def _encoded(self, clips: Array) -> Tensor:
         return self._read(self.comparisons.clips[clips])
@@ -106,8 +111,9 @@ def stride(clips: int, length: int, most: int) -> int:
     return next(every for every in count(least) if gcd(every, length) == 1)
 
 
-def _labels(comparisons: Comparisons) -> Labels:
-    each = comparisons.clips.true_reward.sum(axis=1)
-    returns = np.stack([each[comparisons.left], each[comparisons.right]])
-    left, right = torch.from_numpy((returns - returns.mean()) / max(float(returns.std()), 1e-6)).float()
-    return Labels(torch.from_numpy(comparisons.mu).float(), left, right)
+def _returns(comparisons: Comparisons) -> Array:
+    """The clips' true returns as each answer shows them, of mean 0 and spread 1 over all: [n, K] float32; 0 where no clip is."""
+    there = comparisons.shown.T != EMPTY
+    each = np.where(there, comparisons.clips.true_reward.sum(axis=1)[comparisons.shown.T], 0.0)
+    known = each[there]
+    return np.where(there, (each - known.mean()) / max(float(known.std()), 1e-6), 0.0).T.astype(np.float32)

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from rlhp.adam import Adam
-from rlhp.preference import Loss
+from rlhp.preference import Loss, agreement
 from rlhp.reward import credit as credits
 from rlhp.reward.augment import Augment, whole
 from rlhp.reward.dataset import Dataset
 from rlhp.reward.network import Network
 from rlhp.reward.regularise import Penalty
 from rlhp.reward.subsample import middle_steps, systematic
-from rlhp.types import Array, Comparisons, Evidence, Metrics, Rollout, Steps, UserError, stacked, stream
+from rlhp.types import Array, Checked, Comparisons, Evidence, Metrics, Rollout, Setup, Steps, UserError, stacked, stream
 
 MEMORY = 0.98  # of the running means of the losses, per gradient step
 MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
@@ -32,8 +32,9 @@ class RewardEnsemble:
     and Juditsky 1992); 0: the weights themselves. Those go on jumping from one minibatch to the next by several per cent of
     r-hat's spread, and a policy cannot maximise what jumps.
 
-    Gradient steps draw from the `newest` comparisons (null: all), and calibration reads those. Where steps are costly, a gradient
-    step reads one in `every` of each clip (`systematic`), and query selection one in `query_every`; 1: all of them.
+    Gradient steps draw `batch_size` of the `newest` answers (null: all), and calibration reads those. A ranking is one answer: a
+    gradient step reads each of its clips once, however many pairs they make. Where steps are costly, a gradient step reads one in
+    `every` of each clip (`systematic`), and query selection one in `query_every`; 1: all of them.
     """
 
     def __init__(
@@ -80,6 +81,11 @@ class RewardEnsemble:
         self._running = np.full((len(MEASURES), members), np.nan)
         self._steps, self._calibrated = 0, 0  # gradient steps made, and made before the last calibration
         self._data: Dataset | None = None
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where the loss cannot learn from this run's questions."""
+        if isinstance(self._loss, Checked):
+            self._loss.check(setup)
 
     def __call__(self, rollout: Rollout) -> Array:
         """r-hat of every step, [T, N] float32, by the observation that `credit` says: each member calibrated, then their mean."""
@@ -129,16 +135,15 @@ class RewardEnsemble:
         batch = data.batch(data.draw(stream(self._seed, "batch", self._steps), self._batch_size))
         clips, factor = self._thinned(self._augment(batch.clips, self._steps))
         sums = self._network.clip_sums(clips, self._steps).requires_grad_()
-        left, right = (factor * sums).chunk(2, dim=1)
-        losses = self._loss(left, right, batch.labels)
-        trained = (losses * batch.weight).sum(dim=1) / batch.weight.sum(dim=1).clamp(min=1e-6)
+        losses = self._loss(factor * sums, batch.rankings)
+        trained = (losses * batch.seen).sum(dim=1) / batch.seen.sum(dim=1).clamp(min=1e-6)
         # the sum: a member's step must not shrink with their number
         self._network.backward(*torch.autograd.grad(trained.sum(), sums))
         self._optimiser.step()
         self._decay()
         self._steps += 1
         self._network.average(1 / max(1.0, self._average_over * self._steps))
-        agrees = _right((left - right).detach(), batch.labels.mu)
+        agrees = agreement(sums.detach(), batch.rankings)
         self._measure(losses.detach().numpy(), agrees.numpy(), batch.seen.numpy())
 
     def _thinned(self, clips: Tensor) -> tuple[Tensor, float]:
@@ -189,12 +194,6 @@ class RewardEnsemble:
         self._steps = int(state["steps"])
         self._calibrated = int(state.get("calibrated", self._steps))  # earlier checkpoints: after each fit
         self._data = None
-
-
-def _right(delta: Tensor, mu: Tensor) -> Tensor:
-    """Whether each member agrees with the teacher: 1, 0, or NaN where the teacher found both equal; [M, n]."""
-    agrees = (delta * (mu - 0.5) > 0).float()  # a member that finds both equal is wrong, whichever is better
-    return torch.where(mu == 0.5, torch.nan, agrees)
 
 
 def _mean(values: Array, weight: Array) -> Array:

@@ -82,7 +82,7 @@ class MLP:
     def clip_sums(self, clips: Tensor, step: int) -> Tensor:
         """clips [n, L, width] -> [M, n]; nothing is drawn at random."""
         n, length = clips.shape[:2]
-        if self._sums is None or self._sums.shape[0] != n or self._sums.shape[1] < length:
+        if self._sums is None or self._sums.shape[0] < n or self._sums.shape[1] < length:
             self._sums = ClipSums(self._learned, n, length, self._number)
             self.flat.grad = self._sums.grad.flat
         return self._sums(self._normaliser(clips))
@@ -161,7 +161,7 @@ class ClipSums:
     """What each member predicts of whole clips: `forward` added up over their steps, and its gradient, written out.
 
     The last layer is linear, so the sum is taken before it, which then works on one row per clip instead of L. The arrays
-    between the layers are made once, for `clips` clips of up to `length` steps: to ask the system for megabytes at every
+    between the layers are made once, for up to `clips` clips of up to `length` steps: to ask the system for megabytes at every
     gradient step takes longer than to fill them, and holds up other threads that ask as well.
 
     `number` is what hidden layers and their sums over steps are computed in; the last layer stays in single precision.
@@ -173,17 +173,17 @@ class ClipSums:
         shapes = [(len(networks.flat), clips * length, size) for size in networks.sizes[1:-1]]
         # of each hidden layer: what it gives, and the loss's gradients for what it gives and for what it is given
         self._arrays = [[torch.empty(shape, dtype=number) for shape in shapes] for _ in range(3)]
-        self._take(length)
+        self._take(clips, length)
 
-    def _take(self, length: int) -> None:
-        """As much of each array as clips of this length need."""
-        self._length = length
-        self._given, self._after, self._before = ([x[:, : self.shape[0] * length] for x in kind] for kind in self._arrays)
+    def _take(self, clips: int, length: int) -> None:
+        """As much of each array as so many clips of this length need."""
+        self._clips, self._length = clips, length
+        self._given, self._after, self._before = ([x[:, : clips * length] for x in kind] for kind in self._arrays)
 
     def __call__(self, clips: Tensor) -> Tensor:
-        """clips [n, L, in] -> [M, n], L at most that of `shape`."""
-        if clips.shape[1] != self._length:
-            self._take(clips.shape[1])
+        """clips [n, L, in] -> [M, n], n and L at most those of `shape`."""
+        if clips.shape[:2] != (self._clips, self._length):
+            self._take(*clips.shape[:2])
         self._used.flat.copy_(self._networks.flat)
         x = clips.flatten(0, 1).to(self._used.flat.dtype)
         self._taken = [x.expand(len(self._used.flat), *x.shape), *self._given]
@@ -212,7 +212,7 @@ class ClipSums:
 
     def _per_clip(self, rows: Tensor) -> Tensor:
         """[M, n L, width] -> [M, n, L, width], a view."""
-        return rows.unflatten(1, (self.shape[0], self._length))
+        return rows.unflatten(1, (self._clips, self._length))
 
 
 def _slopes(grad: Tensor, given: Tensor, out: Tensor) -> None:

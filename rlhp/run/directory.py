@@ -26,7 +26,8 @@ THREADS = ("threads", "env.threads", "agent.threads", "reward_model.threads")
 MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
-ADDED = {"loop": {"_target_": "rlhp.train.preferences", "_partial_": True}, "demos": None, "episodes": None}  # what they went by
+# what they went by
+ADDED = {"loop": {"_target_": "rlhp.train.preferences", "_partial_": True}, "demos": None, "episodes": None, "expert": None}
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rlhp.types import Answer, Array, Clips, Comparisons, Deflated, Packed, Query, Segment, unpacked
+from rlhp.types import Answer, Array, Clips, Comparisons, Deflated, Packed, Query, Segment, unpacked, widened
 
 
 class Source(StrEnum):
@@ -100,23 +100,18 @@ class Table:
     def __init__(self) -> None:
         self._row: dict[str, int] = {}  # of each clip, by its digest
         self._obs, self._act, self._true_reward = _Observations(), Growing(), Growing()
-        self._sides, self._mu, self._weight, self._query = Growing(), Growing(), Growing(), Growing()
+        self._shown, self._ranks, self._query = _Widening(), _Widening(), Growing()
 
     def extend(self, answered: Sequence[tuple[Query, Sequence[str], Answer]]) -> None:
-        """Append the pairs of each answer to a question, whose clips have these digests.
-
-        Each weighs 1 / C(K, 2), so that a question counts once (InstructGPT, 3.5).
-        """
-        pairs = [(query, names[i], names[j], mu) for query, names, answer in answered for i, j, mu in answer.pairs()]
-        if not pairs:
+        """Append each answer to a question, whose clips have these digests; 'cannot tell' compares nothing."""
+        ranked = [(query, names, answer.ranks) for query, names, answer in answered if answer.ranks is not None]
+        if not ranked:
             return
-        found = {name: clip for query, names, _ in answered for name, clip in zip(names, query.clips, strict=True)}
-        self._add({name: found[name] for _, left, right, _ in pairs for name in (left, right) if name not in self._row})
-        self._sides.extend(np.array([(self._row[left], self._row[right]) for _, left, right, _ in pairs], np.int64))
-        self._mu.extend(np.array([mu for *_, mu in pairs], np.float32))
-        sizes = [len(query.clips) for query, *_ in pairs]
-        self._weight.extend(np.array([2 / (size * (size - 1)) for size in sizes], np.float32))
-        self._query.extend(np.array([query.id for query, *_ in pairs], np.int64))
+        found = {name: clip for query, names, _ in ranked for name, clip in zip(names, query.clips, strict=True)}
+        self._add({name: clip for name, clip in found.items() if name not in self._row})
+        self._shown.extend([[self._row[name] for name in names] for _, names, _ in ranked])
+        self._ranks.extend([ranks for *_, ranks in ranked])
+        self._query.extend(np.array([query.id for query, *_ in ranked], np.int64))
 
     def _add(self, clips: dict[str, Segment]) -> None:
         if not clips:
@@ -128,13 +123,27 @@ class Table:
 
     def comparisons(self) -> Comparisons:
         """All rows, in the order given; without any, arrays of length 0 that know no shapes."""
-        none = np.zeros(0, np.float32)
         clips = Clips(
             self._obs.all(), self._act.rows(np.zeros((0, 0, 0), np.float32)), self._true_reward.rows(np.zeros((0, 0), np.float32))
         )
-        left, right = self._sides.rows(np.zeros((0, 2), np.int64)).T
-        mu, weight, query = self._mu.rows(none), self._weight.rows(none), self._query.rows(none.astype(np.int64))
-        return Comparisons(clips, left, right, mu, weight, query)
+        return Comparisons(clips, self._shown.rows(), self._ranks.rows(), self._query.rows(np.zeros(0, np.int64)))
+
+
+class _Widening:
+    """Rows of whole numbers, as wide as the widest so far; see `EMPTY`."""
+
+    def __init__(self) -> None:
+        self._held, self._width = Growing(), 0
+
+    def extend(self, rows: Sequence[Sequence[int]]) -> None:
+        widest = max(map(len, rows))
+        if widest > self._width:
+            before, self._held, self._width = self.rows(), Growing(), widest
+            self._held.extend(widened(before, widest))
+        self._held.extend(np.concatenate([widened(np.array([row], np.int64), self._width) for row in rows]))
+
+    def rows(self) -> Array:
+        return self._held.rows(np.zeros((0, self._width), np.int64))
 
 
 class _Observations:

@@ -3,7 +3,27 @@
 from rlhp.train.build import build
 from rlhp.train.command import main
 from rlhp.train.earlier import frozen, replay
+from rlhp.train.expert import Critic, advantage_trainer
 from rlhp.train.job import Trained, load, train
-from rlhp.train.loops import Cloning, preferences
+from rlhp.train.loops import Cloning, Coaching, preferences
+from rlhp.train.rounds import dagger, smile
+from rlhp.train.starts import from_demonstrations, from_run
 
-__all__ = ["Cloning", "Trained", "build", "frozen", "load", "main", "preferences", "replay", "train"]
+__all__ = [
+    "Cloning",
+    "Coaching",
+    "Critic",
+    "Trained",
+    "advantage_trainer",
+    "build",
+    "dagger",
+    "from_demonstrations",
+    "from_run",
+    "frozen",
+    "load",
+    "main",
+    "preferences",
+    "replay",
+    "smile",
+    "train",
+]

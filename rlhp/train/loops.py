@@ -10,9 +10,10 @@ from hydra.utils import instantiate
 
 from rlhp import evaluate
 from rlhp.agent import Blind, Cloner, stack_frames
+from rlhp.coaching import coach
 from rlhp.imitate import clone
 from rlhp.loop import learn
-from rlhp.types import Array, Demonstrations, Loop, Metrics, Run, Setup, Store, UserError
+from rlhp.types import Array, Checked, Demonstrations, Loop, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
 
 
 def preferences(setup: Setup) -> Loop:
@@ -64,6 +65,31 @@ class Cloning:
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot."""
         self._cloner.restore(state)
+
+
+class Coaching:
+    """The agent learns from what a trainer says of single actions; a run's steps are environment steps."""
+
+    def __init__(self, setup: Setup, *, trainer: Trainer) -> None:
+        self._setup, self._trainer = setup, trainer
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where the trainer cannot judge what the agent does."""
+        if isinstance(self._trainer, Checked):
+            self._trainer.check(setup)
+
+    def __call__(self, store: Store, run: Run) -> None:
+        """Learn to the end."""
+        coach(self._setup.agent, self._trainer, run, total_steps=self._setup.total_steps)
+
+    def snapshot(self) -> dict[str, Array]:
+        """What the trainer remembers."""
+        return self._trainer.snapshot() if isinstance(self._trainer, Stateful) else {}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot."""
+        if isinstance(self._trainer, Stateful):
+            self._trainer.restore(state)
 
 
 def _wanted(setup: Setup) -> Demonstrations:

@@ -21,9 +21,11 @@ from rlhp.types.protocols import (
     Stateful,
     Store,
     Teacher,
+    Trainer,
     all_at_once,
 )
 from rlhp.types.records import (
+    EMPTY,
     Answer,
     Behaviour,
     Comparisons,
@@ -35,9 +37,11 @@ from rlhp.types.records import (
     Recorded,
     Rollout,
     Transitions,
+    widened,
 )
 
 __all__ = [
+    "EMPTY",
     "Agent",
     "Answer",
     "Array",
@@ -72,6 +76,7 @@ __all__ = [
     "Steps",
     "Store",
     "Teacher",
+    "Trainer",
     "Transitions",
     "UserError",
     "all_at_once",
@@ -84,4 +89,5 @@ __all__ = [
     "stream",
     "unpack_arrays",
     "unpacked",
+    "widened",
 ]

@@ -120,6 +120,17 @@ class Teacher(Protocol):
         ...
 
 
+class Trainer(Protocol):
+    """Who watches the agent and says of single actions whether they are good or bad."""
+
+    def __call__(self, rollout: Rollout, step: int) -> Array:
+        """[T, N], float: what was heard during each step of the newest rollout; above 0 is good, below is bad, 0 is nothing said.
+
+        It may be about earlier actions, those of rollouts before included: people are late.
+        """
+        ...
+
+
 class Select(Protocol):
     """Which clips are compared."""
 

@@ -17,6 +17,8 @@ from rlhp.types.basics import Array, Metrics
 from rlhp.types.clips import Clips, Segment
 from rlhp.types.frames import stacked
 
+EMPTY = -1  # in a row of `Comparisons`: there is no such clip
+
 
 class Policy(Protocol):
     """What acts, as it was at one moment; it can be pickled."""
@@ -176,7 +178,7 @@ class Answer:
     def pairs(self) -> list[tuple[int, int, float]]:
         """All K(K-1)/2 pairs (i, j, mu) with mu = P[i is better]: 1, 0 or 1/2; none when the teacher could not tell.
 
-        A ranking of K clips counts once, so each of its pairs weighs 1 / C(K, 2) (InstructGPT, section 3.5).
+        A ranking of K clips counts once, so each of its pairs weighs 1 / C(K, 2) (Ouyang et al. 2022, section 3.5).
         """
         if self.ranks is None:
             return []
@@ -193,17 +195,43 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Comparisons:
-    """D in the paper (section 2.2.3): every ordered answer taken apart into its pairs."""
+    """D in the paper (section 2.2.3): every answer that puts clips in order. A ranking of K clips is one row.
+
+    Questions may differ in the number of clips: K is the largest, and smaller ones leave columns empty.
+    """
 
     clips: Clips  # each once, however many questions show it
-    left: Array  # [n]  which of the clips
-    right: Array  # [n]
-    mu: Array  # [n]  P[left is better]: 1, 0 or 1/2
-    weight: Array  # [n]  1 / C(K, 2)
-    query: Array  # [n]  id of the question a pair belongs to; an ensemble's bootstrap weights hang on it
+    shown: Array  # [n, K]  which of the clips a question shows; EMPTY beyond the last
+    ranks: Array  # [n, K]  lower is better, equal ranks are ties; EMPTY beyond the last
+    query: Array  # [n]  id of the question; an ensemble's bootstrap weights hang on it
 
     def __len__(self) -> int:
-        return len(self.mu)
+        return len(self.query)
+
+    def decided(self) -> Array:
+        """Whether an answer prefers a clip to another, [n] bool."""
+        return ((self.ranks != self.ranks[:, :1]) & (self.shown != EMPTY)).any(axis=1)
+
+    def after(self, clips: int, rows: int) -> Comparisons:
+        """The clips and the rows after the first so many; `shown` goes on counting from the first clip of all."""
+        return Comparisons(self.clips.after(clips), self.shown[rows:], self.ranks[rows:], self.query[rows:])
+
+    def joined(self, more: Comparisons) -> Comparisons:
+        """These, and those that `after` gave; itself if there are none, by which a model knows that nothing is new."""
+        if len(more) == 0:
+            return self
+        width = max(self.shown.shape[1], more.shown.shape[1])
+        shown, ranks = (
+            np.concatenate([widened(one, width), widened(two, width)])
+            for one, two in ((self.shown, more.shown), (self.ranks, more.ranks))
+        )
+        return Comparisons(self.clips.joined(more.clips), shown, ranks, np.concatenate([self.query, more.query]))
+
+
+def widened(rows: Array, width: int) -> Array:
+    """Rows [n, K] with EMPTY columns up to [n, `width`], K <= `width`."""
+    missing = width - rows.shape[1]
+    return np.pad(rows, ((0, 0), (0, missing)), constant_values=EMPTY) if missing else rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,104 @@
+"""A reward that keeps a policy near the one that it started from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from rlhp.types import Array, Metrics, Stateful, UserError
+
+MOST = 0.2  # of the relative error of the divergence that one correction answers to (Ziegler et al. 2019, section 2.2)
+
+
+class KLPenalty(Stateful, Protocol):
+    """What a policy pi pays for each step away from pi_0, the policy that it started from.
+
+    The penalty is in units of the reward that the agent is handed, and taken off before that is levelled and scaled
+    (`reward_level`, `normalise_reward`). The policy that maximises r - beta (log pi - log pi_0) is then the same whatever the
+    scale is, which changes during training. r-hat has a spread of 1, so with a beta of 0.05 a nat of divergence per step costs
+    a twentieth of that spread; on the true reward beta is in the task's own units.
+    """
+
+    def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
+        """The penalty [T, N] and what to log, given log pi(a|s) - log pi_0(a|s) [T, N], whose mean is KL(pi || pi_0) per step."""
+        ...
+
+
+class Unpenalised:
+    """Takes nothing off."""
+
+    def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
+        """Zeros, and the divergence."""
+        return np.zeros_like(log_ratio), {"kl_to_reference": float(log_ratio.mean())}
+
+    def snapshot(self) -> dict[str, Array]:
+        """No state."""
+        return {}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """No state."""
+
+
+class FixedKL:
+    """beta times the log ratio: per step r - beta (log pi(a|s) - log pi_0(a|s)) (Ziegler et al. 2019, equation 2).
+
+    Raises UserError for a negative beta.
+    """
+
+    def __init__(self, beta: float) -> None:
+        self._beta = _checked_beta(beta)
+
+    def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
+        """The penalty [T, N]; its mean, the divergence and beta."""
+        return _penalty(self._beta, log_ratio)
+
+    def snapshot(self) -> dict[str, Array]:
+        """No state."""
+        return {}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """No state."""
+
+
+class AdaptiveKL:
+    """A beta that brings the divergence to a target (Ziegler et al. 2019, section 2.2).
+
+    After a rollout of n steps with the divergence KL, beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / horizon), with
+    n / horizon at most 1. `target` is in nats per step, `horizon` in environment steps: the larger, the slower. Raises
+    UserError for a number that is not above 0.
+    """
+
+    def __init__(self, beta: float, target: float, horizon: float) -> None:
+        if not (beta > 0 and target > 0 and horizon > 0):
+            raise UserError(
+                f"agent.kl_penalty wants beta, target and horizon above 0, not {beta}, {target} and {horizon}; "
+                "for none at all, set agent.kl_penalty=null."
+            )
+        self._beta, self._target, self._horizon = _checked_beta(beta), target, horizon
+
+    def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
+        """The penalty [T, N] by beta as it is; then beta is corrected."""
+        penalty, told = _penalty(self._beta, log_ratio)
+        error = np.clip(told["kl_to_reference"] / self._target - 1, -MOST, MOST)
+        self._beta *= float(1 + error * min(1.0, log_ratio.size / self._horizon))
+        return penalty, told
+
+    def snapshot(self) -> dict[str, Array]:
+        """beta."""
+        return {"beta": np.array(self._beta)}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot."""
+        self._beta = float(state["beta"])
+
+
+def _checked_beta(beta: float) -> float:
+    if not 0 <= beta < np.inf:
+        raise UserError(f"agent.kl_penalty.beta is {beta}, but it is what a nat of divergence costs: give a number from 0 up.")
+    return float(beta)
+
+
+def _penalty(beta: float, log_ratio: Array) -> tuple[Array, Metrics]:
+    divergence = float(log_ratio.mean())
+    return np.float32(beta) * log_ratio, {"kl_to_reference": divergence, "kl_penalty": beta * divergence, "kl_beta": beta}

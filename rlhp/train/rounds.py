@@ -1,0 +1,161 @@
+"""Imitation in rounds of an expert that can be asked: DAgger and SMILe, made of the parts of a run's setup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from hydra.utils import instantiate
+
+from rlhp.agent import Blind, Shares, Student, geometric, newest, stack_frames
+from rlhp.evaluate import visited
+from rlhp.imitate import Gather, all_rounds, interact, newest_round
+from rlhp.train.job import load
+from rlhp.train.loops import returns
+from rlhp.types import Array, Metrics, Policy, Run, Setup, Store, Transitions, UserError, stream
+
+# by which numbers the policy is chosen that remains: the higher the better, the latest of equals
+SCORES: Mapping[str, Callable[[Metrics], float]] = {
+    "true_return": lambda found: found["true_return"],
+    "expert_error": lambda found: -found["expert_error"],
+    "newest": lambda found: 0.0,
+}
+
+
+def dagger(setup: Setup, *, decay: float, **settings: Any) -> Interaction:
+    """DAgger (Ross et al. 2011): the expert acts with probability beta_i = decay^(i-1), and all rounds are learned from.
+
+    Settings as for `Interaction`. Raises UserError for a decay outside of [0, 1), and as `Interaction` does.
+    """
+    if not 0 <= decay < 1:
+        raise UserError(f"loop.decay={decay}: what the expert's share of the actions falls by; set it to at least 0, below 1.")
+    return Interaction(setup, partial(newest, decay=decay), all_rounds, **settings)
+
+
+def smile(setup: Setup, *, alpha: float, **settings: Any) -> Interaction:
+    """SMILe (Ross and Bagnell 2010): a mixture acts, to which each round adds a policy of share alpha (1 - alpha)^(n-1).
+
+    Settings as for `Interaction`. Raises UserError for an alpha outside of (0, 1), and as `Interaction` does.
+    """
+    if not 0 < alpha < 1:
+        raise UserError(f"loop.alpha={alpha} is the share of the first round's policy; set it between 0 and 1.")
+    return Interaction(setup, partial(geometric, alpha=alpha), newest_round, **settings)
+
+
+class Interaction:
+    """A loop: rounds of `steps` environment steps, in `n_envs` new environments each, until `total_steps`.
+
+    `expert` is the run whose policy labels what is visited. After each round what was learned acts for `evaluate_episodes`
+    episodes, in the same environments each time: `keep` says by which of their numbers the best is chosen. `true_return` knows
+    the task's reward; `expert_error` asks the expert about all that is visited then instead; `newest` chooses nothing.
+    The error on held-out steps is no choice: it is of other steps in every round, and the expert's own are the easiest.
+
+    In whatever acts, continuous actions are the mode and discrete ones are drawn; the expert's labels are modes. A round is a
+    function of the seed, its number, and what was learned before: nothing of it is saved before its end. `fit` are settings of
+    `rlhp.agent.Student`. Raises UserError where there is no expert, or one of another task, and for numbers that do not fit.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        shares: Shares,
+        gather: Gather,
+        *,
+        expert: str | None,
+        steps: int,
+        n_envs: int,
+        evaluate_episodes: int,
+        keep: str,
+        **fit: Any,
+    ) -> None:
+        _check(setup, steps, n_envs, evaluate_episodes, keep)
+        self._setup, self._agent, self._gather = setup, cast(Blind, setup.agent), gather
+        self._steps, self._n_envs, self._episodes, self._score = steps, n_envs, evaluate_episodes, SCORES[keep]
+        self._student = Student(self._agent, shares, seed=setup.settings["seed"], **fit)
+        self._expert = _expert(setup, expert)
+        self._mode = isinstance(setup.env.action_space, spaces.Box)  # type: ignore[attr-defined]
+
+    def __call__(self, store: Store, run: Run) -> None:
+        """Learn to the end."""
+        interact(
+            self._student,
+            self._expert,
+            self._visit,
+            self._gather,
+            self._evaluate,
+            self._score,
+            run,
+            total_steps=self._setup.total_steps,
+            demonstrations=self._setup.demonstrations.transitions() if self._setup.demonstrations else None,
+        )
+
+    def _visit(self, policy: Policy, number: int) -> Transitions:
+        """One round's steps, in environments of its own."""
+        rng = stream(self._setup.settings["seed"], "round", number)
+        torch.manual_seed(int(rng.integers(2**31)))
+        env = _new(self._setup, self._n_envs, int(rng.integers(2**31)))
+        try:
+            return visited(partial(policy.act, deterministic=self._mode), env, self._steps // self._n_envs)
+        finally:
+            env.close()
+
+    def _evaluate(self) -> Metrics:
+        """Returns of what was learned so far, and how far its actions are from the expert's where it goes."""
+        torch.manual_seed(self._setup.settings["seed"])
+        errors: list[Array] = []
+
+        def act(obs: Array) -> Array:
+            actions = self._agent.act(obs, self._mode)
+            errors.append(distance(actions, self._expert.act(obs), continuous=self._mode))
+            return actions
+
+        found = returns(self._setup, self._episodes, act)
+        return {**found, "expert_error": float(np.mean(np.concatenate(errors)))}
+
+    def snapshot(self) -> dict[str, Array]:
+        """What was learned, and from what."""
+        return self._student.snapshot()
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot."""
+        self._student.restore(state)
+
+
+def distance(actions: Array, expert: Array, continuous: bool) -> Array:
+    """How far actions [n, *A] are from the expert's, [n]: the squared distance, or 1 where discrete ones differ."""
+    rows = (len(actions), -1)
+    if continuous:
+        return np.square(actions.astype(np.float64) - expert).reshape(rows).sum(axis=1)
+    return (actions != expert).reshape(rows).any(axis=1).astype(np.float64)
+
+
+def _check(setup: Setup, steps: int, n_envs: int, episodes: int, keep: str) -> None:
+    if n_envs < 1 or episodes < 1 or steps < n_envs or steps % n_envs:
+        raise UserError(
+            f"loop.steps={steps}, loop.n_envs={n_envs} and loop.evaluate_episodes={episodes}: give at least 1 of each, and a "
+            "multiple of n_envs as steps."
+        )
+    if setup.total_steps % steps:
+        raise UserError(f"total_steps={setup.total_steps} are no whole rounds of loop.steps={steps}; make it a multiple of them.")
+    if keep not in SCORES:
+        raise UserError(f"loop.keep={keep} is unknown; choose one of {', '.join(SCORES)}.")
+
+
+def _expert(setup: Setup, run: str | None) -> Policy:
+    if run is None:
+        raise UserError("this way of learning asks an expert; name the run whose policy it is with expert=RUN.")
+    trained = load(Path(run))
+    task, ours = trained.settings["task"], setup.settings["task"]
+    if task != ours:
+        raise UserError(f"the expert {run} acts in env={task}, not in env={ours}; choose that environment, or another expert.")
+    return trained.agent.acting_policy()
+
+
+def _new(setup: Setup, n_envs: int, seed: int) -> Any:
+    """New environments of the run's task, as its policy sees them."""
+    return stack_frames(instantiate({**setup.settings["env"], "n_envs": n_envs, "seed": seed}, _convert_="all"))
