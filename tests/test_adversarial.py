@@ -25,7 +25,8 @@ from rlhp.train import build, load, train
 from rlhp.types import Behaviour, Clips, Comparisons, Demonstrations, Episode, Evidence, Rollout, Steps, Transitions, UserError
 
 OBS, ACT = spaces.Box(-np.inf, np.inf, (2,), np.float32), spaces.Box(-1, 1, (1,), np.float32)
-NOTHING = Comparisons(Clips(np.zeros((0, 1, 2)), np.zeros((0, 1, 1)), np.zeros((0, 1))), *[np.zeros(0)] * 5)
+NO_CLIPS = Clips(np.zeros((0, 1, 2)), np.zeros((0, 1, 1)), np.zeros((0, 1)))
+NOTHING = Comparisons(NO_CLIPS, np.zeros((0, 2), int), np.zeros((0, 2), int), np.zeros(0, int))
 
 
 def network(sizes: tuple[int, ...], seed: int = 0) -> tuple[TanhMLP, Tensor, Tensor]:
@@ -394,7 +395,7 @@ def test_who_may_terminate_is_told_and_who_may_not_is_not(aimless, capsys):
 
 @pytest.mark.parametrize("condition", ["gail", "airl"])
 def test_there_must_be_demonstrations(condition):
-    with pytest.raises(UserError, match="name them with demos=FOLDER"):
+    with pytest.raises(UserError, match="name them with demos="):
         build(settings("env=point", f"condition={condition}", "threads=1"))
 
 
@@ -404,10 +405,15 @@ TINY = ["env=point", "n_envs=2", "threads=1", "agent.n_steps=64", "agent.batch_s
 def test_a_frozen_airl_run_hands_out_g(tmp_path, capsys):
     train(settings(*TINY, "condition=true_reward"), tmp_path / "expert")
     show.demonstrate(tmp_path / "expert", tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=1000)
-    train(settings(*TINY, "condition=airl", f"demos={tmp_path / 'demos'}"), tmp_path / "airl")
-    assert "may end early" not in capsys.readouterr().err
+    cloned = ["condition=airl", f"demos={tmp_path / 'demos'}", "agent.start.cloning_steps=50", "agent.start.critic_first=1"]
+    train(settings(*TINY, *cloned), tmp_path / "airl")
+    told = capsys.readouterr().err
+    assert "agent/start" not in told
+    build(settings(*TINY, "condition=gail", cloned[1]))
+    assert "may end early" not in capsys.readouterr().err, "time alone ends an episode"
     setup = build(settings(*TINY, "reward_model=frozen", f"reward_model.run={tmp_path / 'airl'}"))
-    learned = build(settings(*TINY, "condition=airl", f"demos={tmp_path / 'demos'}"))
+    learned = build(settings(*TINY, "reward_model=airl", *cloned[1:2]))
+    assert "agent/start=demonstrations" in capsys.readouterr().err, "from scratch f learns nothing"
     learned.reward.restore(last_checkpoint(tmp_path / "airl")["reward"])
     obs, act = np.random.default_rng(0).normal(size=(2, 3, 2, 2)).astype(np.float32)
     steps = Rollout(obs, act, *[np.zeros((3, 2), np.float32)] * 2, None, np.zeros(0), log_prob=np.ones((3, 2), np.float32))

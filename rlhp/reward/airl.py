@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,8 +67,14 @@ class AIRL:
         )
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError without demonstrations."""
+        """Raises UserError without demonstrations; says on stderr where the policy starts far from the expert's."""
         check_demonstrated(setup, "airl")
+        if (setup.settings.get("agent") or {}).get("start") is None:
+            print(
+                "reward_model=airl learns little from a policy that starts at random: log pi alone tells it from the expert's; "
+                "set agent/start=demonstrations to start from a clone.",
+                file=sys.stderr,
+            )
 
     def freeze(self) -> None:
         """From now on, r-hat is g: f is shaped for, and log pi is of, the policy that it was learned beside."""
