@@ -412,7 +412,7 @@ def test_a_frozen_airl_run_hands_out_g(tmp_path, capsys):
     build(settings(*TINY, "condition=gail", cloned[1]))
     assert "may end early" not in capsys.readouterr().err, "time alone ends an episode"
     setup = build(settings(*TINY, "reward_model=frozen", f"reward_model.run={tmp_path / 'airl'}"))
-    learned = build(settings(*TINY, "reward_model=airl", *cloned[1:2]))
+    learned = build(settings(*TINY, "reward_model=airl", "schedule=none", cloned[1]))
     assert "agent/start=demonstrations" in capsys.readouterr().err, "from scratch f learns nothing"
     learned.reward.restore(last_checkpoint(tmp_path / "airl")["reward"])
     obs, act = np.random.default_rng(0).normal(size=(2, 3, 2, 2)).astype(np.float32)
