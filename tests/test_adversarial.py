@@ -101,7 +101,7 @@ def test_the_shaped_scores_gradients_are_numeric_ones(actions):
 def test_the_penalty_is_the_squared_distance_of_the_slope_from_one():
     """f = 3 x, all but linear near 0: penalty 2 (3 - 1)^2 = 8; its gradient for v, where df/dx = v w: 2 * 2 (3 - 1) = 8."""
     inputs = Balanced(spaces.Box(-1, 1, (1,), np.float32), spaces.Box(-1, 1, (0,), np.float32))
-    score = StepScore(inputs, (1,), 0)
+    score = StepScore(inputs, (1,), "state_action", 0)
     score.flat.copy_(torch.tensor([1.0, 0, 3, 0]))
     rows = torch.zeros(4, 1)
     assert GradientPenalty(2.0).add(score, rows, rows, np.random.default_rng(0)) == pytest.approx(8)
@@ -109,7 +109,7 @@ def test_the_penalty_is_the_squared_distance_of_the_slope_from_one():
 
 
 def test_the_spectral_norm_is_scaled_back_and_small_ones_stay():
-    score = StepScore(Balanced(OBS, ACT), (2,), 0)
+    score = StepScore(Balanced(OBS, ACT), (2,), "state_action", 0)
     first, last = score.weights
     first.copy_(torch.tensor([[0.0, 4, 0], [0, 0, 1]]))
     last.copy_(torch.tensor([[0.3, 0.4]]))
@@ -182,6 +182,14 @@ def test_a_discriminator_learns_who_stands_where(lipschitz):
 def test_without_a_side_there_is_nothing_to_fit():
     model, both = GAIL(OBS, ACT), evidence()
     assert model.fit(replace(both, behaviour=None), 9) == model.fit(replace(both, demonstrations=None), 9) == {}
+
+
+def test_a_discriminator_that_reads_states_alone_sees_no_action():
+    blind, sighted = (GAIL(OBS, ACT, hidden=(8,), reads=reads, reward="logit") for reads in ("state", "state_action"))
+    for model, told in ((blind, False), (sighted, True)):
+        model.fit(evidence(), 50)
+        still, moved = (replace(rollout(np.ones((3, 2))), act=np.full((3, 1, 1), at, np.float32)) for at in (0.0, 1.0))
+        assert np.array_equal(model(still), model(moved)) != told
 
 
 def test_a_penalty_keeps_the_discriminator_from_being_sure():
@@ -268,6 +276,7 @@ def test_reading_never_writes():
     ("kind", "settings", "told"),
     [
         (GAIL, {"reward": "log"}, "softplus, log_d, logit"),
+        (GAIL, {"reads": "action"}, "state_action, state"),
         (GAIL, {"hidden": []}, "hidden"),
         (GAIL, {"batch_size": 0}, "batch_size"),
         (GAIL, {"learning_rate": 0}, "learning_rate"),

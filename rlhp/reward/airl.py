@@ -12,13 +12,12 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rlhp.reward.balanced import Balanced
-from rlhp.reward.discriminator import Discriminator, check_demonstrated, rows
+from rlhp.reward.discriminator import INPUTS, Discriminator, check_choice, check_demonstrated, rows
 from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
 from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, stacked, stream
 
 REWARDS = ("f_minus_log_pi", "f", "g")
-INPUTS = ("state_action", "state")
 
 
 class AIRL:
@@ -203,9 +202,8 @@ class ShapedPass:
 
 
 def _check(reward: str, g_reads: str, gamma: float) -> None:
-    for name, value, there in (("reward", reward, REWARDS), ("g_reads", g_reads, INPUTS)):
-        if value not in there:
-            raise UserError(f"there is no reward_model.{name}={value}; choose one of {', '.join(there)}.")
+    check_choice("reward", reward, REWARDS)
+    check_choice("g_reads", g_reads, INPUTS)
     if not 0 <= gamma <= 1:
         raise UserError(f"reward_model.gamma is {gamma}, and discounts the next potential: give a number from 0 to 1.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from rlhp.adam import Adam
 from rlhp.reward.lipschitz import Lipschitz, Score
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Setup, Transitions, UserError, stream
 
+INPUTS = ("state_action", "state")  # what a score may read of a step
 Offset = Callable[[Behaviour, Transitions], Tensor]  # steps [n] -> what is taken off their logits, [n]
 
 
@@ -114,6 +115,12 @@ class Discriminator:
 def rows(x: Array) -> Array:
     """[T, N, *x] or [n, L, *x] -> [T N, *x] or [n L, *x]."""
     return x.reshape(-1, *x.shape[2:])
+
+
+def check_choice(name: str, chosen: str, there: Collection[str]) -> None:
+    """Raises UserError unless a setting of this name is one of those that there are."""
+    if chosen not in there:
+        raise UserError(f"there is no reward_model.{name}={chosen}; choose one of {', '.join(there)}.")
 
 
 def check_demonstrated(setup: Setup, name: str) -> None:
