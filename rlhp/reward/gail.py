@@ -35,7 +35,8 @@ class GAIL:
     """A discriminator of observation and action, and the reward made of its logit.
 
     `reward` names it: softplus, -log(1 - D), never negative; log_d, log D, never positive; logit, the sum of both, of either
-    sign. `reads` is what the discriminator sees, state_action, as in the paper, or state. Where episodes may end early the first two have a bias of their own (`BIAS`; Kostrikov et al. 2019, section 4.1).
+    sign. Where episodes may end early the first two have a bias of their own (`BIAS`; Kostrikov et al. 2019, section 4.1).
+    `reads` is what the discriminator sees: state_action, as in the paper, or state.
     Raises UserError for settings and spaces that cannot be used.
     """
 
