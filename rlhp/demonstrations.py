@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -108,12 +109,15 @@ def save(folder: Path, demonstrations: Demonstrations, env: Any, **about: str) -
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already; name a folder that is not.")
-    (folder / DATA).mkdir(parents=True)
-    with warnings.catch_warnings():
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent.resolve()) as draft, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of what Minari would like to know besides
-        storage = MinariStorage.new(folder / DATA, env.observation_space, env.action_space, jpeg_encoding=False)
+        data = Path(draft) / folder.name / DATA  # absolute: Minari looks for its own files there
+        data.mkdir(parents=True)
+        storage = MinariStorage.new(data, env.observation_space, env.action_space, jpeg_encoding=False)
         storage.update_metadata(_metadata(folder, env, about))
         storage.update_episodes([_buffer(episode) for episode in demonstrations.episodes])
+        data.parent.replace(folder)
 
 
 def _metadata(folder: Path, env: Any, about: Mapping[str, str]) -> dict[str, Any]:

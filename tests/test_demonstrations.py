@@ -1,6 +1,8 @@
 """Demonstrations: what is recorded is what happened, what is read is what was written, and what cannot be used is said."""
 
 import json
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
@@ -38,6 +40,12 @@ def test_what_is_written_is_read(tmp_path):
         assert ours.terminated == theirs.terminated
     assert len(demonstrations.load(tmp_path / "expert", ENV, episodes=1).episodes) == 1
     assert read.returns().tolist() == [3, 2]
+
+
+def test_a_relative_name_will_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    written(Path("a") / "b", episode(3))
+    assert len(demonstrations.load(Path("a") / "b", ENV).transitions()) == 3 and os.listdir("a") == ["b"]
 
 
 def test_minari_reads_it(tmp_path):

@@ -1,0 +1,222 @@
+"""What learning from an expert's episodes, or from its answers, comes to: one row a run.
+
+    python experiments/demonstrations/analysis.py [FOLDER ...]    # default: runs/demonstrations, as far as it is there
+
+Adds the finished runs below the folders to results.csv beside this file: their policies act for 50 episodes, without noise, in
+environments that nothing was chosen by. Draws demonstrations.png; prints a table and the targets. All but the adding is done from
+results.csv.
+
+`expert` is the mean return of the expert: of its demonstrations, of which a run may learn from the first ones alone, or of 50
+episodes where it answers (DAgger, SMILe). `share` is the policy's return over the expert's, both counted from a random policy's
+(experiments/figure2/random.csv). `failed` is the share of episodes that come to less than half of that.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rlhp import analysis, demonstrations, evaluate, train
+from rlhp.analysis.look import AMBER, BLUE, GREEN, INK, ORANGE, PINK, SKY, figure, save, tidy, title
+from rlhp.analysis.numbers import interval
+from rlhp.analysis.script import script
+from rlhp.run import finished
+from rlhp.run.record import read_table
+from rlhp.types import Array, UserError
+
+HERE = Path(__file__).parent
+FOLDERS = (Path("runs/demonstrations"),)
+RANDOM = {row["env"]: float(row["mean"]) for row in read_table(HERE.parent / "figure2" / "random.csv")}
+EPISODES, SEED = 50, 10_000  # of an evaluation
+TASKS = ("halfcheetah", "hopper", "walker", "ant", "swimmer", "reacher")
+COLOURS = {"cloning": BLUE, "dagger": GREEN, "smile": PINK, "gail": ORANGE, "airl": AMBER}
+REST = SKY
+FIVE = 5  # tasks of six, on which a share is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A run: its key, what it came to in training, and 50 episodes of its last policy beside the expert's."""
+
+    env: str
+    condition: str
+    labels: int
+    seed: int
+    total_steps: int
+    final_return: float
+    wall_s: float
+    episodes: int  # of demonstrations; 0: none, the expert answered
+    labelled: int  # steps that the expert has demonstrated or labelled
+    mean: float
+    minimum: float
+    expert: float
+    share: float
+    failed: float
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells a run from the others."""
+        return self.env, self.condition, self.seed, self.total_steps, self.episodes
+
+
+def gather(folders: Sequence[Path]) -> None:
+    """Add the runs that the table does not have yet."""
+    rows = {row.key: row for row in read()}
+    for path in (path for path in analysis.find(folders) if finished(path)):
+        run = analysis.load(path)
+        key = (run.task, run.condition, run.seed, run.total_steps, int(run.settings.get("episodes") or 0))
+        if key not in rows:
+            rows[key] = _row(path, run, key[-1])
+            write(sorted(rows.values(), key=lambda row: row.key))
+
+
+def _row(path: Path, run: analysis.RunData, episodes: int) -> Row:
+    returns, nothing = _returns(path), RANDOM[run.task]
+    expert, labelled = _expert(path)
+    counted = (returns - nothing) / (expert - nothing)
+    measured = (returns.mean(), returns.min(), expert, counted.mean(), (counted < 0.5).mean())
+    known = (run.task, run.condition, run.labels, run.seed, run.total_steps, analysis.final_return(run), run.wall_s)
+    return Row(*known, episodes, labelled, *(float(f"{value:.5g}") for value in measured))
+
+
+@cache
+def _returns(path: Path) -> Array:
+    """True returns of a run's policy, without noise."""
+    trained = train.load(path)
+    env = trained.make_env(min(EPISODES, 25), SEED)
+    torch.manual_seed(SEED)  # a mixture draws who acts
+    try:
+        return evaluate.returns(trained.policy, env, EPISODES)
+    finally:
+        env.close()
+
+
+def _expert(path: Path) -> tuple[float, int]:
+    """The mean return of the expert behind a run, and how many steps of it the run has learned from."""
+    settings, last = train.load(path).settings, read_table(path / "metrics.csv")[-1]
+    if settings["demos"] is None:
+        return float(_returns(Path(settings["expert"])).mean()), int(float(last["labelled"]))
+    env = train.load(path).make_env(1, SEED)
+    try:
+        shown = demonstrations.load(settings["demos"], env)
+        steps = sum(len(episode.act) for episode in shown.episodes[: settings["episodes"]])
+        return float(shown.returns().mean()), steps
+    finally:
+        env.close()
+
+
+def read() -> list[Row]:
+    """The table; nothing where there is none."""
+    path = HERE / "results.csv"
+    casts = [{"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Row)]
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return [Row(*(cast(cell) for cast, cell in zip(casts, row, strict=True))) for row in list(csv.reader(file))[1:]]
+
+
+def write(rows: Sequence[Row]) -> None:
+    """Write the table."""
+    with (HERE / "results.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([field.name for field in fields(Row)])
+        writer.writerows(map(astuple, rows))
+
+
+def cell(rows: Sequence[Row]) -> str:
+    """Mean share, its 95 % interval over seeds, and the seeds; with the worst episode's return and the share that failed."""
+    if not rows:
+        return ""
+    shares = np.array([row.share for row in rows])
+    low, high = interval([shares], lambda strata: strata[0].mean(-1))
+    spread = f" ({low:.2f} to {high:.2f})" if low == low else ""
+    failed, worst = np.mean([row.failed for row in rows]), min(row.minimum for row in rows)
+    return f"{shares.mean():.2f}{spread}, {len(rows)} seeds; least {worst:,.5g}, failed {failed:.0%}"
+
+
+def settings_of(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """What the table has: condition and episodes, each once."""
+    return sorted({(row.condition, row.episodes) for row in rows})
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """A line for each condition, number of episodes and task."""
+    lines = []
+    for condition, episodes in settings_of(rows):
+        for task in TASKS:
+            told = cell([row for row in rows if (row.env, row.condition, row.episodes) == (task, condition, episodes)])
+            lines += [f"{condition:<10}{episodes or '':>3} {title(task):<14}{told}"] if told else []
+    return lines
+
+
+def targets(rows: Sequence[Row]) -> list[str]:
+    """What was wanted, and what there is; a target without runs says so."""
+    counted = (("cloning", 16, 0.95), ("dagger", 0, 0.97))
+    lines = [_on_five(rows, *each) for each in counted]
+    for task, wanted in (("halfcheetah", 0.9), ("hopper", 0.9), ("walker", 0.8), ("ant", 0.8)):
+        shares = [row.share for row in rows if (row.env, row.condition, row.episodes) == (task, "gail", 4)]
+        told = f"least of {len(shares)} seeds {min(shares):.2f}" if shares else "no runs"
+        lines.append(f"{_mark(bool(shares) and min(shares) >= wanted)} gail, 4 episodes, {title(task)}: {told}; wanted {wanted}")
+    return lines
+
+
+def _on_five(rows: Sequence[Row], condition: str, episodes: int, wanted: float) -> str:
+    means = {}
+    for task in TASKS:
+        shares = [row.share for row in rows if (row.env, row.condition, row.episodes) == (task, condition, episodes)]
+        means |= {task: float(np.mean(shares))} if shares else {}
+    good = [task for task, mean in means.items() if mean >= wanted]
+    what = f"{condition}, {episodes} episodes" if episodes else condition
+    return f"{_mark(len(good) >= FIVE)} {what}: {wanted} on {len(good)} of {len(means)} tasks; wanted on {FIVE} of {len(TASKS)}"
+
+
+def _mark(met: bool) -> str:
+    return "met   " if met else "missed"
+
+
+def draw(rows: Sequence[Row]) -> None:
+    """A panel for each task: share of the expert against its steps that were learned from; a dot a run, a line the means."""
+    drawn = figure(11, 5.6)
+    panels = drawn.subplots(2, 3, sharey=True)
+    for axes, task in zip(panels.flat, TASKS, strict=True):
+        tidy(axes).set_title(title(task), color=INK, fontsize=10)
+        for condition in sorted({row.condition for row in rows}):
+            shown = [row for row in rows if (row.env, row.condition) == (task, condition)]
+            colour = COLOURS.get(condition, REST)
+            axes.plot([r.labelled for r in shown], [r.share for r in shown], ".", color=colour, alpha=0.4, ms=5)
+            at = sorted({r.labelled for r in shown})
+            means = [np.mean([r.share for r in shown if r.labelled == n]) for n in at]
+            axes.plot(at, means, "o-", color=colour, ms=4, lw=1.5, label=condition)
+        axes.axhline(1, color="#BBBBBB", lw=1)
+        axes.set_xscale("log")
+        axes.set_ylim(0, 1.25)
+    for axes in panels[1]:
+        axes.set_xlabel("Steps of the expert", color=INK)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("Share of the expert's return", color=INK)
+    handles = {label: handle for axes in panels.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    drawn.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
+    save(drawn, HERE / "demonstrations.png")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Add what there is, then draw and print."""
+    folders = [Path(folder) for folder in arguments] or [folder for folder in FOLDERS if folder.is_dir()]
+    if folders:
+        gather(folders)
+    rows = read()
+    if not rows:
+        raise UserError("there are no runs: train them first, as README.md says.")
+    draw(rows)
+    print(*table(rows), "", *targets(rows), sep="\n")
+
+
+if __name__ == "__main__":
+    script(main)
