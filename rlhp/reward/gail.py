@@ -50,6 +50,7 @@ class GAIL:
         hidden: Sequence[int] = (64, 64),
         reward: str = "softplus",
         reads: str = "state_action",
+        scale: float = 1.0,
         lipschitz: Lipschitz | None = None,
         past: float = 0.0,
         learning_rate: float = 3e-4,
@@ -58,12 +59,12 @@ class GAIL:
     ) -> None:
         check_choice("reward", reward, REWARDS)
         check_choice("reads", reads, INPUTS)
-        self._name, self._reward = reward, REWARDS[reward]
+        self._name, self._reward, self._scale = reward, REWARDS[reward], scale
         self._score = StepScore(Balanced(observation_space, action_space), hidden, reads, seed)
         self._discriminator = Discriminator(
             self._score,
             lipschitz=lipschitz or GradientPenalty(),
-            scale=1.0,
+            scale=scale,
             past=past,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -85,7 +86,7 @@ class GAIL:
         return self._rewards(stacked(steps.obs, steps.act.shape[1], axis=1), steps.act)[np.newaxis]
 
     def _rewards(self, obs: Array, act: Array) -> Array:
-        return self._reward(self._score.value(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
+        return self._reward(self._scale * self._score.value(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
 
     def fit(self, evidence: Evidence, effort: int) -> Metrics:
         """Train the discriminator on the newest rollout, as `Discriminator.fit` says."""
