@@ -19,6 +19,7 @@ from rlhp.reward import AIRL, GAIL, Background, GradientPenalty, SpectralNorm, U
 from rlhp.reward.airl import ShapedScore
 from rlhp.reward.balanced import Balanced
 from rlhp.reward.gail import StepScore
+from rlhp.reward.past import EACH, KEPT, Past
 from rlhp.reward.tanh_mlp import TanhMLP, parameters
 from rlhp.run import last_checkpoint
 from rlhp.train import build, load, train
@@ -192,6 +193,41 @@ def test_a_discriminator_that_reads_states_alone_sees_no_action():
         assert np.array_equal(model(still), model(moved)) != told
 
 
+def test_what_the_policy_did_earlier_stays_unlike_the_expert():
+    """The expert at 0; the policy first at 2, then at -2: whoever has forgotten 2 takes it for the expert's side."""
+    said = {}
+    for past in (0.0, 0.5):
+        model = GAIL(OBS, ACT, hidden=(16,), past=past, learning_rate=0.01, reward="logit")
+        for rounds, at in enumerate((2.0, -2.0)):
+            for fit in range(10):
+                model.fit(evidence(expert_at=0.0, policy_at=at), 100 * rounds + 10 * (fit + 1))
+        said[past] = model(rollout(np.array([[2.0, 0]])))[0, 0]
+    assert said[0.0] > 0.5 and said[0.5] < 0
+
+
+def steps_of(values: np.ndarray) -> Transitions:
+    return Transitions(*[values[:, np.newaxis].astype(np.float32)] * 3)
+
+
+def test_batches_mix_the_newest_rollout_and_earlier_ones():
+    past, newest = Past(0.25, seed=0), steps_of(np.full(50, 2))
+    past.drawn(steps_of(np.full(50, 1)), 8, range(1))
+    batches = past.drawn(newest, 8, range(1, 4)).act.reshape(3, 8)
+    assert (batches[:, :6] == 2).all() and set(batches[:, 6:].flatten()) <= {1, 2}
+    assert (Past(0.0, seed=0).drawn(newest, 8, range(3)).act == 2).all()
+    with pytest.raises(UserError, match="past"):
+        Past(1.5, seed=0)
+
+
+def test_of_earlier_rollouts_so_many_are_kept_and_the_older_the_fewer():
+    past, rollouts = Past(0.5, seed=0), 2 * KEPT // EACH
+    for i in range(rollouts):
+        past.drawn(steps_of(np.full(10, i)), 2, range(i, i + 1))
+    kept = past.snapshot()["past/act"].flatten()
+    assert len(kept) == KEPT and (kept == rollouts - 1).sum() == EACH
+    assert (kept < rollouts // 2).sum() < (kept >= rollouts // 2).sum()
+
+
 def test_a_penalty_keeps_the_discriminator_from_being_sure():
     """Two clusters two spreads apart: with a slope of 1 the logit can differ by 2, without a bound by much more."""
     gaps = {}
@@ -277,6 +313,7 @@ def test_reading_never_writes():
     [
         (GAIL, {"reward": "log"}, "softplus, log_d, logit"),
         (GAIL, {"reads": "action"}, "state_action, state"),
+        (GAIL, {"past": -0.5}, "past"),
         (GAIL, {"hidden": []}, "hidden"),
         (GAIL, {"batch_size": 0}, "batch_size"),
         (GAIL, {"learning_rate": 0}, "learning_rate"),

@@ -48,7 +48,6 @@ class AIRL:
         gamma: float = 0.99,
         scale: float = 10.0,
         lipschitz: Lipschitz | None = None,
-        past: float = 0.0,
         learning_rate: float = 3e-4,
         batch_size: int = 256,
         seed: int = 0,
@@ -61,7 +60,7 @@ class AIRL:
             self._score,
             lipschitz=lipschitz or GradientPenalty(),
             scale=scale,
-            past=past,
+            past=0.0,  # D is to tell the expert from the policy as it is, whose density it is given
             learning_rate=learning_rate,
             batch_size=batch_size,
             seed=seed,

@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 
 from rlhp.adam import Adam
 from rlhp.reward.lipschitz import Lipschitz, Score
+from rlhp.reward.past import Past
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Setup, Transitions, UserError, stream
 
 INPUTS = ("state_action", "state")  # what a score may read of a step
@@ -40,56 +41,13 @@ class Judge(Score, Protocol):
         ...
 
 
-class Past:
-    """A sample of what the policy has done, the older the sparser: each rollout's share takes the place of random earlier ones."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._kept: Transitions | None = None
-
-    @property
-    def steps(self) -> Transitions:
-        """Those that are kept."""
-        assert self._kept is not None
-        return self._kept
-
-    def add(self, newest: Transitions, when: int) -> None:
-        rng = stream(self._seed, "discriminator/keep", when)
-        new = newest[rng.integers(len(newest), size=EACH)]
-        if self._kept is None or len(self._kept) < KEPT:
-            self._kept = new if self._kept is None else _joined(self._kept, new)
-            return
-        rows = rng.choice(KEPT, size=EACH, replace=False)
-        for kept, more in zip(_columns(self._kept), _columns(new), strict=True):
-            kept[rows] = more
-
-
-EACH, KEPT = 256, 16_384
-
-
-def _columns(steps: Transitions) -> tuple[Array, Array, Array]:
-    return steps.obs, steps.act, steps.next_obs
-
-
-def _joined(one: Transitions, two: Transitions) -> Transitions:
-    return Transitions(*(np.concatenate(pair) for pair in zip(_columns(one), _columns(two), strict=True)))
-
-
-def _interleaved(one: Transitions, two: Transitions, n: int) -> Transitions:
-    parts = []
-    for a, b in zip(_columns(one), _columns(two), strict=True):
-        a, b = (x.reshape(n, -1, *x.shape[1:]) for x in (a, b))
-        both = np.concatenate([a, b], axis=1)
-        parts.append(both.reshape(-1, *both.shape[2:]))
-    return Transitions(*parts)
-
-
 class Discriminator:
     """Logistic regression of who made a step: D = sigmoid(logit) is the probability of the expert.
 
     logit = scale * score - offset. A gradient step draws `batch_size` steps of each side and lowers the mean cross-entropy over
     both (Ho and Ermon 2016, algorithm 1, line 4, where D is that of the policy). The policy's are from its newest rollout, but
-    for a share `past` from earlier ones: without them what it once did could come to be rewarded again.
+    for a share `past` of earlier ones (`Past`): a discriminator that forgets what the policy did before rewards it again, and
+    the policy goes round in circles.
     """
 
     def __init__(
@@ -99,7 +57,7 @@ class Discriminator:
             raise UserError("the reward model wants a batch_size of at least 1, and a learning_rate and a scale above 0.")
         self._judge, self._lipschitz, self._scale = judge, lipschitz, scale
         self._batch_size, self._seed = batch_size, seed
-        self._past, self._from_past = Past(seed), int(past * batch_size)
+        self._past = Past(past, seed)
         self._optimiser = Adam([judge.flat], lr=learning_rate, fused=True)
         self._steps = 0  # gradient steps made
 
@@ -113,8 +71,8 @@ class Discriminator:
         if expert is None or behaviour is None or effort <= self._steps:
             return {}
         self._judge.observe(expert, behaviour.steps)
-        n = effort - self._steps
-        sides = [self._drawn(expert, "expert", n, self._batch_size), self._of_policy(behaviour.steps, n)]
+        due, n = range(self._steps, effort), effort - self._steps
+        sides = [self._of_expert(expert, due), self._past.drawn(behaviour.steps, self._batch_size, due)]
         rows = [self._judge.read(side).unflatten(0, (n, -1)) for side in sides]
         offsets = [offset(behaviour, side).view(n, -1) for side in sides]
         seen = [self._step(*each) for each in zip(*rows, *offsets, strict=True)]
@@ -122,19 +80,9 @@ class Discriminator:
         names = ("expert_loss", "policy_loss", "expert_accuracy", "policy_accuracy", "penalty")
         return {f"discriminator_{k}": v for k, v in zip(names, means, strict=True)} | {"fit_steps": float(self._steps)}
 
-    def _of_policy(self, newest: Transitions, n: int) -> Transitions:
-        """Steps for each of the next n gradient steps, some of them from earlier rollouts."""
-        if self._from_past == 0:
-            return self._drawn(newest, "policy", n, self._batch_size)
-        self._past.add(newest, self._steps)
-        sides = ((newest, "policy", self._batch_size - self._from_past), (self._past.steps, "past", self._from_past))
-        drawn = [self._drawn(steps, name, n, size) for steps, name, size in sides]
-        return _interleaved(*drawn, n)
-
-    def _drawn(self, steps: Transitions, side: str, n: int, size: int) -> Transitions:
-        """`size` random steps for each of the next n gradient steps."""
-        draws = (stream(self._seed, f"discriminator/{side}", self._steps + i) for i in range(n))
-        return steps[np.concatenate([rng.integers(len(steps), size=size) for rng in draws])]
+    def _of_expert(self, steps: Transitions, which: range) -> Transitions:
+        draws = (stream(self._seed, "discriminator/expert", step) for step in which)
+        return steps[np.concatenate([rng.integers(len(steps), size=self._batch_size) for rng in draws])]
 
     def _step(self, expert: Tensor, policy: Tensor, expert_offset: Tensor, policy_offset: Tensor) -> list[float]:
         """One gradient step; losses and accuracies of either side, and the penalty."""
@@ -156,13 +104,15 @@ class Discriminator:
     def snapshot(self) -> dict[str, Array]:
         """All that changes with training, as arrays."""
         adam = {f"adam/{k}": v.numpy().copy() for k, v in self._optimiser.state[0].items()}
-        return {**adam, **self._judge.snapshot(), "weights": self._judge.flat.numpy().copy(), "steps": np.array(self._steps)}
+        mine = {"weights": self._judge.flat.numpy().copy(), "steps": np.array(self._steps)}
+        return {**adam, **self._judge.snapshot(), **self._past.snapshot(), **mine}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot of one of the same shape."""
         for k, v in self._optimiser.state[0].items():
             v.copy_(torch.from_numpy(state[f"adam/{k}"]))
         self._judge.restore(state)
+        self._past.restore(state)
         self._judge.flat.copy_(torch.from_numpy(state["weights"]))
         self._steps = int(state["steps"])
 

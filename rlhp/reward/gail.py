@@ -36,7 +36,8 @@ class GAIL:
 
     `reward` names it: softplus, -log(1 - D), never negative; log_d, log D, never positive; logit, the sum of both, of either
     sign. Where episodes may end early the first two have a bias of their own (`BIAS`; Kostrikov et al. 2019, section 4.1).
-    `reads` is what the discriminator sees: state_action, as in the paper, or state.
+    `reads` is what the discriminator sees: state_action, as in the paper, or state. `past` is the share of the policy's steps
+    that it is shown from earlier rollouts; 0, from the newest alone, is the paper's.
     Raises UserError for settings and spaces that cannot be used.
     """
 
@@ -50,21 +51,20 @@ class GAIL:
         hidden: Sequence[int] = (64, 64),
         reward: str = "softplus",
         reads: str = "state_action",
-        scale: float = 1.0,
         lipschitz: Lipschitz | None = None,
-        past: float = 0.0,
+        past: float = 0.5,
         learning_rate: float = 3e-4,
         batch_size: int = 256,
         seed: int = 0,
     ) -> None:
         check_choice("reward", reward, REWARDS)
         check_choice("reads", reads, INPUTS)
-        self._name, self._reward, self._scale = reward, REWARDS[reward], scale
+        self._name, self._reward = reward, REWARDS[reward]
         self._score = StepScore(Balanced(observation_space, action_space), hidden, reads, seed)
         self._discriminator = Discriminator(
             self._score,
             lipschitz=lipschitz or GradientPenalty(),
-            scale=scale,
+            scale=1.0,
             past=past,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -86,7 +86,7 @@ class GAIL:
         return self._rewards(stacked(steps.obs, steps.act.shape[1], axis=1), steps.act)[np.newaxis]
 
     def _rewards(self, obs: Array, act: Array) -> Array:
-        return self._reward(self._scale * self._score.value(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
+        return self._reward(self._score.value(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
 
     def fit(self, evidence: Evidence, effort: int) -> Metrics:
         """Train the discriminator on the newest rollout, as `Discriminator.fit` says."""
