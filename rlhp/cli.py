@@ -45,6 +45,7 @@ examples:
   rlhp plot runs/main -o curves.png             learning curves of every run below runs/main, and their CSV
   rlhp status runs/first_light                  how far a sweep has come, and how long it will take
   rlhp evaluate runs/main/RUN --episodes 20     its true return
+  rlhp rate runs/main/RUN                       Elo ratings of its policy over time, from the answers it was given
   rlhp film runs/main/RUN -o policy.mp4         what it looks like
 """
 
@@ -175,6 +176,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         )
     _label_parser(add("label", help="a page at which people compare a run's clips"))
     _labels_parsers(add)
+    _rate_parser(add("rate", help="Elo ratings: of a run's policy at different steps, or of several runs' policies"))
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
 
@@ -191,6 +193,24 @@ def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
     for command in (export, bring):
         command.add_argument("file", type=Path, metavar="FILE", help="such as labels.jsonl")
+
+
+def _rate_parser(rate: argparse.ArgumentParser) -> None:
+    rate.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories of one task")
+    rate.add_argument(
+        "--teacher",
+        choices=("oracle", "noisy"),
+        help="who compares clips: of one run, those that it asked about; of several, new ones of their policies (default: the "
+        "stored answers)",
+    )
+    rate.add_argument(
+        "--groups", type=int, default=10, metavar="N", help="of a run's steps, a rating each (default: %(default)s)"
+    )
+    rate.add_argument("--games", type=int, default=100, metavar="N", help="of each two, with --teacher (default: %(default)s)")
+    rate.add_argument("--anchor", metavar="NAME", help="whose rating is 0, a name of the table (default: the mean is)")
+    rate.add_argument("--seed", type=int, default=10_000, help="of new clips and of who meets (default: %(default)s)")
+    rate.add_argument("-o", "--out", type=Path, metavar="FILE", help="write the table as a .csv too")
+    rate.set_defaults(run=_rate)
 
 
 def _label_parser(label: argparse.ArgumentParser) -> None:
@@ -307,6 +327,15 @@ def _labels(options: argparse.Namespace) -> int:
     from rlhp import labels
 
     _say(labels.text(labels.report(options.path)))
+    return 0
+
+
+def _rate(options: argparse.Namespace) -> int:
+    _check_opengl()
+    from rlhp import rate
+
+    o = options
+    _say(rate.report(o.runs, o.teacher, o.out, groups=o.groups, games=o.games, anchor=o.anchor, seed=o.seed))
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rlhp.types import (
     Agent,
     Comparisons,
@@ -35,6 +37,7 @@ def learn(
     total_steps: int,
     max_open: int | None,
     demonstrations: Transitions | None = None,
+    demonstrate: Callable[[Memory, Store, int], None] = lambda memory, store, step: None,
 ) -> None:
     """Learn from preferences until `total_steps`; process 1 acts, 2 asks, 3 fits (section 2.2).
 
@@ -47,6 +50,7 @@ def learn(
         step, fitted, held = agent.num_timesteps, store.taken >= first, len(memory)
         run.log(step, rollout.metrics())
         memory.add(rollout)  #    trajectories flow 1 -> 2
+        demonstrate(memory, store, step)  #    comparisons that nobody is asked about
         wanted = schedule(step if store.asked >= first else 0) - store.asked  #    first the initial questions, whenever they come
         together = all_at_once(store.asked, _grows(memory, held), step, total_steps)
         store.ask(_select(select, memory, wanted, reward, step, together), step)  # 2  clips are put to the teacher

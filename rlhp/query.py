@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlhp import preference
-from rlhp.types import Array, Memory, Predictor, Segment, Setup, UserError, all_at_once, stack, stream
+from rlhp.types import Array, Demonstrations, Memory, Predictor, Segment, Setup, Store, UserError, all_at_once, stack, stream
 
 BATCH = 256  # clips put to the reward model at once: bounds memory where a clip is a film
 
@@ -69,6 +69,56 @@ class Disagreement:
         questions = _different(drawn)
         disputed = preference.disagreement(_sums(questions, reward))
         return [questions[i] for i in np.argsort(-disputed, kind="stable")[:n]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demonstrated:
+    """Comparisons that demonstrations answer: a clip of an expert beats one of the policy, `number` times (Ibarz et al. 2018).
+
+    The expert's clips are `length` steps from anywhere in an episode. They are put as soon as memory holds `number` clips, which
+    are the untrained policy's as long as initial labels are waited for. Nobody is asked, so they count neither as asked nor as
+    labels, and nobody is shown an expert's clip, which has no states to be drawn from. Raises UserError where no episode is long
+    enough, and for a negative `number`.
+    """
+
+    demonstrations: Demonstrations
+    number: int
+    length: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.number < 1:
+            raise UserError(f"demo_labels is {self.number}: give 0 or more comparisons.")
+        if not any(len(episode.act) >= self.length for episode in self.demonstrations.episodes):
+            raise UserError(f"no demonstration is as long as a clip, {self.length} steps; lower clip_steps.")
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where memory cannot hold as many clips."""
+        capacity = getattr(setup.memory, "capacity", sys.maxsize)
+        if self.number > capacity:
+            raise UserError(
+                f"demo_labels={self.number} comparisons want as many clips, and memory holds {capacity}; lower demo_labels, or "
+                "raise memory.capacity."
+            )
+
+    def __call__(self, memory: Memory, store: Store, step: int) -> None:
+        """Put them into the store, once."""
+        if len(memory) < self.number or store.demonstrated:
+            return
+        rng = stream(self.seed, "demonstrated")
+        policys = [clip for (clip,) in memory.sample(self.number, 1, rng)]
+        store.demonstrate([(self._drawn(clip, rng), clip) for clip in policys], step)
+
+    def _drawn(self, like: Segment, rng: np.random.Generator) -> Segment:
+        """A clip of an expert, each step of all episodes as likely to be its first, in the number formats of another clip."""
+        episodes, before = self.demonstrations.episodes, self.demonstrations.stack - 1
+        starts = np.cumsum([max(len(episode.act) - self.length + 1, 0) for episode in episodes])
+        drawn = int(rng.integers(starts[-1]))
+        which = int(np.searchsorted(starts, drawn, side="right"))
+        episode, first = episodes[which], drawn - int(starts[which - 1] if which else 0)
+        seen = np.concatenate([np.repeat(episode.obs[:1], before, axis=0), episode.obs])[first : first + before + self.length]
+        act, reward = (part[first : first + self.length] for part in (episode.act, episode.true_reward))
+        return Segment(seen.astype(like.obs.dtype), act.astype(like.act.dtype), reward.astype(like.true_reward.dtype), None)
 
 
 def _check(clips: int, clips_per_label: float) -> None:

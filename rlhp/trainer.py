@@ -1,4 +1,4 @@
-"""Who gives feedback on single actions: a synthetic trainer that is sparse, late and quick to be content."""
+"""Who gives feedback on single actions: a synthetic trainer that is sparse, late and indifferent to small differences."""
 
 from __future__ import annotations
 
@@ -6,86 +6,73 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rlhp.types import Array, Rollout, Setup, UserError, stream
+from rlhp.types import Array, Rollout, UserError, stream
 
-MEMORY = 5_000  # environment steps that the running mean and spread of the advantage look back over, about
+MEMORY = 200  # judgements that the running size of the advantage looks back over, about
 
 
 class AdvantageTrainer:
-    """Says whether an action was good or bad: the sign of its advantage, sometimes, and some steps later.
+    """Says whether an action was good or bad: the sign of its advantage over what the agent usually does, sometimes, and late.
 
-    The advantage is one step of temporal difference with the true reward, A = r + gamma V(s') - V(s), V being an expert's value
-    function. As the feedback of people does (MacGlashan et al. 2017, section 3.2), it depends on the policy that is watched:
-    `expectation` is taken off, the running mean of A, so that praise is for what is better than what the agent has lately
-    done. Without that, nobody would ever praise: an optimal expert's A is nowhere above 0.
+    As the feedback of people does (MacGlashan et al. 2017, section 3.2), it depends on the policy that is watched: the same
+    action is praised while the agent usually does worse, and blamed once it does better. A fixed expert's own advantage is
+    nowhere above 0, so that nobody would ever be praised.
 
-    value: [n, *O] -> [n], in units of the true reward.
-    speaks: probability in (0, 1] that a step is remarked upon at all.
+    advantage: of actions [n, *A] over others in the same states [n, S]: [n].
+    usual: what the agent would usually do at raw observations [n, *seen]: actions [n, *A].
+    speaks: probability in (0, 1] that a step is judged at all.
     delay: steps of one environment between an action and the feedback on it.
-    dead_zone: how many running spreads A must differ from what is expected for the trainer to say anything.
+    dead_zone: how many times the running mean size of the advantages one must have for the trainer to say anything.
 
-    `admits` may refuse a run whose task is not the expert's. Random draws depend on (seed, step) alone. Raises UserError for
-    values out of range.
+    Random draws depend on (seed, step) alone. Raises UserError for values out of range.
     """
 
     def __init__(
         self,
         seed: int,
-        value: Callable[[Array], Array],
-        gamma: float,
-        speaks: float = 0.1,
-        delay: int = 6,
-        dead_zone: float = 0.5,
-        admits: Callable[[Setup], None] = lambda setup: None,
+        advantage: Callable[[Array, Array, Array], Array],
+        usual: Callable[[Array], Array],
+        *,
+        speaks: float,
+        delay: int,
+        dead_zone: float,
     ) -> None:
         if not 0 < speaks <= 1 or delay < 0 or not dead_zone >= 0:
             raise UserError(
-                f"trainer.speaks={speaks}, trainer.delay={delay}, trainer.dead_zone={dead_zone}: give a probability above 0, "
-                "0 or more steps, and 0 or more spreads."
+                f"loop.trainer.speaks={speaks}, delay={delay}, dead_zone={dead_zone}: give a probability above 0, "
+                "0 or more steps, and 0 or more mean sizes."
             )
-        self.seed, self.value, self.gamma = seed, value, gamma
-        self.speaks, self.delay, self.dead_zone, self._admits = speaks, delay, dead_zone, admits
-        self._mean, self._square, self._seen = 0.0, 0.0, 0
+        self._seed, self._advantage, self._usual = seed, advantage, usual
+        self._speaks, self._delay, self._dead_zone = speaks, delay, dead_zone
+        self._size, self._judged = 0.0, 0
         self._late: Array | None = None  # [delay, N]  what is not said yet
-
-    def check(self, setup: Setup) -> None:
-        """Raises UserError where the expert knows another task."""
-        self._admits(setup)
 
     def __call__(self, rollout: Rollout, step: int) -> Array:
         """[T, N]: what is heard during each step, 1 (good), -1 (bad) or 0 (nothing), about the action `delay` steps before."""
-        advantage = self.advantage(rollout)
-        self._expect(advantage)
-        spread = max(self._square - self._mean**2, 0.0) ** 0.5
-        differs = np.abs(advantage - self._mean) > self.dead_zone * spread
-        spoken = stream(self.seed, "trainer", step).random(advantage.shape) < self.speaks
-        said = np.sign(advantage - self._mean) * (differs & spoken)
-        waiting = np.zeros((self.delay, said.shape[1])) if self._late is None else self._late
+        steps, envs = rollout.true_reward.shape
+        judged = stream(self._seed, "trainer", step).random((steps, envs)) < self._speaks
+        said = np.zeros((steps, envs))
+        if judged.any():
+            states = rollout.obs if rollout.state is None else rollout.state  # an observation may be all there is to a state
+            said[judged] = self._signs(states[judged], rollout.act[judged], self._usual(rollout.seen()[judged]))
+        waiting = np.zeros((self._delay, envs)) if self._late is None else self._late
         everything = np.concatenate([waiting, said])
-        self._late = everything[len(said) :]
-        return everything[: len(said)]
+        self._late = everything[steps:]
+        return everything[:steps]
 
-    def advantage(self, rollout: Rollout) -> Array:
-        """[T, N]: r + gamma V(s') - V(s) of each step."""
-        before, after = (self._values(obs) for obs in (rollout.seen(), rollout.seen_after()))
-        return rollout.true_reward + self.gamma * after - before
-
-    def _values(self, obs: Array) -> Array:
-        return self.value(obs.reshape(-1, *obs.shape[2:])).reshape(obs.shape[:2])
-
-    def _expect(self, advantage: Array) -> None:
-        """Take the rollout into the running moments: plain means until `MEMORY` steps are seen."""
-        self._seen += advantage.size
-        share = min(1.0, advantage.size / min(self._seen, MEMORY))
-        self._mean += share * (float(advantage.mean()) - self._mean)
-        self._square += share * (float((advantage**2).mean()) - self._square)
+    def _signs(self, states: Array, act: Array, usual: Array) -> Array:
+        """[n]: 1, -1, or 0 where it makes little difference."""
+        advantage = self._advantage(states, act, usual)
+        self._judged += len(advantage)
+        share = min(1.0, len(advantage) / min(self._judged, MEMORY))
+        self._size += share * (float(np.abs(advantage).mean()) - self._size)
+        return np.sign(advantage) * (np.abs(advantage) > self._dead_zone * self._size)
 
     def snapshot(self) -> dict[str, Array]:
-        """What it expects, and what it has not said yet."""
+        """How large advantages usually are, and what is not said yet."""
         late = {} if self._late is None else {"late": self._late.copy()}
-        return {"moments": np.array([self._mean, self._square]), "seen": np.array(self._seen), **late}
+        return {"size": np.array(self._size), "judged": np.array(self._judged), **late}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot."""
-        self._mean, self._square = map(float, state["moments"])
-        self._seen, self._late = int(state["seen"]), state.get("late")
+        self._size, self._judged, self._late = float(state["size"]), int(state["judged"]), state.get("late")

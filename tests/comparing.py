@@ -13,7 +13,7 @@ def comparisons(left: Steps, right: Steps, mu: Array, query: Array | None = None
     obs, act, reward = (np.concatenate([getattr(side, name) for side in (left, right)]) for name in ("obs", "act", "true_reward"))
     n = len(mu)
     shown = np.stack([np.arange(n), n + np.arange(n)], axis=1)
-    return Comparisons(Clips(obs, act, reward), shown, said(mu), np.arange(n) if query is None else query)
+    return Comparisons(Clips(obs, act, reward), shown, said(mu), np.arange(n) if query is None else query, np.zeros(n, bool))
 
 
 def rankings(steps: Steps, sizes: Sequence[int]) -> Comparisons:
@@ -24,7 +24,9 @@ def rankings(steps: Steps, sizes: Sequence[int]) -> Comparisons:
         these = np.arange(first, first + size)
         shown[row, :size], first = these, first + size
         ranks[row, :size] = (returns[these] > returns[these, np.newaxis]).sum(axis=1)
-    return Comparisons(Clips(steps.obs, steps.act, steps.true_reward), shown, ranks, np.arange(len(sizes)))
+    return Comparisons(
+        Clips(steps.obs, steps.act, steps.true_reward), shown, ranks, np.arange(len(sizes)), np.zeros(len(sizes), bool)
+    )
 
 
 def said(mu: Array) -> Array:
@@ -39,7 +41,7 @@ def mu(c: Comparisons) -> Array:
 
 def some(c: Comparisons, rows) -> Comparisons:
     """These rows of them, of all clips."""
-    return Comparisons(c.clips, c.shown[rows], c.ranks[rows], c.query[rows])
+    return Comparisons(c.clips, c.shown[rows], c.ranks[rows], c.query[rows], c.lasting[rows])
 
 
 def left(c: Comparisons) -> Steps:

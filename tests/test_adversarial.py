@@ -27,7 +27,7 @@ from rlhp.types import Behaviour, Clips, Comparisons, Demonstrations, Episode, E
 
 OBS, ACT = spaces.Box(-np.inf, np.inf, (2,), np.float32), spaces.Box(-1, 1, (1,), np.float32)
 NO_CLIPS = Clips(np.zeros((0, 1, 2)), np.zeros((0, 1, 1)), np.zeros((0, 1)))
-NOTHING = Comparisons(NO_CLIPS, np.zeros((0, 2), int), np.zeros((0, 2), int), np.zeros(0, int))
+NOTHING = Comparisons(NO_CLIPS, np.zeros((0, 2), int), np.zeros((0, 2), int), np.zeros(0, int), np.zeros(0, bool))
 
 
 def network(sizes: tuple[int, ...], seed: int = 0) -> tuple[TanhMLP, Tensor, Tensor]:

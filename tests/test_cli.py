@@ -13,7 +13,7 @@ from rlhp import cli
 from rlhp.labels import table
 from rlhp.types import UserError
 
-COMMANDS = ["train", "plot", "evaluate", "film", "label", "labels", "export", "import", "doctor"]
+COMMANDS = ["train", "plot", "evaluate", "film", "label", "labels", "rate", "export", "import", "doctor"]
 
 
 def failing(error: BaseException):

@@ -390,6 +390,8 @@ def test_a_run_of_smile_is_a_mixture_for_whoever_loads_it(teacher: Path, tmp_pat
     assert len(set(acts)) == 3, "each of its policies acts by its mean"
     assert "deterministic policy" in show.returns(tmp_path, episodes=2, seed=0)
     assert show.returns(tmp_path, episodes=2, seed=0) == show.returns(tmp_path, episodes=2, seed=0)
+    with pytest.raises(UserError, match="is a mixture, which no single network can start from"):
+        build(settings(*TINY, "agent/start=clone", f"agent.start.run={tmp_path}"))
 
 
 def test_demonstrations_give_a_policy_before_the_first_round(teacher: Path, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class Everything:
         self.taken = self.answered
         zero = np.zeros(self.taken)
         shown, ranks = np.zeros((self.taken, 2)), np.tile([0, self.differ], (self.taken, 1))
-        return Comparisons(NO_CLIPS, shown, ranks, zero)
+        return Comparisons(NO_CLIPS, shown, ranks, zero, zero)
 
     def schedule(self, step: int) -> int:
         return since(self.levels, step)

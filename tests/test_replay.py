@@ -66,7 +66,7 @@ def test_every_answer_of_two_people_is_repeated(tmp_path: Path, monkeypatch: pyt
     replayed_alike(tmp_path / "one", tmp_path / "two")
     one, two = compared(tmp_path / "one"), compared(tmp_path / "two")
     assert len(one) == len(two) > LABELS * 0.8
-    for name in ("mu", "weight", "query"):
+    for name in ("ranks", "query"):
         assert np.array_equal(getattr(one, name), getattr(two, name))
     assert np.array_equal(comparing.left(one).obs, comparing.left(two).obs)
     assert np.array_equal(comparing.right(one).act, comparing.right(two).act)

@@ -359,12 +359,12 @@ def test_a_planted_reward_is_recovered_from_rankings(loss, sizes):
 def test_rankings_go_to_another_process_in_parts():
     """Whatever the widths: nothing new leaves them as they are."""
     c = comparing.rankings(clips(9, 0), [2, 4, 3])
-    pair = Comparisons(c.clips[:2], c.shown[:1, :2], c.ranks[:1, :2], c.query[:1])
+    pair = Comparisons(c.clips[:2], c.shown[:1, :2], c.ranks[:1, :2], c.query[:1], c.lasting[:1])
     pair = replace(pair, clips=Clips(pair.clips.obs, pair.clips.act, pair.clips.true_reward))
     for again in (pair.joined(c.after(2, 1)), c.joined(c.after(9, 3))):
         assert np.array_equal(again.shown, c.shown) and np.array_equal(again.ranks, c.ranks) and len(again.clips) == 9
     assert c.joined(c.after(9, 3)) is c
-    narrow = Comparisons(c.clips, c.shown[:, :2], c.ranks[:, :2], c.query)
+    narrow = Comparisons(c.clips, c.shown[:, :2], c.ranks[:, :2], c.query, c.lasting)
     assert c.joined(narrow.after(9, 2)).shown.tolist()[3] == [6, 7, -1, -1]
 
 

@@ -189,6 +189,14 @@ def test_the_larger_the_penalty_the_nearer_the_policy_stays(other):
     assert distance(10.0) < 0.2 * distance(0.0)
 
 
+@pytest.mark.parametrize("target", [0.1, 0.5])
+def test_an_adaptive_penalty_brings_the_divergence_to_its_target(target, other):
+    penalty = AdaptiveKL(0.05, target=target, horizon=T * N)
+    one = agent(start=FromPolicy(Snapshot(other), seed=0, critic_first=1), kl_penalty=penalty)
+    divergences = [one.update(rollout.act[..., 0])["kl_to_reference"] for rollout in one.rollouts(50 * T * N)]
+    assert np.mean(divergences[-10:]) == pytest.approx(target, rel=0.25)
+
+
 # What is refused
 
 
@@ -219,6 +227,13 @@ def test_what_cannot_be_is_refused(make_it, sentence):
 def test_another_network_is_refused(settings, sentence, other):
     with pytest.raises(UserError, match=sentence):
         check_fit(agent(**settings), other, "runs/other")
+
+
+def test_a_mixture_of_policies_is_refused(other):
+    one = agent()
+    one.become([one.frozen_policy(), one.frozen_policy()], np.array([0.5, 0.5]))
+    with pytest.raises(UserError, match="a mixture of several"):
+        check_fit(agent(), {**other, **{k: v for k, v in one.snapshot().items() if k.startswith("mixture")}}, "runs/other")
 
 
 # In a run
@@ -285,6 +300,10 @@ def test_the_clone_within_a_run_is_that_of_cloning(demonstrated, tmp_path):
     assert len(actor) == 7 and all(
         np.array_equal(state[name], clone[name]) for name in [*actor, "normalise/mean", "normalise/var"]
     )
+    start = ["agent/start=clone", f"agent.start.run={tmp_path / 'run'}"]
+    other: Any = build(settings("condition=true_reward", *start)).agent
+    next(iter(other.rollouts(128)))
+    assert all(np.array_equal(other.snapshot()[name], clone[name]) for name in [*actor, "normalise/mean", "normalise/var"])
 
 
 def test_the_first_labels_are_about_the_clones_clips(demonstrated, tmp_path):

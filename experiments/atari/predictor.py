@@ -102,7 +102,7 @@ def apart(comparisons: Comparisons, one_in: int) -> tuple[Comparisons, Compariso
 def some(comparisons: Comparisons, rows: Array) -> Comparisons:
     """These comparisons, of all clips."""
     c = comparisons
-    return Comparisons(c.clips, c.shown[rows], c.ranks[rows], c.query[rows])
+    return Comparisons(c.clips, c.shown[rows], c.ranks[rows], c.query[rows], c.lasting[rows])
 
 
 def ensemble(comparisons: Comparisons, members: int, settings: Mapping[str, Any]) -> RewardEnsemble:

@@ -3,7 +3,9 @@
     python experiments/pipeline/analysis.py [FOLDER ...]    # default: runs/pipeline, runs/overoptimisation
 
 Adds the finished runs below the folders to results.csv (their policies are evaluated: some seconds each) and to divergence.csv
-beside this file; draws pipeline.png and prints the table. All but the adding is done from those files.
+beside this file; draws pipeline.png and prints the table. Comparisons alone are the runs of 1,000,000 steps of
+../figure2, half way. All but the
+adding is done from files, so it works without run directories too.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from rlhp.run import finished, last_checkpoint
 from rlhp.types import Array, UserError
 
 HERE = Path(__file__).parent
+FIGURE2 = HERE.parent / "figure2" / "curves.csv"
+STEPS = 500_000  # at which the pipeline and comparisons alone are compared
 FOLDERS = (Path("runs/pipeline"), Path("runs/overoptimisation"))
 EPISODES, SEED = 20, 10_000  # of an evaluation
 BINS = 30  # of a run's rollouts in divergence.csv
@@ -141,23 +145,25 @@ def write(name: str, kind: type, rows: Sequence[Any]) -> None:
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """A line per task and way of acting: the two halves, the whole, and how it compares with the better half."""
-    yield f"{'task':<14}{'policy':<15}{'clone':>8}{'labels alone':>14}{'pipeline':>10}{'of the better':>15}"
-    for task in TASKS:
-        whole = [
-            row for row in rows if row.env == task and row.condition == "pipeline" and row.labels == 350 and row.beta == 0.05
-        ]
-        alone = [row for row in rows if row.env == task and row.condition == "preferences" and row.labels == 350]
+    """A line per run of the pipeline and way of acting: the two halves, the whole, and how it compares with the better half."""
+    heads = ("clone", 7), ("labels alone", 14), ("pipeline", 10), ("of the better", 15)
+    yield f"{'task':<13}{'labels':>7}{'beta':>6}  {'policy':<15}" + "".join(f"{head:>{width}}" for head, width in heads)
+    for row in sorted((row for row in rows if row.condition == "pipeline"), key=lambda row: (TASKS.index(row.env), row.key)):
+        half = float(np.mean([value for labels, value in alone(row.env) if labels == 350]))
         for how in ("deterministic", "stochastic"):
-            clone, ours = (_average(whole, name) for name in (f"clone_{how}", how))
-            half = _average(alone, how)
-            ratio = ours / np.nanmax([clone, half]) if whole and alone else np.nan
-            told = "" if ratio != ratio else f"{ratio:.2f}{'' if ratio >= WANTED else ' (short)'}"
-            yield f"{title(task):<14}{how:<15}{clone:>8,.0f}{half:>14,.0f}{ours:>10,.0f}{told:>15}"
+            clone, ours = getattr(row, f"clone_{how}"), getattr(row, how)
+            ratio = ours / max(clone, half)
+            told = f"{ratio:.2f}{'' if ratio >= WANTED else ' (short)'}"
+            head = f"{title(row.env):<13}{row.labels:>7}{row.beta:>6g}  {how:<15}"
+            yield f"{head}{clone:>7,.0f}{half:>14,.0f}{ours:>10,.0f}{told:>15}"
 
 
-def _average(rows: Sequence[Row], name: str) -> float:
-    return float(np.mean([getattr(row, name) for row in rows])) if rows else np.nan
+def alone(task: str) -> list[tuple[int, float]]:
+    """Labels wanted, and the return with noise from comparisons alone after STEPS, of each seed of ../figure2."""
+    runs = [run for run in analysis.read_curves(FIGURE2) if (run.key.env, run.key.condition) == (task, "preferences")]
+    return [
+        (run.key.labels, float(np.interp(STEPS, run.step, run.true_return))) for run in runs if run.key.total_steps == 2 * STEPS
+    ]
 
 
 def draw(rows: Sequence[Row], divergences: Sequence[Divergence]) -> None:
@@ -167,24 +173,27 @@ def draw(rows: Sequence[Row], divergences: Sequence[Divergence]) -> None:
     for axes, name, label in ((left, "true_reward", "True return of 1,000 steps"), (middle, "predicted", "r-hat per step")):
         for beta, colour in zip(sorted({point.beta for point in divergences}), COLOURS, strict=False):
             points = [point for point in divergences if point.beta == beta]
-            scale = 1000 if name == "true_reward" else 1
-            axes.plot(
-                [p.kl for p in points], [scale * getattr(p, name) for p in points], "o-", ms=3, color=colour, label=f"{beta:g}"
-            )
+            values = [getattr(point, name) * (1000 if name == "true_reward" else 1) for point in points]
+            axes.plot([point.kl for point in points], values, "o-", ms=3, lw=1, color=colour, label=f"{beta:g}")
         axes.set_xlabel("KL from the clone, nats per step")
         axes.set_title(label, color=INK, fontsize=10)
-    left.legend(title="beta", frameon=False, fontsize=8)
-    _labels(right, [row for row in rows if row.env == "halfcheetah"])
+    if divergences:
+        left.legend(title="beta", frameon=False, fontsize=8)
+    _labels(right, [row for row in rows if row.env == "halfcheetah" and row.condition == "pipeline"])
     save(drawn, HERE / "pipeline.png")
 
 
 def _labels(axes: Axes, rows: Sequence[Row]) -> None:
-    """Return of the last policy, without noise, against labels."""
-    for condition, colour, name in (("pipeline", BLUE, "From the clone"), ("preferences", ORANGE, "From a random policy")):
-        shown = sorted((row.labels, row.deterministic) for row in rows if row.condition == condition)
-        axes.plot(*zip(*shown, strict=True), "o-", color=colour, label=name) if shown else None
+    """Return with noise against labels: from the clone, whose own is that of 0 labels, and from a random policy."""
+    ours = sorted((row.labels, row.stochastic) for row in rows)
+    ours = [(0, float(np.mean([row.clone_stochastic for row in rows]))), *ours] if rows else []
+    others = [
+        (labels, float(np.mean([value for n, value in alone("halfcheetah") if n == labels]))) for labels in (350, 700, 1400)
+    ]
+    for shown, colour, name in ((ours, BLUE, "From the clone"), (others, ORANGE, "From a random policy")):
+        axes.plot([x for x, _ in shown], [y for _, y in shown], "o-", color=colour, label=name)
     axes.set_xlabel("Labels")
-    axes.set_title("HalfCheetah: true return", color=INK, fontsize=10)
+    axes.set_title("HalfCheetah: true return after 500,000 steps", color=INK, fontsize=10)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
 

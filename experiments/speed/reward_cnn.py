@@ -63,7 +63,7 @@ def compared(clips: list[Segment]) -> Comparisons:
     steps = stack(clips)
     packed = Clips(tuple(clip.packed_obs for clip in clips), steps.act, steps.true_reward)  # type: ignore[arg-type]
     shown = np.stack([np.arange(n), n + np.arange(n)], axis=1)
-    return Comparisons(packed, shown, np.tile([0, 1], (n, 1)), np.arange(n))
+    return Comparisons(packed, shown, np.tile([0, 1], (n, 1)), np.arange(n), np.zeros(n, bool))
 
 
 def variants(comparisons: Comparisons) -> list[Variant]:

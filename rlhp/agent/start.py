@@ -157,6 +157,8 @@ def take_over(agent: Any, state: Mapping[str, Array]) -> None:
 
 def check_fit(agent: Any, state: Mapping[str, Array], source: str) -> None:
     """Raises UserError where an agent cannot take over the actor in a snapshot, which is that of `source`."""
+    if part(state, "mixture"):
+        raise UserError(f"the policy of {source} is a mixture of several; start from a run whose policy is a single network.")
     if ("normalise/mean" in state) != (agent.get_vec_normalize_env() is not None):
         raise UserError(
             f"of the policy of {source} and this agent one normalises its observations and one does not; "

@@ -62,6 +62,15 @@ class MujocoVecEnv(BatchVecEnv):
         """[N, nq + nv] float64: qpos and qvel at the current observation."""
         return np.concatenate([self._now["qpos"], self._now["qvel"]], axis=1)
 
+    def place(self, states: Array) -> Array:
+        """Begin episodes in states [N, nq + nv] that `states` returned, of any environment; the observations [N, O]."""
+        for data, state in zip(self._data, states, strict=True):
+            mujoco.mj_resetData(self.model, data)
+            data.qpos[:], data.qvel[:] = np.split(state, [self.model.nq])
+            mujoco.mj_forward(self.model, data)
+        self._elapsed[:], self._now = 0, self._gather()
+        return self._observe()
+
     def close(self) -> None:
         """Stop the threads."""
         self._crew.close()

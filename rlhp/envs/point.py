@@ -45,6 +45,11 @@ class PointVecEnv(BatchVecEnv):
         """None: there is nothing to render."""
         return None
 
+    def place(self, states: Array) -> Array:
+        """Begin episodes at positions [N, 2]; the observations, which are the same."""
+        self._elapsed[:], self._position = 0, states.astype(np.float64)
+        return self._observe()
+
     def _begin(self, i: int, rng: np.random.Generator) -> None:
         self._position[i] = rng.uniform(-1, 1, 2)
 

@@ -13,7 +13,7 @@ from rlhp.types import escaped
 DASH = "–"
 Cells = tuple[str, ...]
 PEOPLE = ("annotator", "answers", "left", "right", "equal", "cannot tell", "left share", "repeats", "consistent")
-KIND = {Source.HUMAN: "", Source.SYNTHETIC: " (program)", Source.IMPORT: " (imported)"}
+KIND = {Source.HUMAN: "", Source.SYNTHETIC: " (program)", Source.IMPORT: " (imported)", Source.DEMONSTRATION: ""}
 MORE = ("median", "p90", "true reward")
 
 

@@ -43,7 +43,7 @@ class Batch:
 
 
 class Dataset:
-    """n answers that put clips in order, of which the `newest` are drawn (None: all); only what is drawn is copied.
+    """n answers that put clips in order, of which the `newest` and the lasting are drawn (None: all); only these are copied.
 
     `prepare` makes of stacked observations [*B, *O] and actions [*B, *A] what a network reads of each step: [*B, *x].
     """
@@ -58,7 +58,8 @@ class Dataset:
     ) -> None:
         self.comparisons = comparisons
         self._prepare = prepare
-        self._oldest = 0 if newest is None else max(0, len(comparisons) - newest)
+        oldest = 0 if newest is None else max(0, len(comparisons) - newest)
+        self._rows = np.concatenate([np.flatnonzero(comparisons.lasting[:oldest]), np.arange(oldest, len(comparisons))])
         self._returns = _returns(comparisons)
         self._seen = torch.from_numpy(bootstrap_weights(comparisons.query, members, seed))
 
@@ -66,8 +67,8 @@ class Dataset:
         return len(self.comparisons)
 
     def draw(self, rng: np.random.Generator, size: int) -> Array:
-        """Rows of so many answers, uniformly among the newest."""
-        return self._oldest + rng.integers(len(self) - self._oldest, size=size)
+        """Rows of so many answers, uniformly among those that are drawn."""
+        return self._rows[rng.integers(len(self._rows), size=size)]
 
     def batch(self, rows: Array) -> Batch:
         """The answers of these rows, whole: every clip of a ranking."""
@@ -88,8 +89,8 @@ class Dataset:
         return self._encoded(shown[shown != EMPTY])
 
     def steps(self, most: int) -> Tensor:
-        """About `most` steps, spread evenly over the clips of the newest answers and over a clip's steps: [*, *x]."""
-        shown, length = self.comparisons.shown[self._oldest :], self.comparisons.clips.true_reward.shape[1]
+        """About `most` steps, spread evenly over the clips of the answers that are drawn and over a clip's steps: [*, *x]."""
+        shown, length = self.comparisons.shown[self._rows], self.comparisons.clips.true_reward.shape[1]
         n, sides = shown.shape
         row, time = np.divmod(np.arange(n * length)[:: stride(n, length, max(most // sides, 1))], length)
         clip = shown[row].T.ravel()

@@ -27,7 +27,13 @@ MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instruc
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
 # what they went by
-ADDED = {"loop": {"_target_": "rlhp.train.preferences", "_partial_": True}, "demos": None, "episodes": None, "expert": None}
+ADDED = {
+    "loop": {"_target_": "rlhp.train.preferences", "_partial_": True},
+    "demos": None,
+    "episodes": None,
+    "expert": None,
+    "demo_labels": 0,
+}
 
 
 def read_settings(path: Path) -> dict[str, Any]:

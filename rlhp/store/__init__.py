@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-from rlhp.store.answers import Label, as_row, labels, put, recorded, segments, write
+from rlhp.store.answers import Label, as_row, asked, labels, put, recorded, segments, write
 from rlhp.store.codec import Source, Table, decode, decode_ranks, digest, encode
 from rlhp.store.connection import Database, damaged, version_of
 from rlhp.store.desk import PERSON, Desk, Outcome, Pair, Reply, Tally
@@ -33,6 +33,7 @@ __all__ = [
     "Store",
     "Tally",
     "Waiting",
+    "asked",
     "digest",
     "is_count",
     "is_time",
@@ -43,27 +44,29 @@ __all__ = [
     "version_of",
 ]
 
-_Taken = tuple[int, str, str | None]  # question, teacher, ranks
+_Taken = tuple[int, str, str | None, str]  # question, teacher, ranks, source
 _Question = tuple[int, list[str], int]  # id, ids of its clips, asked_step
 _Version = tuple[int, int]  # of the content: differs from an earlier one if anything was written since, by anyone
 
 _OPEN = "SELECT id FROM query WHERE id NOT IN (SELECT query FROM answer WHERE round = 0) ORDER BY id"
 
 _COUNTS = """
-SELECT (SELECT COUNT(*) FROM query),
-       (SELECT COUNT(DISTINCT query) FROM answer WHERE round = 0),
-       (SELECT COUNT(DISTINCT query) FROM answer WHERE taken_step IS NOT NULL)
+SELECT (SELECT COUNT(*) FROM query WHERE id NOT IN (SELECT query FROM answer WHERE source = 'demonstration')),
+       (SELECT COUNT(DISTINCT query) FROM answer WHERE round = 0 AND source != 'demonstration'),
+       (SELECT COUNT(DISTINCT query) FROM answer WHERE taken_step IS NOT NULL AND source != 'demonstration'),
+       (SELECT COUNT(*) FROM answer WHERE source = 'demonstration')
 """
 
 _NEW = "FROM answer WHERE taken_step IS NULL AND round = 0"
 _STAMP = f"""
-UPDATE answer SET taken_step = :step WHERE taken_step IS NULL AND round = 0 AND NOT ({RESTS}) RETURNING query, teacher, ranks
+UPDATE answer SET taken_step = :step WHERE taken_step IS NULL AND round = 0 AND NOT ({RESTS})
+RETURNING query, teacher, ranks, source
 """
 
-# what a run did after :step, as if it had not: its teacher will answer again, at the same steps; a person would not, and the
-# questions in front of people stay
+# what a run did after :step, as if it had not: its teacher and demonstrations will answer again at the same steps; a person would
+# not, and the questions in front of people stay
 _RESTORE = (
-    "DELETE FROM answer WHERE source = 'synthetic' AND (taken_step IS NULL OR taken_step > :step)",
+    "DELETE FROM answer WHERE source IN ('synthetic', 'demonstration') AND (taken_step IS NULL OR taken_step > :step)",
     "UPDATE answer SET taken_step = NULL WHERE taken_step > :step",
     "DELETE FROM lease WHERE until <= :now",
     "DELETE FROM query WHERE asked_step > :step AND id NOT IN (SELECT query FROM answer UNION SELECT query FROM lease)",
@@ -77,6 +80,7 @@ class _Counts:
     asked: int
     answered: int
     taken: int
+    demonstrated: int
 
 
 class Store:
@@ -124,6 +128,11 @@ class Store:
         """Questions whose answer the reward model has been given."""
         return self._counts().taken
 
+    @property
+    def demonstrated(self) -> int:
+        """Comparisons that demonstrations have answered; no other count has them."""
+        return self._counts().demonstrated
+
     def ask(self, questions: Sequence[tuple[Segment, ...]], step: int) -> None:
         """Put questions, each of K >= 2 clips; a clip that several of them share is stored once."""
         if not questions:
@@ -133,11 +142,16 @@ class Store:
         encoded = {id(clip): encode(clip) for clips in questions for clip in clips}
         kept = {encoded[id(clip)][0]: clip for clips in questions for clip in clips}
         with self.database.writing() as db:
-            db.executemany("INSERT OR IGNORE INTO segment (id, arrays) VALUES (?, ?)", encoded.values())
-            first = int(db.execute("SELECT COALESCE(MAX(id), -1) + 1 FROM query").fetchone()[0])
-            rows = [(n, json.dumps([encoded[id(clip)][0] for clip in clips]), step) for n, clips in enumerate(questions, first)]
-            db.executemany("INSERT INTO query (id, segments, asked_step) VALUES (?, ?, ?)", rows)
+            _put(db, questions, encoded, step)
         self._segments.update(kept)
+
+    def demonstrate(self, pairs: Sequence[tuple[Segment, Segment]], step: int) -> None:
+        """Put comparisons of which the first clip is an expert's and the better one; they are answered, and asked of nobody."""
+        encoded = {id(clip): encode(clip) for clips in pairs for clip in clips}
+        now, better = self._now(), Answer((0, 1))
+        with self.database.writing() as db:
+            ids = _put(db, pairs, encoded, step)
+            write(db, [as_row(id, str(Source.DEMONSTRATION), better, now, Source.DEMONSTRATION) for id in ids])
 
     def open(self) -> list[Query]:
         """The questions without an answer, oldest first."""
@@ -238,8 +252,7 @@ class Store:
         with self.database.reading() as db:
             version = self.database.version()
             if self._counted is None or self._counted.version != version:
-                asked, answered, taken = db.execute(_COUNTS).fetchone()
-                self._counted = _Counts(version, asked, answered, taken)
+                self._counted = _Counts(version, *db.execute(_COUNTS).fetchone())
             return self._counted
 
     def _waiting(self, at_most: int) -> Waiting:
@@ -280,12 +293,22 @@ class Store:
             return sorted(db.execute(_STAMP, {"step": step, **rest}).fetchall(), key=lambda row: row[:2])
 
     def _extend(self, db: Connection, answered: list[_Taken]) -> Comparisons:
-        rows = _questions(db, dict.fromkeys(id for id, _, _ in answered))
+        rows = _questions(db, dict.fromkeys(id for id, *_ in answered))
         asked = {
             query.id: (query, names) for query, (_, names, _) in zip(_queries(rows, self._clips(db, rows)), rows, strict=True)
         }
-        self._table.extend([(*asked[id], decode_ranks(ranks)) for id, _, ranks in answered])
+        lasting = {id for id, *_, source in answered if source == Source.DEMONSTRATION}
+        self._table.extend([(*asked[id], decode_ranks(ranks)) for id, _, ranks, _ in answered], lasting)
         return self._table.comparisons()
+
+
+def _put(db: Connection, questions: Sequence[tuple[Segment, ...]], encoded: Mapping[int, tuple[str, bytes]], step: int) -> range:
+    """Write questions and their clips, `encoded` by `id`; the ids of the questions."""
+    db.executemany("INSERT OR IGNORE INTO segment (id, arrays) VALUES (?, ?)", encoded.values())
+    first = int(db.execute("SELECT COALESCE(MAX(id), -1) + 1 FROM query").fetchone()[0])
+    rows = [(n, json.dumps([encoded[id(clip)][0] for clip in clips]), step) for n, clips in enumerate(questions, first)]
+    db.executemany("INSERT INTO query (id, segments, asked_step) VALUES (?, ?, ?)", rows)
+    return range(first, first + len(rows))
 
 
 def _questions(db: Connection, ids: Iterable[int]) -> list[_Question]:
@@ -318,5 +341,5 @@ def _check(db: Connection, id: int, answer: object, source: Source) -> None:
 
 def _taken_before(db: Connection) -> list[_Taken]:
     """The answers taken before, by a Store that was opened earlier."""
-    sql = "SELECT query, teacher, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, query, teacher"
+    sql = "SELECT query, teacher, ranks, source FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, query, teacher"
     return db.execute(sql).fetchall()

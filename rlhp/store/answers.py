@@ -110,6 +110,16 @@ def labels(path: Path) -> list[Label]:
     ]
 
 
+def asked(path: Path) -> list[tuple[int, tuple[str, ...]]]:
+    """The questions that were asked, oldest first: the step at which each was, and the digests of its clips.
+
+    The file is only read. Raises UserError if it is not there, damaged, or not a store.
+    """
+    with reading(path) as db:
+        rows = db.execute(f"SELECT asked_step, segments FROM query WHERE {_asked(db)} ORDER BY id").fetchall()
+    return [(step, tuple(json.loads(clips))) for step, clips in rows]
+
+
 def segments(path: Path, ids: Iterable[str]) -> Iterator[tuple[str, Segment]]:
     """The clips of these ids, one after the other; the file is only read.
 
@@ -130,11 +140,18 @@ def recorded(path: str | Path) -> dict[int, Recorded]:
     """
     sql = "SELECT query, taken_step, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, teacher"
     with reading(Path(path)) as db:
-        asked = db.execute("SELECT id, segments FROM query ORDER BY id").fetchall()
-        used: dict[int, list[tuple[int, Answer]]] = {id: [] for id, _ in asked}
+        questions = db.execute(f"SELECT id, segments FROM query WHERE {_asked(db)} ORDER BY id").fetchall()
+        used: dict[int, list[tuple[int, Answer]]] = {id: [] for id, _ in questions}
         for id, step, ranks in db.execute(sql):
-            used[id].append((step, decode_ranks(ranks)))
-    return {id: Recorded(tuple(json.loads(clips)), tuple(used[id])) for id, clips in asked}
+            if id in used:
+                used[id].append((step, decode_ranks(ranks)))
+    return {id: Recorded(tuple(json.loads(clips)), tuple(used[id])) for id, clips in questions}
+
+
+def _asked(db: Connection) -> str:
+    """What holds of a question that somebody was asked, in SQL; demonstrations answer those that nobody is."""
+    source = added(schema_version(db))["source"]
+    return f"id NOT IN (SELECT query FROM answer WHERE {source} = '{Source.DEMONSTRATION}')"
 
 
 def put(database: Database, given: Sequence[Label]) -> int:
@@ -168,7 +185,7 @@ def _row_of(label: Label) -> dict[str, object]:
         label.annotator,
         label.answer(),
         label.answered_at,
-        Source.HUMAN if label.source is Source.HUMAN else Source.IMPORT,
+        Source.IMPORT if label.source is Source.SYNTHETIC else label.source,
         round=label.round,
         swapped=label.swapped,
         shown_at=label.shown_at,

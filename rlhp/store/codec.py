@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from hashlib import blake2b
 from operator import index
@@ -22,6 +22,7 @@ class Source(StrEnum):
     SYNTHETIC = "synthetic"  # the run's own teacher, a program: it answers again after the run went back to a checkpoint
     HUMAN = "human"  # a person
     IMPORT = "import"  # a file, and not known to be a person's
+    DEMONSTRATION = "demonstration"  # an expert's clip beside one of the policy's: asked of nobody, and no label
 
 
 def encode(segment: Segment) -> tuple[str, bytes]:
@@ -100,10 +101,13 @@ class Table:
     def __init__(self) -> None:
         self._row: dict[str, int] = {}  # of each clip, by its digest
         self._obs, self._act, self._true_reward = _Observations(), Growing(), Growing()
-        self._shown, self._ranks, self._query = _Widening(), _Widening(), Growing()
+        self._shown, self._ranks, self._query, self._lasting = _Widening(), _Widening(), Growing(), Growing()
 
-    def extend(self, answered: Sequence[tuple[Query, Sequence[str], Answer]]) -> None:
-        """Append each answer to a question, whose clips have these digests; 'cannot tell' compares nothing."""
+    def extend(self, answered: Sequence[tuple[Query, Sequence[str], Answer]], lasting: Collection[int] = ()) -> None:
+        """Append each answer to a question, whose clips have these digests; 'cannot tell' compares nothing.
+
+        `lasting`: ids of the questions whose answers are learned from however old they are.
+        """
         ranked = [(query, names, answer.ranks) for query, names, answer in answered if answer.ranks is not None]
         if not ranked:
             return
@@ -112,6 +116,7 @@ class Table:
         self._shown.extend([[self._row[name] for name in names] for _, names, _ in ranked])
         self._ranks.extend([ranks for *_, ranks in ranked])
         self._query.extend(np.array([query.id for query, *_ in ranked], np.int64))
+        self._lasting.extend(np.array([query.id in lasting for query, *_ in ranked]))
 
     def _add(self, clips: dict[str, Segment]) -> None:
         if not clips:
@@ -126,7 +131,8 @@ class Table:
         clips = Clips(
             self._obs.all(), self._act.rows(np.zeros((0, 0, 0), np.float32)), self._true_reward.rows(np.zeros((0, 0), np.float32))
         )
-        return Comparisons(clips, self._shown.rows(), self._ranks.rows(), self._query.rows(np.zeros(0, np.int64)))
+        query, lasting = self._query.rows(np.zeros(0, np.int64)), self._lasting.rows(np.zeros(0, bool))
+        return Comparisons(clips, self._shown.rows(), self._ranks.rows(), query, lasting)
 
 
 class _Widening:

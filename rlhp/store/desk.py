@@ -20,8 +20,8 @@ PERSON = "human:"  # how a person's `teacher` begins; the annotator's name follo
 APART = 10  # answers between a pair and the same pair once more, so that it is not remembered
 RECENT = 600.0  # seconds whose answers tell the present speed
 
-# Questions of two clips that fewer than :overlap have answered or are looking at, and :by has not: the newest first, so that
-# people judge the current policy.
+# Questions of two clips that fewer than :overlap have answered or are looking at, and :by has not, and no demonstration has: the
+# newest first, so that people judge the current policy.
 _FRESH = """
 SELECT id, segments, 0 FROM query
 WHERE id NOT IN (
@@ -30,6 +30,7 @@ WHERE id NOT IN (
   )
   AND id NOT IN (SELECT query FROM answer WHERE teacher = 'human:' || :by AND round = 0)
   AND id NOT IN (SELECT query FROM lease WHERE annotator = :by)
+  AND id NOT IN (SELECT query FROM answer WHERE source = 'demonstration')
   AND json_array_length(segments) = 2
 ORDER BY id DESC
 """

@@ -3,7 +3,7 @@
 from rlhp.train.build import build
 from rlhp.train.command import main
 from rlhp.train.earlier import frozen, replay
-from rlhp.train.expert import Critic, advantage_trainer
+from rlhp.train.expert import Expert, expert_trainer
 from rlhp.train.job import Trained, load, train
 from rlhp.train.loops import Cloning, Coaching, preferences
 from rlhp.train.rounds import dagger, smile
@@ -12,11 +12,11 @@ from rlhp.train.starts import from_demonstrations, from_run
 __all__ = [
     "Cloning",
     "Coaching",
-    "Critic",
+    "Expert",
     "Trained",
-    "advantage_trainer",
     "build",
     "dagger",
+    "expert_trainer",
     "from_demonstrations",
     "from_run",
     "frozen",

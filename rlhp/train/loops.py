@@ -13,12 +13,14 @@ from rlhp.agent import Blind, Cloner, stack_frames
 from rlhp.coaching import coach
 from rlhp.imitate import clone
 from rlhp.loop import learn
-from rlhp.types import Array, Checked, Demonstrations, Loop, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
+from rlhp.query import Demonstrated
+from rlhp.types import Array, Demonstrations, Loop, Memory, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
 
 
 def preferences(setup: Setup) -> Loop:
     """The paper's loop; a reward model that learns from demonstrations runs in it too."""
     demonstrated = setup.demonstrations.transitions() if setup.demonstrations else None
+    first = _demonstrated(setup)
 
     def loop(store: Store, run: Run) -> None:
         learn(
@@ -34,9 +36,21 @@ def preferences(setup: Setup) -> Loop:
             total_steps=setup.total_steps,
             max_open=setup.max_open,
             demonstrations=demonstrated,
+            demonstrate=first,
         )
 
     return loop
+
+
+def _demonstrated(setup: Setup) -> Callable[[Memory, Store, int], None]:
+    """What puts the comparisons that the demonstrations answer, `demo_labels` of them."""
+    settings = setup.settings
+    if settings["demo_labels"] == 0:
+        return lambda memory, store, step: None
+    found, length = _wanted(setup), int(settings["clip_steps"])
+    put = Demonstrated(demonstrations=found, number=settings["demo_labels"], length=length, seed=settings["seed"])
+    put.check(setup)
+    return put
 
 
 class Cloning:
@@ -70,13 +84,8 @@ class Cloning:
 class Coaching:
     """The agent learns from what a trainer says of single actions; a run's steps are environment steps."""
 
-    def __init__(self, setup: Setup, *, trainer: Trainer) -> None:
-        self._setup, self._trainer = setup, trainer
-
-    def check(self, setup: Setup) -> None:
-        """Raises UserError where the trainer cannot judge what the agent does."""
-        if isinstance(self._trainer, Checked):
-            self._trainer.check(setup)
+    def __init__(self, setup: Setup, *, trainer: Callable[[Setup], Trainer]) -> None:
+        self._setup, self._trainer = setup, trainer(setup)
 
     def __call__(self, store: Store, run: Run) -> None:
         """Learn to the end."""

@@ -8,6 +8,7 @@ from typing import Any
 from rlhp import demonstrations
 from rlhp.agent import Cloner, FromPolicy
 from rlhp.agent.start import check_fit, take_over
+from rlhp.agent.state import part
 from rlhp.run import last_checkpoint, read_settings
 from rlhp.types import Setup, UserError
 
@@ -31,7 +32,13 @@ class _OfRun:
                 f"the policy of {self._run} is one for env={task}; start from a run on env={setup.settings['task']}, or train on "
                 "that environment."
             )
-        check_fit(setup.agent, last_checkpoint(self._run)["agent"], str(self._run))
+        state = last_checkpoint(self._run)["agent"]
+        if part(state, "mixture"):
+            raise UserError(
+                f"the policy of {self._run} is a mixture, which no single network can start from; name a run of one policy, "
+                "such as condition=dagger."
+            )
+        check_fit(setup.agent, state, str(self._run))
 
     def __call__(self, agent: Any) -> None:
         """Give the agent that policy."""

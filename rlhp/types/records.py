@@ -209,6 +209,7 @@ class Comparisons:
     shown: Array  # [n, K]  which of the clips a question shows; EMPTY beyond the last
     ranks: Array  # [n, K]  lower is better, equal ranks are ties; EMPTY beyond the last
     query: Array  # [n]  id of the question; an ensemble's bootstrap weights hang on it
+    lasting: Array  # [n]  bool: learned from however old it is, where only the newest are else
 
     def __len__(self) -> int:
         return len(self.query)
@@ -219,7 +220,7 @@ class Comparisons:
 
     def after(self, clips: int, rows: int) -> Comparisons:
         """The clips and the rows after the first so many; `shown` goes on counting from the first clip of all."""
-        return Comparisons(self.clips.after(clips), self.shown[rows:], self.ranks[rows:], self.query[rows:])
+        return Comparisons(self.clips.after(clips), self.shown[rows:], self.ranks[rows:], self.query[rows:], self.lasting[rows:])
 
     def joined(self, more: Comparisons) -> Comparisons:
         """These, and those that `after` gave; itself if there are none, by which a model knows that nothing is new."""
@@ -230,7 +231,8 @@ class Comparisons:
             np.concatenate([widened(one, width), widened(two, width)])
             for one, two in ((self.shown, more.shown), (self.ranks, more.ranks))
         )
-        return Comparisons(self.clips.joined(more.clips), shown, ranks, np.concatenate([self.query, more.query]))
+        query, lasting = np.concatenate([self.query, more.query]), np.concatenate([self.lasting, more.lasting])
+        return Comparisons(self.clips.joined(more.clips), shown, ranks, query, lasting)
 
 
 def widened(rows: Array, width: int) -> Array:

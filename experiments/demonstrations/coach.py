@@ -1,0 +1,79 @@
+"""COACH with a synthetic trainer: what signals are worth, from a clone and from scratch.
+
+    rlhp train env=halfcheetah condition=true_reward name=experts
+    rlhp demonstrate runs/experts/RUN --episodes 1 -o /tmp/demos
+    rlhp train env=halfcheetah condition=cloning demos=/tmp/demos total_steps=600 loop.evaluate_every=600 name=clones
+    rlhp train env=halfcheetah condition=coach expert=runs/experts/RUN agent/start=clone agent.start.run=runs/clones/RUN ...
+    python experiments/demonstrations/coach.py runs/main/*-coach-*
+
+Lets the policies that the runs started from and ended with act for ten episodes, the same ones for all, and writes coach.csv
+beside this file: one row per run, with its mean and lowest true return before and after, and how many signals it was given.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rlhp import evaluate, train
+from rlhp.analysis.script import script
+from rlhp.run import read_settings
+from rlhp.run.record import read_table
+from rlhp.types import Array, UserError
+
+OUT = Path(__file__).with_name("coach.csv")
+EPISODES, SEED = 10, 10_000
+SETTINGS = ("learning_rate", "decay", "n_steps")
+
+
+def acted(run: Path) -> Array:
+    """True returns of the deterministic policy of a run's last checkpoint."""
+    trained = train.load(run)
+    env = trained.make_env(EPISODES, SEED)
+    try:
+        return evaluate.returns(trained.policy, env, EPISODES)
+    finally:
+        env.close()
+
+
+def row(run: Path) -> dict[str, Any]:
+    """What a run started from and what it has come to."""
+    settings, last = read_settings(run), read_table(run / "metrics.csv")[-1]
+    agent, trainer = settings["agent"], settings["loop"]["trainer"]
+    start = agent.get("start") or {}
+    before = acted(Path(start["run"])) if "run" in start else None
+    after, signals = acted(run), float(last["signals"])
+    gain = "" if before is None else round(float(after.mean() - before.mean()) / signals * 1000)
+    return {
+        "env": settings["task"],
+        "seed": settings["seed"],
+        "start": "scratch" if before is None else "clone",
+        **{name: agent[name] for name in SETTINGS},
+        **{name: trainer[name] for name in ("speaks", "delay", "dead_zone", "lookahead")},
+        "n_envs": settings["n_envs"],
+        "steps": int(float(last["step"])),
+        "signals": int(signals),
+        "before": "" if before is None else round(float(before.mean())),
+        "before_min": "" if before is None else round(float(before.min())),
+        "after": round(float(after.mean())),
+        "after_min": round(float(after.min())),
+        "per_1000_signals": gain,
+    }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure the runs, print and write the rows."""
+    if not arguments:
+        raise UserError("name the run directories of condition=coach, such as runs/main/*-coach-*.")
+    rows = [row(Path(run)) for run in arguments]
+    with OUT.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(OUT.read_text(), end="")
+
+
+if __name__ == "__main__":
+    script(main)

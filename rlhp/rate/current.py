@@ -1,0 +1,80 @@
+"""What runs have learned by now, by new clips of their policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlhp import evaluate, show, train
+from rlhp.rate.games import Player
+from rlhp.run import read_settings
+from rlhp.types import Segment, UserError, stream
+
+EPISODE = 1000  # steps, where the environment has no time limit
+LONGEST = 100  # episodes that clips are looked for in
+OF_THE_RUN = {"n_envs", "seed", "threads", "film"}  # of the environment's settings: not of the task
+
+
+def players(runs: Mapping[str, Path], clips: int, seed: int) -> Sequence[Player]:
+    """The newest checkpoint of each run, with so many clips of its policy; as long as the first run's clips.
+
+    Raises UserError where runs are of different tasks, and where one has no checkpoint.
+    """
+    settings = {name: read_settings(run) for name, run in runs.items()}
+    (first, task), *others = ((name, _task(each)) for name, each in settings.items())
+    for name, other in others:
+        if other != task:
+            raise UserError(f"{first} and {name} are of different tasks or settings of one; rate runs that share env and env.*.")
+    length = int(settings[first]["clip_steps"])
+    return [Player(name, tuple(_clips(train.load(run), clips, length, seed))) for name, run in runs.items()]
+
+
+def _task(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings["env"].items() if key not in OF_THE_RUN}
+
+
+def _clips(trained: train.Trained, number: int, length: int, seed: int) -> list[Segment]:
+    """So many clips, at random among those of whole episodes; of each the true reward alone, which is what teachers judge by."""
+    env = trained.make_env(8, seed)
+    try:
+        horizon = env.horizon or EPISODE
+        if length > horizon:
+            raise UserError(
+                f"clips of {length} steps are longer than an episode of {horizon}; rate runs with a smaller clip_steps."
+            )
+        policy, _ = show.acting(trained, env, seed)
+        found = list[Segment]()
+        for step, clips in zip(count(1), _stretches(policy, env, length), strict=False):
+            found += clips
+            if step % horizon == 0 and (len(found) >= number or step >= LONGEST * horizon):
+                break
+    finally:
+        env.close()
+    if len(found) < number:
+        raise UserError(f"episodes are over before they hold {number} clips of {length} steps; lower --games.")
+    return [found[i] for i in stream(seed, "clips").choice(len(found), number, replace=False)]
+
+
+def _stretches(policy: evaluate.Policy, env: Any, length: int) -> Iterator[list[Segment]]:
+    """The clips that each step of all environments completes; none runs across a reset."""
+    rewards: list[list[float]] = [[] for _ in range(env.num_envs)]
+    obs = env.reset()
+    while True:
+        obs, reward, dones, infos = env.step(policy(obs))
+        done = list[Segment]()
+        for i, held in enumerate(rewards):
+            held.append(float(reward[i]))
+            if len(held) == length:
+                done.append(_clip(held))
+            if len(held) == length or dones[i] or infos[i].get("cut"):
+                rewards[i] = []
+        yield done
+
+
+def _clip(rewards: list[float]) -> Segment:
+    nothing = np.zeros((len(rewards), 0), np.float32)
+    return Segment(nothing, nothing, np.array(rewards, np.float32), None)

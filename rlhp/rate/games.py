@@ -1,0 +1,75 @@
+"""Games between policies: one clip of each, and who is preferred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import yaml
+
+from rlhp.teacher import Noisy, Oracle
+from rlhp.types import Answer, Array, Query, Segment, Teacher, UserError, stream
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A policy, by clips of its behaviour."""
+
+    name: str
+    clips: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What n policies scored."""
+
+    names: tuple[str, ...]
+    points: Array  # [n, n]  of the first against the second: 1 a win, 1/2 a draw; a ranking of K clips is one game in all
+    answers: int  # that compare clips of different policies
+
+
+def score(names: Sequence[str], answers: Sequence[tuple[Sequence[int], Answer]]) -> Scores:
+    """Count answers, each with whose clips it ranks: indices of `names`. Clips of one policy do not play each other."""
+    points, between = np.zeros((len(names), len(names))), 0
+    for whose, answer in answers:
+        meeting = [(whose[i], whose[j], mu) for i, j, mu in answer.pairs() if whose[i] != whose[j]]
+        between += bool(meeting)
+        for one, other, mu in meeting:
+            points[one, other] += mu / comb(len(whose), 2)
+            points[other, one] += (1 - mu) / comb(len(whose), 2)
+    return Scores(tuple(names), points, between)
+
+
+def teacher_of(name: str, seed: int) -> Teacher:
+    """The teacher `oracle`, or `noisy` with the settings of conf/teacher/noisy.yaml."""
+    if name == "oracle":
+        return Oracle()
+    settings = yaml.safe_load((files("rlhp.conf") / "teacher" / f"{name}.yaml").read_text("utf-8"))
+    return Noisy(**{key: value for key, value in settings.items() if key != "_target_"} | {"seed": seed})
+
+
+def play(players: Sequence[Player], teacher: Teacher, games: int, seed: int) -> Scores:
+    """Each two meet in `games` games, or as many as there are clips for: a clip is in one game at most, so games are independent.
+
+    Raises UserError where there are too few clips.
+    """
+    fewest = min(players, key=lambda player: len(player.clips))
+    each = min(games, len(fewest.clips) // (len(players) - 1))
+    if each < 1:
+        raise UserError(
+            f"{fewest.name} has {len(fewest.clips)} clips, too few to meet {len(players) - 1} others once each; lower --groups."
+        )
+    rng = stream(seed, "games")
+    decks = [iter(rng.permutation(len(player.clips)).tolist()) for player in players]
+    meetings = [pair for pair in combinations(range(len(players)), 2) for _ in range(each)]
+    questions = [Query(id, tuple(players[i].clips[next(decks[i])] for i in pair), 0) for id, pair in enumerate(meetings)]
+    given = teacher(questions, 0)
+    return score([player.name for player in players], [(meetings[id], answer) for id, answer in _single(given)])
+
+
+def _single(given: Mapping[int, Answer | Sequence[Answer]]) -> list[tuple[int, Answer]]:
+    return [(id, each) for id, some in given.items() for each in ([some] if isinstance(some, Answer) else some)]
