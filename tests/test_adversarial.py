@@ -19,6 +19,7 @@ from rlhp.reward import AIRL, GAIL, Background, GradientPenalty, SpectralNorm, U
 from rlhp.reward.airl import ShapedScore
 from rlhp.reward.balanced import Balanced
 from rlhp.reward.gail import StepScore
+from rlhp.reward.past import EACH, KEPT, Past
 from rlhp.reward.tanh_mlp import TanhMLP, parameters
 from rlhp.run import last_checkpoint
 from rlhp.train import build, load, train
@@ -101,7 +102,7 @@ def test_the_shaped_scores_gradients_are_numeric_ones(actions):
 def test_the_penalty_is_the_squared_distance_of_the_slope_from_one():
     """f = 3 x, all but linear near 0: penalty 2 (3 - 1)^2 = 8; its gradient for v, where df/dx = v w: 2 * 2 (3 - 1) = 8."""
     inputs = Balanced(spaces.Box(-1, 1, (1,), np.float32), spaces.Box(-1, 1, (0,), np.float32))
-    score = StepScore(inputs, (1,), 0)
+    score = StepScore(inputs, (1,), "state_action", 0)
     score.flat.copy_(torch.tensor([1.0, 0, 3, 0]))
     rows = torch.zeros(4, 1)
     assert GradientPenalty(2.0).add(score, rows, rows, np.random.default_rng(0)) == pytest.approx(8)
@@ -109,7 +110,7 @@ def test_the_penalty_is_the_squared_distance_of_the_slope_from_one():
 
 
 def test_the_spectral_norm_is_scaled_back_and_small_ones_stay():
-    score = StepScore(Balanced(OBS, ACT), (2,), 0)
+    score = StepScore(Balanced(OBS, ACT), (2,), "state_action", 0)
     first, last = score.weights
     first.copy_(torch.tensor([[0.0, 4, 0], [0, 0, 1]]))
     last.copy_(torch.tensor([[0.3, 0.4]]))
@@ -182,6 +183,49 @@ def test_a_discriminator_learns_who_stands_where(lipschitz):
 def test_without_a_side_there_is_nothing_to_fit():
     model, both = GAIL(OBS, ACT), evidence()
     assert model.fit(replace(both, behaviour=None), 9) == model.fit(replace(both, demonstrations=None), 9) == {}
+
+
+def test_a_discriminator_that_reads_states_alone_sees_no_action():
+    blind, sighted = (GAIL(OBS, ACT, hidden=(8,), reads=reads, reward="logit") for reads in ("state", "state_action"))
+    for model, told in ((blind, False), (sighted, True)):
+        model.fit(evidence(), 50)
+        still, moved = (replace(rollout(np.ones((3, 2))), act=np.full((3, 1, 1), at, np.float32)) for at in (0.0, 1.0))
+        assert np.array_equal(model(still), model(moved)) != told
+
+
+def test_what_the_policy_did_earlier_stays_unlike_the_expert():
+    """The expert at 0; the policy first at 2, then at -2: whoever has forgotten 2 takes it for the expert's side."""
+    said = {}
+    for past in (0.0, 0.5):
+        model = GAIL(OBS, ACT, hidden=(16,), past=past, learning_rate=0.01, reward="logit")
+        for rounds, at in enumerate((2.0, -2.0)):
+            for fit in range(10):
+                model.fit(evidence(expert_at=0.0, policy_at=at), 100 * rounds + 10 * (fit + 1))
+        said[past] = model(rollout(np.array([[2.0, 0]])))[0, 0]
+    assert said[0.0] > 0.5 and said[0.5] < 0
+
+
+def steps_of(values: np.ndarray) -> Transitions:
+    return Transitions(*[values[:, np.newaxis].astype(np.float32)] * 3)
+
+
+def test_batches_mix_the_newest_rollout_and_earlier_ones():
+    past, newest = Past(0.25, seed=0), steps_of(np.full(50, 2))
+    past.drawn(steps_of(np.full(50, 1)), 8, range(1))
+    batches = past.drawn(newest, 8, range(1, 4)).act.reshape(3, 8)
+    assert (batches[:, :6] == 2).all() and set(batches[:, 6:].flatten()) <= {1, 2}
+    assert (Past(0.0, seed=0).drawn(newest, 8, range(3)).act == 2).all()
+    with pytest.raises(UserError, match="past"):
+        Past(1.5, seed=0)
+
+
+def test_of_earlier_rollouts_so_many_are_kept_and_the_older_the_fewer():
+    past, rollouts = Past(0.5, seed=0), 2 * KEPT // EACH
+    for i in range(rollouts):
+        past.drawn(steps_of(np.full(10, i)), 2, range(i, i + 1))
+    kept = past.snapshot()["past/act"].flatten()
+    assert len(kept) == KEPT and (kept == rollouts - 1).sum() == EACH
+    assert (kept < rollouts // 2).sum() < (kept >= rollouts // 2).sum()
 
 
 def test_a_penalty_keeps_the_discriminator_from_being_sure():
@@ -268,6 +312,8 @@ def test_reading_never_writes():
     ("kind", "settings", "told"),
     [
         (GAIL, {"reward": "log"}, "softplus, log_d, logit"),
+        (GAIL, {"reads": "action"}, "state_action, state"),
+        (GAIL, {"past": -0.5}, "past"),
         (GAIL, {"hidden": []}, "hidden"),
         (GAIL, {"batch_size": 0}, "batch_size"),
         (GAIL, {"learning_rate": 0}, "learning_rate"),
@@ -395,7 +441,7 @@ def test_who_may_terminate_is_told_and_who_may_not_is_not(aimless, capsys):
 
 @pytest.mark.parametrize("condition", ["gail", "airl"])
 def test_there_must_be_demonstrations(condition):
-    with pytest.raises(UserError, match="name them with demos=FOLDER"):
+    with pytest.raises(UserError, match="name them with demos="):
         build(settings("env=point", f"condition={condition}", "threads=1"))
 
 
@@ -405,10 +451,15 @@ TINY = ["env=point", "n_envs=2", "threads=1", "agent.n_steps=64", "agent.batch_s
 def test_a_frozen_airl_run_hands_out_g(tmp_path, capsys):
     train(settings(*TINY, "condition=true_reward"), tmp_path / "expert")
     show.demonstrate(tmp_path / "expert", tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=1000)
-    train(settings(*TINY, "condition=airl", f"demos={tmp_path / 'demos'}"), tmp_path / "airl")
-    assert "may end early" not in capsys.readouterr().err
+    cloned = ["condition=airl", f"demos={tmp_path / 'demos'}", "agent.start.cloning_steps=50", "agent.start.critic_first=1"]
+    train(settings(*TINY, *cloned), tmp_path / "airl")
+    told = capsys.readouterr().err
+    assert "agent/start" not in told
+    build(settings(*TINY, "condition=gail", cloned[1]))
+    assert "may end early" not in capsys.readouterr().err, "time alone ends an episode"
     setup = build(settings(*TINY, "reward_model=frozen", f"reward_model.run={tmp_path / 'airl'}"))
-    learned = build(settings(*TINY, "condition=airl", f"demos={tmp_path / 'demos'}"))
+    learned = build(settings(*TINY, "reward_model=airl", "schedule=none", cloned[1]))
+    assert "agent/start=demonstrations" in capsys.readouterr().err, "from scratch f learns nothing"
     learned.reward.restore(last_checkpoint(tmp_path / "airl")["reward"])
     obs, act = np.random.default_rng(0).normal(size=(2, 3, 2, 2)).astype(np.float32)
     steps = Rollout(obs, act, *[np.zeros((3, 2), np.float32)] * 2, None, np.zeros(0), log_prob=np.ones((3, 2), np.float32))

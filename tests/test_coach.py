@@ -5,13 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
 
 from rlhp.agent import coach
 from rlhp.agent.trace import Traces, credited
 from rlhp.coaching import coach as learn
 from rlhp.envs import mujoco, point
 from rlhp.evaluate import returns
-from rlhp.train.expert import Lookahead
+from rlhp.run import last_checkpoint
+from rlhp.train import build, load, train
+from rlhp.train.expert import Expert, Lookahead
 from rlhp.trainer import AdvantageTrainer
 from rlhp.types import Rollout, UserError
 
@@ -126,6 +130,15 @@ def test_signals_are_counted():
     agent = agent_of()
     told = [agent.update(np.array([[1, 0], [0, -1], [0, 0], [1, 1]])) for _ in agent.rollouts(16)]
     assert [(t["signals"], t["praise"]) for t in told] == [(4, 0.75), (8, 0.75)]
+
+
+def test_its_policy_can_be_kept_at_any_time():
+    """As the start from a clone keeps it: nothing of a gradient's computation hangs on to the policy."""
+    agent = agent_of()
+    assert agent.frozen_policy().act(np.zeros((1, 2))).shape == (1, 2)
+    for _ in agent.rollouts(16):
+        agent.update(np.ones((4, 2)))
+        agent.frozen_policy()
 
 
 def test_a_policy_that_diverges_is_the_users_error():
@@ -308,3 +321,53 @@ def test_a_point_learns_from_a_sparse_and_late_trainer():
     for rollout in agent.rollouts(20_000):
         agent.update(trainer(rollout, agent.num_timesteps))
     assert returns(agent.act, point.make(10, 99, HORIZON), 20).mean() > -3 > -10 > before  # the best possible is -1.4
+
+
+# An expert's run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two short runs on `point`: one on the true reward, one on preferences."""
+    folder, small = (
+        tmp_path_factory.mktemp("runs"),
+        ["env=point", "n_envs=2", "threads=1", "total_steps=128", "labels=1", "agent.batch_size=64"],
+    )
+    for name in ("true_reward", "preferences"):
+        train(composed(*small, f"condition={name}", *(["labels=0"] if name == "true_reward" else [])), folder / name)
+    return folder
+
+
+def composed(*overrides):
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        return OmegaConf.to_container(compose("config", [*overrides]), resolve=True)
+
+
+def test_an_experts_values_are_in_units_of_the_true_reward(runs):
+    expert = Expert(runs / "true_reward")
+    state = last_checkpoint(runs / "true_reward")["agent"]
+    agent = load(runs / "true_reward").agent
+    obs = np.array([[0.5, -0.5], [0, 0.1]])
+    with torch.no_grad():
+        scaled = agent.policy.predict_values(torch.from_numpy(agent.get_vec_normalize_env().normalize_obs(obs)))[:, 0]
+    assert expert.value(obs) == pytest.approx(scaled.numpy() * np.sqrt(state["scale/var"]), rel=1e-5)
+    assert expert.act(obs) == pytest.approx(agent.act(obs)) and (expert.task, expert.gamma) == ("point", 0.99)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ([], "name a run on the true reward with expert=RUN"),
+        (["expert={runs}/preferences"], "has not learned from the true reward"),
+        (["expert={runs}/true_reward", "env=reacher"], "knows env=point, not reacher"),
+        (["expert={runs}/true_reward", "loop.trainer.lookahead=0"], "set it to 1 or more"),
+        (["expert={runs}/true_reward", "loop.trainer.lookahead=50"], "simulates 50 steps"),
+        (["expert={runs}/true_reward", "loop.trainer.speaks=0"], "give a probability above 0"),
+        (["expert={runs}/true_reward", "agent.decay=1"], "give a decay from 0"),
+    ],
+)
+def test_an_expert_who_cannot_judge_is_refused(runs, overrides, words):
+    given = [each.format(runs=runs) for each in overrides]
+    env = [] if any(each.startswith("env=") for each in given) else ["env=point"]
+    with pytest.raises(UserError, match=words):
+        build(composed("condition=coach", "threads=1", *env, *given))

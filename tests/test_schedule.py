@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlhp.schedule import Annealed, Constant, NoLabels, PerStep, Upfront
+from rlhp.schedule import Annealed, Constant, NoLabels, PerStep, Steady, Upfront, steady
 from rlhp.types import UserError
 
 
@@ -79,3 +79,11 @@ def test_values_out_of_range_are_refused_in_a_sentence() -> None:
     for build in wrong:
         with pytest.raises(UserError, match="give"):
             build()
+
+
+def test_gradient_steps_of_a_model_that_learns_from_behaviour_wait_for_no_label():
+    """8 of them for each rollout of 2048 steps at 4 in 1000; what else stands in the settings of `PerStep` says nothing."""
+    for effort in (Steady(4.0), steady(4.0, total_steps=10**6, first_per_1000_steps=1.0)):
+        assert [effort(2048 * i, labels=0) for i in range(4)] == [0, 8, 16, 24] and effort(2048, labels=99) == 8
+    with pytest.raises(UserError, match="per_1000_steps"):
+        steady(-1.0)

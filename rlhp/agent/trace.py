@@ -101,8 +101,4 @@ def acting_parameters(policy: Any) -> list[nn.Parameter]:
 
     The spread is how much the agent tries out; where it shrinks, grad log pi grows without bound, and the policy is lost.
     """
-    obs = torch.zeros(1, *policy.observation_space.shape, device=policy.device)
-    everything = [parameter for name, parameter in policy.named_parameters() if name != "log_std"]
-    log_prob = policy.get_distribution(obs).log_prob(torch.zeros(1, *policy.action_space.shape, device=policy.device))
-    gradients = torch.autograd.grad(log_prob.sum(), everything, allow_unused=True)
-    return [p for p, gradient in zip(everything, gradients, strict=True) if gradient is not None]
+    return [p for name, p in policy.named_parameters() if name != "log_std" and "value_net." not in name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,13 +12,12 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rlhp.reward.balanced import Balanced
-from rlhp.reward.discriminator import Discriminator, check_demonstrated, rows
+from rlhp.reward.discriminator import INPUTS, Discriminator, check_choice, check_demonstrated, rows
 from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
 from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, stacked, stream
 
 REWARDS = ("f_minus_log_pi", "f", "g")
-INPUTS = ("state_action", "state")
 
 
 class AIRL:
@@ -60,14 +60,21 @@ class AIRL:
             self._score,
             lipschitz=lipschitz or GradientPenalty(),
             scale=scale,
+            past=0.0,  # D is to tell the expert from the policy as it is, whose density it is given
             learning_rate=learning_rate,
             batch_size=batch_size,
             seed=seed,
         )
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError without demonstrations."""
+        """Raises UserError without demonstrations; says on stderr where the policy starts far from the expert's."""
         check_demonstrated(setup, "airl")
+        if (setup.settings.get("agent") or {}).get("start") is None:
+            print(
+                "reward_model=airl learns little from a policy that starts at random: log pi alone tells it from the expert's; "
+                "set agent/start=demonstrations to start from a clone.",
+                file=sys.stderr,
+            )
 
     def freeze(self) -> None:
         """From now on, r-hat is g: f is shaped for, and log pi is of, the policy that it was learned beside."""
@@ -196,9 +203,8 @@ class ShapedPass:
 
 
 def _check(reward: str, g_reads: str, gamma: float) -> None:
-    for name, value, there in (("reward", reward, REWARDS), ("g_reads", g_reads, INPUTS)):
-        if value not in there:
-            raise UserError(f"there is no reward_model.{name}={value}; choose one of {', '.join(there)}.")
+    check_choice("reward", reward, REWARDS)
+    check_choice("g_reads", g_reads, INPUTS)
     if not 0 <= gamma <= 1:
         raise UserError(f"reward_model.gamma is {gamma}, and discounts the next potential: give a number from 0 to 1.")
 

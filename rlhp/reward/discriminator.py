@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import numpy as np
@@ -12,8 +12,10 @@ from torch.nn.functional import softplus
 
 from rlhp.adam import Adam
 from rlhp.reward.lipschitz import Lipschitz, Score
+from rlhp.reward.past import Past
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Setup, Transitions, UserError, stream
 
+INPUTS = ("state_action", "state")  # what a score may read of a step
 Offset = Callable[[Behaviour, Transitions], Tensor]  # steps [n] -> what is taken off their logits, [n]
 
 
@@ -42,17 +44,20 @@ class Judge(Score, Protocol):
 class Discriminator:
     """Logistic regression of who made a step: D = sigmoid(logit) is the probability of the expert.
 
-    logit = scale * score - offset. A gradient step draws `batch_size` steps of each side, the policy's from its newest rollout
-    alone, and lowers the mean cross-entropy over both (Ho and Ermon 2016, algorithm 1, line 4, where D is that of the policy).
+    logit = scale * score - offset. A gradient step draws `batch_size` steps of each side and lowers the mean cross-entropy over
+    both (Ho and Ermon 2016, algorithm 1, line 4, where D is that of the policy). The policy's are from its newest rollout, but
+    for a share `past` of earlier ones (`Past`): a discriminator that forgets what the policy did before rewards it again, and
+    the policy goes round in circles.
     """
 
     def __init__(
-        self, judge: Judge, *, lipschitz: Lipschitz, scale: float, learning_rate: float, batch_size: int, seed: int
+        self, judge: Judge, *, lipschitz: Lipschitz, scale: float, past: float, learning_rate: float, batch_size: int, seed: int
     ) -> None:
         if batch_size < 1 or not learning_rate > 0 or not scale > 0:
             raise UserError("the reward model wants a batch_size of at least 1, and a learning_rate and a scale above 0.")
         self._judge, self._lipschitz, self._scale = judge, lipschitz, scale
         self._batch_size, self._seed = batch_size, seed
+        self._past = Past(past, seed)
         self._optimiser = Adam([judge.flat], lr=learning_rate, fused=True)
         self._steps = 0  # gradient steps made
 
@@ -66,8 +71,8 @@ class Discriminator:
         if expert is None or behaviour is None or effort <= self._steps:
             return {}
         self._judge.observe(expert, behaviour.steps)
-        n = effort - self._steps
-        sides = [self._drawn(steps, name, n) for steps, name in ((expert, "expert"), (behaviour.steps, "policy"))]
+        due, n = range(self._steps, effort), effort - self._steps
+        sides = [self._of_expert(expert, due), self._past.drawn(behaviour.steps, self._batch_size, due)]
         rows = [self._judge.read(side).unflatten(0, (n, -1)) for side in sides]
         offsets = [offset(behaviour, side).view(n, -1) for side in sides]
         seen = [self._step(*each) for each in zip(*rows, *offsets, strict=True)]
@@ -75,9 +80,8 @@ class Discriminator:
         names = ("expert_loss", "policy_loss", "expert_accuracy", "policy_accuracy", "penalty")
         return {f"discriminator_{k}": v for k, v in zip(names, means, strict=True)} | {"fit_steps": float(self._steps)}
 
-    def _drawn(self, steps: Transitions, side: str, n: int) -> Transitions:
-        """`batch_size` random steps for each of the next n gradient steps."""
-        draws = (stream(self._seed, f"discriminator/{side}", self._steps + i) for i in range(n))
+    def _of_expert(self, steps: Transitions, which: range) -> Transitions:
+        draws = (stream(self._seed, "discriminator/expert", step) for step in which)
         return steps[np.concatenate([rng.integers(len(steps), size=self._batch_size) for rng in draws])]
 
     def _step(self, expert: Tensor, policy: Tensor, expert_offset: Tensor, policy_offset: Tensor) -> list[float]:
@@ -100,13 +104,15 @@ class Discriminator:
     def snapshot(self) -> dict[str, Array]:
         """All that changes with training, as arrays."""
         adam = {f"adam/{k}": v.numpy().copy() for k, v in self._optimiser.state[0].items()}
-        return {**adam, **self._judge.snapshot(), "weights": self._judge.flat.numpy().copy(), "steps": np.array(self._steps)}
+        mine = {"weights": self._judge.flat.numpy().copy(), "steps": np.array(self._steps)}
+        return {**adam, **self._judge.snapshot(), **self._past.snapshot(), **mine}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot of one of the same shape."""
         for k, v in self._optimiser.state[0].items():
             v.copy_(torch.from_numpy(state[f"adam/{k}"]))
         self._judge.restore(state)
+        self._past.restore(state)
         self._judge.flat.copy_(torch.from_numpy(state["weights"]))
         self._steps = int(state["steps"])
 
@@ -114,6 +120,12 @@ class Discriminator:
 def rows(x: Array) -> Array:
     """[T, N, *x] or [n, L, *x] -> [T N, *x] or [n L, *x]."""
     return x.reshape(-1, *x.shape[2:])
+
+
+def check_choice(name: str, chosen: str, there: Collection[str]) -> None:
+    """Raises UserError unless a setting of this name is one of those that there are."""
+    if chosen not in there:
+        raise UserError(f"there is no reward_model.{name}={chosen}; choose one of {', '.join(there)}.")
 
 
 def check_demonstrated(setup: Setup, name: str) -> None:

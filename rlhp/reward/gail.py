@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from rlhp.reward.balanced import Balanced
-from rlhp.reward.discriminator import Discriminator, check_demonstrated, rows
+from rlhp.reward.discriminator import INPUTS, Discriminator, check_choice, check_demonstrated, rows
 from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
 from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
-from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, stacked, stream
+from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, stacked, stream
 
 REWARDS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
     {"softplus": softplus, "log_d": logsigmoid, "logit": lambda logit: logit}  # -log(1 - D), log D, and their sum
@@ -36,6 +36,8 @@ class GAIL:
 
     `reward` names it: softplus, -log(1 - D), never negative; log_d, log D, never positive; logit, the sum of both, of either
     sign. Where episodes may end early the first two have a bias of their own (`BIAS`; Kostrikov et al. 2019, section 4.1).
+    `reads` is what the discriminator sees: state_action, as in the paper, or state. `past` is the share of the policy's steps
+    that it is shown from earlier rollouts; 0, from the newest alone, is the paper's.
     Raises UserError for settings and spaces that cannot be used.
     """
 
@@ -48,19 +50,22 @@ class GAIL:
         *,
         hidden: Sequence[int] = (64, 64),
         reward: str = "softplus",
+        reads: str = "state_action",
         lipschitz: Lipschitz | None = None,
+        past: float = 0.5,
         learning_rate: float = 3e-4,
         batch_size: int = 256,
         seed: int = 0,
     ) -> None:
-        if reward not in REWARDS:
-            raise UserError(f"there is no reward_model.reward={reward}; choose one of {', '.join(REWARDS)}.")
+        check_choice("reward", reward, REWARDS)
+        check_choice("reads", reads, INPUTS)
         self._name, self._reward = reward, REWARDS[reward]
-        self._score = StepScore(Balanced(observation_space, action_space), hidden, seed)
+        self._score = StepScore(Balanced(observation_space, action_space), hidden, reads, seed)
         self._discriminator = Discriminator(
             self._score,
             lipschitz=lipschitz or GradientPenalty(),
             scale=1.0,
+            past=past,
             learning_rate=learning_rate,
             batch_size=batch_size,
             seed=seed,
@@ -97,11 +102,12 @@ class GAIL:
 
 
 class StepScore:
-    """A perceptron on observation and action; a `Judge`."""
+    """A perceptron on observation and action, or on the observation alone; a `Judge`."""
 
-    def __init__(self, inputs: Balanced, hidden: Sequence[int], seed: int) -> None:
+    def __init__(self, inputs: Balanced, hidden: Sequence[int], reads: str, seed: int) -> None:
         check_hidden(hidden)
-        self._inputs, sizes = inputs, (inputs.width, *hidden)
+        self._inputs, self._reads = inputs, inputs.width if reads == "state_action" else inputs.observed
+        sizes = (self._reads, *hidden)
         self.flat = torch.zeros(parameters(sizes))
         self.flat.grad = torch.zeros_like(self.flat)
         self._net = TanhMLP(self.flat, self.flat.grad, sizes)
@@ -118,7 +124,7 @@ class StepScore:
 
     def read(self, steps: Transitions) -> Tensor:
         """[n] steps -> [n, width]."""
-        return self._inputs(steps.obs, steps.act)
+        return self._inputs(steps.obs, steps.act)[:, : self._reads]
 
     def run(self, x: Tensor) -> Pass:
         """x [n, width]."""
@@ -126,7 +132,7 @@ class StepScore:
 
     def value(self, obs: Array, act: Array) -> Tensor:
         """The scores [n]."""
-        return self._net.value(self._inputs(obs, act))
+        return self._net.value(self._inputs(obs, act)[:, : self._reads])
 
     def snapshot(self) -> dict[str, Array]:
         """How inputs are normalised."""

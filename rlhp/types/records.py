@@ -115,6 +115,11 @@ class Transitions:
     def __getitem__(self, rows: Array) -> Transitions:
         return Transitions(self.obs[rows], self.act[rows], self.next_obs[rows])
 
+    def joined(self, more: Transitions) -> Transitions:
+        """These steps, and then others."""
+        obs, act, after = (np.concatenate([getattr(self, k), getattr(more, k)]) for k in ("obs", "act", "next_obs"))
+        return Transitions(obs, act, after)
+
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
