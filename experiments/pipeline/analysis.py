@@ -32,6 +32,7 @@ FOLDERS = (Path("runs/pipeline"), Path("runs/overoptimisation"), Path("runs/over
 EPISODES, SEED = 20, 10_000  # of an evaluation
 BINS = 30  # of a run's rollouts in divergence.csv
 CONDITIONS = ("pipeline", "overoptimisation")
+STRETCHES = 10  # of a line in the picture
 TASKS = ("hopper", "walker", "swimmer", "halfcheetah")
 WANTED = 1.15  # times the better of the two halves
 SHOWN = (("swimmer", 40), ("halfcheetah", 15))  # tasks and labels of the runs of overoptimisation that are drawn
@@ -191,10 +192,14 @@ def draw(rows: Sequence[Row], divergences: Sequence[Divergence]) -> None:
 
 
 def _against_divergence(axes: Axes, points: Sequence[Divergence], name: str, scale: float, head: str) -> None:
+    """A line per beta; its large dot is the run's end."""
     for beta, colour in zip(sorted({point.beta for point in points}), COLOURS, strict=False):
         run = [point for point in points if point.beta == beta]
-        values = [scale * getattr(point, name) for point in run]
-        axes.plot([point.kl for point in run], values, "o-", ms=3, lw=1, color=colour, label=f"{beta:g}")
+        stretches = np.array_split(np.array([(point.kl, scale * getattr(point, name)) for point in run]), STRETCHES)
+        means = np.array([stretch.mean(axis=0) for stretch in stretches])
+        axes.plot(*means.T, "-", lw=1, color=colour)
+        axes.plot(*means.T, "o", ms=3, color=colour, label=f"{beta:g}")
+        axes.plot(*means[-1], "o", ms=7, color=colour)
     axes.set_xlabel("KL from the clone, nats per step")
     axes.set_title(head, color=INK, fontsize=10)
     if points:
@@ -211,8 +216,8 @@ def _labels(axes: Axes, rows: Sequence[Row]) -> None:
     for shown, colour, name in ((ours, BLUE, "From the clone"), (others, ORANGE, "From a random policy")):
         axes.plot([x for x, _ in shown], [y for _, y in shown], "o", color=colour, label=name)
     axes.set_xlabel("Labels")
-    axes.set_title("HalfCheetah: true return", color=INK, fontsize=10)
-    axes.set_ylim(bottom=0)
+    axes.set_title("HalfCheetah: true return in training", color=INK, fontsize=10)
+    axes.set_ylim(0, 8000)
     axes.legend(frameon=False, fontsize=8)
 
 
@@ -224,7 +229,7 @@ def _halves(axes: Axes, rows: Sequence[Row]) -> None:
     axes.axhline(1, color=INK, lw=0.7)
     axes.axhline(WANTED, color=GREEN, lw=0.7, ls="--")
     axes.set_xticks(range(len(TASKS)), [title(task) for task in TASKS])
-    axes.set_title("350 labels and a clone: return of the better half's", color=INK, fontsize=10)
+    axes.set_title("350 labels and a clone: share of the better half", color=INK, fontsize=10)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
 
