@@ -362,7 +362,7 @@ def test_an_experts_values_are_in_units_of_the_true_reward(runs):
         (["expert={runs}/true_reward", "env=reacher"], "knows env=point, not reacher"),
         (["expert={runs}/true_reward", "loop.trainer.lookahead=0"], "set it to 1 or more"),
         (["expert={runs}/true_reward", "loop.trainer.lookahead=50"], "simulates 50 steps"),
-        (["expert={runs}/true_reward", "loop.trainer.speaks=0"], "give a probability above 0"),
+        (["expert={runs}/true_reward", "loop.trainer.lookahead=4", "loop.trainer.speaks=0"], "give a probability above 0"),
         (["expert={runs}/true_reward", "agent.decay=1"], "give a decay from 0"),
     ],
 )

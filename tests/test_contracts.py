@@ -47,7 +47,7 @@ PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
 CLONED = ["demos={recording}/demonstrations", "agent.start.critic_first=1", "agent.start.cloning_steps=100"]
 DEMONSTRATED = ["demos={recording}/demonstrations"]
 UNTAUGHT = ["reward_model=true_reward", "schedule=none", "labels=0"]  # for what asks nobody
-COACHED = ["expert={recording}/expert"]
+COACHED = ["expert={recording}/expert", "loop.trainer.lookahead=4"]
 ASKED = ["expert={recording}", "loop.steps=128", "loop.evaluate_episodes=2", "loop.fit_steps=40"]
 FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],

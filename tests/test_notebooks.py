@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-PREFERENCES, FIGURE2 = (NOTEBOOKS / f"{name}.ipynb" for name in ("preferences", "reproduce_figure2"))
+PREFERENCES, FIGURE2, WAYS = (NOTEBOOKS / f"{name}.ipynb" for name in ("preferences", "reproduce_figure2", "ways_to_teach"))
 
 
 def run(path: Path, **settings: object) -> nbformat.NotebookNode:
@@ -71,6 +71,19 @@ def test_reproduce_figure2_without_results(tmp_path: Path) -> None:
     (tables / "results.csv").write_text("\n".join([header, *rows[:-1]]) + "\n")
     with pytest.raises(CellExecutionError, match="assert"):
         run(FIGURE2, RESULTS=str(tables), PLACE=str(nothing))
+
+
+@pytest.mark.slow
+def test_ways_to_teach() -> None:
+    book = run(WAYS, STEPS=2048, FITS=400, ROUND=50)
+    said = printed(book)
+    expert, still = map(float, re.findall(r"return is (-[\d.]+); a point that does not move gets (-[\d.]+)", said)[0])
+    table = dict(re.findall(r"^(\w[\w, ]+?) +(-?[\d.]+)$", said, flags=re.MULTILINE))
+    assert len(table) == 7 and still < -20 < -6 < expert
+    assert float(table["Cloning, 16 episodes"]) > -6 and float(table["DAgger"]) > -6, (
+        "what is fitted to an expert does as it does"
+    )
+    assert pictures(book) == 1
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

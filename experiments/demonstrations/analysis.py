@@ -138,7 +138,7 @@ def cell(rows: Sequence[Row]) -> str:
     low, high = interval([shares], lambda strata: strata[0].mean(-1))
     spread = f" ({low:.2f} to {high:.2f})" if low == low else ""
     failed, worst = np.mean([row.failed for row in rows]), min(row.minimum for row in rows)
-    return f"{shares.mean():.2f}{spread}, {len(rows)} seeds; least {worst:,.5g}, failed {failed:.0%}"
+    return f"{shares.mean():.2f}{spread}, {len(rows)} seed{'s' if len(rows) > 1 else ''}; least {worst:,.5g}, failed {failed:.0%}"
 
 
 def settings_of(rows: Sequence[Row]) -> list[tuple[str, int]]:
@@ -196,6 +196,7 @@ def draw(rows: Sequence[Row]) -> None:
             axes.plot(at, means, "o-", color=colour, ms=4, lw=1.5, label=condition)
         axes.axhline(1, color="#BBBBBB", lw=1)
         axes.set_xscale("log")
+        axes.set_xlim(30, 30_000)
         axes.set_ylim(0, 1.25)
     for axes in panels[1]:
         axes.set_xlabel("Steps of the expert", color=INK)
