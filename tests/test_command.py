@@ -248,6 +248,6 @@ def test_slurm_where_there_is_none(tmp_path, monkeypatch, capsys):
 
 def test_what_is_ours_is_a_traceback(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("rlhp.train.job.learn", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("rlhp.train.loops.learn", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["train", *TINY])

@@ -64,6 +64,7 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "experiment/figure3": PONG,
     "experiment/overoptimisation": ["env=point", *CLONED],
     "experiment/pipeline": ["env=point", *CLONED],
+    "experiment/demonstrations": ["env=point", *DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
     "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8", *SMALL_REWARD],
     "experiment/human/one_leg": ["teacher=oracle"],
@@ -124,7 +125,7 @@ def first_job(file: Path, recording: Path) -> list[str]:
     chosen = [f"experiment={file.relative_to('experiment')}", *filled]
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         sweep = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params or {}
-    return [*chosen, *(f"{key}={first(f'{key}={values}')}" for key, values in sweep.items())]
+    return [chosen[0], *(f"{key}={first(f'{key}={values}')}" for key, values in sweep.items()), *filled]
 
 
 def first(override: str) -> Any:

@@ -254,7 +254,7 @@ def test_settings_that_never_began_a_run_do_not_own_the_directory(tmp_path):
     claim(tmp_path, {"seed": 1})
     check_owner(tmp_path, {"seed": 2})
     claim(tmp_path, {"seed": 2})
-    assert read_settings(tmp_path) == {"seed": 2}
+    assert read_settings(tmp_path)["seed"] == 2
     (tmp_path / "preferences.sqlite").touch()
     with pytest.raises(UserError, match=r"other settings \(seed\)"):
         check_owner(tmp_path, {"seed": 3})
@@ -301,7 +301,7 @@ def test_a_run_goes_on_under_the_names_that_parts_have_now(tmp_path):
     claim(tmp_path, earlier)
     (tmp_path / "metrics.csv").touch()  # it has begun
     assert "rlhp.reward.Ensemble" in (tmp_path / "config.yaml").read_text()
-    assert read_settings(tmp_path) == settings
+    assert read_settings(tmp_path).items() >= settings.items()
     check_owner(tmp_path, settings)
 
 

@@ -103,8 +103,9 @@ class Blind(OnPolicyAlgorithm):
             if not more:
                 break
             self._update_current_progress_remaining(self.num_timesteps, total_steps)
-            self._unrewarded = [replace(self.recorder.rollout(), log_prob=self.rollout_buffer.log_probs.copy())]
-            yield self._unrewarded[0]
+            self._rollout = replace(self.recorder.rollout(), log_prob=self.rollout_buffer.log_probs.copy())
+            self._unrewarded = [self._rollout]
+            yield self._rollout
         callback.on_training_end()
 
     def check(self, setup: Setup) -> None:
@@ -113,8 +114,7 @@ class Blind(OnPolicyAlgorithm):
 
     def behaviour(self) -> Behaviour:
         """The last rollout without its true reward, and the policy that made it; to be asked before `update`."""
-        assert self._unrewarded, "asked for after `rollouts` and before `update`"
-        rollout, n = self._unrewarded[0], self.n_steps * self.n_envs
+        rollout, n = self._rollout, self.n_steps * self.n_envs
         steps = (rollout.seen(), rollout.act, rollout.seen_after(), self.rollout_buffer.log_probs)
         obs, act, after, log_prob = (x.reshape(n, *x.shape[2:]) for x in steps)
         return Behaviour(Transitions(obs, act, after), log_prob, self.frozen_policy())
@@ -138,10 +138,10 @@ class Blind(OnPolicyAlgorithm):
 
     def update(self, reward: Array) -> Metrics:
         """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
-        rollout, self._unrewarded = self._unrewarded[0], []
+        self._unrewarded = []
         if self._explored:
             self._begin_anew()
-        log_ratio = self.start.log_ratio(self, rollout)
+        log_ratio = self.start.log_ratio(self, self._rollout)
         if log_ratio is None:
             return self._improve(reward)
         penalty, told = self.kl_penalty(log_ratio)

@@ -59,7 +59,7 @@ def _renamed(settings: Any) -> Any:
 
 def differing(path: Path, config: Mapping[str, Any]) -> list[str]:
     """Dotted names of the settings in which the run in this directory differs, without those that do not touch the numbers."""
-    differs = sorted(_differences(read_settings(path), dict(config)))
+    differs = sorted(_differences(read_settings(path), {**ADDED, **config}))
     return [key for key in differs if not may_change(key)]
 
 
