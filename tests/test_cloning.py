@@ -5,10 +5,11 @@ import pytest
 import torch
 from test_contracts import PONG, TINY, resolved
 
+from rlhp import demonstrations
 from rlhp.agent import Cloner
 from rlhp.imitate import clone
 from rlhp.train import build
-from rlhp.types import Transitions, UserError
+from rlhp.types import Demonstrations, Episode, Transitions, UserError
 
 
 def same(a, b):
@@ -137,6 +138,18 @@ def test_the_loop_measures_the_best_policy_last():
 def test_settings_out_of_range_are_said(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         Cloner(agent(), total_steps=5, **wrong)
+
+
+def test_what_would_be_ignored_is_refused(tmp_path):
+    settings = [*TINY, "env=point", "agent.batch_size=64", f"demos={tmp_path / 'demos'}"]
+    env = build(resolved(settings[:-1])).env
+    few = Episode(np.zeros((3, 2), np.float32), np.zeros((2, 2), np.float32), np.zeros(2, np.float32))
+    demonstrations.save(tmp_path / "demos", Demonstrations((few,)), env)
+    with pytest.raises(UserError, match="nothing here learns from demos="):
+        build(resolved(settings))
+    with pytest.raises(UserError, match="leave agent/start out"):
+        build(resolved([*settings, "condition=cloning", "agent/start=demonstrations"]))
+    assert build(resolved([*settings, "demo_labels=2", "clip_steps=2"])).demonstrations is not None
 
 
 def test_cloning_without_demonstrations_is_said():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from rlhp.types import Array, Demonstrations, Loop, Memory, Metrics, Run, Setup,
 
 def preferences(setup: Setup) -> Loop:
     """The paper's loop; a reward model that learns from demonstrations runs in it too."""
+    _check_demonstrations(setup)
     demonstrated = setup.demonstrations.transitions() if setup.demonstrations else None
     first = _demonstrated(setup)
 
@@ -42,6 +43,26 @@ def preferences(setup: Setup) -> Loop:
     return loop
 
 
+def _check_demonstrations(setup: Setup) -> None:
+    """Raises UserError for demonstrations that nothing would learn from."""
+    readers = (setup.settings["demo_labels"], getattr(setup.reward, "watches", False), started(setup).get("demos"))
+    if setup.demonstrations is not None and not any(readers):
+        raise UserError(
+            "nothing here learns from demos=...; choose condition=cloning or gail, agent/start=demonstrations, or demo_labels=100."
+        )
+
+
+def started(setup: Setup) -> Mapping[str, Any]:
+    """What the agent is to start from; empty: from scratch."""
+    return setup.settings["agent"].get("start") or {}
+
+
+def check_from_scratch(setup: Setup) -> None:
+    """Raises UserError where an agent is to start from a policy that this way of learning would replace."""
+    if started(setup):
+        raise UserError("what an expert does is learned by a new policy: leave agent/start out, or choose another condition.")
+
+
 def _demonstrated(setup: Setup) -> Callable[[Memory, Store, int], None]:
     """What puts the comparisons that the demonstrations answer, `demo_labels` of them."""
     settings = setup.settings
@@ -63,6 +84,7 @@ class Cloning:
     def __init__(self, setup: Setup, *, evaluate_every: int, evaluate_episodes: int, **fit: Any) -> None:
         if evaluate_every < 1 or evaluate_episodes < 1:
             raise UserError("cloning wants evaluate_every, in gradient steps, and evaluate_episodes of at least 1.")
+        check_from_scratch(setup)
         self._every, self._setup = evaluate_every, setup
         self._data = _wanted(setup).transitions()
         self._evaluate = partial(returns, setup, evaluate_episodes, cast(Blind, setup.agent).act)

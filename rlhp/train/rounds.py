@@ -16,7 +16,7 @@ from rlhp.agent import Blind, Shares, Student, geometric, newest, stack_frames
 from rlhp.evaluate import visited
 from rlhp.imitate import Gather, all_rounds, interact, newest_round
 from rlhp.train.job import load
-from rlhp.train.loops import returns
+from rlhp.train.loops import check_from_scratch, returns
 from rlhp.types import Array, Metrics, Policy, Run, Setup, Store, Transitions, UserError, stream
 
 # by which numbers the policy is chosen that remains: the higher the better, the latest of equals
@@ -73,6 +73,7 @@ class Interaction:
         keep: str,
         **fit: Any,
     ) -> None:
+        check_from_scratch(setup)
         _check(setup, steps, n_envs, evaluate_episodes, keep)
         self._setup, self._agent, self._gather = setup, cast(Blind, setup.agent), gather
         self._steps, self._n_envs, self._episodes, self._score = steps, n_envs, evaluate_episodes, SCORES[keep]
