@@ -48,7 +48,7 @@ def _check_demonstrations(setup: Setup) -> None:
     readers = (setup.settings["demo_labels"], getattr(setup.reward, "watches", False), started(setup).get("demos"))
     if setup.demonstrations is not None and not any(readers):
         raise UserError(
-            "nothing here learns from demos=...; choose condition=cloning or gail, agent/start=demonstrations, or demo_labels=100."
+            "nothing here learns from demos=...; choose condition=cloning or gail, agent/start=demonstrations or demo_labels."
         )
 
 
