@@ -219,6 +219,12 @@ def test_batches_mix_the_newest_rollout_and_earlier_ones():
         Past(1.5, seed=0)
 
 
+def test_what_is_shown_as_earlier_is_earlier():
+    past, one, two = Past(0.5, seed=0), steps_of(np.full(50, 1)), steps_of(np.full(50, 2))
+    assert (past.drawn(one, 8, range(3)).act == 1).all()
+    assert (past.drawn(two, 8, range(3, 6)).act == 1).sum() == 12  # half of three batches of eight
+
+
 def test_of_earlier_rollouts_so_many_are_kept_and_the_older_the_fewer():
     past, rollouts = Past(0.5, seed=0), 2 * KEPT // EACH
     for i in range(rollouts):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
@@ -336,6 +337,15 @@ def runs(tmp_path_factory):
     for name in ("true_reward", "preferences"):
         train(composed(*small, f"condition={name}", *(["labels=0"] if name == "true_reward" else [])), folder / name)
     return folder
+
+
+def test_a_clone_is_no_judge(runs, tmp_path):
+    """Its policy is the expert's, and its value function is nobody's."""
+    settings = yaml.safe_load((runs / "true_reward" / "config.yaml").read_text())
+    settings["loop"]["_target_"] = "rlhp.train.Cloning"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    with pytest.raises(UserError, match="has not learned from the true reward"):
+        Expert(tmp_path)
 
 
 def composed(*overrides):

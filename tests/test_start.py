@@ -197,6 +197,16 @@ def test_an_adaptive_penalty_brings_the_divergence_to_its_target(target, other):
     assert np.mean(divergences[-10:]) == pytest.approx(target, rel=0.25)
 
 
+def test_an_adaptive_penalty_is_not_corrected_while_the_policy_waits(other):
+    penalty = AdaptiveKL(0.05, target=0.1, horizon=T * N)
+    one = agent(start=FromPolicy(Snapshot(other), seed=0, critic_first=2), kl_penalty=penalty)
+    betas = []
+    for rollout in one.rollouts(3 * T * N):
+        one.update(rollout.true_reward)
+        betas.append(float(penalty.snapshot()["beta"]))
+    assert betas[:2] == [0.05, 0.05] and betas[2] != 0.05
+
+
 # What is refused
 
 

@@ -32,7 +32,8 @@ CONSTRAINTS = HERE.parents[1] / "constraints.txt"
 # without its own pins imitation 1.0.1 runs on the versions that rlhp runs on, which is what the comparison wants
 NEEDS = ("gymnasium[mujoco]", "stable-baselines3", "torch", "tensorboard", "scipy", "tqdm", "rich")
 IMITATION = "imitation==1.0.1"
-OURS = {"ppo": ["condition=true_reward"], "gail": ["condition=gail"], "airl": ["condition=airl"]}
+# AIRL without the clone that condition=airl starts from, which is fitted once
+OURS = {"ppo": ["condition=true_reward"], "gail": ["condition=gail"], "airl": ["condition=gail", "reward_model=airl"]}
 THEIRS = ("matched", "tuned")
 EPISODES = 4  # of the demonstrations
 

@@ -144,7 +144,8 @@ class Blind(OnPolicyAlgorithm):
         log_ratio = self.start.log_ratio(self, self._rollout)
         if log_ratio is None:
             return self._improve(reward)
-        penalty, told = self.kl_penalty(log_ratio)
+        # a policy that waits pays nothing, and tells an adaptive penalty nothing of how far it would go
+        penalty, told = (Unpenalised() if self.start.waiting else self.kl_penalty)(log_ratio)
         return {**self._improve(reward - penalty), **told}
 
     def _make_up(self) -> None:

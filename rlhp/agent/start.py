@@ -19,6 +19,11 @@ from rlhp.types import Array, Metrics, Rollout, Setup, UserError
 class Start(Protocol):
     """What the policy is before its first step, and what it waits for."""
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the policy waits for its value function."""
+        ...
+
     def check(self, setup: Setup) -> None:
         """Raises UserError where the policy cannot start so."""
         ...
@@ -46,6 +51,8 @@ class Start(Protocol):
 
 class AtRandom:
     """The policy is as it was initialised, and learns together with its value function."""
+
+    waiting = False
 
     def check(self, setup: Setup) -> None:
         """Nothing to check."""
@@ -125,6 +132,11 @@ class FromPolicy:
             entropy = agent.policy.get_distribution(obs).entropy()
         told = {"entropy": entropy if entropy is None else float(entropy.mean()), "explained_variance": explained}
         return {name: value for name, value in told.items() if value is not None and np.isfinite(value)}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the policy is still the one that it started from, for the value function alone learns."""
+        return self._left > 0
 
     def log_ratio(self, agent: OnPolicyAlgorithm, rollout: Rollout) -> Array:
         """log pi(a|s) - log pi_0(a|s) [T, N], of the actions as they were drawn, before they are clipped."""

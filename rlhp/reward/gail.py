@@ -52,7 +52,7 @@ class GAIL:
         reward: str = "softplus",
         reads: str = "state_action",
         lipschitz: Lipschitz | None = None,
-        past: float = 0.5,
+        past: float = 0.0,
         learning_rate: float = 3e-4,
         batch_size: int = 256,
         seed: int = 0,

@@ -26,13 +26,13 @@ class Past:
     def drawn(self, newest: Transitions, size: int, steps: range) -> Transitions:
         """A batch of `size` for each of these gradient steps, drawn from the newest rollout and from what is kept; keeps some."""
         old = int(self._share * size)
-        if old == 0:
-            return newest[np.concatenate([self._rows("policy", step, len(newest), size) for step in steps])]
-        self._keep(newest, steps.start)
-        assert self._kept is not None
-        n, kept = len(newest), len(self._kept)
-        sides = [(self._rows("policy", step, n, size - old), n + self._rows("past", step, kept, old)) for step in steps]
-        return newest.joined(self._kept)[np.concatenate([rows for side in sides for rows in side])]
+        kept, n = self._kept, len(newest)
+        if old > 0:
+            self._keep(newest, steps.start)
+        if old == 0 or kept is None:  # nothing is earlier than the first rollout
+            return newest[np.concatenate([self._rows("policy", step, n, size) for step in steps])]
+        sides = [(self._rows("policy", step, n, size - old), n + self._rows("past", step, len(kept), old)) for step in steps]
+        return newest.joined(kept)[np.concatenate([rows for side in sides for rows in side])]
 
     def _rows(self, name: str, step: int, n: int, size: int) -> Array:
         return stream(self._seed, f"discriminator/{name}", step).integers(n, size=size)

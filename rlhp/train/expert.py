@@ -28,7 +28,8 @@ class Expert:
 
     def __init__(self, run: Path) -> None:
         settings = read_settings(run)
-        if settings["reward_model"]["_target_"] != "rlhp.reward.TrueReward":
+        learned = settings["loop"]["_target_"], settings["reward_model"]["_target_"]
+        if learned != ("rlhp.train.preferences", "rlhp.reward.TrueReward"):  # a clone has no value function
             raise UserError(f"{run} has not learned from the true reward; name a run of condition=true_reward as the expert.")
         self.task, self.gamma = settings["task"], float(settings["agent"]["gamma"])
         self._agent = load(run).agent
