@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from rlhp import evaluate
 from rlhp.agent import BlindPPO
 from rlhp.agent.build import make as make_agent
-from rlhp.envs import contract, gym
+from rlhp.envs import gym
+from rlhp.envs.gym import contract
 from rlhp.run import begun, discard
 from rlhp.run.record import read_table
 from rlhp.train import build, load, train

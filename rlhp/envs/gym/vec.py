@@ -1,37 +1,16 @@
-"""Any Gymnasium environment with a Box observation, for tasks of one's own; its own reward is the true reward."""
+"""N environments of one Gymnasium id as one vectorised environment."""
 
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
-from traceback import extract_tb
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs import registration
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rlhp.envs import contract
-from rlhp.envs.batch import check_counts
 from rlhp.types import Array, UserError, stream
-
-
-def make(
-    id: str, n_envs: int, seed: int, kwargs: dict[str, Any] | None = None, max_episode_steps: int | None = None
-) -> GymVecEnv:
-    """`n_envs` environments of a registered id; `kwargs` go to `gymnasium.make`, and `max_episode_steps`: null is the id's own.
-
-    Raises UserError for an id that Gymnasium cannot make, an environment that does not keep to its interface or has spaces
-    that cannot be used (see `rlhp.envs.contract`), and numbers that make no sense. What its constructor raises is let through.
-    """
-    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
-    check_counts(seed, n_envs=n_envs, **limit)
-    build = _factory(id, {"disable_env_checker": True, **limit, **(kwargs or {})})
-    contract.check(id, build)
-    return GymVecEnv(id, [build] * n_envs, seed)
 
 
 class GymVecEnv(DummyVecEnv):
@@ -102,29 +81,3 @@ class GymVecEnv(DummyVecEnv):
             raise UserError(f"The snapshot is not of {self.task}: resume with the environment it was made with.")
         self._made = int(snapshot["steps"])
         self.seed()
-
-
-def _factory(id: str, settings: dict[str, Any]) -> Callable[[], gymnasium.Env]:
-    def build() -> gymnasium.Env:
-        try:
-            with warnings.catch_warnings():  # who asks for a picture says so where there is none
-                warnings.filterwarnings("ignore", r".*render_mode='\w+' that is not in the possible", UserWarning)
-                return gymnasium.make(id, **settings)
-        except gymnasium.error.UnregisteredEnv as error:
-            near = get_close_matches(id, gymnasium.registry, n=3, cutoff=0.0)
-            raise UserError(f"Gymnasium has no environment {id!r}; the nearest are {', '.join(near)}.") from error
-        except (gymnasium.error.Error, ModuleNotFoundError) as error:  # what it lacks
-            raise UserError(f"Gymnasium cannot make {id!r}: {error}") from error
-        except TypeError as error:
-            if not _is_of_settings(error, settings):
-                raise
-            raise UserError(f"Gymnasium cannot make {id!r}: {error}; look at the values of env.kwargs.") from error
-
-    return build
-
-
-def _is_of_settings(error: TypeError, settings: dict[str, Any]) -> bool:
-    """Whether the constructor was given the wrong keywords, or too few; any other TypeError is the environment's own."""
-    named = any(f"unexpected keyword argument '{name}'" in str(error) for name in settings)
-    raised = error.__cause__ or error  # Gymnasium raises another one from it, with the keywords added
-    return named or extract_tb(raised.__traceback__)[-1].filename == registration.__file__
