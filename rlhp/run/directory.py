@@ -22,8 +22,8 @@ PLAN = "plan.json"  # how many labels are wanted, first and in all
 BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
 # what does not touch the numbers
-THREADS = ("threads", "env.threads", "agent.threads", "reward_model.threads")
-MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film")
+THREADS = ("threads", "env.threads", "env.workers", "agent.threads", "reward_model.threads")
+MAY_CHANGE = (*THREADS, "env.clone", "tracker", "checkpoint_every", "video", "page", "instructions", "film")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
 # what they went by

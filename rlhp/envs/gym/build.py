@@ -15,9 +15,15 @@ from rlhp.types import UserError
 
 
 def factory(id: str, settings: dict[str, Any]) -> Callable[[], gymnasium.Env]:
-    """What makes an environment of an id; `settings` go to `gymnasium.make`. It raises UserError where Gymnasium cannot."""
+    """What makes an environment of an id; `settings` go to `gymnasium.make`. It raises UserError where Gymnasium cannot.
+
+    It takes along what is registered under the id, since another process may be the one that calls it.
+    """
+    registered = gymnasium.registry.get(id)
 
     def build() -> gymnasium.Env:
+        if registered is not None:
+            gymnasium.registry.setdefault(id, registered)
         try:
             with warnings.catch_warnings():  # who asks for a picture says so where there is none
                 warnings.filterwarnings("ignore", r".*render_mode='\w+' that is not in the possible", UserWarning)
