@@ -119,7 +119,7 @@ def watch(policy: Policy, env: Any, steps: int) -> Iterator[Segment]:
 
 
 def _segment(rows: list[_Step], replays: bool) -> Segment:
-    """Observation, action and true reward of the first environment and the states of all, step by step, as a clip of the first."""
+    """Observation, action and true reward of the first environment and states of all, step by step, as a clip of the first."""
     obs, act, reward, states = zip(*rows, strict=True)
     kept = [each for each in states if each is not None]
     state = in_a_row(kept) if kept else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
@@ -50,7 +51,15 @@ class Own:
 
     def check(self) -> None:
         """Raises UserError where Gymnasium cannot make the environment, or it does not draw here."""
-        _first_picture(self._env)
+        try:
+            rendered(self._env)
+        except UserError as error:
+            why = f"The clips of {self._id} cannot be drawn: {str(error).rstrip('.')}"
+            raise UserError(f"{why}; choose another environment, or name a class as film that draws them.") from error
+        except Exception as error:  # Gymnasium's renderer fails in many ways where OpenGL does
+            if sentence := refused():
+                raise UserError(sentence) from error
+            raise
 
     @contextmanager
     def studio(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
@@ -83,7 +92,9 @@ class Own:
         headless()
         settings = {"disable_env_checker": True, "render_mode": MODE, **self._kwargs}
         try:
-            env = gymnasium.make(self._id, **settings)
+            with warnings.catch_warnings():  # an environment that draws nothing is told of when it is drawn
+                warnings.filterwarnings("ignore", r".*render_mode='\w+' that is not in the possible", UserWarning)
+                env = gymnasium.make(self._id, **settings)
         except (gymnasium.error.Error, ModuleNotFoundError, TypeError) as error:
             raise UserError(f"Gymnasium cannot make {self._id!r} so that it draws its clips: {error}") from error
         if physics(env) is not None:
@@ -98,17 +109,6 @@ class Own:
         dt = getattr(self._env.unwrapped, "dt", None)
         found = self._env.metadata.get("render_fps") or (1 / dt if isinstance(dt, float) and dt > 0 else USUAL)
         return float(found)
-
-
-def _first_picture(env: gymnasium.Env) -> None:
-    try:
-        rendered(env)
-    except UserError:
-        raise
-    except Exception as error:  # Gymnasium's renderer fails in many ways where OpenGL does
-        if sentence := refused():
-            raise UserError(sentence) from error
-        raise
 
 
 def _soften(env: gymnasium.Env) -> None:
