@@ -59,6 +59,7 @@ class Blind(OnPolicyAlgorithm):
     start: Start
     kl_penalty: KLPenalty
     callback: BaseCallback | list[BaseCallback] | None
+    chosen: str = ""  # networks that nobody named, in words
 
     def attach(
         self,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlhp.agent import actions
 from rlhp.agent.blind import Blind
-from rlhp.types import Array, Metrics, Transitions, UserError, stream
+from rlhp.types import Array, Metrics, Transitions, UserError, numbers, stream
 
 ROWS = 1024  # held-out steps that the policy judges at once
 
@@ -99,7 +99,7 @@ class Cloner:
         if normaliser is None:
             return
         rms: Any = normaliser.obs_rms
-        seen = data.obs[rows].astype(np.float64)
+        seen = numbers(normaliser.observation_space, data.obs[rows]).astype(np.float64)
         rms.mean, rms.var, rms.count = seen.mean(axis=0), seen.var(axis=0), float(len(rows))
 
     def _step(self, data: Transitions, train: Array) -> float:

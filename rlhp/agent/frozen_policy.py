@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlhp.agent import actions
 from rlhp.agent.state import normaliser_state, part
-from rlhp.types import Array
+from rlhp.types import Array, numbers, with_numbers
 
 ROWS = 4096  # observations that a network is given at once
 
@@ -45,13 +45,20 @@ class FrozenPolicy:
     def _log_prob(self, obs: Array, act: Array) -> Tensor:
         seen = self._policy.obs_to_tensor(self._normalised(obs))[0]
         with torch.no_grad():
-            return self._policy.get_distribution(seen).log_prob(torch.as_tensor(act, device=self._policy.device)).cpu()
+            return self._policy.get_distribution(seen).log_prob(self._drawn(act)).cpu()
+
+    def _drawn(self, act: Array) -> Tensor:
+        """Actions [n, *A] as the policy's distribution takes them: bits as real numbers."""
+        drawn = torch.as_tensor(act, device=self._policy.device)
+        return drawn.float() if isinstance(self._policy.action_space, spaces.MultiBinary) else drawn
 
     def _normalised(self, obs: Array) -> Array:
         if not self._normaliser:
             return obs
         mean, std = self._normaliser["mean"], np.sqrt(self._normaliser["var"] + self._epsilon)
-        return np.clip((obs - mean) / std, -self._clip, self._clip).astype(np.float32)
+        space = self._policy.observation_space
+        scaled = np.clip((numbers(space, obs) - mean) / std, -self._clip, self._clip).astype(np.float32)
+        return with_numbers(space, obs, scaled)
 
     def snapshot(self) -> dict[str, Array]:
         """The policy and what its observations are normalised by, named as in an agent's snapshot."""

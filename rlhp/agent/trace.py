@@ -66,7 +66,7 @@ class Traces:
         """[T, N]"""
         device, shape = self.parameters[0].device, obs.shape[:2]
         seen, done = (torch.from_numpy(np.ascontiguousarray(x)).flatten(0, 1).to(device) for x in (obs, act))
-        return self._policy.get_distribution(seen).log_prob(done.long().flatten() if self._discrete else done).view(shape)
+        return self._policy.get_distribution(seen).log_prob(done.long().flatten() if self._discrete else done.float()).view(shape)
 
     def _delayed(self, obs: Array, act: Array) -> tuple[Array, Array]:
         """The steps that are `delay` old by the end of each of these; at first fewer. Those that are younger wait."""

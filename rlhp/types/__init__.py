@@ -3,6 +3,7 @@
 from rlhp.types.basics import Array, Metrics, UserError, escaped, stream
 from rlhp.types.clips import Clips, Deflated, Packed, Segment, Steps, pack_arrays, packed, stack, unpack_arrays, unpacked
 from rlhp.types.frames import seen_space, stacked
+from rlhp.types.observations import ImagesAndVector, image_axes, is_image, numbers, with_numbers
 from rlhp.types.protocols import (
     Agent,
     Checked,
@@ -56,6 +57,7 @@ __all__ = [
     "Env",
     "Episode",
     "Evidence",
+    "ImagesAndVector",
     "Loop",
     "Memory",
     "Metrics",
@@ -81,6 +83,9 @@ __all__ = [
     "UserError",
     "all_at_once",
     "escaped",
+    "image_axes",
+    "is_image",
+    "numbers",
     "pack_arrays",
     "packed",
     "seen_space",
@@ -90,4 +95,5 @@ __all__ = [
     "unpack_arrays",
     "unpacked",
     "widened",
+    "with_numbers",
 ]
