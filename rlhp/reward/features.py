@@ -59,7 +59,9 @@ def encode_actions(act: Array, space: spaces.Space) -> Tensor:
             return one_hot(choice, int(space.n)).float()
         case spaces.MultiDiscrete():
             choices = torch.from_numpy(np.ascontiguousarray(act - space.start)).long().reshape(*lead, space.nvec.size)
-            return torch.cat([one_hot(c, n) for c, n in zip(choices.unbind(-1), space.nvec.ravel().tolist(), strict=True)], -1).float()
+            return torch.cat(
+                [one_hot(c, n) for c, n in zip(choices.unbind(-1), space.nvec.ravel().tolist(), strict=True)], -1
+            ).float()
         case _:
             return _flat(act, len(lead))
 

@@ -63,7 +63,9 @@ def check(id: str, space: spaces.Space[Any]) -> None:
             "env.wrappers can make them smaller: gymnasium.wrappers.ResizeObservation and GrayscaleObservation do so with "
             "images, FilterObservation leaves parts out"
         )
-        raise UserError(f"the observations of {id} take {size:,} bytes, and must take 1 to {LARGEST:,} to fit into memory; {way}.")
+        raise UserError(
+            f"the observations of {id} take {size:,} bytes, and must take 1 to {LARGEST:,} to fit into memory; {way}."
+        )
 
 
 def _unreadable(id: str, leaf: Leaf, found: list[Leaf]) -> str:
