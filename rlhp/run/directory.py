@@ -26,13 +26,14 @@ THREADS = ("threads", "env.threads", "agent.threads", "reward_model.threads")
 MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
-# what they went by
+# settings that came later, each with the value that runs without it went by
 ADDED = {
     "loop": {"_target_": "rlhp.train.preferences", "_partial_": True},
     "demos": None,
     "episodes": None,
     "expert": None,
     "demo_labels": 0,
+    "feedback_delay": 6,
 }
 
 
