@@ -13,7 +13,7 @@ import yaml
 from rlhp.run import checkpoint
 from rlhp.run.attempt import FAILED, LOCK
 from rlhp.run.machine import describe
-from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_table
+from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_upto
 from rlhp.types import Array, Metrics, Stateful, UserError
 
 CONFIG, FINISHED = "config.yaml", "finished.json"
@@ -155,7 +155,7 @@ class RunDirectory:
 
     def open(self, *trackers: Tracker, labels: int = 0) -> None:
         """Start logging, after the parts are restored; `labels` are wanted by the end."""
-        rows = [row for row in read_table(self.path / "clock.csv") if int(row["step"]) <= self.resumed_from]
+        rows = read_upto(self.path / "clock.csv", self.resumed_from)
         self._wall = float(rows[-1]["wall_s"]) if rows else 0.0
         self._began = time.monotonic()
         self._metrics = Table(self.path / "metrics.csv", self.resumed_from)
