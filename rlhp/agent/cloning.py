@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rlhp.agent import actions
 from rlhp.agent.blind import Blind
+from rlhp.agent.refit import acting_parameters
 from rlhp.types import Array, Metrics, Transitions, UserError, numbers, stream
 
 ROWS = 1024  # held-out steps that the policy judges at once
@@ -52,7 +53,7 @@ class Cloner:
         self.agent, self.steps = agent, 0
         self._total, self._batch_size, self._seed = total_steps, batch_size, seed
         self._learning_rate, self._held_out, self._min_std = learning_rate, held_out, min_std
-        self._parameters = [p for name, p in agent.policy.named_parameters() if name != "log_std" and "value_net." not in name]
+        self._parameters = acting_parameters(agent.policy)
         self._optimiser = torch.optim.AdamW(self._parameters, lr=learning_rate, weight_decay=weight_decay)
         self._best, self._kept = np.inf, self._weights()
         self._data: tuple[Transitions, Array, Array] | None = (
