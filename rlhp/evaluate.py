@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from stable_baselines3.common.vec_env import VecEnv
 
-from rlhp.finite import check_actions, check_received
+from rlhp.finite import check_actions, check_observed, check_received
 from rlhp.types import Array, Deflated, Rollout, Segment, Transitions, UserError, in_a_row
 
 MAX_STEPS = 100_000  # of an episode, before `returns` gives up
@@ -54,13 +54,13 @@ def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Arra
     whether or not the agent is told.
     """
     obs: Any = env.reset()
-    check_received(task, "observation", obs, 0)
+    check_observed(task, env.observation_space, obs, 0)
     for step in count(env.num_envs, env.num_envs):
         actions = policy(obs)
         check_actions(task, actions, step - env.num_envs)
         obs, reward, dones, infos = env.step(actions)
         check_received(task, "reward", reward, step)
-        check_received(task, "observation", obs, step)
+        check_observed(task, env.observation_space, obs, step)
         ended = dones | np.array([bool(info.get("cut")) for info in infos])
         whole = ended & ~np.array([bool(info.get("shortened")) for info in infos])
         yield reward, ended, whole, np.array([info.get("score", np.nan) for info in infos])
@@ -74,7 +74,7 @@ def visited(policy: Policy, env: VecEnv, steps: int) -> Transitions:
     task, obs = str(getattr(env, "task", type(env).__name__)), np.array(env.reset())
     rows: list[tuple[Array, Array, Array]] = []
     for step in range(1, steps + 1):
-        check_received(task, "observation", obs, (step - 1) * env.num_envs)
+        check_observed(task, env.observation_space, obs, (step - 1) * env.num_envs)
         act = policy(obs)
         check_actions(task, act, (step - 1) * env.num_envs)
         new, _, dones, infos = env.step(act.copy())

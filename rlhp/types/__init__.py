@@ -17,6 +17,7 @@ from rlhp.types.clips import (
     unpacked,
 )
 from rlhp.types.frames import seen_space, stacked
+from rlhp.types.observations import ImagesAndVector, image_axes, is_image, numbers, with_numbers
 from rlhp.types.pictures import Frames, frames_of, in_a_row
 from rlhp.types.protocols import (
     Agent,
@@ -75,6 +76,7 @@ __all__ = [
     "Film",
     "Filming",
     "Frames",
+    "ImagesAndVector",
     "Loop",
     "Memory",
     "Metrics",
@@ -103,7 +105,10 @@ __all__ = [
     "escaped",
     "film",
     "frames_of",
+    "image_axes",
     "in_a_row",
+    "is_image",
+    "numbers",
     "pack_arrays",
     "packed",
     "seen_space",
@@ -113,4 +118,5 @@ __all__ = [
     "unpack_arrays",
     "unpacked",
     "widened",
+    "with_numbers",
 ]

@@ -27,6 +27,9 @@ class GymVecEnv(DummyVecEnv):
     wide and high, of the first `filmed` environments, or of as many as `film` was told; None: of none until then.
     """
 
+    stack = 1  # observations that networks see together
+    notes: Sequence[str] = ()  # for whoever trains on it
+
     def __init__(
         self,
         id: str,
@@ -60,14 +63,6 @@ class GymVecEnv(DummyVecEnv):
         """
         if after is not None:
             raise UserError(f"Gymnasium has no way to shorten an episode of {self.task}; set restarts.after=null.")
-        shape = self.observation_space.shape or ()
-        if len(shape) > 1:
-            seen, size = " x ".join(map(str, shape)), int(np.prod(shape))
-            print(
-                f"{self.task} observes arrays of {seen}: policy and reward model read them as flat vectors of {size:,} numbers, "
-                "without convolutions; smaller arrays train faster.",
-                file=sys.stderr,
-            )
         if self.horizon is None:
             print(
                 f"{self.task} has no time limit: where its episodes do not end by themselves there is no true return; "
