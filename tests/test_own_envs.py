@@ -20,10 +20,11 @@ import pytest
 from gymnasium import spaces
 from gymnasium.envs.registration import register
 from gymnasium.wrappers import FrameStackObservation, TimeLimit
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rlhp.envs import gym
-from rlhp.envs.gym import notes, resume, share, trial
+from rlhp.envs.gym import notes, observation, resume, share, trial
 from rlhp.envs.gym.build import factory
 from rlhp.envs.gym.plain import is_plain, pack, put_back, unpack
 from rlhp.envs.gym.share import Share
@@ -168,15 +169,45 @@ def test_environments_in_processes_are_asked_and_told_as_here():
 def test_what_clips_are_drawn_from_is_the_state_at_the_current_observation():
     for workers in (1, 2):
         build = factory("Hopper-v5", QUICK)
-        env = GymVecEnv("Hopper-v5", [build] * 2, 0, Share(workers), picture=qpos)
+        env = GymVecEnv("Hopper-v5", [build] * 2, 0, Share(workers))
         env.reset()
         obs = env.step(np.zeros((2, 3)))[0]
-        assert env.states().dtype == np.float64 and np.array_equal(env.states()[:, 1:], obs[:, :5])
+        assert env.states().dtype == np.float64 and np.array_equal(env.states()[:, 1:6], obs[:, :5])
         env.close()
 
 
-def qpos(env):
-    return lambda: env.unwrapped.data.qpos.copy()
+def test_frames_are_those_of_the_first_environments_here_and_in_processes():
+    frames = []
+    for workers in (1, 2):
+        env = GymVecEnv(
+            "Plain", [factory("odd_envs:Plain-v0", {**QUICK, "render_mode": "rgb_array"})] * 3, 0, Share(workers), None
+        )
+        assert env.films
+        env.reset()
+        assert env.states() is None
+        env.film(lambda: 2)
+        play(env, acts(env, 3))
+        frames.append([frame.array() for frame in env.states()])
+        assert len(frames[-1]) == 2 and np.array_equal(frames[-1][1], env.get_images()[1])
+        env.close()
+    assert np.array_equal(*frames)
+
+
+def test_observations_are_read_in_processes_as_here():
+    for id in ("odd_envs:Camera-v0", "odd_envs:Nested-v0"):
+        one, two = (gym.make(id, 2, 0, workers=workers) for workers in (1, 2))
+        assert np.array_equal(one.reset(), two.reset())
+        actions = acts(one, 45)
+        assert same(play(one, actions), play(two, actions))
+        two.close()
+
+
+def test_what_stable_baselines3_takes_for_an_image_is_known_without_it():
+    for shape, dtype, high in (((3, 8, 8), np.uint8, 255), ((8, 8), np.uint8, 255), ((3, 8, 8), np.uint8, 254)):
+        space = spaces.Box(0, high, shape, dtype)
+        assert observation.taken_for_image(space) == is_image_space(space)
+    real = spaces.Box(0, 255, (3, 8, 8), np.float32)
+    assert not observation.taken_for_image(real) and not is_image_space(real)
 
 
 def test_what_a_worker_raises_comes_with_where_it_happened():
@@ -239,7 +270,7 @@ def alive(pid):
 
 def test_a_worker_imports_nothing_heavy():
     heavy = "{'torch', 'mujoco', 'stable_baselines3', 'hydra'}"
-    code = f"import sys, rlhp.envs.gym.group, rlhp.envs.gym.build; print(*{heavy} & set(sys.modules))"
+    code = f"import sys, rlhp.envs.gym.group, rlhp.envs.gym.observation; print(*{heavy} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""
 
 
@@ -486,9 +517,9 @@ def test_a_clone_goes_on_with_the_same_numbers(id, capfd):
 
 def test_a_pickle_that_is_no_copy_is_refused():
     with pytest.raises(UserError, match=r"Recipe does not resume from its pickle.*env\.clone=false"):
-        list(notes.before_training("Recipe", Recipe, Recipe.observation_space, 1, True))
+        list(notes.before_training("Recipe", Recipe, 1, True))
     with pytest.raises(UserError, match=r"Threaded cannot be pickled.*lock.*env\.clone=false"):
-        list(notes.before_training("Threaded", Threaded, Threaded.observation_space, 1, True))
+        list(notes.before_training("Threaded", Threaded, 1, True))
 
 
 def test_nothing_is_unpickled_that_the_user_did_not_ask_for():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from traceback import extract_tb
 from typing import Any
@@ -11,17 +11,19 @@ from typing import Any
 import gymnasium
 from gymnasium.envs import registration
 
+from rlhp.envs.gym.wrappers import Named, applied, find
 from rlhp.types import UserError
 
 
-def factory(id: str, settings: dict[str, Any]) -> Callable[[], gymnasium.Env]:
-    """What makes an environment of an id; `settings` go to `gymnasium.make`. It raises UserError where Gymnasium cannot.
+def factory(id: str, settings: dict[str, Any], wrappers: Sequence[Named] = ()) -> Callable[[], gymnasium.Env]:
+    """What makes an environment of an id; `settings` go to `gymnasium.make`, and `wrappers` are put around what that makes.
 
-    It takes along what is registered under the id, since another process may be the one that calls it.
+    It takes along what is registered under the id, since another process may be the one that calls it, where it raises UserError
+    if Gymnasium cannot make one. Raises UserError for names of wrappers that are none.
     """
-    registered = gymnasium.registry.get(id)
+    around, registered = find(wrappers), gymnasium.registry.get(id)
 
-    def build() -> gymnasium.Env:
+    def made() -> gymnasium.Env:
         if registered is not None:
             gymnasium.registry.setdefault(id, registered)
         try:
@@ -38,7 +40,7 @@ def factory(id: str, settings: dict[str, Any]) -> Callable[[], gymnasium.Env]:
                 raise
             raise UserError(f"Gymnasium cannot make {id!r}: {error}; look at the values of env.kwargs.") from error
 
-    return build
+    return lambda: applied(made(), around)
 
 
 def _is_of_settings(error: TypeError, settings: dict[str, Any]) -> bool:

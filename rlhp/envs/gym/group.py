@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlhp.envs.gym.single import Factory, Picture, Single
+from rlhp.envs.gym.single import Factory, Single
 from rlhp.types import Array, UserError
 from rlhp.workers import Layout, mapped
 
@@ -83,14 +83,14 @@ class Group:
             self._arrays["state"][i] = self._singles[i].state()
 
 
-def singles(factories: Mapping[int, Factory], picture: Picture | None, clone: bool) -> dict[int, Single]:
+def singles(factories: Mapping[int, Factory], film_size: int, clone: bool) -> dict[int, Single]:
     """An object for each environment."""
-    return {i: Single(build, picture, clone) for i, build in factories.items()}
+    return {i: Single(build, film_size, clone) for i, build in factories.items()}
 
 
-def in_process(factories: Mapping[int, Factory], fd: int, fields: Layout, picture: Picture | None, clone: bool) -> Group:
+def in_process(factories: Mapping[int, Factory], fd: int, fields: Layout, film_size: int, clone: bool) -> Group:
     """The group of a worker process, of the block behind `fd`."""
-    return Group(singles(factories, picture, clone), mapped(fd, fields))
+    return Group(singles(factories, film_size, clone), mapped(fd, fields))
 
 
 def shares(factories: Sequence[Factory], count: int) -> list[dict[int, Factory]]:

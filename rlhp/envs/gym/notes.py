@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from gymnasium import spaces
-
 from rlhp.envs.gym import trial
 from rlhp.envs.gym.single import Factory
 from rlhp.types import UserError
 
 
-def before_training(task: str, build: Factory, observed: spaces.Space, horizon: int | None, clone: bool) -> Iterator[str]:
+def before_training(task: str, build: Factory, horizon: int | None, clone: bool) -> Iterator[str]:
     """Lines for standard error. Raises UserError where `clone` is set and a pickled environment does not go on as it did."""
-    shape = observed.shape or ()
-    if len(shape) > 1:
-        seen, size = " x ".join(map(str, shape)), int(np.prod(shape))
-        yield (
-            f"{task} observes arrays of {seen}: policy and reward model read them as flat vectors of {size:,} numbers, "
-            "without convolutions; smaller arrays train faster."
-        )
     if horizon is None:
         yield (
             f"{task} has no time limit: where its episodes do not end by themselves there is no true return; "

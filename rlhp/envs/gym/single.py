@@ -9,11 +9,11 @@ import gymnasium
 import numpy as np
 
 from rlhp.envs.gym import resume
+from rlhp.envs.gym.pictures import Kept, simulated
 from rlhp.envs.gym.plain import is_plain
-from rlhp.types import Array
+from rlhp.types import Array, Deflated
 
 Factory = Callable[[], gymnasium.Env]
-Picture = Callable[[gymnasium.Env], Callable[[], Array] | None]  # of an environment, what reads its state [S]
 READ = ("cut", "score", "shortened", "unstable")  # of an info, what is read at any step (see rlhp.types.Env)
 
 
@@ -31,15 +31,18 @@ class Single:
     """One environment that begins the next episode within the step that ends one, as in Stable-Baselines3's DummyVecEnv.
 
     Infos are shorter than there: at an episode's end those of its values that are numbers, text, arrays or lists and dicts of
-    these, with "terminal_observation" and "TimeLimit.truncated"; at other steps what `rlhp.types.Env` names. `picture` finds what
-    a clip is drawn from; None: nothing is. `clone`: `save` pickles the environment.
+    these, with "terminal_observation" and "TimeLimit.truncated"; at other steps what `rlhp.types.Env` names. Frames have at most
+    `film_size` pixels a side. `clone`: `save` pickles the environment.
     """
 
-    def __init__(self, build: Factory, picture: Picture | None = None, clone: bool = False) -> None:
-        self.env = build()
-        self._picture, self._clone = picture, clone
-        self._read = None if picture is None else picture(self.env)
+    def __init__(self, build: Factory, film_size: int = 400, clone: bool = False) -> None:
+        self._film_size, self._clone = film_size, clone
+        self._hold(build())
         self._built = None if clone else resume.built(self.env)
+
+    def _hold(self, env: gymnasium.Env) -> None:
+        self.env = env
+        self._read, self._kept = simulated(env), Kept(env, self._film_size)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode; the observation [*O], and what is plain of the info."""
@@ -57,8 +60,12 @@ class Single:
         return Step(first, float(reward), True, told, reset_info)
 
     def state(self) -> Array | None:
-        """What a clip is drawn from, at the current observation; None where there is no such thing."""
+        """The state [S] that a clip is rendered from (`rlhp.physics`); None where MuJoCo does not simulate the environment."""
         return None if self._read is None else self._read()
+
+    def frame(self) -> Deflated:
+        """What the environment looks like now. Raises UserError where it cannot be drawn."""
+        return self._kept.state()
 
     def save(self) -> bytes | str:
         """Everything that the next step depends on; a text says why it cannot be had."""
@@ -73,8 +80,7 @@ class Single:
         """Go on from what `save` returned, of an environment built alike. Raises UserError where it does not fit."""
         if self._clone:
             self.env.close()
-            self.env = resume.unpickled(saved)
-            self._read = None if self._picture is None else self._picture(self.env)
+            self._hold(resume.unpickled(saved))
         else:
             resume.load(self.env, saved)
 

@@ -22,7 +22,7 @@ STEPS = 20  # after which a trial ends in any case
 
 def step_seconds(build: Factory) -> float:
     """How long a step of one environment takes, resets of ended episodes included."""
-    with _aside(), closing(Single(build)) as single:
+    with aside(), closing(Single(build)) as single:
         single.reset(seed=0)
         act = _actions(single.env)
         single.step(next(act))  # the first one may prepare something
@@ -38,7 +38,7 @@ def obstacle(build: Factory, clone: bool = False) -> str | None:
 
     What the environment itself raises passes.
     """
-    with _aside():
+    with aside():
         with closing(Single(build, clone=clone)) as single:
             single.reset(seed=1)
             act = _actions(single.env)
@@ -58,7 +58,7 @@ def obstacle(build: Factory, clone: bool = False) -> str | None:
 
 def cloned_size(build: Factory) -> int:
     """How many bytes a pickled environment has. Raises what pickling it does."""
-    with _aside(), closing(Single(build, clone=True)) as single:
+    with aside(), closing(Single(build, clone=True)) as single:
         single.reset(seed=0)
         return len(single.save())
 
@@ -90,7 +90,7 @@ def _actions(env: gymnasium.Env) -> Iterator[Array]:
 
 
 @contextmanager
-def _aside() -> Iterator[None]:
+def aside() -> Iterator[None]:
     """Leave the random streams of the process as they were: environments that draw from them go on as without a trial."""
     before = random.getstate(), np.random.get_state()
     try:

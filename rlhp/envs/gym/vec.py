@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from copy import deepcopy
 from functools import partial
 from typing import Any
 
+import gymnasium
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from rlhp.envs.gym import notes
+from rlhp.envs.gym import notes, observation, trial
 from rlhp.envs.gym.group import CALL, LOAD, RESET, STEP, Group, in_process, layout, shares, singles
+from rlhp.envs.gym.pictures import simulated
 from rlhp.envs.gym.share import ONE, Share
-from rlhp.envs.gym.single import Factory, Picture, Single
-from rlhp.types import Array, UserError, stream
+from rlhp.envs.gym.single import Factory, Single
+from rlhp.render import MODE, offers
+from rlhp.types import Array, Deflated, UserError, stream
 from rlhp.workers import Here, Stepping, Workers, mapped, reserve
 
 
@@ -33,6 +36,9 @@ class GymVecEnv(VecEnv):
     run, though not the same numbers, and `stagger` says so. What `snapshot` then holds is the number of steps, so that a resumed
     run does not repeat the starts of the first. An environment that terminates tells about its task: the paper's do not (section
     3.1.1).
+
+    Clips of what MuJoCo simulates are rendered again from its states. Of all others frames are kept, at most `film_size` pixels
+    wide and high, of the first `filmed` environments, or of as many as `film` was told; None: of none until then.
     """
 
     def __init__(
@@ -41,22 +47,28 @@ class GymVecEnv(VecEnv):
         factories: Sequence[Factory],
         seed: int,
         share: Share = ONE,
-        picture: Picture | None = None,
+        filmed: int | None = 0,
+        film_size: int = 400,
         clone: bool = False,
+        stack: int = 1,
     ) -> None:
         self.task, self.workers, self._why = id, share.workers, share.why
-        self._factories, self._picture, self._clone = list(factories), picture, clone
-        here = singles(dict(enumerate(factories)), picture, clone) if self.workers == 1 else {}
+        self.filmed, self.stack, self._clone = filmed, stack, clone  # `stack`: observations that networks see together
+        self._wanted: Callable[[], int] = lambda: filmed or 0
+        self._factories, self._settings = list(factories), (film_size, clone)
+        here = singles(dict(enumerate(factories)), *self._settings) if self.workers == 1 else {}
         first = here[0].env if here else factories[0]()
-        assert first.observation_space.shape is not None and first.action_space.shape is not None
-        self._fields = layout(len(factories), first.observation_space, first.action_space, _example(factories[0], picture))
+        drawn = None if filmed else _example(factories[0], first)
+        self._fields = layout(len(factories), first.observation_space, first.action_space, drawn)
         self._arrays: dict[str, Array] = {name: np.zeros(*field) for name, field in self._fields.items()}
         self._stepping: Stepping | None = Here(Group(here, self._arrays)) if here else None
         self._mode = first.render_mode
+        self._draws = offers(first) and first.render_mode == MODE
         # copies: whoever seeds them does not seed those of the first environment
         super().__init__(len(factories), deepcopy(first.observation_space), deepcopy(first.action_space))
         self.metadata = first.metadata
         self.horizon: int | None = None if first.spec is None else first.spec.max_episode_steps
+        self.notes = observation.notes(first, id)  # for whoever trains on it
         self._seed, self._made = seed, 0
         self.seed()
         if not here:
@@ -76,13 +88,25 @@ class GymVecEnv(VecEnv):
         """
         if after is not None:
             raise UserError(f"Gymnasium has no way to shorten an episode of {self.task}; set restarts.after=null.")
-        known = self.task, self._factories[0], self.observation_space, self.horizon, self._clone
-        for line in [*([self._why] if self._why else []), *notes.before_training(*known)]:
+        told = notes.before_training(self.task, self._factories[0], self.horizon, self._clone)
+        for line in [*([self._why] if self._why else []), *told]:
             print(line, file=sys.stderr)
 
-    def states(self) -> Array | None:
-        """[N, S]: what clips are drawn from, at the current observations; None where there is no such thing."""
-        return self._arrays["state"].copy() if "state" in self._arrays else None
+    @property
+    def films(self) -> bool:
+        """Whether it is to keep frames: nobody else can draw its clips, and it can itself."""
+        return self._draws and "state" not in self._arrays and self.filmed != 0
+
+    def film(self, wanted: Callable[[], int]) -> None:
+        """From now on keep frames of the first `wanted()` environments; it is asked before each step."""
+        self._wanted = wanted
+
+    def states(self) -> Array | tuple[Deflated, ...] | None:
+        """[N, S] float64: states of MuJoCo's simulation (`rlhp.physics`), or frames of the first environments; None: nothing."""
+        if "state" in self._arrays:
+            return self._arrays["state"].copy()
+        count = self._wanted()
+        return tuple(self._call("frame", indices=range(count))) if count else None
 
     def reset(self) -> Array:
         """Begin an episode of every environment; the observations [N, *O]."""
@@ -183,7 +207,7 @@ class GymVecEnv(VecEnv):
             try:
                 self._arrays = mapped(fd, self._fields)
                 makers = [
-                    partial(in_process, share, fd, self._fields, self._picture, self._clone)
+                    partial(in_process, share, fd, self._fields, *self._settings)
                     for share in shares(self._factories, self.workers)
                 ]
                 self._stepping = Workers(makers, fd, "env.workers=1")
@@ -204,10 +228,10 @@ class GymVecEnv(VecEnv):
         return [told[i] for i in rows]
 
 
-def _example(build: Factory, picture: Picture | None) -> Array | None:
-    """What a clip is drawn from, of one environment at its start."""
-    if picture is None:
+def _example(build: Factory, env: gymnasium.Env) -> Array | None:
+    """The state that a clip of one environment is rendered from; None where it cannot be rendered again."""
+    if simulated(env) is None:
         return None
-    with closing(Single(build, picture)) as single:
-        single.reset(seed=0)
+    with trial.aside(), closing(Single(build)) as single:
+        single.reset(seed=0)  # before that, a goal may have no size
         return single.state()

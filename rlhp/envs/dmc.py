@@ -1,0 +1,148 @@
+"""The DeepMind Control Suite (Tassa et al. 2018) under Gymnasium ids: `env=gym env.id=rlhp.envs.dmc:dmc/walker-walk-v0`.
+
+Importing this module registers each task DOMAIN-TASK of the suite as `dmc/DOMAIN-TASK-v0`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+from gymnasium import spaces
+
+from rlhp.types import Array, UserError
+
+try:
+    from dm_control import suite
+    from dm_control.mujoco.wrapper.mjbindings import sizes
+except ModuleNotFoundError as error:
+    raise UserError(f"the DeepMind Control Suite is missing here ({error}); install it with: pip install 'rlhp[dmc]'") from error
+
+STEPS = 1000  # of an episode, in every task of the suite that has a limit
+CAMERA = 0  # of the model: it keeps the robot in the picture
+# All that the next step depends on, the solver's warm start included.
+_PHYSICS = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+
+
+class Suite(gymnasium.Env[Array, Array]):
+    """One task of the suite: observations [O] float64, its parts one after the other as the suite lists them; rewards in [0, 1].
+
+    Time alone ends an episode, save in the few tasks that say that one is over. Where an episode's start leaves the model as it
+    is, `model` and `data` are MuJoCo's own, so that clips can be drawn from qpos and qvel; a target that is put elsewhere for
+    each episode is part of the model, so these environments lack the two, and their clips are drawn while they act.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 - as Gymnasium declares it
+
+    def __init__(self, domain: str, task: str, render_mode: str | None = None, width: int = 320, height: int = 240) -> None:
+        self.render_mode, self._size = render_mode, (height, width)
+        self._suite = _load(domain, task)
+        self._physics = self._suite.physics
+        self._seed = 0  # of this episode's start
+        self.dt = float(self._suite.control_timestep())
+        self.metadata = {**self.metadata, "render_fps": round(1 / self.dt)}
+        action = self._suite.action_spec()
+        self.action_space = spaces.Box(action.minimum.astype(np.float32), action.maximum.astype(np.float32), dtype=np.float32)
+        before = _written(self._physics.model.ptr)
+        self.observation_space = spaces.Box(-np.inf, np.inf, self._start().shape, np.float64)
+        if _written(self._physics.model.ptr) == before:
+            self.model, self.data = self._physics.model.ptr, self._physics.data.ptr
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Begin an episode, at a start that depends on the random stream of this environment alone."""
+        super().reset(seed=seed)
+        self._seed = int(self.np_random.integers(2**32))
+        return self._start(), {}
+
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """One control step of the suite."""
+        step = self._suite.step(action)
+        return _joined(step.observation), float(step.reward), step.last(), False, {}
+
+    def render(self) -> Array | None:
+        """A picture [height, width, 3] uint8, or None without a render_mode."""
+        return None if self.render_mode is None else self._physics.render(*self._size, camera_id=CAMERA)
+
+    def close(self) -> None:
+        """Free the simulation."""
+        self._suite.close()
+
+    def get_state(self) -> Array:
+        """All that the continuation depends on, random stream included, as numbers; for `set_state`."""
+        stream = self.np_random.bit_generator.state
+        state, inc = (_words(stream["state"][name], 4) for name in ("state", "inc"))
+        drawn = [stream["has_uint32"], stream["uinteger"]]
+        physics = self._physics.get_state(_PHYSICS)
+        return np.concatenate([[self._seed], state, inc, drawn, physics, self._physics.data.sensordata])
+
+    def set_state(self, state: Array) -> None:
+        """Go on from what `get_state` has returned, bit for bit."""
+        self._seed = int(state[0])
+        self._start()  # a target's place and what else the model says of this episode
+        self.np_random.bit_generator.state = {
+            "bit_generator": "PCG64",
+            "state": {"state": _number(state[1:5]), "inc": _number(state[5:9])},
+            "has_uint32": int(state[9]),
+            "uinteger": int(state[10]),
+        }
+        physics, sensors = np.split(state[11:], [len(state) - 11 - len(self._physics.data.sensordata)])
+        self._physics.set_state(physics, _PHYSICS)
+        # the suite's steps end with the first half of MuJoCo's next one; a whole forward pass would move the warm start
+        mujoco.mj_step1(self._physics.model.ptr, self._physics.data.ptr)
+        self._physics.data.sensordata[:] = sensors
+
+    def _start(self) -> Array:
+        self._suite.task._random = np.random.RandomState(self._seed)  # the suite has no seed for each episode
+        return _joined(self._suite.reset().observation)
+
+
+def _load(domain: str, task: str) -> Any:
+    """The suite's own environment, without a time limit: Gymnasium's wrapper keeps that."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.ERROR)  # MuJoCo deprecates what the suite's models say, once per environment
+    try:
+        return suite.load(domain, task, task_kwargs={"random": 0, "time_limit": float("inf")})
+    finally:
+        log.setLevel(level)
+
+
+def _joined(observation: dict[str, Array]) -> Array:
+    return np.concatenate([np.ravel(part) for part in observation.values()]).astype(np.float64)
+
+
+def _written(model: mujoco.MjModel) -> bytes:
+    """The model as MuJoCo writes it to a file."""
+    buffer = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, buffer)
+    return buffer.tobytes()
+
+
+def _words(number: int, count: int) -> list[int]:
+    """A number as 32-bit words, lowest first, each of which a float64 holds exactly."""
+    return [number >> 32 * i & 0xFFFFFFFF for i in range(count)]
+
+
+def _number(words: Array) -> int:
+    return sum(int(word) << 32 * i for i, word in enumerate(words))
+
+
+def _forget_removed_fields() -> None:
+    """dm_control 1.0.50 looks up fields of MuJoCo 3 by name that MuJoCo 4 no longer has; no task reads them."""
+    for struct, kind in (("mjmodel", mujoco.MjModel), ("mjdata", mujoco.MjData)):
+        for field in [field for field in sizes.array_sizes[struct] if not hasattr(kind, field)]:
+            del sizes.array_sizes[struct][field]
+
+
+def _register() -> None:
+    for domain, task in suite.ALL_TASKS:
+        id, named = f"dmc/{domain}-{task}-v0", {"domain": domain, "task": task}
+        if id not in gymnasium.registry:
+            gymnasium.register(id, f"{__name__}:Suite", max_episode_steps=STEPS, kwargs=named)
+
+
+_forget_removed_fields()
+_register()
