@@ -33,6 +33,7 @@ ADDED = {
     "episodes": None,
     "expert": None,
     "demo_labels": 0,
+    "watched": False,
     "feedback_delay": 6,
 }
 
