@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -16,6 +17,14 @@ from rlhp.types import Array, Segment, Transitions, UserError
 MAX_STEPS = 100_000  # of an episode, before `returns` gives up
 LONGEST = 240  # steps that `watch` holds in memory at a time: whole multiples of what a film shows of them
 Policy = Callable[[Any], Array]  # raw observations [N, *O] -> actions [N, *A]
+
+
+def by_mode(action_space: spaces.Space) -> bool:
+    """Whether a policy is judged by the modes of its distributions: those of continuous actions.
+
+    The likeliest of a few actions is another policy than the one that was trained; in a game it may repeat itself without end.
+    """
+    return isinstance(action_space, spaces.Box)
 
 
 def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STEPS) -> Array:
