@@ -6,6 +6,7 @@ Importing this module registers each task DOMAIN-TASK of the suite as `dmc/DOMAI
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 import gymnasium
@@ -16,8 +17,10 @@ from gymnasium import spaces
 from rlhp.types import Array, UserError
 
 try:
-    from dm_control import suite
-    from dm_control.mujoco.wrapper.mjbindings import sizes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tries to open a window, and then draws without
+        from dm_control import suite
+        from dm_control.mujoco.wrapper.mjbindings import sizes
 except ModuleNotFoundError as error:
     raise UserError(f"the DeepMind Control Suite is missing here ({error}); install it with: pip install 'rlhp[dmc]'") from error
 
