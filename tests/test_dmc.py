@@ -1,11 +1,15 @@
 """The DeepMind Control Suite under Gymnasium ids: its own numbers, seeds, exact resumption, pictures."""
 
+import os
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from rlhp.film import draws
+from rlhp import film
 
 pytest.importorskip("dm_control", reason="dm_control is not installed (pip install 'rlhp[dmc]')")
 from dm_control import suite
@@ -90,11 +94,20 @@ def test_it_is_made_by_its_id(id):
     assert env.reset().shape == (2, 24) and env.horizon == dmc.STEPS == 1000
 
 
-@pytest.mark.skipif(not draws(), reason="no OpenGL library")
-def test_it_draws_itself():
+@pytest.mark.skipif(not film.draws(), reason="no OpenGL library")
+def test_it_draws_itself(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", film.backend())
     env = made("walker-walk", render_mode="rgb_array", width=64, height=48)
     env.reset(seed=0)
     picture = env.render()
     assert isinstance(picture, np.ndarray) and picture.shape == (48, 64, 3) and picture.dtype == np.uint8 and picture.std() > 5
     assert made("walker-walk").unwrapped.render() is None
     env.close()
+
+
+def test_importing_it_leaves_the_way_to_draw_as_it_is_and_says_nothing():
+    code = "import os; before = dict(os.environ); import rlhp.envs.dmc; assert dict(os.environ) == before"
+    for chosen in ({}, {"MUJOCO_GL": "egl"}):
+        environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"} | chosen
+        done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

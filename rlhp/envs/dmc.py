@@ -6,26 +6,53 @@ Importing this module registers each task DOMAIN-TASK of the suite as `dmc/DOMAI
 from __future__ import annotations
 
 import logging
-import warnings
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
 import mujoco
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
 from rlhp.types import Array, UserError
 
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without what the suite logs: how it would draw, and once per environment what MuJoCo deprecates in its models."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+@contextmanager
+def _undrawn() -> Generator[None]:
+    """Without the suite's own drawing, which opens a window, or fails, while it is imported: here Gymnasium draws."""
+    before = os.environ.get("MUJOCO_GL")
+    os.environ["MUJOCO_GL"] = "off"
+    try:
+        yield
+    finally:
+        del os.environ["MUJOCO_GL"]
+        os.environ.update({} if before is None else {"MUJOCO_GL": before})
+
+
 try:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tries to open a window, and then draws without
+    with _quiet(), _undrawn():
         from dm_control import suite
         from dm_control.mujoco.wrapper.mjbindings import sizes
 except ModuleNotFoundError as error:
     raise UserError(f"the DeepMind Control Suite is missing here ({error}); install it with: pip install 'rlhp[dmc]'") from error
 
 STEPS = 1000  # of an episode, in every task of the suite that has a limit
-CAMERA = 0  # of the model: it keeps the robot in the picture
+CAMERAS = {"quadruped": 2}  # of the model, by domain; else the first, which the models have for that. This first one is far off
 # All that the next step depends on, the solver's warm start included.
 _PHYSICS = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
@@ -41,9 +68,13 @@ class Suite(gymnasium.Env[Array, Array]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(self, domain: str, task: str, render_mode: str | None = None, width: int = 320, height: int = 240) -> None:
-        self.render_mode, self._size = render_mode, (height, width)
-        self._suite = _load(domain, task)
+        with _quiet():  # without a time limit: Gymnasium's wrapper keeps that
+            self._suite: Any = suite.load(domain, task, task_kwargs={"random": 0, "time_limit": float("inf")})
         self._physics = self._suite.physics
+        self.render_mode = render_mode
+        self._renderer: Any = MujocoRenderer(
+            self._physics.model.ptr, self._physics.data.ptr, width=width, height=height, camera_id=CAMERAS.get(domain, 0)
+        )
         self._seed = 0  # of this episode's start
         self.dt = float(self._suite.control_timestep())
         self.metadata = {**self.metadata, "render_fps": round(1 / self.dt)}
@@ -67,10 +98,11 @@ class Suite(gymnasium.Env[Array, Array]):
 
     def render(self) -> Array | None:
         """A picture [height, width, 3] uint8, or None without a render_mode."""
-        return None if self.render_mode is None else self._physics.render(*self._size, camera_id=CAMERA)
+        return None if self.render_mode is None else self._renderer.render(self.render_mode)
 
     def close(self) -> None:
-        """Free the simulation."""
+        """Free the simulation, and what draws it."""
+        self._renderer.close()
         self._suite.close()
 
     def get_state(self) -> Array:
@@ -102,18 +134,7 @@ class Suite(gymnasium.Env[Array, Array]):
         return _joined(self._suite.reset().observation)
 
 
-def _load(domain: str, task: str) -> Any:
-    """The suite's own environment, without a time limit: Gymnasium's wrapper keeps that."""
-    log = logging.getLogger("absl")
-    level = log.level
-    log.setLevel(logging.ERROR)  # MuJoCo deprecates what the suite's models say, once per environment
-    try:
-        return suite.load(domain, task, task_kwargs={"random": 0, "time_limit": float("inf")})
-    finally:
-        log.setLevel(level)
-
-
-def _joined(observation: dict[str, Array]) -> Array:
+def _joined(observation: Mapping[str, Array]) -> Array:
     return np.concatenate([np.ravel(part) for part in observation.values()]).astype(np.float64)
 
 
