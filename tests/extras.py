@@ -4,7 +4,12 @@ from importlib.util import find_spec
 
 import pytest
 
-PACKAGES = {"walker_walk": "dm_control", "quadruped_walk": "dm_control", "cheetah_run": "dm_control"}
+PACKAGES = {
+    "walker_walk": "dm_control",
+    "quadruped_walk": "dm_control",
+    "cheetah_run": "dm_control",
+    "button_press": "metaworld",
+}
 
 
 def needed(env: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
+from rlhp.envs import generator
 from rlhp.types import Array, UserError
 
 
@@ -52,7 +53,7 @@ except ModuleNotFoundError as error:
     raise UserError(f"the DeepMind Control Suite is missing here ({error}); install it with: pip install 'rlhp[dmc]'") from error
 
 STEPS = 1000  # of an episode, in every task of the suite that has a limit
-CAMERAS = {"quadruped": 2}  # of the model, by domain; else the first, which the models have for that. This first one is far off
+CAMERAS = {"quadruped": 2}  # of the model, by domain, else 0: the quadruped's first one is far off
 # All that the next step depends on, the solver's warm start included.
 _PHYSICS = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
@@ -107,27 +108,20 @@ class Suite(gymnasium.Env[Array, Array]):
 
     def get_state(self) -> Array:
         """All that the continuation depends on, random stream included, as numbers; for `set_state`."""
-        stream = self.np_random.bit_generator.state
-        state, inc = (_words(stream["state"][name], 4) for name in ("state", "inc"))
-        drawn = [stream["has_uint32"], stream["uinteger"]]
         physics = self._physics.get_state(_PHYSICS)
-        return np.concatenate([[self._seed], state, inc, drawn, physics, self._physics.data.sensordata])
+        return np.concatenate([[self._seed], generator.saved(self.np_random), physics, self._physics.data.sensordata])
 
     def set_state(self, state: Array) -> None:
         """Go on from what `get_state` has returned, bit for bit."""
         self._seed = int(state[0])
         self._start()  # a target's place and what else the model says of this episode
-        self.np_random.bit_generator.state = {
-            "bit_generator": "PCG64",
-            "state": {"state": _number(state[1:5]), "inc": _number(state[5:9])},
-            "has_uint32": int(state[9]),
-            "uinteger": int(state[10]),
-        }
-        physics, sensors = np.split(state[11:], [len(state) - 11 - len(self._physics.data.sensordata)])
+        generator.restore(self.np_random, state[1:])
+        cuts = [1 + generator.SIZE, len(state) - len(self._physics.data.sensordata)]
+        _, physics, sensed = np.split(state, cuts)
         self._physics.set_state(physics, _PHYSICS)
         # the suite's steps end with the first half of MuJoCo's next one; a whole forward pass would move the warm start
         mujoco.mj_step1(self._physics.model.ptr, self._physics.data.ptr)
-        self._physics.data.sensordata[:] = sensors
+        self._physics.data.sensordata[:] = sensed
 
     def _start(self) -> Array:
         self._suite.task._random = np.random.RandomState(self._seed)  # the suite has no seed for each episode
@@ -143,15 +137,6 @@ def _written(model: mujoco.MjModel) -> bytes:
     buffer = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, buffer)
     return buffer.tobytes()
-
-
-def _words(number: int, count: int) -> list[int]:
-    """A number as 32-bit words, lowest first, each of which a float64 holds exactly."""
-    return [number >> 32 * i & 0xFFFFFFFF for i in range(count)]
-
-
-def _number(words: Array) -> int:
-    return sum(int(word) << 32 * i for i, word in enumerate(words))
 
 
 def _forget_removed_fields() -> None:
