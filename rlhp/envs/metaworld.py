@@ -36,8 +36,9 @@ _WELD = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 5.0]  # no offset be
 class Sawyer(gymnasium.Env[Array, Array]):
     """One task: observations [39] float64 (hand, gripper, objects; the same a step before; the goal or zeros).
 
-    Rewards lie in [0, 10]. Actions [4] in [-1, 1]: how the hand moves, and how the gripper closes. Time alone ends an episode. `info["success"]` is 1
-    where the task is done in this step. An episode's places are part of the physics model, so clips are drawn while it acts.
+    Rewards lie in [0, 10]. Actions [4] in [-1, 1]: how the hand moves, and how the gripper closes. Time alone ends an episode.
+    `info["success"]` is 1 where the task is done in this step. An episode's places are part of the physics model, so clips are
+    drawn while it acts.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 80}  # noqa: RUF012 - as Gymnasium declares it
