@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from gymnasium import spaces
 
-from rlhp.types import Array, UserError
+from rlhp.types import Array, ImagesAndVector, UserError
 
 _LARGEST = float(np.finfo(np.float32).max)
 _SAFE = 1e30  # a sum of squares below it has neither NaN nor a number that single precision cannot hold
@@ -15,6 +16,11 @@ def is_finite(values: Array) -> bool:
     if values.dtype.kind != "f":
         return True
     return bool(np.vdot(values, values) < _SAFE) or bool((np.abs(values) <= _LARGEST).all())
+
+
+def check_observed(task: str, space: spaces.Space, obs: Array, step: int, first: int = 0, key: str = "observation") -> None:
+    """`check_received` of observations of a space [N, *O]; of several parts in bytes, their numbers are checked."""
+    check_received(task, key, space.floats(obs) if isinstance(space, ImagesAndVector) else obs, step, first)
 
 
 def check_received(task: str, key: str, values: Array, step: int, first: int = 0) -> None:

@@ -153,13 +153,17 @@ def _check_reach(setup: Setup, clips: int, clips_per_label: float) -> None:
 
 
 def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
-    """How many questions a run can ask at most, counting as many clips per rollout as fit; asked for as the loop does."""
+    """How many questions a run can ask at most, counting as many clips per rollout as fit; asked for as the loop does.
+
+    Where clips are of some environments only (`setup.sources`), memory keeps the same share of its clips.
+    """
     n_envs, n_steps, schedule = setup.env.num_envs, setup.agent.n_steps, setup.schedule
     length = getattr(setup.memory, "length", n_steps)
-    per_rollout = n_envs * (n_steps // length if n_steps >= length else n_steps / length)
+    per_env = n_steps // length if n_steps >= length else n_steps / length
     first, capacity, held, asked = schedule(0), getattr(setup.memory, "capacity", sys.maxsize), 0, 0
     for step in range(n_envs * n_steps, setup.total_steps + n_envs * n_steps, n_envs * n_steps):
-        held, before = min(held + per_rollout, capacity), held
+        sources = n_envs if setup.sources is None else setup.sources(asked)
+        held, before = min(held + sources * per_env, capacity * sources / n_envs), held
         n = schedule(step if asked >= first else 0) - asked
         while n > 0 and _needed(n, clips, clips_per_label) > held:
             n = 0 if all_at_once(asked, held > before, step, setup.total_steps) else n // 2

@@ -73,7 +73,9 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000,
 
 def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: int, deterministic: bool | None) -> Path:
     drawing = film.find(trained.settings)
-    env = trained.make_env(1, seed, render=drawing is None)
+    if drawing is not None:
+        drawing.check()
+    env = trained.make_env(1, seed, render=drawing is None or "watched" in trained.settings["env"])
     try:
         policy, _ = acting(trained, env, seed, deterministic)
         if drawing is None:

@@ -305,6 +305,32 @@ def test_a_run_goes_on_under_the_names_that_parts_have_now(tmp_path):
     check_owner(tmp_path, settings)
 
 
+# The settings of the first runs that may go on: a setting that is not among them is null by default, or in directory.ADDED.
+FIRST = {
+    "": "name condition seed total_steps labels first_labels max_open entropy_bonus l2 l2_rate credit crop n_envs restarts threads "
+    "torch_threads checkpoint_every video instructions film page effort agent teacher memory query schedule reward_model task "
+    "clip_steps env tracker",
+    "agent": "_target_ _partial_ n_steps batch_size n_epochs learning_rate gamma gae_lambda clip_range ent_coef vf_coef "
+    "max_grad_norm target_kl normalise_observations normalise_reward reward_level policy_kwargs seed",
+    "memory": "_target_ length capacity seed ends",
+    "query": "_target_ seed clips candidates clips_per_label",
+    "schedule": "_target_ labels total_steps initial first c",
+    "reward_model": "loss penalty augment inputs _target_ _partial_ credit members hidden learning_rate batch_size average_over "
+    "precision seed",
+    "env": "_target_ task n_envs seed threads horizon",
+}
+
+
+def test_a_run_goes_on_though_there_are_settings_that_it_did_not_know(tmp_path):
+    now = settings("env=point")
+    before = {name: now[name] for name in FIRST[""].split()}
+    before |= {part: {k: v for k, v in now[part].items() if k in names.split()} for part, names in FIRST.items() if part}
+    assert "feedback_delay" in now and "feedback_delay" not in before
+    claim(tmp_path, before)
+    (tmp_path / "metrics.csv").touch()  # it has begun
+    check_owner(tmp_path, now)
+
+
 def test_a_checkpoint_of_another_version_says_so(tmp_path):
     checkpoint.write(tmp_path, 100, {"a": {"x": np.arange(3)}})
     mark = tmp_path / "100" / checkpoint.DONE

@@ -2,9 +2,11 @@
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
+from rlhp.agent.by_observation import by_observation
 from rlhp.agent.cloning import Cloner
 from rlhp.agent.cnn import SmallCNN
 from rlhp.agent.coach import Coach, coach
+from rlhp.agent.encoders import ImageEncoder, PartsEncoder
 from rlhp.agent.explore import StateEntropy
 from rlhp.agent.kl_penalty import AdaptiveKL, FixedKL
 from rlhp.agent.level import Level
@@ -26,7 +28,9 @@ __all__ = [
     "FixedKL",
     "FrameStack",
     "FromPolicy",
+    "ImageEncoder",
     "Level",
+    "PartsEncoder",
     "Recorder",
     "ReturnScale",
     "Shares",
@@ -36,6 +40,7 @@ __all__ = [
     "Unscaled",
     "ValueRefit",
     "a2c",
+    "by_observation",
     "coach",
     "geometric",
     "linear",

@@ -25,18 +25,36 @@ class Actions:
 def of(space: spaces.Space) -> Actions:
     """Translate what SB3's policies do otherwise than a space says.
 
-    They choose 0 to n - 1 from a Discrete space wherever it starts, choose real numbers from a Box of integers, and want finite
-    bounds of a Box, which they use to clip alone.
+    They choose 0 to n - 1 from a Discrete or MultiDiscrete space wherever it starts, want the latter and MultiBinary spaces of one
+    axis, choose real numbers from a Box of integers, and want finite bounds of a Box, which they use to clip alone.
     """
-    if isinstance(space, spaces.Discrete) and space.start != 0:
-        start = space.start
-        return Actions(spaces.Discrete(int(space.n)), lambda chosen: chosen + start, lambda executed: executed - start)
-    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.integer):
-        dtype = space.dtype
-        real = spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
-        return Actions(real, lambda chosen: np.rint(chosen).astype(dtype), lambda executed: executed.astype(np.float32))
-    if isinstance(space, spaces.Box) and not space.is_bounded():
-        return Actions(
-            spaces.Box(space.low.clip(-_LARGEST), space.high.clip(None, _LARGEST), dtype=np.float32), np.array, np.array
-        )
-    return Actions(space, np.array, np.array)
+    match space:
+        case spaces.Discrete() if space.start != 0:
+            start = space.start
+            return Actions(spaces.Discrete(int(space.n)), lambda chosen: chosen + start, lambda executed: executed - start)
+        case spaces.MultiDiscrete():
+            return _shaped(spaces.MultiDiscrete(space.nvec.ravel()), space, space.start)
+        case spaces.MultiBinary():
+            return _shaped(spaces.MultiBinary(int(np.prod(space.shape))), space, np.zeros(space.shape, np.int8))
+        case spaces.Box() if np.issubdtype(space.dtype, np.integer):
+            dtype = space.dtype
+            real = spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
+            return Actions(real, lambda chosen: np.rint(chosen).astype(dtype), lambda executed: executed.astype(np.float32))
+        case spaces.Box() if not space.is_bounded():
+            low, high = space.low.clip(-_LARGEST), space.high.clip(None, _LARGEST)
+            return Actions(spaces.Box(low, high, dtype=np.float32), np.array, np.array)
+        case _:
+            return Actions(space, np.array, np.array)
+
+
+def _shaped(flat: spaces.Space, space: spaces.Space, start: Array) -> Actions:
+    """Whole numbers from 0 in one axis, of a space with axes of its own and numbers from `start`; policies read them as real."""
+    shape, dtype = space.shape or (), space.dtype
+
+    def executed(chosen: Array) -> Array:
+        return (np.asarray(chosen).reshape(-1, *shape) + start).astype(dtype)
+
+    def chosen(executed: Array) -> Array:
+        return (executed - start).reshape(len(executed), -1).astype(np.float32)
+
+    return Actions(flat, executed, chosen)

@@ -13,12 +13,13 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from rlhp.agent import mixture
 from rlhp.agent.explore import Explore, Still
-from rlhp.agent.frozen_policy import FrozenPolicy
+from rlhp.agent.frozen_policy import FrozenPolicy, network
 from rlhp.agent.kl_penalty import KLPenalty, Unpenalised
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
@@ -59,6 +60,7 @@ class Blind(OnPolicyAlgorithm):
     start: Start
     kl_penalty: KLPenalty
     callback: BaseCallback | list[BaseCallback] | None
+    chosen: str = ""  # networks that nobody named, in words
 
     def attach(
         self,
@@ -81,6 +83,7 @@ class Blind(OnPolicyAlgorithm):
         self._unrewarded: list[Rollout] = []
         self._explored = False
         self._mixture: mixture.Mixture | None = None
+        self._like: ActorCriticPolicy | None = None  # a network like the policy's, for copies of it
         self._fresh_scale, self._fresh_explore = self.scale.snapshot(), self.explore.snapshot()
         self._fresh_values = [p.detach().clone() for p in value_parameters(self.policy)]
         self.set_logger(Logger(folder=None, output_formats=[]))
@@ -121,7 +124,9 @@ class Blind(OnPolicyAlgorithm):
 
     def frozen_policy(self) -> FrozenPolicy:
         """The network as it is now, which training goes on from."""
-        return FrozenPolicy(self.policy, self._vec_normalize_env, self.recorder.venv.action_space)  # type: ignore[arg-type]
+        if self._like is None:
+            self._like = network(self.policy)  # type: ignore[arg-type]
+        return FrozenPolicy(self._like, self.policy.state_dict(), self._vec_normalize_env, self.recorder.venv.action_space)
 
     def acting_policy(self) -> Policy:
         """What `act` goes by, as it is now: the mixture that the agent has become, else its network."""

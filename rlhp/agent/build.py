@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
+from rlhp.agent.encoders import PartsEncoder
 from rlhp.agent.explore import Explore
 from rlhp.agent.kl_penalty import KLPenalty
 from rlhp.agent.lean import LeanPPO, suits
@@ -23,7 +25,7 @@ from rlhp.agent.scale import ReturnScale, Unscaled
 from rlhp.agent.stack import stack_frames
 from rlhp.agent.start import Start
 from rlhp.precision import processor
-from rlhp.types import UserError
+from rlhp.types import ImagesAndVector, UserError, is_image
 from rlhp.types.frames import seen_space
 
 
@@ -88,7 +90,7 @@ def make(
     environment, for `refit`, `explore` and `start` where it observes images, and where `start` does not go with the others.
     """
     _check_policy(env, policy)
-    _check_images(env, refit, explore, start)
+    _check_images(env, policy, refit, explore, start)
     _check_start(start, kl_penalty, explore)
     where = processor(device)
     recorder = Recorder(env)
@@ -96,17 +98,23 @@ def make(
     seen = ObservationNormaliser(stacked) if normalise_observations else stacked
     if start is not None and isinstance(seen, ObservationNormaliser):
         seen.training = False  # under other moments the policy would be another one
-    kwargs = dict(policy_kwargs or {})
+    kwargs = _encoded(seen.observation_space, policy_kwargs)
     if isinstance(kwargs.get("activation_fn"), str):
         kwargs["activation_fn"] = getattr(torch.nn, kwargs["activation_fn"])
     try:
         agent = algorithm(policy, seen, gamma=gamma, policy_kwargs=kwargs, device=where, **settings)  # type: ignore[call-arg]
-    except (AssertionError, TypeError, ValueError) as error:  # SB3 asserts what it supports
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # SB3 asserts what it supports, torch raises it
         raise UserError(f"{algorithm.__name__} cannot be built with these settings: {error}") from error
     scale = ReturnScale(env.num_envs, gamma) if normalise_reward else Unscaled()
     levelled = scale if reward_level is None else Level(scale, reward_level)
     agent.attach(recorder, levelled, callback, refit, explore, start, kl_penalty)
     return agent
+
+
+def _encoded(space: spaces.Space, policy_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The keywords of a policy, with what takes observations of several parts apart where they name nothing else."""
+    default = {"features_extractor_class": PartsEncoder} if isinstance(space, ImagesAndVector) else {}
+    return {**default, **(policy_kwargs or {})}
 
 
 def _check_policy(env: VecEnv, policy: str) -> None:
@@ -116,12 +124,15 @@ def _check_policy(env: VecEnv, policy: str) -> None:
 
 
 def _sees_images(env: VecEnv) -> bool:
-    return is_image_space(seen_space(env.observation_space, getattr(env, "stack", 1)))
+    seen = seen_space(env.observation_space, getattr(env, "stack", 1))
+    return is_image_space(seen) or is_image(seen)
 
 
-def _check_images(env: VecEnv, refit: Refit, explore: Explore | None, start: Start | None) -> None:
+def _check_images(env: VecEnv, policy: str, refit: Refit, explore: Explore | None, start: Start | None) -> None:
     """Raises UserError for what works on vectors alone, where the policy sees images."""
-    if not _sees_images(env):
+    if explore is not None and isinstance(env.observation_space, ImagesAndVector):
+        raise UserError("agent.explore measures distances between states, which pixels do not tell; set it to null.")
+    if policy != "CnnPolicy" and not is_image_space(seen_space(env.observation_space, getattr(env, "stack", 1))):
         return
     if refit is not no_refit:
         raise UserError("agent.refit fits layers that a policy does not share, and on images it shares them all; set it to null.")

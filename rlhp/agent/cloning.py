@@ -13,7 +13,8 @@ from torch import Tensor
 
 from rlhp.agent import actions
 from rlhp.agent.blind import Blind
-from rlhp.types import Array, Metrics, Transitions, UserError, stream
+from rlhp.agent.refit import acting_parameters
+from rlhp.types import Array, Metrics, Transitions, UserError, numbers, stream
 
 ROWS = 1024  # held-out steps that the policy judges at once
 
@@ -52,7 +53,7 @@ class Cloner:
         self.agent, self.steps = agent, 0
         self._total, self._batch_size, self._seed = total_steps, batch_size, seed
         self._learning_rate, self._held_out, self._min_std = learning_rate, held_out, min_std
-        self._parameters = [p for name, p in agent.policy.named_parameters() if name != "log_std" and "value_net." not in name]
+        self._parameters = acting_parameters(agent.policy)
         self._optimiser = torch.optim.AdamW(self._parameters, lr=learning_rate, weight_decay=weight_decay)
         self._best, self._kept = np.inf, self._weights()
         self._data: tuple[Transitions, Array, Array] | None = (
@@ -99,7 +100,7 @@ class Cloner:
         if normaliser is None:
             return
         rms: Any = normaliser.obs_rms
-        seen = data.obs[rows].astype(np.float64)
+        seen = numbers(normaliser.observation_space, data.obs[rows]).astype(np.float64)
         rms.mean, rms.var, rms.count = seen.mean(axis=0), seen.var(axis=0), float(len(rows))
 
     def _step(self, data: Transitions, train: Array) -> float:

@@ -20,7 +20,7 @@ from rlhp.agent.gaussian import Gaussian, Surrogate
 from rlhp.agent.lean_rollouts import LeanRollouts
 from rlhp.agent.samples import Samples, column
 from rlhp.agent.tower import Tower
-from rlhp.types import Array
+from rlhp.types import Array, ImagesAndVector, seen_space
 
 KWARGS = {"net_arch", "activation_fn", "log_std_init", "ortho_init", "optimizer_kwargs"}  # of a policy that it knows
 SB3_ADAM = {"eps": 1e-5}  # what SB3 gives to torch's Adam where nothing else is asked for
@@ -33,7 +33,7 @@ def suits(env: VecEnv, settings: Mapping[str, Any]) -> bool:
     policy_kwargs = settings.get("policy_kwargs") or {}
     return (
         settings.get("policy", "MlpPolicy") == "MlpPolicy"
-        and _is_vector(env.observation_space)
+        and _is_vector(seen_space(env.observation_space, getattr(env, "stack", 1)))
         and _is_vector(env.action_space)
         and settings.get("device", "cpu") == "cpu"
         and policy_kwargs.keys() <= KWARGS
@@ -47,7 +47,7 @@ def suits(env: VecEnv, settings: Mapping[str, Any]) -> bool:
 
 
 def _is_vector(space: spaces.Space) -> bool:
-    return isinstance(space, spaces.Box) and len(space.shape) == 1
+    return isinstance(space, spaces.Box) and len(space.shape) == 1 and not isinstance(space, ImagesAndVector)
 
 
 class LeanPPO(LeanRollouts):

@@ -5,17 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from rlhp.types import Array
+from rlhp.types import Array, ImagesAndVector, numbers, with_numbers
 
 
 class ObservationNormaliser(VecNormalize):
-    """SB3's VecNormalize of Box observations alone, bit for bit, without the statistics of a reward that is always 0."""
+    """SB3's VecNormalize of Box observations alone, bit for bit, without the statistics of a reward that is always 0.
+
+    Of images beside a vector, the vector alone is normalised. Where SB3 would keep what it has normalised as whole numbers,
+    since the environment's are, it is kept in single precision.
+    """
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv, norm_reward=False)
+        space: Any = self.observation_space
+        self._space = space
+        if isinstance(space, ImagesAndVector):
+            self.obs_rms = RunningMeanStd(shape=(space.stack * space.width,))  # type: ignore[assignment]
+        elif space.dtype.kind != "f":
+            self.observation_space = spaces.Box(-self.clip_obs, self.clip_obs, space.shape, np.float32)
 
     def step_wait(self) -> VecEnvStepReturn:
         """The environment's step, its observations counted and normalised, those at an episode's end too."""
@@ -31,11 +43,12 @@ class ObservationNormaliser(VecNormalize):
     def normalize_obs(self, obs: Any) -> Array:
         """[*B, *O] -> the same in units of the spread, clipped, float32; counts nothing."""
         rms: Any = self.obs_rms
-        scaled = (obs - rms.mean) / np.sqrt(rms.var + self.epsilon)
-        return np.minimum(np.maximum(scaled, -self.clip_obs), self.clip_obs).astype(np.float32)
+        scaled = (numbers(self._space, obs) - rms.mean) / np.sqrt(rms.var + self.epsilon)
+        clipped = np.minimum(np.maximum(scaled, -self.clip_obs), self.clip_obs).astype(np.float32)
+        return with_numbers(self._space, obs, clipped)
 
     def _count(self, obs: Array) -> None:
-        n, rms = len(obs), self.obs_rms
+        n, rms, obs = len(obs), self.obs_rms, numbers(self._space, obs)
         mean = np.add.reduce(obs, 0) / n
         var = np.add.reduce((obs - mean) ** 2, 0) / n
         rms.update_from_moments(mean, var, n)  # type: ignore[union-attr]

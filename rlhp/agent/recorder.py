@@ -9,8 +9,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from rlhp.agent import actions as translated
-from rlhp.finite import check_actions, check_received
-from rlhp.types import Array, Rollout, Stateful
+from rlhp.finite import check_actions, check_observed, check_received
+from rlhp.types import Array, Deflated, Rollout, Stateful, in_a_row
 
 
 class Recorder(VecEnvWrapper):
@@ -36,7 +36,7 @@ class Recorder(VecEnvWrapper):
 
     def _forget(self) -> None:
         self._steps: list[tuple[Array, Array, Array, Array]] = []
-        self._states: list[Array] = []
+        self._states: list[Array | tuple[Deflated, ...]] = []
         self._last: list[tuple[int, int, Array]] = []  # step, environment, an episode's last observation
         self._returns: list[float] = []
         self._unstable = 0
@@ -48,7 +48,7 @@ class Recorder(VecEnvWrapper):
     def reset(self) -> VecEnvObs:
         """Start all episodes anew."""
         self._obs = np.array(self.venv.reset())
-        check_received(self._task, "observation", self._obs, self._made)
+        check_observed(self._task, self.observation_space, self._obs, self._made)
         self._running = np.zeros(self.num_envs)
         self._before = [self._obs] * self._history
         self._forget()
@@ -68,7 +68,7 @@ class Recorder(VecEnvWrapper):
         obs, true_reward, done, infos = self.venv.step_wait()
         self._made += self.num_envs
         check_received(self._task, "reward", true_reward, self._made)
-        check_received(self._task, "observation", obs, self._made)  # type: ignore[arg-type]
+        check_observed(self._task, self.observation_space, np.asarray(obs), self._made)
         ended = _ended(done, infos)
         self._steps.append((self._obs, self._act, np.array(true_reward), ended))
         self._obs = np.array(obs)
@@ -81,7 +81,7 @@ class Recorder(VecEnvWrapper):
         """An episode of environment i is over; one that was cut short has no return. `visible`: the agent is told."""
         if visible:
             last = np.asarray(info["terminal_observation"])
-            check_received(self._task, "last observation", last[np.newaxis], self._made, first=i)
+            check_observed(self._task, self.observation_space, last[np.newaxis], self._made, i, "last observation")
             self._last.append((len(self._steps) - 1, i, _single(last)))
         if not info.get("shortened"):
             self._returns.append(float(info.get("score", self._running[i])))
@@ -97,7 +97,7 @@ class Recorder(VecEnvWrapper):
             _single(np.stack(act)),
             np.stack(true_reward),
             np.stack(cut),
-            np.stack(self._states) if self._states else None,
+            in_a_row(self._states) if len(self._states) == len(true_reward) else None,
             np.array(self._returns),
             _single(self._obs),
             tuple(self._last),

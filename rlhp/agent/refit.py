@@ -116,4 +116,14 @@ def evaluate(agent: OnPolicyAlgorithm) -> None:
 
 def value_parameters(policy: Any) -> list[nn.Parameter]:
     """The parameters of a policy's value function that its actor does not use."""
-    return [*policy.mlp_extractor.value_net.parameters(), *policy.value_net.parameters()]
+    return [parameter for name, parameter in policy.named_parameters() if of_value(name)]
+
+
+def acting_parameters(policy: Any) -> list[nn.Parameter]:
+    """The parameters that the likeliest action depends on: neither those of the value function alone, nor a Gaussian's spread."""
+    return [parameter for name, parameter in policy.named_parameters() if name != "log_std" and not of_value(name)]
+
+
+def of_value(name: str) -> bool:
+    """Whether a parameter of this name is of the value function alone."""
+    return "value_net." in name

@@ -19,13 +19,14 @@ class Background:
     waits for it, and the numbers are the same. With more threads a process makes the fits; until it is ready, they are made as
     with one thread. Comparisons only ever grow at their end.
 
-    `watches`: whether the model is fitted to the newest rollout as well.
+    `watches`: whether the model is fitted to the newest rollout as well; `chosen`: its networks, in words, if nobody named them.
     """
 
     def __init__(self, make: Make, threads: int) -> None:
         self._make, self._moves = make, threads > 1 and can_move(make)
         self._model = make()  # predicts; it takes over what is fitted apart
         self.watches = bool(getattr(self._model, "watches", False))
+        self.chosen = str(getattr(self._model, "chosen", ""))
         self._coming: Apart | None = None  # a process that comes up
         self._apart: Apart | None = None  # the same, from the first fit that is made there
         self._begun: tuple[Evidence, int] | None = None

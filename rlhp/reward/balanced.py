@@ -10,7 +10,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rlhp.reward.features import CLIP, encode, width
-from rlhp.types import Array, Transitions, UserError
+from rlhp.types import Array, ImagesAndVector, Transitions, UserError
 
 TOWARDS = 0.05  # the newest rollout's share in the running moments of the policy
 
@@ -68,7 +68,7 @@ class Balanced:
 
 def check_vectors(space: spaces.Space) -> None:
     """Raises UserError for observations that are images."""
-    if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1:
+    if isinstance(space, ImagesAndVector) or (space.dtype == np.uint8 and len(space.shape or ()) > 1):
         raise UserError(
             f"a discriminator reads vectors, and observations are images ({space.shape}); choose a task whose observations are "
             "numbers, or learn it from comparisons with condition=preferences."

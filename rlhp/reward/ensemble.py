@@ -37,6 +37,8 @@ class RewardEnsemble:
     `every` of each clip (`systematic`), and query selection one in `query_every`; 1: all of them.
     """
 
+    chosen: str = ""  # networks that nobody named, in words
+
     def __init__(
         self,
         network: Network,

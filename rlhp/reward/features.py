@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from rlhp.types import Array, UserError
+from rlhp.types import Array, ImagesAndVector, UserError
 
 CLIP = 10.0  # of what the network is given: a contact force's spike must not drown the rest of a batch
 LEAST = 1e-4  # of its spread is left to an input that is the same in all clips on average
@@ -18,29 +19,51 @@ LEAST = 1e-4  # of its spread is left to an input that is the same in all clips 
 
 def width(observation_space: spaces.Space, action_space: spaces.Space) -> int:
     """How many numbers `encode` makes of one step."""
+    if isinstance(observation_space, ImagesAndVector):
+        raise UserError(
+            "this reward model reads vectors, and observations are images beside a vector; choose reward_model=by_observation, or "
+            "leave the images out with env.wrappers and gymnasium.wrappers.FilterObservation."
+        )
     if not isinstance(observation_space, spaces.Box):
         raise UserError(f"the reward model reads Box observations, not {observation_space}; wrap the environment to give a Box.")
-    return int(np.prod(observation_space.shape)) + _action_width(action_space)
+    return int(np.prod(observation_space.shape)) + action_width(action_space)
 
 
-def _action_width(space: spaces.Space) -> int:
-    if isinstance(space, spaces.Box):
-        return int(np.prod(space.shape))
-    if isinstance(space, spaces.Discrete):
-        return int(space.n)
-    raise UserError(f"the reward model reads Box or Discrete actions, not {space}; wrap the environment to give one of them.")
+def action_width(space: spaces.Space) -> int:
+    """How many numbers `encode_actions` makes of one action. Raises UserError for a space that it cannot read."""
+    match space:
+        case spaces.Box() | spaces.MultiBinary():
+            return int(np.prod(space.shape))
+        case spaces.Discrete():
+            return int(space.n)
+        case spaces.MultiDiscrete():
+            return int(space.nvec.sum())
+    raise UserError(
+        f"the reward model reads actions of a Box, Discrete, MultiDiscrete or MultiBinary, not {space}; wrap the environment so "
+        "that it takes one of them."
+    )
 
 
 def encode(obs: Array, act: Array, action_space: spaces.Space) -> Tensor:
-    """Observations [*B, *O] and actions [*B, *A] -> [*B, width]; a discrete action becomes one-hot."""
-    lead = act.shape if isinstance(action_space, spaces.Discrete) else act.shape[: act.ndim - len(action_space.shape or ())]
-    seen = _flat(obs, len(lead))
-    if isinstance(action_space, spaces.Discrete):
-        choice = torch.from_numpy(np.ascontiguousarray(act)).long() - int(action_space.start)
-        done = torch.nn.functional.one_hot(choice, int(action_space.n)).float()
-    else:
-        done = _flat(act, len(lead))
-    return torch.cat([seen, done], dim=-1)
+    """Observations [*B, *O] and actions [*B, *A] -> [*B, width]; discrete actions become one-hot."""
+    done = encode_actions(act, action_space)
+    return torch.cat([_flat(obs, done.ndim - 1), done], dim=-1)
+
+
+def encode_actions(act: Array, space: spaces.Space) -> Tensor:
+    """Actions [*B, *A] -> [*B, action width]: one-hot for each choice of a discrete one."""
+    lead = act.shape[: act.ndim - len(space.shape or ())]
+    match space:
+        case spaces.Discrete():
+            choice = torch.from_numpy(np.ascontiguousarray(act)).long() - int(space.start)
+            return one_hot(choice, int(space.n)).float()
+        case spaces.MultiDiscrete():
+            choices = torch.from_numpy(np.ascontiguousarray(act - space.start)).long().reshape(*lead, space.nvec.size)
+            return torch.cat(
+                [one_hot(c, n) for c, n in zip(choices.unbind(-1), space.nvec.ravel().tolist(), strict=True)], -1
+            ).float()
+        case _:
+            return _flat(act, len(lead))
 
 
 def _flat(x: Array, lead: int) -> Tensor:

@@ -13,7 +13,7 @@ import yaml
 from rlhp.run import checkpoint
 from rlhp.run.attempt import FAILED, LOCK
 from rlhp.run.machine import describe
-from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_table
+from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_upto
 from rlhp.types import Array, Metrics, Stateful, UserError
 
 CONFIG, FINISHED = "config.yaml", "finished.json"
@@ -23,16 +23,17 @@ BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
 # what does not touch the numbers
 THREADS = ("threads", "env.threads", "agent.threads", "reward_model.threads")
-MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film")
+MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
-# what they went by
+# settings that came later, each with the value that runs without it went by
 ADDED = {
     "loop": {"_target_": "rlhp.train.preferences", "_partial_": True},
     "demos": None,
     "episodes": None,
     "expert": None,
     "demo_labels": 0,
+    "feedback_delay": 6,
 }
 
 
@@ -154,7 +155,7 @@ class RunDirectory:
 
     def open(self, *trackers: Tracker, labels: int = 0) -> None:
         """Start logging, after the parts are restored; `labels` are wanted by the end."""
-        rows = [row for row in read_table(self.path / "clock.csv") if int(row["step"]) <= self.resumed_from]
+        rows = read_upto(self.path / "clock.csv", self.resumed_from)
         self._wall = float(rows[-1]["wall_s"]) if rows else 0.0
         self._began = time.monotonic()
         self._metrics = Table(self.path / "metrics.csv", self.resumed_from)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,8 @@ from hydra.utils import instantiate
 
 from rlhp import demonstrations
 from rlhp.reward import Background
-from rlhp.types import Checked, Demonstrations, Setup, Stateful, UserError, seen_space
+from rlhp.train import filming
+from rlhp.types import Checked, Demonstrations, ImagesAndVector, Setup, Stateful, UserError, is_image, seen_space
 
 Settings = Mapping[str, Any]
 PARTS = ("memory", "query", "teacher", "schedule", "effort", "tracker")
@@ -38,12 +40,32 @@ def build(settings: Settings) -> Setup:
         settings=settings,
         demonstrations=_demonstrations(settings, env),
     )
-    setup = replace(setup, loop=built["loop"](setup))
+    _tell(setup)
     _check_schedule(setup)
+    setup = replace(setup, sources=filming.sources(setup))
+    setup = replace(setup, loop=built["loop"](setup))
     for part in parts(setup).values():
         if isinstance(part, Checked):
             part.check(setup)
+    filming.say(setup)
     return setup
+
+
+def _tell(setup: Setup) -> None:
+    """Say on stderr what to know of the environment, and which networks were chosen by what is observed."""
+    env: Any = setup.env
+    chosen = [text for part in (setup.agent, setup.reward) if (text := getattr(part, "chosen", ""))]
+    told = [f"{env.task} observes {_words(env.observation_space)}: {', and '.join(chosen)}."] if chosen else []
+    for note in (*told, *getattr(env, "notes", ())):
+        print(note, file=sys.stderr)
+
+
+def _words(space: Any) -> str:
+    """What is observed."""
+    if isinstance(space, ImagesAndVector):
+        images = ", ".join(" x ".join(map(str, image.shape)) for image in space.images)
+        return f"images ({images}) beside {space.width} numbers"
+    return f"{'images' if is_image(space) else 'arrays'} of {' x '.join(map(str, space.shape))}"
 
 
 def parts(setup: Setup) -> dict[str, Any]:

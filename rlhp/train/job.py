@@ -32,7 +32,7 @@ from rlhp.run import (
 from rlhp.store import Rest, Store
 from rlhp.train import page
 from rlhp.train.build import Settings, build, stateful
-from rlhp.types import Array, Rollout, Segment, Setup, Steps, stack
+from rlhp.types import Array, Filming, Rollout, Segment, Setup, Steps, stack
 
 PRECISIONS = {"precision": "reward_model", "agent_precision": "agent"}  # as an attempt tells them, and whose they are
 
@@ -132,7 +132,7 @@ class Trained:
     def make_env(self, n_envs: int, seed: int, render: bool = False) -> Any:
         """The run's task, new, its frames stacked where the policy sees stacks; its reward is the true one.
 
-        `render`: so that a Gymnasium environment can be drawn.
+        `render`: so that a Gymnasium environment can be drawn, frame by frame where there is no other way.
         """
         return stack_frames(_environment(self.settings, n_envs=n_envs, seed=seed, render=render))
 
@@ -149,6 +149,11 @@ def load(path: Path) -> Trained:
 
 def _environment(settings: Settings, *, n_envs: int, seed: int, render: bool = False) -> Any:
     node = {**settings["env"], "n_envs": n_envs, "seed": seed}
-    if render and "kwargs" in node:
+    if render and "watched" in node:
+        node["watched"] = True
+    elif render and "kwargs" in node:
         node["kwargs"] = {**node["kwargs"], "render_mode": "rgb_array"}
-    return instantiate(node, _convert_="all")
+    env = instantiate(node, _convert_="all")
+    if render and isinstance(env, Filming) and env.films:
+        env.film(lambda: 1)
+    return env

@@ -14,7 +14,7 @@ from rlhp.coaching import coach
 from rlhp.imitate import clone
 from rlhp.loop import learn
 from rlhp.query import Demonstrated
-from rlhp.types import Array, Demonstrations, Loop, Memory, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
+from rlhp.types import Array, Demonstrations, Filming, Loop, Memory, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
 
 
 def preferences(setup: Setup) -> Loop:
@@ -24,6 +24,7 @@ def preferences(setup: Setup) -> Loop:
     first = _demonstrated(setup)
 
     def loop(store: Store, run: Run) -> None:
+        _film(setup, store)
         learn(
             setup.agent,
             setup.memory,
@@ -41,6 +42,13 @@ def preferences(setup: Setup) -> Loop:
         )
 
     return loop
+
+
+def _film(setup: Setup, store: Store) -> None:
+    """Have frames kept of as many environments as the questions asked so far say."""
+    sources = setup.sources
+    if sources is not None and isinstance(setup.env, Filming):
+        setup.env.film(lambda: sources(store.asked))
 
 
 def _check_demonstrations(setup: Setup) -> None:

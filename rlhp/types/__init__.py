@@ -1,14 +1,31 @@
 """The records that pass between the parts, and the protocols that the parts fulfil."""
 
 from rlhp.types.basics import Array, Metrics, UserError, escaped, stream
-from rlhp.types.clips import Clips, Deflated, Packed, Segment, Steps, pack_arrays, packed, stack, unpack_arrays, unpacked
+from rlhp.types.clips import (
+    Clips,
+    Deflated,
+    Film,
+    Packed,
+    Segment,
+    Steps,
+    deflated,
+    film,
+    pack_arrays,
+    packed,
+    stack,
+    unpack_arrays,
+    unpacked,
+)
 from rlhp.types.frames import seen_space, stacked
+from rlhp.types.observations import ImagesAndVector, image_axes, is_image, numbers, with_numbers
+from rlhp.types.pictures import Frames, frames_of, in_a_row
 from rlhp.types.protocols import (
     Agent,
     Checked,
     Drawing,
     Effort,
     Env,
+    Filming,
     Loop,
     Memory,
     Predictor,
@@ -56,6 +73,10 @@ __all__ = [
     "Env",
     "Episode",
     "Evidence",
+    "Film",
+    "Filming",
+    "Frames",
+    "ImagesAndVector",
     "Loop",
     "Memory",
     "Metrics",
@@ -80,7 +101,14 @@ __all__ = [
     "Transitions",
     "UserError",
     "all_at_once",
+    "deflated",
     "escaped",
+    "film",
+    "frames_of",
+    "image_axes",
+    "in_a_row",
+    "is_image",
+    "numbers",
     "pack_arrays",
     "packed",
     "seen_space",
@@ -90,4 +118,5 @@ __all__ = [
     "unpack_arrays",
     "unpacked",
     "widened",
+    "with_numbers",
 ]

@@ -9,6 +9,7 @@ from gymnasium import spaces
 from numpy.lib.stride_tricks import sliding_window_view
 
 from rlhp.types.basics import Array
+from rlhp.types.observations import ImagesAndVector
 
 
 def stacked(obs: Array, steps: int, axis: int = 0, lead: int = 2) -> Array:
@@ -31,6 +32,8 @@ def seen_space(space: spaces.Space[Any], stack: int) -> spaces.Space[Any]:
     """The space of what a network sees of `stack` observations together: (stack, *O); the space itself where it sees one."""
     if stack == 1:
         return space
+    if isinstance(space, ImagesAndVector):
+        return space.stacked(stack)
     box: Any = space
     low, high = (np.broadcast_to(bound, (stack, *box.shape)) for bound in (box.low, box.high))
     return spaces.Box(low, high, dtype=box.dtype.type)

@@ -1,27 +1,61 @@
-"""Any Gymnasium environment with a Box observation, for tasks of one's own; its own reward is the true reward."""
+"""Any Gymnasium environment, for tasks of one's own; its own reward is the true reward."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rlhp.envs.batch import check_counts
-from rlhp.envs.gym import contract
+from rlhp.envs.gym import contract, observation
 from rlhp.envs.gym.build import factory
+from rlhp.envs.gym.pictures import SMALLEST, mode
 from rlhp.envs.gym.vec import GymVecEnv
+from rlhp.envs.gym.wrappers import Named
+from rlhp.types import UserError
 
 __all__ = ["GymVecEnv", "make"]
 
 
 def make(
-    id: str, n_envs: int, seed: int, kwargs: dict[str, Any] | None = None, max_episode_steps: int | None = None
+    id: str,
+    n_envs: int,
+    seed: int,
+    kwargs: dict[str, Any] | None = None,
+    max_episode_steps: int | None = None,
+    wrappers: Sequence[Named] = (),
+    stack: int = 1,
+    watched: bool = False,
+    filmed: int | None = None,
+    film_size: int = 400,
 ) -> GymVecEnv:
     """`n_envs` environments of a registered id; `kwargs` go to `gymnasium.make`, and `max_episode_steps`: null is the id's own.
+
+    `wrappers` are put around each, the first one innermost (`rlhp.envs.gym.wrappers`). Networks see the newest `stack`
+    observations together. What is observed is one array (`rlhp.envs.gym.observation`).
+
+    `watched` tells whether people look at clips. If they do, frames are kept of those environments that MuJoCo does not
+    simulate, at most `film_size` pixels wide and high: of the first `filmed`, or null, of as many as questions need. A number
+    asks for frames in any case, 0 for none.
 
     Raises UserError for an id that Gymnasium cannot make, an environment that does not keep to its interface or has spaces
     that cannot be used (see `rlhp.envs.gym.contract`), and numbers that make no sense. What its constructor raises passes.
     """
     limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
-    check_counts(seed, n_envs=n_envs, **limit)
-    build = factory(id, {"disable_env_checker": True, **limit, **(kwargs or {})})
+    check_counts(seed, n_envs=n_envs, stack=stack, **limit)
+    wanted = filmed if filmed is not None or watched else 0
+    _check_film(n_envs, wanted, film_size)
+    settings = {"disable_env_checker": True, **limit, **(kwargs or {})}
+    build = factory(id, settings, wrappers)
     contract.check(id, build)
-    return GymVecEnv(id, [build] * n_envs, seed)
+    if wanted != 0:
+        build = factory(id, settings | mode(build), wrappers)
+    env = GymVecEnv(id, [observation.factory(build, stack)] * n_envs, seed, wanted, film_size)
+    env.stack, env.notes = stack, observation.notes(env.envs[0], id)
+    return env
+
+
+def _check_film(n_envs: int, filmed: int | None, size: int) -> None:
+    if filmed is not None and not 0 <= filmed <= n_envs:
+        raise UserError(f"env.filmed is {filmed}: give 0 to n_envs={n_envs} environments, or null for as many as are needed.")
+    if size < SMALLEST:
+        raise UserError(f"env.film_size is {size} pixels, too few to see anything: give at least {SMALLEST}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from traceback import extract_tb
 from typing import Any
@@ -11,13 +11,18 @@ from typing import Any
 import gymnasium
 from gymnasium.envs import registration
 
+from rlhp.envs.gym.wrappers import Named, applied, find
 from rlhp.types import UserError
 
 
-def factory(id: str, settings: dict[str, Any]) -> Callable[[], gymnasium.Env]:
-    """What makes an environment of an id; `settings` go to `gymnasium.make`. It raises UserError where Gymnasium cannot."""
+def factory(id: str, settings: dict[str, Any], wrappers: Sequence[Named] = ()) -> Callable[[], gymnasium.Env]:
+    """What makes an environment of an id; `settings` go to `gymnasium.make`, and `wrappers` are put around what that makes.
 
-    def build() -> gymnasium.Env:
+    It raises UserError where Gymnasium cannot. Raises UserError for names of wrappers that are none.
+    """
+    around = find(wrappers)
+
+    def made() -> gymnasium.Env:
         try:
             with warnings.catch_warnings():  # who asks for a picture says so where there is none
                 warnings.filterwarnings("ignore", r".*render_mode='\w+' that is not in the possible", UserWarning)
@@ -32,7 +37,7 @@ def factory(id: str, settings: dict[str, Any]) -> Callable[[], gymnasium.Env]:
                 raise
             raise UserError(f"Gymnasium cannot make {id!r}: {error}; look at the values of env.kwargs.") from error
 
-    return build
+    return lambda: applied(made(), around)
 
 
 def _is_of_settings(error: TypeError, settings: dict[str, Any]) -> bool:

@@ -12,10 +12,10 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from rlhp.envs.gym import observation
 from rlhp.finite import check_received
 from rlhp.types import Array, UserError
 
-LARGEST = 2**15  # numbers of an observation: 64 rollout steps of 32 environments take a quarter of a gigabyte
 OWN_ID = "register it under an id of your own, wrapped so that it"
 
 
@@ -33,17 +33,15 @@ def check(id: str, build: Callable[[], gymnasium.Env]) -> None:
         env.close()
 
 
-def check_spaces(id: str, observation: spaces.Space, action: spaces.Space) -> None:
+def check_spaces(id: str, observed: spaces.Space, action: spaces.Space) -> None:
     """Raises UserError where policies or reward models cannot read these observations or choose these actions."""
-    if not isinstance(observation, spaces.Box):
-        kind, way = type(observation).__name__, "observes a Box (gymnasium.wrappers.FlattenObservation makes one)"
-        raise UserError(f"{id} observes a {kind}: {OWN_ID} {way}.")
-    size = int(np.prod(observation.shape))
-    if size > LARGEST:
-        way = "observes less (gymnasium.wrappers.ResizeObservation and GrayscaleObservation make images smaller)"
-        raise UserError(f"{id} observes {size:,} numbers, and at most {LARGEST:,} fit into memory: {OWN_ID} {way}.")
-    if not isinstance(action, spaces.Box | spaces.Discrete):
-        raise UserError(f"{id} takes actions of a {type(action).__name__}: {OWN_ID} takes those of a Box or a Discrete.")
+    observation.check(id, observed)
+    if not isinstance(action, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
+        way = (
+            "name a gymnasium.ActionWrapper of your own, env.wrappers=[module:Class], that takes one of these and makes the other"
+        )
+        wanted = "a Box, Discrete, MultiDiscrete or MultiBinary"
+        raise UserError(f"{id} takes actions of a {type(action).__name__}, and policies choose those of {wanted}; {way}.")
     if isinstance(action, spaces.Box) and action.dtype.kind not in "fiu":
         raise UserError(f"{id} takes actions of type {action.dtype}: {OWN_ID} takes numbers.")
 
@@ -71,8 +69,8 @@ def _check_reset_and_step(id: str, env: gymnasium.Env) -> None:
     if not (isinstance(stepped, tuple) and len(stepped) == 5):
         wanted = _modern("observation, reward, terminated, truncated and a dict")
         raise UserError(f"step of {id} returns {_kind(stepped)}: {wanted}.")
-    observation, reward, terminated, truncated, info = stepped
-    _check_observation(id, "step", observation, env.observation_space)
+    observed, reward, terminated, truncated, info = stepped
+    _check_observation(id, "step", observed, env.observation_space)
     _check_reward(id, reward)
     for name, flag in (("terminated", terminated), ("truncated", truncated)):
         if not isinstance(flag, bool | np.bool_):
@@ -81,24 +79,33 @@ def _check_reset_and_step(id: str, env: gymnasium.Env) -> None:
         raise UserError(f"step of {id} returns {_kind(info)} as info: let it return a dict.")
 
 
-def _check_observation(id: str, method: str, observation: Any, space: spaces.Space) -> None:
-    """Shape, type and bounds, as far as storing the observation in the space's own type does not mend them."""
-    assert isinstance(space, spaces.Box)
+def _check_observation(id: str, method: str, observed: Any, space: spaces.Space) -> None:
+    """Structure, shapes, types and bounds, as far as storing the observation in the space's own type does not mend them."""
+    if wanted := observation.outside(space, observed):
+        raise UserError(f"{method} of {id} returns an observation that is not as its space says: let it return {wanted}.")
+    for leaf in observation.leaves(space):
+        if isinstance(leaf.space, spaces.Box):
+            _check_box(id, method, leaf.of(observed), leaf.space, f" as {leaf.name}" if leaf.path else "")
+
+
+def _check_box(id: str, method: str, observed: Any, space: spaces.Box, where: str) -> None:
     try:
-        values: Array = np.asarray(observation)
+        values: Array = np.asarray(observed)
     except ValueError:  # rows of different lengths
         values = np.array(None)
     declared = f"its observation space says {space.dtype} of shape {space.shape}"
     if values.shape != space.shape or not np.can_cast(values.dtype, space.dtype, "same_kind"):
-        observed = f"an observation of type {values.dtype} and shape {values.shape}"
-        raise UserError(f"{method} of {id} returns {observed}, and {declared}: let the two agree.")
-    check_received(id, "observation", values[np.newaxis], 0)
+        received = f"an observation of type {values.dtype} and shape {values.shape}{where}"
+        raise UserError(f"{method} of {id} returns {received}, and {declared}: let the two agree.")
+    check_received(id, f"observation{where}", values[np.newaxis], 0)
     stored = values.astype(space.dtype)
     outside = np.argwhere((stored < space.low) | (stored > space.high))
     if len(outside):
         index = tuple(int(i) for i in outside[0])
         bounds = f"outside of its observation space's {space.low[index]} to {space.high[index]}"
-        raise UserError(f"{method} of {id} returns {stored[index]} at index {list(index)}, {bounds}: declare wider bounds.")
+        raise UserError(
+            f"{method} of {id} returns {stored[index]}{where} at index {list(index)}, {bounds}: declare wider bounds."
+        )
 
 
 def _check_reward(id: str, reward: Any) -> None:

@@ -10,7 +10,9 @@ import gymnasium
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rlhp.types import Array, UserError, stream
+from rlhp.envs.gym.pictures import Kept, simulated
+from rlhp.render import MODE, offers
+from rlhp.types import Array, Deflated, UserError, stream
 
 
 class GymVecEnv(DummyVecEnv):
@@ -20,10 +22,27 @@ class GymVecEnv(DummyVecEnv):
     numbers. What `snapshot` holds is the number of steps, and environment i is seeded with a pure function of (seed, i, steps):
     a resumed run does not repeat the starts of the first. An environment that terminates tells about its task: the paper's do
     not (section 3.1.1).
+
+    Clips of what MuJoCo simulates are rendered again from its states. Of all others frames are kept, at most `film_size` pixels
+    wide and high, of the first `filmed` environments, or of as many as `film` was told; None: of none until then.
     """
 
-    def __init__(self, id: str, factories: list[Callable[[], gymnasium.Env]], seed: int) -> None:
+    stack = 1  # observations that networks see together
+    notes: Sequence[str] = ()  # for whoever trains on it
+
+    def __init__(
+        self,
+        id: str,
+        factories: list[Callable[[], gymnasium.Env]],
+        seed: int,
+        filmed: int | None = 0,
+        film_size: int = 400,
+    ) -> None:
         super().__init__(factories)
+        self.filmed = filmed
+        self._simulated = [] if filmed else [read for env in self.envs if (read := simulated(env)) is not None]
+        self._kept = [Kept(env, film_size) for env in self.envs]
+        self._wanted: Callable[[], int] = lambda: filmed or 0
         spec = self.envs[0].spec
         self.task = id
         self.horizon: int | None = None if spec is None else spec.max_episode_steps
@@ -44,14 +63,6 @@ class GymVecEnv(DummyVecEnv):
         """
         if after is not None:
             raise UserError(f"Gymnasium has no way to shorten an episode of {self.task}; set restarts.after=null.")
-        shape = self.observation_space.shape or ()
-        if len(shape) > 1:
-            seen, size = " x ".join(map(str, shape)), int(np.prod(shape))
-            print(
-                f"{self.task} observes arrays of {seen}: policy and reward model read them as flat vectors of {size:,} numbers, "
-                "without convolutions; smaller arrays train faster.",
-                file=sys.stderr,
-            )
         if self.horizon is None:
             print(
                 f"{self.task} has no time limit: where its episodes do not end by themselves there is no true return; "
@@ -59,9 +70,21 @@ class GymVecEnv(DummyVecEnv):
                 file=sys.stderr,
             )
 
-    def states(self) -> None:
-        """None: Gymnasium has no common simulator state, so clips cannot be re-rendered."""
-        return None
+    @property
+    def films(self) -> bool:
+        """Whether it is to keep frames: nobody else can draw its clips, and it can itself."""
+        drawn = offers(self.envs[0]) and self.envs[0].render_mode == MODE
+        return drawn and not self._simulated and self.filmed != 0
+
+    def film(self, wanted: Callable[[], int]) -> None:
+        """From now on keep frames of the first `wanted()` environments; it is asked before each step."""
+        self._wanted = wanted
+
+    def states(self) -> Array | tuple[Deflated, ...] | None:
+        """[N, S] float64: states of MuJoCo's simulation (`rlhp.physics`), or frames of the first environments; None: nothing."""
+        if self._simulated:
+            return np.stack([read() for read in self._simulated])
+        return tuple(kept.state() for kept in self._kept[: self._wanted()]) or None
 
     def step_wait(self) -> Any:
         """One step of every environment: observations [N, *O], true rewards [N] float32, dones [N], infos."""

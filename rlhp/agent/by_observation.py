@@ -1,0 +1,69 @@
+"""PPO with the settings and networks that suit what is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.vec_env import VecEnv
+
+from rlhp.agent.blind import Blind
+from rlhp.agent.build import linear, ppo
+from rlhp.agent.encoders import ImageEncoder, convolutions
+from rlhp.agent.lean_cnn import suits as suits_images
+from rlhp.pixels import described
+from rlhp.types import ImagesAndVector, is_image
+from rlhp.types.frames import seen_space
+
+Settings = Mapping[str, Any]
+
+
+def by_observation(
+    env: VecEnv, *, vectors: Settings, images: Settings, parts: Settings, precision: str, threads: int, **settings: Any
+) -> Blind:
+    """A blind PPO whose settings are those of `vectors`, `images` or `parts`, images beside a vector, by what `env` observes.
+
+    A setting given beside these that is not None holds whatever is observed, and so do the entries of a mapping, such as
+    `policy_kwargs`. `precision` and `threads` are those of `rlhp.agent.ppo`, for images. Settings of `learning_rate` and
+    `clip_range` that are mappings are those of `rlhp.agent.linear`. Raises UserError as `ppo` does.
+    """
+    space: Any = env.observation_space
+    if isinstance(space, ImagesAndVector):
+        agent = ppo(env, **_merged(parts, settings))
+        agent.chosen = f"the policy encodes each image ({described(convolutions(space.images[0]))}) beside the rest"
+    elif is_image(space):
+        agent = _on_images(env, _merged(images, settings), precision, threads)
+    else:
+        agent = ppo(env, **_merged(vectors, settings))
+        shape = space.shape or ()
+        agent.chosen = f"the policy reads it as a vector of {prod(shape):,} numbers" if len(shape) > 1 else ""
+    return agent
+
+
+def _on_images(env: VecEnv, settings: dict[str, Any], precision: str, threads: int) -> Blind:
+    seen: Any = seen_space(env.observation_space, getattr(env, "stack", 1))
+    kwargs = settings.get("policy_kwargs") or {}
+    settings["policy_kwargs"] = {"features_extractor_class": ImageEncoder, **kwargs}
+    if is_image_space(seen) and suits_images(env, settings):
+        settings |= {"precision": precision, "threads": threads}
+    agent = ppo(env, **settings)
+    extractor = settings["policy_kwargs"]["features_extractor_class"]
+    network = described(convolutions(seen)) if extractor is ImageEncoder else getattr(extractor, "__name__", str(extractor))
+    agent.chosen = f"the policy is convolutional ({network})"
+    return agent
+
+
+def _merged(chosen: Settings, given: Settings) -> dict[str, Any]:
+    """What is given where it says something, else what is chosen."""
+    merged = dict(chosen)
+    for name, value in given.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(name, {}), Mapping):
+            merged[name] = _merged(merged.get(name) or {}, value)
+        elif value is not None:
+            merged[name] = value
+    for name in ("learning_rate", "clip_range"):
+        if isinstance(merged.get(name), Mapping):
+            merged[name] = linear(**merged[name])
+    return merged

@@ -1,0 +1,250 @@
+"""One array for whatever an environment observes: images as they are, all else a vector, both together as `ImagesAndVector`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.wrappers import FrameStackObservation
+from stable_baselines3.common.preprocessing import is_image_space
+
+from rlhp.types import Array, ImagesAndVector, UserError, image_axes, is_image, seen_space
+
+LARGEST = 2**17  # bytes of an observation: 64 rollout steps of 32 environments take a quarter of a gigabyte
+READ = "Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of these"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A part of an observation that has no parts itself; `path` leads to it, through keys of a Dict and places in a Tuple."""
+
+    path: tuple[Any, ...]
+    space: spaces.Space[Any]
+
+    @property
+    def name(self) -> str:
+        """The path as text; empty for an observation that is one leaf."""
+        return ".".join(map(str, self.path))
+
+    def of(self, observation: Any) -> Any:
+        """This part of an observation."""
+        for key in self.path:
+            observation = observation[key]
+        return observation
+
+
+def leaves(space: spaces.Space[Any], path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
+    """All leaves of a space, in its own order."""
+    match space:
+        case spaces.Dict():
+            parts: Any = space.spaces.items()
+        case spaces.Tuple():
+            parts = enumerate(space.spaces)
+        case _:
+            parts = ()
+            yield Leaf(path, space)
+    for key, part in parts:
+        yield from leaves(part, (*path, key))
+
+
+def check(id: str, space: spaces.Space[Any]) -> None:
+    """Raises UserError where observations cannot be made one array, or one that is too large, saying what helps."""
+    found = list(leaves(space))
+    for leaf in found:
+        if not isinstance(leaf.space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
+            raise UserError(_unreadable(id, leaf, found))
+    size = sum(_bytes(leaf.space) for leaf in found)
+    if size > LARGEST or size == 0:
+        way = (
+            "env.wrappers can make them smaller: gymnasium.wrappers.ResizeObservation and GrayscaleObservation do so with "
+            "images, FilterObservation leaves parts out"
+        )
+        raise UserError(
+            f"the observations of {id} take {size:,} bytes, and must take 1 to {LARGEST:,} to fit into memory; {way}."
+        )
+
+
+def _unreadable(id: str, leaf: Leaf, found: list[Leaf]) -> str:
+    kind = type(leaf.space).__name__
+    others = sorted({str(other.path[0]) for other in found if other.path[:1] != leaf.path[:1]})
+    if leaf.path and others:
+        what = f"{leaf.name} of its observations is a {kind}"
+        way = f"leave it out with env.wrappers=[{{gymnasium.wrappers.FilterObservation: {{filter_keys: [{', '.join(others)}]}}}}]"
+    else:
+        what = f"it observes a {kind}"
+        way = "turn it into numbers with a gymnasium.ObservationWrapper of your own, env.wrappers=[module:Class]"
+    return f"networks cannot read {id}: {what}, and not one of {READ}; {way}."
+
+
+def factory(build: Callable[[], gymnasium.Env], stack: int) -> Callable[[], gymnasium.Env]:
+    """What makes the environment that `build` makes, with observations in one array, as networks read them `stack` together."""
+
+    def make() -> gymnasium.Env:
+        env = build()
+        reading = read(env.observation_space, stack)
+        return env if reading is None else OneArray(env, reading)
+
+    return make
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How an observation becomes one array of `space`."""
+
+    space: spaces.Box
+    array: Callable[[Any], Array]
+
+
+class OneArray(gymnasium.ObservationWrapper):
+    """Observes what a reading makes of the environment's observations."""
+
+    def __init__(self, env: gymnasium.Env, reading: Reading) -> None:
+        super().__init__(env)
+        self.observation_space, self.observation = reading.space, reading.array
+
+
+def read(space: spaces.Space[Any], stack: int = 1) -> Reading | None:
+    """How observations become one array, of which networks see `stack` together; None where they are one already.
+
+    Images stay as they are, and so do other arrays. All else is flattened to one vector in single precision: whole numbers and
+    choices one-hot. Images beside anything else are packed as `ImagesAndVector`. For spaces that `check` lets through.
+    """
+    found = list(leaves(space))
+    if len(found) == 1 and isinstance(found[0].space, spaces.Box):
+        return _of_box(found[0], stack)
+    pictures = [leaf for leaf in found if is_image(leaf.space)]
+    rest = [leaf for leaf in found if not is_image(leaf.space)]
+    if not pictures:
+        return _flat(rest)
+    images, width = [_image_space(leaf.space) for leaf in pictures], sum(_width(leaf.space) for leaf in rest)
+    packed = ImagesAndVector(images, width)
+
+    def array(observation: Any) -> Array:
+        vector = _concatenated([_vector(leaf.space, leaf.of(observation)) for leaf in rest])
+        return packed.pack([_channels_first(leaf.space, leaf.of(observation)) for leaf in pictures], vector)
+
+    return Reading(packed, array)
+
+
+def _of_box(leaf: Leaf, stack: int) -> Reading | None:
+    """A Box that is all there is. Some images get an axis in front, so that SB3 takes none of their axes for another."""
+    box: Any = leaf.space
+    seen: Any = seen_space(box, stack)
+    alone = len(box.shape) == 0 or (stack == 1 and len(box.shape) == 2 and box.dtype == np.uint8 and is_image(box))
+    if alone or (is_image_space(seen) and not _read_rightly(seen.shape)):
+        added: Any = spaces.Box(box.low[np.newaxis], box.high[np.newaxis], dtype=box.dtype.type)
+        return Reading(added, lambda observation: np.asarray(leaf.of(observation), box.dtype)[np.newaxis])
+    return Reading(box, lambda observation: np.asarray(leaf.of(observation), box.dtype)) if leaf.path else None
+
+
+def _read_rightly(shape: tuple[int, ...]) -> bool:
+    """Whether SB3, which takes the first of the shortest axes of an image for its channels, takes the right one."""
+    channels = int(np.argmin(shape))
+    return channels != 1 and channels not in image_axes(shape)
+
+
+def _flat(found: list[Leaf]) -> Reading:
+    lows, highs = zip(*(_bounds(leaf.space) for leaf in found), strict=True)
+    box = spaces.Box(_concatenated(lows), _concatenated(highs), dtype=np.float32)
+    return Reading(box, lambda observation: _concatenated([_vector(leaf.space, leaf.of(observation)) for leaf in found]))
+
+
+def _concatenated(parts: Any) -> Array:
+    return np.concatenate([np.zeros(0, np.float32), *parts])
+
+
+def _vector(space: Any, value: Any) -> Array:
+    """A part of an observation as numbers [width] in single precision."""
+    match space:
+        case spaces.Discrete():
+            return _one_hot([int(value) - int(space.start)], [int(space.n)])
+        case spaces.MultiDiscrete():
+            return _one_hot(np.ravel(np.asarray(value) - space.start), space.nvec.ravel())
+        case _:
+            return np.asarray(value, np.float32).reshape(-1)
+
+
+def _one_hot(chosen: Any, among: Any) -> Array:
+    """Of each of several choices, one after another."""
+    vector = np.zeros(int(np.sum(among)), np.float32)
+    vector[np.cumsum([0, *among[:-1]]) + np.asarray(chosen, int)] = 1
+    return vector
+
+
+def _bounds(space: Any) -> tuple[Array, Array]:
+    """Of `_vector`."""
+    if isinstance(space, spaces.Box):
+        return _single(space.low), _single(space.high)
+    return np.zeros(_width(space), np.float32), np.ones(_width(space), np.float32)
+
+
+def _single(bound: Array) -> Array:
+    with np.errstate(over="ignore"):  # to infinity
+        return bound.reshape(-1).astype(np.float32)
+
+
+def _width(space: Any) -> int:
+    """How many numbers `_vector` has."""
+    match space:
+        case spaces.Discrete():
+            return int(space.n)
+        case spaces.MultiDiscrete():
+            return int(space.nvec.sum())
+        case _:
+            return int(np.prod(space.shape))
+
+
+def _bytes(space: Any) -> int:
+    """How many of them a part of an observation takes."""
+    return int(np.prod(space.shape)) * space.dtype.itemsize if isinstance(space, spaces.Box) else 4 * _width(space)
+
+
+def _image_space(space: Any) -> spaces.Box:
+    """An image's space as it is packed: channels first, uint8 or in single precision."""
+    height, width = (space.shape[axis] for axis in image_axes(space.shape))
+    shape = (int(np.prod(space.shape)) // (height * width), height, width)
+    dtype: Any = np.uint8 if space.dtype == np.uint8 else np.float32
+    return spaces.Box(space.low.min().astype(dtype), space.high.max().astype(dtype), shape, dtype)
+
+
+def _channels_first(space: Any, value: Any) -> Array:
+    """An image [*shape] -> [channels, height, width]."""
+    image = np.moveaxis(np.asarray(value), image_axes(space.shape), (-2, -1))
+    return image.reshape(-1, *image.shape[-2:]).astype(np.uint8 if space.dtype == np.uint8 else np.float32)
+
+
+def notes(env: gymnasium.Env, id: str) -> list[str]:
+    """What whoever trains on an environment should know of how it observes, one sentence each."""
+    layer: Any = env
+    while isinstance(layer, gymnasium.Wrapper):
+        if isinstance(layer, FrameStackObservation) and is_image(layer.env.observation_space):
+            k = layer.stack_size
+            return [
+                f"{id} stacks frames by itself, so each is kept {k} times: without FrameStackObservation, env.stack={k} shows "
+                "networks the same and keeps each once."
+            ]
+        layer = layer.env
+    return []
+
+
+def outside(space: spaces.Space[Any], observation: Any) -> str | None:
+    """Why an observation is not one of this space, whose leaves are no Boxes; None where it is. Boxes are not looked into."""
+    match space:
+        case spaces.Dict():
+            if not isinstance(observation, Mapping) or observation.keys() != space.spaces.keys():
+                return f"a dict of {', '.join(map(str, space.spaces))}"
+            parts: Any = [(part, observation[key]) for key, part in space.spaces.items()]
+        case spaces.Tuple():
+            if not isinstance(observation, tuple | list) or len(observation) != len(space.spaces):
+                return f"a tuple of {len(space.spaces)}"
+            parts = zip(space.spaces, observation, strict=True)
+        case spaces.Box():
+            return None
+        case _:
+            value = observation if isinstance(space, spaces.Discrete) else np.asarray(observation)
+            return None if space.contains(value) else f"one of {space}, not {observation!r}"
+    return next((why for part, value in parts if (why := outside(part, value))), None)

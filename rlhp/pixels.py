@@ -1,0 +1,75 @@
+"""What networks that read images have in common: which convolutions suit an image, and observations taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from rlhp.types import ImagesAndVector, image_axes
+
+Layers = Sequence[Sequence[int]]  # filters, kernel and stride of each convolution
+LARGER = 24  # pixels of the shorter side from which both small convolutions skip every second place
+SKIPPED = 16  # and from which the first one does
+
+
+def fits(layers: Layers, height: int, width: int) -> bool:
+    """Whether something is left of an image after these convolutions."""
+    side = min(height, width)
+    for _, kernel, stride in layers:
+        if side < kernel:
+            return False
+        side = (side - kernel) // stride + 1
+    return True
+
+
+def fitting(layers: Layers, height: int, width: int) -> Layers:
+    """These convolutions, or, where an image is too small for them, two of 3 x 3 with as many filters as the first and last."""
+    if fits(layers, height, width):
+        return layers
+    side = min(height, width)
+    return ((layers[0][0], 3, 1 + (side >= SKIPPED)), (layers[-1][0], 3, 1 + (side >= LARGER)))
+
+
+def described(layers: Layers) -> str:
+    """The convolutions in words."""
+    return "convolutions of " + ", ".join(f"{kernel} x {kernel}" for _, kernel, _ in layers)
+
+
+def height_and_width(space: spaces.Box) -> tuple[int, int]:
+    """Of an image."""
+    first, second = image_axes(space.shape)
+    return space.shape[first], space.shape[second]
+
+
+def channels_first(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """Images [n, *shape] with any axes -> [n, channels, height, width]."""
+    axes = image_axes(shape)
+    order = [axis for axis in range(len(shape)) if axis not in axes] + list(axes)
+    return x.permute(0, *(1 + axis for axis in order)).flatten(1, -3) if len(shape) > 2 else x.unsqueeze(1)
+
+
+def scaled(x: Tensor, space: spaces.Box) -> Tensor:
+    """Numbers of an image, whose bounds are all the same, to [0, 1]."""
+    low, high = float(np.min(space.low)), float(np.max(space.high))
+    return (x.float() - low) / (high - low)
+
+
+def apart(x: Tensor, space: ImagesAndVector) -> tuple[list[Tensor], Tensor]:
+    """Bytes [n, *shape] uint8 -> images [n, stack * channels, height, width] in [0, 1], and vectors [n, stack * width]."""
+    rows = x.reshape(len(x), space.stack, space.bytes)
+    starts = zip([0, *space.ends], space.ends, space.images, strict=False)
+    images = [scaled(_read(rows[..., a:b], image), image).reshape(len(x), -1, *image.shape[1:]) for a, b, image in starts]
+    return images, _floats(rows[..., space.bytes - 4 * space.width :]).reshape(len(x), space.stack * space.width)
+
+
+def _read(x: Tensor, image: spaces.Box) -> Tensor:
+    return x if image.dtype == np.uint8 else _floats(x)
+
+
+def _floats(x: Tensor) -> Tensor:
+    """Bytes [..., 4 n] -> the numbers [..., n] that they are in single precision."""
+    return x.clone(memory_format=torch.contiguous_format).view(torch.float32)

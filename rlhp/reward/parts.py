@@ -1,0 +1,212 @@
+"""Reward predictors for images beside a vector: an encoder for each image, then layers on all of it and the action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from rlhp.crew import Crew
+from rlhp.pixels import Layers, apart, fitting
+from rlhp.precision import number, processor
+from rlhp.reward.ensemble import RewardEnsemble
+from rlhp.reward.features import Moments, Normaliser, Weigh, action_width, encode_actions, lasting
+from rlhp.reward.network import check_members
+from rlhp.types import Array, ImagesAndVector, UserError, stream
+
+SLOPE = 0.01  # of the leaky ReLU after each layer but the last
+ROWS = 512  # steps predicted at once
+
+
+def parts_ensemble(
+    observation_space: ImagesAndVector,
+    action_space: spaces.Space,
+    *,
+    layers: Layers,
+    members: int = 3,
+    units: int = 64,
+    hidden: Sequence[int] = (64,),
+    inputs: Weigh = lasting,
+    precision: str = "float32",
+    device: str = "cpu",
+    threads: int = 1,
+    seed: int = 0,
+    **fitting: Any,
+) -> RewardEnsemble:
+    """Networks on images, vector and action, fitted as `RewardEnsemble` says, which takes all other settings.
+
+    Of each image, `layers` (filters, kernel and stride of each convolution; smaller ones where it is too small for them) and a
+    layer of `units` make features. Layers of `hidden` units read these, the vector and the action, each number of which
+    `inputs` gives a size. `precision` is what convolutions and hidden layers are computed in, `device` where. Raises UserError for
+    settings and spaces that cannot be used.
+    """
+    if units < 1 or not hidden or min(hidden) < 1:
+        raise UserError(f"the reward model wants layers of at least one unit, not units={units} and hidden={list(hidden)}.")
+    networks = Parts(observation_space, action_space, layers, units, hidden, inputs, members, precision, device, threads, seed)
+    return RewardEnsemble(networks, seed=seed, **fitting)
+
+
+class PartsNet(nn.Module):
+    """One network: images [n, C, H, W] each in [0, 1], and numbers [n, width] -> predictions [n]."""
+
+    def __init__(self, space: ImagesAndVector, width: int, layers: Layers, units: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(_encoder(image, space.stack, layers, units) for image in space.images)
+        sizes = [units * len(space.images) + width, *hidden]
+        steps = [[nn.Linear(a, b), nn.LeakyReLU(SLOPE)] for a, b in zip(sizes, sizes[1:], strict=False)]
+        self.head = nn.Sequential(*(module for pair in steps for module in pair))
+        self.last = nn.Linear(sizes[-1], 1)
+
+    def forward(self, images: Sequence[Tensor], vector: Tensor) -> Tensor:
+        """See the class; the last layer is computed in single precision."""
+        features = [encoder(image) for encoder, image in zip(self.encoders, images, strict=True)]
+        seen = self.head(torch.cat([*features, vector.to(features[0].dtype)], dim=1)).float()
+        return nn.functional.linear(seen, self.last.weight.float(), self.last.bias.float()).squeeze(1)
+
+
+def _encoder(image: spaces.Box, stack: int, layers: Layers, units: int) -> nn.Sequential:
+    channels, height, width = image.shape
+    channels, modules = stack * channels, list[nn.Module]()
+    for filters, kernel, stride in fitting(layers, height, width):
+        modules += [nn.Conv2d(channels, filters, kernel, stride), nn.LeakyReLU(SLOPE)]
+        channels, height, width = filters, (height - kernel) // stride + 1, (width - kernel) // stride + 1
+    return nn.Sequential(*modules, nn.Flatten(), nn.Linear(channels * height * width, units), nn.LeakyReLU(SLOPE))
+
+
+class Parts:
+    """M such networks; a `Network`. What `prepare` gives are bytes: the observation's, then the action's numbers.
+
+    Images are scaled by their bounds; the vector's and the action's numbers are normalised over all labelled clips. There is
+    no batch norm: nothing hangs on the batch, and what is fitted is what predicts, but for the running means of the weights.
+    """
+
+    def __init__(
+        self,
+        space: ImagesAndVector,
+        action_space: spaces.Space,
+        layers: Layers,
+        units: int,
+        hidden: Sequence[int],
+        inputs: Weigh,
+        members: int,
+        precision: str,
+        device: str,
+        threads: int,
+        seed: int,
+    ) -> None:
+        check_members(members)
+        self._space, self._action_space, self._weigh = space, action_space, inputs
+        self._number, self._device = number(precision, device), processor(device)
+        self._crew = Crew(max(threads, members) if threads > 1 else 1)
+        self._acting = action_width(action_space)
+        width = space.stack * space.width + self._acting
+        net = PartsNet(space, width, layers, units, hidden).requires_grad_(False).to(self._device)
+        self._nets = [deepcopy(net) for _ in range(members)]  # one for each thread: while it is called, its parameters are others
+        named = sorted(net.named_parameters(), key=lambda each: each[1].ndim == 1)  # weights, then biases
+        self._names, self._shapes = [name for name, _ in named], [parameter.shape for _, parameter in named]
+        self.flat = _initial(self._shapes, members, stream(seed, "reward"), self._names.index("last.weight")).to(self._device)
+        self.weights = self.flat[:, : sum(shape.numel() for shape in self._shapes if len(shape) > 1)]
+        self._steady = self.flat.clone()  # what predicts
+        self._normaliser, self._moments = Normaliser.identity(width), Moments(width)
+        self._graph: list[tuple[Tensor, Tensor]] = []  # of each member: its parameters and what came of them
+
+    def prepare(self, obs: Array, act: Array) -> Tensor:
+        """Observations [*B, *seen] and actions [*B, *A] -> bytes [*B, x]."""
+        done = encode_actions(act, self._action_space).numpy()
+        seen = np.ascontiguousarray(obs).reshape(*done.shape[:-1], -1)
+        return torch.from_numpy(np.concatenate([seen, done.view(np.uint8)], axis=-1))
+
+    def observe(self, clips: Callable[[], Tensor]) -> None:
+        """Add labelled clips [n, L, x] to those that numbers are normalised over."""
+        x = clips()
+        self._moments.extend(self._split(x.flatten(0, 1))[1].unflatten(0, x.shape[:2]).numpy())
+        self._normaliser = self._moments.normaliser(self._weigh)
+
+    def _split(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Bytes [n, x] -> images, and the numbers of vector and action [n, width]."""
+        seen, done = x.split([x.shape[1] - 4 * self._acting, 4 * self._acting], dim=1)
+        images, vector = apart(seen, self._space)
+        return images, torch.cat([vector, done.clone(memory_format=torch.contiguous_format).view(torch.float32)], dim=1)
+
+    def _taken(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What a network reads of bytes [n, x], where it is computed."""
+        images, vector = self._split(x)
+        return [image.to(self._device) for image in images], self._normaliser(vector).to(self._device)
+
+    def _run(self, member: int, flat: Tensor, taken: tuple[list[Tensor], Tensor]) -> Tensor:
+        """The predictions [n] of a member with the parameters `flat` [P]."""
+        parts = flat.split([shape.numel() for shape in self._shapes])
+        parameters = {name: part.view(shape) for name, part, shape in zip(self._names, parts, self._shapes, strict=True)}
+        # no cache: threads would share it
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._number == torch.bfloat16, cache_enabled=False):
+            return functional_call(self._nets[member], parameters, taken).float()
+
+    def clip_sums(self, clips: Tensor, step: int) -> Tensor:
+        """clips [n, L, x] -> [M, n]; nothing is drawn at random."""
+        taken = self._taken(clips.flatten(0, 1))
+
+        def one(member: int) -> tuple[Tensor, Tensor]:
+            with torch.enable_grad():
+                flat = self.flat[member].detach().requires_grad_()
+                return flat, self._run(member, flat, taken).unflatten(0, clips.shape[:2]).sum(dim=1)
+
+        self._graph = self._crew.map(one, range(len(self.flat)))
+        return torch.stack([sums.detach() for _, sums in self._graph]).cpu()
+
+    def backward(self, grad: Tensor) -> None:
+        """Compute `flat.grad`, given the loss's gradient for the sums of the last call, [M, n]."""
+        graphs, self._graph = self._graph, []
+        each = list(zip(graphs, grad.to(self._device), strict=True))
+        self.flat.grad = torch.stack(self._crew.map(lambda one: torch.autograd.grad(one[0][1], one[0][0], one[1])[0], each))
+
+    def average(self, share: float) -> None:
+        """Move what predicts towards what is learned by this share of the distance."""
+        self._steady.lerp_(self.flat, share)
+
+    def settle(self, x: Tensor) -> None:
+        """Nothing to do: numbers are normalised when clips come."""
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Steps [*B, x] -> [M, *B]."""
+
+        taken = [self._taken(part) for part in x.reshape(-1, x.shape[-1]).split(ROWS)]
+
+        def one(member: int) -> Tensor:
+            with torch.no_grad():
+                return torch.cat([self._run(member, self._steady[member], part) for part in taken]).cpu()
+
+        return torch.stack(self._crew.map(one, range(len(self.flat)))).unflatten(1, x.shape[:-1])
+
+    def snapshot(self) -> dict[str, Array]:
+        """Weights, their running means, and how numbers are normalised."""
+        weights = {"weights": self.flat.cpu().numpy().copy(), "steady": self._steady.cpu().numpy().copy()}
+        return {**weights, "inputs/mean": self._normaliser.mean.numpy(), "inputs/unit": self._normaliser.unit.numpy()}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot; all labelled clips will be new then."""
+        self.flat.copy_(torch.from_numpy(state["weights"]))
+        self._steady.copy_(torch.from_numpy(state["steady"]))
+        self._normaliser = Normaliser(*(torch.from_numpy(state[f"inputs/{k}"].copy()) for k in ("mean", "unit")))
+        self._moments = Moments(len(self._normaliser.mean))
+
+
+def _initial(shapes: Sequence[torch.Size], members: int, rng: np.random.Generator, last: int) -> Tensor:
+    """Independent parameters of each member [M, P]: uniform within 1 / sqrt(fan-in), biases 0, and so the last layer.
+
+    What an untrained network says of a step would stay wherever the labels say nothing.
+    """
+    rows = []
+    for _ in range(members):
+        parts = [np.zeros(shape.numel()) for shape in shapes]
+        for i, shape in enumerate(shapes):
+            if len(shape) > 1 and i != last:
+                parts[i] = rng.uniform(-1, 1, shape.numel()) / sqrt(shape[1:].numel())
+        rows.append(np.concatenate(parts))
+    return torch.from_numpy(np.stack(rows)).float()
