@@ -187,12 +187,32 @@ def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     export = add("export", help="a run's answers as a file: .jsonl for rlhp import, .parquet for offline preference learners")
     export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file is called")
     export.set_defaults(run=_export)
-    bring = add("import", help="the answers of a .jsonl file, into a run that holds the same questions")
+    bring = add(
+        "import",
+        help="answers from a file: a .jsonl of rlhp export, into a run with the same questions; or anybody's, into a new folder",
+        description="The answers of a .jsonl file that rlhp export has written go into a run that holds the same questions. A data set "
+        "of anybody's (.npz, .parquet or .jsonl: two segments and a label a row) goes into a new folder, which rlhp labels, "
+        "rlhp export and rlhp fit read.",
+    )
     bring.set_defaults(run=_import)
+    _columns_options(bring)
     for command in (labels, export, bring):
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
     for command in (export, bring):
         command.add_argument("file", type=Path, metavar="FILE", help="such as labels.jsonl")
+
+
+def _columns_options(command: argparse.ArgumentParser) -> None:
+    """How a data set of anybody's is read."""
+    command.add_argument(
+        "--columns",
+        default="",
+        metavar="WHAT=COLUMN,...",
+        help="where left.obs, left.act, right.obs, right.act and label stand, and if there are any left.reward, right.reward and "
+        "annotator (default: as in the data sets of IPL, Preference Transformer and Uni-RLHF, or of rlhp export)",
+    )
+    command.add_argument("--one", choices=("left", "right"), help="the segment that a label of 1 prefers")
+    command.add_argument("--minus-one", choices=("equal", "unsure"), help="what a label of -1 says")
 
 
 def _rate_parser(rate: argparse.ArgumentParser) -> None:
@@ -349,7 +369,8 @@ def _export(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from rlhp import labels
 
-    _say(labels.import_labels(options.path, options.file))
+    o = options
+    _say(labels.import_file(o.path, o.file, labels.parsed(o.columns), o.one, o.minus_one))
     return 0
 
 
