@@ -35,6 +35,24 @@ Choices (GROUP=NAME):
 
 Bring your own: --config-dir DIR, a folder with the same groups. Everything else that Hydra can do: rlhp train --hydra-help.
 """
+FIT_HELP = """\
+Fit a reward model to comparisons that are there already, in runs/<name>/, and measure it on some that it never sees. No
+environment is needed: what observations and actions are is inferred from the data. The same command again goes on from the
+last checkpoint.
+"""
+FIT_EPILOG = """\
+A file has a comparison a row: of two segments the observations [L, ...] and actions [L, ...], and a label. In an .npz each column
+is an array [rows, ...]; in .parquet and .jsonl it is a list of lists. A label is 1, 0 or 0.5, or one-hot.
+
+examples:
+  rlhp fit feedback.npz                                      obs_1, action_1, obs_2, action_2, label
+  rlhp fit comparisons.parquet --columns left.obs=a,left.act=b,right.obs=c,right.act=d,label=e --one left
+  rlhp fit runs/main/RUN heldout=0                           the answers of a run, all of them learned from
+  rlhp fit comparisons.npz -m comparisons=100,200,400        how accuracy grows with their number
+  rlhp fit frames.npz reward_model=ensemble_cnn              images
+  rlhp fit comparisons.npz --cfg job                         print all settings
+  rlhp train env=hopper reward_model=frozen reward_model.run=runs/main/comparisons-fit-seed1    an agent on that reward
+"""
 EPILOG = """\
 examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
@@ -42,6 +60,7 @@ examples:
   rlhp label runs/main/RUN                      that page, for any run
   rlhp labels runs/main/RUN                     who answered what, how fast, and how far people agree
   rlhp export runs/main/RUN labels.jsonl        the answers as a file (rlhp import brings them back)
+  rlhp fit comparisons.npz                      a reward model from comparisons that are there already
   rlhp plot runs/main -o curves.png             learning curves of every run below runs/main, and their CSV
   rlhp status runs/first_light                  how far a sweep has come, and how long it will take
   rlhp evaluate runs/main/RUN --episodes 20     its true return
@@ -101,8 +120,8 @@ def _dispatch(arguments: list[str]) -> int:
         parser.print_help()
         return 2
     first, rest = arguments[0], arguments[1:]
-    if first == "train":
-        return _train(rest)
+    if first in HYDRA:
+        return HYDRA[first](rest)
     if not first.startswith("-") and first not in commands:
         raise UserError(_unknown(first, commands))
     options = parser.parse_args(arguments)
@@ -122,6 +141,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     parser.add_argument("--version", action="version", version=f"rlhp {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     commands.add_parser("train", help="train an agent; settings follow as KEY=VALUE", add_help=False)
+    commands.add_parser("fit", help="fit a reward model to comparisons that are there already, without an environment", add_help=False)
     add: Callable[..., argparse.ArgumentParser] = commands.add_parser
     plot = add("plot", help="learning curves over seeds, and the CSV behind them")
     plot.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories, or folders of them")
@@ -275,6 +295,31 @@ def _train(arguments: list[str]) -> int:
     if run is not None:
         show.report(run)
     return 0
+
+
+def _fit(arguments: list[str]) -> int:
+    options, settings = _fit_parser().parse_known_args(arguments)
+    from rlhp import labels, show, train
+
+    o = options
+    run = train.fit(o.data, settings, show.fit_score, labels.parsed(o.columns), o.one, o.minus_one)
+    if run is not None:
+        show.report_fit(run)
+    return 0
+
+
+def _fit_parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    usage = "rlhp fit [-m] DATA [--columns WHAT=COLUMN,...] [--one SIDE] [--minus-one SAYS] [KEY=VALUE ...]"
+    parser = argparse.ArgumentParser(
+        "rlhp fit", usage=usage, description=FIT_HELP, epilog=FIT_EPILOG, formatter_class=raw, allow_abbrev=False
+    )
+    parser.add_argument("data", type=Path, metavar="DATA", help="a .npz, .parquet or .jsonl file, a run, or a folder of rlhp import")
+    _columns_options(parser)
+    return parser
+
+
+HYDRA: dict[str, Callable[[list[str]], int]] = {"train": _train, "fit": _fit}  # commands with settings
 
 
 def _groups() -> str:

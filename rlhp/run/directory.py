@@ -23,7 +23,7 @@ BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
 # what does not touch the numbers
 THREADS = ("threads", "env.threads", "agent.threads", "reward_model.threads")
-MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film")
+MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film", "data.path")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
 # what they went by

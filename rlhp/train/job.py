@@ -32,7 +32,7 @@ from rlhp.run import (
 from rlhp.store import Rest, Store
 from rlhp.train import page
 from rlhp.train.build import Settings, build, stateful
-from rlhp.types import Array, Rollout, Segment, Setup, Steps, stack
+from rlhp.types import Array, Rollout, Segment, Setup, Steps, UserError, stack
 
 PRECISIONS = {"precision": "reward_model", "agent_precision": "agent"}  # as an attempt tells them, and whose they are
 
@@ -53,7 +53,7 @@ def train(settings: Settings, path: Path) -> None:
 
 def settled(settings: Settings, path: Path) -> Settings:
     """Settings in which each part's `auto` precision is the one that this run began with, or suits this machine."""
-    automatic = [name for name in ("reward_model", "agent") if settings[name].get("precision") == "auto"]
+    automatic = [name for name in ("reward_model", "agent") if settings.get(name, {}).get("precision") == "auto"]
     before = read_settings(path) if automatic and begun(path) else {}
     return {**settings, **{name: _precise(settings[name], before.get(name, {})) for name in automatic}}
 
@@ -104,7 +104,7 @@ def write_heldout(path: Path, segments: Sequence[Segment], reward: Any) -> None:
     rows: list[tuple[float, float]] = []
     if segments:
         steps = stack(segments)
-        predicted = reward(_as_rollout(steps)).sum(axis=0)
+        predicted = reward(as_rollout(steps)).sum(axis=0)
         rows = list(zip(steps.true_reward.sum(axis=1).tolist(), predicted.tolist(), strict=True))
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -112,7 +112,7 @@ def write_heldout(path: Path, segments: Sequence[Segment], reward: Any) -> None:
         writer.writerows((f"{a:.6g}", f"{b:.6g}") for a, b in rows)
 
 
-def _as_rollout(steps: Steps) -> Rollout:
+def as_rollout(steps: Steps) -> Rollout:
     """n clips of L steps, read as L steps of n environments."""
     obs, act, true_reward = (np.swapaxes(x, 0, 1) for x in (steps.obs, steps.act, steps.true_reward))
     return Rollout(obs, act, true_reward, np.zeros(true_reward.shape, dtype=bool), None, np.zeros(0))
@@ -140,6 +140,10 @@ class Trained:
 def load(path: Path) -> Trained:
     """The policy in a run directory's newest checkpoint. Raises UserError where there is none."""
     settings = read_settings(path)
+    if "agent" not in settings:
+        raise UserError(
+            f"{path} holds a reward model and no policy; train one on it with reward_model=frozen reward_model.run={path}"
+        )
     env = _environment(settings, n_envs=settings["n_envs"], seed=0)
     agent = instantiate(settings["agent"], _convert_="all")(env)
     env.close()  # it told the agent its spaces
