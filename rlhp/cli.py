@@ -57,6 +57,7 @@ EPILOG = """\
 examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
   rlhp train teacher=human                      train from your own preferences, given at a page
+  rlhp extend runs/main/RUN total_steps=2000000   go on with a run that is finished
   rlhp label runs/main/RUN                      that page, for any run
   rlhp labels runs/main/RUN                     who answered what, how fast, and how far people agree
   rlhp export runs/main/RUN labels.jsonl        the answers as a file (rlhp import brings them back)
@@ -141,8 +142,11 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     parser.add_argument("--version", action="version", version=f"rlhp {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     commands.add_parser("train", help="train an agent; settings follow as KEY=VALUE", add_help=False)
-    commands.add_parser("fit", help="fit a reward model to comparisons that are there already, without an environment", add_help=False)
+    commands.add_parser(
+        "fit", help="fit a reward model to comparisons that are there already, without an environment", add_help=False
+    )
     add: Callable[..., argparse.ArgumentParser] = commands.add_parser
+    _extend_parser(add("extend", help="go on with a run to more steps and labels, in its own directory"))
     plot = add("plot", help="learning curves over seeds, and the CSV behind them")
     plot.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories, or folders of them")
     plot.add_argument(
@@ -201,6 +205,20 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     return parser, list(commands.choices)
 
 
+def _extend_parser(extend: argparse.ArgumentParser) -> None:
+    extend.description = (
+        "Go on with a run, in its own directory, to more steps and labels: as if it had been asked for so many at once, where "
+        "nothing depends on the end. What does, such as a learning rate that falls towards it, is said in a sentence each. "
+        "Killed, the same command goes on with it."
+    )
+    extend.add_argument("path", type=Path, metavar="RUN", help="a run directory")
+    extend.add_argument(
+        "settings", nargs="+", metavar="KEY=VALUE", help="total_steps=..., labels=..., and what touches no numbers, such as video"
+    )
+    extend.add_argument("--exact", action="store_true", help="refuse where it would not be as if asked for at once")
+    extend.set_defaults(run=_extend)
+
+
 def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     labels = add("labels", help="counts, times and agreement of those who answered")
     labels.set_defaults(run=_labels)
@@ -209,10 +227,10 @@ def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     export.set_defaults(run=_export)
     bring = add(
         "import",
-        help="answers from a file: a .jsonl of rlhp export, into a run with the same questions; or anybody's, into a new folder",
-        description="The answers of a .jsonl file that rlhp export has written go into a run that holds the same questions. A data set "
-        "of anybody's (.npz, .parquet or .jsonl: two segments and a label a row) goes into a new folder, which rlhp labels, "
-        "rlhp export and rlhp fit read.",
+        help="answers from a file: of rlhp export, into a run with the same questions; or of anybody's, into a new folder",
+        description="The answers of a .jsonl file that rlhp export has written go into a run that holds the same questions. "
+        "A data set of anybody's (.npz, .parquet or .jsonl: two segments and a label a row) goes into a new folder, which "
+        "rlhp labels, rlhp export and rlhp fit read.",
     )
     bring.set_defaults(run=_import)
     _columns_options(bring)
@@ -297,8 +315,18 @@ def _train(arguments: list[str]) -> int:
     return 0
 
 
+def _extend(options: argparse.Namespace) -> int:
+    _check_opengl()
+    from rlhp import show, train
+
+    train.extend(options.path, options.settings, options.exact)
+    show.report(options.path)
+    return 0
+
+
 def _fit(arguments: list[str]) -> int:
     options, settings = _fit_parser().parse_known_args(arguments)
+    _check_opengl()
     from rlhp import labels, show, train
 
     o = options
@@ -314,7 +342,9 @@ def _fit_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "rlhp fit", usage=usage, description=FIT_HELP, epilog=FIT_EPILOG, formatter_class=raw, allow_abbrev=False
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="a .npz, .parquet or .jsonl file, a run, or a folder of rlhp import")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="a .npz, .parquet or .jsonl file, a run, or a folder of rlhp import"
+    )
     _columns_options(parser)
     return parser
 

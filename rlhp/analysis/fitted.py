@@ -21,7 +21,9 @@ def fit_summary(run: Path) -> str:
     rows = {
         "comparisons": f"{data.labels:,} learned from, {held['comparisons']:,} held out",
         "held-out accuracy": _accuracy(held),
-        "held-out loss": "-" if held.get("heldout_loss") is None else f"{held['heldout_loss']:.3f} nats, where guessing has 0.693",
+        "held-out loss": "-"
+        if held.get("heldout_loss") is None
+        else f"{held['heldout_loss']:.3f} nats, where guessing has 0.693",
         "training accuracy": _percent(data.last("train_accuracy")),
         "validation accuracy": f"{_percent(data.last('valid_accuracy'))}, of what each member leaves out",
         "gradient steps": f"{data.step:,}",
@@ -49,10 +51,8 @@ def _accuracy(held: dict[str, Any]) -> str:
     if held["share"] is None:
         return "- (nothing held out prefers a segment)"
     low, high = (100 * held[name] for name in ("low", "high"))
-    shared = "" if held["apart"] else "; their segments are among those learned from too"
-    return (
-        f"{_percent(held['share'])} ({low:.1f} to {high:.1f} %: {held['method']}) of {held['decided']:,} that prefer a segment{shared}"
-    )
+    found = f"{_percent(held['share'])} ({low:.1f} to {high:.1f} %: {held['method']}) of {held['decided']:,} that prefer a segment"
+    return found + ("" if held["apart"] else "; their segments are among those learned from too")
 
 
 def _percent(share: float) -> str:

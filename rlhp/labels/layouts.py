@@ -98,9 +98,7 @@ def find(
             f"{', '.join(lacking)} with --columns {lacking[0]}=COLUMN,..."
         )
     extra = {role: role for role in OPTIONAL if role in there and role not in layout.columns}
-    return replace(
-        layout, columns={**layout.columns, **extra}, one=one or layout.one, minus_one=minus_one or layout.minus_one
-    )
+    return replace(layout, columns={**layout.columns, **extra}, one=one or layout.one, minus_one=minus_one or layout.minus_one)
 
 
 def _some(names: Collection[str]) -> str:

@@ -212,6 +212,24 @@ class RunDirectory:
         checkpoint.write_whole(self.path / FINISHED, json.dumps(mark) + "\n")
 
 
+def reached(path: Path) -> int:
+    """The step of a run's newest complete checkpoint; 0 where it has none."""
+    return max(checkpoint.complete(path / "checkpoints"), default=0)
+
+
+def reopen(path: Path, config: Mapping[str, Any]) -> None:
+    """Have a run go on beyond its end, under settings that say how far; wherever this is interrupted, it can be done again.
+
+    What the run had come to stays: its last checkpoint, and the mark of its end as finished-STEPS.json.
+    """
+    total = int(read_settings(path)["total_steps"])
+    if finished(path):
+        checkpoint.mark_kept(path / "checkpoints", reached(path))
+        (path / FINISHED).replace(path / f"finished-{total}.json")
+        checkpoint.sync(path)
+    checkpoint.write_whole(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
+
+
 def last_checkpoint(path: Path) -> dict[str, dict[str, Array]]:
     """The parts in a run directory's newest intact checkpoint. Raises UserError if it has none."""
     step, parts = checkpoint.newest(path / "checkpoints")

@@ -70,8 +70,9 @@ def _work(data: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> N
         whole = settled(whole, path)
         claim(path, whole)
         torch.set_num_threads(settings["torch_threads"])
+        model = _model(whole, given)
         print(_said(given, parts, whole), file=sys.stderr)
-        _run(whole, path, given, parts)
+        _run(whole, path, model, given, parts)
 
 
 def _check(settings: Mapping[str, Any]) -> None:
@@ -115,8 +116,7 @@ def _words(space: Any) -> str:
     return f"{kind}({space.n})" if kind == "Discrete" else f"{kind}{space.shape} of {space.dtype}"
 
 
-def _run(settings: Mapping[str, Any], path: Path, given: labels.Preferences, parts: Split) -> None:
-    model = _model(settings, given)
+def _run(settings: Mapping[str, Any], path: Path, model: Any, given: labels.Preferences, parts: Split) -> None:
     total, every = int(settings["total_steps"]), int(settings["evaluate_every"])
     run = RunDirectory(path, {"reward": model}, total_steps=total, checkpoint_every=settings["checkpoint_every"])
     note_attempt(path, precision=settings["reward_model"].get("precision"), step=run.resumed_from)
@@ -144,6 +144,8 @@ def _model(settings: Mapping[str, Any], given: labels.Preferences) -> Any:
     model = instantiate(node, _convert_="all")(seen, given.action_space(settings["actions"]))
     if getattr(model, "watches", False):
         raise UserError("this reward model learns from what a policy does; choose reward_model=ensemble_mlp or ensemble_cnn.")
+    if not model.snapshot():
+        raise UserError("this reward model learns nothing from comparisons; choose reward_model=ensemble_mlp or ensemble_cnn.")
     if _target(node.get("loss")) == f"{ReturnError.__module__}.{ReturnError.__name__}" and not given.rewards:
         raise UserError("reward_model/loss=return_error learns from true returns, which these data do not hold; choose another.")
     return model
@@ -155,10 +157,7 @@ def _target(node: Any) -> str | None:
 
 def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: RunDirectory) -> None:
     """Gradient steps up to `step`, and what they came to."""
-    found = model.fit(evidence, step)
-    if not found:
-        raise UserError("this reward model learns nothing from comparisons; choose reward_model=ensemble_mlp or ensemble_cnn.")
-    run.log(step, found)
+    run.log(step, model.fit(evidence, step))
     run.log(step, {**_measured(model, out).metrics(), "labels": float(len(evidence.comparisons))})
     run.tick(step)
 

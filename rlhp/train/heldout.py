@@ -57,7 +57,8 @@ def linked(shown: Array) -> Array:
         first, *others = (clip for clip in row if clip != EMPTY)
         for clip in others:
             parent[root(clip)] = root(first)
-    return np.unique([root(row[0]) for row in shown.tolist()], return_inverse=True)[1]
+    number: dict[int, int] = {}
+    return np.array([number.setdefault(root(row[0]), len(number)) for row in shown.tolist()])
 
 
 @dataclass(frozen=True, slots=True)

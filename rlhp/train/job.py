@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,14 @@ def train(settings: Settings, path: Path) -> None:
         settings = settled(settings, path)
         claim(path, settings)
         torch.set_num_threads(settings["torch_threads"])
-        setup, rest = build(settings), Rest.of(settings.get("page"))
-        with page.page(path, bool(settings.get("page"))):
-            _run(setup, path, rest)
+        work(build(settings), path)
+
+
+def work(setup: Setup, path: Path, **facts: Any) -> None:
+    """Train in a directory that is this process's alone, and holds these settings; `facts` are noted of the attempt."""
+    served = setup.settings.get("page")
+    with page.page(path, bool(served)):
+        _run(setup, path, Rest.of(served), facts)
 
 
 def settled(settings: Settings, path: Path) -> Settings:
@@ -62,11 +67,11 @@ def _precise(node: Settings, before: Settings) -> Settings:
     return {**node, "precision": before.get("precision") or best_precision(node.get("device", "cpu"))}
 
 
-def _run(setup: Setup, path: Path, rest: Rest) -> None:
+def _run(setup: Setup, path: Path, rest: Rest, facts: Mapping[str, Any]) -> None:
     total, settings = setup.total_steps, setup.settings
     run = RunDirectory(path, stateful(setup), total_steps=total, checkpoint_every=settings["checkpoint_every"])
     precisions = {name: settings[part].get("precision") for name, part in PRECISIONS.items()}
-    note_attempt(path, **precisions, step=run.resumed_from)
+    note_attempt(path, **precisions, step=run.resumed_from, **facts)
     first, wanted = setup.schedule(0), setup.schedule(total)
     write_whole(path / PLAN, json.dumps({"first_labels": first, "labels": wanted}) + "\n")
     run.restore()
