@@ -137,6 +137,17 @@ def _rendered(policy: evaluate.Policy, env: Any, seconds: float) -> tuple[Iterat
     return islice(pictures, 0, None, every), fps
 
 
+def fit_score(run: Path) -> float:
+    """What a search for better settings of a fit goes by: the held-out accuracy. Raises UserError where nothing was held out."""
+    return analysis.heldout_accuracy(run)
+
+
+def report_fit(run: Path) -> None:
+    """Print what a fit has come to, and the path of its learning curves."""
+    print("\n" + analysis.fit_summary(run) + "\n")
+    print(analysis.fit_png(run, run / "fit.png"))
+
+
 def report(run: Path) -> None:
     """Print a short table on a run, and the paths of the pictures (and the video, if its settings want one) made from it."""
     print("\n" + analysis.summary(analysis.load(run)) + "\n")
