@@ -52,10 +52,12 @@ def made(name: str, n_envs: int = 1, seed: int = 0, **more: Any) -> gym.GymVecEn
 @each_condition
 @pytest.mark.parametrize(
     "name",
-    ["Plain", "Disc", "DiscStart", "F64", "Term", "Unbounded", "IntBoxAct", "Zero", "NoRender", "NoLimit", "TermFast"]
-    + ["MultiDisc", "MultiBin", "MultiTable", "MultiBinTable", "BoxTable"]
-    + ["Dict", "Tuple", "Nested", "Cell", "Choices", "Bits", "Number", "Whole", "Ram", "Board"]
-    + ["Image", "ImageDisc", "First", "Grey", "Deep", "Real", "Grid", "OneKey", "Camera", "CameraMultiDisc"],
+    [
+        *("Plain", "Disc", "DiscStart", "F64", "Term", "Unbounded", "IntBoxAct", "Zero", "NoRender", "NoLimit", "TermFast"),
+        *("MultiDisc", "MultiBin", "MultiTable", "MultiBinTable", "BoxTable"),
+        *("Dict", "Tuple", "Nested", "Cell", "Choices", "Bits", "Number", "Whole", "Ram", "Board"),
+        *("Image", "ImageDisc", "First", "Grey", "Deep", "Real", "Grid", "OneKey", "Camera", "CameraMultiDisc"),
+    ],
 )
 def test_it_trains(name, condition, tmp_path):
     cfg = settings(name, condition, *(["clip_steps=2"] if name == "TermFast" else []))
@@ -270,10 +272,14 @@ def test_a_time_limit_can_be_set():
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("NoLimit", "has no time limit.*env.max_episode_steps=1000"), ("Plain", ""), ("Dict", "")]
-    + [("ImageDisc", r"observes images of 12 x 12 x 3: the policy is convolutional \(convolutions of 3 x 3, 3 x 3\), and the reward")]
-    + [("Camera", r"images \(3 x 12 x 12\) beside 6 numbers: the policy encodes each image")]
-    + [("Board", "arrays of 4 x 4 x 2: the policy reads it as a vector of 32 numbers")],
+    [
+        ("NoLimit", "has no time limit.*env.max_episode_steps=1000"),
+        ("Plain", ""),
+        ("Dict", ""),
+        ("ImageDisc", r"images of 12 x 12 x 3: the policy is convolutional \(convolutions of 3 x 3, 3 x 3\), and the reward"),
+        ("Camera", r"images \(3 x 12 x 12\) beside 6 numbers: the policy encodes each image"),
+        ("Board", "arrays of 4 x 4 x 2: the policy reads it as a vector of 32 numbers"),
+    ],
 )
 def test_what_to_know_before_training_is_said(name, said, capfd):
     parts = build(settings(name, "preferences"))

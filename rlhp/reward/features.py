@@ -21,7 +21,7 @@ def width(observation_space: spaces.Space, action_space: spaces.Space) -> int:
     """How many numbers `encode` makes of one step."""
     if isinstance(observation_space, ImagesAndVector):
         raise UserError(
-            "this reward model reads vectors, and observations are images beside a vector; choose reward_model=by_observation, or "
+            "this reward model reads vectors, and observations are images beside one; choose reward_model=by_observation, or "
             "leave the images out with env.wrappers and gymnasium.wrappers.FilterObservation."
         )
     if not isinstance(observation_space, spaces.Box):
@@ -59,7 +59,9 @@ def encode_actions(act: Array, space: spaces.Space) -> Tensor:
             return one_hot(choice, int(space.n)).float()
         case spaces.MultiDiscrete():
             choices = torch.from_numpy(np.ascontiguousarray(act - space.start)).long().reshape(*lead, space.nvec.size)
-            return torch.cat([one_hot(c, n) for c, n in zip(choices.unbind(-1), space.nvec.ravel().tolist(), strict=True)], -1).float()
+            return torch.cat(
+                [one_hot(c, n) for c, n in zip(choices.unbind(-1), space.nvec.ravel().tolist(), strict=True)], -1
+            ).float()
         case _:
             return _flat(act, len(lead))
 

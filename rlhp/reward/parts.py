@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -43,8 +44,8 @@ def parts_ensemble(
 
     Of each image, `layers` (filters, kernel and stride of each convolution; smaller ones where it is too small for them) and a
     layer of `units` make features. Layers of `hidden` units read these, the vector and the action, each number of which
-    `inputs` gives a size. `precision` is what convolutions and hidden layers are computed in, `device` where. Raises UserError for
-    settings and spaces that cannot be used.
+    `inputs` gives a size. `precision` is what all but the last layer is computed in, `device` where. Raises UserError for settings
+    and spaces that cannot be used.
     """
     if units < 1 or not hidden or min(hidden) < 1:
         raise UserError(f"the reward model wants layers of at least one unit, not units={units} and hidden={list(hidden)}.")
@@ -59,7 +60,7 @@ class PartsNet(nn.Module):
         super().__init__()
         self.encoders = nn.ModuleList(_encoder(image, space.stack, layers, units) for image in space.images)
         sizes = [units * len(space.images) + width, *hidden]
-        steps = [[nn.Linear(a, b), nn.LeakyReLU(SLOPE)] for a, b in zip(sizes, sizes[1:], strict=False)]
+        steps = [[nn.Linear(a, b), nn.LeakyReLU(SLOPE)] for a, b in pairwise(sizes)]
         self.head = nn.Sequential(*(module for pair in steps for module in pair))
         self.last = nn.Linear(sizes[-1], 1)
 

@@ -9,7 +9,14 @@ from rlhp.types import UserError
 
 # each part checks its own range
 WHOLE = ("labels", "clip_steps", "max_open", "restarts.after", "agent.n_steps", "agent.batch_size")
-ONE_OR_MORE = ("threads", "torch_threads", "agent.n_epochs", "agent.vectors.n_epochs", "agent.images.n_epochs", "agent.parts.n_epochs")
+ONE_OR_MORE = (
+    "threads",
+    "torch_threads",
+    "agent.n_epochs",
+    "agent.vectors.n_epochs",
+    "agent.images.n_epochs",
+    "agent.parts.n_epochs",
+)
 LEAST = {"labels": 0, "clip_steps": 1, "seed": 0, "n_envs": 1}
 SEEDS = 2**32  # of numpy
 STEPS = ("total_steps", "checkpoint_every")  # 1e6 is a way to write a number of steps

@@ -37,7 +37,9 @@ def check_spaces(id: str, observed: spaces.Space, action: spaces.Space) -> None:
     """Raises UserError where policies or reward models cannot read these observations or choose these actions."""
     observation.check(id, observed)
     if not isinstance(action, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-        way = "name a gymnasium.ActionWrapper of your own, env.wrappers=[module:Class], that takes one of these and makes the other"
+        way = (
+            "name a gymnasium.ActionWrapper of your own, env.wrappers=[module:Class], that takes one of these and makes the other"
+        )
         wanted = "a Box, Discrete, MultiDiscrete or MultiBinary"
         raise UserError(f"{id} takes actions of a {type(action).__name__}, and policies choose those of {wanted}; {way}.")
     if isinstance(action, spaces.Box) and action.dtype.kind not in "fiu":

@@ -32,10 +32,14 @@ def applied(env: gymnasium.Env, wrappers: Sequence[tuple[Any, dict[str, Any]]]) 
         try:
             inspect.signature(wrapper).bind(env, **keywords)
         except TypeError as error:
-            raise UserError(f"{wrapper.__module__}.{wrapper.__qualname__} in env.wrappers cannot be called so: {error}.") from error
+            raise UserError(
+                f"{wrapper.__module__}.{wrapper.__qualname__} in env.wrappers cannot be called so: {error}."
+            ) from error
         env = wrapper(env, **keywords)
         if not isinstance(env, gymnasium.Env):
-            raise UserError(f"{wrapper.__module__}.{wrapper.__qualname__} in env.wrappers makes a {type(env).__name__}, not an environment.")
+            raise UserError(
+                f"{wrapper.__module__}.{wrapper.__qualname__} in env.wrappers makes a {type(env).__name__}, not an environment."
+            )
     return env
 
 
