@@ -113,10 +113,10 @@ class Observing(Line):
 
     def __init__(self, render_mode: str | None = None, what: str = "", actions: spaces.Space | None = None) -> None:
         super().__init__(render_mode, actions)
-        self.observation_space, self.seen = OBSERVED[what]
+        self.observation_space, self.what = OBSERVED[what][0], what
 
     def observe(self):
-        return self.seen(self.position, self.steps)
+        return OBSERVED[self.what][1](self.position, self.steps)
 
 
 class Executing(Line):

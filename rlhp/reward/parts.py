@@ -14,7 +14,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rlhp.crew import Crew
-from rlhp.pixels import Layers, apart, fitting
+from rlhp.pixels import Layers, apart, fitting, floats
 from rlhp.precision import number, processor
 from rlhp.reward.ensemble import RewardEnsemble
 from rlhp.reward.features import Moments, Normaliser, Weigh, action_width, encode_actions, lasting
@@ -130,7 +130,7 @@ class Parts:
         """Bytes [n, x] -> images, and the numbers of vector and action [n, width]."""
         seen, done = x.split([x.shape[1] - 4 * self._acting, 4 * self._acting], dim=1)
         images, vector = apart(seen, self._space)
-        return images, torch.cat([vector, done.clone(memory_format=torch.contiguous_format).view(torch.float32)], dim=1)
+        return images, torch.cat([vector, floats(done)], dim=1)
 
     def _taken(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """What a network reads of bytes [n, x], where it is computed."""
