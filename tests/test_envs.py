@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import extras
 import gymnasium
 import mujoco
 import numpy as np
@@ -536,6 +537,7 @@ def test_one_sentence_says_what_is_wrong(build, sentence):
 
 @pytest.mark.parametrize("file", sorted(CONF.glob("*.yaml")), ids=lambda file: file.stem)
 def test_every_yaml_builds_what_it_names(file):
+    extras.needed(file.stem)
     given = ["env.id=Pendulum-v1"] if file.stem == "gym" else []
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         cfg = compose("config", [f"env={file.stem}", "n_envs=2", "seed=0", "threads=1", *given])

@@ -6,23 +6,54 @@ Importing this module registers each task DOMAIN-TASK of the suite as `dmc/DOMAI
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
 import mujoco
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
+from rlhp.envs import generator
 from rlhp.types import Array, UserError
 
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without what the suite logs: how it would draw, and once per environment what MuJoCo deprecates in its models."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+@contextmanager
+def _undrawn() -> Generator[None]:
+    """Without the suite's own drawing, which opens a window, or fails, while it is imported: here Gymnasium draws."""
+    before = os.environ.get("MUJOCO_GL")
+    os.environ["MUJOCO_GL"] = "off"
+    try:
+        yield
+    finally:
+        del os.environ["MUJOCO_GL"]
+        os.environ.update({} if before is None else {"MUJOCO_GL": before})
+
+
 try:
-    from dm_control import suite
-    from dm_control.mujoco.wrapper.mjbindings import sizes
+    with _quiet(), _undrawn():
+        from dm_control import suite
+        from dm_control.mujoco.wrapper.mjbindings import sizes
 except ModuleNotFoundError as error:
     raise UserError(f"the DeepMind Control Suite is missing here ({error}); install it with: pip install 'rlhp[dmc]'") from error
 
 STEPS = 1000  # of an episode, in every task of the suite that has a limit
-CAMERA = 0  # of the model: it keeps the robot in the picture
+CAMERAS = {"quadruped": 2}  # of the model, by domain, else 0: the quadruped's first one is far off
 # All that the next step depends on, the solver's warm start included.
 _PHYSICS = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
@@ -38,9 +69,13 @@ class Suite(gymnasium.Env[Array, Array]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(self, domain: str, task: str, render_mode: str | None = None, width: int = 320, height: int = 240) -> None:
-        self.render_mode, self._size = render_mode, (height, width)
-        self._suite = _load(domain, task)
+        with _quiet():  # without a time limit: Gymnasium's wrapper keeps that
+            self._suite: Any = suite.load(domain, task, task_kwargs={"random": 0, "time_limit": float("inf")})
         self._physics = self._suite.physics
+        self.render_mode = render_mode
+        self._renderer: Any = MujocoRenderer(
+            self._physics.model.ptr, self._physics.data.ptr, width=width, height=height, camera_id=CAMERAS.get(domain, 0)
+        )
         self._seed = 0  # of this episode's start
         self.dt = float(self._suite.control_timestep())
         self.metadata = {**self.metadata, "render_fps": round(1 / self.dt)}
@@ -64,53 +99,36 @@ class Suite(gymnasium.Env[Array, Array]):
 
     def render(self) -> Array | None:
         """A picture [height, width, 3] uint8, or None without a render_mode."""
-        return None if self.render_mode is None else self._physics.render(*self._size, camera_id=CAMERA)
+        return None if self.render_mode is None else self._renderer.render(self.render_mode)
 
     def close(self) -> None:
-        """Free the simulation."""
+        """Free the simulation, and what draws it."""
+        self._renderer.close()
         self._suite.close()
 
     def get_state(self) -> Array:
         """All that the continuation depends on, random stream included, as numbers; for `set_state`."""
-        stream = self.np_random.bit_generator.state
-        state, inc = (_words(stream["state"][name], 4) for name in ("state", "inc"))
-        drawn = [stream["has_uint32"], stream["uinteger"]]
         physics = self._physics.get_state(_PHYSICS)
-        return np.concatenate([[self._seed], state, inc, drawn, physics, self._physics.data.sensordata])
+        return np.concatenate([[self._seed], generator.saved(self.np_random), physics, self._physics.data.sensordata])
 
     def set_state(self, state: Array) -> None:
         """Go on from what `get_state` has returned, bit for bit."""
         self._seed = int(state[0])
         self._start()  # a target's place and what else the model says of this episode
-        self.np_random.bit_generator.state = {
-            "bit_generator": "PCG64",
-            "state": {"state": _number(state[1:5]), "inc": _number(state[5:9])},
-            "has_uint32": int(state[9]),
-            "uinteger": int(state[10]),
-        }
-        physics, sensors = np.split(state[11:], [len(state) - 11 - len(self._physics.data.sensordata)])
+        generator.restore(self.np_random, state[1:])
+        cuts = [1 + generator.SIZE, len(state) - len(self._physics.data.sensordata)]
+        _, physics, sensed = np.split(state, cuts)
         self._physics.set_state(physics, _PHYSICS)
         # the suite's steps end with the first half of MuJoCo's next one; a whole forward pass would move the warm start
         mujoco.mj_step1(self._physics.model.ptr, self._physics.data.ptr)
-        self._physics.data.sensordata[:] = sensors
+        self._physics.data.sensordata[:] = sensed
 
     def _start(self) -> Array:
         self._suite.task._random = np.random.RandomState(self._seed)  # the suite has no seed for each episode
         return _joined(self._suite.reset().observation)
 
 
-def _load(domain: str, task: str) -> Any:
-    """The suite's own environment, without a time limit: Gymnasium's wrapper keeps that."""
-    log = logging.getLogger("absl")
-    level = log.level
-    log.setLevel(logging.ERROR)  # MuJoCo deprecates what the suite's models say, once per environment
-    try:
-        return suite.load(domain, task, task_kwargs={"random": 0, "time_limit": float("inf")})
-    finally:
-        log.setLevel(level)
-
-
-def _joined(observation: dict[str, Array]) -> Array:
+def _joined(observation: Mapping[str, Array]) -> Array:
     return np.concatenate([np.ravel(part) for part in observation.values()]).astype(np.float64)
 
 
@@ -119,15 +137,6 @@ def _written(model: mujoco.MjModel) -> bytes:
     buffer = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, buffer)
     return buffer.tobytes()
-
-
-def _words(number: int, count: int) -> list[int]:
-    """A number as 32-bit words, lowest first, each of which a float64 holds exactly."""
-    return [number >> 32 * i & 0xFFFFFFFF for i in range(count)]
-
-
-def _number(words: Array) -> int:
-    return sum(int(word) << 32 * i for i, word in enumerate(words))
 
 
 def _forget_removed_fields() -> None:
