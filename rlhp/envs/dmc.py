@@ -163,5 +163,6 @@ def _register() -> None:
 
 
 _forget_removed_fields()
-Physics.contexts = property(lambda physics: None)  # of the suite's own drawing, which quadruped-escape would make to update them
+# of the suite's own drawing, which quadruped-escape would make in order to update them
+Physics.contexts = property(lambda physics: None)  # pyright: ignore[reportAttributeAccessIssue]
 _register()
