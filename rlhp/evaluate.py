@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -19,6 +20,14 @@ LONGEST = 240  # steps that `watch` holds in memory at a time: whole multiples o
 NONE: Array = np.zeros(0)  # returns: no episode's
 _Step = tuple[Array, Array, float, Array | tuple[Deflated, ...] | None]
 Policy = Callable[[Any], Array]  # raw observations [N, *O] -> actions [N, *A]
+
+
+def by_mode(action_space: spaces.Space) -> bool:
+    """Whether a policy is judged by the modes of its distributions: those of continuous actions.
+
+    The likeliest of a few actions is another policy than the one that was trained; in a game it may repeat itself without end.
+    """
+    return isinstance(action_space, spaces.Box)
 
 
 def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STEPS) -> Array:

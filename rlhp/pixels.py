@@ -63,13 +63,15 @@ def apart(x: Tensor, space: ImagesAndVector) -> tuple[list[Tensor], Tensor]:
     rows = x.reshape(len(x), space.stack, space.bytes)
     starts = zip([0, *space.ends], space.ends, space.images, strict=False)
     images = [scaled(_read(rows[..., a:b], image), image).reshape(len(x), -1, *image.shape[1:]) for a, b, image in starts]
-    return images, _floats(rows[..., space.bytes - 4 * space.width :]).reshape(len(x), space.stack * space.width)
+    return images, floats(rows[..., space.bytes - 4 * space.width :]).reshape(len(x), space.stack * space.width)
 
 
 def _read(x: Tensor, image: spaces.Box) -> Tensor:
-    return x if image.dtype == np.uint8 else _floats(x)
+    return x if image.dtype == np.uint8 else floats(x)
 
 
-def _floats(x: Tensor) -> Tensor:
+def floats(x: Tensor) -> Tensor:
     """Bytes [..., 4 n] -> the numbers [..., n] that they are in single precision."""
+    if x.shape[-1] == 0:
+        return x.float()
     return x.clone(memory_format=torch.contiguous_format).view(torch.float32)

@@ -23,7 +23,7 @@ class Line(gymnasium.Env):
 
     def __init__(self, render_mode: str | None = None, actions: spaces.Space | None = None, ends: float = 0.0) -> None:
         self.render_mode, self.ends = render_mode, ends
-        self.action_space = actions or self.action_space
+        self.action_space = self.action_space if actions is None else actions
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -62,27 +62,81 @@ class Double(Line):
         return super().observe().astype(np.float64)
 
 
-class Image(Line):
-    def __init__(self, render_mode: str | None = None, side: int = 64) -> None:
-        super().__init__(render_mode)
-        self.observation_space = spaces.Box(0, 255, (side, side, 3), np.uint8)
+def picture(position: float, *shape: int) -> Any:
+    """Channels last, dark but for a column at the position."""
+    image = np.zeros(shape, np.uint8)
+    image[:, round((position + 5) / 10 * (shape[1] - 1))] = 250
+    return image
+
+
+OBSERVED: dict[str, tuple[spaces.Space, Any]] = {  # a space, and what is observed of position and steps
+    "Dict": (spaces.Dict(a=VECTOR, b=spaces.Discrete(4)), lambda x, t: {"a": np.array([x, t / 100, 1], np.float32), "b": t % 4}),
+    "Tuple": (spaces.Tuple([VECTOR, spaces.Discrete(4)]), lambda x, t: (np.array([x, t / 100, 1], np.float32), t % 4)),
+    "Nested": (
+        spaces.Dict(
+            a=spaces.Tuple([spaces.Box(-10, 10, (2, 2), np.float64), spaces.MultiBinary(3)]),
+            b=spaces.Dict(c=spaces.MultiDiscrete([2, 3]), d=spaces.Discrete(3, start=-1)),
+        ),
+        lambda x, t: {
+            "a": (np.array([[x, t / 100], [1, 2]]), np.array([1, 0, t % 2], np.int8)),
+            "b": {"c": np.array([t % 2, t % 3]), "d": t % 3 - 1},
+        },
+    ),
+    "Cell": (spaces.Discrete(11), lambda x, t: int(round(x) + 5)),
+    "Choices": (spaces.MultiDiscrete([11, 3]), lambda x, t: np.array([round(x) + 5, t % 3])),
+    "Bits": (spaces.MultiBinary([2, 2]), lambda x, t: np.array([[x > 0, x > 1], [x > 2, t % 2]], np.int8)),
+    "Number": (spaces.Box(-10, 10, (), np.float32), lambda x, t: np.array(x, np.float32)),
+    "Whole": (spaces.Box(-10, 10, (2,), np.int64), lambda x, t: np.array([round(x), t % 10])),
+    "Ram": (spaces.Box(0, 255, (6,), np.uint8), lambda x, t: np.array([10 * x + 100, t % 256, 1, 2, 3, 4]).astype(np.uint8)),
+    "Board": (spaces.Box(0, 1, (4, 4, 2), bool), lambda x, t: picture(x, 4, 4, 2) > 0),
+    "Image": (spaces.Box(0, 255, (12, 12, 3), np.uint8), lambda x, t: picture(x, 12, 12, 3)),
+    "First": (spaces.Box(0, 255, (3, 12, 12), np.uint8), lambda x, t: np.moveaxis(picture(x, 12, 12, 3), 2, 0).copy()),
+    "Grey": (spaces.Box(0, 255, (12, 12), np.uint8), lambda x, t: picture(x, 12, 12)),
+    "Deep": (spaces.Box(0, 255, (8, 8, 12), np.uint8), lambda x, t: picture(x, 8, 8, 12)),  # more channels than rows
+    "Real": (spaces.Box(-1, 1, (12, 12, 1), np.float32), lambda x, t: picture(x, 12, 12, 1).astype(np.float32) / 255),
+    "Grid": (spaces.Box(0, 1, (10, 10, 4), bool), lambda x, t: picture(x, 10, 10, 4) > 0),  # as MinAtar has it
+    "OneKey": (spaces.Dict(pixels=spaces.Box(0, 255, (12, 12, 3), np.uint8)), lambda x, t: {"pixels": picture(x, 12, 12, 3)}),
+    "Camera": (
+        spaces.Dict(camera=spaces.Box(0, 255, (12, 12, 3), np.uint8), mode=spaces.Discrete(3), speed=VECTOR),
+        lambda x, t: {"camera": picture(x, 12, 12, 3), "mode": t % 3, "speed": np.array([x, t / 100, 1], np.float32)},
+    ),
+    "Huge": (spaces.Box(0, 255, (210, 210, 3), np.uint8), lambda x, t: picture(x, 210, 210, 3)),
+    "Mission": (spaces.Dict(a=VECTOR, mission=spaces.Text(9)), lambda x, t: {"a": np.zeros(3, np.float32), "mission": "go"}),
+    "Text": (spaces.Text(9), lambda x, t: "go"),
+    "Liar": (spaces.Dict(a=VECTOR, b=spaces.Discrete(4)), lambda x, t: {"a": np.zeros(3, np.float32), "b": t + 4}),
+    "Missing": (spaces.Dict(a=VECTOR, b=spaces.Discrete(4)), lambda x, t: {"a": np.zeros(3, np.float32)}),
+}
+
+
+class Observing(Line):
+    """A line observed in another way."""
+
+    def __init__(self, render_mode: str | None = None, what: str = "", actions: spaces.Space | None = None) -> None:
+        super().__init__(render_mode, actions)
+        self.observation_space, self.what = OBSERVED[what][0], what
 
     def observe(self):
-        return np.full(self.observation_space.shape, 20 * self.position + 127, np.uint8)
+        return OBSERVED[self.what][1](self.position, self.steps)
 
 
-class Parts(Line):
-    observation_space = spaces.Dict(a=VECTOR, b=spaces.Discrete(4))
+class Executing(Line):
+    """A line whose action is the first number of a Dict's."""
 
-    def observe(self):
-        return {"a": super().observe(), "b": self.steps % 4}
+    action_space = spaces.Dict(push=spaces.Discrete(3))
+
+    def step(self, action):
+        return super().step(action)
 
 
-class Pair(Line):
-    observation_space = spaces.Tuple([VECTOR, spaces.Discrete(4)])
+class Reversed(gymnasium.ActionWrapper):
+    """To be named in the settings: the other way round, times a factor."""
 
-    def observe(self):
-        return super().observe(), self.steps % 4
+    def __init__(self, env: gymnasium.Env, factor: float = 1.0) -> None:
+        super().__init__(env)
+        self.factor = factor
+
+    def action(self, action):
+        return (-self.factor * np.asarray(action)).clip(-1, 1).astype(np.float32)
 
 
 class RewardNaN(Line):
@@ -171,10 +225,13 @@ KINDS: dict[str, tuple[type, int | None, dict[str, Any]]] = {  # class, max_epis
     "MultiBin": (Line, 40, {"actions": spaces.MultiBinary(4)}),
     "Unbounded": (Line, 40, {"actions": spaces.Box(-np.inf, np.inf, (1,), np.float32)}),
     "IntBoxAct": (Remembering, 40, {"actions": spaces.Box(0, 5, (1,), np.int64)}),
-    "Dict": (Parts, 40, {}),
-    "Tuple": (Pair, 40, {}),
-    "Image": (Image, 40, {"side": 12}),
-    "Huge": (Image, 40, {"side": 210}),
+    "MultiTable": (Remembering, 40, {"actions": spaces.MultiDiscrete([[3, 4], [2, 2]], start=[[-1, 0], [0, 5]])}),
+    "MultiBinTable": (Remembering, 40, {"actions": spaces.MultiBinary([2, 2])}),
+    "BoxTable": (Remembering, 40, {"actions": spaces.Box(-1, 1, (2, 3), np.float64)}),
+    "DictAct": (Executing, 40, {}),
+    "CameraMultiDisc": (Observing, 40, {"what": "Camera", "actions": spaces.MultiDiscrete([3, 4])}),
+    "ImageDisc": (Observing, 40, {"what": "Image", "actions": spaces.Discrete(3)}),
+    **{what: (Observing, 40, {"what": what}) for what in OBSERVED},
     "F64": (Double, 40, {}),
     "Term": (Line, 40, {"ends": 0.02}),
     "TermFast": (Line, 40, {"ends": 0.3}),

@@ -120,6 +120,8 @@ def test_the_spectral_norm_is_scaled_back_and_small_ones_stay():
         SpectralNorm(0)
     with pytest.raises(UserError, match="coefficient"):
         GradientPenalty(-1)
+    with pytest.raises(UserError, match="least"):
+        GradientPenalty(1, least=0.5)
 
 
 def transitions(obs: np.ndarray, act: np.ndarray) -> Transitions:

@@ -52,7 +52,12 @@ def made(name: str, n_envs: int = 1, seed: int = 0, **more: Any) -> gym.GymVecEn
 @each_condition
 @pytest.mark.parametrize(
     "name",
-    ["Plain", "Disc", "DiscStart", "F64", "Term", "Unbounded", "IntBoxAct", "Image", "Zero", "NoRender", "NoLimit", "TermFast"],
+    [
+        *("Plain", "Disc", "DiscStart", "F64", "Term", "Unbounded", "IntBoxAct", "Zero", "NoRender", "NoLimit", "TermFast"),
+        *("MultiDisc", "MultiBin", "MultiTable", "MultiBinTable", "BoxTable"),
+        *("Dict", "Tuple", "Nested", "Cell", "Choices", "Bits", "Number", "Whole", "Ram", "Board"),
+        *("Image", "ImageDisc", "First", "Grey", "Deep", "Real", "Grid", "OneKey", "Camera", "CameraMultiDisc"),
+    ],
 )
 def test_it_trains(name, condition, tmp_path):
     cfg = settings(name, condition, *(["clip_steps=2"] if name == "TermFast" else []))
@@ -105,11 +110,12 @@ def test_a_discrete_space_that_starts_below_0_is_learned_on():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("MultiDisc", "takes actions of a MultiDiscrete: .* those of a Box or a Discrete"),
-        ("MultiBin", "takes actions of a MultiBinary"),
-        ("Dict", "observes a Dict: .*FlattenObservation"),
-        ("Tuple", "observes a Tuple"),
-        ("Huge", "observes 132,300 numbers.*ResizeObservation"),
+        ("DictAct", r"takes actions of a Dict, .*ActionWrapper.*env\.wrappers"),
+        ("Text", r"observes a Text, .*ObservationWrapper of your own, env\.wrappers"),
+        ("Mission", r"mission of its observations is a Text.*FilterObservation: \{filter_keys: \[a\]\}"),
+        ("Huge", "take 132,300 bytes.*ResizeObservation"),
+        ("Liar", r"reset of .* one of Discrete\(4\), not 4"),
+        ("Missing", "reset of .* a dict of a, b"),
         ("OldGym", r"takes no seed and no options, as in Gym before 0\.26"),
         ("NoOptions", r"takes no options, as in Gym before 0\.26"),
         ("RewArr", r"an array of shape \(1,\) as its reward: .*reward\.item\(\)"),
@@ -266,7 +272,14 @@ def test_a_time_limit_can_be_set():
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("NoLimit", "has no time limit.*env.max_episode_steps=1000"), ("Image", "flat vectors of 432 numbers"), ("Plain", "")],
+    [
+        ("NoLimit", "has no time limit.*env.max_episode_steps=1000"),
+        ("Plain", ""),
+        ("Dict", ""),
+        ("ImageDisc", r"images of 12 x 12 x 3: the policy is convolutional \(convolutions of 3 x 3, 3 x 3\), and the reward"),
+        ("Camera", r"images \(3 x 12 x 12\) beside 6 numbers: the policy encodes each image"),
+        ("Board", "arrays of 4 x 4 x 2: the policy reads it as a vector of 32 numbers"),
+    ],
 )
 def test_what_to_know_before_training_is_said(name, said, capfd):
     parts = build(settings(name, "preferences"))

@@ -307,9 +307,9 @@ def test_a_run_goes_on_under_the_names_that_parts_have_now(tmp_path):
 
 # The settings of the first runs that may go on: a setting that is not among them is null by default, or in directory.ADDED.
 FIRST = {
-    "": "name condition seed total_steps labels first_labels max_open entropy_bonus l2 l2_rate credit crop n_envs restarts threads "
-    "torch_threads checkpoint_every video instructions film page effort agent teacher memory query schedule reward_model task "
-    "clip_steps env tracker",
+    "": "name condition seed total_steps labels first_labels max_open entropy_bonus l2 l2_rate credit crop n_envs restarts "
+    "threads torch_threads checkpoint_every video instructions film page effort agent teacher memory query schedule "
+    "reward_model task clip_steps env tracker",
     "agent": "_target_ _partial_ n_steps batch_size n_epochs learning_rate gamma gae_lambda clip_range ent_coef vf_coef "
     "max_grad_norm target_kl normalise_observations normalise_reward reward_level policy_kwargs seed",
     "memory": "_target_ length capacity seed ends",

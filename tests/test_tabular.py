@@ -46,7 +46,8 @@ def test_a_chain_whose_trajectories_can_be_counted():
     found = soft_policy(mdp, np.array([0, log(2), 0]))
     assert found.probabilities[0, 0] == pytest.approx([1 / 3, 2 / 3])
     assert found.probabilities[1] == pytest.approx(np.full((3, 2), 1 / 2))  # the last action leads nowhere that counts
-    assert found.value[0, 0] == pytest.approx(log(6))
+    assert found.value[0, 0] == pytest.approx(log(6)) and found.value.shape == (2, 3)
+    assert found.value[1] == pytest.approx([log(2), log(4), log(2)])  # a reward, and two last actions
     there = occupancy(mdp, found.probabilities)
     assert there == pytest.approx(np.array([[1 / 3 + 1 / 6, 2 / 3 + 1 / 6], [1 / 3, 1 / 3], [0, 0]]))
 

@@ -25,8 +25,8 @@ class Actions:
 def of(space: spaces.Space) -> Actions:
     """Translate what SB3's policies do otherwise than a space says.
 
-    They choose 0 to n - 1 from a Discrete or MultiDiscrete space wherever it starts, want the latter and MultiBinary spaces of one
-    axis, choose real numbers from a Box of integers, and want finite bounds of a Box, which they use to clip alone.
+    They choose 0 to n - 1 from a Discrete or MultiDiscrete space wherever it starts, want one axis of MultiDiscrete and
+    MultiBinary spaces, choose real numbers from a Box of integers, and want finite bounds of a Box, which they use to clip alone.
     """
     match space:
         case spaces.Discrete() if space.start != 0:

@@ -29,6 +29,14 @@ class ObservationNormaliser(VecNormalize):
         elif space.dtype.kind != "f":
             self.observation_space = spaces.Box(-self.clip_obs, self.clip_obs, space.shape, np.float32)
 
+    def reset(self) -> Array:
+        """Start all episodes anew; their first observations are counted too."""
+        self.old_obs = np.asarray(self.venv.reset())  # pyright: ignore[reportOptionalMemberAccess]
+        self.returns = np.zeros(self.num_envs)
+        if self.training:
+            self.obs_rms.update(numbers(self._space, self.old_obs))  # type: ignore[union-attr]
+        return self.normalize_obs(self.old_obs)
+
     def step_wait(self) -> VecEnvStepReturn:
         """The environment's step, its observations counted and normalised, those at an episode's end too."""
         obs, reward, dones, infos = self.venv.step_wait()  # pyright: ignore[reportOptionalMemberAccess]

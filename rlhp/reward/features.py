@@ -21,7 +21,7 @@ def width(observation_space: spaces.Space, action_space: spaces.Space) -> int:
     """How many numbers `encode` makes of one step."""
     if isinstance(observation_space, ImagesAndVector):
         raise UserError(
-            "this reward model reads vectors, and observations are images beside a vector; choose reward_model=by_observation, or "
+            "this reward model reads vectors, and observations are images beside one; choose reward_model=by_observation, or "
             "leave the images out with env.wrappers and gymnasium.wrappers.FilterObservation."
         )
     if not isinstance(observation_space, spaces.Box):

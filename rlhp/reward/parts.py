@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -11,10 +12,9 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from rlhp.crew import Crew
-from rlhp.pixels import Layers, apart, fitting
+from rlhp.pixels import Layers, apart, fitting, floats
 from rlhp.precision import number, processor
 from rlhp.reward.ensemble import RewardEnsemble
 from rlhp.reward.features import Moments, Normaliser, Weigh, action_width, encode_actions, lasting
@@ -44,8 +44,8 @@ def parts_ensemble(
 
     Of each image, `layers` (filters, kernel and stride of each convolution; smaller ones where it is too small for them) and a
     layer of `units` make features. Layers of `hidden` units read these, the vector and the action, each number of which
-    `inputs` gives a size. `precision` is what convolutions and hidden layers are computed in, `device` where. Raises UserError for
-    settings and spaces that cannot be used.
+    `inputs` gives a size. `precision` is what all but the last layer is computed in, `device` where. Raises UserError for settings
+    and spaces that cannot be used.
     """
     if units < 1 or not hidden or min(hidden) < 1:
         raise UserError(f"the reward model wants layers of at least one unit, not units={units} and hidden={list(hidden)}.")
@@ -54,21 +54,20 @@ def parts_ensemble(
 
 
 class PartsNet(nn.Module):
-    """One network: images [n, C, H, W] each in [0, 1], and numbers [n, width] -> predictions [n]."""
+    """One network, but for what its last layer makes of it: images [n, C, H, W] each in [0, 1], and numbers [n, width]."""
 
     def __init__(self, space: ImagesAndVector, width: int, layers: Layers, units: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(_encoder(image, space.stack, layers, units) for image in space.images)
         sizes = [units * len(space.images) + width, *hidden]
-        steps = [[nn.Linear(a, b), nn.LeakyReLU(SLOPE)] for a, b in zip(sizes, sizes[1:], strict=False)]
+        steps = [[nn.Linear(a, b), nn.LeakyReLU(SLOPE)] for a, b in pairwise(sizes)]
         self.head = nn.Sequential(*(module for pair in steps for module in pair))
         self.last = nn.Linear(sizes[-1], 1)
 
     def forward(self, images: Sequence[Tensor], vector: Tensor) -> Tensor:
-        """See the class; the last layer is computed in single precision."""
+        """What the last layer reads, [n, hidden]."""
         features = [encoder(image) for encoder, image in zip(self.encoders, images, strict=True)]
-        seen = self.head(torch.cat([*features, vector.to(features[0].dtype)], dim=1)).float()
-        return nn.functional.linear(seen, self.last.weight.float(), self.last.bias.float()).squeeze(1)
+        return self.head(torch.cat([*features, vector.to(features[0].dtype)], dim=1))
 
 
 def _encoder(image: spaces.Box, stack: int, layers: Layers, units: int) -> nn.Sequential:
@@ -107,15 +106,13 @@ class Parts:
         self._crew = Crew(max(threads, members) if threads > 1 else 1)
         self._acting = action_width(action_space)
         width = space.stack * space.width + self._acting
-        net = PartsNet(space, width, layers, units, hidden).requires_grad_(False).to(self._device)
-        self._nets = [deepcopy(net) for _ in range(members)]  # one for each thread: while it is called, its parameters are others
-        named = sorted(net.named_parameters(), key=lambda each: each[1].ndim == 1)  # weights, then biases
-        self._names, self._shapes = [name for name, _ in named], [parameter.shape for _, parameter in named]
-        self.flat = _initial(self._shapes, members, stream(seed, "reward"), self._names.index("last.weight")).to(self._device)
-        self.weights = self.flat[:, : sum(shape.numel() for shape in self._shapes if len(shape) > 1)]
-        self._steady = self.flat.clone()  # what predicts
+        net = PartsNet(space, width, layers, units, hidden)
+        self.flat = _initial(net, members, stream(seed, "reward")).to(self._device)
+        self.weights = self.flat[:, : sum(weight.numel() for weight in _ordered(net) if weight.ndim > 1)]
+        self._steady = self.flat.clone()
+        self._learned, self._predicting = ([_on(deepcopy(net), flat) for flat in each] for each in (self.flat, self._steady))
         self._normaliser, self._moments = Normaliser.identity(width), Moments(width)
-        self._graph: list[tuple[Tensor, Tensor]] = []  # of each member: its parameters and what came of them
+        self._graph: list[Tensor] = []  # what came of each member
 
     def prepare(self, obs: Array, act: Array) -> Tensor:
         """Observations [*B, *seen] and actions [*B, *A] -> bytes [*B, x]."""
@@ -133,38 +130,37 @@ class Parts:
         """Bytes [n, x] -> images, and the numbers of vector and action [n, width]."""
         seen, done = x.split([x.shape[1] - 4 * self._acting, 4 * self._acting], dim=1)
         images, vector = apart(seen, self._space)
-        return images, torch.cat([vector, done.clone(memory_format=torch.contiguous_format).view(torch.float32)], dim=1)
+        return images, torch.cat([vector, floats(done)], dim=1)
 
     def _taken(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """What a network reads of bytes [n, x], where it is computed."""
         images, vector = self._split(x)
         return [image.to(self._device) for image in images], self._normaliser(vector).to(self._device)
 
-    def _run(self, member: int, flat: Tensor, taken: tuple[list[Tensor], Tensor]) -> Tensor:
-        """The predictions [n] of a member with the parameters `flat` [P]."""
-        parts = flat.split([shape.numel() for shape in self._shapes])
-        parameters = {name: part.view(shape) for name, part, shape in zip(self._names, parts, self._shapes, strict=True)}
+    def _run(self, net: PartsNet, taken: tuple[list[Tensor], Tensor]) -> Tensor:
+        """A network's predictions [n]; the last layer is computed in single precision."""
         # no cache: threads would share it
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._number == torch.bfloat16, cache_enabled=False):
-            return functional_call(self._nets[member], parameters, taken).float()
+            hidden = net(*taken)
+        return net.last(hidden.float()).squeeze(1)
 
     def clip_sums(self, clips: Tensor, step: int) -> Tensor:
         """clips [n, L, x] -> [M, n]; nothing is drawn at random."""
         taken = self._taken(clips.flatten(0, 1))
 
-        def one(member: int) -> tuple[Tensor, Tensor]:
+        def one(net: PartsNet) -> Tensor:
             with torch.enable_grad():
-                flat = self.flat[member].detach().requires_grad_()
-                return flat, self._run(member, flat, taken).unflatten(0, clips.shape[:2]).sum(dim=1)
+                return self._run(net, taken).unflatten(0, clips.shape[:2]).sum(dim=1)
 
-        self._graph = self._crew.map(one, range(len(self.flat)))
-        return torch.stack([sums.detach() for _, sums in self._graph]).cpu()
+        self._graph = self._crew.map(one, self._learned)
+        return torch.stack([sums.detach() for sums in self._graph]).cpu()
 
     def backward(self, grad: Tensor) -> None:
         """Compute `flat.grad`, given the loss's gradient for the sums of the last call, [M, n]."""
         graphs, self._graph = self._graph, []
-        each = list(zip(graphs, grad.to(self._device), strict=True))
-        self.flat.grad = torch.stack(self._crew.map(lambda one: torch.autograd.grad(one[0][1], one[0][0], one[1])[0], each))
+        each = list(zip(self._learned, graphs, grad.to(self._device), strict=True))
+        rows = self._crew.map(lambda one: torch.autograd.grad(one[1], _ordered(one[0]), one[2]), each)
+        self.flat.grad = torch.stack([torch.cat([part.flatten() for part in row]) for row in rows])
 
     def average(self, share: float) -> None:
         """Move what predicts towards what is learned by this share of the distance."""
@@ -178,11 +174,11 @@ class Parts:
 
         taken = [self._taken(part) for part in x.reshape(-1, x.shape[-1]).split(ROWS)]
 
-        def one(member: int) -> Tensor:
+        def one(net: PartsNet) -> Tensor:
             with torch.no_grad():
-                return torch.cat([self._run(member, self._steady[member], part) for part in taken]).cpu()
+                return torch.cat([self._run(net, part) for part in taken]).cpu()
 
-        return torch.stack(self._crew.map(one, range(len(self.flat)))).unflatten(1, x.shape[:-1])
+        return torch.stack(self._crew.map(one, self._predicting)).unflatten(1, x.shape[:-1])
 
     def snapshot(self) -> dict[str, Array]:
         """Weights, their running means, and how numbers are normalised."""
@@ -197,16 +193,30 @@ class Parts:
         self._moments = Moments(len(self._normaliser.mean))
 
 
-def _initial(shapes: Sequence[torch.Size], members: int, rng: np.random.Generator, last: int) -> Tensor:
+def _ordered(net: nn.Module) -> list[Tensor]:
+    """Its parameters: all weights, then all biases."""
+    return sorted(net.parameters(), key=lambda parameter: parameter.ndim == 1)
+
+
+def _on(net: PartsNet, flat: Tensor) -> PartsNet:
+    """The network with its parameters in this memory [P], in order."""
+    parameters = _ordered(net)
+    for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        parameter.data = part.view(parameter.shape)
+    return net
+
+
+def _initial(net: PartsNet, members: int, rng: np.random.Generator) -> Tensor:
     """Independent parameters of each member [M, P]: uniform within 1 / sqrt(fan-in), biases 0, and so the last layer.
 
     What an untrained network says of a step would stay wherever the labels say nothing.
     """
     rows = []
     for _ in range(members):
-        parts = [np.zeros(shape.numel()) for shape in shapes]
-        for i, shape in enumerate(shapes):
-            if len(shape) > 1 and i != last:
-                parts[i] = rng.uniform(-1, 1, shape.numel()) / sqrt(shape[1:].numel())
-        rows.append(np.concatenate(parts))
-    return torch.from_numpy(np.stack(rows)).float()
+        for parameter in _ordered(net):
+            if parameter.ndim == 1 or parameter is net.last.weight:
+                values = np.zeros(parameter.shape)
+            else:
+                values = rng.uniform(-1, 1, parameter.shape) / sqrt(parameter[0].numel())
+            rows.append(torch.from_numpy(values).float().flatten())
+    return torch.cat(rows).view(members, -1)

@@ -23,7 +23,7 @@ BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
 # what does not touch the numbers
 THREADS = ("threads", "env.threads", "agent.threads", "reward_model.threads")
-MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched")
+MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched", "data.path")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
 # settings that came later, each with the value that runs without it went by
@@ -33,6 +33,7 @@ ADDED = {
     "episodes": None,
     "expert": None,
     "demo_labels": 0,
+    "watched": False,
     "feedback_delay": 6,
 }
 
@@ -211,6 +212,24 @@ class RunDirectory:
         write_results(self.path)
         mark = {"total_steps": self._total, "wall_s": round(self.wall(), 1), **results}
         checkpoint.write_whole(self.path / FINISHED, json.dumps(mark) + "\n")
+
+
+def reached(path: Path) -> int:
+    """The step of a run's newest complete checkpoint; 0 where it has none."""
+    return max(checkpoint.complete(path / "checkpoints"), default=0)
+
+
+def reopen(path: Path, config: Mapping[str, Any]) -> None:
+    """Have a run go on beyond its end, under settings that say how far; wherever this is interrupted, it can be done again.
+
+    What the run had come to stays: its last checkpoint, and the mark of its end as finished-STEPS.json.
+    """
+    total = int(read_settings(path)["total_steps"])
+    if finished(path):
+        checkpoint.mark_kept(path / "checkpoints", reached(path))
+        (path / FINISHED).replace(path / f"finished-{total}.json")
+        checkpoint.sync(path)
+    checkpoint.write_whole(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
 
 
 def last_checkpoint(path: Path) -> dict[str, dict[str, Array]]:

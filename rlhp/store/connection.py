@@ -123,7 +123,7 @@ def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
 @contextmanager
 def _readonly(path: Path) -> Generator[sqlite3.Connection, None, None]:
     """The same to a store that nobody has checked."""
-    missing = f"There is no preference store at {path}: give the path of a run's preferences.sqlite."
+    missing = f"There is no preference store in {path.parent}: name the directory of a run that has asked for comparisons."
     if not path.is_file():
         raise UserError(missing)
     with explained(path):

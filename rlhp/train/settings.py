@@ -9,7 +9,14 @@ from rlhp.types import UserError
 
 # each part checks its own range
 WHOLE = ("labels", "clip_steps", "max_open", "restarts.after", "agent.n_steps", "agent.batch_size", "env.filmed", "env.film_size")
-ONE_OR_MORE = ("threads", "torch_threads", "agent.n_epochs")
+ONE_OR_MORE = (
+    "threads",
+    "torch_threads",
+    "agent.n_epochs",
+    "agent.vectors.n_epochs",
+    "agent.images.n_epochs",
+    "agent.parts.n_epochs",
+)
 LEAST = {"labels": 0, "clip_steps": 1, "seed": 0, "n_envs": 1}
 SEEDS = 2**32  # of numpy
 STEPS = ("total_steps", "checkpoint_every")  # 1e6 is a way to write a number of steps
@@ -24,6 +31,8 @@ def check(settings: Mapping[str, Any]) -> None:
             raise UserError(f"{key} is nan; give a number.")
         if key in (*WHOLE, *ONE_OR_MORE) and value is not None and type(value) is not int:
             raise UserError(f"{key} is {value!r}: give a whole number, written with digits alone.")
+        if value is None and key.replace(".", ".vectors.", 1) in found:
+            continue  # chosen by what is observed
         if key in ONE_OR_MORE and (value is None or value < 1):
             raise UserError(f"{key} is {value!r}: give a whole number of at least 1.")
         if key in LEAST and isinstance(value, int | float) and value < LEAST[key]:

@@ -11,8 +11,8 @@ from gymnasium import spaces
 from rlhp.types.basics import Array
 
 LEAST = 5  # pixels of an image's shorter side: below, convolutions have nothing to slide over
-LEAST_WITHOUT_CHANNELS = {np.dtype(np.uint8): 8}  # of a matrix that may be a table; of other types it is `LEAST_MATRIX`
-LEAST_MATRIX = 24
+LEAST_OF_BYTES = 8  # where there is no axis of channels: a smaller matrix is a table
+LEAST_OF_REALS = 24  # and so where it holds no bytes
 
 
 class ImagesAndVector(spaces.Box):
@@ -96,15 +96,16 @@ def is_image(space: spaces.Space[Any]) -> bool:
     Bytes of two to four axes are, unless they are too small. Other numbers are where all have the same finite bounds, and, of two
     axes alone, where these are those of grey levels and the matrix is larger than a table would be.
     """
-    if not isinstance(space, spaces.Box) or not 2 <= len(space.shape) <= 4:
+    box: Any = space
+    if not isinstance(space, spaces.Box) or not 2 <= len(box.shape) <= 4:
         return False
-    low, high = float(np.min(space.low)), float(np.max(space.high))
-    side = min(space.shape[axis] for axis in image_axes(space.shape))
-    if len(space.shape) == 2:
-        grey = space.dtype == np.uint8 or (low, high) in ((0, 1), (-1, 1), (0, 255))
-        return grey and _same_bounds(space, low, high) and side >= LEAST_WITHOUT_CHANNELS.get(np.dtype(space.dtype), LEAST_MATRIX)
-    return side >= LEAST and _same_bounds(space, low, high)
+    low, high = float(np.min(box.low)), float(np.max(box.high))
+    side = min(box.shape[axis] for axis in image_axes(box.shape))
+    if len(box.shape) == 2:
+        grey = box.dtype == np.uint8 or (low, high) in ((0, 1), (-1, 1), (0, 255))
+        return grey and _same_bounds(box, low, high) and side >= (LEAST_OF_BYTES if box.dtype == np.uint8 else LEAST_OF_REALS)
+    return side >= LEAST and _same_bounds(box, low, high)
 
 
-def _same_bounds(space: spaces.Box, low: float, high: float) -> bool:
-    return bool(np.isfinite([low, high]).all() and low < high and (space.low == low).all() and (space.high == high).all())
+def _same_bounds(box: Any, low: float, high: float) -> bool:
+    return bool(np.isfinite([low, high]).all() and low < high and (box.low == low).all() and (box.high == high).all())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -104,7 +105,11 @@ class OneArray(gymnasium.ObservationWrapper):
 
     def __init__(self, env: gymnasium.Env, reading: Reading) -> None:
         super().__init__(env)
-        self.observation_space, self.observation = reading.space, reading.array
+        self.observation_space, self._array = reading.space, reading.array
+
+    def observation(self, observation: Any) -> Array:
+        """One array of it."""
+        return self._array(observation)
 
 
 def read(space: spaces.Space[Any], stack: int = 1) -> Reading | None:
@@ -122,12 +127,7 @@ def read(space: spaces.Space[Any], stack: int = 1) -> Reading | None:
         return _flat(rest)
     images, width = [_image_space(leaf.space) for leaf in pictures], sum(_width(leaf.space) for leaf in rest)
     packed = ImagesAndVector(images, width)
-
-    def array(observation: Any) -> Array:
-        vector = _concatenated([_vector(leaf.space, leaf.of(observation)) for leaf in rest])
-        return packed.pack([_channels_first(leaf.space, leaf.of(observation)) for leaf in pictures], vector)
-
-    return Reading(packed, array)
+    return Reading(packed, partial(_packed, packed, pictures, rest))
 
 
 def _of_box(leaf: Leaf, stack: int) -> Reading | None:
@@ -137,8 +137,8 @@ def _of_box(leaf: Leaf, stack: int) -> Reading | None:
     alone = len(box.shape) == 0 or (stack == 1 and len(box.shape) == 2 and box.dtype == np.uint8 and is_image(box))
     if alone or (is_image_space(seen) and not _read_rightly(seen.shape)):
         added: Any = spaces.Box(box.low[np.newaxis], box.high[np.newaxis], dtype=box.dtype.type)
-        return Reading(added, lambda observation: np.asarray(leaf.of(observation), box.dtype)[np.newaxis])
-    return Reading(box, lambda observation: np.asarray(leaf.of(observation), box.dtype)) if leaf.path else None
+        return Reading(added, partial(_within, leaf, added.shape))
+    return Reading(box, partial(_within, leaf, box.shape)) if leaf.path else None
 
 
 def _read_rightly(shape: tuple[int, ...]) -> bool:
@@ -150,7 +150,23 @@ def _read_rightly(shape: tuple[int, ...]) -> bool:
 def _flat(found: list[Leaf]) -> Reading:
     lows, highs = zip(*(_bounds(leaf.space) for leaf in found), strict=True)
     box = spaces.Box(_concatenated(lows), _concatenated(highs), dtype=np.float32)
-    return Reading(box, lambda observation: _concatenated([_vector(leaf.space, leaf.of(observation)) for leaf in found]))
+    return Reading(box, partial(_vectors, found))
+
+
+# functions of the module, so that environments can be pickled
+
+
+def _within(leaf: Leaf, shape: tuple[int, ...], observation: Any) -> Array:
+    return np.asarray(leaf.of(observation), leaf.space.dtype).reshape(shape)
+
+
+def _vectors(found: list[Leaf], observation: Any) -> Array:
+    return _concatenated([_vector(leaf.space, leaf.of(observation)) for leaf in found])
+
+
+def _packed(space: ImagesAndVector, pictures: list[Leaf], rest: list[Leaf], observation: Any) -> Array:
+    images = [_channels_first(leaf.space, leaf.of(observation)) for leaf in pictures]
+    return space.pack(images, _vectors(rest, observation))
 
 
 def _concatenated(parts: Any) -> Array:
