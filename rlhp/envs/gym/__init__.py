@@ -37,4 +37,5 @@ def make(
     contract.check(id, build)
     env = GymVecEnv(id, [observation.factory(build, stack)] * n_envs, seed)
     env.stack, env.notes = stack, observation.notes(env.envs[0], id)
+    env.source = observation.source(env.envs[0])
     return env

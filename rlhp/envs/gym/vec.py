@@ -24,6 +24,7 @@ class GymVecEnv(DummyVecEnv):
 
     stack = 1  # observations that networks see together
     notes: Sequence[str] = ()  # for whoever trains on it
+    source: Any = None  # its observations before they were made one array, and how they are; None: they are one
 
     def __init__(self, id: str, factories: list[Callable[[], gymnasium.Env]], seed: int) -> None:
         super().__init__(factories)
