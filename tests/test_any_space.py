@@ -387,10 +387,9 @@ def test_demonstrations_of_somebody_else_have_their_own_structure(name, tmp_path
     space, seen = odd_envs.OBSERVED[name]
     data = tmp_path / "demos" / "data"
     data.mkdir(parents=True)
-    with pytest.warns(UserWarning):
-        storage = MinariStorage.new(data, space, odd_envs.Line.action_space)
-        storage.update_metadata({"dataset_id": "theirs-v0", "minari_version": minari.__version__})
-        storage.update_episodes([recorded_by_them([seen(0.5 * t, t) for t in range(4)])])
+    storage = MinariStorage.new(data, space, odd_envs.Line.action_space)
+    storage.update_metadata({"dataset_id": "theirs-v0", "minari_version": minari.__version__})
+    storage.update_episodes([recorded_by_them([seen(0.5 * t, t) for t in range(4)])])
     env = made(name, 1)
     (episode,) = demonstrations.load(tmp_path / "demos", env).episodes
     reading = observation.read(space)
