@@ -35,13 +35,33 @@ Choices (GROUP=NAME):
 
 Bring your own: --config-dir DIR, a folder with the same groups. Everything else that Hydra can do: rlhp train --hydra-help.
 """
+FIT_HELP = """\
+Fit a reward model to comparisons that are there already, in runs/<name>/, and measure it on some that it never sees. No
+environment is needed: what observations and actions are is inferred from the data. The same command again goes on from the
+last checkpoint.
+"""
+FIT_EPILOG = """\
+A file has a comparison a row: of two segments the observations [L, ...] and actions [L, ...], and a label. In an .npz each column
+is an array [rows, ...]; in .parquet and .jsonl it is a list of lists. A label is 1, 0 or 0.5, or one-hot.
+
+examples:
+  rlhp fit feedback.npz                                      obs_1, action_1, obs_2, action_2, label
+  rlhp fit comparisons.parquet --columns left.obs=a,left.act=b,right.obs=c,right.act=d,label=e --one left
+  rlhp fit runs/main/RUN heldout=0                           the answers of a run, all of them learned from
+  rlhp fit comparisons.npz -m comparisons=100,200,400        how accuracy grows with their number
+  rlhp fit frames.npz reward_model=ensemble_cnn              images
+  rlhp fit comparisons.npz --cfg job                         print all settings
+  rlhp train env=hopper reward_model=frozen reward_model.run=runs/main/comparisons-fit-seed1    an agent on that reward
+"""
 EPILOG = """\
 examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
   rlhp train teacher=human                      train from your own preferences, given at a page
+  rlhp extend runs/main/RUN total_steps=2000000   go on with a run that is finished
   rlhp label runs/main/RUN                      that page, for any run
   rlhp labels runs/main/RUN                     who answered what, how fast, and how far people agree
   rlhp export runs/main/RUN labels.jsonl        the answers as a file (rlhp import brings them back)
+  rlhp fit comparisons.npz                      a reward model from comparisons that are there already
   rlhp plot runs/main -o curves.png             learning curves of every run below runs/main, and their CSV
   rlhp status runs/first_light                  how far a sweep has come, and how long it will take
   rlhp evaluate runs/main/RUN --episodes 20     its true return
@@ -101,8 +121,8 @@ def _dispatch(arguments: list[str]) -> int:
         parser.print_help()
         return 2
     first, rest = arguments[0], arguments[1:]
-    if first == "train":
-        return _train(rest)
+    if first in HYDRA:
+        return HYDRA[first](rest)
     if not first.startswith("-") and first not in commands:
         raise UserError(_unknown(first, commands))
     options = parser.parse_args(arguments)
@@ -122,7 +142,11 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     parser.add_argument("--version", action="version", version=f"rlhp {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     commands.add_parser("train", help="train an agent; settings follow as KEY=VALUE", add_help=False)
+    commands.add_parser(
+        "fit", help="fit a reward model to comparisons that are there already, without an environment", add_help=False
+    )
     add: Callable[..., argparse.ArgumentParser] = commands.add_parser
+    _extend_parser(add("extend", help="go on with a run to more steps and labels, in its own directory"))
     plot = add("plot", help="learning curves over seeds, and the CSV behind them")
     plot.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories, or folders of them")
     plot.add_argument(
@@ -181,18 +205,52 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     return parser, list(commands.choices)
 
 
+def _extend_parser(extend: argparse.ArgumentParser) -> None:
+    extend.description = (
+        "Go on with a run, in its own directory, to more steps and labels: as if it had been asked for so many at once, where "
+        "nothing depends on the end. What does, such as a learning rate that falls towards it, is said in a sentence each. "
+        "Killed, the same command goes on with it."
+    )
+    extend.add_argument("path", type=Path, metavar="RUN", help="a run directory")
+    extend.add_argument(
+        "settings", nargs="+", metavar="KEY=VALUE", help="total_steps=..., labels=..., and what touches no numbers, such as video"
+    )
+    extend.add_argument("--exact", action="store_true", help="refuse where it would not be as if asked for at once")
+    extend.set_defaults(run=_extend)
+
+
 def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     labels = add("labels", help="counts, times and agreement of those who answered")
     labels.set_defaults(run=_labels)
     export = add("export", help="a run's answers as a file: .jsonl for rlhp import, .parquet for offline preference learners")
     export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file is called")
     export.set_defaults(run=_export)
-    bring = add("import", help="the answers of a .jsonl file, into a run that holds the same questions")
+    bring = add(
+        "import",
+        help="answers from a file: of rlhp export, into a run with the same questions; or of anybody's, into a new folder",
+        description="The answers of a .jsonl file that rlhp export has written go into a run that holds the same questions. "
+        "A data set of anybody's (.npz, .parquet or .jsonl: two segments and a label a row) goes into a new folder, which "
+        "rlhp labels, rlhp export and rlhp fit read.",
+    )
     bring.set_defaults(run=_import)
+    _columns_options(bring)
     for command in (labels, export, bring):
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
     for command in (export, bring):
         command.add_argument("file", type=Path, metavar="FILE", help="such as labels.jsonl")
+
+
+def _columns_options(command: argparse.ArgumentParser) -> None:
+    """How a data set of anybody's is read."""
+    command.add_argument(
+        "--columns",
+        default="",
+        metavar="WHAT=COLUMN,...",
+        help="where left.obs, left.act, right.obs, right.act and label stand, and if there are any left.reward, right.reward and "
+        "annotator (default: as in the data sets of IPL, Preference Transformer and Uni-RLHF, or of rlhp export)",
+    )
+    command.add_argument("--one", choices=("left", "right"), help="the segment that a label of 1 prefers")
+    command.add_argument("--minus-one", choices=("equal", "unsure"), help="what a label of -1 says")
 
 
 def _rate_parser(rate: argparse.ArgumentParser) -> None:
@@ -255,6 +313,43 @@ def _train(arguments: list[str]) -> int:
     if run is not None:
         show.report(run)
     return 0
+
+
+def _extend(options: argparse.Namespace) -> int:
+    _check_opengl()
+    from rlhp import show, train
+
+    train.extend(options.path, options.settings, options.exact)
+    show.report(options.path)
+    return 0
+
+
+def _fit(arguments: list[str]) -> int:
+    options, settings = _fit_parser().parse_known_args(arguments)
+    _check_opengl()
+    from rlhp import labels, show, train
+
+    o = options
+    run = train.fit(o.data, settings, show.fit_score, labels.parsed(o.columns), o.one, o.minus_one)
+    if run is not None:
+        show.report_fit(run)
+    return 0
+
+
+def _fit_parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    usage = "rlhp fit [-m] DATA [--columns WHAT=COLUMN,...] [--one SIDE] [--minus-one SAYS] [KEY=VALUE ...]"
+    parser = argparse.ArgumentParser(
+        "rlhp fit", usage=usage, description=FIT_HELP, epilog=FIT_EPILOG, formatter_class=raw, allow_abbrev=False
+    )
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="a .npz, .parquet or .jsonl file, a run, or a folder of rlhp import"
+    )
+    _columns_options(parser)
+    return parser
+
+
+HYDRA: dict[str, Callable[[list[str]], int]] = {"train": _train, "fit": _fit}  # commands with settings
 
 
 def _groups() -> str:
@@ -349,7 +444,8 @@ def _export(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from rlhp import labels
 
-    _say(labels.import_labels(options.path, options.file))
+    o = options
+    _say(labels.import_file(o.path, o.file, labels.parsed(o.columns), o.one, o.minus_one))
     return 0
 
 

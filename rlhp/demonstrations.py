@@ -19,6 +19,7 @@ from minari.storage import get_dataset_path
 from rlhp.types import Array, Demonstrations, Episode, UserError
 
 TASK = "rlhp_task"  # under which the metadata of a dataset of ours name the task
+SLACK = 1e-5  # by which rounding may bring an action over a bound
 DATA = "data"  # a dataset's folder within the folder that is named after it
 
 
@@ -26,7 +27,8 @@ def load(source: str | Path, env: Any, episodes: int | None = None) -> Demonstra
     """The first `episodes` (None: all) of the dataset in a folder, or of Minari's dataset of that name on this machine.
 
     `env` is the environment that the demonstrations are to be of. Raises UserError where there is no such dataset, where it is
-    empty or damaged, and where it is of another task, of other spaces, or holds numbers that are not finite.
+    empty or damaged, and where it is of another task, of other spaces, or holds numbers that are not finite or actions that `env`
+    does not take.
     """
     dataset = _opened(str(source))
     _check_task(dataset, source, env)
@@ -43,7 +45,7 @@ def _some(dataset: MinariDataset, episodes: int | None, source: str | Path) -> I
     try:
         yield from dataset.iterate_episodes(dataset.episode_indices[:episodes])
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"the demonstrations {source} are damaged ({_line(error)}); record them anew.") from error
+        raise UserError(f"the demonstrations {source} are damaged ({_line(error)}); record them again.") from error
 
 
 def _opened(source: str) -> MinariDataset:
@@ -52,7 +54,7 @@ def _opened(source: str) -> MinariDataset:
             try:
                 return MinariDataset(folder)
             except Exception as error:  # whatever damaged files make h5py and json raise
-                raise UserError(f"the demonstrations {source} cannot be read ({_line(error)}); record them anew.") from error
+                raise UserError(f"the demonstrations {source} cannot be read ({_line(error)}); record them again.") from error
     raise UserError(
         f"there are no demonstrations {source}: name a folder that rlhp demonstrate has written, or a dataset that minari list "
         "local shows; minari download fetches others."
@@ -117,16 +119,37 @@ def _episode(data: Any, observed: spaces.Space, source: str | Path, env: Any) ->
     obs, act = _observations(data.observations, observed, env), np.asarray(data.actions)
     if len(act) < 1 or len(obs) != len(act) + 1:
         raise UserError(
-            f"an episode of the demonstrations {source} has {len(obs)} observations and {len(act)} actions; record it anew."
+            f"an episode of the demonstrations {source} has {len(obs)} observations and {len(act)} actions; record it again."
         )
     for name, values in (("observations", obs), ("actions", act)):
         if not np.isfinite(values).all():
             raise UserError(
-                f"{name} of the demonstrations {source} are not finite numbers; record them anew, or leave that episode out."
+                f"{name} of the demonstrations {source} are not finite numbers; record them again, or leave that episode out."
             )
+    _check_taken(act, source, env)
     space = env.observation_space
     obs = obs.astype(np.float32 if space.dtype == np.float64 else space.dtype)
     return Episode(obs, act.astype(env.action_space.dtype), np.asarray(data.rewards, np.float32), bool(data.terminations[-1]))
+
+
+def _check_taken(act: Array, source: str | Path, env: Any) -> None:
+    """Raises UserError for actions outside of the environment's space: they are in other units, or were clipped afterwards."""
+    space = env.action_space
+    if isinstance(space, spaces.Discrete):
+        low, high = space.start, space.start + space.n - 1
+    else:
+        low, high = space.low - SLACK, space.high + SLACK
+    if (act < low).any() or (act > high).any():
+        raise UserError(
+            f"actions of the demonstrations {source} go from {act.min():.4g} to {act.max():.4g}, beyond those of env={env.task}, "
+            f"{_bounds(space)}; clip them if that environment did, or record them again."
+        )
+
+
+def _bounds(space: Any) -> str:
+    discrete = isinstance(space, spaces.Discrete)
+    low, high = (space.start, space.start + space.n - 1) if discrete else (space.low.min(), space.high.max())
+    return f"{low:.4g} to {high:.4g}"
 
 
 def save(folder: Path, demonstrations: Demonstrations, env: Any, **about: str) -> None:
@@ -174,7 +197,8 @@ def record(policy: Callable[[Array], Array], env: Any, max_steps: int) -> Demons
     """The first whole episode of each of N environments, under a policy: what it sees [N, *seen] -> actions [N, *A].
 
     `env` is a `VecEnv` that is a `rlhp.types.Env` as well, whose frames are stacked where the policy sees stacks. Episodes that
-    were cut short are left out. Raises UserError where one is not over after `max_steps` steps.
+    were cut short are left out. Where the agent is not told of an episode's end, as in games, what follows its last action is the
+    first observation of the next one. Raises UserError where an episode is not over after `max_steps` steps.
     """
     stack = getattr(env, "stack", 1)
     newest: Callable[[Array], Array] = (lambda obs: obs[:, -1]) if stack > 1 else (lambda obs: obs)

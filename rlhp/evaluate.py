@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.finite import check_actions, check_observed, check_received
-from rlhp.types import Array, Segment, Transitions, UserError
+from rlhp.types import Array, Deflated, Rollout, Segment, Transitions, UserError, in_a_row
 
 MAX_STEPS = 100_000  # of an episode, before `returns` gives up
 LONGEST = 240  # steps that `watch` holds in memory at a time: whole multiples of what a film shows of them
+NONE: Array = np.zeros(0)  # returns: no episode's
+_Step = tuple[Array, Array, float, Array | tuple[Deflated, ...] | None]
 Policy = Callable[[Any], Array]  # raw observations [N, *O] -> actions [N, *A]
+
+
+def by_mode(action_space: spaces.Space) -> bool:
+    """Whether a policy is judged by the modes of its distributions: those of continuous actions.
+
+    The likeliest of a few actions is another policy than the one that was trained; in a game it may repeat itself without end.
+    """
+    return isinstance(action_space, spaces.Box)
 
 
 def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STEPS) -> Array:
@@ -103,24 +115,30 @@ def watch(policy: Policy, env: Any, steps: int) -> Iterator[Segment]:
     the state before each of its steps; where one state and the actions render a clip (`replays`), the first alone.
     """
     stack, replays = getattr(env, "stack", 1), bool(getattr(env, "replays", False))
-    rows: list[tuple[Array, Array, float, Array | None]] = []
+    rows: list[_Step] = []
     obs = env.reset()
     for step in range(1, steps + 1):
         states, seen, actions = env.states(), obs[0][-1] if stack > 1 else obs[0], policy(obs)
-        before = np.array(seen), None if states is None else np.array(states[0])
+        before, kept = np.array(seen), np.array(states) if isinstance(states, np.ndarray) else states
         obs, reward, dones, infos = env.step(actions)
-        rows.append((before[0], np.array(actions[0]), float(reward[0]), before[1]))
+        rows.append((before, np.array(actions[0]), float(reward[0]), kept))
         if dones[0] or infos[0].get("cut") or step == steps or len(rows) == LONGEST:
             yield _segment(rows, replays)
             rows = []
 
 
-def _segment(rows: list[tuple[Array, Array, float, Array | None]], replays: bool) -> Segment:
-    """Observation, action, true reward and state of each step, as one clip."""
+def _segment(rows: list[_Step], replays: bool) -> Segment:
+    """Observation, action and true reward of the first environment and states of all, step by step, as a clip of the first."""
     obs, act, reward, states = zip(*rows, strict=True)
-    kept = states[:1] if replays else states
-    state = None if kept[0] is None else np.stack(kept)
-    return Segment(np.stack(obs), np.stack(act), np.array(reward, np.float32), state)
+    kept = [each for each in states if each is not None]
+    state = in_a_row(kept) if kept else None
+    steps = Rollout(_alone(obs), _alone(act), np.array(reward, np.float32)[:, None], np.zeros((len(rows), 1), bool), state, NONE)
+    return replace(steps, replays=replays).clip(0, 0, len(rows))
+
+
+def _alone(rows: Sequence[Array]) -> Array:
+    """[L, 1, ...]: of one environment."""
+    return np.stack(rows)[:, np.newaxis]
 
 
 def pictures(policy: Policy, env: VecEnv, steps: int) -> Iterator[Array]:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
-
 from rlhp.types import Metrics, Policy, Run, Transitions
 
 Gather = Callable[[Transitions | None, Transitions], Transitions]  # what was learned from before, and the newest round's steps
@@ -80,28 +78,31 @@ def interact(
 
     DAgger (Ross et al. 2011, algorithm 3.1) and SMILe (Ross and Bagnell 2010, algorithm 4.1) differ in who acts, which is the
     student's to know, and in which states are learned from. `visit` lets a policy act in new environments, by the number of
-    policies fitted so far; `evaluate` measures what the student has learned. Demonstrations come before the first round.
+    policies fitted so far; `evaluate` measures what the student has learned. Demonstrations are learned from before the first
+    round, at step 0.
     """
-    if demonstrations is not None and not student.fitted:
-        student.data = demonstrations
-        student.fit()
-        student.keep_best(score(evaluate()))
-    while student.steps < total_steps:
-        visited = visit(student.actor(expert), student.fitted)  # the expert acts, or policies of earlier rounds
-        labelled = replace(visited, act=expert.act(visited.obs))  # what the expert would have done, whoever acted
-        student.data = gather(student.data, labelled)  # the states of all rounds, or of this one
-        student.steps = step = student.steps + len(labelled)
+
+    def learn() -> None:
+        step = student.steps
         run.log(step, {"labelled": float(step), **student.fit()})
         found = evaluate()
         run.log(step, {**found, **student.keep_best(score(found))})
         run.tick(step)
 
+    if demonstrations is not None and not student.fitted:
+        student.data = demonstrations
+        learn()
+    while student.steps < total_steps:
+        visited = visit(student.actor(expert), student.fitted)  # the expert acts, or policies of earlier rounds
+        labelled = replace(visited, act=expert.act(visited.obs))  # what the expert would have done, whoever acted
+        student.data = gather(student.data, labelled)  # the states of all rounds, or of this one
+        student.steps += len(labelled)
+        learn()
+
 
 def all_rounds(before: Transitions | None, new: Transitions) -> Transitions:
     """DAgger learns from the states of all rounds."""
-    if before is None:
-        return new
-    return Transitions(*(np.concatenate([getattr(before, k), getattr(new, k)]) for k in ("obs", "act", "next_obs")))
+    return new if before is None else before.joined(new)
 
 
 def newest_round(before: Transitions | None, new: Transitions) -> Transitions:

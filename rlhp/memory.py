@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rlhp.types import Array, Rollout, Segment, Setup, UserError, pack_arrays, stream, unpack_arrays, unpacked
+from rlhp.types import Array, Frames, Rollout, Segment, Setup, UserError, frames_of, pack_arrays, stream, unpack_arrays, unpacked
 
 HELDOUT = 128  # clips kept aside at most, whatever the length of the run
 SPAN = 4  # lengths of a clip that short rollouts are put together to: three quarters of the steps or more are in clips
@@ -21,6 +21,8 @@ class Recent:
     there are laid against it with probability `ends`: what a reset cuts off is else shown in one of seven cases only, and the
     end of a game may be what a teacher judges by. Nor do clips run from one rollout into the next, unless rollouts are shorter
     than a clip: then they are put together until there are SPAN times as many steps.
+    Where a rollout has frames of some environments only, clips are cut from those alone, and the same share of `capacity` is
+    kept: memory reaches back as far as it would with clips of all.
     Raises UserError if `length` < 1, `capacity` < 2, or `ends` is no probability.
     """
 
@@ -77,7 +79,7 @@ class Recent:
         clips = list(_clips(rollout, self.length, self.ends, rng))
         if len(clips) > 1 and self._aside.due(self._cuts):  # a lone clip is needed for questions
             self._aside.add(clips.pop(int(rng.integers(len(clips)))))
-        self._clips = (self._clips + clips)[-self.capacity :]
+        self._clips = (self._clips + clips)[-share_of(self.capacity, rollout.sources, rollout.cut.shape[1]) :]
         self._cuts += 1
 
     def sample(self, n: int, clips: int, rng: np.random.Generator) -> list[tuple[Segment, ...]]:
@@ -202,7 +204,7 @@ class _Place:
 
 def _clips(rollout: Rollout, length: int, ends: float, rng: np.random.Generator) -> Iterator[Segment]:
     """Copies of the clips of a rollout, oldest first, so that a small memory drops no environment before another."""
-    cuts = enumerate(rollout.cut.T)
+    cuts = enumerate(rollout.cut.T[: rollout.sources])
     places = [_Place(step, env) for env, cut in cuts for step in _starts(cut, length, ends, rng)]
     for place in sorted(places, key=lambda p: (p.step, p.env)):
         yield rollout.clip(place.step, place.env, length)
@@ -225,9 +227,17 @@ def _starts(cut: Array, length: int, ends: float, rng: np.random.Generator) -> I
         yield from range(begin, begin + fit * length, length)
 
 
+def share_of(capacity: int, sources: int, envs: int) -> int:
+    """How many clips are kept where clips are cut from `sources` of so many environments."""
+    return max(2, -(-capacity * sources // envs))
+
+
 def _rollout_arrays(rollout: Rollout) -> dict[str, Array]:
-    state = {} if rollout.state is None else {"short/state": rollout.state, "short/replays": np.array(rollout.replays)}
-    return {f"short/{name}": getattr(rollout, name) for name in ("obs", "act", "true_reward", "cut")} | state
+    arrays = {f"short/{name}": getattr(rollout, name) for name in ("obs", "act", "true_reward", "cut")}
+    if rollout.state is None:
+        return arrays
+    state = rollout.state.arrays("short/state") if isinstance(rollout.state, Frames) else {"short/state": rollout.state}
+    return arrays | state | {"short/replays": np.array(rollout.replays)}
 
 
 def _short_rollout(arrays: dict[str, Array]) -> Rollout | None:
@@ -235,7 +245,8 @@ def _short_rollout(arrays: dict[str, Array]) -> Rollout | None:
         return None
     obs, act, true_reward, cut = (arrays[f"short/{name}"] for name in ("obs", "act", "true_reward", "cut"))
     replays = bool(arrays.get("short/replays", False))
-    return Rollout(obs, act, true_reward, cut, arrays.get("short/state"), np.zeros(0), replays=replays)
+    state = frames_of("short/state", arrays) or arrays.get("short/state")
+    return Rollout(obs, act, true_reward, cut, state, np.zeros(0), replays=replays)
 
 
 def _stacked(name: str, clips: Sequence[Segment]) -> dict[str, Array]:

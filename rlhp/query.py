@@ -93,12 +93,18 @@ class Demonstrated:
             raise UserError(f"no demonstration is as long as a clip, {self.length} steps; lower clip_steps.")
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError where memory cannot hold as many clips."""
+        """Raises UserError where memory cannot come to hold as many clips."""
         capacity = getattr(setup.memory, "capacity", sys.maxsize)
         if self.number > capacity:
             raise UserError(
                 f"demo_labels={self.number} comparisons want as many clips, and memory holds {capacity}; lower demo_labels, or "
                 "raise memory.capacity."
+            )
+        rollouts = math.ceil(setup.total_steps / (setup.env.num_envs * setup.agent.n_steps))
+        if self.number > rollouts * _per_rollout(setup):
+            raise UserError(
+                f"demo_labels={self.number} comparisons want as many clips of the policy, and {setup.total_steps:,} steps are "
+                "too few for that; lower demo_labels or clip_steps, or raise total_steps."
             )
 
     def __call__(self, memory: Memory, store: Store, step: int) -> None:
@@ -153,18 +159,28 @@ def _check_reach(setup: Setup, clips: int, clips_per_label: float) -> None:
 
 
 def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
-    """How many questions a run can ask at most, counting as many clips per rollout as fit; asked for as the loop does."""
+    """How many questions a run can ask at most, counting as many clips per rollout as fit; asked for as the loop does.
+
+    Where clips are of some environments only (`setup.sources`), memory keeps the same share of its clips.
+    """
     n_envs, n_steps, schedule = setup.env.num_envs, setup.agent.n_steps, setup.schedule
-    length = getattr(setup.memory, "length", n_steps)
-    per_rollout = n_envs * (n_steps // length if n_steps >= length else n_steps / length)
+    per_rollout = _per_rollout(setup)
     first, capacity, held, asked = schedule(0), getattr(setup.memory, "capacity", sys.maxsize), 0, 0
     for step in range(n_envs * n_steps, setup.total_steps + n_envs * n_steps, n_envs * n_steps):
-        held, before = min(held + per_rollout, capacity), held
+        share = 1.0 if setup.sources is None else setup.sources(asked) / n_envs
+        held, before = min(held + share * per_rollout, share * capacity), held
         n = schedule(step if asked >= first else 0) - asked
         while n > 0 and _needed(n, clips, clips_per_label) > held:
             n = 0 if all_at_once(asked, held > before, step, setup.total_steps) else n // 2
         asked += max(n, 0)
     return asked
+
+
+def _per_rollout(setup: Setup) -> float:
+    """How many clips fit into a rollout."""
+    n_steps = setup.agent.n_steps
+    length = getattr(setup.memory, "length", n_steps)
+    return setup.env.num_envs * (n_steps // length if n_steps >= length else n_steps / length)
 
 
 def _different(questions: list[tuple[Segment, ...]]) -> list[tuple[Segment, ...]]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gymnasium import spaces
 
 from rlhp import analysis, demonstrations, evaluate, film, train
 from rlhp.run import read_settings
@@ -37,11 +36,9 @@ def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_S
 def acting(trained: train.Trained, env: Any, seed: int, deterministic: bool | None = None) -> tuple[evaluate.Policy, str]:
     """How a run's policy acts while it is watched, and the words for it.
 
-    Deterministically it takes the mode of its distribution, else it draws from it, by `seed`. None: the mode of continuous
-    actions, and a draw of discrete ones. The likeliest of a few actions is another policy than the one that was trained, and
-    in a game it may repeat itself without end.
+    Deterministically it takes the mode of its distribution, else it draws from it, by `seed`. None: as `evaluate.by_mode` says.
     """
-    chosen = isinstance(env.action_space, spaces.Box) if deterministic is None else deterministic
+    chosen = evaluate.by_mode(env.action_space) if deterministic is None else deterministic
     torch.manual_seed(seed)
     return partial(trained.policy, deterministic=chosen), "deterministic policy" if chosen else "stochastic policy"
 
@@ -73,7 +70,9 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000,
 
 def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: int, deterministic: bool | None) -> Path:
     drawing = film.find(trained.settings)
-    env = trained.make_env(1, seed, render=drawing is None)
+    if drawing is not None:
+        drawing.check()
+    env = trained.make_env(1, seed, render=drawing is None or "watched" in trained.settings["env"])
     try:
         policy, _ = acting(trained, env, seed, deterministic)
         if drawing is None:
@@ -136,6 +135,17 @@ def _rendered(policy: evaluate.Policy, env: Any, seconds: float) -> tuple[Iterat
     every, fps = film.pace(dt)
     pictures = evaluate.pictures(policy, env, max(1, round(seconds / dt)))
     return islice(pictures, 0, None, every), fps
+
+
+def fit_score(run: Path) -> float:
+    """What a search for better settings of a fit goes by: the held-out accuracy. Raises UserError where nothing was held out."""
+    return analysis.heldout_accuracy(run)
+
+
+def report_fit(run: Path) -> None:
+    """Print what a fit has come to, and the path of its learning curves."""
+    print("\n" + analysis.fit_summary(run) + "\n")
+    print(analysis.fit_png(run, run / "fit.png"))
 
 
 def report(run: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -46,14 +47,9 @@ class Noisy:
         equal_within: float = 0.0,
         gamma: float = 1.0,
     ) -> None:
-        if beta is not None and not beta >= 0:
-            raise UserError(f"teacher.beta is {beta}: give 0 (guesses) or more, or null for a teacher without noise.")
-        if not 0 <= mistake <= 1:
-            raise UserError(f"teacher.mistake is {mistake}, but it is a probability: give a number from 0 to 1.")
+        _check_faults(beta, gamma, mistake=mistake)
         if not equal_within >= 0:
             raise UserError(f"teacher.equal_within is {equal_within}: give 0 or more standard deviations.")
-        if not 0 < gamma <= 1:
-            raise UserError(f"teacher.gamma is {gamma}: give a number above 0 and at most 1.")
         self.seed, self.beta, self.mistake = seed, beta, mistake
         self.skip_below, self.equal_within, self.gamma = skip_below, equal_within, gamma
         self._spread = _Spread()
@@ -71,22 +67,8 @@ class Noisy:
         """Scores are returns in standard deviations from the mean, one per clip."""
         if self.skip_below is not None and max(scores) <= self.skip_below:
             return Answer(None)
-        rng = stream(self.seed, "teacher", id)
-        # the Gumbel trick: sorting scores plus Gumbel noise draws an order from Plackett-Luce, which is Bradley-Terry for two
-        noise, rational = rng.gumbel(size=len(scores)), self.beta is None or math.isinf(self.beta)
-        utility = np.array(scores) if rational else self.beta * np.array(scores) + noise
-        order = [int(i) for i in np.argsort(-utility, kind="stable")]
-        if rng.random() < self.mistake:
-            order.reverse()
-        return Answer(self._with_ties(order, scores))
-
-    def _with_ties(self, order: list[int], scores: list[float]) -> tuple[int, ...]:
-        """Ranks of an order, best first, in which neighbours that look alike share a rank."""
-        ranks = [0] * len(order)
-        for place, (better, worse) in enumerate(pairwise(order), start=1):
-            alike = abs(scores[better] - scores[worse]) <= self.equal_within
-            ranks[worse] = ranks[better] if alike else place
-        return tuple(ranks)
+        order = _drawn(stream(self.seed, "teacher", id), scores, self.beta, self.mistake)
+        return Answer(_with_ties(order, scores, self.equal_within))
 
     def snapshot(self) -> dict[str, Array]:
         """What it remembers: the spread of the returns it has seen."""
@@ -96,6 +78,66 @@ class Noisy:
         """Take up the state of a snapshot."""
         count, mean, squares = (float(number) for number in arrays["spread"])
         self._spread, self._last = _Spread(int(count), mean, squares), int(arrays["last"][0])
+
+
+class BPref:
+    """The simulated teachers of B-Pref (Lee et al. 2021, section 3), by the parameters of its `teacher_*` flags, in raw returns.
+
+    beta: a clip that returns d more is preferred with probability sigmoid(beta * d). None, where B-Pref says -1: no noise.
+    gamma: in (0, 1], weighs step t of a clip of L steps by gamma^(L-1-t).
+    eps_mistake: probability in [0, 1] that the order is reversed.
+    eps_skip: cannot tell where no clip returns more than this share of the mean clip.
+    eps_equal: clips tie whose returns differ by at most this share of the mean clip's.
+
+    The mean is of the undiscounted returns of the newest `CLIPS` clips that were asked about; B-Pref's is of the last ten
+    training episodes, which hold as many. A share of the mean means little where returns are negative: see `Noisy` for those.
+    Random draws depend on (seed, question id) alone. Raises UserError for values out of range.
+    """
+
+    CLIPS = 200  # ten episodes of 1000 steps, in clips of 50
+
+    def __init__(
+        self,
+        seed: int,
+        beta: float | None = None,
+        gamma: float = 1.0,
+        eps_mistake: float = 0.0,
+        eps_skip: float = 0.0,
+        eps_equal: float = 0.0,
+    ) -> None:
+        _check_faults(beta, gamma, eps_mistake=eps_mistake)
+        for name, share in (("eps_skip", eps_skip), ("eps_equal", eps_equal)):
+            if not share >= 0:
+                raise UserError(f"teacher.{name} is {share}: give 0 or more, a share of the mean return of a clip.")
+        self.seed, self.beta, self.gamma = seed, beta, gamma
+        self.eps_mistake, self.eps_skip, self.eps_equal = eps_mistake, eps_skip, eps_equal
+        self._recent: deque[float] = deque(maxlen=self.CLIPS)
+        self._last = -1  # the newest question counted in the mean; ids grow
+
+    def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
+        """Every question answered."""
+        for query in sorted(queries, key=lambda query: query.id):
+            if query.id > self._last:
+                self._recent.extend(map(_return, query.clips))
+                self._last = query.id
+        return {query.id: self._answer(query) for query in queries}
+
+    def _answer(self, query: Query) -> Answer:
+        mean, returns = math.fsum(self._recent) / len(self._recent), [_return(clip) for clip in query.clips]
+        if self.eps_skip > 0 and max(returns) <= self.eps_skip * mean:
+            return Answer(None)
+        judged = [_return(clip, self.gamma) for clip in query.clips]
+        order = _drawn(stream(self.seed, "teacher", query.id), judged, self.beta, self.eps_mistake)
+        return Answer(_with_ties(order, returns, self.eps_equal * mean))
+
+    def snapshot(self) -> dict[str, Array]:
+        """What it remembers: the returns of the newest clips."""
+        return {"recent": np.array(self._recent), "last": np.array([self._last])}
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot."""
+        self._recent = deque(arrays["recent"].tolist(), maxlen=self.CLIPS)
+        self._last = int(arrays["last"][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +290,36 @@ class _Spread:
         """Distances from the mean in standard deviations; where all numbers were equal so far, plain distances."""
         deviation = math.sqrt(self.squares / self.count) if self.squares > 0 else 1.0
         return [(number - self.mean) / deviation for number in numbers]
+
+
+def _check_faults(beta: float | None, gamma: float, **mistake: float) -> None:
+    """Raises UserError for values out of range; the probability of a mistake is given under its setting's name."""
+    if beta is not None and not beta >= 0:
+        raise UserError(f"teacher.beta is {beta}: give 0 (guesses) or more, or null for a teacher without noise.")
+    for name, probability in mistake.items():
+        if not 0 <= probability <= 1:
+            raise UserError(f"teacher.{name} is {probability}, but it is a probability: give a number from 0 to 1.")
+    if not 0 < gamma <= 1:
+        raise UserError(f"teacher.gamma is {gamma}: give a number above 0 and at most 1.")
+
+
+def _drawn(rng: np.random.Generator, scores: Sequence[float], beta: float | None, mistake: float) -> list[int]:
+    """An order of the clips, best first: by score if beta is None or infinite, else drawn; as a whole reversed by mistake."""
+    # the Gumbel trick: sorting scores plus Gumbel noise draws an order from Plackett-Luce, which is Bradley-Terry for two
+    noise, rational = rng.gumbel(size=len(scores)), beta is None or math.isinf(beta)
+    utility = np.array(scores) if rational else beta * np.array(scores) + noise
+    order = [int(i) for i in np.argsort(-utility, kind="stable")]
+    if rng.random() < mistake:
+        order.reverse()
+    return order
+
+
+def _with_ties(order: Sequence[int], values: Sequence[float], within: float) -> tuple[int, ...]:
+    """Ranks of an order, best first, in which neighbours whose values differ by at most `within` share a rank."""
+    ranks = [0] * len(order)
+    for place, (better, worse) in enumerate(pairwise(order), start=1):
+        ranks[worse] = ranks[better] if abs(values[better] - values[worse]) <= within else place
+    return tuple(ranks)
 
 
 def _return(clip: Segment, gamma: float = 1.0) -> float:

@@ -53,7 +53,9 @@ class AdvantageTrainer:
         judged = stream(self._seed, "trainer", step).random((steps, envs)) < self._speaks
         said = np.zeros((steps, envs))
         if judged.any():
-            states = rollout.obs if rollout.state is None else rollout.state  # an observation may be all there is to a state
+            states = (
+                rollout.state if isinstance(rollout.state, np.ndarray) else rollout.obs
+            )  # which may be all there is to a state
             said[judged] = self._signs(states[judged], rollout.act[judged], self._usual(rollout.seen()[judged]))
         waiting = np.zeros((self._delay, envs)) if self._late is None else self._late
         everything = np.concatenate([waiting, said])

@@ -120,6 +120,8 @@ def test_the_spectral_norm_is_scaled_back_and_small_ones_stay():
         SpectralNorm(0)
     with pytest.raises(UserError, match="coefficient"):
         GradientPenalty(-1)
+    with pytest.raises(UserError, match="least"):
+        GradientPenalty(1, least=0.5)
 
 
 def transitions(obs: np.ndarray, act: np.ndarray) -> Transitions:
@@ -443,6 +445,8 @@ def test_who_may_terminate_is_told_and_who_may_not_is_not(aimless, capsys):
     build(settings(*WALK, "condition=gail", f"demos={aimless}"))
     told = capsys.readouterr().err
     assert "episodes of test_adversarial:Walk-v0 may end early" in told and "reward_model.reward=logit" in told
+    build(settings(*WALK, "condition=airl", f"demos={aimless}", "agent.start.cloning_steps=1"))
+    assert "may end early, and reward_model=airl reads an end as if the episode went on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("condition", ["gail", "airl"])
@@ -460,7 +464,7 @@ def test_a_frozen_airl_run_hands_out_g(tmp_path, capsys):
     cloned = ["condition=airl", f"demos={tmp_path / 'demos'}", "agent.start.cloning_steps=50", "agent.start.critic_first=1"]
     train(settings(*TINY, *cloned), tmp_path / "airl")
     told = capsys.readouterr().err
-    assert "agent/start" not in told
+    assert "agent/start" not in told and "may end early" not in told
     build(settings(*TINY, "condition=gail", cloned[1]))
     assert "may end early" not in capsys.readouterr().err, "time alone ends an episode"
     setup = build(settings(*TINY, "reward_model=frozen", f"reward_model.run={tmp_path / 'airl'}"))

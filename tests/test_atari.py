@@ -14,9 +14,9 @@ from ale_py.vector_env import AtariVectorEnv
 from rlhp.atari import GAMES, colour_frames, find, hide, replay
 from rlhp.atari.criteria import SPEED, pace
 from rlhp.atari.emulator import SCREEN, Emulator
-from rlhp.atari.workers import Workers
 from rlhp.envs.atari import make
 from rlhp.types import UserError
+from rlhp.workers import Workers
 
 SEVEN = [name for name in GAMES if name != "enduro_pace"]
 SHORT = 240  # native frames: games of at most 60 steps
@@ -258,7 +258,8 @@ def alive(pid):
 
 
 def test_a_worker_imports_nothing_heavy():
-    code = "import sys, rlhp.atari.workers; print(*{'torch', 'mujoco', 'stable_baselines3', 'hydra'} & set(sys.modules))"
+    heavy = "{'torch', 'mujoco', 'stable_baselines3', 'hydra'}"
+    code = f"import sys, rlhp.atari.workers, rlhp.workers; print(*{heavy} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""
 
 
@@ -395,7 +396,7 @@ def drive(choose, steps=300):
     """Mean reward of a policy that reads the console's memory."""
     env = make("enduro_pace", 1, seed=0)
     env.reset()
-    ram, total = env._players._player._emulators[0].ale.getRAM, 0.0
+    ram, total = env._players._work._emulators[0].ale.getRAM, 0.0
     for _ in range(steps):
         total += float(env.step(np.array([choose(ram())]))[1][0])
     return total / steps

@@ -7,16 +7,21 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
+import odd_envs
 import pytest
 from pages import filmed, held_port, label, make_run, start, until
 
 from rlhp.envs import atari
 from rlhp.run import Served, served
+from rlhp.run.record import read_table
 from rlhp.store import Source, Store
 from rlhp.types import Answer, Segment
 from rlhp.web.films import Look
@@ -645,3 +650,50 @@ def test_clips_of_a_game_have_its_own_size_and_fit_every_window(tmp_path: Path, 
         stored(run, 1)
     ((question, (ranks, swapped)),) = rows(run, "ranks, swapped").items()
     assert question == said and ranks == RANKS["ArrowRight"][swapped] and tab.faults == []
+
+
+@contextmanager
+def training(folder: Path, *settings: str) -> Iterator[tuple[Path, Served]]:
+    """`rlhp train teacher=human ...` in a process of its own: its run, and the page that it serves meanwhile."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    words = [*settings, "teacher=human", "page.port=0", "page.minimum_view=0", f"hydra.run.dir={folder}", "threads=1"]
+    with (folder.parent / "train.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-m", "rlhp.cli", "train", *words], env=environment, stdout=log, stderr=log)
+    try:
+        yield folder, until(lambda: served(folder) if process.poll() is None else pytest.fail("the training has ended"))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def test_an_environment_of_ones_own_is_trained_by_a_person(tmp_path: Path, tab: playwright.Page) -> None:
+    """Its clips are the frames that it drew itself, of the steps that a question is about; the first four are answered."""
+    settings = ["env=gym", "env.id='odd_envs:Plain-v0'", "n_envs=2", "agent.n_steps=32", "agent.batch_size=32", "clip_steps=8"]
+    settings += ["total_steps=100000", "labels=1000", "first_labels=4", "agent.n_epochs=2"]
+    with training(tmp_path / "run", *settings) as (run, page):
+        at(tab, page)
+        shown = tab.evaluate(
+            "[...document.querySelectorAll('.stage:not([hidden]) video')].map(v => [v.videoWidth, v.videoHeight])"
+        )
+        assert shown == [[360, 240]] * 2, "120 x 80 pixels, enlarged to about 400"
+        said = {press(tab, "ArrowLeft" if i % 2 else "ArrowRight") for i in range(4)}
+        until(lambda: answers(run).keys() >= said)
+        store = Store(run / "preferences.sqlite")
+        with store.database.reading() as db:
+            names = [
+                name for (name,) in db.execute("SELECT DISTINCT value FROM query, json_each(query.segments) WHERE query.id <= 4")
+            ]
+        for name in names:
+            clip = store.segment(name)
+            assert clip is not None and clip.state is not None
+            assert (clip.state == np.stack([line(float(position)) for position in clip.obs[:, 0]])).all()
+        store.close()
+        until(lambda: len(read_table(run / "metrics.csv")) > 4)  # training goes on with what was answered
+    assert tab.faults == []
+
+
+def line(position: float) -> np.ndarray:
+    """What the environment looks like there."""
+    env = odd_envs.Line()
+    env.position = position
+    return env.render()

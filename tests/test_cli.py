@@ -180,12 +180,13 @@ def test_stopping_says_how_to_go_on(monkeypatch, capsys):
     assert "same command" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["plot", "evaluate", "film", "label", "labels", "export", "import"])
+@pytest.mark.parametrize("command", ["plot", "evaluate", "film", "demonstrate", "label", "labels", "export", "import", "rate"])
 def test_a_run_that_is_not_there(command, tmp_path: Path, capsys):
     file = ["labels.jsonl"] if command in ("export", "import") else []
     assert cli.main([command, str(tmp_path / "nowhere"), *file]) == 2
     captured = capsys.readouterr()
-    assert "nowhere" in captured.err and "Traceback" not in captured.err
+    assert str(tmp_path / "nowhere") in captured.err and "Traceback" not in captured.err
+    assert "preferences.sqlite" not in captured.err, "a run is named by its directory"
 
 
 def test_a_film_of_an_unknown_kind(tmp_path: Path, capsys):

@@ -44,6 +44,15 @@ def test_a_gaussian_policy_finds_the_expert_and_its_spread():
     assert np.abs(learner.act(clean.obs) - clean.act).mean() < 0.05
 
 
+def test_what_is_constant_keeps_its_unit():
+    """One observation is 3 throughout: 3.5 is half a unit off, and not as far off as can be."""
+    learner, data = agent(), linear()
+    data.obs[:, 1] = 3
+    Cloner(learner, total_steps=5).fit(data, 1)
+    seen = learner.get_vec_normalize_env().normalize_obs(np.array([[3, 3.5]]))
+    assert seen[0, 1] == pytest.approx(0.5) and abs(seen[0, 0]) < 0.2
+
+
 def test_the_value_function_is_left_alone():
     learner = agent()
     before = [p.clone() for n, p in learner.policy.named_parameters() if "value_net" in n]
@@ -132,6 +141,24 @@ def test_the_loop_measures_the_best_policy_last():
     learner, run = Learner(), Diary()
     clone(learner, None, lambda: {"best": learner.best}, run, total_steps=7, every=3)
     assert run.rows == [(5, {"fit": 5, "best": False}), (7, {"fit": 7, "finished": 1, "best": True})]
+
+
+@pytest.mark.parametrize(("env", "mode"), [(["env=point"], True), (["env=gym", "env.id=CartPole-v1"], False)])
+def test_a_clone_is_judged_as_rlhp_evaluate_judges_it(env, mode, tmp_path, monkeypatch):
+    """By the mode of continuous actions, and by draws of discrete ones, which are the same in each evaluation."""
+    settings = [*TINY, *env, "agent.batch_size=64"]
+    made = build(resolved(settings)).env
+    shown = demonstrations.record(lambda obs: np.stack([made.action_space.sample() for _ in obs]), made, 1000)
+    demonstrations.save(tmp_path / "demos", shown, made)
+    setup = build(resolved([*settings, "condition=cloning", f"demos={tmp_path / 'demos'}", "loop.evaluate_episodes=2"]))
+    asked, predict = set(), setup.agent.policy.predict
+
+    def asking(obs, state, starts, deterministic):
+        asked.add(deterministic)
+        return predict(obs, state, starts, deterministic)
+
+    monkeypatch.setattr(setup.agent.policy, "predict", asking)
+    assert setup.loop._evaluate() == setup.loop._evaluate() and asked == {mode}
 
 
 @pytest.mark.parametrize("wrong", [{"held_out": 0.0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"weight_decay": -1.0}])

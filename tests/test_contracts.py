@@ -14,6 +14,7 @@ from threading import Event, Thread
 from typing import Any
 
 import comparing
+import extras
 import numpy as np
 import pytest
 import torch
@@ -178,6 +179,13 @@ def without_wandb(request: pytest.FixtureRequest) -> None:
         with pytest.raises(UserError, match="pip install"):
             build(resolved([*TINY, *chosen(Path("tracker/wandb"), Path())]))
         pytest.skip("wandb is not installed, and building says so")
+
+
+@pytest.fixture(autouse=True)
+def without_an_environments_package(request: pytest.FixtureRequest) -> None:
+    file = getattr(request.node, "callspec", None) and request.node.callspec.params.get("file")
+    if isinstance(file, Path) and file.parts[0] == "env":
+        extras.needed(file.name)
 
 
 @each

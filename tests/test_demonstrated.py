@@ -160,6 +160,12 @@ def test_what_cannot_be_demonstrated_is_refused(given: dict, told: str) -> None:
     few = SimpleNamespace(memory=Recent(length=3, capacity=4, seed=0))
     with pytest.raises(UserError, match="memory holds 4; lower demo_labels"):
         Demonstrated(**settings | {"number": 5}).check(few)
+    # rollouts of 2 x 7 steps, of which 3 are begun: in each two clips of 3 steps fit into either environment
+    env, agent, memory = SimpleNamespace(num_envs=2), SimpleNamespace(n_steps=7), SimpleNamespace(length=3)
+    short = SimpleNamespace(env=env, agent=agent, total_steps=29, memory=memory)
+    Demonstrated(**settings | {"number": 12}).check(short)
+    with pytest.raises(UserError, match="29 steps are too few for that; lower demo_labels or clip_steps"):
+        Demonstrated(**settings | {"number": 13}).check(short)
 
 
 # In a run
@@ -189,6 +195,13 @@ def test_a_run_that_is_shown_something_asks_for_as_many_labels(
     assert int(read_table(tmp_path / "whole" / "metrics.csv")[-1]["asked"]) == 4
     sources = [label.source for label in labels(tmp_path / "whole" / "preferences.sqlite")]
     assert sources.count(Source.DEMONSTRATION) == 6 and sources.count(Source.SYNTHETIC) == 4
+
+
+def test_comparisons_that_were_never_made_are_told(shown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every 64 steps of an environment are cut at 50: one clip of 40 steps fits where the check counts on two of 32."""
+    cfg = resolved([*TINY, "env=point", f"demos={shown}", "demo_labels=6", "clip_steps=40", "labels=0", "schedule=none"])
+    train(cfg, tmp_path / "run")
+    assert "memory never held as many clips as demo_labels=6" in capsys.readouterr().err
 
 
 def test_without_demonstrations_there_is_nothing_to_show() -> None:

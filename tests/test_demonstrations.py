@@ -109,6 +109,18 @@ def test_files_that_cannot_be_used_get_a_sentence(tmp_path):
         written(tmp_path / "nan", episode(3))
 
 
+def test_actions_that_the_environment_does_not_take_are_refused(tmp_path):
+    narrow = other(action_space=spaces.Box(-0.4, 0.4, (1,), np.float32))
+    with pytest.raises(UserError, match=r"go from -1 to 1, beyond those of env=line, -0\.4 to 0\.4"):
+        demonstrations.load(written(tmp_path / "wide", episode(3)), narrow)
+    for actions, choices in (([1, 3], spaces.Discrete(3)), ([0, 2], spaces.Discrete(3, start=1))):
+        env = other(action_space=choices)
+        wrong = Episode(episode(2).obs, np.array(actions), np.zeros(2, np.float32))
+        folder = written(tmp_path / f"{actions}", wrong, env=env)
+        with pytest.raises(UserError, match=rf"go from {actions[0]} to {actions[1]}, beyond"):
+            demonstrations.load(folder, env)
+
+
 def test_damaged_files_get_a_sentence(tmp_path):
     folder = written(tmp_path / "expert", episode(3))
     (folder / "data" / "main_data.hdf5").write_bytes(b"nothing")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from rlhp.agent.shares import without_expert
 from rlhp.envs import point
 from rlhp.evaluate import returns, visited
 from rlhp.run import last_checkpoint
+from rlhp.run.record import read_table
 from rlhp.train import build, load, train
 from rlhp.train.rounds import SCORES, distance
 from rlhp.types import Array, Metrics, Policy, Transitions, UserError
@@ -150,6 +153,19 @@ def test_an_agent_that_becomes_one_policy_is_that_policy() -> None:
     assert (mixed.act(OBS) == parts[1].act(OBS)).all(), "a snapshot without a mixture ends one"
 
 
+def test_a_policy_that_is_kept_stays_as_it_was_while_the_agent_learns_and_travels() -> None:
+    agent = an_agent()
+    for rollout in agent.rollouts(128):
+        kept, asked, acts = agent.frozen_policy(), agent.frozen_policy(), agent.act(OBS)
+        assert (asked.act(OBS) == acts).all()
+        agent.update(rollout.true_reward)
+        assert not (agent.act(OBS) == acts).all()
+        copies = (kept, pickle.loads(pickle.dumps(kept)), pickle.loads(pickle.dumps(asked)), deepcopy(asked))
+        assert all((copy.act(OBS) == acts).all() for copy in copies)
+        kept.restore(agent.snapshot())
+        assert (kept.act(OBS) == agent.act(OBS)).all(), "also where it was asked before"
+
+
 # The loop
 
 
@@ -247,7 +263,8 @@ def test_smile_learns_from_each_round_apart() -> None:
 def test_demonstrations_come_first_with_their_own_labels_and_make_no_steps() -> None:
     all = Everything(scores=(1, 3, 2, 5))
     interact(all, imitate.all_rounds, demonstrations=steps_at(-7))
-    assert all.events[:4] == ["fit", "evaluate", "keep 1", "visit 1"] and list(all.logged) == [2, 4, 6]
+    assert all.events[:5] == ["fit", "evaluate", "keep 1", "tick 0", "visit 1"] and list(all.logged) == [0, 2, 4, 6]
+    assert all.logged[0] == {"labelled": 0, "best_valid_loss": 0.5, "true_return": 1, "best_round": 7}
     assert all.learned[:2] == [[-7], [-7, 10, 11]] and all.labels[:2] == [-1, 50]
 
 
@@ -394,10 +411,21 @@ def test_a_run_of_smile_is_a_mixture_for_whoever_loads_it(teacher: Path, tmp_pat
         build(settings(*TINY, "agent/start=clone", f"agent.start.run={tmp_path}"))
 
 
-def test_demonstrations_give_a_policy_before_the_first_round(teacher: Path, tmp_path: Path) -> None:
+def test_demonstrations_give_a_policy_before_the_first_round(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a row of its own, and a run that is killed before the first checkpoint has it once."""
     show.demonstrate(teacher, tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=1000)
     run, demos = tmp_path / "run", f"demos={tmp_path / 'demos'}"
-    train(settings("condition=dagger", *TINY[:-2], "labels=0", *ASKED, f"expert={teacher}", demos), run)
+    cfg = settings("condition=dagger", *TINY[:-2], "labels=0", *ASKED, f"expert={teacher}", demos)
+    with monkeypatch.context() as patch, pytest.raises(KeyError):
+        patch.setattr("rlhp.train.rounds.visited", lambda *_: {}["killed"])
+        train(cfg, run)
+    assert [row["step"] for row in read_table(run / "metrics.csv")] == ["0"]
+    train(cfg, run)
+    for table in ("metrics.csv", "clock.csv"):
+        assert [row["step"] for row in read_table(run / table)] == ["0", "128", "256", "384"]
+    assert float(read_table(run / "metrics.csv")[0]["true_return"]) < 0
     learned = last_checkpoint(run)["loop"]
     assert len(learned["scores"]) == 4 and learned["steps"] == 384
     assert len(learned["data/obs"]) == 100 + 384, "two episodes of 50 steps, and three rounds"

@@ -11,7 +11,7 @@ import yaml
 from rlhp import train
 from rlhp.cli import main
 from rlhp.envs import point
-from rlhp.rate import current, report, stored
+from rlhp.rate import _named, current, report, stored
 from rlhp.rate.games import Player, play, score, teacher_of
 from rlhp.store import Source, Store
 from rlhp.teacher import Oracle
@@ -120,6 +120,18 @@ def test_the_table_and_its_file(tmp_path: Path) -> None:
     assert float(second["low"]) < 0 < float(second["high"])
     assert "6 stored answers between them" in said and "83 %" in said and "their mean at 0" in said
     assert "100 at 0" in report([run], anchor="100", groups=2)
+
+
+def test_runs_are_called_as_they_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/run", "b/run"):
+        stored_run(tmp_path / name, *OVER_TIME)
+    assert _named([Path("a/run"), Path("b/run"), Path("a/../a/run")]) == {"a/run": Path("a/run"), "b/run": Path("b/run")}
+    assert _named([Path("b"), Path("a")]) == {"b": Path("b"), "a": Path("a")}
+    monkeypatch.chdir("a/run")
+    assert _named([Path()]) == {"run": Path()}
+    with pytest.raises(UserError, match=r"There is no preference store in \.\./nowhere: name the directory of a run"):
+        report([Path("../nowhere")])
 
 
 def test_the_oracle_rates_the_clips_that_a_run_asked_about(tmp_path: Path) -> None:

@@ -158,12 +158,35 @@ def test_a_killed_process_goes_on(tmp_path):
     assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
 
 
-def test_a_gymnasium_environment_resumes_from_a_reset(tmp_path, monkeypatch):
-    own = ("env=gym", "env.id=Pendulum-v1", "seed=3")
+@pytest.mark.parametrize(
+    "own",
+    [
+        ("env.id=Hopper-v5",),
+        ("env.id=odd_envs:Told-v0",),
+        ("env.id=odd_envs:Copied-v0", "env.clone=true"),
+        pytest.param(("env.id=Humanoid-v5",), marks=pytest.mark.slow),
+    ],
+    ids=lambda own: own[0],
+)
+def test_an_environment_of_ones_own_resumes_with_the_same_bytes(own, tmp_path, monkeypatch):
+    """In another number of processes, too."""
+    chosen = settings("env=gym", *own)
+    train(chosen, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        killed_at(1800, patch)
+        with pytest.raises(Killed):
+            train(chosen, tmp_path / "killed")
+    train(settings("env=gym", *own, "env.workers=2"), tmp_path / "killed")
+    assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+def test_an_environment_that_cannot_be_saved_resumes_from_a_reset(tmp_path, monkeypatch, capfd):
+    own = ("env=gym", "env.id=odd_envs:Closed-v0", "seed=3")
     with monkeypatch.context() as patch:
         killed_at(1800, patch)
         with pytest.raises(Killed):
             train(settings(*own), tmp_path)
+    assert "odd_envs:Closed-v0 cannot be saved (Closed.wind holds a builtins.list_iterator)" in capfd.readouterr().err
     train(settings(*own), tmp_path)
     assert [int(row["step"]) for row in read_table(tmp_path / "metrics.csv")] == list(range(128, 3073, 128))
 
@@ -303,6 +326,32 @@ def test_a_run_goes_on_under_the_names_that_parts_have_now(tmp_path):
     assert "rlhp.reward.Ensemble" in (tmp_path / "config.yaml").read_text()
     assert read_settings(tmp_path).items() >= settings.items()
     check_owner(tmp_path, settings)
+
+
+# The settings of the first runs that may go on: a setting that is not among them is null by default, or in directory.ADDED.
+FIRST = {
+    "": "name condition seed total_steps labels first_labels max_open entropy_bonus l2 l2_rate credit crop n_envs restarts "
+    "threads torch_threads checkpoint_every video instructions film page effort agent teacher memory query schedule "
+    "reward_model task clip_steps env tracker",
+    "agent": "_target_ _partial_ n_steps batch_size n_epochs learning_rate gamma gae_lambda clip_range ent_coef vf_coef "
+    "max_grad_norm target_kl normalise_observations normalise_reward reward_level policy_kwargs seed",
+    "memory": "_target_ length capacity seed ends",
+    "query": "_target_ seed clips candidates clips_per_label",
+    "schedule": "_target_ labels total_steps initial first c",
+    "reward_model": "loss penalty augment inputs _target_ _partial_ credit members hidden learning_rate batch_size average_over "
+    "precision seed",
+    "env": "_target_ task n_envs seed threads horizon",
+}
+
+
+def test_a_run_goes_on_though_there_are_settings_that_it_did_not_know(tmp_path):
+    now = settings("env=point")
+    before = {name: now[name] for name in FIRST[""].split()}
+    before |= {part: {k: v for k, v in now[part].items() if k in names.split()} for part, names in FIRST.items() if part}
+    assert "feedback_delay" in now and "feedback_delay" not in before
+    claim(tmp_path, before)
+    (tmp_path / "metrics.csv").touch()  # it has begun
+    check_owner(tmp_path, now)
 
 
 def test_a_checkpoint_of_another_version_says_so(tmp_path):

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +21,7 @@ from rlhp.analysis import average, baseline, interval, iqm, read_curves, read_pu
 from rlhp.analysis import runs as run_files
 from rlhp.analysis.look import Look
 from rlhp.analysis.panels import Layout, lines, panels
+from rlhp.analysis.records import read_records, write_records
 from rlhp.analysis.report import cell, summary_figure
 from rlhp.analysis.scores import TRUE, Score, normalised, share, summarise, write_scores
 from rlhp.analysis.status import report
@@ -471,3 +473,52 @@ def test_improvements_stand_beside_the_method_as_it_is(
 def test_a_cell_without_runs_is_missing() -> None:
     empty = cell(Study([], [], [], []), {}, "ant", KEY, 1000)
     assert str(empty).strip() == "missing" and np.isnan(empty.mean) and np.isnan(empty.share)
+
+
+# Tables of records
+
+
+@dataclass(frozen=True)
+class Record:
+    name: str
+    times: int
+    value: float
+
+
+def test_records_are_read_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "records.csv"
+    assert read_records(Record, path) == []
+    write_records(Record, path, [Record("a, b", 3, 0.25), Record("c", -1, float("nan"))])
+    assert path.read_text() == 'name,times,value\n"a, b",3,0.25\nc,-1,\n'
+    first, second = read_records(Record, path)
+    assert first == Record("a, b", 3, 0.25) and (second.name, second.times) == ("c", -1) and np.isnan(second.value)
+    for other in ("name,value,times\na,0.5,3\n", "name,times,value\na,3\n", "name,times,value\na,0.5,3\n", "name\n"):
+        path.write_text(other)
+        with pytest.raises(UserError, match="its columns are name,times,value"):
+            read_records(Record, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "tables", "told"),
+    [
+        ("demonstrations", {"RESULTS": "Row"}, "cloning     1 HalfCheetah"),
+        ("pipeline", {"RESULTS": "Row", "DIVERGENCE": "Divergence"}, "of the better"),
+    ],
+)
+def test_what_came_of_demonstrations_is_drawn_from_its_tables(
+    name: str,
+    tables: dict[str, str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module = script(name, monkeypatch)
+    for table, kind in tables.items():
+        path, copy, record = getattr(module, table), tmp_path / f"{table}.csv", getattr(module, kind)
+        write_records(record, copy, read_records(record, path))
+        assert copy.read_bytes() == path.read_bytes()
+    monkeypatch.chdir(tmp_path)  # without runs
+    monkeypatch.setattr(module, "HERE", tmp_path)
+    module.main([])
+    assert is_png(tmp_path / f"{name}.png") and told in capsys.readouterr().out

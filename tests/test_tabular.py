@@ -46,7 +46,8 @@ def test_a_chain_whose_trajectories_can_be_counted():
     found = soft_policy(mdp, np.array([0, log(2), 0]))
     assert found.probabilities[0, 0] == pytest.approx([1 / 3, 2 / 3])
     assert found.probabilities[1] == pytest.approx(np.full((3, 2), 1 / 2))  # the last action leads nowhere that counts
-    assert found.value[0, 0] == pytest.approx(log(6))
+    assert found.value[0, 0] == pytest.approx(log(6)) and found.value.shape == (2, 3)
+    assert found.value[1] == pytest.approx([log(2), log(4), log(2)])  # a reward, and two last actions
     there = occupancy(mdp, found.probabilities)
     assert there == pytest.approx(np.array([[1 / 3 + 1 / 6, 2 / 3 + 1 / 6], [1 / 3, 1 / 3], [0, 0]]))
 
@@ -198,6 +199,7 @@ def test_what_was_never_done_is_bounded_by_l2():
     always = Trajectories(np.zeros((1, 1), int), np.ones((1, 1), int))
     free, held = (fit(mdp, by_pair(mdp), always, l2=l2, max_steps=50) for l2 in (0.0, 0.1))
     assert held.slope <= 1e-6 and free.theta[1] > held.theta[1]
+    assert len(fit(mdp, by_pair(mdp), always, max_steps=3).objective) == 4, "before each step and after the last"
     assert held.theta[1] == pytest.approx(held.policy[0, 0, 0] / 0.1)  # the slope 1 - pi(1) - l2 theta is 0
 
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from rlhp.teacher import Delayed, Human, Noisy, Oracle, Replay, Stateful
+from rlhp.teacher import BPref, Delayed, Human, Noisy, Oracle, Replay, Stateful
 from rlhp.types import Answer, Query, Recorded, Segment, UserError
 
 
@@ -231,3 +231,76 @@ def test_labelling_needs_no_torch() -> None:
     modules = "rlhp.types, rlhp.schedule, rlhp.memory, rlhp.teacher, rlhp.store"
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# B-Pref's teachers, in raw returns
+
+
+def test_bprefs_oracle_is_the_oracle() -> None:
+    rng = np.random.default_rng(0)
+    queries = [query(*rng.integers(0, 4, size=k).astype(float), id=i) for i, k in enumerate([2] * 50 + [4] * 50)]
+    assert BPref(seed=0)(queries, 0) == Oracle()(queries, 0)
+
+
+@pytest.mark.parametrize(("beta", "mistake"), [(1.0, 0.0), (2.0, 0.2), (None, 0.1)])
+def test_bprefs_noise_is_of_raw_returns(beta: float | None, mistake: float) -> None:
+    """The better clip returns half a unit more."""
+    n = 4000
+    answers = list(BPref(seed=1, beta=beta, eps_mistake=mistake)(pairs(n, 3.0, 3.5), 0).values())
+    rational = 1.0 if beta is None else 1 / (1 + math.exp(-beta * 0.5))
+    assert near(rate(answers, (1, 0)), (1 - mistake) * rational + mistake * (1 - rational), n)
+
+
+def test_bpref_skips_where_no_clip_exceeds_a_share_of_the_mean_clip() -> None:
+    """The mean of 8, 32, 1, 3 and 2, 2 is 8; a quarter of it is 2."""
+    queries = [query(8, 32, id=0), query(1, 3, id=1), query(2, 2, id=2)]
+    assert BPref(seed=0, eps_skip=0.25)(queries, 0) == {0: Answer((1, 0)), 1: Answer((1, 0)), 2: Answer(None)}
+
+
+def test_bpref_ties_what_differs_by_a_share_of_the_mean_clip() -> None:
+    """The mean of 7, 9, 4 and 12 is 8; a quarter of it is 2. A mistake does not turn a tie round."""
+    queries = [query(7, 9, id=0), query(4, 12, id=1)]
+    assert BPref(seed=0, eps_equal=0.25, eps_mistake=1.0)(queries, 0) == {0: Answer((0, 0)), 1: Answer((0, 1))}
+
+
+def test_bprefs_mean_is_of_the_newest_clips() -> None:
+    teacher = BPref(seed=0, eps_skip=0.5)
+    teacher(pairs(50, 1000.0, 1000.0), 0)
+    assert teacher([query(10, 20, id=50)], 0)[50] == Answer(None), "the mean is still near 1000"
+    teacher(pairs(100, 10.0, 20.0, first=51), 0)
+    assert teacher([query(10, 20, id=151)], 0)[151] == Answer((1, 0)), "the newest 200 clips return 15 on average"
+
+
+def test_bprefs_myopic_teacher_looks_at_the_end_but_skips_by_the_whole() -> None:
+    early, late = clip(4, 0, 0), clip(0, 0, 1)  # discounted by half: 1 and 1; by a quarter: 0.25 and 1
+    assert BPref(seed=0, gamma=0.25)([Query(0, (early, late), 0)], 0)[0] == Answer((1, 0))
+    assert BPref(seed=0, gamma=0.75)([Query(0, (early, late), 0)], 0)[0] == Answer((0, 1))
+    assert BPref(seed=0, gamma=0.25, eps_skip=1.5)([Query(0, (early, late), 0)], 0)[0] == Answer((1, 0)), "4 is more than 3.75"
+
+
+def test_a_resumed_bpref_teacher_says_the_same() -> None:
+    def new() -> BPref:
+        return BPref(seed=3, beta=1.0, eps_skip=0.9, eps_equal=0.1)
+
+    rng = np.random.default_rng(0)
+    queries = [query(*rng.normal(5, 1, size=2), id=id) for id in range(300)]
+    whole, first, second = new(), new(), new()
+    said = whole(queries[:150], 0) | whole(queries[150:], 0)
+    half = first(queries[:150], 0)
+    second.restore(first.snapshot())
+    assert half | second(queries[150:], 0) == said
+    assert {answer.ranks for answer in said.values()} == {(0, 1), (1, 0), (0, 0), None}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"beta": -1.0}, "null for a teacher without noise"),
+        ({"eps_mistake": 2.0}, "teacher.eps_mistake is 2.0"),
+        ({"gamma": 0.0}, "gamma"),
+    ]
+    + [({name: -0.1}, f"teacher.{name} is -0.1: give 0 or more") for name in ("eps_skip", "eps_equal")],
+)
+def test_bpref_refuses_what_is_out_of_range(settings: dict[str, float], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        BPref(seed=0, **settings)

@@ -15,8 +15,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+
+from rlhp.analysis.records import write_records
 
 HERE = Path(__file__).parent
 MIB = 2**20
@@ -94,10 +96,7 @@ def main(argv: Sequence[str]) -> None:
     """Measure, write, print."""
     options = arguments(argv)
     rows = [measured(env, steps, options.threads, options.overrides) for env in options.games for steps in options.steps]
-    with (options.out / "memory.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Row)])
-        writer.writerows(astuple(row) for row in rows)
+    write_records(Row, options.out / "memory.csv", rows)
     for row in rows:
         print(
             f"{row.env}, {row.steps:,} steps, {row.labels:,} labels: store {row.store_mib:,.0f} MiB, checkpoint "

@@ -13,9 +13,8 @@ episodes where it answers (DAgger, SMILe). `share` is the policy's return over t
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,14 @@ import torch
 from rlhp import analysis, demonstrations, evaluate, train
 from rlhp.analysis.look import AMBER, BLUE, GREEN, INK, ORANGE, PINK, SKY, figure, save, tidy, title
 from rlhp.analysis.numbers import interval
+from rlhp.analysis.records import read_records, write_records
 from rlhp.analysis.script import script
 from rlhp.run import finished
 from rlhp.run.record import read_table
 from rlhp.types import Array, UserError
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results.csv"
 FOLDERS = (Path("runs/demonstrations"),)
 RANDOM = {row["env"]: float(row["mean"]) for row in read_table(HERE.parent / "figure2" / "random.csv")}
 EPISODES, SEED = 50, 10_000  # of an evaluation
@@ -68,13 +69,13 @@ class Row:
 
 def gather(folders: Sequence[Path]) -> None:
     """Add the runs that the table does not have yet."""
-    rows = {row.key: row for row in read()}
+    rows = {row.key: row for row in read_records(Row, RESULTS)}
     for path in (path for path in analysis.find(folders) if finished(path)):
         run = analysis.load(path)
-        key = (run.task, run.condition, run.seed, run.total_steps, int(run.settings.get("episodes") or 0))
+        key = (run.task, run.condition, run.seed, run.total_steps, int(run.settings.get("episodes") or 0))  # type: ignore[arg-type]
         if key not in rows:
             rows[key] = _row(path, run, key[-1])
-            write(sorted(rows.values(), key=lambda row: row.key))
+            write_records(Row, RESULTS, sorted(rows.values(), key=lambda row: row.key))
 
 
 def _row(path: Path, run: analysis.RunData, episodes: int) -> Row:
@@ -99,35 +100,22 @@ def _returns(path: Path) -> Array:
 
 
 def _expert(path: Path) -> tuple[float, int]:
-    """The mean return of the expert behind a run, and how many steps of it the run has learned from."""
+    """The mean return of the expert behind a run, and how many steps of it, labelled and demonstrated, were learned from."""
     settings, last = train.load(path).settings, read_table(path / "metrics.csv")[-1]
-    if settings["demos"] is None:
-        return float(_returns(Path(settings["expert"])).mean()), int(float(last["labelled"]))
+    mean, demonstrated = _demonstrated(path, settings) if settings["demos"] else (np.nan, 0)
+    if settings["expert"]:
+        mean = float(_returns(Path(settings["expert"])).mean())
+    return mean, demonstrated + int(float(last.get("labelled", 0)))
+
+
+def _demonstrated(path: Path, settings: Mapping[str, Any]) -> tuple[float, int]:
+    """The mean return of all demonstrations in a run's folder of them, and the steps of those that the run was given."""
     env = train.load(path).make_env(1, SEED)
     try:
         shown = demonstrations.load(settings["demos"], env)
-        steps = sum(len(episode.act) for episode in shown.episodes[: settings["episodes"]])
-        return float(shown.returns().mean()), steps
+        return float(shown.returns().mean()), sum(len(episode.act) for episode in shown.episodes[: settings["episodes"]])
     finally:
         env.close()
-
-
-def read() -> list[Row]:
-    """The table; nothing where there is none."""
-    path = HERE / "results.csv"
-    casts = [{"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Row)]
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return [Row(*(cast(cell) for cast, cell in zip(casts, row, strict=True))) for row in list(csv.reader(file))[1:]]
-
-
-def write(rows: Sequence[Row]) -> None:
-    """Write the table."""
-    with (HERE / "results.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Row)])
-        writer.writerows(map(astuple, rows))
 
 
 def cell(rows: Sequence[Row]) -> str:
@@ -212,7 +200,7 @@ def main(arguments: Sequence[str]) -> None:
     folders = [Path(folder) for folder in arguments] or [folder for folder in FOLDERS if folder.is_dir()]
     if folders:
         gather(folders)
-    rows = read()
+    rows = read_records(Row, RESULTS)
     if not rows:
         raise UserError("there are no runs: train them first, as README.md says.")
     draw(rows)

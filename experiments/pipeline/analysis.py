@@ -9,9 +9,8 @@ way. All but the adding is done from files, so it works without run directories 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,13 @@ from matplotlib.axes import Axes
 
 from rlhp import analysis, evaluate, train
 from rlhp.analysis.look import AMBER, BLUE, GREEN, INK, ORANGE, PINK, figure, save, tidy, title
+from rlhp.analysis.records import read_records, write_records
 from rlhp.analysis.script import script
 from rlhp.run import finished, last_checkpoint
 from rlhp.types import Array, UserError
 
 HERE = Path(__file__).parent
+RESULTS, DIVERGENCE = HERE / "results.csv", HERE / "divergence.csv"
 FIGURE2 = HERE.parent / "figure2" / "curves.csv"
 STEPS = 500_000  # at which the pipeline and comparisons alone are compared
 FOLDERS = (Path("runs/pipeline"), Path("runs/overoptimisation"), Path("runs/overoptimisation15"))
@@ -83,7 +84,7 @@ class Divergence:
 
 def gather(folders: Sequence[Path]) -> None:
     """Add what the tables do not have yet."""
-    rows, divergences = {row.key: row for row in read(Row, "results.csv")}, read(Divergence, "divergence.csv")
+    rows, divergences = {row.key: row for row in read_records(Row, RESULTS)}, read_records(Divergence, DIVERGENCE)
     for path in (path for folder in folders for path in analysis.find([folder]) if finished(path)):
         run = analysis.load(path)
         if run.condition not in CONDITIONS:
@@ -94,8 +95,8 @@ def gather(folders: Sequence[Path]) -> None:
         rows[row.key] = _row(run, _evaluated(path)) if run.condition == "pipeline" else row
         if run.condition == "overoptimisation":
             divergences += _divergences(run, row.beta)
-        write("results.csv", Row, sorted(rows.values(), key=lambda row: row.key))
-        write("divergence.csv", Divergence, divergences)
+        write_records(Row, RESULTS, sorted(rows.values(), key=lambda row: row.key))
+        write_records(Divergence, DIVERGENCE, divergences)
 
 
 def _row(run: analysis.RunData, returns: Sequence[float]) -> Row:
@@ -128,23 +129,6 @@ def _divergences(run: analysis.RunData, beta: float) -> Iterator[Divergence]:
     known = np.isfinite(columns[1])
     for part in zip(*(np.array_split(column[known], BINS) for column in columns), strict=True):
         yield Divergence(run.task, run.labels, run.seed, beta, *(float(f"{np.mean(values):.6g}") for values in part))
-
-
-def read(kind: type, name: str) -> list[Any]:
-    """The rows of a table; none where it is not there."""
-    if not (HERE / name).is_file():
-        return []
-    casts = [{"str": str, "int": int, "float": float}[str(field.type)] for field in fields(kind)]
-    with (HERE / name).open(newline="") as file:
-        return [kind(*(cast(cell or "nan") for cast, cell in zip(casts, row, strict=True))) for row in list(csv.reader(file))[1:]]
-
-
-def write(name: str, kind: type, rows: Sequence[Any]) -> None:
-    """Write a table; a number that is not there is blank."""
-    with (HERE / name).open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(kind)])
-        writer.writerows([["" if value != value else value for value in astuple(row)] for row in rows])
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
@@ -237,7 +221,7 @@ def _halves(axes: Axes, rows: Sequence[Row]) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Add what there is, then draw and print."""
     gather([Path(folder) for folder in arguments] or [folder for folder in FOLDERS if folder.is_dir()])
-    rows, divergences = read(Row, "results.csv"), read(Divergence, "divergence.csv")
+    rows, divergences = read_records(Row, RESULTS), read_records(Divergence, DIVERGENCE)
     if not rows:
         raise UserError("there are no runs: train them first, as README.md says.")
     draw(rows, divergences)

@@ -13,12 +13,13 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from rlhp.agent import mixture
 from rlhp.agent.explore import Explore, Still
-from rlhp.agent.frozen_policy import FrozenPolicy
+from rlhp.agent.frozen_policy import FrozenPolicy, network
 from rlhp.agent.kl_penalty import KLPenalty, Unpenalised
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
@@ -82,6 +83,7 @@ class Blind(OnPolicyAlgorithm):
         self._unrewarded: list[Rollout] = []
         self._explored = False
         self._mixture: mixture.Mixture | None = None
+        self._like: ActorCriticPolicy | None = None  # a network like the policy's, for copies of it
         self._fresh_scale, self._fresh_explore = self.scale.snapshot(), self.explore.snapshot()
         self._fresh_values = [p.detach().clone() for p in value_parameters(self.policy)]
         self.set_logger(Logger(folder=None, output_formats=[]))
@@ -122,7 +124,9 @@ class Blind(OnPolicyAlgorithm):
 
     def frozen_policy(self) -> FrozenPolicy:
         """The network as it is now, which training goes on from."""
-        return FrozenPolicy(self.policy, self._vec_normalize_env, self.recorder.venv.action_space)  # type: ignore[arg-type]
+        if self._like is None:
+            self._like = network(self.policy)  # type: ignore[arg-type]
+        return FrozenPolicy(self._like, self.policy.state_dict(), self._vec_normalize_env, self.recorder.venv.action_space)
 
     def acting_policy(self) -> Policy:
         """What `act` goes by, as it is now: the mixture that the agent has become, else its network."""
@@ -141,7 +145,7 @@ class Blind(OnPolicyAlgorithm):
         """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
         self._unrewarded = []
         if self._explored:
-            self._begin_anew()
+            self._start_over()
         log_ratio = self.start.log_ratio(self, self._rollout)
         if log_ratio is None:
             return self._improve(reward)
@@ -157,7 +161,7 @@ class Blind(OnPolicyAlgorithm):
                 self._improve(bonus)
                 self._explored = True
 
-    def _begin_anew(self) -> None:
+    def _start_over(self) -> None:
         """The first reward after exploring: values, and the scale of the reward, were those of another one.
 
         PrefPPO starts with a fresh value function there too. What this rollout holds of gamma V at time limits is still the old.
@@ -174,7 +178,7 @@ class Blind(OnPolicyAlgorithm):
         """One update of the policy, by the reward [T, N] of the last rollout.
 
         The buffer already holds gamma V(last observation) where a time limit cut an episode: the reward is added to it, and
-        returns and advantages are computed anew.
+        returns and advantages are computed again.
         """
         buffer, last_done = self.rollout_buffer, np.asarray(self._last_episode_starts)
         done = np.concatenate([buffer.episode_starts[1:] > 0, last_done[np.newaxis]])

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from rlhp.agent import actions
 from rlhp.agent.blind import Blind
+from rlhp.agent.refit import acting_parameters
 from rlhp.types import Array, Metrics, Transitions, UserError, numbers, stream
 
+CONSTANT = 1e-12  # a variance below which an observation is constant
 ROWS = 1024  # held-out steps that the policy judges at once
 
 
@@ -23,11 +25,13 @@ class Cloner:
 
     A Gaussian policy's mean is fitted by squared error, which is the likelihood whatever the spread; the spread that is likeliest
     then, the error on the steps held out, is set last and is at least `min_std`. A categorical one is fitted by cross-entropy.
-    Observations are normalised by the moments of what is learned from, where the agent normalises them.
+    Observations are normalised by the moments of what is learned from, where the agent normalises them; what is constant there
+    keeps its unit, or the least that it changes would be as far off as can be.
 
     A share `held_out` of the steps, drawn at random, is never trained on; what remains in the end is the policy that fitted
-    them best (early stopping). The learning rate falls linearly to 0 over `total_steps` gradient steps. Raises UserError for
-    settings out of range.
+    them best (early stopping). These have neighbours that are trained on, which whole episodes would not; but one of a few
+    episodes is too many to lose, and an unusual one among those held out ends the fit much too soon. The learning rate falls
+    linearly to 0 over `total_steps` gradient steps. Raises UserError for settings out of range.
     """
 
     def __init__(
@@ -52,7 +56,7 @@ class Cloner:
         self.agent, self.steps = agent, 0
         self._total, self._batch_size, self._seed = total_steps, batch_size, seed
         self._learning_rate, self._held_out, self._min_std = learning_rate, held_out, min_std
-        self._parameters = [p for name, p in agent.policy.named_parameters() if name != "log_std" and "value_net." not in name]
+        self._parameters = acting_parameters(agent.policy)
         self._optimiser = torch.optim.AdamW(self._parameters, lr=learning_rate, weight_decay=weight_decay)
         self._best, self._kept = np.inf, self._weights()
         self._data: tuple[Transitions, Array, Array] | None = (
@@ -100,7 +104,8 @@ class Cloner:
             return
         rms: Any = normaliser.obs_rms
         seen = numbers(normaliser.observation_space, data.obs[rows]).astype(np.float64)
-        rms.mean, rms.var, rms.count = seen.mean(axis=0), seen.var(axis=0), float(len(rows))
+        mean, var = seen.mean(axis=0), seen.var(axis=0)
+        rms.mean, rms.var, rms.count = mean, np.where(var > CONSTANT, var, 1.0), float(len(rows))
 
     def _step(self, data: Transitions, train: Array) -> float:
         rows = train[stream(self._seed, "clone", self.steps).integers(len(train), size=self._batch_size)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +22,32 @@ ROWS = 4096  # observations that a network is given at once
 
 
 class FrozenPolicy:
-    """A copy of a policy and of what its observations are normalised by; neither learns any more, and it can be pickled.
+    """A policy with these weights, and what its observations are normalised by; neither learns any more, and it can be pickled.
 
-    `action_space` is the environment's own.
+    `like` is a network of its kind, as `network` makes one; `action_space` is the environment's own. Only weights are copied at
+    once: a network, most of the cost, is made when the policy is first asked something, which that of a rollout may never be.
     """
 
-    def __init__(self, policy: ActorCriticPolicy, normaliser: VecNormalize | None, action_space: spaces.Space) -> None:
-        self._policy, self._action_space, self._normaliser = _copied(policy), action_space, normaliser_state(normaliser)
+    def __init__(
+        self,
+        like: ActorCriticPolicy,
+        weights: Mapping[str, Tensor],
+        normaliser: VecNormalize | None,
+        action_space: spaces.Space,
+    ) -> None:
+        self._like, self._weights = like, {name: value.detach().clone() for name, value in weights.items()}
+        self._action_space, self._normaliser = action_space, normaliser_state(normaliser)
         self._epsilon, self._clip = (0.0, np.inf) if normaliser is None else (normaliser.epsilon, normaliser.clip_obs)
+
+    @cached_property
+    def _policy(self) -> ActorCriticPolicy:
+        policy = deepcopy(self._like)
+        policy.load_state_dict(self._weights)
+        return policy
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the network, which is made again where it is asked for."""
+        return {name: value for name, value in self.__dict__.items() if name != "_policy"}
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:
         """Raw observations as networks see them [n, *seen] -> actions as the environment takes them [n, *A]."""
@@ -62,17 +83,18 @@ class FrozenPolicy:
 
     def snapshot(self) -> dict[str, Array]:
         """The policy and what its observations are normalised by, named as in an agent's snapshot."""
-        weights = {f"policy/{k}": v.cpu().numpy().copy() for k, v in self._policy.state_dict().items()}
+        weights = {f"policy/{k}": v.cpu().numpy().copy() for k, v in self._weights.items()}
         return {**weights, **{f"normalise/{k}": v.copy() for k, v in self._normaliser.items()}}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Become the policy of a snapshot, its own or an agent's, of an agent built alike."""
-        self._policy.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in part(state, "policy").items()})
+        self._weights = {k: torch.from_numpy(v.copy()) for k, v in part(state, "policy").items()}
+        self.__dict__.pop("_policy", None)
         self._normaliser = {k: v.copy() for k, v in part(state, "normalise").items()}
 
 
-def _copied(policy: ActorCriticPolicy) -> ActorCriticPolicy:
-    """Without its optimiser, which is the larger part of it."""
+def network(policy: ActorCriticPolicy) -> ActorCriticPolicy:
+    """A copy of a policy without its optimiser, which is the larger part of it, and in evaluation mode."""
     optimiser, policy.optimizer = policy.optimizer, None  # type: ignore[assignment]
     try:
         copy = deepcopy(policy)

@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from rlhp.agent import actions as translated
 from rlhp.finite import check_actions, check_observed, check_received
-from rlhp.types import Array, Rollout, Stateful
+from rlhp.types import Array, Deflated, Rollout, Stateful, in_a_row
 
 
 class Recorder(VecEnvWrapper):
@@ -36,7 +36,7 @@ class Recorder(VecEnvWrapper):
 
     def _forget(self) -> None:
         self._steps: list[tuple[Array, Array, Array, Array]] = []
-        self._states: list[Array] = []
+        self._states: list[Array | tuple[Deflated, ...]] = []
         self._last: list[tuple[int, int, Array]] = []  # step, environment, an episode's last observation
         self._returns: list[float] = []
         self._unstable = 0
@@ -46,7 +46,7 @@ class Recorder(VecEnvWrapper):
         return [None] * self.num_envs
 
     def reset(self) -> VecEnvObs:
-        """Start all episodes anew."""
+        """Start new episodes in all environments."""
         self._obs = np.array(self.venv.reset())
         check_observed(self._task, self.observation_space, self._obs, self._made)
         self._running = np.zeros(self.num_envs)
@@ -97,7 +97,7 @@ class Recorder(VecEnvWrapper):
             _single(np.stack(act)),
             np.stack(true_reward),
             np.stack(cut),
-            np.stack(self._states) if self._states else None,
+            in_a_row(self._states) if len(self._states) == len(true_reward) else None,
             np.array(self._returns),
             _single(self._obs),
             tuple(self._last),

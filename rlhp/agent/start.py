@@ -10,7 +10,7 @@ import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlhp.agent.frozen_policy import FrozenPolicy
-from rlhp.agent.refit import ValueRefit, explained_by
+from rlhp.agent.refit import ValueRefit, explained_by, of_value
 from rlhp.agent.samples import column
 from rlhp.agent.state import part, restore_normaliser
 from rlhp.types import Array, Metrics, Rollout, Setup, UserError
@@ -162,7 +162,7 @@ class FromPolicy:
 
 def take_over(agent: Any, state: Mapping[str, Array]) -> None:
     """Make an agent's actor and the moments of its observations those of another agent's snapshot, which fits."""
-    theirs = {name: torch.from_numpy(value.copy()) for name, value in part(state, "policy").items() if not _of_value(name)}
+    theirs = {name: torch.from_numpy(value.copy()) for name, value in part(state, "policy").items() if not of_value(name)}
     agent.policy.load_state_dict({**agent.policy.state_dict(), **theirs})
     restore_normaliser(agent.get_vec_normalize_env(), part(state, "normalise"))
 
@@ -177,15 +177,10 @@ def check_fit(agent: Any, state: Mapping[str, Array], source: str) -> None:
             "set agent.normalise_observations as that run did."
         )
     theirs, mine = part(state, "policy"), agent.policy.state_dict()
-    for name in (name for name in {**mine, **theirs} if not _of_value(name)):
+    for name in (name for name in {**mine, **theirs} if not of_value(name)):
         a, b = (f"of shape {tuple(x[name].shape)}" if name in x else "not there" for x in (theirs, mine))
         if a != b:
             raise UserError(
                 f"the policy of {source} is another network than this agent's ({name} is {a}, and here {b}); choose "
                 "agent.policy_kwargs as that run did."
             )
-
-
-def _of_value(name: str) -> bool:
-    """Whether a parameter of this name is of the value function alone."""
-    return "value_net." in name

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor, nn
+from torch import Tensor
 
+from rlhp.agent.refit import acting_parameters
 from rlhp.types import Array, UserError
 
 
@@ -16,7 +17,8 @@ class Traces:
     """N traces e over the parameters that a policy acts by: e <- decay e + grad log pi(a | s), of the action `delay` steps ago.
 
     MacGlashan et al. (2017), algorithm 1: who gives feedback speaks late, and means more than one action. `delay` counts steps of
-    one environment. Raises UserError for values out of range.
+    one environment. A Gaussian's spread is left alone: where it shrinks, grad log pi grows without bound, and the policy is lost.
+    Raises UserError for values out of range.
     """
 
     def __init__(self, policy: Any, n_envs: int, decay: float, delay: int) -> None:
@@ -94,11 +96,3 @@ def credited(feedback: Array, decay: float) -> Array:
     for t in range(len(credit) - 2, -1, -1):
         credit[t] += decay * credit[t + 1]
     return credit
-
-
-def acting_parameters(policy: Any) -> list[nn.Parameter]:
-    """The parameters that the likeliest action depends on: neither those of the value function alone, nor a Gaussian's spread.
-
-    The spread is how much the agent tries out; where it shrinks, grad log pi grows without bound, and the policy is lost.
-    """
-    return [p for name, p in policy.named_parameters() if name != "log_std" and "value_net." not in name]

@@ -1,6 +1,7 @@
 """Run directories in, tables and pictures out. Nothing here trains, and nothing but run directories and their tables is read."""
 
 from rlhp.analysis.compare import plot
+from rlhp.analysis.fitted import fit_png, fit_summary, heldout_accuracy
 from rlhp.analysis.numbers import average, band, correlation, curve, final_return, interval, iqm
 from rlhp.analysis.panels import Layout, lines, panels
 from rlhp.analysis.runs import RunData, find, heldout, load
@@ -19,7 +20,10 @@ __all__ = [
     "curve_png",
     "final_return",
     "find",
+    "fit_png",
+    "fit_summary",
     "heldout",
+    "heldout_accuracy",
     "interval",
     "iqm",
     "lines",

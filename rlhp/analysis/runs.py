@@ -157,14 +157,14 @@ def _data(run: Path, metrics: dict[str, Array], clock: tuple[Array, Array], *, f
 
 def _labels(run: Path, budget: int, used: Array) -> Labels:
     """As the end of the run tells it; before it, and in runs of older versions, as far as the other files do."""
-    ended = _json(run / FINISHED).get("labels")
+    ended = read_json(run / FINISHED).get("labels")
     if isinstance(ended, dict):
         return Labels(int(ended["wanted"]), int(ended["used"]), str(ended.get("why") or ""))
-    wanted = int(_json(run / PLAN).get("labels", budget))
+    wanted = int(read_json(run / PLAN).get("labels", budget))
     return Labels(wanted, int(used[np.isfinite(used)].max(initial=0)), "" if (run / FINISHED).is_file() else "not finished")
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """An object; empty where the file is missing. Raises UserError where it is damaged."""
     if not path.is_file():
         return {}

@@ -1,19 +1,14 @@
-"""What environments and the processes that step them share: one block of memory, read and written as arrays."""
+"""What environments and the processes that step them share, as arrays."""
 
 from __future__ import annotations
 
-import mmap
-import os
-import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from rlhp.atari.screen import SIZE
 from rlhp.types import Array
-
-_ALIGN = 64  # bytes, a cache line: no array shares one with its neighbour
+from rlhp.workers import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +26,8 @@ class Block:
     state: Array  # [N, S] uint8  the console's state there
 
 
-def _layout(n: int, state_size: int) -> dict[str, tuple[tuple[int, ...], DTypeLike]]:
+def layout(n: int, state_size: int) -> Layout:
+    """The arrays of a block of n environments whose state has so many bytes."""
     column = (n,)
     return {
         "seed": ((1,), np.int64),
@@ -44,29 +40,3 @@ def _layout(n: int, state_size: int) -> dict[str, tuple[tuple[int, ...], DTypeLi
         "frame": ((n, SIZE, SIZE), np.uint8),
         "state": ((n, state_size), np.uint8),
     }
-
-
-def _bytes(shape: tuple[int, ...], dtype: DTypeLike) -> int:
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return -(-size // _ALIGN) * _ALIGN
-
-
-def reserve(n: int, state_size: int) -> int:
-    """A file descriptor of memory for n environments that processes can share; it is gone when nobody holds it any more."""
-    size = sum(_bytes(*field) for field in _layout(n, state_size).values())
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("rlhp-atari")
-    else:
-        with tempfile.TemporaryFile() as file:  # it has no name
-            fd = os.dup(file.fileno())
-    os.ftruncate(fd, size)
-    return fd
-
-
-def mapped(fd: int, n: int, state_size: int) -> Block:
-    """The arrays that lie in that memory."""
-    memory, at, arrays = mmap.mmap(fd, 0), 0, {}
-    for name, (shape, dtype) in _layout(n, state_size).items():
-        arrays[name] = np.ndarray(shape, dtype, memory, at)
-        at += _bytes(shape, dtype)
-    return Block(*(arrays[field.name] for field in fields(Block)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,13 @@ class Player:
     def __init__(self, game: Game, rules: Rules, block: Block, rows: Sequence[int]) -> None:
         self._criterion, self._rules, self._block = game.criterion, rules, block
         self._emulators = {i: Emulator(game, rules.max_frames, rules.masks) for i in rows}
+
+    def __call__(self, order: bytes, argument: Any = None) -> None:
+        """Do what a key of ORDERS stands for."""
+        ORDERS[order](self)
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def reset(self) -> None:
         """Begin the next game of every environment."""
@@ -81,3 +89,6 @@ class Player:
     def _show(self, i: int, emulator: Emulator) -> None:
         emulator.draw(self._block.frame[i])
         self._block.state[i] = emulator.save()
+
+
+ORDERS = {b"r": Player.reset, b"s": Player.step, b"l": Player.load}

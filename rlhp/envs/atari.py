@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -12,10 +11,9 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from rlhp.atari import SIZE, Game, find
-from rlhp.atari.block import mapped, reserve
 from rlhp.atari.emulator import FRAME_SKIP, MAX_FRAMES, Emulator
-from rlhp.atari.player import Player, Rules
-from rlhp.atari.workers import ORDERS, Workers
+from rlhp.atari.player import Rules
+from rlhp.atari.workers import players
 from rlhp.envs.batch import check_counts
 from rlhp.envs.native import NativeVecEnv
 from rlhp.types import Array, UserError
@@ -79,13 +77,7 @@ class AtariVecEnv(NativeVecEnv):
         observation, action = spaces.Box(0, 255, (SIZE, SIZE), np.uint8), spaces.Discrete(self._choices)
         super().__init__(game.name, n_envs, rules.max_frames // FRAME_SKIP, observation, action)
         self.definition = game
-        fd = reserve(n_envs, size)
-        try:
-            self._block = mapped(fd, n_envs, size)
-            count = min(threads, n_envs)
-            self._players = _players(game, rules, self._block, fd, count)
-        finally:
-            os.close(fd)
+        self._block, self._players = players(game, rules, n_envs, size, min(threads, n_envs))
         self.seed(seed)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
@@ -162,26 +154,3 @@ def _sizes(game: Game) -> tuple[int, int]:
     """How many actions the game has, and the bytes of its state."""
     probe = Emulator(game)
     return len(probe.moves), len(probe.save())
-
-
-class _Here:
-    """A player in this process, with what `Workers` has to be called by."""
-
-    def __init__(self, player: Player) -> None:
-        self._player, self._order = player, b""
-
-    def start(self, order: bytes) -> None:
-        self._order = order
-
-    def finish(self) -> None:
-        ORDERS[self._order](self._player)
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-
-def _players(game: Game, rules: Rules, block: Any, fd: int, count: int) -> _Here | Workers:
-    n, size = block.state.shape
-    if count == 1:
-        return _Here(Player(game, rules, block, range(n)))
-    return Workers(game, rules, fd, n, size, count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from inspect import getattr_static
 from typing import Any
 
 from rlhp.film.mujoco import SCENES
@@ -57,7 +58,7 @@ def _built(node: Any) -> Drawing:
         raise
     except (TypeError, ValueError) as error:
         raise UserError(f"film cannot be built from these settings ({error}); look at the values given for it.") from error
-    if not isinstance(made, Drawing):
+    if any(getattr_static(made, name, None) is None for name in ("fps", "dt", "check", "studio")):  # read: not asked
         raise UserError(f"film is to be {target}, which lacks fps, dt, check or studio; give it what rlhp.types.Drawing lists.")
     return made
 

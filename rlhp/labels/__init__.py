@@ -1,6 +1,19 @@
-"""Answers as data: files that travel, counts, and how far people agree. Only `import_labels` writes into a run."""
+"""Answers as data: files that travel, counts, and how far people agree. Only imports write."""
 
-from rlhp.labels.files import export_labels, import_labels
+from rlhp.labels.files import export_labels, import_file, import_labels
+from rlhp.labels.layouts import parsed
+from rlhp.labels.preferences import Preferences, load
 from rlhp.labels.table import Report, Table, report, text
 
-__all__ = ["Report", "Table", "export_labels", "import_labels", "report", "text"]
+__all__ = [
+    "Preferences",
+    "Report",
+    "Table",
+    "export_labels",
+    "import_file",
+    "import_labels",
+    "load",
+    "parsed",
+    "report",
+    "text",
+]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from rlhp.labels import jsonl, parquet
+from rlhp.labels import jsonl, pairs, parquet
+from rlhp.labels.preferences import is_ours, numbered
 from rlhp.run import under_way
-from rlhp.store import Store, put
-from rlhp.types import UserError
+from rlhp.store import Source, Store, put
+from rlhp.types import Answer, UserError
 
 STORE = "preferences.sqlite"
+CHUNK = 256  # questions that are written at a time
+SOMEBODY = "somebody"  # who answered, where a file does not say
 KINDS: dict[str, Callable[[Path, Path], int]] = {".jsonl": jsonl.write, ".parquet": parquet.write}
 
 
@@ -28,6 +34,72 @@ def export_labels(run: Path, out: Path, kind: str | None = None) -> str:
     with _complete(out) as part:
         count = write(run / STORE, part)
     return f"{count:,} {'pairs' if write is parquet.write else 'answers'} of {run} are in {out}"
+
+
+def import_file(
+    run: Path, file: Path, columns: Mapping[str, str] | None = None, one: str | None = None, minus_one: str | None = None
+) -> str:
+    """Import answers of ours into a run, or a file of anybody's comparisons into a new folder; a sentence on it.
+
+    Raises UserError as `import_labels` and `import_pairs` do, and where a run is to take comparisons in that it never asked.
+    """
+    there = (run / STORE).is_file()
+    ours = file.suffix == ".jsonl" and (there or is_ours(file) or not file.is_file())
+    if not ours and there:
+        raise UserError(
+            f"{run} holds questions of its own, and {file} brings other clips along: import it into a new folder, which rlhp fit "
+            "learns from."
+        )
+    if ours and not (columns or one or minus_one):
+        return import_labels(run, file)
+    return import_pairs(run, file, columns, one, minus_one)
+
+
+def import_pairs(
+    folder: Path, file: Path, columns: Mapping[str, str] | None = None, one: str | None = None, minus_one: str | None = None
+) -> str:
+    """Make a new folder with a store of a file's comparisons (`pairs.read` says which files); a sentence on it.
+
+    Raises UserError, and makes none, where the folder is there and not empty, or a row cannot be read.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already and holds no store: name a folder that is not there.")
+    layout, read = pairs.read(file, columns, one, minus_one)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent.resolve()) as draft:
+        path = Path(draft) / folder.name
+        path.mkdir()
+        with closing(Store(path / STORE)) as store:
+            count = _put_pairs(store, read)
+            store.sync()
+        path.replace(folder)
+    return f"{count:,} answers of {file} ({layout.words()}) are in {folder}"
+
+
+def _put_pairs(store: Store, read: Iterable[pairs.Pair]) -> int:
+    """Ask each pair of clips once, and write what each annotator said of it; the number of answers.
+
+    What one of them says of a pair more than once is kept under numbered names.
+    """
+    asked: dict[int, tuple[str, ...]] = {}
+    times: Counter[tuple[int, str]] = Counter()
+    count, answered = 0, numbered(read)
+    while chunk := list(islice(answered, CHUNK)):
+        new = {query.id: (query, tuple(names)) for query, names, *_ in reversed(chunk) if query.id not in asked}
+        store.ask([new[id][0].clips for id in sorted(new)], 0)
+        asked |= {id: names for id, (_, names) in new.items()}
+        said: dict[str, dict[int, Answer | Sequence[Answer]]] = {}
+        for query, names, answer, who in chunk:
+            name = who or SOMEBODY
+            times[query.id, name] += 1
+            number = times[query.id, name]
+            turned = tuple(names) != asked[query.id]
+            ranks = answer.ranks[::-1] if turned and answer.ranks is not None else answer.ranks
+            said.setdefault(name if number == 1 else f"{name}-{number}", {})[query.id] = Answer(ranks)
+        for name, answers in said.items():
+            store.answer(answers, name, Source.IMPORT)
+        count += len(chunk)
+    return count
 
 
 def import_labels(run: Path, file: Path) -> str:

@@ -107,7 +107,7 @@ def _true(once: Sequence[Label], returns: Mapping[str, float]) -> float:
         (returns[label.clips[i]] > returns[label.clips[j]]) == (mu == 1.0)
         for label in once
         for i, j, mu in label.answer().pairs()
-        if mu != 0.5 and returns[label.clips[i]] != returns[label.clips[j]]
+        if mu != 0.5 and abs(returns[label.clips[i]] - returns[label.clips[j]]) > 0  # NaN where none is known
     ]
     return _share(sum(right), len(right))
 

@@ -48,8 +48,9 @@ def report(
 
 def _named(runs: Sequence[Path]) -> dict[str, Path]:
     """Runs by the names of their directories, or by their paths where two directories have one name."""
-    paths = [Path(run) for run in dict.fromkeys(run.resolve() for run in runs)]
-    names = [path.name for path in paths]
+    once = {run.resolve(): run for run in reversed(runs)}
+    names = [resolved.name for resolved in reversed(once)]
+    paths = list(reversed(once.values()))  # as they were given
     return dict(zip(names if len(set(names)) == len(names) else map(str, paths), paths, strict=True))
 
 

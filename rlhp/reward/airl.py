@@ -12,7 +12,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rlhp.reward.balanced import Balanced
-from rlhp.reward.discriminator import INPUTS, Discriminator, check_choice, check_demonstrated, rows
+from rlhp.reward.discriminator import INPUTS, Discriminator, check_choice, check_demonstrated, may_terminate, rows
 from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
 from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, stacked, stream
@@ -67,12 +67,21 @@ class AIRL:
         )
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError without demonstrations; says on stderr where the policy starts far from the expert's."""
+        """Raises UserError without demonstrations; says on stderr where the policy starts far from the expert's, and where what
+        an end is worth is not learned.
+        """
         check_demonstrated(setup, "airl")
         if (setup.settings.get("agent") or {}).get("start") is None:
             print(
                 "reward_model=airl learns little from a policy that starts at random: log pi alone tells it from the expert's; "
                 "set agent/start=demonstrations to start from a clone.",
+                file=sys.stderr,
+            )
+        if may_terminate(setup):
+            print(
+                f"episodes of {setup.env.task} may end early, and reward_model=airl reads an end as if the episode went on: what "
+                "it costs or is worth to end one is not learned. Choose a task that time alone ends, or condition=gail with "
+                "reward_model.reward=logit.",
                 file=sys.stderr,
             )
 

@@ -132,3 +132,9 @@ def check_demonstrated(setup: Setup, name: str) -> None:
     """Raises UserError where there are no demonstrations to tell the policy's steps from."""
     if setup.demonstrations is None:
         raise UserError(f"reward_model={name} learns from demonstrations; name them with demos=FOLDER (see rlhp demonstrate).")
+
+
+def may_terminate(setup: Setup) -> bool:
+    """Whether episodes may end before their time: the environment does not rule it out, or one of the expert's did."""
+    demonstrated = setup.demonstrations.episodes if setup.demonstrations else ()
+    return bool(getattr(setup.env, "terminates", True)) or any(episode.terminated for episode in demonstrated)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from rlhp.reward.balanced import Balanced
-from rlhp.reward.discriminator import INPUTS, Discriminator, check_choice, check_demonstrated, rows
+from rlhp.reward.discriminator import INPUTS, Discriminator, check_choice, check_demonstrated, may_terminate, rows
 from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
 from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, stacked, stream
@@ -141,12 +141,6 @@ class StepScore:
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot."""
         self._inputs.restore(state)
-
-
-def may_terminate(setup: Setup) -> bool:
-    """Whether episodes may end before their time: the environment does not rule it out, or one of the expert's did."""
-    demonstrated = setup.demonstrations.episodes if setup.demonstrations else ()
-    return bool(getattr(setup.env, "terminates", True)) or any(episode.terminated for episode in demonstrated)
 
 
 def _nothing(behaviour: Behaviour, steps: Transitions) -> Tensor:

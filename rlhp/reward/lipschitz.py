@@ -75,6 +75,8 @@ class GradientPenalty:
     def __post_init__(self) -> None:
         if not 0 <= self.coefficient < float("inf"):
             raise UserError(f"reward_model.lipschitz.coefficient is {self.coefficient}: give a number from 0 up.")
+        if self.least not in (0, -float("inf")):
+            raise UserError(f"reward_model.lipschitz.least is {self.least}: give 0, for slopes above 1 alone, or -.inf for all.")
 
     def add(self, score: Score, expert: Tensor, policy: Tensor, rng: np.random.Generator) -> float:
         """See `Lipschitz`."""

@@ -17,12 +17,12 @@ from safetensors.numpy import load_file, save_file
 from rlhp.types import Array, UserError
 
 State = dict[str, Array]
-DONE = "done"
+DONE, KEPT = "done", "kept"
 FORMAT = 3  # of what the parts save of themselves; another one cannot be taken up
 
 
 def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) -> Path:
-    """Write `folder/<step>/<part>.safetensors`, then the mark that says it is complete; the `keep` newest stay.
+    """Write `folder/<step>/<part>.safetensors`, then the mark that says it is complete; the `keep` newest stay, and marked ones.
 
     The mark holds the format and each file's digest. Until it is there, and after a kill or a power cut in the middle, the
     checkpoint does not exist.
@@ -38,8 +38,14 @@ def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) ->
     write_whole(target / DONE, json.dumps({"format": FORMAT, "digests": digests}))
     sync(folder)
     for old in complete(folder)[:-keep]:
-        shutil.rmtree(folder / str(old))
+        if not (folder / str(old) / KEPT).exists():
+            shutil.rmtree(folder / str(old))
     return target
+
+
+def mark_kept(folder: Path, step: int) -> None:
+    """Have a complete checkpoint stay, however many newer ones there are."""
+    write_whole(folder / str(step) / KEPT, "")
 
 
 def complete(folder: Path) -> list[int]:

@@ -13,7 +13,7 @@ import yaml
 from rlhp.run import checkpoint
 from rlhp.run.attempt import FAILED, LOCK
 from rlhp.run.machine import describe
-from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_table
+from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_upto
 from rlhp.types import Array, Metrics, Stateful, UserError
 
 CONFIG, FINISHED = "config.yaml", "finished.json"
@@ -22,17 +22,20 @@ PLAN = "plan.json"  # how many labels are wanted, first and in all
 BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
 # what does not touch the numbers
-THREADS = ("threads", "env.threads", "agent.threads", "reward_model.threads")
-MAY_CHANGE = (*THREADS, "tracker", "checkpoint_every", "video", "page", "instructions", "film")
+THREADS = ("threads", "env.threads", "env.workers", "agent.threads", "reward_model.threads")
+_TOLD = ("tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched")  # how one looks at it, and keeps it
+MAY_CHANGE = (*THREADS, *_TOLD, "env.clone", "data.path")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
-# what they went by
+# settings that came later, each with the value that runs without it went by
 ADDED = {
     "loop": {"_target_": "rlhp.train.preferences", "_partial_": True},
     "demos": None,
     "episodes": None,
     "expert": None,
     "demo_labels": 0,
+    "watched": False,
+    "feedback_delay": 6,
 }
 
 
@@ -154,7 +157,7 @@ class RunDirectory:
 
     def open(self, *trackers: Tracker, labels: int = 0) -> None:
         """Start logging, after the parts are restored; `labels` are wanted by the end."""
-        rows = [row for row in read_table(self.path / "clock.csv") if int(row["step"]) <= self.resumed_from]
+        rows = read_upto(self.path / "clock.csv", self.resumed_from)
         self._wall = float(rows[-1]["wall_s"]) if rows else 0.0
         self._began = time.monotonic()
         self._metrics = Table(self.path / "metrics.csv", self.resumed_from)
@@ -210,6 +213,24 @@ class RunDirectory:
         write_results(self.path)
         mark = {"total_steps": self._total, "wall_s": round(self.wall(), 1), **results}
         checkpoint.write_whole(self.path / FINISHED, json.dumps(mark) + "\n")
+
+
+def reached(path: Path) -> int:
+    """The step of a run's newest complete checkpoint; 0 where it has none."""
+    return max(checkpoint.complete(path / "checkpoints"), default=0)
+
+
+def reopen(path: Path, config: Mapping[str, Any]) -> None:
+    """Have a run go on beyond its end, under settings that say how far; wherever this is interrupted, it can be done again.
+
+    What the run had come to stays: its last checkpoint, and the mark of its end as finished-STEPS.json.
+    """
+    total = int(read_settings(path)["total_steps"])
+    if finished(path):
+        checkpoint.mark_kept(path / "checkpoints", reached(path))
+        (path / FINISHED).replace(path / f"finished-{total}.json")
+        checkpoint.sync(path)
+    checkpoint.write_whole(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))
 
 
 def last_checkpoint(path: Path) -> dict[str, dict[str, Array]]:

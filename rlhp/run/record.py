@@ -27,9 +27,9 @@ class Table:
     """A CSV file with a column per number, the step first; a number that comes up later gets its column then."""
 
     def __init__(self, path: Path, upto: int) -> None:
-        """Keep the rows up to step `upto` of a file that is there already, whole rows only."""
+        """Keep the rows up to step `upto`, that of a checkpoint, of a file that is there already, whole rows only; 0: none."""
         self._path = path
-        rows = [row for row in read_table(path) if int(row["step"]) <= upto]
+        rows = read_upto(path, upto)
         self._columns = list(rows[0]) if rows else ["step"]
         self._rewrite(rows)
 
@@ -66,13 +66,18 @@ def read_table(path: Path) -> list[dict[str, str]]:
     return [row for row in csv.DictReader(whole) if None not in row.values() and None not in row]
 
 
+def read_upto(path: Path, upto: int) -> list[dict[str, str]]:
+    """The whole rows up to the step of a checkpoint. A run without one, `upto` 0, begins again: its row of step 0 goes too."""
+    return [row for row in read_table(path) if int(row["step"]) <= upto] if upto else []
+
+
 class TensorBoard:
-    """The same numbers for TensorBoard; rows after the step a run resumes from are hidden."""
+    """The same numbers for TensorBoard; rows after the step a run resumes from are hidden, all of them where that is 0."""
 
     def __init__(self, folder: Path, resumed_from: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-        self._writer = SummaryWriter(str(folder), purge_step=resumed_from + 1 if resumed_from else None)
+        self._writer = SummaryWriter(str(folder), purge_step=resumed_from + 1 if resumed_from else 0)
 
     def __call__(self, step: int, metrics: Metrics) -> None:
         """Write one point per number."""

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rlhp.types import Answer, Array, Clips, Comparisons, Deflated, Packed, Query, Segment, unpacked, widened
+from rlhp.types import Answer, Array, Clips, Comparisons, Deflated, Film, Packed, Query, Segment, unpacked, widened
 
 
 class Source(StrEnum):
@@ -32,14 +32,27 @@ def encode(segment: Segment) -> tuple[str, bytes]:
 
 
 def digest(segment: Segment) -> str:
-    """A digest of a segment's content: 32 hexadecimal digits, equal where all arrays are, bit for bit."""
+    """A digest of a segment's content: 32 hexadecimal digits, equal where all arrays are, bit for bit, frames as compressed."""
     return _digest(_content(segment))
 
 
 def _content(segment: Segment) -> bytes:
     arrays = {"obs": segment.obs, "act": segment.act, "true_reward": segment.true_reward}
-    state = {} if segment.state is None else {"state": segment.state}
-    return save({name: np.ascontiguousarray(array) for name, array in (arrays | state).items()})
+    return save({name: np.ascontiguousarray(array) for name, array in (arrays | _state(segment.packed_state)).items()})
+
+
+def _state(state: Packed | None) -> dict[str, Array]:
+    """What a clip is drawn from; frames as they are compressed, for a film takes megabytes else."""
+    if isinstance(state, Film):
+        return {"film": np.frombuffer(state.data, np.uint8), "film_shape": np.array(state.shape)}
+    return {} if state is None else {"state": unpacked(state)}
+
+
+def _state_of(arrays: dict[str, Array]) -> Packed | None:
+    """What `_state` was given."""
+    if "film" in arrays:
+        return Film(arrays["film"].tobytes(), tuple(arrays["film_shape"].tolist()))
+    return arrays.get("state")
 
 
 def _digest(content: bytes) -> str:
@@ -53,7 +66,7 @@ def decode(id: str, deflated: bytes) -> Segment:
         if _digest(content) != id:
             raise ValueError("other content than its digest says")
         arrays = load(content)
-        return Segment(arrays["obs"], arrays["act"], arrays["true_reward"], arrays.get("state"))
+        return Segment(arrays["obs"], arrays["act"], arrays["true_reward"], _state_of(arrays))
     except (zlib.error, SafetensorError, KeyError, TypeError) as error:
         raise ValueError(f"not a segment: {error}") from error
 

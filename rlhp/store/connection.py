@@ -123,7 +123,7 @@ def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
 @contextmanager
 def _readonly(path: Path) -> Generator[sqlite3.Connection, None, None]:
     """The same to a store that nobody has checked."""
-    missing = f"There is no preference store at {path}: give the path of a run's preferences.sqlite."
+    missing = f"There is no preference store in {path.parent}: name the directory of a run that has asked for comparisons."
     if not path.is_file():
         raise UserError(missing)
     with explained(path):
@@ -253,7 +253,7 @@ def _number(db: sqlite3.Connection, sql: str) -> int:
 
 def damaged(path: Path) -> str:
     """What to tell the user of a file that is no intact store."""
-    return f"{path} is not a preference store, or it is damaged: move it away to start anew, or put back a copy of it."
+    return f"{path} is not a preference store, or it is damaged: move it away to start without it, or put back a copy of it."
 
 
 def _explanation(path: Path, error: str) -> str:

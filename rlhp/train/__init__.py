@@ -4,6 +4,8 @@ from rlhp.train.build import build
 from rlhp.train.command import main
 from rlhp.train.earlier import frozen, replay
 from rlhp.train.expert import Expert, expert_trainer
+from rlhp.train.extend import extend
+from rlhp.train.fit import fit
 from rlhp.train.job import Trained, load, train
 from rlhp.train.loops import Cloning, Coaching, preferences
 from rlhp.train.rounds import dagger, smile
@@ -17,6 +19,8 @@ __all__ = [
     "build",
     "dagger",
     "expert_trainer",
+    "extend",
+    "fit",
     "from_demonstrations",
     "from_run",
     "frozen",

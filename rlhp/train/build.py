@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 
 from rlhp import demonstrations
 from rlhp.reward import Background
+from rlhp.train import filming
 from rlhp.types import Checked, Demonstrations, ImagesAndVector, Setup, Stateful, UserError, is_image, seen_space
 
 Settings = Mapping[str, Any]
@@ -40,11 +41,13 @@ def build(settings: Settings) -> Setup:
         demonstrations=_demonstrations(settings, env),
     )
     _tell(setup)
-    setup = replace(setup, loop=built["loop"](setup))
     _check_schedule(setup)
+    setup = replace(setup, sources=filming.sources(setup))
+    setup = replace(setup, loop=built["loop"](setup))
     for part in parts(setup).values():
         if isinstance(part, Checked):
             part.check(setup)
+    filming.say(setup)
     return setup
 
 

@@ -1,4 +1,4 @@
-"""`rlhp train`: what Hydra composes is trained; what it cannot compose is said in one sentence."""
+"""`rlhp train` and its like: what Hydra composes is worked on; what it cannot compose is said in one sentence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,14 +51,27 @@ OmegaConf.register_new_resolver("cores", cores, replace=True)
 OmegaConf.register_new_resolver("times", lambda a, b: int(a) * int(b), replace=True)
 
 Score = Callable[[Path], float]  # of a finished run's directory: the more, the better
+Work = Callable[[dict[str, Any], Path], None]  # what is done with resolved settings in a run's directory
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command whose settings Hydra composes."""
+
+    name: str
+    work: Work
+    config: str = CONFIG["config_name"]  # the yaml of all its settings
+
+
+TRAIN = Command("rlhp train", train)
 
 
 class JobFailed(Exception):
     """A job of a sweep ended with an error, perhaps in another process: its traceback, as text, for not every error travels."""
 
 
-def main(argv: Sequence[str], score: Score) -> Path | None:
-    """`rlhp train ARGV`: Hydra's overrides and flags. Returns the run directory, or None after a sweep.
+def main(argv: Sequence[str], score: Score, command: Command = TRAIN) -> Path | None:
+    """`rlhp train ARGV`, or another command: Hydra's overrides and flags. Returns the run directory, or None after a sweep.
 
     A sweep that searches is told each run's `score`. Raises UserError for what the user can mend; what nothing has been
     trained for leaves no folder behind then.
@@ -65,26 +79,26 @@ def main(argv: Sequence[str], score: Score) -> Path | None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out whole, to be told apart here
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes of a sweep; torch_threads sets torch's own
     words = readable(argv)
-    sys.argv = ["rlhp train", *words]
+    sys.argv = [command.name, *words]
     made.forget()
     try:
-        return _composed(words, score)
+        return _composed(words, score, command)
     except UserError:
         made.remove()
         raise
 
 
-def _composed(words: Sequence[str], score: Score) -> Path | None:
+def _composed(words: Sequence[str], score: Score, command: Command) -> Path | None:
     """What Hydra makes of the words; its complaints as UserErrors."""
     done: list[Path | Exception] = []
     try:
         with warnings.catch_warnings():
             # ours is named like the plugin's, which is what users look for; Hydra advises against that
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning)
-            hydra.main(**CONFIG)(_once(done, score))()
+            hydra.main(**{**CONFIG, "config_name": command.config})(_once(done, score, command.work))()
     except (HydraException, OmegaConfBaseException) as error:
         made.restore_plan()
-        raise explained(error, words) from error
+        raise explained(error, words, command.name, command.config) from error
     except OSError as error:
         if error.errno in UNUSABLE:
             raise UserError(f"{error.filename} cannot be a run's folder ({error.strerror}); give another name=...") from error
@@ -97,13 +111,13 @@ def _composed(words: Sequence[str], score: Score) -> Path | None:
         raise
     outcome = done[0] if done else None
     if isinstance(outcome, HydraException | OmegaConfBaseException):
-        raise explained(outcome, words) from outcome
+        raise explained(outcome, words, command.name, command.config) from outcome
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-def job(settings: DictConfig) -> Path:
+def job(settings: DictConfig, work: Work = train) -> Path:
     """One run of Hydra's: resolve the settings, then forget Hydra."""
     path = Path(HydraConfig.get().runtime.output_dir)
     try:
@@ -119,7 +133,7 @@ def job(settings: DictConfig) -> Path:
         if _in_sweep():
             _note(path, named)
         raise
-    train(named, path)
+    work(named, path)
     return path
 
 
@@ -138,7 +152,7 @@ def _note(path: Path, settings: Mapping[str, Any]) -> None:
             (path / FAILED).write_text(traceback.format_exc())
 
 
-def _once(done: list[Path | Exception], score: Score) -> Callable[[DictConfig], float | None]:
+def _once(done: list[Path | Exception], score: Score, work: Work) -> Callable[[DictConfig], float | None]:
     """The job of a single run, its outcome put aside: Hydra would print more than the sentence that a user needs.
 
     In a sweep Hydra reports which job failed, in whatever process it ran, and hands what the job returns to the sweeper.
@@ -147,9 +161,9 @@ def _once(done: list[Path | Exception], score: Score) -> Callable[[DictConfig], 
     def task(settings: DictConfig) -> float | None:
         if _in_sweep():
             os.chdir(HydraConfig.get().runtime.cwd)  # Ray begins jobs elsewhere
-            return _travelling(settings, score)
+            return _travelling(settings, score, work)
         try:
-            done.append(job(settings))
+            done.append(job(settings, work))
         except Exception as error:
             done.append(error)
         return None
@@ -157,10 +171,10 @@ def _once(done: list[Path | Exception], score: Score) -> Callable[[DictConfig], 
     return task
 
 
-def _travelling(settings: DictConfig, score: Score) -> float | None:
+def _travelling(settings: DictConfig, score: Score, work: Work) -> float | None:
     """A job of a sweep, whose errors can be sent from any process to ours. Returns its score if the sweep searches."""
     try:
-        run = job(settings)
+        run = job(settings, work)
         return score(run) if _searching() else None
     except (UserError, HydraException, OmegaConfBaseException):
         raise

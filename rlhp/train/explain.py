@@ -38,8 +38,13 @@ def trouble(text: str) -> str | None:
     return None
 
 
-def explained(error: HydraException | OmegaConfBaseException, words: Sequence[str]) -> UserError:
-    """Why the settings `words` cannot be composed, with the nearest names."""
+def explained(
+    error: HydraException | OmegaConfBaseException,
+    words: Sequence[str],
+    command: str = "rlhp train",
+    config: str = CONFIG["config_name"],
+) -> UserError:
+    """Why the settings `words` of a command cannot be composed from its `config`, with the nearest names."""
     text = str(error).strip().splitlines() or [type(error).__name__]
     match error:
         case MissingConfigException() if error.options:
@@ -53,13 +58,13 @@ def explained(error: HydraException | OmegaConfBaseException, words: Sequence[st
             return UserError(f"{key} has no value yet; give it one: {key}=...")
         case ConfigCompositionException() if "Could not override" in text[0]:
             key = text[0].split("'")[1].split("@")[0]
-            if swept := _composed_by_the_first(words):
+            if swept := _composed_by_the_first(words, config):
                 return UserError(
                     f"before a sweep over {swept}, Hydra composes the default {swept}, which has no setting {key}; choose an "
                     "experiment whose defaults name one that has it, as experiment=figure3 does, or train them one by one."
                 )
-            near = ", ".join(_nearest(key, _keys(words)))
-            return UserError(f"there is no setting {key}; the nearest are {near} (rlhp train --cfg job lists them all).")
+            near = ", ".join(_nearest(key, _keys(words, config)))
+            return UserError(f"there is no setting {key}; the nearest are {near} ({command} --cfg job lists them all).")
         case ConfigCompositionException() if text[0].startswith("Ambiguous value") or "requires --multirun" in text[0]:
             return UserError(f"{text[0].split(chr(39))[1]} lists several values; add -m to train with each of them.")
     cause = error.__cause__
@@ -87,21 +92,21 @@ def _nearest(key: str, keys: Sequence[str]) -> list[str]:
     return []
 
 
-def _keys(words: Sequence[str]) -> list[str]:
+def _keys(words: Sequence[str], config: str) -> list[str]:
     """The dotted names of all settings and groups, as they are with the groups that `words` choose."""
     GlobalHydra.instance().clear()
     chosen = [word for word in words if (found := parsed(word)) and found.value_type and not found.is_sweep_override()]
     with hydra.initialize_config_module("rlhp.conf", version_base=CONFIG["version_base"]):
         for overrides in ([word for word in chosen if "." not in word.partition("=")[0]], []):
             try:
-                settings = OmegaConf.to_container(hydra.compose(CONFIG["config_name"], overrides), resolve=False)
+                settings = OmegaConf.to_container(hydra.compose(config, overrides), resolve=False)
             except (HydraException, OmegaConfBaseException):
                 continue  # one of them is the wrong one
             return _walk(settings, "")
     return []
 
 
-def _composed_by_the_first(words: Sequence[str]) -> str | None:
+def _composed_by_the_first(words: Sequence[str], config: str) -> str | None:
     """The first group of a sweep, where its first job can be composed though the sweep cannot; else None."""
     overrides = [found for word in words if (found := parsed(word)) and found.value_type]
     swept = [found for found in overrides if found.is_sweep_override()]
@@ -113,7 +118,7 @@ def _composed_by_the_first(words: Sequence[str]) -> str | None:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_module("rlhp.conf", version_base=CONFIG["version_base"]):
         try:
-            hydra.compose(CONFIG["config_name"], [*fixed, *first])
+            hydra.compose(config, [*fixed, *first])
         except (HydraException, OmegaConfBaseException):
             return None
     return groups[0]

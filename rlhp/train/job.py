@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from rlhp.run import (
 from rlhp.store import Rest, Store
 from rlhp.train import page
 from rlhp.train.build import Settings, build, stateful
-from rlhp.types import Array, Rollout, Segment, Setup, Steps, stack
+from rlhp.types import Array, Filming, Rollout, Segment, Setup, Steps, UserError, stack
 
 PRECISIONS = {"precision": "reward_model", "agent_precision": "agent"}  # as an attempt tells them, and whose they are
 
@@ -46,14 +46,19 @@ def train(settings: Settings, path: Path) -> None:
         settings = settled(settings, path)
         claim(path, settings)
         torch.set_num_threads(settings["torch_threads"])
-        setup, rest = build(settings), Rest.of(settings.get("page"))
-        with page.page(path, bool(settings.get("page"))):
-            _run(setup, path, rest)
+        work(build(settings), path)
+
+
+def work(setup: Setup, path: Path, **facts: Any) -> None:
+    """Train in a directory that is this process's alone, and holds these settings; `facts` are noted of the attempt."""
+    served = setup.settings.get("page")
+    with page.page(path, bool(served)):
+        _run(setup, path, Rest.of(served), facts)
 
 
 def settled(settings: Settings, path: Path) -> Settings:
     """Settings in which each part's `auto` precision is the one that this run began with, or suits this machine."""
-    automatic = [name for name in ("reward_model", "agent") if settings[name].get("precision") == "auto"]
+    automatic = [name for name in ("reward_model", "agent") if settings.get(name, {}).get("precision") == "auto"]
     before = read_settings(path) if automatic and begun(path) else {}
     return {**settings, **{name: _precise(settings[name], before.get(name, {})) for name in automatic}}
 
@@ -62,11 +67,11 @@ def _precise(node: Settings, before: Settings) -> Settings:
     return {**node, "precision": before.get("precision") or best_precision(node.get("device", "cpu"))}
 
 
-def _run(setup: Setup, path: Path, rest: Rest) -> None:
+def _run(setup: Setup, path: Path, rest: Rest, facts: Mapping[str, Any]) -> None:
     total, settings = setup.total_steps, setup.settings
     run = RunDirectory(path, stateful(setup), total_steps=total, checkpoint_every=settings["checkpoint_every"])
     precisions = {name: settings[part].get("precision") for name, part in PRECISIONS.items()}
-    note_attempt(path, **precisions, step=run.resumed_from)
+    note_attempt(path, **precisions, step=run.resumed_from, **facts)
     first, wanted = setup.schedule(0), setup.schedule(total)
     write_whole(path / PLAN, json.dumps({"first_labels": first, "labels": wanted}) + "\n")
     run.restore()
@@ -104,7 +109,7 @@ def write_heldout(path: Path, segments: Sequence[Segment], reward: Any) -> None:
     rows: list[tuple[float, float]] = []
     if segments:
         steps = stack(segments)
-        predicted = reward(_as_rollout(steps)).sum(axis=0)
+        predicted = reward(as_rollout(steps)).sum(axis=0)
         rows = list(zip(steps.true_reward.sum(axis=1).tolist(), predicted.tolist(), strict=True))
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -112,7 +117,7 @@ def write_heldout(path: Path, segments: Sequence[Segment], reward: Any) -> None:
         writer.writerows((f"{a:.6g}", f"{b:.6g}") for a, b in rows)
 
 
-def _as_rollout(steps: Steps) -> Rollout:
+def as_rollout(steps: Steps) -> Rollout:
     """n clips of L steps, read as L steps of n environments."""
     obs, act, true_reward = (np.swapaxes(x, 0, 1) for x in (steps.obs, steps.act, steps.true_reward))
     return Rollout(obs, act, true_reward, np.zeros(true_reward.shape, dtype=bool), None, np.zeros(0))
@@ -132,7 +137,7 @@ class Trained:
     def make_env(self, n_envs: int, seed: int, render: bool = False) -> Any:
         """The run's task, new, its frames stacked where the policy sees stacks; its reward is the true one.
 
-        `render`: so that a Gymnasium environment can be drawn.
+        `render`: so that a Gymnasium environment can be drawn, frame by frame where there is no other way.
         """
         return stack_frames(_environment(self.settings, n_envs=n_envs, seed=seed, render=render))
 
@@ -140,6 +145,10 @@ class Trained:
 def load(path: Path) -> Trained:
     """The policy in a run directory's newest checkpoint. Raises UserError where there is none."""
     settings = read_settings(path)
+    if "agent" not in settings:
+        raise UserError(
+            f"{path} holds a reward model and no policy; train one on it with reward_model=frozen reward_model.run={path}"
+        )
     env = _environment(settings, n_envs=settings["n_envs"], seed=0)
     agent = instantiate(settings["agent"], _convert_="all")(env)
     env.close()  # it told the agent its spaces
@@ -149,6 +158,11 @@ def load(path: Path) -> Trained:
 
 def _environment(settings: Settings, *, n_envs: int, seed: int, render: bool = False) -> Any:
     node = {**settings["env"], "n_envs": n_envs, "seed": seed}
-    if render and "kwargs" in node:
+    if render and "watched" in node:
+        node["watched"] = True
+    elif render and "kwargs" in node:
         node["kwargs"] = {**node["kwargs"], "render_mode": "rgb_array"}
-    return instantiate(node, _convert_="all")
+    env = instantiate(node, _convert_="all")
+    if render and isinstance(env, Filming) and env.films:
+        env.film(lambda: 1)
+    return env

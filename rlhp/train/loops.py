@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
+import torch
 from hydra.utils import instantiate
 
 from rlhp import evaluate
@@ -14,7 +15,7 @@ from rlhp.coaching import coach
 from rlhp.imitate import clone
 from rlhp.loop import learn
 from rlhp.query import Demonstrated
-from rlhp.types import Array, Demonstrations, Loop, Memory, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
+from rlhp.types import Array, Demonstrations, Filming, Loop, Memory, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
 
 
 def preferences(setup: Setup) -> Loop:
@@ -24,6 +25,7 @@ def preferences(setup: Setup) -> Loop:
     first = _demonstrated(setup)
 
     def loop(store: Store, run: Run) -> None:
+        _film(setup, store)
         learn(
             setup.agent,
             setup.memory,
@@ -39,8 +41,16 @@ def preferences(setup: Setup) -> Loop:
             demonstrations=demonstrated,
             demonstrate=first,
         )
+        run.warn("demo_labels", _not_compared(setup.settings["demo_labels"] - store.demonstrated))
 
     return loop
+
+
+def _film(setup: Setup, store: Store) -> None:
+    """Have frames kept of as many environments as the questions asked so far say."""
+    sources = setup.sources
+    if sources is not None and isinstance(setup.env, Filming):
+        setup.env.film(lambda: sources(store.asked))
 
 
 def _check_demonstrations(setup: Setup) -> None:
@@ -74,11 +84,19 @@ def _demonstrated(setup: Setup) -> Callable[[Memory, Store, int], None]:
     return put
 
 
+def _not_compared(missing: int) -> str:
+    """Why comparisons with demonstrations are missing, if they are."""
+    if missing <= 0:
+        return ""
+    return f"memory never held as many clips as demo_labels={missing}, so nothing is learned from those; lower it, or clip_steps"
+
+
 class Cloning:
     """Behaviour cloning: the agent's policy is fitted to the demonstrations; a run's steps are gradient steps.
 
-    Every `evaluate_every` of them the policy acts for `evaluate_episodes` episodes, which tell its true return and teach nothing.
-    `fit` are settings of `rlhp.agent.Cloner`. Raises UserError where there are no demonstrations, and for a number below 1.
+    Every `evaluate_every` of them the policy acts for `evaluate_episodes` episodes, which tell its true return and teach nothing:
+    by its mode where actions are continuous, else by draws. `fit` are settings of `rlhp.agent.Cloner`. Raises UserError where
+    there are no demonstrations, and for a number below 1.
     """
 
     def __init__(self, setup: Setup, *, evaluate_every: int, evaluate_episodes: int, **fit: Any) -> None:
@@ -87,8 +105,10 @@ class Cloning:
         check_from_scratch(setup)
         self._every, self._setup = evaluate_every, setup
         self._data = _wanted(setup).transitions()
-        self._evaluate = partial(returns, setup, evaluate_episodes, cast(Blind, setup.agent).act)
-        self._cloner = Cloner(cast(Blind, setup.agent), total_steps=setup.total_steps, **fit)
+        agent = cast(Blind, setup.agent)
+        mode = evaluate.by_mode(setup.env.action_space)  # type: ignore[attr-defined]
+        self._evaluate = partial(returns, setup, evaluate_episodes, partial(agent.act, deterministic=mode))
+        self._cloner = Cloner(agent, total_steps=setup.total_steps, **fit)
 
     def __call__(self, store: Store, run: Run) -> None:
         """Learn to the end."""
@@ -132,7 +152,8 @@ def _wanted(setup: Setup) -> Demonstrations:
 
 
 def returns(setup: Setup, episodes: int, act: Callable[[Array], Array]) -> Metrics:
-    """Mean, least and number of the true returns of whole episodes in new environments, the same ones at each call."""
+    """Mean, least and number of the true returns of whole episodes in new environments, and with draws, the same at each call."""
+    torch.manual_seed(setup.settings["seed"])
     node = {**setup.settings["env"], "n_envs": min(episodes, 10), "seed": setup.settings["seed"] + EVALUATION}
     env = stack_frames(instantiate(node, _convert_="all"))
     try:

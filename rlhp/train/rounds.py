@@ -9,11 +9,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from hydra.utils import instantiate
 
 from rlhp.agent import Blind, Shares, Student, geometric, newest, stack_frames
-from rlhp.evaluate import visited
+from rlhp.evaluate import by_mode, visited
 from rlhp.imitate import Gather, all_rounds, interact, newest_round
 from rlhp.train.job import load
 from rlhp.train.loops import check_from_scratch, returns
@@ -79,7 +78,7 @@ class Interaction:
         self._steps, self._n_envs, self._episodes, self._score = steps, n_envs, evaluate_episodes, SCORES[keep]
         self._student = Student(self._agent, shares, seed=setup.settings["seed"], **fit)
         self._expert = _expert(setup, expert)
-        self._mode = isinstance(setup.env.action_space, spaces.Box)  # type: ignore[attr-defined]
+        self._mode = by_mode(setup.env.action_space)  # type: ignore[attr-defined]
 
     def __call__(self, store: Store, run: Run) -> None:
         """Learn to the end."""
@@ -107,7 +106,6 @@ class Interaction:
 
     def _evaluate(self) -> Metrics:
         """Returns of what was learned so far, and how far its actions are from the expert's where it goes."""
-        torch.manual_seed(self._setup.settings["seed"])
         errors: list[Array] = []
 
         def act(obs: Array) -> Array:

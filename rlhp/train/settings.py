@@ -8,7 +8,7 @@ from typing import Any
 from rlhp.types import UserError
 
 # each part checks its own range
-WHOLE = ("labels", "clip_steps", "max_open", "restarts.after", "agent.n_steps", "agent.batch_size")
+WHOLE = ("labels", "clip_steps", "max_open", "restarts.after", "agent.n_steps", "agent.batch_size", "env.filmed", "env.film_size")
 ONE_OR_MORE = (
     "threads",
     "torch_threads",
@@ -20,7 +20,7 @@ ONE_OR_MORE = (
 LEAST = {"labels": 0, "clip_steps": 1, "seed": 0, "n_envs": 1}
 SEEDS = 2**32  # of numpy
 STEPS = ("total_steps", "checkpoint_every")  # 1e6 is a way to write a number of steps
-SWITCHES = ("video",)
+SWITCHES = ("video", "watched")
 
 
 def check(settings: Mapping[str, Any]) -> None:

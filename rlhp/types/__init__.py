@@ -1,15 +1,31 @@
 """The records that pass between the parts, and the protocols that the parts fulfil."""
 
 from rlhp.types.basics import Array, Metrics, UserError, escaped, stream
-from rlhp.types.clips import Clips, Deflated, Packed, Segment, Steps, pack_arrays, packed, stack, unpack_arrays, unpacked
+from rlhp.types.clips import (
+    Clips,
+    Deflated,
+    Film,
+    Packed,
+    Segment,
+    Steps,
+    deflated,
+    film,
+    pack_arrays,
+    packed,
+    stack,
+    unpack_arrays,
+    unpacked,
+)
 from rlhp.types.frames import seen_space, stacked
 from rlhp.types.observations import ImagesAndVector, image_axes, is_image, numbers, with_numbers
+from rlhp.types.pictures import Frames, frames_of, in_a_row
 from rlhp.types.protocols import (
     Agent,
     Checked,
     Drawing,
     Effort,
     Env,
+    Filming,
     Loop,
     Memory,
     Predictor,
@@ -57,6 +73,9 @@ __all__ = [
     "Env",
     "Episode",
     "Evidence",
+    "Film",
+    "Filming",
+    "Frames",
     "ImagesAndVector",
     "Loop",
     "Memory",
@@ -82,8 +101,12 @@ __all__ = [
     "Transitions",
     "UserError",
     "all_at_once",
+    "deflated",
     "escaped",
+    "film",
+    "frames_of",
     "image_axes",
+    "in_a_row",
     "is_image",
     "numbers",
     "pack_arrays",

@@ -26,39 +26,83 @@ class Deflated:
         return np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.shape)
 
 
-Packed = Array | Deflated
+@dataclass(frozen=True, slots=True)
+class Film:
+    """L frames of one size, exact: each deflated as it is, or as its difference from the one before, whichever is smaller.
+
+    `data` begins with L whole numbers of 4 bytes: how many bytes each frame takes, negative for a difference.
+    """
+
+    data: bytes
+    shape: tuple[int, ...]  # L, H, W, 3
+
+    def array(self) -> Array:
+        """[L, H, W, 3] uint8."""
+        pictures = np.empty(self.shape, np.uint8)
+        sizes = np.frombuffer(self.data, "<i4", self.shape[0])
+        ends = sizes.nbytes + np.cumsum(np.abs(sizes))
+        for i, (size, end) in enumerate(zip(sizes.tolist(), ends.tolist(), strict=True)):
+            pictures[i] = Deflated(self.data[end - abs(size) : end], self.shape[1:]).array()
+            if size < 0:
+                pictures[i] += pictures[i - 1]
+        return pictures
+
+
+Packed = Array | Deflated | Film
+KINDS: dict[str, type[Deflated] | type[Film]] = {"data": Deflated, "film": Film}  # as snapshots call them
+
+
+def deflated(array: Array) -> Deflated:
+    """An array of bytes in less space."""
+    return Deflated(zlib.compress(np.ascontiguousarray(array).data, 1), array.shape)
+
+
+def film(frames: Sequence[Deflated]) -> Film:
+    """The film of consecutive frames. Raises ValueError if there are none, or if they differ in size."""
+    if len({frame.shape for frame in frames}) != 1:
+        raise ValueError(f"a film is of frames of one size, not of {sorted({frame.shape for frame in frames})}")
+    parts, sizes, before = list[bytes](), list[int](), None
+    for frame in frames:
+        picture = frame.array()
+        change = None if before is None else deflated(picture - before).data
+        smaller = change is not None and len(change) < len(frame.data)
+        parts.append(change if change is not None and smaller else frame.data)
+        sizes.append(-len(parts[-1]) if smaller else len(parts[-1]))
+        before = picture
+    return Film(np.array(sizes, "<i4").tobytes() + b"".join(parts), (len(frames), *frames[0].shape))
 
 
 def packed(array: Packed) -> Packed:
     """Deflated if it is a large array of bytes, else as it is."""
-    if isinstance(array, Deflated) or array.dtype != np.uint8 or array.nbytes < LARGE:
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.nbytes < LARGE:
         return array
-    return Deflated(zlib.compress(np.ascontiguousarray(array).data, 1), array.shape)
+    return deflated(array)
 
 
 def unpacked(array: Packed) -> Array:
     """The array that `packed` was given."""
-    return array.array() if isinstance(array, Deflated) else array
+    return array if isinstance(array, np.ndarray) else array.array()
 
 
 def pack_arrays(name: str, arrays: Sequence[Packed]) -> dict[str, Array]:
-    """Arrays of one shape as entries of a snapshot, deflated ones as they are; nothing for none."""
-    deflated = [array for array in arrays if isinstance(array, Deflated)]
-    if not deflated:
-        return {name: np.stack([unpacked(array) for array in arrays])} if arrays else {}
-    data = np.frombuffer(b"".join(array.data for array in deflated), np.uint8)
-    ends = np.cumsum([len(array.data) for array in deflated])
-    return {f"{name}/data": data, f"{name}/ends": ends, f"{name}/shape": np.array(deflated[0].shape)}
+    """Arrays of one shape and kind as entries of a snapshot, compressed ones as they are; nothing for none."""
+    for kind, made in KINDS.items():
+        small = [array for array in arrays if isinstance(array, made)]
+        if small:
+            data, ends = np.frombuffer(b"".join(array.data for array in small), np.uint8), np.cumsum([len(a.data) for a in small])
+            return {f"{name}/{kind}": data, f"{name}/ends": ends, f"{name}/shape": np.array(small[0].shape)}
+    return {name: np.stack([unpacked(array) for array in arrays])} if arrays else {}
 
 
 def unpack_arrays(name: str, state: dict[str, Array]) -> list[Packed]:
     """What `pack_arrays` was given; an empty list for nothing."""
     if name in state:
         return [row.copy() for row in state[name]]
-    if f"{name}/data" not in state:
-        return []
-    shape = tuple(state[f"{name}/shape"].tolist())
-    return [Deflated(part.tobytes(), shape) for part in np.split(state[f"{name}/data"], state[f"{name}/ends"][:-1])]
+    for kind, made in KINDS.items():
+        if f"{name}/{kind}" in state:
+            shape = tuple(state[f"{name}/shape"].tolist())
+            return [made(part.tobytes(), shape) for part in np.split(state[f"{name}/{kind}"], state[f"{name}/ends"][:-1])]
+    return []
 
 
 class Segment:
@@ -82,7 +126,10 @@ class Segment:
 
     @property
     def state(self) -> Array | None:
-        """[L, S], or [1, S] where the first state and the actions give the others; None where there is none."""
+        """[L, S], or [1, S] where the first state and the actions give the others; None where there is none.
+
+        Of an environment that keeps frames, [L, H, W, 3] uint8: what it looked like before each action.
+        """
         return None if self.packed_state is None else unpacked(self.packed_state)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from rlhp.types.basics import Array, Metrics
-from rlhp.types.clips import Segment, Steps
+from rlhp.types.clips import Deflated, Segment, Steps
 from rlhp.types.records import Answer, Behaviour, Comparisons, Demonstrations, Evidence, Query, Rollout
 
 
@@ -44,8 +44,14 @@ class Env(Protocol):
     task: str
     horizon: int | None  # steps after which an episode ends; None: not known
 
-    def states(self) -> Array | None:
-        """[N, S]: simulator states that clips are re-rendered from; None: people cannot be shown clips."""
+    def states(self) -> Array | tuple[Deflated, ...] | None:
+        """What clips of people are drawn from, at the current observation; asked before each action.
+
+        [N, S]: simulator states, from which `film` of the environment's yaml renders them, in another process. Or, where nothing
+        can be rendered again, what the first k <= N environments look like, k frames [H, W, 3] uint8 of one size, each
+        compressed (`rlhp.types.deflated`): clips are then cut from these environments alone, and k may change from step to step.
+        None: there are no clips to be shown.
+        """
         ...
 
     def stagger(self, after: int | None = None, share: float = 0.0) -> None:
@@ -53,6 +59,20 @@ class Env(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Filming(Protocol):
+    """An environment that can keep frames of what it does, which costs time: it does as long as somebody wants them."""
+
+    @property
+    def films(self) -> bool:
+        """Whether it is to keep frames at all."""
+        ...
+
+    def film(self, wanted: Callable[[], int]) -> None:
+        """From now on keep frames of the first `wanted()` environments; it is asked before each step."""
+        ...
 
 
 class Memory(Protocol):
@@ -238,6 +258,7 @@ class Setup:
     settings: Mapping[str, Any]  # all of them, for a part that is bound to another run's
     demonstrations: Demonstrations | None = None
     loop: Loop | None = None  # None: not built yet; it is built last, of all the others
+    sources: Callable[[int], int] | None = None  # of how many environments, with so many questions asked, clips are; None: all
 
 
 @runtime_checkable

@@ -14,8 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from rlhp.types.basics import Array, Metrics
-from rlhp.types.clips import Clips, Segment
+from rlhp.types.clips import Clips, Packed, Segment
 from rlhp.types.frames import stacked
+from rlhp.types.pictures import Frames
 
 EMPTY = -1  # in a row of `Comparisons`: there is no such clip
 
@@ -40,13 +41,18 @@ class Rollout:
     act: Array  # [T, N, *A]  as executed (clipped), float32
     true_reward: Array  # [T, N]  for the teacher and for metrics; the agent never sees it
     cut: Array  # [T, N]  bool: a real reset follows this step (also where the agent is not told)
-    state: Array | None  # [T, N, S]  simulator state before the action, where clips are re-rendered from it
+    state: Array | Frames | None  # [T, N, S]  simulator state before the action, where clips are re-rendered from it; else frames
     returns: Array  # [episodes]  true returns, or scores, of the episodes that ended in this rollout
     last: Array | None = None  # [N, *O]  raw, after the last action; None: not recorded
     ends: tuple[tuple[int, int, Array], ...] = ()  # step, environment and last observation of each episode that ended
     unstable: int = 0  # episodes that were cut because the simulation blew up; they have no return
     replays: bool = False  # whether a clip's first state and its actions give its other states
     log_prob: Array | None = None  # [T, N]  of the actions, under the policy that took them; None: not recorded
+
+    @property
+    def sources(self) -> int:
+        """How many environments, the first so many, clips are cut from: those that there are frames of, else all."""
+        return self.state.envs if isinstance(self.state, Frames) and self.state.envs else self.cut.shape[1]
 
     def seen(self) -> Array:
         """[T, N, *O] what networks see before each action: [T, N, H + 1, *O] where they see a stack, oldest first."""
@@ -67,7 +73,7 @@ class Rollout:
     def joined(self, more: Rollout) -> Rollout:
         """These steps and the following ones, as clips are cut from."""
         history = len(more.obs) - len(more.act)
-        state = None if self.state is None or more.state is None else np.concatenate([self.state, more.state])
+        state = _joined(self.state, more.state)
         act, true_reward, cut = (np.concatenate([getattr(self, k), getattr(more, k)]) for k in ("act", "true_reward", "cut"))
         return Rollout(
             np.concatenate([self.obs, more.obs[history:]]), act, true_reward, cut, state, np.zeros(0), replays=self.replays
@@ -77,9 +83,14 @@ class Rollout:
         """The steps of one environment from `step` on, copied."""
         rows = slice(step, step + length)
         obs = self.obs[step : step + length + len(self.obs) - len(self.act), env]
-        states = slice(step, step + 1) if self.replays else rows
-        state = None if self.state is None else self.state[states, env].copy()
-        return Segment(obs.copy(), self.act[rows, env].copy(), self.true_reward[rows, env].copy(), state)
+        return Segment(obs.copy(), self.act[rows, env].copy(), self.true_reward[rows, env].copy(), self._state(rows, env))
+
+    def _state(self, rows: slice, env: int) -> Packed | None:
+        """What a clip of these steps is drawn from; None where there are no frames of that environment."""
+        if isinstance(self.state, Frames):
+            return self.state.film(rows, env) if env < self.state.envs else None
+        states = slice(rows.start, rows.start + 1) if self.replays else rows
+        return None if self.state is None else self.state[states, env].copy()
 
     def metrics(self) -> Metrics:
         """Mean true return of the ended episodes (absent where none ended), mean true reward per step; `unstable` if any was."""
@@ -99,6 +110,15 @@ class Rollout:
         covariance = float(((predicted - mean) * (self.true_reward - self.true_reward.mean())).mean())
         correlation = {"reward_corr": covariance / spread} if spread > 0 else {}
         return {"reward_mean": mean, "reward_std": std, **correlation}
+
+
+def _joined(state: Array | Frames | None, more: Array | Frames | None) -> Array | Frames | None:
+    """The states of two rollouts; None where one of them has none, or another kind."""
+    if isinstance(state, Frames) and isinstance(more, Frames):
+        return state.joined(more)
+    if isinstance(state, np.ndarray) and isinstance(more, np.ndarray):
+        return np.concatenate([state, more])
+    return None
 
 
 @dataclass(frozen=True, slots=True)

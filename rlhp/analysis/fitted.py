@@ -1,0 +1,86 @@
+"""What `rlhp fit` has come to, in a few lines and a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlhp.analysis.look import BLUE, GREEN, INK, QUIET, figure, save, tidy
+from rlhp.analysis.runs import FINISHED, RunData, load, read_json
+from rlhp.types import UserError
+
+CURVES = {"train": QUIET, "valid": GREEN, "heldout": BLUE}
+NAMES = {"train": "learned from", "valid": "left out by a member", "heldout": "held out"}
+
+
+def fit_summary(run: Path) -> str:
+    """The end of a fit in a few aligned lines. Raises UserError where it is not finished."""
+    data, held = load(run), _heldout(run)
+    rows = {
+        "comparisons": f"{data.labels:,} learned from, {held['comparisons']:,} held out",
+        "held-out accuracy": _accuracy(held),
+        "held-out loss": "-"
+        if held.get("heldout_loss") is None
+        else f"{held['heldout_loss']:.3f} nats, where guessing has 0.693",
+        "training accuracy": _percent(data.last("train_accuracy")),
+        "validation accuracy": f"{_percent(data.last('valid_accuracy'))}, of what each member leaves out",
+        "gradient steps": f"{data.step:,}",
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def heldout_accuracy(run: Path) -> float:
+    """The share of the comparisons held out that a fit orders as they were said. Raises UserError where there are none."""
+    share = _heldout(run)["share"]
+    if share is None:
+        raise UserError(f"{run} has measured on no comparison; hold some out with heldout=0.2.")
+    return float(share)
+
+
+def _heldout(run: Path) -> dict[str, Any]:
+    found = read_json(run / FINISHED).get("heldout")
+    if not isinstance(found, dict):
+        raise UserError(f"{run} is no finished fit; run its command again.")
+    return found
+
+
+def _accuracy(held: dict[str, Any]) -> str:
+    if held["share"] is None:
+        return "- (nothing held out prefers a segment)"
+    low, high = (100 * held[name] for name in ("low", "high"))
+    found = f"{_percent(held['share'])} ({low:.1f} to {high:.1f} %: {held['method']}) of {held['decided']:,} that prefer a segment"
+    return found + ("" if held["apart"] else "; their segments are among those learned from too")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if np.isfinite(share) else "-"
+
+
+def fit_png(run: Path, out: Path) -> Path:
+    """Accuracies and losses against gradient steps. Raises UserError where there are none, or they cannot be drawn."""
+    data = load(run)
+    page = figure(7.0, 5.0)
+    grid = page.add_gridspec(2)
+    for place, what in enumerate(("accuracy", "loss")):
+        axes = tidy(page.add_subplot(grid[place]))
+        for name, colour in CURVES.items():
+            step, value = _column(data, f"{name}_{what}")
+            if len(step):
+                axes.plot(step, value, color=colour, linewidth=1.6, label=NAMES[name])
+        axes.set_ylabel("Accuracy, %" if what == "accuracy" else "Loss, nats", color=INK)
+        if place == 0:
+            axes.axhline(50, color=QUIET, linewidth=1, linestyle="--")
+            axes.set_title(f"{data.task}: {data.labels:,} comparisons", fontsize=11, color=INK)
+            axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=8)
+    page.axes[-1].set_xlabel("Gradient steps", color=INK)
+    save(page, out)
+    return out
+
+
+def _column(data: RunData, name: str) -> tuple[Any, Any]:
+    value = data.metrics.get(name, np.full_like(data.metrics["step"], np.nan))
+    there = np.isfinite(value)
+    return data.metrics["step"][there], (100 if name.endswith("accuracy") else 1) * value[there]

@@ -1,0 +1,118 @@
+"""Meta-World's manipulation tasks (Yu et al. 2020) under Gymnasium ids: `env.id=rlhp.envs.metaworld:metaworld/button-press-v0`.
+
+Importing this module registers each task of Meta-World's third version, such as button-press-v3, as `metaworld/button-press-v0`.
+As in B-Pref (Lee et al. 2021), object and goal are put elsewhere for each episode, and the goal itself is not observed; where it
+cannot be told from the object, `env.kwargs.goal=true` shows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
+
+from rlhp.envs import generator
+from rlhp.types import Array, UserError
+
+try:
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS  # pyright: ignore[reportMissingImports]
+    from metaworld.sawyer_xyz_env import SawyerMocapBase  # pyright: ignore[reportMissingImports]
+except ModuleNotFoundError as error:
+    raise UserError(
+        f"Meta-World is missing here ({error}); install it with: pip install --no-deps 'metaworld>=3.1,<4' (it asks for an older "
+        "MuJoCo, and works with this one)"
+    ) from error
+
+STEPS = 500  # of an episode, as Meta-World has it
+CAMERA = "corner3"  # upside down, as all corners of Meta-World are
+_PHYSICS = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+_WELD = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 5.0]  # no offset between gripper and mocap body; 5: torque scale
+
+
+class Sawyer(gymnasium.Env[Array, Array]):
+    """One task: observations [39] float64 (hand, gripper, objects; the same a step before; the goal or zeros).
+
+    Rewards lie in [0, 10]. Actions [4] in [-1, 1]: how the hand moves, and how the gripper closes. Time alone ends an episode.
+    `info["success"]` is 1 where the task is done in this step. An episode's places are part of the physics model, so clips are
+    drawn while it acts.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 80}  # noqa: RUF012 - as Gymnasium declares it
+
+    def __init__(
+        self, task: str, goal: bool = False, render_mode: str | None = None, width: int = 320, height: int = 320
+    ) -> None:
+        self.render_mode, self._seed = render_mode, 0
+        self._sawyer: Any = ALL_V3_ENVIRONMENTS[task]()
+        self._sawyer._partially_observable = not goal
+        self._sawyer.__dict__.pop("sawyer_observation_space", None)  # it was worked out for a hidden goal
+        self._sawyer._set_task_called, self._sawyer._freeze_rand_vec, self._sawyer.seeded_rand_vec = True, False, True
+        self.action_space = spaces.Box(-1, 1, (4,), np.float32)
+        bounds = self._sawyer.sawyer_observation_space
+        self.observation_space = spaces.Box(bounds.low, bounds.high, dtype=np.float64)
+        self._renderer: Any = MujocoRenderer(
+            self._sawyer.model, self._sawyer.data, width=width, height=height, camera_name=CAMERA
+        )
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Begin an episode, at places that depend on the random stream of this environment alone."""
+        super().reset(seed=seed)
+        self._seed = int(self.np_random.integers(2**32))
+        return self._start(), {}
+
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """One control step, of five physics steps."""
+        observation, reward, terminated, _, info = self._sawyer.step(action)
+        return observation, float(reward), terminated, False, info
+
+    def render(self) -> Array | None:
+        """A picture [height, width, 3] uint8, or None without a render_mode."""
+        return None if self.render_mode is None else self._renderer.render(self.render_mode)[::-1, ::-1]
+
+    def close(self) -> None:
+        """Free what draws it."""
+        self._renderer.close()
+
+    def get_state(self) -> Array:
+        """All that the continuation depends on, random stream included, as numbers; for `set_state`."""
+        sawyer = self._sawyer
+        physics = np.empty(mujoco.mj_stateSize(sawyer.model, _PHYSICS))
+        mujoco.mj_getState(sawyer.model, sawyer.data, physics, _PHYSICS)
+        return np.concatenate([[self._seed, sawyer.curr_path_length], generator.saved(self.np_random), sawyer._prev_obs, physics])
+
+    def set_state(self, state: Array) -> None:
+        """Go on from what `get_state` has returned, bit for bit."""
+        sawyer, seen = self._sawyer, 2 + generator.SIZE
+        self._seed = int(state[0])
+        self._start()  # the places of this episode
+        sawyer.curr_path_length = int(state[1])
+        generator.restore(self.np_random, state[2:seen])
+        sawyer._prev_obs, physics = np.split(state[seen:], [len(sawyer._prev_obs)])
+        mujoco.mj_setState(sawyer.model, sawyer.data, physics, _PHYSICS)
+
+    def _start(self) -> Array:
+        self._sawyer.np_random = np.random.default_rng(self._seed)
+        bounds = self._sawyer.sawyer_observation_space
+        return self._sawyer.reset()[0].clip(bounds.low, bounds.high)
+
+
+def _reset_welds(sawyer: Any) -> None:
+    """As Meta-World's own, which sets eleven numbers of a weld; MuJoCo 4 has a twelfth."""
+    for kind, numbers in zip(sawyer.model.eq_type, sawyer.model.eq_data, strict=True):
+        if kind == int(mujoco.mjtEq.mjEQ_WELD):
+            numbers[: len(_WELD)] = _WELD
+
+
+def _register() -> None:
+    for task in ALL_V3_ENVIRONMENTS:
+        id = f"metaworld/{task.removesuffix('-v3')}-v0"
+        if id not in gymnasium.registry:
+            gymnasium.register(id, f"{__name__}:Sawyer", max_episode_steps=STEPS, kwargs={"task": task})
+
+
+SawyerMocapBase.reset_mocap_welds = _reset_welds
+_register()

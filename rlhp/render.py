@@ -1,0 +1,61 @@
+"""What a Gymnasium environment looks like, as one picture of bounded size."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import DependencyNotInstalled
+from PIL import Image
+
+from rlhp.types import Array, UserError
+
+MODE = "rgb_array"
+
+
+def headless() -> None:
+    """Let pygame draw where there is no screen, and without a greeting; to be called before an environment is made."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+
+def offers(env: gymnasium.Env) -> bool:
+    """Whether its class can be asked for pictures, with render_mode=rgb_array."""
+    return MODE in (env.metadata.get("render_modes") or ())
+
+
+def rendered(env: gymnasium.Env) -> Array:
+    """[H, W, 3] uint8: the environment's own picture of now; it was made with render_mode=rgb_array.
+
+    Raises UserError where it draws none, or a library that it draws with is missing.
+    """
+    try:
+        picture: Any = env.render()
+    except NotImplementedError:
+        picture = None
+    except DependencyNotInstalled as error:
+        raise UserError(str(error)) from error
+    if picture is None:
+        raise UserError("this environment draws no pictures (it does not support render_mode=rgb_array)")
+    picture = np.asarray(picture)
+    if picture.ndim == 2:
+        picture = np.repeat(picture[:, :, np.newaxis], 3, axis=2)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] not in (3, 4):
+        raise UserError(
+            f"render of this environment returns an array of {picture.dtype}, {list(picture.shape)}: let it return one picture, "
+            "[H, W, 3] uint8."
+        )
+    return picture[:, :, :3]
+
+
+def shrunk(picture: Array, size: int) -> Array:
+    """A picture [H, W, 3] uint8 of which no side is longer than `size`, in proportion: each pixel the mean of an area."""
+    height, width = picture.shape[:2]
+    longer = max(height, width)
+    if longer <= size:
+        return picture
+    wanted = max(1, round(width * size / longer)), max(1, round(height * size / longer))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(wanted, Image.Resampling.BOX))

@@ -1,0 +1,235 @@
+"""`rlhp fit`: a reward model from comparisons that are there already, without an environment."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+
+from rlhp import labels
+from rlhp.preference import ReturnError, win_probability
+from rlhp.run import RunDirectory, attempt, check_owner, claim, finished, note_attempt, read_settings
+from rlhp.train.command import Command, Score, main
+from rlhp.train.heldout import Interval, Split, interval, linked, split
+from rlhp.train.job import as_rollout, settled
+from rlhp.types import EMPTY, Array, Comparisons, Evidence, Metrics, Steps, UserError, seen_space
+
+CHUNK = 64  # clips that are predicted at a time
+FEW = 5  # of fewer annotators nothing is known of how they differ
+RESULTS = "comparisons.csv"
+COLUMNS = ("question", "annotator", "preferred", "probability", "right")
+
+
+def fit(
+    source: Path,
+    words: Sequence[str],
+    score: Score,
+    columns: Mapping[str, str] | None = None,
+    one: str | None = None,
+    minus_one: str | None = None,
+) -> Path | None:
+    """`rlhp fit SOURCE WORDS`: the run directory, or None after a sweep.
+
+    `reward_model=frozen reward_model.run=...` trains an agent on the reward that is in it. Raises UserError where the source
+    cannot be read (`labels.load` says how it is), and for settings that cannot be used.
+    """
+    labels.load(source, columns, one, minus_one)  # what is wrong with it is said before anything is made
+    data = {"path": str(source.resolve()), "columns": dict(columns or {}), "one": one, "minus_one": minus_one}
+    named = [] if any(word.startswith("task=") for word in words) else [f"task='{_task(source)}'"]
+    command = Command("rlhp fit", partial(_work, data), "fit")
+    return main([*named, *words], score, command)
+
+
+def _task(source: Path) -> str:
+    """What a run on this source is called: the task of the run that it is of, or its own name."""
+    if (source / "config.yaml").is_file():
+        return str(read_settings(source).get("task"))
+    return re.sub(r"[^\w.-]+", "-", source.resolve().name.removesuffix(source.suffix)) or "data"
+
+
+def _work(data: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:
+    """Fit in the run directory `path`, or go on from its last complete checkpoint; a finished one is left as it is."""
+    _check(settings)
+    given = labels.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
+    parts = _limited(split(given.comparisons, settings["heldout"], settings["seed"]), settings["comparisons"])
+    whole = {**settings, "labels": len(parts.fitted), "data": {**data, "digest": given.digest}}
+    with attempt(path, lambda: check_owner(path, settled(whole, path))):
+        if finished(path):
+            print(f"{path} is finished already; to fit anew, give it a name of its own with name=...", file=sys.stderr)
+            return
+        whole = settled(whole, path)
+        claim(path, whole)
+        torch.set_num_threads(settings["torch_threads"])
+        model = _model(whole, given)
+        print(_said(given, parts, whole), file=sys.stderr)
+        _run(whole, path, model, given, parts)
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    for key in ("total_steps", "evaluate_every"):
+        if not isinstance(settings[key], int | float) or settings[key] < 1 or settings[key] % 1:
+            raise UserError(f"{key} counts gradient steps; set it to a whole number of at least 1, not {settings[key]}.")
+    if not isinstance(settings["heldout"], int | float):
+        raise UserError(f"heldout={settings['heldout']} is a share of the comparisons; set it to at least 0, below 1.")
+    for key in ("comparisons", "actions"):
+        value = settings[key]
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise UserError(f"{key} is {value}; give a whole number of at least 1, or null.")
+
+
+def _limited(parts: Split, most: int | None) -> Split:
+    """The first so many of those that are fitted. Raises UserError where there are fewer."""
+    if most is not None and most > len(parts.fitted):
+        raise UserError(f"comparisons={most} are asked for, and {len(parts.fitted)} are not held out; ask for fewer.")
+    return replace(parts, fitted=parts.fitted[:most])
+
+
+def _said(given: labels.Preferences, parts: Split, settings: Mapping[str, Any]) -> str:
+    """What was found in the data, for people."""
+    clips = given.comparisons.clips
+    people = {who for who in given.annotator if who is not None}
+    lines = (
+        f"{len(given.comparisons):,} comparisons of {len(clips):,} clips of {clips.true_reward.shape[1]} steps ({given.layout})"
+        + (f" by {len(people)} annotators" if len(people) > 1 else "")
+        + (f"; {given.unsure:,} 'cannot tell' left out" if given.unsure else ""),
+        f"observations {_words(given.observation_space())}"
+        + (f", {given.stack} of them seen together" if given.stack > 1 else "")
+        + f"; actions {_words(given.action_space(settings['actions']))}",
+        f"{len(parts.fitted):,} are learned from, {len(parts.heldout):,} held out"
+        + ("" if parts.apart or not len(parts.heldout) else ", which share segments with those learned from"),
+    )
+    return "\n".join(lines)
+
+
+def _words(space: Any) -> str:
+    kind = type(space).__name__
+    return f"{kind}({space.n})" if kind == "Discrete" else f"{kind}{space.shape} of {space.dtype}"
+
+
+def _run(settings: Mapping[str, Any], path: Path, model: Any, given: labels.Preferences, parts: Split) -> None:
+    total, every = int(settings["total_steps"]), int(settings["evaluate_every"])
+    run = RunDirectory(path, {"reward": model}, total_steps=total, checkpoint_every=settings["checkpoint_every"])
+    note_attempt(path, precision=settings["reward_model"].get("precision"), step=run.resumed_from)
+    run.restore()
+    run.open(instantiate(settings["tracker"], _convert_="all"), labels=len(parts.fitted))
+    evidence, out = Evidence(_rows(given.comparisons, parts.fitted)), _rows(given.comparisons, parts.heldout)
+    for step in (*range(every, total, every), total):
+        if step > run.resumed_from:
+            _fit_to(step, model, evidence, out, run)
+    measured = _measured(model, out)
+    found = _interval(measured, given, parts)
+    used = {"wanted": len(parts.fitted), "asked": len(parts.fitted), "answered": len(parts.fitted), "used": len(parts.fitted)}
+    told = {**asdict(found), "comparisons": len(out), "decided": int(np.isfinite(measured.right).sum()), "apart": parts.apart}
+    run.finish(
+        lambda folder: _write(folder / RESULTS, given, parts, measured),
+        labels={**used, "why": ""},
+        heldout={key: None if value != value else value for key, value in {**told, **measured.metrics()}.items()},
+    )
+
+
+def _model(settings: Mapping[str, Any], given: labels.Preferences) -> Any:
+    """The reward model for what the data hold. Raises UserError for one that does not learn from comparisons alone."""
+    node = settings["reward_model"]
+    seen = seen_space(given.observation_space(), given.stack)
+    model = instantiate(node, _convert_="all")(seen, given.action_space(settings["actions"]))
+    if getattr(model, "watches", False):
+        raise UserError("this reward model learns from what a policy does; choose reward_model=ensemble_mlp or ensemble_cnn.")
+    if not model.snapshot():
+        raise UserError("this reward model learns nothing from comparisons; choose reward_model=ensemble_mlp or ensemble_cnn.")
+    if _target(node.get("loss")) == f"{ReturnError.__module__}.{ReturnError.__name__}" and not given.rewards:
+        raise UserError("reward_model/loss=return_error learns from true returns, which these data do not hold; choose another.")
+    return model
+
+
+def _target(node: Any) -> str | None:
+    return node.get("_target_") if isinstance(node, Mapping) else None
+
+
+def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: RunDirectory) -> None:
+    """Gradient steps up to `step`, and what they came to."""
+    run.log(step, model.fit(evidence, step))
+    run.log(step, {**_measured(model, out).metrics(), "labels": float(len(evidence.comparisons))})
+    run.tick(step)
+
+
+def _rows(comparisons: Comparisons, rows: Array) -> Comparisons:
+    """Some of the comparisons; the clips stay, also those that none of them shows."""
+    shown, ranks, query, lasting = (getattr(comparisons, k)[rows] for k in ("shown", "ranks", "query", "lasting"))
+    return Comparisons(comparisons.clips, shown, ranks, query, lasting)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a reward model says of n comparisons."""
+
+    right: Array  # [n] share of a comparison's pairs that are in the right order, ties apart; NaN where there is nothing else
+    probability: Array  # [n] that the first of two clips is preferred, the mean over members; NaN for rankings
+    loss: Array  # [n] -log of the probability of what was said
+
+    def metrics(self) -> Metrics:
+        """Their means; absent where there is nothing to measure."""
+        known = np.isfinite(self.right)
+        accuracy = {"heldout_accuracy": float(self.right[known].mean())} if known.any() else {}
+        return {**accuracy, **({"heldout_loss": float(self.loss.mean())} if len(self.loss) else {})}
+
+
+def _measured(model: Any, out: Comparisons) -> Measured:
+    """The order is that of r-hat itself, which a policy would maximise; the probability is that of the preference model."""
+    clips = np.unique(out.shown[out.shown != EMPTY])
+    place = {clip: i for i, clip in enumerate(clips.tolist())}
+    returns, sums = _predicted(model, out, clips)
+    right, probability, loss = np.full((3, len(out)), np.nan)
+    for row, (shown, ranks) in enumerate(zip(out.shown.tolist(), out.ranks.tolist(), strict=True)):
+        there = [(place[clip], rank) for clip, rank in zip(shown, ranks, strict=True) if clip != EMPTY]
+        pairs = [(i, j, (a < b) + 0.5 * (a == b)) for (i, a), (j, b) in combinations(there, 2)]
+        decided = [(returns[i] - returns[j]) * (mu - 0.5) > 0 for i, j, mu in pairs if mu != 0.5]
+        p = np.array([float(win_probability(sums[:, i], sums[:, j]).mean()) for i, j, _ in pairs]).clip(1e-12, 1 - 1e-12)
+        mu = np.array([mu for *_, mu in pairs])
+        right[row] = np.mean(decided) if decided else np.nan
+        probability[row] = p[0] if len(pairs) == 1 else np.nan
+        loss[row] = float(-(mu * np.log(p) + (1 - mu) * np.log(1 - p)).mean())
+    return Measured(right, probability, loss)
+
+
+def _predicted(model: Any, out: Comparisons, clips: Array) -> tuple[Array, Array]:
+    """r-hat's sums over these clips [C], and the members' apart and uncalibrated [M, C], of which logits are differences."""
+    returns, sums = [np.zeros(0)], []
+    for first in range(0, len(clips), CHUNK):
+        steps: Steps = out.clips[clips[first : first + CHUNK]]
+        returns.append(model(as_rollout(steps)).sum(axis=0, dtype=float))
+        sums.append(model.each(steps).sum(axis=2, dtype=float))
+    return np.concatenate(returns), np.concatenate(sums, axis=1) if sums else np.zeros((1, 0))
+
+
+def _interval(measured: Measured, given: labels.Preferences, parts: Split) -> Interval:
+    known = np.isfinite(measured.right)
+    rows = parts.heldout[known]
+    segments = linked(given.comparisons.shown) if parts.apart else given.comparisons.query
+    who = [given.annotator[row] for row in rows]
+    clusters: dict[str, Sequence[Any]] = {"segment": segments[rows].tolist()}
+    if None not in who and len({*who}) >= FEW:
+        clusters["annotator"] = who
+    return interval(measured.right[known], clusters)
+
+
+def _write(path: Path, given: labels.Preferences, parts: Split, measured: Measured) -> None:
+    """The comparisons that were held out, one a row; `preferred` and `probability` are of the first clip of two."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row, p, right in zip(parts.heldout.tolist(), measured.probability, measured.right, strict=True):
+            ranks = given.comparisons.ranks[row]
+            mu = float((ranks[0] < ranks[1]) + 0.5 * (ranks[0] == ranks[1]))
+            said = "" if p != p else f"{mu:g}"
+            question, who = int(given.comparisons.query[row]), given.annotator[row] or ""
+            writer.writerow((question, who, said, *("" if x != x else f"{x:.6g}" for x in (p, right))))
