@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from rlhp.agent import Recorder
 from rlhp.envs import gym
 from rlhp.envs.endless import Endless
+from rlhp.evaluate import returns
 from rlhp.types import UserError
 
 
@@ -43,7 +45,7 @@ def test_an_end_in_the_last_step_is_the_episodes_own():
     env = Endless(gymnasium.make("Corridor-v0"), steps=5)
     env.reset(seed=0)
     observation, reward, terminated, truncated, info = [env.step(1) for _ in range(5)][-1]
-    assert (observation[0], reward, terminated, truncated, info) == (5, 1, False, True, {"at": 5})
+    assert (observation[0], reward, terminated, truncated, info) == (5, 1, False, True, {"at": 5, "score": 1})
 
 
 def test_an_episode_begins_with_its_whole_time():
@@ -56,11 +58,16 @@ def test_an_episode_begins_with_its_whole_time():
 
 
 def test_returns_are_of_whole_episodes_and_clips_do_not_cross_a_hidden_end():
+    """Thirteen steps to the right arrive twice; thirteen more, from another start, as often."""
     env = gym.make("Corridor-v0", 1, seed=0, wrappers=ENDLESS)
-    env.reset()
-    steps = [env.step(np.array([1])) for _ in range(13)]
-    assert env.horizon == 13 and [bool(step[2][0]) for step in steps] == [False] * 12 + [True]
-    assert [bool(step[3][0].get("cut")) for step in steps][:12] == [i in (4, 9) for i in range(12)]
+    recorder = Recorder(env)
+    recorder.reset()
+    for _ in range(26):
+        recorder.step(np.array([1]))
+    rollout = recorder.rollout()
+    assert env.horizon == 13 and rollout.returns.tolist() == [2, 2]
+    assert np.flatnonzero(rollout.cut[:, 0]).tolist() == [4, 9, 12, 17, 22, 25]
+    assert returns(lambda obs: np.ones(1, int), env, 3).tolist() == [2, 2, 2]
 
 
 def test_it_wants_a_limit():
