@@ -168,6 +168,7 @@ def test_inputs_are_normalised_half_over_either_side():
     mean, square = (1 - 0.5) / 2, (1 + 5) / 2
     unit = (square - mean**2) ** 0.5
     assert inputs.states(np.array([[3.0, 6.0]]))[0].tolist() == pytest.approx([(3 - mean) / unit, 1])
+    assert inputs(np.array([[3.0, 6.0]]), np.zeros((1, 1)))[0].tolist() == pytest.approx([(3 - mean) / unit, 1, 0])
 
 
 @pytest.mark.parametrize("lipschitz", [GradientPenalty(), SpectralNorm(), Unbounded()])
