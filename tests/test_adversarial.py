@@ -171,6 +171,13 @@ def test_inputs_are_normalised_half_over_either_side():
     assert inputs(np.array([[3.0, 6.0]]), np.zeros((1, 1)))[0].tolist() == pytest.approx([(3 - mean) / unit, 1, 0])
 
 
+@pytest.mark.parametrize("model", [GAIL, AIRL])
+def test_images_are_refused_and_vectors_of_bytes_are_not(model):
+    with pytest.raises(UserError, match="reads vectors"):
+        model(spaces.Box(0, 255, (84, 84), np.uint8), ACT)
+    model(spaces.Box(0, 255, (84,), np.uint8), ACT)
+
+
 @pytest.mark.parametrize("lipschitz", [GradientPenalty(), SpectralNorm(), Unbounded()])
 def test_a_discriminator_learns_who_stands_where(lipschitz):
     model, seen = GAIL(OBS, ACT, hidden=(16,), lipschitz=lipschitz, learning_rate=0.01, reward="logit"), evidence()
