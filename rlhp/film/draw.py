@@ -79,11 +79,16 @@ def _loads(library: str) -> bool:
     return True
 
 
+def quietly() -> None:
+    """Prepare OpenGL's libraries for drawing beside others."""
+    logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it was not accelerated with
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's own threads wait for each other: minutes a clip where cores are busy
+
+
 def _context(width: int, height: int) -> mujoco.GLContext:
     """A current off-screen OpenGL context. Raises UserError where the libraries are there but cannot draw."""
     name = backend()
-    logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it was not accelerated with
-    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's own threads wait for each other: minutes a clip where cores are busy
+    quietly()
     try:
         context = import_module(f"mujoco.{name}").GLContext(width, height)
         context.make_current()

@@ -12,7 +12,7 @@ from typing import Any
 
 import gymnasium
 
-from rlhp.film.draw import backend
+from rlhp.film.draw import backend, quietly
 from rlhp.film.trial import refused
 from rlhp.physics import physics
 from rlhp.render import MODE, headless, rendered, shrunk
@@ -99,6 +99,7 @@ class Own:
             raise UserError(f"Gymnasium cannot make {self._id!r} so that it draws its clips: {error}") from error
         if physics(env) is not None:
             os.environ.setdefault("MUJOCO_GL", backend())  # Gymnasium wants a screen else
+            quietly()
             _soften(env)
         env.reset(seed=0)
         return env
