@@ -45,7 +45,7 @@ def _some(dataset: MinariDataset, episodes: int | None, source: str | Path) -> I
     try:
         yield from dataset.iterate_episodes(dataset.episode_indices[:episodes])
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"the demonstrations {source} are damaged ({_line(error)}); record them anew.") from error
+        raise UserError(f"the demonstrations {source} are damaged ({_line(error)}); record them again.") from error
 
 
 def _opened(source: str) -> MinariDataset:
@@ -54,7 +54,7 @@ def _opened(source: str) -> MinariDataset:
             try:
                 return MinariDataset(folder)
             except Exception as error:  # whatever damaged files make h5py and json raise
-                raise UserError(f"the demonstrations {source} cannot be read ({_line(error)}); record them anew.") from error
+                raise UserError(f"the demonstrations {source} cannot be read ({_line(error)}); record them again.") from error
     raise UserError(
         f"there are no demonstrations {source}: name a folder that rlhp demonstrate has written, or a dataset that minari list "
         "local shows; minari download fetches others."
@@ -92,12 +92,12 @@ def _episode(data: Any, source: str | Path, env: Any) -> Episode:
     obs, act = np.asarray(data.observations), np.asarray(data.actions)
     if len(act) < 1 or len(obs) != len(act) + 1:
         raise UserError(
-            f"an episode of the demonstrations {source} has {len(obs)} observations and {len(act)} actions; record it anew."
+            f"an episode of the demonstrations {source} has {len(obs)} observations and {len(act)} actions; record it again."
         )
     for name, values in (("observations", obs), ("actions", act)):
         if not np.isfinite(values).all():
             raise UserError(
-                f"{name} of the demonstrations {source} are not finite numbers; record them anew, or leave that episode out."
+                f"{name} of the demonstrations {source} are not finite numbers; record them again, or leave that episode out."
             )
     _check_taken(act, source, env)
     space = env.observation_space
@@ -115,7 +115,7 @@ def _check_taken(act: Array, source: str | Path, env: Any) -> None:
     if (act < low).any() or (act > high).any():
         raise UserError(
             f"actions of the demonstrations {source} go from {act.min():.4g} to {act.max():.4g}, beyond those of env={env.task}, "
-            f"{_bounds(space)}; clip them if that environment did, or record them anew."
+            f"{_bounds(space)}; clip them if that environment did, or record them again."
         )
 
 

@@ -3,6 +3,9 @@
 All but the broken ones are the same task, to push a point along a line to the right, in another guise each.
 """
 
+import os
+import time
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import gymnasium
@@ -166,6 +169,67 @@ class Zero(Line):
         return 0.0
 
 
+class Closed(Line):
+    """Part of its state is where nobody can read it."""
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed)
+        self.wind = iter([0.01 * k for k in range(1000)])
+        return observation, info
+
+    def step(self, action):
+        self.position += next(self.wind)
+        return super().step(action)
+
+
+class Told(Closed):
+    """It says itself what its state is."""
+
+    def get_state(self):
+        return {"at": np.array([self.position, self.steps]), "wind": len(list(deepcopy(self.wind)))}
+
+    def set_state(self, state):
+        self.position, self.steps = float(state["at"][0]), int(state["at"][1])
+        self.wind = iter([0.01 * k for k in range(1000 - state["wind"], 1000)])
+
+
+class Forgetful(Told):
+    def set_state(self, state):
+        super().set_state({**state, "at": np.zeros(2)})
+
+
+class Copied(Line):
+    """It can be pickled, though its state is in a class that is pickled in a way of its own."""
+
+    class Clock(dict):
+        ticks = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.clock = self.Clock(ticks=0)
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        self.clock["ticks"] += 1
+        observation, reward, *rest = super().step(action)
+        return observation, reward + self.clock["ticks"], *rest
+
+
+class Failing(Line):
+    """It raises at its fifth step, or takes its process with it."""
+
+    def __init__(self, render_mode: str | None = None, way: str = "raise") -> None:
+        super().__init__(render_mode)
+        self.way = way
+
+    def step(self, action):
+        if self.steps == 4:
+            {"raise": self.divide, "die": lambda: os._exit(3), "hang": lambda: time.sleep(1000)}[self.way]()
+        return super().step(action)
+
+    def divide(self):
+        return 1 / 0
+
+
 class NoRender(Line):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
 
@@ -246,6 +310,11 @@ KINDS: dict[str, tuple[type, int | None, dict[str, Any]]] = {  # class, max_epis
     "Short": (Line, 5, {}),
     "RewArr": (RewardArray, 40, {}),
     "Returning": (Returning, 40, {}),
+    "Closed": (Closed, 40, {}),
+    "Told": (Told, 40, {}),
+    "Forgetful": (Forgetful, 40, {}),
+    "Copied": (Copied, 40, {}),
+    "Failing": (Failing, 40, {}),
     "Initassert": (Raising, None, {"error": AssertionError}),
     "Initfile": (Raising, None, {"error": FileNotFoundError}),
     "Initkey": (Raising, None, {"error": KeyError}),

@@ -226,6 +226,12 @@ def test_praise_is_for_what_is_better_than_usual():
     assert trainer_of(dead_zone=0.75)(step, 4).tolist() == [[1, 0, 0, 1]]  # the mean size is .2, and three quarters of it .15
 
 
+def test_what_is_worth_a_word_is_measured_over_all_judgements_at_first():
+    """Sizes 1, then 3: their mean is 2; after a 1 it is 5/3, and 1.8 makes it 1.7."""
+    trainer = trainer_of(dead_zone=1.0)
+    assert [trainer(gains(size), step).tolist() for step, size in enumerate((1, 3, -1, 1.8))] == [[[0]], [[1]], [[0]], [[1]]]
+
+
 def test_the_same_action_is_blamed_once_the_agent_does_better():
     """What is worth a word follows the policy (MacGlashan et al. 2017, section 3.2)."""
     for usual, said in ((0.0, 1), (1.0, -1)):

@@ -459,12 +459,12 @@ def test_the_optimum_of_the_point():
 
 def test_any_gymnasium_environment():
     one, two = (gym.make("Pendulum-v1", 2, seed=4, kwargs={"g": 5.0}) for _ in range(2))
-    assert one.horizon == 200 and one.task == "Pendulum-v1" and one.envs[0].unwrapped.g == 5.0
+    assert one.horizon == 200 and one.task == "Pendulum-v1" and one.get_attr("g") == [5.0, 5.0]
     first = one.reset()
     assert np.array_equal(first, two.reset()) and not np.array_equal(first[0], first[1])
     acts = actions(one, 201)
     assert all(np.array_equal(a, b) for a, b in zip(play(one, acts), play(two, acts), strict=True))
-    assert one.states() is None and one.snapshot() == {"steps": np.array(201)}
+    assert one.states() is None and one.snapshot()["steps"] == 201
 
 
 def test_seeds_of_gymnasium_environments_have_no_stream_in_common():
@@ -477,13 +477,13 @@ def test_seeds_of_gymnasium_environments_have_no_stream_in_common():
     assert len({row.tobytes() for row in np.concatenate([one, other])}) == 64
 
 
-def test_a_resumed_gymnasium_environment_begins_with_starts_of_its_own():
-    env = gym.make("CartPole-v1", 2, seed=1)
+def test_a_resumed_gymnasium_environment_that_cannot_be_saved_begins_with_starts_of_its_own():
+    env = gym.make("odd_envs:Closed-v0", 2, seed=1)
     firsts = [env.reset()]
     for _ in range(3):
-        env.step(np.ones(2, int))
+        env.step(np.ones((2, 1)))
         saved = env.snapshot()
-        again, once_more = (gym.make("CartPole-v1", 2, seed=1) for _ in range(2))
+        again, once_more = (gym.make("odd_envs:Closed-v0", 2, seed=1) for _ in range(2))
         assert again.restore(saved) is None and once_more.restore(saved) is None
         firsts.append(again.reset())
         assert np.array_equal(once_more.reset(), firsts[-1])  # a resume from the same step is the same again

@@ -494,9 +494,8 @@ def test_states_of_gymnasiums_own_robots(id):
     env = gym.make(id, 2, 0)
     env.reset()
     states = env.states()
-    model = env.envs[0].unwrapped.model  # type: ignore[attr-defined]
+    model, data = env.get_attr("model")[0], env.get_attr("data")[1]
     assert isinstance(states, np.ndarray) and states.dtype == np.float64 and not env.films
-    data = env.envs[1].unwrapped.data  # type: ignore[attr-defined]
     assert (states[1, : model.nq + model.nv] == np.concatenate([data.qpos, data.qvel])).all()
     env.close()
 

@@ -158,12 +158,35 @@ def test_a_killed_process_goes_on(tmp_path):
     assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
 
 
-def test_a_gymnasium_environment_resumes_from_a_reset(tmp_path, monkeypatch):
-    own = ("env=gym", "env.id=Pendulum-v1", "seed=3")
+@pytest.mark.parametrize(
+    "own",
+    [
+        ("env.id=Hopper-v5",),
+        ("env.id=odd_envs:Told-v0",),
+        ("env.id=odd_envs:Copied-v0", "env.clone=true"),
+        pytest.param(("env.id=Humanoid-v5",), marks=pytest.mark.slow),
+    ],
+    ids=lambda own: own[0],
+)
+def test_an_environment_of_ones_own_resumes_with_the_same_bytes(own, tmp_path, monkeypatch):
+    """In another number of processes, too."""
+    chosen = settings("env=gym", *own)
+    train(chosen, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        killed_at(1800, patch)
+        with pytest.raises(Killed):
+            train(chosen, tmp_path / "killed")
+    train(settings("env=gym", *own, "env.workers=2"), tmp_path / "killed")
+    assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+def test_an_environment_that_cannot_be_saved_resumes_from_a_reset(tmp_path, monkeypatch, capfd):
+    own = ("env=gym", "env.id=odd_envs:Closed-v0", "seed=3")
     with monkeypatch.context() as patch:
         killed_at(1800, patch)
         with pytest.raises(Killed):
             train(settings(*own), tmp_path)
+    assert "odd_envs:Closed-v0 cannot be saved (Closed.wind holds a builtins.list_iterator)" in capfd.readouterr().err
     train(settings(*own), tmp_path)
     assert [int(row["step"]) for row in read_table(tmp_path / "metrics.csv")] == list(range(128, 3073, 128))
 

@@ -215,6 +215,7 @@ def test_an_adaptive_penalty_is_not_corrected_while_the_policy_waits(other):
     [
         (lambda: FixedKL(-1.0), "what a nat of divergence costs"),
         (lambda: AdaptiveKL(0.1, target=0.0, horizon=1), "target and horizon above 0"),
+        (lambda: AdaptiveKL(0.1, target=1.0, horizon=0), "target and horizon above 0"),
         (lambda: FromPolicy(Snapshot({}), seed=0, critic_first=-1), "counts rollouts"),
         (lambda: FromPolicy(Snapshot({}), seed=0, log_std=float("nan")), "give a finite number"),
         (lambda: agent(kl_penalty=FixedKL(0.1)), "choose that with agent/start"),

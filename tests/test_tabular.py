@@ -199,6 +199,7 @@ def test_what_was_never_done_is_bounded_by_l2():
     always = Trajectories(np.zeros((1, 1), int), np.ones((1, 1), int))
     free, held = (fit(mdp, by_pair(mdp), always, l2=l2, max_steps=50) for l2 in (0.0, 0.1))
     assert held.slope <= 1e-6 and free.theta[1] > held.theta[1]
+    assert len(fit(mdp, by_pair(mdp), always, max_steps=3).objective) == 4, "before each step and after the last"
     assert held.theta[1] == pytest.approx(held.policy[0, 0, 0] / 0.1)  # the slope 1 - pi(1) - l2 theta is 0
 
 

@@ -72,7 +72,7 @@ def gather(folders: Sequence[Path]) -> None:
     rows = {row.key: row for row in read_records(Row, RESULTS)}
     for path in (path for path in analysis.find(folders) if finished(path)):
         run = analysis.load(path)
-        key = (run.task, run.condition, run.seed, run.total_steps, int(run.settings.get("episodes") or 0))
+        key = (run.task, run.condition, run.seed, run.total_steps, int(run.settings.get("episodes") or 0))  # type: ignore[arg-type]
         if key not in rows:
             rows[key] = _row(path, run, key[-1])
             write_records(Row, RESULTS, sorted(rows.values(), key=lambda row: row.key))

@@ -145,7 +145,7 @@ class Blind(OnPolicyAlgorithm):
         """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
         self._unrewarded = []
         if self._explored:
-            self._begin_anew()
+            self._start_over()
         log_ratio = self.start.log_ratio(self, self._rollout)
         if log_ratio is None:
             return self._improve(reward)
@@ -161,7 +161,7 @@ class Blind(OnPolicyAlgorithm):
                 self._improve(bonus)
                 self._explored = True
 
-    def _begin_anew(self) -> None:
+    def _start_over(self) -> None:
         """The first reward after exploring: values, and the scale of the reward, were those of another one.
 
         PrefPPO starts with a fresh value function there too. What this rollout holds of gamma V at time limits is still the old.
@@ -178,7 +178,7 @@ class Blind(OnPolicyAlgorithm):
         """One update of the policy, by the reward [T, N] of the last rollout.
 
         The buffer already holds gamma V(last observation) where a time limit cut an episode: the reward is added to it, and
-        returns and advantages are computed anew.
+        returns and advantages are computed again.
         """
         buffer, last_done = self.rollout_buffer, np.asarray(self._last_episode_starts)
         done = np.concatenate([buffer.episode_starts[1:] > 0, last_done[np.newaxis]])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -44,8 +45,10 @@ def by_observation(
 
 def _on_images(env: VecEnv, settings: dict[str, Any], precision: str, threads: int) -> Blind:
     seen: Any = seen_space(env.observation_space, getattr(env, "stack", 1))
-    kwargs = settings.get("policy_kwargs") or {}
-    settings["policy_kwargs"] = {"features_extractor_class": ImageEncoder, **kwargs}
+    kwargs = {"features_extractor_class": ImageEncoder, **(settings.get("policy_kwargs") or {})}
+    if not isinstance(env.action_space, spaces.Box):
+        kwargs.pop("log_std_init", None)  # of Gaussian policies; SB3 ignores it elsewhere, and the lean algorithm does not know it
+    settings["policy_kwargs"] = kwargs
     if is_image_space(seen) and suits_images(env, settings):
         settings |= {"precision": precision, "threads": threads}
     agent = ppo(env, **settings)

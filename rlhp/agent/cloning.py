@@ -29,8 +29,9 @@ class Cloner:
     keeps its unit, or the least that it changes would be as far off as can be.
 
     A share `held_out` of the steps, drawn at random, is never trained on; what remains in the end is the policy that fitted
-    them best (early stopping). The learning rate falls linearly to 0 over `total_steps` gradient steps. Raises UserError for
-    settings out of range.
+    them best (early stopping). These have neighbours that are trained on, which whole episodes would not; but one of a few
+    episodes is too many to lose, and an unusual one among those held out ends the fit much too soon. The learning rate falls
+    linearly to 0 over `total_steps` gradient steps. Raises UserError for settings out of range.
     """
 
     def __init__(

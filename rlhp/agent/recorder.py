@@ -46,7 +46,7 @@ class Recorder(VecEnvWrapper):
         return [None] * self.num_envs
 
     def reset(self) -> VecEnvObs:
-        """Start all episodes anew."""
+        """Start new episodes in all environments."""
         self._obs = np.array(self.venv.reset())
         check_observed(self._task, self.observation_space, self._obs, self._made)
         self._running = np.zeros(self.num_envs)

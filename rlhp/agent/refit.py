@@ -1,4 +1,4 @@
-"""The value function fitted anew where the reward has changed."""
+"""The value function fitted again where the reward has changed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ValueRefit:
     r-hat changes under the value function's feet: at once when the first labels are fitted, later with every fit. Advantages by
     values of another reward point anywhere. So, as long as the values explain less than `below` of the variance of the
     returns, and for at most `epochs` passes over the rollout, the value function is fitted to the returns, and values,
-    returns and advantages are computed anew after each pass. (B-Pref and PEBBLE, Lee et al. 2021, begin with a fresh value
+    returns and advantages are computed again after each pass. (B-Pref and PEBBLE, Lee et al. 2021, begin with a fresh value
     function when the reward becomes another one, for the same reason.)
 
     The optimiser, Adam at the agent's learning rate, is a new one each time; only layers that the policy does not use

@@ -41,7 +41,7 @@ class ReturnScale:
         return np.clip(reward / divisors, -self._clip, self._clip).astype(np.float32)
 
     def _discounted(self, reward: Array, done: Array) -> Array:
-        """The return up to each step, [T, N]; it begins anew after an episode's end."""
+        """The return up to each step, [T, N]; it starts again after an episode's end."""
         returns = np.empty(reward.shape)
         for t, (now, ended) in enumerate(zip(reward, done, strict=True)):
             returns[t] = self._returns * self._gamma + now

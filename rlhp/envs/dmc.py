@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import gymnasium
@@ -48,12 +49,14 @@ def _undrawn() -> Generator[None]:
 try:
     with _quiet(), _undrawn():
         from dm_control import suite
+        from dm_control.mujoco import Physics
         from dm_control.mujoco.wrapper.mjbindings import sizes
 except ModuleNotFoundError as error:
     raise UserError(f"the DeepMind Control Suite is missing here ({error}); install it with: pip install 'rlhp[dmc]'") from error
 
 STEPS = 1000  # of an episode, in every task of the suite that has a limit
 CAMERAS = {"quadruped": 2}  # of the model, by domain, else 0: the quadruped's first one is far off
+PLACES = ("body_pos", "body_quat", "geom_pos", "site_pos")  # of the model: what a clip's state holds of it
 # All that the next step depends on, the solver's warm start included.
 _PHYSICS = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
@@ -61,9 +64,9 @@ _PHYSICS = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 class Suite(gymnasium.Env[Array, Array]):
     """One task of the suite: observations [O] float64, its parts one after the other as the suite lists them; rewards in [0, 1].
 
-    Time alone ends an episode, save in the few tasks that say that one is over. Where an episode's start leaves the model as it
-    is, `model` and `data` are MuJoCo's own, so that clips can be drawn from qpos and qvel; a target that is put elsewhere for
-    each episode is part of the model, so these environments lack the two, and their clips are drawn while they act.
+    Time alone ends an episode, save in the few tasks that say that one is over. `model` and `data` are MuJoCo's own, so that
+    clips can be drawn from a state (see `rlhp.physics`). Where an episode's start changes more of the model than places, such as
+    the ground, an environment lacks the two, and its clips are drawn while it acts.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 - as Gymnasium declares it
@@ -76,21 +79,20 @@ class Suite(gymnasium.Env[Array, Array]):
         self._renderer: Any = MujocoRenderer(
             self._physics.model.ptr, self._physics.data.ptr, width=width, height=height, camera_id=CAMERAS.get(domain, 0)
         )
-        self._seed = 0  # of this episode's start
         self.dt = float(self._suite.control_timestep())
         self.metadata = {**self.metadata, "render_fps": round(1 / self.dt)}
         action = self._suite.action_spec()
         self.action_space = spaces.Box(action.minimum.astype(np.float32), action.maximum.astype(np.float32), dtype=np.float32)
-        before = _written(self._physics.model.ptr)
-        self.observation_space = spaces.Box(-np.inf, np.inf, self._start().shape, np.float64)
-        if _written(self._physics.model.ptr) == before:
+        self.observation_space = spaces.Box(-np.inf, np.inf, self._start(0).shape, np.float64)
+        first = copy(self._physics.model.ptr)
+        self._start(1)
+        if _places_apart(first, self._physics.model.ptr):
             self.model, self.data = self._physics.model.ptr, self._physics.data.ptr
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin an episode, at a start that depends on the random stream of this environment alone."""
         super().reset(seed=seed)
-        self._seed = int(self.np_random.integers(2**32))
-        return self._start(), {}
+        return self._start(int(self.np_random.integers(2**32))), {}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """One control step of the suite."""
@@ -113,8 +115,7 @@ class Suite(gymnasium.Env[Array, Array]):
 
     def set_state(self, state: Array) -> None:
         """Go on from what `get_state` has returned, bit for bit."""
-        self._seed = int(state[0])
-        self._start()  # a target's place and what else the model says of this episode
+        self._start(int(state[0]))  # a target's place and what else the model says of this episode
         generator.restore(self.np_random, state[1:])
         cuts = [1 + generator.SIZE, len(state) - len(self._physics.data.sensordata)]
         _, physics, sensed = np.split(state, cuts)
@@ -123,13 +124,21 @@ class Suite(gymnasium.Env[Array, Array]):
         mujoco.mj_step1(self._physics.model.ptr, self._physics.data.ptr)
         self._physics.data.sensordata[:] = sensed
 
-    def _start(self) -> Array:
-        self._suite.task._random = np.random.RandomState(self._seed)  # the suite has no seed for each episode
+    def _start(self, seed: int) -> Array:
+        self._seed = seed  # of this episode; the suite has none
+        self._suite.task._random = np.random.RandomState(seed)
         return _joined(self._suite.reset().observation)
 
 
 def _joined(observation: Mapping[str, Array]) -> Array:
     return np.concatenate([np.ravel(part) for part in observation.values()]).astype(np.float64)
+
+
+def _places_apart(one: mujoco.MjModel, other: mujoco.MjModel) -> bool:
+    """Whether two models are the same but for where things are placed; the first is written over."""
+    for name in PLACES:
+        getattr(one, name)[:] = getattr(other, name)
+    return _written(one) == _written(other)
 
 
 def _written(model: mujoco.MjModel) -> bytes:
@@ -154,4 +163,6 @@ def _register() -> None:
 
 
 _forget_removed_fields()
+# of the suite's own drawing, which quadruped-escape would make in order to update them
+Physics.contexts = property(lambda physics: None)  # pyright: ignore[reportAttributeAccessIssue]
 _register()

@@ -16,15 +16,8 @@ from rlhp.types import Segment, UserError, stream
 
 EPISODE = 1000  # steps, where the environment has no time limit
 LONGEST = 100  # episodes that clips are looked for in
-OF_THE_RUN = {
-    "n_envs",
-    "seed",
-    "threads",
-    "film",
-    "watched",
-    "filmed",
-    "film_size",
-}  # of the environment's settings: not of the task
+# of the environment's settings: not of the task
+OF_THE_RUN = {"n_envs", "seed", "threads", "workers", "clone", "film", "watched", "filmed", "film_size"}
 
 
 def players(runs: Mapping[str, Path], clips: int, seed: int) -> Sequence[Player]:

@@ -231,7 +231,7 @@ class Store:
     def restore(self, step: int) -> None:
         """Go back to the end of `step`: undo what the run did later, but keep every answer that its own teacher did not give.
 
-        Their stamps after `step` are cleared, so that these answers are taken anew.
+        Their stamps after `step` are cleared, so that these answers are taken again.
         """
         with self.database.writing() as db:
             for sql in _RESTORE:

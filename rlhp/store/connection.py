@@ -253,7 +253,7 @@ def _number(db: sqlite3.Connection, sql: str) -> int:
 
 def damaged(path: Path) -> str:
     """What to tell the user of a file that is no intact store."""
-    return f"{path} is not a preference store, or it is damaged: move it away to start anew, or put back a copy of it."
+    return f"{path} is not a preference store, or it is damaged: move it away to start without it, or put back a copy of it."
 
 
 def _explanation(path: Path, error: str) -> str:

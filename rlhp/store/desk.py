@@ -143,7 +143,7 @@ class Desk:
     def answer(self, by: str, reply: Reply) -> Outcome:
         """Take down an answer; the same one sent again changes nothing, another one replaces it until it is taken.
 
-        The clips tell the question, for ids are given anew after a run went back to a checkpoint.
+        The clips tell the question, for ids are given again after a run went back to a checkpoint.
         """
         with self._database.writing() as db:
             found = db.execute("SELECT segments FROM query WHERE id = ?", (reply.query,)).fetchone()

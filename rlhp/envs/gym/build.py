@@ -18,11 +18,14 @@ from rlhp.types import UserError
 def factory(id: str, settings: dict[str, Any], wrappers: Sequence[Named] = ()) -> Callable[[], gymnasium.Env]:
     """What makes an environment of an id; `settings` go to `gymnasium.make`, and `wrappers` are put around what that makes.
 
-    It raises UserError where Gymnasium cannot. Raises UserError for names of wrappers that are none.
+    It takes along what is registered under the id, since another process may be the one that calls it, where it raises UserError
+    if Gymnasium cannot make one. Raises UserError for names of wrappers that are none.
     """
-    around = find(wrappers)
+    around, registered = find(wrappers), gymnasium.registry.get(id)
 
     def made() -> gymnasium.Env:
+        if registered is not None:
+            gymnasium.registry.setdefault(id, registered)
         try:
             with warnings.catch_warnings():  # who asks for a picture says so where there is none
                 warnings.filterwarnings("ignore", r".*render_mode='\w+' that is not in the possible", UserWarning)

@@ -11,7 +11,6 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import FrameStackObservation
-from stable_baselines3.common.preprocessing import is_image_space
 
 from rlhp.types import Array, ImagesAndVector, UserError, image_axes, is_image, seen_space
 
@@ -135,10 +134,15 @@ def _of_box(leaf: Leaf, stack: int) -> Reading | None:
     box: Any = leaf.space
     seen: Any = seen_space(box, stack)
     alone = len(box.shape) == 0 or (stack == 1 and len(box.shape) == 2 and box.dtype == np.uint8 and is_image(box))
-    if alone or (is_image_space(seen) and not _read_rightly(seen.shape)):
+    if alone or (taken_for_image(seen) and not _read_rightly(seen.shape)):
         added: Any = spaces.Box(box.low[np.newaxis], box.high[np.newaxis], dtype=box.dtype.type)
         return Reading(added, partial(_within, leaf, added.shape))
     return Reading(box, partial(_within, leaf, box.shape)) if leaf.path else None
+
+
+def taken_for_image(space: Any) -> bool:
+    """What `is_image_space` of Stable-Baselines3 says of a Box, which worker processes would have to load torch for."""
+    return len(space.shape) == 3 and space.dtype == np.uint8 and bool((space.low == 0).all() and (space.high == 255).all())
 
 
 def _read_rightly(shape: tuple[int, ...]) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import gymnasium
 
-from rlhp.physics import physics
 from rlhp.render import MODE, headless, offers, rendered, shrunk
 from rlhp.types import Array, Deflated, UserError, deflated
-
-SMALLEST = 16  # pixels: below, there is nothing to see, and video codecs refuse
 
 
 class Kept:
@@ -36,6 +34,10 @@ class Kept:
 
 def simulated(env: gymnasium.Env) -> Callable[[], Array] | None:
     """What reads the state [S] from which clips are rendered again later, where MuJoCo simulates the environment; else None."""
+    if "mujoco" not in sys.modules:
+        return None  # nor is it imported to find that out, in a worker process that has no use for it
+    from rlhp.physics import physics
+
     found = physics(env)
     return None if found is None else found.state
 

@@ -2,52 +2,77 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from rlhp.envs.gym.pictures import Kept, simulated
+from rlhp.envs.gym import notes, observation, trial
+from rlhp.envs.gym.group import CALL, LOAD, RESET, STEP, Group, in_process, layout, shares, singles
+from rlhp.envs.gym.pictures import simulated
+from rlhp.envs.gym.share import ONE, Share
+from rlhp.envs.gym.single import Factory, Single
 from rlhp.render import MODE, offers
 from rlhp.types import Array, Deflated, UserError, stream
+from rlhp.workers import Here, Stepping, Workers, mapped, reserve
 
 
-class GymVecEnv(DummyVecEnv):
-    """N environments of one Gymnasium id, stepped one after the other.
+class GymVecEnv(VecEnv):
+    """N environments of one Gymnasium id: observations [N, *O] of its space's type, true rewards [N] float32.
 
-    Gymnasium has no way to save an environment, so a resumed run goes on from a reset: it is a valid run, though not the same
-    numbers. What `snapshot` holds is the number of steps, and environment i is seeded with a pure function of (seed, i, steps):
-    a resumed run does not repeat the starts of the first. An environment that terminates tells about its task: the paper's do
-    not (section 3.1.1).
+    With one worker the calling process steps them, with more each of so many processes steps its share, at the same time. The
+    numbers are the same: environment i begins with a seed that is a pure function of (seed, i, steps), and nothing that differs
+    between processes is read. The processes come up at the first reset. What is told in infos, see `rlhp.envs.gym.single`.
+
+    An environment whose state can be saved (see `rlhp.envs.gym.resume`) resumes exactly. Another goes on from a reset: a valid
+    run, though not the same numbers, and `stagger` says so. What `snapshot` then holds is the number of steps, so that a resumed
+    run does not repeat the starts of the first. An environment that terminates tells about its task: the paper's do not (section
+    3.1.1).
 
     Clips of what MuJoCo simulates are rendered again from its states. Of all others frames are kept, at most `film_size` pixels
     wide and high, of the first `filmed` environments, or of as many as `film` was told; None: of none until then.
     """
 
-    stack = 1  # observations that networks see together
-    notes: Sequence[str] = ()  # for whoever trains on it
-
     def __init__(
         self,
         id: str,
-        factories: list[Callable[[], gymnasium.Env]],
+        factories: Sequence[Factory],
         seed: int,
+        share: Share = ONE,
         filmed: int | None = 0,
         film_size: int = 400,
+        clone: bool = False,
+        stack: int = 1,
     ) -> None:
-        super().__init__(factories)
-        self.filmed = filmed
-        self._simulated = [] if filmed else [read for env in self.envs if (read := simulated(env)) is not None]
-        self._kept = [Kept(env, film_size) for env in self.envs]
+        self.task, self.workers, self._why = id, share.workers, share.why
+        self.filmed, self.stack, self._clone = filmed, stack, clone  # `stack`: observations that networks see together
         self._wanted: Callable[[], int] = lambda: filmed or 0
-        spec = self.envs[0].spec
-        self.task = id
-        self.horizon: int | None = None if spec is None else spec.max_episode_steps
+        self._factories, self._settings = list(factories), (film_size, clone)
+        here = singles(dict(enumerate(factories)), *self._settings) if self.workers == 1 else {}
+        first = here[0].env if here else factories[0]()
+        drawn = None if filmed else _example(factories[0], first)
+        self._fields = layout(len(factories), first.observation_space, first.action_space, drawn)
+        self._arrays: dict[str, Array] = {name: np.zeros(*field) for name, field in self._fields.items()}
+        self._stepping: Stepping | None = Here(Group(here, self._arrays)) if here else None
+        self._mode = first.render_mode
+        self._draws = offers(first) and first.render_mode == MODE
+        # copies: whoever seeds them does not seed those of the first environment
+        super().__init__(len(factories), deepcopy(first.observation_space), deepcopy(first.action_space))
+        self.metadata = first.metadata
+        self.horizon: int | None = None if first.spec is None else first.spec.max_episode_steps
+        self.notes = observation.notes(first, id)  # for whoever trains on it
         self._seed, self._made = seed, 0
         self.seed()
+        if not here:
+            first.close()
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """The next reset begins the episodes of this seed; None keeps the seed. Returns what each environment is seeded with."""
@@ -59,22 +84,18 @@ class GymVecEnv(DummyVecEnv):
     def stagger(self, after: int | None = None, share: float = 0.0) -> None:
         """Say on stderr what to know before training: Gymnasium has no way to shorten an episode.
 
-        Raises UserError where that is asked for.
+        Raises UserError where that is asked for, and where `clone` is set and a pickled environment does not go on as it did.
         """
         if after is not None:
             raise UserError(f"Gymnasium has no way to shorten an episode of {self.task}; set restarts.after=null.")
-        if self.horizon is None:
-            print(
-                f"{self.task} has no time limit: where its episodes do not end by themselves there is no true return; "
-                "env.max_episode_steps=1000 sets a limit.",
-                file=sys.stderr,
-            )
+        told = notes.before_training(self.task, self._factories[0], self.horizon, self._clone)
+        for line in [*([self._why] if self._why else []), *told]:
+            print(line, file=sys.stderr)
 
     @property
     def films(self) -> bool:
         """Whether it is to keep frames: nobody else can draw its clips, and it can itself."""
-        drawn = offers(self.envs[0]) and self.envs[0].render_mode == MODE
-        return drawn and not self._simulated and self.filmed != 0
+        return self._draws and "state" not in self._arrays and self.filmed != 0
 
     def film(self, wanted: Callable[[], int]) -> None:
         """From now on keep frames of the first `wanted()` environments; it is asked before each step."""
@@ -82,25 +103,135 @@ class GymVecEnv(DummyVecEnv):
 
     def states(self) -> Array | tuple[Deflated, ...] | None:
         """[N, S] float64: states of MuJoCo's simulation (`rlhp.physics`), or frames of the first environments; None: nothing."""
-        if self._simulated:
-            return np.stack([read() for read in self._simulated])
-        return tuple(kept.state() for kept in self._kept[: self._wanted()]) or None
+        if "state" in self._arrays:
+            return self._arrays["state"].copy()
+        count = self._wanted()
+        return tuple(self._call("frame", indices=range(count))) if count else None
 
-    def step_wait(self) -> Any:
-        """One step of every environment: observations [N, *O], true rewards [N] float32, dones [N], infos."""
+    def reset(self) -> Array:
+        """Begin an episode of every environment; the observations [N, *O]."""
+        each = [(self._seeds[i], self._options[i]) for i in range(self.num_envs)]
+        told = self._all(RESET, dict(enumerate(each)))
+        self.reset_infos = [told[i] for i in range(self.num_envs)]
+        self._reset_seeds()  # both are for one reset
+        self._reset_options()
+        return self._arrays["obs"].copy()
+
+    def step_async(self, actions: Array) -> None:
+        """Begin a step with these actions [N, *A]; where there are workers, it goes on while the caller does."""
+        self._arrays["action"][:] = np.reshape(actions, self._arrays["action"].shape)
+        self._started().start(STEP)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """End the step: observations [N, *O], true rewards [N] float32, dones [N], infos."""
+        told = self._started().finish()
         self._made += 1
-        return super().step_wait()
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for i, (info, reset_info) in (row for rows in told if rows for row in rows.items()):
+            infos[i] = info
+            if reset_info is not None:
+                self.reset_infos[i] = reset_info
+        arrays = self._arrays
+        return arrays["obs"].copy(), arrays["reward"].copy(), arrays["done"].copy(), infos
 
     def snapshot(self) -> dict[str, Array]:
-        """How many steps each environment has made: see the class."""
-        return {"steps": np.array(self._made)}
+        """How many steps each environment has made, and all that the continuation depends on, where that can be had."""
+        steps = {"steps": np.array(self._made)}
+        saved = self._call("save")
+        reason = next((told for told in saved if isinstance(told, str)), None)
+        if reason is not None:
+            return steps
+        content: Array = np.frombuffer(b"".join(saved), np.uint8)
+        return {**steps, "obs": self._arrays["obs"].copy(), "sizes": np.array([len(told) for told in saved]), "saved": content}
 
-    def restore(self, snapshot: dict[str, Array]) -> None:
-        """None: the run goes on from the next reset, which begins with episodes of its own.
+    def restore(self, snapshot: dict[str, Array]) -> Array | None:
+        """Go on from a snapshot; the observations [N, *O] at that moment.
 
-        Raises UserError if the snapshot is of another kind of environment.
+        None where the environments could not be saved: the run goes on from the next reset, which begins with episodes of its
+        own. Raises UserError if the snapshot is of another kind of environment, or of another number of them.
         """
-        if set(snapshot) != {"steps"}:
+        if set(snapshot) not in ({"steps"}, {"steps", "obs", "sizes", "saved"}):
             raise UserError(f"The snapshot is not of {self.task}: resume with the environment it was made with.")
         self._made = int(snapshot["steps"])
         self.seed()
+        if "saved" not in snapshot:
+            return None
+        if snapshot["obs"].shape != self._arrays["obs"].shape or len(snapshot["sizes"]) != self.num_envs:
+            raise UserError(
+                f"The snapshot does not fit {self.num_envs} environments of {self.task}: "
+                "resume with the environment and n_envs it was made with."
+            )
+        ends = np.cumsum(snapshot["sizes"]).tolist()
+        content = snapshot["saved"].tobytes()
+        stepping = self._started()
+        self._arrays["obs"][:] = snapshot["obs"]
+        stepping.start(LOAD, [{i: content[a:b] for i, (a, b) in enumerate(zip([0, *ends], ends, strict=False))}] * self.workers)
+        stepping.finish()
+        return self._arrays["obs"].copy()
+
+    def get_images(self) -> Sequence[Array | None]:
+        """Each environment's own picture; None where it was not made to draw."""
+        return self._call("render") if self._mode == "rgb_array" else [None] * self.num_envs
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """An attribute of each environment or of its wrappers. Raises AttributeError where one lacks it."""
+        if attr_name == "render_mode":  # asked for before there are environments
+            return [self._mode] * self.num_envs
+        found = self._call("get", (attr_name,), indices)
+        for there, value in found:
+            if not there:
+                raise AttributeError(value)
+        return [value for _, value in found]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of each environment's outermost wrapper."""
+        self._call("set", (attr_name, value), indices)
+
+    def env_method(self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any) -> list[Any]:
+        """What a method of each environment or of its wrappers returns."""
+        return self._call("call", (method_name, method_args, method_kwargs), indices)
+
+    def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
+        """Whether each environment has a wrapper of this class."""
+        return self._call("wrapped", (wrapper_class,), indices)
+
+    def close(self) -> None:
+        """Close the environments, and end the processes."""
+        if self._stepping is not None:
+            self._stepping.close()
+
+    def _started(self) -> Stepping:
+        """Who steps the environments; processes come up when they are first needed."""
+        if self._stepping is None:
+            fd = reserve(self._fields)
+            try:
+                self._arrays = mapped(fd, self._fields)
+                makers = [
+                    partial(in_process, share, fd, self._fields, *self._settings)
+                    for share in shares(self._factories, self.workers)
+                ]
+                self._stepping = Workers(makers, fd, "env.workers=1")
+            finally:
+                os.close(fd)
+        return self._stepping
+
+    def _all(self, order: bytes, argument: Any) -> dict[int, Any]:
+        """What an order brings, by environment."""
+        stepping = self._started()
+        stepping.start(order, [argument] * self.workers)
+        return {i: value for rows in stepping.finish() for i, value in rows.items()}
+
+    def _call(self, method: str, arguments: tuple[Any, ...] = (), indices: VecEnvIndices = None) -> list[Any]:
+        """What a method of `Single` returns, for each environment that is asked for."""
+        rows = list(self._get_indices(indices))
+        told = self._all(CALL, (method, dict.fromkeys(rows, arguments)))
+        return [told[i] for i in rows]
+
+
+def _example(build: Factory, env: gymnasium.Env) -> Array | None:
+    """The state that a clip of one environment is rendered from; None where it cannot be rendered again."""
+    if simulated(env) is None:
+        return None
+    with trial.aside(), closing(Single(build)) as single:
+        single.reset(seed=0)  # before that, a goal may have no size
+        return single.state()

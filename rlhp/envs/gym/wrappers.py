@@ -31,7 +31,7 @@ def applied(env: gymnasium.Env, wrappers: Sequence[tuple[Any, dict[str, Any]]]) 
     for wrapper, keywords in wrappers:
         try:
             inspect.signature(wrapper).bind(env, **keywords)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:  # ValueError: a class without a signature
             raise UserError(
                 f"{wrapper.__module__}.{wrapper.__qualname__} in env.wrappers cannot be called so: {error}."
             ) from error
