@@ -5,8 +5,8 @@
 
 N environments take random actions, as in a rollout, and clips of 25 steps are cut from what was recorded. The numbers of filmed
 environments take turns within each round; ratios are medians over rounds, of one round's to that without frames. Seconds are of
-one core's time, so that they hold on a machine that is busy otherwise. Hopper-v5 is simulated by MuJoCo: its states are recorded in
-any case, and here it is rendered as it acts all the same. Writes frames.csv.
+one core's time, so that they hold on a busy machine. Hopper-v5 is simulated by MuJoCo: its states are recorded in any case, and
+here it is rendered as it acts all the same. Writes frames.csv.
 
 Before, single frames and clips of 25 are compressed losslessly by several means, on the same pictures: codecs.csv.
 """

@@ -79,8 +79,14 @@ def _loads(library: str) -> bool:
     return True
 
 
-def quietly() -> None:
-    """Prepare OpenGL's libraries for drawing beside others."""
+def without_screen() -> None:
+    """Let environments that draw by MuJoCo do so without a screen, in this process and those that it starts."""
+    if not os.environ.get("MUJOCO_GL") and draws():
+        os.environ["MUJOCO_GL"] = backend()
+    _quietly()
+
+
+def _quietly() -> None:
     logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it was not accelerated with
     os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's own threads wait for each other: minutes a clip where cores are busy
 
@@ -88,7 +94,7 @@ def quietly() -> None:
 def _context(width: int, height: int) -> mujoco.GLContext:
     """A current off-screen OpenGL context. Raises UserError where the libraries are there but cannot draw."""
     name = backend()
-    quietly()
+    _quietly()
     try:
         context = import_module(f"mujoco.{name}").GLContext(width, height)
         context.make_current()
