@@ -1,7 +1,7 @@
 """What clips of environments of one's own cost: steps a second and memory, with frames of none, one and all environments.
 
     pip install 'gymnasium[box2d]'
-    python experiments/speed/frames.py [--rounds 5] [--steps 32] [--ids CarRacing-v3,LunarLander-v3,Hopper-v5]
+    python experiments/speed/frames.py [--rounds 3] [--steps 26] [--ids CarRacing-v3,LunarLander-v3,Hopper-v5]
 
 N environments take random actions, as in a rollout, and clips of 25 steps are cut from what was recorded. The numbers of filmed
 environments take turns within each round; ratios are medians over rounds, of one round's to that without frames. Seconds are of
@@ -193,8 +193,8 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ids", type=lambda text: text.split(","), default=["CarRacing-v3", "LunarLander-v3", "Hopper-v5"])
     parser.add_argument("--n-envs", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=26)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args(argv)
     headless()
