@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
@@ -56,8 +55,7 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000,
     codec = {".mp4": "h264", ".webm": "vp9"}.get(out.suffix)
     if codec is None or seconds <= 0:
         raise UserError(f"cannot film {seconds} seconds into {out}: name an .mp4 or a .webm file, and a positive time")
-    if not os.environ.get("MUJOCO_GL") and film.draws():
-        os.environ["MUJOCO_GL"] = film.backend()  # for Gymnasium's own renderer, which otherwise wants a screen
+    film.without_screen()  # for Gymnasium's own renderer
     try:
         return _film(train.load(run), out, codec, seconds, seed, deterministic)
     except UserError:
