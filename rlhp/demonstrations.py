@@ -17,7 +17,7 @@ from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 from minari.storage import get_dataset_path
 
-from rlhp.types import Array, Demonstrations, Episode, UserError
+from rlhp.types import Array, Demonstrations, Episode, ImagesAndVector, UserError
 
 TASK = "rlhp_task"  # under which the metadata of a dataset of ours name the task
 SLACK = 1e-5  # by which rounding may bring an action over a bound
@@ -122,38 +122,39 @@ def _episode(data: Any, observed: spaces.Space, source: str | Path, env: Any) ->
         raise UserError(
             f"an episode of the demonstrations {source} has {len(obs)} observations and {len(act)} actions; record it again."
         )
-    for name, values in (("observations", obs), ("actions", act)):
+    space = env.observation_space
+    read = space.floats(obs) if isinstance(space, ImagesAndVector) else obs
+    for name, values in (("observations", read), ("actions", act)):
         if not np.isfinite(values).all():
             raise UserError(
                 f"{name} of the demonstrations {source} are not finite numbers; record them again, or leave that episode out."
             )
     _check_taken(act, source, env)
-    space = env.observation_space
     obs = obs.astype(np.float32 if space.dtype == np.float64 else space.dtype)
     return Episode(obs, act.astype(env.action_space.dtype), np.asarray(data.rewards, np.float32), bool(data.terminations[-1]))
 
 
 def _check_taken(act: Array, source: str | Path, env: Any) -> None:
     """Raises UserError for actions outside of the environment's space: they are in other units, or were clipped afterwards."""
-    low, high = _bounds(env.action_space)
-    if (act < low).any() or (act > high).any():
+    low, high = _limits(env.action_space)
+    if (act < low - SLACK).any() or (act > high + SLACK).any():
         raise UserError(
             f"actions of the demonstrations {source} go from {act.min():.4g} to {act.max():.4g}, beyond those of env={env.task}, "
             f"{np.min(low):.4g} to {np.max(high):.4g}; clip them if that environment did, or record them again."
         )
 
 
-def _bounds(space: Any) -> tuple[Any, Any]:
-    """The least and the largest action, with some slack for real numbers."""
+def _limits(space: Any) -> tuple[Array, Array]:
+    """The least and the largest actions of a space, each for itself."""
     match space:
         case spaces.Discrete():
             return space.start, space.start + space.n - 1
         case spaces.MultiDiscrete():
             return space.start, space.start + space.nvec - 1
         case spaces.MultiBinary():
-            return 0, 1
+            return np.zeros(space.shape), np.ones(space.shape)
         case _:
-            return space.low - SLACK, space.high + SLACK
+            return space.low, space.high
 
 
 def save(folder: Path, demonstrations: Demonstrations, env: Any, spec: EnvSpec | None = None, **about: str) -> None:

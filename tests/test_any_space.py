@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
-from test_odd_envs import settings
+from test_odd_envs import ROUNDS, N, T, settings
 
 from rlhp import demonstrations, evaluate, show
 from rlhp.agent import BlindPPO, actions, by_observation
@@ -25,6 +25,7 @@ from rlhp.preference import CrossEntropy
 from rlhp.reward import NoPenalty, parts_ensemble
 from rlhp.reward import by_observation as reward_by_observation
 from rlhp.reward.features import action_width, encode_actions, lasting
+from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store.codec import decode, encode
 from rlhp.train import build, load, train
@@ -241,7 +242,9 @@ def fitted(which: str, steps: int, **more):
 
 def new(**more):
     common = {"layers": [[8, 3, 2], [8, 3, 1]], "members": 2, "units": 32, "hidden": (32,), "seed": 0, **more}
-    return parts_ensemble(CAMERA, spaces.Discrete(3), loss=CrossEntropy(), penalty=NoPenalty(), learning_rate=3e-3, batch_size=32, **common)
+    return parts_ensemble(
+        CAMERA, spaces.Discrete(3), loss=CrossEntropy(), penalty=NoPenalty(), learning_rate=3e-3, batch_size=32, **common
+    )
 
 
 def share_of_pairs_in_order(model, held: Steps) -> float:
@@ -315,7 +318,11 @@ def test_a_restored_agent_and_reward_go_on_as_they_were(name):
     fresh = build(cfg).agent
     fresh.restore(saved)
     kept = fresh.snapshot()
-    assert all(np.array_equal(kept[key], value) for key, value in saved.items() if not key.startswith(("recorder", "frames", "self/last")))
+    assert all(
+        np.array_equal(kept[key], value)
+        for key, value in saved.items()
+        if not key.startswith(("recorder", "frames", "self/last"))
+    )
     clips_of = stack([rollout.clip(8 * i, 0, 8) for i in range(4)])
     question = comparing.comparisons(clips_of[:2], clips_of[2:], np.ones(2, np.float32))
     parts.reward.begin(Evidence(question), 3)
@@ -349,6 +356,17 @@ def test_it_is_labelled_by_an_expert(run, tmp_path):
     more = [f"expert={run}", "total_steps=64", "loop.steps=64", "loop.fit_steps=20", "loop.evaluate_episodes=1"]
     train(settings(name_of(run), "dagger", *more), tmp_path)
     assert read_table(tmp_path / "metrics.csv")[-1]["expert_error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("MultiDisc", [0, 4]), ("MultiDisc", [-1, 0]), ("MultiBin", [0, 2, 0, 0]), ("MultiTable", [[-1, 3], [2, 5]])],
+)
+def test_demonstrated_actions_that_the_environment_does_not_take_are_refused(name, wrong):
+    env = made(name, 1)
+    demonstrations._check_taken(np.stack([env.action_space.sample() for _ in range(9)]), "theirs", env)
+    with pytest.raises(UserError, match="beyond those of env"):
+        demonstrations._check_taken(np.array([wrong]), "theirs", env)
 
 
 # Wrappers of one's own
@@ -411,3 +429,22 @@ def columns(rows):
     if isinstance(rows[0], dict):
         return {key: columns([row[key] for row in rows]) for key in rows[0]}
     return tuple(columns(list(part)) for part in zip(*rows, strict=True)) if isinstance(rows[0], tuple) else np.stack(rows)
+
+
+@pytest.mark.parametrize("name", ["CameraMultiDisc", "ImageDisc", "Nested", "MultiBin"])
+def test_a_run_that_was_killed_ends_with_the_numbers_of_one_that_was_not(name, tmp_path, monkeypatch):
+    cfg = settings(name, "preferences", "env.clone=true", f"checkpoint_every={N * T}", "env.stack=2")
+    train(cfg, tmp_path / "whole")
+    tick = RunDirectory.tick
+
+    def die(self, step):
+        if step == ROUNDS * N * T:
+            raise KeyboardInterrupt
+        tick(self, step)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunDirectory, "tick", die)
+        train(cfg, tmp_path / "killed")
+    train(cfg, tmp_path / "killed")
+    for table in ("metrics.csv", "heldout.csv"):
+        assert (tmp_path / "killed" / table).read_bytes() == (tmp_path / "whole" / table).read_bytes()

@@ -43,7 +43,9 @@ def test_choices_are_one_hot_and_numbers_are_as_they_are():
     assert reading.space.contains(got)
 
 
-@pytest.mark.parametrize("name", [name for name in odd_envs.OBSERVED if name not in ("Huge", "Mission", "Text", "Liar", "Missing")])
+@pytest.mark.parametrize(
+    "name", [name for name in odd_envs.OBSERVED if name not in ("Huge", "Mission", "Text", "Liar", "Missing")]
+)
 def test_environments_observe_what_their_space_says(name):
     env = gym.make(f"odd_envs:{name}-v0", 2, 0)
     for obs in (env.reset(), env.step(np.ones((2, 1), np.float32))[0]):
@@ -238,7 +240,9 @@ def test_a_policy_encodes_each_image_beside_the_vector():
     space = ImagesAndVector([image(3, 8, 8), image(1, 9, 9, dtype=np.float32, high=1)], 2)
     encoder = PartsEncoder(space, image_features=5)
     rng = np.random.default_rng(0)
-    rows = [space.pack([rng.integers(0, 256, (3, 8, 8), np.uint8), rng.random((1, 9, 9), np.float32)], [i, -1.5]) for i in range(3)]
+    rows = [
+        space.pack([rng.integers(0, 256, (3, 8, 8), np.uint8), rng.random((1, 9, 9), np.float32)], [i, -1.5]) for i in range(3)
+    ]
     features = encoder(torch.from_numpy(np.stack(rows)).float())  # as SB3 hands them over
     assert features.shape == (3, 12) and features[:, 10:].tolist() == [[0, -1.5], [1, -1.5], [2, -1.5]]
     assert features[:, :5].std() > 0 and features[:, 5:10].std() > 0

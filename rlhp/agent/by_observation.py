@@ -47,7 +47,9 @@ def _on_images(env: VecEnv, settings: dict[str, Any], precision: str, threads: i
     seen: Any = seen_space(env.observation_space, getattr(env, "stack", 1))
     kwargs = {"features_extractor_class": ImageEncoder, **(settings.get("policy_kwargs") or {})}
     if not isinstance(env.action_space, spaces.Box):
-        kwargs.pop("log_std_init", None)  # of Gaussian policies; SB3 ignores it elsewhere, and the lean algorithm does not know it
+        kwargs.pop(
+            "log_std_init", None
+        )  # of Gaussian policies; SB3 ignores it elsewhere, and the lean algorithm does not know it
     settings["policy_kwargs"] = kwargs
     if is_image_space(seen) and suits_images(env, settings):
         settings |= {"precision": precision, "threads": threads}
