@@ -4,8 +4,8 @@
     python experiments/your_own/analysis.py --random        # random.csv: what uniformly random actions return
 
 Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
-into failed.csv; draws your_own.png; prints the tables, and for each task whether the claim holds. All but the merging is done from
-those files, so it works without run directories too.
+into failed.csv; draws your_own.png; prints the tables, and for each task whether the claim holds. All but the merging is done
+from those files, so it works without run directories too.
 """
 
 from __future__ import annotations
