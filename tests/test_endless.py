@@ -110,3 +110,16 @@ def test_who_gets_nearer_to_a_rooms_goal_is_paid_for_it():
         assert paid == pytest.approx([0.1, 0, 0.1, 0.1]) and walk[-1][0][2] and walk[-1][1][1] > 0.8
     with pytest.raises(UserError, match="for MiniGrid's rooms alone"):
         Nearer(Corridor())
+
+
+def test_a_room_can_be_observed_as_the_place_where_the_agent_stands_and_looks():
+    """At the start at (1, 1), facing right (0); then one square on, facing down (1)."""
+    pytest.importorskip("minigrid", reason="minigrid is not installed (pip install 'rlhp[minigrid]')")
+    from rlhp.envs.minigrid import Place
+
+    env = Place(gymnasium.make("minigrid:MiniGrid-Empty-5x5-v0"))
+    first, _ = env.reset(seed=0)
+    env.step(2)
+    later = env.step(1)[0]
+    assert np.flatnonzero(first).tolist() == [1, 5 + 1, 10 + 0] and np.flatnonzero(later).tolist() == [2, 5 + 1, 10 + 1]
+    assert first.shape == (14,) and first.dtype == np.float32 and env.observation_space.contains(later)
