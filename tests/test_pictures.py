@@ -509,6 +509,7 @@ def test_a_simulation_is_put_where_another_was_with_all_that_the_model_places():
     one.reset(seed=1)
     two.reset(seed=2)
     one.step(np.array([1.0], np.float32))
+    one.model.geom_pos[1] = 0.1, 0.2, 0.3  # the target's, within its body
     read, placed = physics(one), physics(two)
     assert read is not None and placed is not None
     # qpos, qvel; place and direction of the two bodies; of the fixed geoms, the floor and the target; of the site; the goal
