@@ -37,7 +37,7 @@ def load(source: str | Path, env: Any, episodes: int | None = None) -> Demonstra
         raise UserError(f"the demonstrations {source} hold no episode; record some with rlhp demonstrate.")
     if episodes is not None and not 1 <= episodes <= there:
         raise UserError(f"episodes={episodes} are asked for, and the demonstrations {source} hold {there}; ask for 1 to {there}.")
-    read = tuple(_episode(each, source, env) for each in _some(dataset, episodes, source))
+    read = tuple(_episode(each, dataset.observation_space, source, env) for each in _some(dataset, episodes, source))
     return Demonstrations(read, getattr(env, "stack", 1))
 
 
@@ -70,7 +70,7 @@ def _check_task(dataset: MinariDataset, source: str | Path, env: Any) -> None:
         )
     for what in ("observation_space", "action_space"):
         theirs, ours = getattr(dataset, what), getattr(env, what)
-        if not _alike(theirs, ours):
+        if not _alike(theirs, ours) and not (what == "observation_space" and _of_source(theirs, env)):
             raise UserError(
                 f"the {what} of the demonstrations {source} is {_words(theirs)}, and that of env={env.task} is {_words(ours)}; "
                 "choose demonstrations of this environment."
@@ -81,15 +81,42 @@ def _alike(a: spaces.Space, b: spaces.Space) -> bool:
     """Whether two spaces hold the same kind of things; the bounds of a Box may differ."""
     if isinstance(a, spaces.Box) and isinstance(b, spaces.Box):
         return a.shape == b.shape and np.issubdtype(a.dtype, np.integer) == np.issubdtype(b.dtype, np.integer)
+    if isinstance(a, spaces.Dict) and isinstance(b, spaces.Dict):
+        return a.spaces.keys() == b.spaces.keys() and all(_alike(part, b[key]) for key, part in a.spaces.items())
+    if isinstance(a, spaces.Tuple) and isinstance(b, spaces.Tuple):
+        return len(a.spaces) == len(b.spaces) and all(map(_alike, a.spaces, b.spaces))
     return a == b
+
+
+def _of_source(space: spaces.Space, env: Any) -> bool:
+    """Whether observations of this space are those that an environment has before they are made one array."""
+    source = getattr(env, "source", None)
+    return source is not None and _alike(space, source[0])
+
+
+def _observations(found: Any, space: spaces.Space, env: Any) -> Array:
+    """The observations of an episode [T + 1, *O] as the environment hands them out."""
+    if _alike(space, env.observation_space):
+        return np.asarray(found)
+    array, leaf = env.source[1], found
+    while isinstance(leaf, dict | tuple):
+        leaf = next(iter(leaf.values())) if isinstance(leaf, dict) else leaf[0]
+    return np.stack([array(_at(found, i)) for i in range(len(leaf))])
+
+
+def _at(found: Any, i: int) -> Any:
+    """Row i of arrays, of a dict of such or of a tuple of such."""
+    if isinstance(found, dict):
+        return {key: _at(part, i) for key, part in found.items()}
+    return tuple(_at(part, i) for part in found) if isinstance(found, tuple) else found[i]
 
 
 def _words(space: spaces.Space) -> str:
     return f"Box{space.shape} of {space.dtype}" if isinstance(space, spaces.Box) else str(space)
 
 
-def _episode(data: Any, source: str | Path, env: Any) -> Episode:
-    obs, act = np.asarray(data.observations), np.asarray(data.actions)
+def _episode(data: Any, observed: spaces.Space, source: str | Path, env: Any) -> Episode:
+    obs, act = _observations(data.observations, observed, env), np.asarray(data.actions)
     if len(act) < 1 or len(obs) != len(act) + 1:
         raise UserError(
             f"an episode of the demonstrations {source} has {len(obs)} observations and {len(act)} actions; record it again."
