@@ -467,7 +467,8 @@ class Goal(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
     XML = """<mujoco><worldbody><light pos='0 0 3'/><geom type='plane' size='2 2 .1' rgba='.9 .9 .9 1'/>
-    <body name='target' pos='0 0 .1'><geom pos='.1 0 0' size='.1' rgba='0 1 0 1'/></body><site name='goal' size='.1' rgba='0 0 1 1'/>
+    <body name='target' pos='0 0 .1'><geom pos='.1 0 0' size='.1' rgba='0 1 0 1'/></body>
+    <site name='goal' size='.1' rgba='0 0 1 1'/>
     <body pos='0 0 .2'><joint type='slide' axis='1 0 0'/><geom size='.1' rgba='1 0 0 1'/></body>
     <camera name='c' pos='0 0 4'/></worldbody></mujoco>"""
 
