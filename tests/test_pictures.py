@@ -467,7 +467,8 @@ class Goal(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
     XML = """<mujoco><worldbody><light pos='0 0 3'/><geom type='plane' size='2 2 .1' rgba='.9 .9 .9 1'/>
-    <body name='target' pos='0 0 .1'><geom size='.1' rgba='0 1 0 1'/></body><site name='goal' size='.1' rgba='0 0 1 1'/>
+    <body name='target' pos='0 0 .1'><geom pos='.1 0 0' size='.1' rgba='0 1 0 1'/></body>
+    <site name='goal' size='.1' rgba='0 0 1 1'/>
     <body pos='0 0 .2'><joint type='slide' axis='1 0 0'/><geom size='.1' rgba='1 0 0 1'/></body>
     <camera name='c' pos='0 0 4'/></worldbody></mujoco>"""
 
@@ -509,6 +510,7 @@ def test_a_simulation_is_put_where_another_was_with_all_that_the_model_places():
     one.reset(seed=1)
     two.reset(seed=2)
     one.step(np.array([1.0], np.float32))
+    one.model.geom_pos[1] = 0.1, 0.2, 0.3  # the target's, within its body
     read, placed = physics(one), physics(two)
     assert read is not None and placed is not None
     # qpos, qvel; place and direction of the two bodies; of the fixed geoms, the floor and the target; of the site; the goal
