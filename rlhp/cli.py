@@ -57,7 +57,7 @@ EPILOG = """\
 examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
   rlhp train teacher=human                      train from your own preferences, given at a page
-  rlhp extend runs/main/RUN total_steps=2000000   go on with a run that is finished
+  rlhp extend runs/main/RUN total_steps=2e6     go on with a run that is finished
   rlhp label runs/main/RUN                      that page, for any run
   rlhp labels runs/main/RUN                     who answered what, how fast, and how far people agree
   rlhp export runs/main/RUN labels.jsonl        the answers as a file (rlhp import brings them back)

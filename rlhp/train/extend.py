@@ -50,7 +50,8 @@ def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
 
     with attempt(run, admit):
         reopen(run, after)
-        work(setups[0], run, extends=int(before["total_steps"]))
+        old = int(before["total_steps"])
+        work(setups[0], run, **({"extends": old} if old < setups[0].total_steps else {}))
 
 
 def _extended(run: Path, before: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:

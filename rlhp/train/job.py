@@ -41,7 +41,7 @@ def train(settings: Settings, path: Path) -> None:
     """Train in the run directory `path`, or go on from its last complete checkpoint; a finished run is left as it is."""
     with attempt(path, lambda: check_owner(path, settled(settings, path))):
         if finished(path):
-            print(f"{path} is finished already; to train it anew, give it a name of its own with name=...", file=sys.stderr)
+            print(f"{path} is finished already; rlhp extend goes on with it, and name=... trains it anew", file=sys.stderr)
             return
         settings = settled(settings, path)
         claim(path, settings)
