@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from minari import MinariDataset
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
@@ -37,7 +38,7 @@ def load(source: str | Path, env: Any, episodes: int | None = None) -> Demonstra
         raise UserError(f"the demonstrations {source} hold no episode; record some with rlhp demonstrate.")
     if episodes is not None and not 1 <= episodes <= there:
         raise UserError(f"episodes={episodes} are asked for, and the demonstrations {source} hold {there}; ask for 1 to {there}.")
-    read = tuple(_episode(each, source, env) for each in _some(dataset, episodes, source))
+    read = tuple(_episode(each, dataset.observation_space, source, env) for each in _some(dataset, episodes, source))
     return Demonstrations(read, getattr(env, "stack", 1))
 
 
@@ -70,7 +71,7 @@ def _check_task(dataset: MinariDataset, source: str | Path, env: Any) -> None:
         )
     for what in ("observation_space", "action_space"):
         theirs, ours = getattr(dataset, what), getattr(env, what)
-        if not _alike(theirs, ours):
+        if not _alike(theirs, ours) and not (what == "observation_space" and _of_source(theirs, env)):
             raise UserError(
                 f"the {what} of the demonstrations {source} is {_words(theirs)}, and that of env={env.task} is {_words(ours)}; "
                 "choose demonstrations of this environment."
@@ -81,15 +82,42 @@ def _alike(a: spaces.Space, b: spaces.Space) -> bool:
     """Whether two spaces hold the same kind of things; the bounds of a Box may differ."""
     if isinstance(a, spaces.Box) and isinstance(b, spaces.Box):
         return a.shape == b.shape and np.issubdtype(a.dtype, np.integer) == np.issubdtype(b.dtype, np.integer)
+    if isinstance(a, spaces.Dict) and isinstance(b, spaces.Dict):
+        return a.spaces.keys() == b.spaces.keys() and all(_alike(part, b[key]) for key, part in a.spaces.items())
+    if isinstance(a, spaces.Tuple) and isinstance(b, spaces.Tuple):
+        return len(a.spaces) == len(b.spaces) and all(map(_alike, a.spaces, b.spaces))
     return a == b
+
+
+def _of_source(space: spaces.Space, env: Any) -> bool:
+    """Whether observations of this space are those that an environment has before they are made one array."""
+    source = getattr(env, "source", None)
+    return source is not None and _alike(space, source[0])
+
+
+def _observations(found: Any, space: spaces.Space, env: Any) -> Array:
+    """The observations of an episode [T + 1, *O] as the environment hands them out."""
+    if _alike(space, env.observation_space):
+        return np.asarray(found)
+    array, leaf = env.source[1], found
+    while isinstance(leaf, dict | tuple):
+        leaf = next(iter(leaf.values())) if isinstance(leaf, dict) else leaf[0]
+    return np.stack([array(_at(found, i)) for i in range(len(leaf))])
+
+
+def _at(found: Any, i: int) -> Any:
+    """Row i of arrays, of a dict of such or of a tuple of such."""
+    if isinstance(found, dict):
+        return {key: _at(part, i) for key, part in found.items()}
+    return tuple(_at(part, i) for part in found) if isinstance(found, tuple) else found[i]
 
 
 def _words(space: spaces.Space) -> str:
     return f"Box{space.shape} of {space.dtype}" if isinstance(space, spaces.Box) else str(space)
 
 
-def _episode(data: Any, source: str | Path, env: Any) -> Episode:
-    obs, act = np.asarray(data.observations), np.asarray(data.actions)
+def _episode(data: Any, observed: spaces.Space, source: str | Path, env: Any) -> Episode:
+    obs, act = _observations(data.observations, observed, env), np.asarray(data.actions)
     if len(act) < 1 or len(obs) != len(act) + 1:
         raise UserError(
             f"an episode of the demonstrations {source} has {len(obs)} observations and {len(act)} actions; record it again."
@@ -107,29 +135,37 @@ def _episode(data: Any, source: str | Path, env: Any) -> Episode:
 
 def _check_taken(act: Array, source: str | Path, env: Any) -> None:
     """Raises UserError for actions outside of the environment's space: they are in other units, or were clipped afterwards."""
-    space = env.action_space
-    if isinstance(space, spaces.Discrete):
-        low, high = space.start, space.start + space.n - 1
-    else:
-        low, high = space.low - SLACK, space.high + SLACK
+    low, high = _bounds(env.action_space)
     if (act < low).any() or (act > high).any():
         raise UserError(
             f"actions of the demonstrations {source} go from {act.min():.4g} to {act.max():.4g}, beyond those of env={env.task}, "
-            f"{_bounds(space)}; clip them if that environment did, or record them again."
+            f"{np.min(low):.4g} to {np.max(high):.4g}; clip them if that environment did, or record them again."
         )
 
 
-def _bounds(space: Any) -> str:
-    discrete = isinstance(space, spaces.Discrete)
-    low, high = (space.start, space.start + space.n - 1) if discrete else (space.low.min(), space.high.max())
-    return f"{low:.4g} to {high:.4g}"
+def _bounds(space: Any) -> tuple[Any, Any]:
+    """The least and the largest action, with some slack for real numbers."""
+    match space:
+        case spaces.Discrete():
+            return space.start, space.start + space.n - 1
+        case spaces.MultiDiscrete():
+            return space.start, space.start + space.nvec - 1
+        case spaces.MultiBinary():
+            return 0, 1
+        case _:
+            return space.low - SLACK, space.high + SLACK
 
 
-def save(folder: Path, demonstrations: Demonstrations, env: Any, **about: str) -> None:
+def save(folder: Path, demonstrations: Demonstrations, env: Any, spec: EnvSpec | None = None, **about: str) -> None:
     """Write a dataset of Minari's format into a new folder; `about` goes into its metadata.
 
-    Raises UserError where the folder is there and not empty.
+    With `spec`, Minari's `recover_environment` makes the environment. Raises UserError where the folder is there and not empty.
     """
+    write(folder, demonstrations.episodes, env, spec, **about)
+
+
+def write(folder: Path, episodes: Iterable[Episode], env: Any, spec: EnvSpec | None = None, **about: str) -> None:
+    """`save` of episodes that need not be held all at once; `env` has their spaces, and names their `task`."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already; name a folder that is not.")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -137,17 +173,25 @@ def save(folder: Path, demonstrations: Demonstrations, env: Any, **about: str) -
         warnings.simplefilter("ignore", UserWarning)  # of what Minari would like to know besides
         data = Path(draft) / folder.name / DATA  # absolute: Minari looks for its own files there
         data.mkdir(parents=True)
-        storage = MinariStorage.new(data, env.observation_space, env.action_space, jpeg_encoding=False)
+        storage = MinariStorage.new(data, env.observation_space, env.action_space, spec, jpeg_encoding=False)
         storage.update_metadata(_metadata(folder, env, about))
-        storage.update_episodes([_buffer(episode) for episode in demonstrations.episodes])
+        storage.update_episodes(_buffer(episode) for episode in episodes)
         data.parent.replace(folder)
 
 
 def _metadata(folder: Path, env: Any, about: Mapping[str, str]) -> dict[str, Any]:
     from minari import __version__
 
-    name = re.sub(r"[^A-Za-z0-9_-]", "-", folder.name) or "demonstrations"
-    return {"dataset_id": f"{name}-v0", "minari_version": __version__, TASK: env.task, **about}
+    return {"dataset_id": dataset_id(folder), "minari_version": __version__, TASK: env.task, **about}
+
+
+def dataset_id(folder: Path) -> str:
+    """What Minari calls a dataset: by its place among those of this machine, where the folder is there and named NAME-v0."""
+    root, path = get_dataset_path().resolve(), folder.resolve()
+    named = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+    if re.fullmatch(r"([-\w]+/)*[-\w]+-v\d+", named):
+        return named
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', folder.name) or 'demonstrations'}-v0"
 
 
 def _buffer(episode: Episode) -> EpisodeBuffer:

@@ -9,6 +9,8 @@ PACKAGES = {
     "quadruped_walk": "dm_control",
     "cheetah_run": "dm_control",
     "button_press": "metaworld",
+    "car_racing": "Box2D",
+    "minigrid": "minigrid",
 }
 
 

@@ -294,7 +294,7 @@ KINDS: dict[str, tuple[type, int | None, dict[str, Any]]] = {  # class, max_epis
     "BoxTable": (Remembering, 40, {"actions": spaces.Box(-1, 1, (2, 3), np.float64)}),
     "DictAct": (Executing, 40, {}),
     "CameraMultiDisc": (Observing, 40, {"what": "Camera", "actions": spaces.MultiDiscrete([3, 4])}),
-    "ImageDisc": (Observing, 40, {"what": "Image", "actions": spaces.Discrete(3)}),
+    "ImageDisc": (Observing, 40, {"what": "Image", "actions": spaces.Discrete(3, start=-1)}),
     **{what: (Observing, 40, {"what": what}) for what in OBSERVED},
     "F64": (Double, 40, {}),
     "Term": (Line, 40, {"ends": 0.02}),

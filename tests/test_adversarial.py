@@ -168,6 +168,14 @@ def test_inputs_are_normalised_half_over_either_side():
     mean, square = (1 - 0.5) / 2, (1 + 5) / 2
     unit = (square - mean**2) ** 0.5
     assert inputs.states(np.array([[3.0, 6.0]]))[0].tolist() == pytest.approx([(3 - mean) / unit, 1])
+    assert inputs(np.array([[3.0, 6.0]]), np.zeros((1, 1)))[0].tolist() == pytest.approx([(3 - mean) / unit, 1, 0])
+
+
+@pytest.mark.parametrize("model", [GAIL, AIRL])
+def test_images_are_refused_and_vectors_of_bytes_are_not(model):
+    with pytest.raises(UserError, match="reads vectors"):
+        model(spaces.Box(0, 255, (84, 84), np.uint8), ACT)
+    model(spaces.Box(0, 255, (84,), np.uint8), ACT)
 
 
 @pytest.mark.parametrize("lipschitz", [GradientPenalty(), SpectralNorm(), Unbounded()])

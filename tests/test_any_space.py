@@ -3,19 +3,23 @@
 from pathlib import Path
 
 import comparing
+import minari
 import numpy as np
 import odd_envs
 import pytest
 import torch
 from gymnasium import spaces
+from minari.data_collector import EpisodeBuffer
+from minari.dataset.minari_storage import MinariStorage
 from test_odd_envs import settings
 
-from rlhp import evaluate, show
+from rlhp import demonstrations, evaluate, show
 from rlhp.agent import BlindPPO, actions, by_observation
 from rlhp.agent.build import make as make_agent
 from rlhp.agent.lean_cnn import LeanCnnPPO
 from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.envs import gym
+from rlhp.envs.gym import observation
 from rlhp.memory import Recent
 from rlhp.preference import CrossEntropy
 from rlhp.reward import NoPenalty, parts_ensemble
@@ -375,3 +379,35 @@ def test_wrappers_are_put_around_in_order():
 def test_wrappers_that_are_none_are_refused(wrappers, sentence):
     with pytest.raises(UserError, match=sentence):
         made("Plain", 1, wrappers=wrappers)
+
+
+@pytest.mark.parametrize("name", ["Dict", "Tuple", "Nested", "Camera", "Cell"])
+def test_demonstrations_of_somebody_else_have_their_own_structure(name, tmp_path):
+    """A dataset of Minari's holds dicts and tuples; it is read as the environment is observed here."""
+    space, seen = odd_envs.OBSERVED[name]
+    data = tmp_path / "demos" / "data"
+    data.mkdir(parents=True)
+    storage = MinariStorage.new(data, space, odd_envs.Line.action_space)
+    storage.update_metadata({"dataset_id": "theirs-v0", "minari_version": minari.__version__})
+    storage.update_episodes([recorded_by_them([seen(0.5 * t, t) for t in range(4)])])
+    env = made(name, 1)
+    (episode,) = demonstrations.load(tmp_path / "demos", env).episodes
+    reading = observation.read(space)
+    assert reading is not None and np.array_equal(episode.obs, [reading.array(seen(0.5 * t, t)) for t in range(4)])
+
+
+def recorded_by_them(observations):
+    buffer = EpisodeBuffer(
+        observations=columns(observations),
+        actions=np.zeros((3, 1), np.float32),
+        rewards=[0.0] * 3,
+        terminations=[False] * 3,
+        truncations=[False, False, True],
+    )
+    return buffer
+
+
+def columns(rows):
+    if isinstance(rows[0], dict):
+        return {key: columns([row[key] for row in rows]) for key in rows[0]}
+    return tuple(columns(list(part)) for part in zip(*rows, strict=True)) if isinstance(rows[0], tuple) else np.stack(rows)

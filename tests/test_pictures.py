@@ -26,7 +26,7 @@ from rlhp.memory import Recent
 from rlhp.physics import physics
 from rlhp.query import Uniform
 from rlhp.render import rendered, shrunk
-from rlhp.run.record import read_table
+from rlhp.run import RunDirectory
 from rlhp.schedule import Annealed, Constant, Upfront
 from rlhp.store import Store, digest
 from rlhp.store.codec import decode, encode
@@ -134,6 +134,36 @@ def test_frames_are_those_of_an_episode_played_again():
                 env.reset()
 
 
+@pytest.mark.parametrize(("id", "steps"), [("CartPole-v1", 30), ("LunarLander-v3", 30), ("CarRacing-v3", 6)])
+def test_frames_of_gymnasiums_own_environments(id, steps):
+    """As of an environment of the test's own that takes the same actions; shrunk to 400 pixels, after it has ended too."""
+    pytest.importorskip("pygame")
+    pytest.importorskip("Box2D")
+    env = gym.make(id, 1, 7, watched=True, filmed=1)
+    alone = gymnasium.make(id, render_mode="rgb_array")
+    (seed,) = env.seed()
+    alone.reset(seed=seed)
+    env.reset()
+    env.action_space.seed(0)
+    seen, ended = [], 0
+    for _ in range(steps):
+        (frame,) = env.states() or ()
+        assert isinstance(frame, Deflated)
+        assert (frame.array() == shrunk(rendered(alone), 400)).all()
+        seen.append(frame.data)
+        action = env.action_space.sample()
+        _, _, terminated, truncated, _ = alone.step(action)
+        _, _, done, _ = env.step(np.array([action]))
+        if terminated or truncated:
+            alone.reset()
+            ended += 1
+        assert bool(done[0]) == (terminated or truncated)
+    assert len(set(seen)) > steps / 2, "it moves"
+    assert ended > 0 or id != "CartPole-v1"
+    env.close()
+    alone.close()
+
+
 def test_clips_and_heldout_clips_are_cut_from_filmed_environments_alone():
     obs = np.tile(np.arange(4, dtype=np.float32)[np.newaxis, :, np.newaxis], (12, 1, 1))  # says of which environment it is
     rows = tuple(tuple(deflated(np.full((4, 4, 3), 10 * t + i, np.uint8)) for i in range(2)) for t in range(12))
@@ -203,6 +233,7 @@ def settings(*more: str, id: str = LINE) -> dict[str, Any]:
         (["teacher=human", "page=null"], 4),
         (["env.filmed=3"], 3),
         (["watched=true", "env.filmed=0"], 0),
+        (["watched=true", "condition=true_reward"], 0),
     ],
 )
 def test_frames_are_kept_where_somebody_will_look(more, kept, capfd):
@@ -267,8 +298,6 @@ def test_without_further_questions_none_is_filmed():
 
 
 def test_a_run_asks_about_films_and_goes_on_filming_after_it_was_killed(tmp_path, monkeypatch):
-    from rlhp.run import RunDirectory
-
     cfg = settings("watched=true")
     train(cfg, tmp_path / "whole")
     store = Store(tmp_path / "whole" / "preferences.sqlite")
@@ -289,7 +318,8 @@ def test_a_run_asks_about_films_and_goes_on_filming_after_it_was_killed(tmp_path
     # 16 clips are chosen from for the first four questions, and a rollout of 4 environments, 16 steps each, has 16, less one held
     # out: frames of all in two rollouts, of one environment in the third, and of none once the last question is asked
     assert len(rendered_frames) == 2 * 64 + 16
-    assert len(read_table(tmp_path / "killed" / "metrics.csv")) == 4
+    for name in ("metrics.csv", "heldout.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def counted(function: Any, calls: list) -> Any:
@@ -533,3 +563,5 @@ def test_a_run_on_a_mujoco_id_has_states_and_renders_nothing(tmp_path: Path):
     clip = store.segment(name)
     store.close()
     assert clip is not None and clip.state is not None and clip.state.ndim == 2
+    if film.draws():
+        assert show.film_policy(tmp_path, tmp_path / "policy.webm", seconds=0.2).is_file()

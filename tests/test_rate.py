@@ -70,6 +70,7 @@ def test_parts_hold_about_as_many_clips_and_steps_stay_whole(tmp_path: Path) -> 
     parts = stored.periods(run, groups=2)
     assert sorted(parts.values()) == ["100-200"] * 4 + ["300"] * 2
     assert set(stored.periods(run, groups=50).values()) == {"100", "200", "300"}
+    assert set(stored.periods(run, groups=1).values()) == {"100-300"}
 
 
 def test_a_ranking_of_one_policy_and_another_counts_its_pairs_between_them() -> None:
@@ -93,6 +94,7 @@ def test_each_two_meet_and_each_clip_plays_once() -> None:
         "5 clips are enough for 2 of each 2 others"
     )
     assert len({id(one) for one in met}) == len(met) == 12
+    assert play([*names, Player("c", third.clips[:2])], Oracle(), 4, 0).points.sum() == 3, "one game of each two"
     with pytest.raises(UserError, match="c has 1 clips, too few to meet 2 others"):
         play([*names, Player("c", third.clips[:1])], Oracle(), 4, 0)
 
@@ -199,7 +201,7 @@ def test_clips_hold_steps_of_one_episode() -> None:
         (["{run}", "-o", "{run}/nowhere/table.csv"], "cannot be written"),
         (["{run}", "--anchor", "me"], "no policy is called me: --anchor names one of 100, 200, 300"),
         (["{alone}"], "no stored answer compares clips of different steps"),
-        (["{alone}", "--teacher", "oracle"], "clips of one step alone"),
+        (["{alone}", "--teacher", "oracle"], "clips of fewer than two steps"),
         (["{apart}"], "do not compare 100 with 300, nor by way of others"),
         (["{nothing}"], "nothing"),
         (["{run}", "{alone}", "--teacher", "oracle"], "is not a run directory"),

@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from rlhp.run import RunDirectory, attempt, check_owner, checkpoint, claim, discard, failure, read_settings
-from rlhp.run.record import Progress, Table, read_table
+from rlhp.run.record import Progress, Table, TensorBoard, read_table
 from rlhp.train import load, train
 from rlhp.types import UserError
 
@@ -326,6 +326,20 @@ def test_a_run_goes_on_under_the_names_that_parts_have_now(tmp_path):
     assert "rlhp.reward.Ensemble" in (tmp_path / "config.yaml").read_text()
     assert read_settings(tmp_path).items() >= settings.items()
     check_owner(tmp_path, settings)
+
+
+@pytest.mark.parametrize(("resumed", "shown"), [(0, [(0, 9.0)]), (64, [(0, 1.0), (64, 2.0), (96, 9.0)])])
+def test_tensorboard_hides_what_a_run_did_after_its_last_checkpoint(tmp_path, resumed, shown):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for start, rows in ((0, ((0, 1.0), (64, 2.0), (128, 3.0))), (resumed, shown[-1:])):
+        board = TensorBoard(tmp_path, start)
+        for step, value in rows:
+            board(step, {"x": value})
+        board.close()
+    read = EventAccumulator(str(tmp_path))
+    read.Reload()
+    assert [(event.step, event.value) for event in read.Scalars("x")] == shown
 
 
 # The settings of the first runs that may go on: a setting that is not among them is null by default, or in directory.ADDED.

@@ -11,7 +11,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
-from rlhp.agent.encoders import PartsEncoder
+from rlhp.agent.encoders import ImageEncoder, PartsEncoder
 from rlhp.agent.explore import Explore
 from rlhp.agent.kl_penalty import KLPenalty
 from rlhp.agent.lean import LeanPPO, suits
@@ -47,7 +47,7 @@ def ppo(env: VecEnv, *, precision: str = "auto", threads: int = 1, **settings: A
     """
     if suits_images(env, settings):
         return make(LeanCnnPPO, env, precision=precision, threads=threads, **settings)
-    _check_policy(env, settings.get("policy", "MlpPolicy"))
+    _check_policy(env, settings.get("policy", "MlpPolicy"), settings.get("policy_kwargs"))
     if precision == "bfloat16":
         raise UserError(
             "agent.precision=bfloat16, which auto may stand for, needs images, discrete actions and stock PPO settings; "
@@ -89,7 +89,7 @@ def make(
     `device` is cpu, cuda, or auto: a GPU where there is one. Raises UserError where the algorithm cannot act in this
     environment, for `refit`, `explore` and `start` where it observes images, and where `start` does not go with the others.
     """
-    _check_policy(env, policy)
+    _check_policy(env, policy, policy_kwargs)
     _check_images(env, policy, refit, explore, start)
     _check_start(start, kl_penalty, explore)
     where = processor(device)
@@ -117,15 +117,14 @@ def _encoded(space: spaces.Space, policy_kwargs: Mapping[str, Any] | None) -> di
     return {**default, **(policy_kwargs or {})}
 
 
-def _check_policy(env: VecEnv, policy: str) -> None:
-    """Raises UserError for a policy on images where there are none."""
-    if policy == "CnnPolicy" and not _sees_images(env):
-        raise UserError(f"this agent reads images, and observations are {env.observation_space}; choose agent=ppo or agent=a2c.")
-
-
-def _sees_images(env: VecEnv) -> bool:
+def _check_policy(env: VecEnv, policy: str, policy_kwargs: Mapping[str, Any] | None) -> None:
+    """Raises UserError for a policy on images where there are none, or none that its network reads."""
     seen = seen_space(env.observation_space, getattr(env, "stack", 1))
-    return is_image_space(seen) or is_image(seen)
+    ours = (policy_kwargs or {}).get("features_extractor_class") is ImageEncoder
+    if policy == "CnnPolicy" and not is_image_space(seen) and not (ours and is_image(seen)):
+        raise UserError(
+            f"this agent reads images, and observations are {env.observation_space}; choose agent=ppo, a2c or by_observation."
+        )
 
 
 def _check_images(env: VecEnv, policy: str, refit: Refit, explore: Explore | None, start: Start | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,13 @@ def random_returns(env: Any, episodes: int = EPISODES) -> Array:
     """True returns, or scores, [episodes] of uniformly random actions in a vectorised environment; the same for the same seed."""
     rng, space = np.random.default_rng(0), env.action_space
     if isinstance(space, spaces.Discrete):
-        return returns(lambda obs: rng.integers(space.n, size=len(obs)), env, episodes)
-    low, high = space.low, space.high  # pyright: ignore[reportAttributeAccessIssue]
-    return returns(lambda obs: rng.uniform(low, high, (len(obs), len(low))), env, episodes)
+        return returns(lambda obs: space.start + rng.integers(space.n, size=len(obs)), env, episodes)
+    if isinstance(space, spaces.Box) and len(space.shape) == 1 and space.is_bounded():
+        low, high = space.low, space.high
+        return returns(lambda obs: rng.uniform(low, high, (len(obs), len(low))), env, episodes)
+    drawn = deepcopy(space)  # whose own random stream others may draw from
+    drawn.seed(0)
+    return returns(lambda obs: np.stack([drawn.sample() for _ in obs]), env, episodes)
 
 
 def write_random(envs: Iterable[tuple[str, Any]], path: Path) -> None:

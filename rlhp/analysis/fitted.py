@@ -51,7 +51,9 @@ def _accuracy(held: dict[str, Any]) -> str:
     if held["share"] is None:
         return "- (nothing held out prefers a segment)"
     low, high = (100 * held[name] for name in ("low", "high"))
-    found = f"{_percent(held['share'])} ({low:.1f} to {high:.1f} %: {held['method']}) of {held['decided']:,} that prefer a segment"
+    found = (
+        f"{_percent(held['share'])} ({low:.1f} to {high:.1f} %: {held['method']}) of {held['decided']:,} that prefer a segment"
+    )
     return found + ("" if held["apart"] else "; their segments are among those learned from too")
 
 

@@ -18,7 +18,6 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
-from rlhp.envs import generator
 from rlhp.types import Array, UserError
 
 
@@ -109,16 +108,13 @@ class Suite(gymnasium.Env[Array, Array]):
         self._suite.close()
 
     def get_state(self) -> Array:
-        """All that the continuation depends on, random stream included, as numbers; for `set_state`."""
-        physics = self._physics.get_state(_PHYSICS)
-        return np.concatenate([[self._seed], generator.saved(self.np_random), physics, self._physics.data.sensordata])
+        """All that the rest of this episode depends on, as numbers; for `set_state`. The next one starts from `np_random`."""
+        return np.concatenate([[self._seed], self._physics.get_state(_PHYSICS), self._physics.data.sensordata])
 
     def set_state(self, state: Array) -> None:
         """Go on from what `get_state` has returned, bit for bit."""
         self._start(int(state[0]))  # a target's place and what else the model says of this episode
-        generator.restore(self.np_random, state[1:])
-        cuts = [1 + generator.SIZE, len(state) - len(self._physics.data.sensordata)]
-        _, physics, sensed = np.split(state, cuts)
+        _, physics, sensed = np.split(state, [1, len(state) - len(self._physics.data.sensordata)])
         self._physics.set_state(physics, _PHYSICS)
         # the suite's steps end with the first half of MuJoCo's next one; a whole forward pass would move the warm start
         mujoco.mj_step1(self._physics.model.ptr, self._physics.data.ptr)

@@ -15,7 +15,6 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
-from rlhp.envs import generator
 from rlhp.types import Array, UserError
 
 try:
@@ -46,7 +45,7 @@ class Sawyer(gymnasium.Env[Array, Array]):
     def __init__(
         self, task: str, goal: bool = False, render_mode: str | None = None, width: int = 320, height: int = 320
     ) -> None:
-        self.render_mode, self._seed = render_mode, 0
+        self.render_mode = render_mode
         self._sawyer: Any = ALL_V3_ENVIRONMENTS[task]()
         self._sawyer._partially_observable = not goal
         self._sawyer.__dict__.pop("sawyer_observation_space", None)  # it was worked out for a hidden goal
@@ -61,8 +60,7 @@ class Sawyer(gymnasium.Env[Array, Array]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin an episode, at places that depend on the random stream of this environment alone."""
         super().reset(seed=seed)
-        self._seed = int(self.np_random.integers(2**32))
-        return self._start(), {}
+        return self._start(int(self.np_random.integers(2**32))), {}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """One control step, of five physics steps."""
@@ -78,24 +76,23 @@ class Sawyer(gymnasium.Env[Array, Array]):
         self._renderer.close()
 
     def get_state(self) -> Array:
-        """All that the continuation depends on, random stream included, as numbers; for `set_state`."""
+        """All that the rest of this episode depends on, as numbers; for `set_state`. The next one starts from `np_random`."""
         sawyer = self._sawyer
         physics = np.empty(mujoco.mj_stateSize(sawyer.model, _PHYSICS))
         mujoco.mj_getState(sawyer.model, sawyer.data, physics, _PHYSICS)
-        return np.concatenate([[self._seed, sawyer.curr_path_length], generator.saved(self.np_random), sawyer._prev_obs, physics])
+        return np.concatenate([[self._seed, sawyer.curr_path_length], sawyer._prev_obs, physics])
 
     def set_state(self, state: Array) -> None:
         """Go on from what `get_state` has returned, bit for bit."""
-        sawyer, seen = self._sawyer, 2 + generator.SIZE
-        self._seed = int(state[0])
-        self._start()  # the places of this episode
+        sawyer = self._sawyer
+        self._start(int(state[0]))  # the places of this episode
         sawyer.curr_path_length = int(state[1])
-        generator.restore(self.np_random, state[2:seen])
-        sawyer._prev_obs, physics = np.split(state[seen:], [len(sawyer._prev_obs)])
+        sawyer._prev_obs, physics = np.split(state[2:], [len(sawyer._prev_obs)])
         mujoco.mj_setState(sawyer.model, sawyer.data, physics, _PHYSICS)
 
-    def _start(self) -> Array:
-        self._sawyer.np_random = np.random.default_rng(self._seed)
+    def _start(self, seed: int) -> Array:
+        self._seed = seed  # of this episode
+        self._sawyer.np_random = np.random.default_rng(seed)
         bounds = self._sawyer.sawyer_observation_space
         return self._sawyer.reset()[0].clip(bounds.low, bounds.high)
 

@@ -5,7 +5,7 @@ environments, by their own `render`), or a class of one's own.
 """
 
 from rlhp.film.atari import Atari
-from rlhp.film.draw import APT, BACKENDS, SIZE, View, backend, draws, frames, probe, studio
+from rlhp.film.draw import APT, BACKENDS, SIZE, View, backend, draws, frames, probe, studio, without_screen
 from rlhp.film.load import drawing, find, undrawable
 from rlhp.film.mujoco import MuJoCo
 from rlhp.film.own import Own
@@ -35,5 +35,6 @@ __all__ = [
     "refused",
     "studio",
     "undrawable",
+    "without_screen",
     "write",
 ]

@@ -79,11 +79,22 @@ def _loads(library: str) -> bool:
     return True
 
 
+def without_screen() -> None:
+    """Let environments that draw by MuJoCo do so without a screen, in this process and those that it starts."""
+    if not os.environ.get("MUJOCO_GL") and draws():
+        os.environ["MUJOCO_GL"] = backend()
+    _quietly()
+
+
+def _quietly() -> None:
+    logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it was not accelerated with
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's own threads wait for each other: minutes a clip where cores are busy
+
+
 def _context(width: int, height: int) -> mujoco.GLContext:
     """A current off-screen OpenGL context. Raises UserError where the libraries are there but cannot draw."""
     name = backend()
-    logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it was not accelerated with
-    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's own threads wait for each other: minutes a clip where cores are busy
+    _quietly()
     try:
         context = import_module(f"mujoco.{name}").GLContext(width, height)
         context.make_current()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 
 import gymnasium
 
-from rlhp.film.draw import backend
+from rlhp.film.draw import backend, without_screen
 from rlhp.film.trial import refused
 from rlhp.physics import physics
 from rlhp.render import MODE, headless, rendered, shrunk
@@ -90,6 +89,7 @@ class Own:
     def _env(self) -> gymnasium.Env:
         """One environment, to be drawn."""
         headless()
+        without_screen()
         settings = {"disable_env_checker": True, "render_mode": MODE, **self._kwargs}
         try:
             with warnings.catch_warnings():  # an environment that draws nothing is told of when it is drawn
@@ -98,7 +98,7 @@ class Own:
         except (gymnasium.error.Error, ModuleNotFoundError, TypeError) as error:
             raise UserError(f"Gymnasium cannot make {self._id!r} so that it draws its clips: {error}") from error
         if physics(env) is not None:
-            os.environ.setdefault("MUJOCO_GL", backend())  # Gymnasium wants a screen else
+            backend()
             _soften(env)
         env.reset(seed=0)
         return env

@@ -67,7 +67,7 @@ def _players(runs: dict[str, Path], groups: int, games: int, seed: int) -> Seque
         return current.players(runs, games * (len(runs) - 1), seed)
     found = stored.players(next(iter(runs.values())), groups)
     if len(found) < 2:
-        raise UserError("the run has asked about clips of one step alone, so there is nothing to compare; train it for longer.")
+        raise UserError("the run has asked about clips of fewer than two steps, so there is nothing to compare; train it longer.")
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from rlhp import demonstrations
+from rlhp import demonstrations, film
 from rlhp.reward import Background
 from rlhp.train import filming
 from rlhp.types import Checked, Demonstrations, ImagesAndVector, Setup, Stateful, UserError, is_image, seen_space
@@ -24,6 +24,8 @@ PARTS = ("memory", "query", "teacher", "schedule", "effort", "tracker")
 def build(settings: Settings) -> Setup:
     """The parts of resolved settings. Raises UserError where one cannot be built or they cannot work together."""
     _check(settings)
+    if settings.get("watched"):
+        film.without_screen()  # environments may have to draw, and in processes that they start
     built = _instantiated(settings)
     env = built["env"]
     env.stagger(**settings["restarts"])

@@ -30,7 +30,7 @@ def sources(setup: Setup) -> Sources | None:
 
 def say(setup: Setup) -> None:
     """Tell on stderr of how many environments frames are kept."""
-    if setup.sources is None:
+    if setup.sources is None or setup.sources(0) == 0:
         return
     first, total = setup.schedule(0), setup.schedule(setup.total_steps)
     begin, later = setup.sources(0), setup.sources(min(first, total - 1))

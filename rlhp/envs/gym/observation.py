@@ -111,6 +111,11 @@ class OneArray(gymnasium.ObservationWrapper):
         return self._array(observation)
 
 
+def source(env: gymnasium.Env) -> tuple[spaces.Space[Any], Callable[[Any], Array]] | None:
+    """What the environment within `OneArray` observes, and how that becomes one array; None where there is no `OneArray`."""
+    return (env.env.observation_space, env.observation) if isinstance(env, OneArray) else None
+
+
 def read(space: spaces.Space[Any], stack: int = 1) -> Reading | None:
     """How observations become one array, of which networks see `stack` together; None where they are one already.
 

@@ -69,6 +69,7 @@ class GymVecEnv(VecEnv):
         self.metadata = first.metadata
         self.horizon: int | None = None if first.spec is None else first.spec.max_episode_steps
         self.notes = observation.notes(first, id)  # for whoever trains on it
+        self.source = observation.source(first)  # what it observes before that is one array, and how it becomes one
         self._seed, self._made, self._noted = seed, 0, False
         self.seed()
         if not here:

@@ -50,7 +50,12 @@ def _found(named: Named) -> tuple[Any, dict[str, Any]]:
         name, keywords = named, {}
     if not isinstance(name, str) or not isinstance(keywords, Mapping | None):
         raise UserError(f"{TOLD}, not {named!r}.")
-    return _imported(name), {str(key): value for key, value in (keywords or {}).items()}
+    return _imported(name), {str(key): _tupled(value) for key, value in (keywords or {}).items()}
+
+
+def _tupled(value: Any) -> Any:
+    """Lists as tuples: YAML has only the former, and Gymnasium's wrappers insist on the latter."""
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value
 
 
 def _imported(name: str) -> Any:
