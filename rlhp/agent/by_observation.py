@@ -47,7 +47,9 @@ def _on_images(env: VecEnv, settings: dict[str, Any], precision: str, threads: i
     seen: Any = seen_space(env.observation_space, getattr(env, "stack", 1))
     kwargs = {"features_extractor_class": ImageEncoder, **(settings.get("policy_kwargs") or {})}
     small = not fits(NATURE, *height_and_width(seen))
-    settings.setdefault("normalise_observations", small)  # small ones are symbols more often than pictures, some of them tiny numbers
+    settings.setdefault(
+        "normalise_observations", small
+    )  # small ones are symbols more often than pictures, some of them tiny numbers
     if not isinstance(env.action_space, spaces.Box):
         kwargs.pop(
             "log_std_init", None

@@ -22,7 +22,7 @@ class ObservationNormaliser(VecNormalize):
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv, norm_reward=False)
-        space: Any = self.venv.observation_space
+        space: Any = venv.observation_space
         self._space = space
         if isinstance(space, ImagesAndVector):
             self.obs_rms = RunningMeanStd(shape=(space.stack * space.width,))  # type: ignore[assignment]
