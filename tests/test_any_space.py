@@ -97,6 +97,8 @@ def test_a_frozen_policy_knows_how_likely_an_action_was(name):
     rollout, behaviour = next(agent.rollouts(64)), agent.behaviour()
     again = behaviour.policy.log_prob(behaviour.steps.obs, behaviour.steps.act)
     assert np.allclose(again, behaviour.log_prob, atol=1e-5) and rollout.log_prob is not None and again.std() > 0
+    drawn = agent.rollout_buffer.actions.reshape(64, -1)
+    assert np.allclose(behaviour.policy.log_prob_of_chosen(behaviour.steps.obs, drawn), behaviour.log_prob, atol=1e-5)
 
 
 # Observations that a policy sees
