@@ -97,6 +97,8 @@ def test_a_frozen_policy_knows_how_likely_an_action_was(name):
     rollout, behaviour = next(agent.rollouts(64)), agent.behaviour()
     again = behaviour.policy.log_prob(behaviour.steps.obs, behaviour.steps.act)
     assert np.allclose(again, behaviour.log_prob, atol=1e-5) and rollout.log_prob is not None and again.std() > 0
+    drawn = agent.rollout_buffer.actions.reshape(64, -1)
+    assert np.allclose(behaviour.policy.log_prob_of_chosen(behaviour.steps.obs, drawn), behaviour.log_prob, atol=1e-5)
 
 
 # Observations that a policy sees
@@ -108,7 +110,7 @@ def test_a_vector_beside_images_is_normalised_and_images_are_left():
     normaliser = ObservationNormaliser(env)
     raw = [normaliser.reset(), *(normaliser.step(np.full((4, 1), i / 30, np.float32))[0] for i in range(30))]
     last = normaliser.old_obs
-    assert np.array_equal(raw[-1][:, :432], last[:, :432])
+    assert np.array_equal(raw[-1][:, :768], last[:, :768])
     seen = np.concatenate([space.vector(normaliser.old_obs)[:, :3]])
     assert set(seen.ravel().tolist()) == {0.0, 1.0}  # one-hot
     mean, var = normaliser.obs_rms.mean, normaliser.obs_rms.var
@@ -141,7 +143,7 @@ def test_a_number_among_bytes_that_is_not_finite_is_found(monkeypatch):
 
 
 def broken(x, t):
-    return {"camera": odd_envs.picture(x, 12, 12, 3), "mode": 0, "speed": np.array([x, np.nan if t == 9 else 0, 1], np.float32)}
+    return {"camera": odd_envs.picture(x, 16, 16, 3), "mode": 0, "speed": np.array([x, np.nan if t == 9 else 0, 1], np.float32)}
 
 
 # Networks by what is observed
@@ -158,7 +160,8 @@ def composed_agent(name: str, *more: str):
     [
         ("Plain", 0.001, True, "FlattenExtractor"),
         ("Dict", 0.001, True, "FlattenExtractor"),
-        ("Image", 0.00025, False, "ImageEncoder"),
+        ("Image", 0.00025, True, "ImageEncoder"),
+        ("Screen", 0.00025, False, "ImageEncoder"),
         ("Camera", 0.00025, True, "PartsEncoder"),
     ],
 )
@@ -183,7 +186,7 @@ def test_whoever_names_an_agent_gets_that_one(name):
 
 
 def test_images_and_choices_are_learned_by_the_lean_algorithm():
-    assert isinstance(composed_agent("ImageDisc").agent, LeanCnnPPO)
+    assert isinstance(composed_agent("ScreenDisc").agent, LeanCnnPPO)
 
 
 @pytest.mark.parametrize(("name", "network"), [("Plain", "MLP"), ("Image", "CNN"), ("Camera", "Parts"), ("Board", "MLP")])
@@ -378,7 +381,7 @@ def test_wrappers_are_put_around_in_order():
     env.reset(), plain.reset()
     there = [e.step(np.ones((1, 1), np.float32))[1] for e in (env, plain)]
     assert there[0] == pytest.approx(there[1] - 0.05, abs=1e-6)  # half as far
-    assert made("Image", 1, wrappers=["gymnasium.wrappers:GrayscaleObservation"]).observation_space.shape == (1, 12, 12)
+    assert made("Image", 1, wrappers=["gymnasium.wrappers:GrayscaleObservation"]).observation_space.shape == (1, 16, 16)
 
 
 @pytest.mark.parametrize(
