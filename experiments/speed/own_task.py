@@ -27,7 +27,7 @@ from rlhp.envs import gym
 from rlhp.envs.gym.build import factory
 
 HERE = Path(__file__).parent
-TASKS = {"CarRacing-v3": {"continuous": True}, "Humanoid-v5": {}, "HumanoidStandup-v5": {}, "CartPole-v1": {}}
+TASKS = {"CarRacing-v3": {"continuous": True}, "Humanoid-v5": {}, "CartPole-v1": {}}
 VARIANTS = ("workers=1", "workers=2", "chosen", "dummy", "subproc")
 BASE = "dummy"
 Rates = dict[str, list[float]]  # steps/s in each round, by variant
