@@ -57,7 +57,7 @@ EPILOG = """\
 examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
   rlhp train teacher=human                      train from your own preferences, given at a page
-  rlhp extend runs/main/RUN total_steps=2000000   go on with a run that is finished
+  rlhp extend runs/main/RUN total_steps=2e6     go on with a run that is finished
   rlhp label runs/main/RUN                      that page, for any run
   rlhp labels runs/main/RUN                     who answered what, how fast, and how far people agree
   rlhp export runs/main/RUN labels.jsonl        the answers as a file (rlhp import brings them back)
@@ -222,8 +222,17 @@ def _extend_parser(extend: argparse.ArgumentParser) -> None:
 def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     labels = add("labels", help="counts, times and agreement of those who answered")
     labels.set_defaults(run=_labels)
-    export = add("export", help="a run's answers as a file: .jsonl for rlhp import, .parquet for offline preference learners")
+    export = add(
+        "export",
+        help="a run's answers as a file (.jsonl for rlhp import, .parquet for offline preference learners), or its clips",
+    )
     export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file is called")
+    export.add_argument(
+        "--minari",
+        type=Path,
+        metavar="FOLDER",
+        help="write the clips that were asked about as a dataset of Minari's, in place of FILE",
+    )
     export.set_defaults(run=_export)
     bring = add(
         "import",
@@ -236,8 +245,8 @@ def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     _columns_options(bring)
     for command in (labels, export, bring):
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
-    for command in (export, bring):
-        command.add_argument("file", type=Path, metavar="FILE", help="such as labels.jsonl")
+    export.add_argument("file", type=Path, nargs="?", metavar="FILE", help="such as labels.jsonl")
+    bring.add_argument("file", type=Path, metavar="FILE", help="such as labels.jsonl, or comparisons.npz")
 
 
 def _columns_options(command: argparse.ArgumentParser) -> None:
@@ -435,6 +444,14 @@ def _rate(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
+    if (options.file is None) == (options.minari is None):
+        raise UserError("name one thing to write: a FILE such as labels.jsonl, or a folder with --minari.")
+    if options.minari is not None:
+        _check_opengl()
+        from rlhp import show
+
+        _say(show.export_minari(options.path, options.minari))
+        return 0
     from rlhp import labels
 
     _say(labels.export_labels(options.path, options.file, options.parquet))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from minari import MinariDataset
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 from minari.storage import get_dataset_path
 
-from rlhp.types import Array, Demonstrations, Episode, UserError
+from rlhp.types import Array, Demonstrations, Episode, ImagesAndVector, UserError
 
 TASK = "rlhp_task"  # under which the metadata of a dataset of ours name the task
 SLACK = 1e-5  # by which rounding may bring an action over a bound
@@ -121,42 +122,51 @@ def _episode(data: Any, observed: spaces.Space, source: str | Path, env: Any) ->
         raise UserError(
             f"an episode of the demonstrations {source} has {len(obs)} observations and {len(act)} actions; record it again."
         )
-    for name, values in (("observations", obs), ("actions", act)):
+    space = env.observation_space
+    read = space.floats(obs) if isinstance(space, ImagesAndVector) else obs
+    for name, values in (("observations", read), ("actions", act)):
         if not np.isfinite(values).all():
             raise UserError(
                 f"{name} of the demonstrations {source} are not finite numbers; record them again, or leave that episode out."
             )
     _check_taken(act, source, env)
-    space = env.observation_space
     obs = obs.astype(np.float32 if space.dtype == np.float64 else space.dtype)
     return Episode(obs, act.astype(env.action_space.dtype), np.asarray(data.rewards, np.float32), bool(data.terminations[-1]))
 
 
 def _check_taken(act: Array, source: str | Path, env: Any) -> None:
     """Raises UserError for actions outside of the environment's space: they are in other units, or were clipped afterwards."""
-    space = env.action_space
-    if isinstance(space, spaces.Discrete):
-        low, high = space.start, space.start + space.n - 1
-    else:
-        low, high = space.low - SLACK, space.high + SLACK
-    if (act < low).any() or (act > high).any():
+    low, high = _limits(env.action_space)
+    if (act < low - SLACK).any() or (act > high + SLACK).any():
         raise UserError(
             f"actions of the demonstrations {source} go from {act.min():.4g} to {act.max():.4g}, beyond those of env={env.task}, "
-            f"{_bounds(space)}; clip them if that environment did, or record them again."
+            f"{np.min(low):.4g} to {np.max(high):.4g}; clip them if that environment did, or record them again."
         )
 
 
-def _bounds(space: Any) -> str:
-    discrete = isinstance(space, spaces.Discrete)
-    low, high = (space.start, space.start + space.n - 1) if discrete else (space.low.min(), space.high.max())
-    return f"{low:.4g} to {high:.4g}"
+def _limits(space: Any) -> tuple[Array, Array]:
+    """The least and the largest actions of a space, each for itself."""
+    match space:
+        case spaces.Discrete():
+            return space.start, space.start + space.n - 1
+        case spaces.MultiDiscrete():
+            return space.start, space.start + space.nvec - 1
+        case spaces.MultiBinary():
+            return np.zeros(space.shape), np.ones(space.shape)
+        case _:
+            return space.low, space.high
 
 
-def save(folder: Path, demonstrations: Demonstrations, env: Any, **about: str) -> None:
+def save(folder: Path, demonstrations: Demonstrations, env: Any, spec: EnvSpec | None = None, **about: str) -> None:
     """Write a dataset of Minari's format into a new folder; `about` goes into its metadata.
 
-    Raises UserError where the folder is there and not empty.
+    With `spec`, Minari's `recover_environment` makes the environment. Raises UserError where the folder is there and not empty.
     """
+    write(folder, demonstrations.episodes, env, spec, **about)
+
+
+def write(folder: Path, episodes: Iterable[Episode], env: Any, spec: EnvSpec | None = None, **about: str) -> None:
+    """`save` of episodes that need not be held all at once; `env` has their spaces, and names their `task`."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already; name a folder that is not.")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -164,17 +174,25 @@ def save(folder: Path, demonstrations: Demonstrations, env: Any, **about: str) -
         warnings.simplefilter("ignore", UserWarning)  # of what Minari would like to know besides
         data = Path(draft) / folder.name / DATA  # absolute: Minari looks for its own files there
         data.mkdir(parents=True)
-        storage = MinariStorage.new(data, env.observation_space, env.action_space, jpeg_encoding=False)
+        storage = MinariStorage.new(data, env.observation_space, env.action_space, spec, jpeg_encoding=False)
         storage.update_metadata(_metadata(folder, env, about))
-        storage.update_episodes([_buffer(episode) for episode in demonstrations.episodes])
+        storage.update_episodes(_buffer(episode) for episode in episodes)
         data.parent.replace(folder)
 
 
 def _metadata(folder: Path, env: Any, about: Mapping[str, str]) -> dict[str, Any]:
     from minari import __version__
 
-    name = re.sub(r"[^A-Za-z0-9_-]", "-", folder.name) or "demonstrations"
-    return {"dataset_id": f"{name}-v0", "minari_version": __version__, TASK: env.task, **about}
+    return {"dataset_id": dataset_id(folder), "minari_version": __version__, TASK: env.task, **about}
+
+
+def dataset_id(folder: Path) -> str:
+    """What Minari calls a dataset: by its place among those of this machine, where the folder is there and named NAME-v0."""
+    root, path = get_dataset_path().resolve(), folder.resolve()
+    named = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+    if re.fullmatch(r"([-\w]+/)*[-\w]+-v\d+", named):
+        return named
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', folder.name) or 'demonstrations'}-v0"
 
 
 def _buffer(episode: Episode) -> EpisodeBuffer:

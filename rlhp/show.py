@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from gymnasium import spaces
 
-from rlhp import analysis, demonstrations, evaluate, film, train
+from rlhp import analysis, demonstrations, evaluate, film, labels, store, train
+from rlhp.envs import one
 from rlhp.run import read_settings
-from rlhp.types import Array, Demonstrations, Segment, UserError
+from rlhp.types import Array, Demonstrations, Episode, Segment, UserError
+
+STORE = "preferences.sqlite"
 
 
 def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_STEPS, deterministic: bool | None = None) -> str:
@@ -111,12 +118,63 @@ def demonstrate(
         chosen = Demonstrations(tuple(best[:episodes]), getattr(env, "stack", 1))
         selection = f"the best {episodes} of {recorded} episodes by return" if best_of else f"{episodes} episodes as they came"
         about = f"{how} of a run on env={trained.settings['task']}, seed {trained.settings['seed']}; {selection}"
-        demonstrations.save(out, chosen, env, description=about, algorithm_name=str(trained.settings["condition"]))
+        named = one.spec(trained.settings, env.horizon)
+        demonstrations.save(out, chosen, env, named, description=about, algorithm_name=str(trained.settings["condition"]))
     finally:
         env.close()
     found, steps = chosen.returns(), len(chosen.transitions())
     spread = f"from {found.min():.1f} to {found.max():.1f}"
     return f"{out}: {selection}, {steps:,} steps, {how}: mean true return {found.mean():.1f}, {spread}"
+
+
+def export_minari(run: Path, out: Path) -> str:
+    """Write the clips that a run asked about as a dataset of Minari's, an episode each; a sentence on it.
+
+    A clip of L steps has L - 1 transitions: what its last action led to is not in it. Rewards are the true ones; where an
+    imported data set has none they are 0, which is said. The spaces are those of the run's environment, or those that the data
+    show. Raises UserError where there are no clips, where they are of one step, or where `out` is there already.
+    """
+    names = list(dict.fromkeys(name for _, clips in store.asked(run / STORE) for name in clips))
+    if not names:
+        raise UserError(f"{run} has asked nothing yet, so it has no clips; train it first.")
+    (_, first), *_ = store.segments(run / STORE, names[:1])
+    if len(first) < 2:
+        raise UserError(f"the clips of {run} are of one step and hold no transition, so there is nothing to write.")
+    clips = (clip for _, clip in store.segments(run / STORE, names))
+    lacking = "" if np.isfinite(first.true_reward).all() else "; their rewards are not known, and written as 0"
+    about = f"the {len(names):,} clips that {run.name} asked about, an episode each{lacking}"
+    with _spaces(run) as (env, spec):
+        demonstrations.write(out, map(_transitions, clips), env, spec, description=about)
+    return f"{out}: {about}, {len(names) * (len(first) - 1):,} transitions; minari calls it {demonstrations.dataset_id(out)}"
+
+
+def _transitions(clip: Segment) -> Episode:
+    """A clip as an episode, without the action after which nothing is known."""
+    return Episode(clip.obs[len(clip.obs) - len(clip) :], clip.act[:-1], np.nan_to_num(clip.true_reward[:-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What data show of the environment that they are of."""
+
+    task: str
+    observation_space: spaces.Space[Any]
+    action_space: spaces.Space[Any]
+
+
+@contextmanager
+def _spaces(run: Path) -> Iterator[tuple[Any, Any]]:
+    """What has the task and the spaces of a run, and what its environment is made from; the latter None where nobody knows."""
+    if not (run / "config.yaml").is_file():
+        given = labels.load(run)
+        yield _Shown(run.name, given.observation_space(), given.action_space()), None
+        return
+    settings = read_settings(run)
+    env = train.environment(settings, n_envs=1, seed=0)
+    try:
+        yield env, one.spec(settings, env.horizon)
+    finally:
+        env.close()
 
 
 def _every(n: int, shoot: Callable[[Segment], Iterator[Array]], segment: Segment) -> Iterator[Array]:

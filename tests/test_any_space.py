@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
-from test_odd_envs import settings
+from test_odd_envs import ROUNDS, N, T, settings
 
 from rlhp import demonstrations, evaluate, show
 from rlhp.agent import BlindPPO, actions, by_observation
@@ -25,6 +25,7 @@ from rlhp.preference import CrossEntropy
 from rlhp.reward import NoPenalty, parts_ensemble
 from rlhp.reward import by_observation as reward_by_observation
 from rlhp.reward.features import action_width, encode_actions, lasting
+from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store.codec import decode, encode
 from rlhp.train import build, load, train
@@ -96,6 +97,8 @@ def test_a_frozen_policy_knows_how_likely_an_action_was(name):
     rollout, behaviour = next(agent.rollouts(64)), agent.behaviour()
     again = behaviour.policy.log_prob(behaviour.steps.obs, behaviour.steps.act)
     assert np.allclose(again, behaviour.log_prob, atol=1e-5) and rollout.log_prob is not None and again.std() > 0
+    drawn = agent.rollout_buffer.actions.reshape(64, -1)
+    assert np.allclose(behaviour.policy.log_prob_of_chosen(behaviour.steps.obs, drawn), behaviour.log_prob, atol=1e-5)
 
 
 # Observations that a policy sees
@@ -107,7 +110,7 @@ def test_a_vector_beside_images_is_normalised_and_images_are_left():
     normaliser = ObservationNormaliser(env)
     raw = [normaliser.reset(), *(normaliser.step(np.full((4, 1), i / 30, np.float32))[0] for i in range(30))]
     last = normaliser.old_obs
-    assert np.array_equal(raw[-1][:, :432], last[:, :432])
+    assert np.array_equal(raw[-1][:, :768], last[:, :768])
     seen = np.concatenate([space.vector(normaliser.old_obs)[:, :3]])
     assert set(seen.ravel().tolist()) == {0.0, 1.0}  # one-hot
     mean, var = normaliser.obs_rms.mean, normaliser.obs_rms.var
@@ -140,7 +143,7 @@ def test_a_number_among_bytes_that_is_not_finite_is_found(monkeypatch):
 
 
 def broken(x, t):
-    return {"camera": odd_envs.picture(x, 12, 12, 3), "mode": 0, "speed": np.array([x, np.nan if t == 9 else 0, 1], np.float32)}
+    return {"camera": odd_envs.picture(x, 16, 16, 3), "mode": 0, "speed": np.array([x, np.nan if t == 9 else 0, 1], np.float32)}
 
 
 # Networks by what is observed
@@ -157,7 +160,8 @@ def composed_agent(name: str, *more: str):
     [
         ("Plain", 0.001, True, "FlattenExtractor"),
         ("Dict", 0.001, True, "FlattenExtractor"),
-        ("Image", 0.00025, False, "ImageEncoder"),
+        ("Image", 0.00025, True, "ImageEncoder"),
+        ("Screen", 0.00025, False, "ImageEncoder"),
         ("Camera", 0.00025, True, "PartsEncoder"),
     ],
 )
@@ -182,7 +186,7 @@ def test_whoever_names_an_agent_gets_that_one(name):
 
 
 def test_images_and_choices_are_learned_by_the_lean_algorithm():
-    assert isinstance(composed_agent("ImageDisc").agent, LeanCnnPPO)
+    assert isinstance(composed_agent("ScreenDisc").agent, LeanCnnPPO)
 
 
 @pytest.mark.parametrize(("name", "network"), [("Plain", "MLP"), ("Image", "CNN"), ("Camera", "Parts"), ("Board", "MLP")])
@@ -241,7 +245,9 @@ def fitted(which: str, steps: int, **more):
 
 def new(**more):
     common = {"layers": [[8, 3, 2], [8, 3, 1]], "members": 2, "units": 32, "hidden": (32,), "seed": 0, **more}
-    return parts_ensemble(CAMERA, spaces.Discrete(3), loss=CrossEntropy(), penalty=NoPenalty(), learning_rate=3e-3, batch_size=32, **common)
+    return parts_ensemble(
+        CAMERA, spaces.Discrete(3), loss=CrossEntropy(), penalty=NoPenalty(), learning_rate=3e-3, batch_size=32, **common
+    )
 
 
 def share_of_pairs_in_order(model, held: Steps) -> float:
@@ -315,7 +321,11 @@ def test_a_restored_agent_and_reward_go_on_as_they_were(name):
     fresh = build(cfg).agent
     fresh.restore(saved)
     kept = fresh.snapshot()
-    assert all(np.array_equal(kept[key], value) for key, value in saved.items() if not key.startswith(("recorder", "frames", "self/last")))
+    assert all(
+        np.array_equal(kept[key], value)
+        for key, value in saved.items()
+        if not key.startswith(("recorder", "frames", "self/last"))
+    )
     clips_of = stack([rollout.clip(8 * i, 0, 8) for i in range(4)])
     question = comparing.comparisons(clips_of[:2], clips_of[2:], np.ones(2, np.float32))
     parts.reward.begin(Evidence(question), 3)
@@ -351,6 +361,17 @@ def test_it_is_labelled_by_an_expert(run, tmp_path):
     assert read_table(tmp_path / "metrics.csv")[-1]["expert_error"]
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("MultiDisc", [0, 4]), ("MultiDisc", [-1, 0]), ("MultiBin", [0, 2, 0, 0]), ("MultiTable", [[-1, 3], [2, 5]])],
+)
+def test_demonstrated_actions_that_the_environment_does_not_take_are_refused(name, wrong):
+    env = made(name, 1)
+    demonstrations._check_taken(np.stack([env.action_space.sample() for _ in range(9)]), "theirs", env)
+    with pytest.raises(UserError, match="beyond those of env"):
+        demonstrations._check_taken(np.array([wrong]), "theirs", env)
+
+
 # Wrappers of one's own
 
 
@@ -360,7 +381,7 @@ def test_wrappers_are_put_around_in_order():
     env.reset(), plain.reset()
     there = [e.step(np.ones((1, 1), np.float32))[1] for e in (env, plain)]
     assert there[0] == pytest.approx(there[1] - 0.05, abs=1e-6)  # half as far
-    assert made("Image", 1, wrappers=["gymnasium.wrappers:GrayscaleObservation"]).observation_space.shape == (1, 12, 12)
+    assert made("Image", 1, wrappers=["gymnasium.wrappers:GrayscaleObservation"]).observation_space.shape == (1, 16, 16)
 
 
 @pytest.mark.parametrize(
@@ -411,3 +432,22 @@ def columns(rows):
     if isinstance(rows[0], dict):
         return {key: columns([row[key] for row in rows]) for key in rows[0]}
     return tuple(columns(list(part)) for part in zip(*rows, strict=True)) if isinstance(rows[0], tuple) else np.stack(rows)
+
+
+@pytest.mark.parametrize("name", ["CameraMultiDisc", "ImageDisc", "Nested", "MultiBin"])
+def test_a_run_that_was_killed_ends_with_the_numbers_of_one_that_was_not(name, tmp_path, monkeypatch):
+    cfg = settings(name, "preferences", "env.clone=true", f"checkpoint_every={N * T}", "env.stack=2")
+    train(cfg, tmp_path / "whole")
+    tick = RunDirectory.tick
+
+    def die(self, step):
+        if step == ROUNDS * N * T:
+            raise KeyboardInterrupt
+        tick(self, step)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunDirectory, "tick", die)
+        train(cfg, tmp_path / "killed")
+    train(cfg, tmp_path / "killed")
+    for table in ("metrics.csv", "heldout.csv"):
+        assert (tmp_path / "killed" / table).read_bytes() == (tmp_path / "whole" / table).read_bytes()

@@ -10,7 +10,11 @@ import pytest
 
 PAGE = Path(__file__).parents[1] / "docs" / "your_own_task.md"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FEWER = ((r"total_steps([=:] ?)\d+", r"total_steps\g<1>4096"), (r"labels([=:] ?)\d+", r"labels\g<1>20"), (r"-\d+-seed1", "-20-seed1"))
+FEWER = (
+    (r"total_steps([=:] ?)\d+", r"total_steps\g<1>4096"),
+    (r"labels([=:] ?)\d+", r"labels\g<1>20"),
+    (r"-\d+-seed1", "-20-seed1"),
+)
 
 
 def lessened(text: str) -> str:

@@ -89,3 +89,37 @@ def test_what_one_decision_in_carracing_shows_and_pays_is_what_eight_steps_do():
     assert seen.std() > 10 and "_render" not in vars(repeated.unwrapped)
     with pytest.raises(UserError, match="for CarRacing-v3 alone"):
         Repeat(Corridor())
+
+
+def test_who_gets_nearer_to_a_rooms_goal_is_paid_for_it():
+    """In a room of 5 x 5 squares the walk is from (1, 1), facing right, to (3, 3): four tenths of width and height together."""
+    pytest.importorskip("minigrid", reason="minigrid is not installed (pip install 'rlhp[minigrid]')")
+    from rlhp.envs.minigrid import Nearer
+
+    env = Nearer(gymnasium.make("minigrid:MiniGrid-Empty-5x5-v0"))
+    own = gymnasium.make("MiniGrid-Empty-5x5-v0")
+    forward, right, left = 2, 1, 0
+    for _ in range(2):
+        env.reset(seed=0)
+        own.reset(seed=0)
+        for action, nearer in ((forward, 0.1), (left, 0), (left, 0), (forward, -0.1), (right, 0), (right, 0), (forward, 0.1)):
+            assert env.step(action)[1] == pytest.approx(nearer)
+            own.step(action)
+        walk = [(env.step(action), own.step(action)) for action in (forward, right, forward, forward)]
+        paid = [shaped[1] - plain[1] for shaped, plain in walk]
+        assert paid == pytest.approx([0.1, 0, 0.1, 0.1]) and walk[-1][0][2] and walk[-1][1][1] > 0.8
+    with pytest.raises(UserError, match="for MiniGrid's rooms alone"):
+        Nearer(Corridor())
+
+
+def test_a_room_can_be_observed_as_the_place_where_the_agent_stands_and_looks():
+    """At the start at (1, 1), facing right (0); then one square on, facing down (1)."""
+    pytest.importorskip("minigrid", reason="minigrid is not installed (pip install 'rlhp[minigrid]')")
+    from rlhp.envs.minigrid import Place
+
+    env = Place(gymnasium.make("minigrid:MiniGrid-Empty-5x5-v0"))
+    first, _ = env.reset(seed=0)
+    env.step(2)
+    later = env.step(1)[0]
+    assert np.flatnonzero(first).tolist() == [1, 5 + 1, 10 + 0] and np.flatnonzero(later).tolist() == [2, 5 + 1, 10 + 1]
+    assert first.shape == (14,) and first.dtype == np.float32 and env.observation_space.contains(later)

@@ -62,6 +62,24 @@ def test_it_ends_as_if_it_had_been_asked_for_more_at_once(pace: str, tmp_path: P
     assert marks[0]["labels"] == marks[1]["labels"] and marks[0]["total_steps"] == 16 * STEP
 
 
+@pytest.mark.parametrize("way", ["dagger", "smile"])
+def test_rounds_of_imitation_go_on_too(way: str, tmp_path: Path, capsys: Any) -> None:
+    expert = run(tmp_path / "expert", "condition=true_reward", f"total_steps={2 * STEP}")
+    words = [f"condition={way}", f"expert={expert}", "loop.steps=128", "loop.evaluate_episodes=2", "loop.fit_steps=20"]
+    whole, half = run(tmp_path / "whole", *words, "total_steps=512"), run(tmp_path / "half", *words, "total_steps=256")
+    assert extend(half, "--exact", "total_steps=512") == 0
+    assert (half / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+
+
+def test_a_clone_is_chosen_at_the_end_and_cannot_go_on(tmp_path: Path, capsys: Any) -> None:
+    expert = run(tmp_path / "expert", "condition=true_reward", f"total_steps={2 * STEP}")
+    assert cli.main(["demonstrate", str(expert), "-o", str(tmp_path / "demos"), "--episodes", "2"]) == 0
+    words = ["condition=cloning", f"demos={tmp_path / 'demos'}", "loop.evaluate_every=40", "loop.evaluate_episodes=2"]
+    clone = run(tmp_path / "clone", *words, "total_steps=40")
+    assert extend(clone, "total_steps=80") == 2
+    assert "ended by choosing the policy" in capsys.readouterr().err and finished(clone)
+
+
 def test_it_is_one_run_for_whoever_looks(tmp_path: Path, capsys: Any) -> None:
     half = run(tmp_path / "half", *STEADY, "schedule=upfront", "labels=8", f"total_steps={4 * STEP}")
     assert extend(half, f"total_steps={6 * STEP}") == 0

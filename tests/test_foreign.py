@@ -15,8 +15,8 @@ from rlhp import cli
 from rlhp.labels import load, parsed
 from rlhp.labels.layouts import find
 from rlhp.labels.pairs import read
-from rlhp.store import Source, labels
-from rlhp.types import UserError
+from rlhp.store import Source, Store, labels
+from rlhp.types import Answer, Segment, UserError
 
 ROWS, LENGTH = 4, 3
 RNG = np.random.default_rng(3)
@@ -115,6 +115,26 @@ def test_whole_numbers_are_choices_and_bytes_are_images(tmp_path: Path) -> None:
         found.action_space(3)
     with pytest.raises(UserError, match="these actions are vectors"):
         load(ipl(tmp_path)).action_space(2)
+
+
+def test_frames_of_a_game_come_back_with_the_earlier_ones_that_networks_see(tmp_path: Path) -> None:
+    """Of a store and of its export: three frames before the first action, of five steps."""
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(0)
+    frames, acts = rng.integers(0, 256, (4, 3 + 5, 84, 84), dtype=np.uint8), rng.integers(0, 6, (4, 5))
+    clips = [Segment(obs, act, np.ones(5, np.float32), None) for obs, act in zip(frames, acts, strict=True)]
+    (tmp_path / "run").mkdir()
+    store = Store(tmp_path / "run" / "preferences.sqlite")
+    store.ask([(clips[0], clips[1]), (clips[2], clips[3])], 0)
+    store.answer({0: Answer((0, 1)), 1: Answer((1, 0))})
+    store.close()
+    assert cli.main(["export", str(tmp_path / "run"), str(tmp_path / "said.parquet")]) == 0
+    for source in (tmp_path / "run", tmp_path / "said.parquet"):
+        found = load(source)
+        assert found.stack == 4 and found.observation_space().shape == (84, 84)
+        assert found.action_space() == spaces.Discrete(int(acts.max()) + 1)
+        assert np.array_equal(found.comparisons.clips[found.comparisons.shown[:, 1]].obs, frames[[1, 3]])
+        assert found.comparisons.ranks.tolist() == [[0, 1], [1, 0]]
 
 
 def test_the_same_two_clips_are_one_question_whoever_answers_and_whatever_the_side(tmp_path: Path) -> None:

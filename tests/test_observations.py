@@ -43,7 +43,9 @@ def test_choices_are_one_hot_and_numbers_are_as_they_are():
     assert reading.space.contains(got)
 
 
-@pytest.mark.parametrize("name", [name for name in odd_envs.OBSERVED if name not in ("Huge", "Mission", "Text", "Liar", "Missing")])
+@pytest.mark.parametrize(
+    "name", [name for name in odd_envs.OBSERVED if name not in ("Huge", "Mission", "Text", "Liar", "Missing")]
+)
 def test_environments_observe_what_their_space_says(name):
     env = gym.make(f"odd_envs:{name}-v0", 2, 0)
     for obs in (env.reset(), env.step(np.ones((2, 1), np.float32))[0]):
@@ -54,12 +56,12 @@ def test_environments_observe_what_their_space_says(name):
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
-        ("Image", (12, 12, 3)),
-        ("First", (3, 12, 12)),
-        ("Grey", (1, 12, 12)),  # as SB3 wants it
-        ("Deep", (1, 8, 8, 12)),  # which SB3 would take for 8 channels of 8 x 12
-        ("Real", (12, 12, 1)),
-        ("OneKey", (12, 12, 3)),
+        ("Image", (16, 16, 3)),
+        ("First", (3, 16, 16)),
+        ("Grey", (1, 16, 16)),  # as SB3 wants it
+        ("Deep", (1, 20, 20, 24)),  # which SB3 would take for 20 channels of 20 x 24
+        ("Real", (16, 16, 1)),
+        ("OneKey", (16, 16, 3)),
         ("Number", (1,)),
         ("Board", (4, 4, 2)),
         ("Ram", (6,)),
@@ -75,7 +77,7 @@ def test_one_array_stays_as_it_is_where_networks_can_read_it(name, shape):
 
 
 def test_a_grey_image_of_a_stack_stays_as_it_is():
-    assert observation.read(image(12, 12), stack=4) is None
+    assert observation.read(image(16, 16), stack=4) is None
 
 
 def test_images_beside_numbers_are_packed_without_loss():
@@ -83,7 +85,7 @@ def test_images_beside_numbers_are_packed_without_loss():
     reading = observation.read(space)
     assert reading is not None and isinstance(reading.space, ImagesAndVector)
     packed, (obs) = reading.array(seen(2.0, 7)), seen(2.0, 7)
-    assert packed.dtype == np.uint8 and packed.shape == (3 * 12 * 12 + 4 * 6,)
+    assert packed.dtype == np.uint8 and packed.shape == (3 * 16 * 16 + 4 * 6,)
     pixels, vector = apart(torch.from_numpy(packed[np.newaxis]), reading.space)
     assert np.array_equal((255 * pixels[0][0]).round().byte().numpy(), np.moveaxis(obs["camera"], 2, 0))
     assert np.allclose(vector[0], [0, 1, 0, 2, 0.07, 1])
@@ -117,7 +119,7 @@ def test_frames_that_an_environment_stacks_are_noted():
         return gym.make(name, 1, 0, wrappers=[{"gymnasium.wrappers.FrameStackObservation": {"stack_size": 3}}])
 
     env = stacking("odd_envs:Grey-v0")
-    assert env.observation_space.shape == (3, 12, 12)
+    assert env.observation_space.shape == (3, 16, 16)
     assert len(env.notes) == 1 and "without FrameStackObservation, env.stack=3 shows" in env.notes[0]
     assert not stacking("odd_envs:Plain-v0").notes
 
@@ -131,7 +133,9 @@ def test_frames_that_an_environment_stacks_are_noted():
         (image(64, 64, 3), True),
         (image(3, 64, 64), True),
         (image(4, 84, 84, 3), True),
-        (image(7, 7, 3), True),
+        (image(16, 16, 3), True),
+        (image(7, 7, 3), False),  # cells of MiniGrid
+        (image(10, 10, 4, dtype=bool, high=1), False),  # a screen of MinAtar
         (image(84, 84), True),
         (image(7, 7), False),  # a board
         (image(4, 128), False),  # four frames of an Atari's memory
@@ -141,9 +145,9 @@ def test_frames_that_an_environment_stacks_are_noted():
         (image(64, 64, dtype=np.float32, high=1), True),
         (image(10, 10, dtype=np.float32, high=1), False),  # may be any table
         (image(30, 30, dtype=np.float32, low=-7, high=7), False),
-        (image(10, 10, 4, dtype=bool, high=1), True),
+        (image(20, 20, 4, dtype=bool, high=1), True),
         (image(64, 64, 3, dtype=np.float32, high=np.inf), False),
-        (spaces.Box(np.zeros((9, 9, 2), np.float32), np.arange(162, dtype=np.float32).reshape(9, 9, 2) + 1), False),
+        (spaces.Box(np.zeros((19, 19, 2), np.float32), np.arange(722, dtype=np.float32).reshape(19, 19, 2) + 1), False),
         (spaces.Discrete(3), False),
     ],
 )
@@ -238,7 +242,9 @@ def test_a_policy_encodes_each_image_beside_the_vector():
     space = ImagesAndVector([image(3, 8, 8), image(1, 9, 9, dtype=np.float32, high=1)], 2)
     encoder = PartsEncoder(space, image_features=5)
     rng = np.random.default_rng(0)
-    rows = [space.pack([rng.integers(0, 256, (3, 8, 8), np.uint8), rng.random((1, 9, 9), np.float32)], [i, -1.5]) for i in range(3)]
+    rows = [
+        space.pack([rng.integers(0, 256, (3, 8, 8), np.uint8), rng.random((1, 9, 9), np.float32)], [i, -1.5]) for i in range(3)
+    ]
     features = encoder(torch.from_numpy(np.stack(rows)).float())  # as SB3 hands them over
     assert features.shape == (3, 12) and features[:, 10:].tolist() == [[0, -1.5], [1, -1.5], [2, -1.5]]
     assert features[:, :5].std() > 0 and features[:, 5:10].std() > 0

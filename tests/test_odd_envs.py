@@ -56,7 +56,7 @@ def made(name: str, n_envs: int = 1, seed: int = 0, **more: Any) -> gym.GymVecEn
         *("Plain", "Disc", "DiscStart", "F64", "Term", "Unbounded", "IntBoxAct", "Zero", "NoRender", "NoLimit", "TermFast"),
         *("MultiDisc", "MultiBin", "MultiTable", "MultiBinTable", "BoxTable"),
         *("Dict", "Tuple", "Nested", "Cell", "Choices", "Bits", "Number", "Whole", "Ram", "Board"),
-        *("Image", "ImageDisc", "First", "Grey", "Deep", "Real", "Grid", "OneKey", "Camera", "CameraMultiDisc"),
+        *("Image", "ImageDisc", "ScreenDisc", "First", "Grey", "Deep", "Real", "Grid", "OneKey", "Camera", "CameraMultiDisc"),
     ],
 )
 def test_it_trains(name, condition, tmp_path):
@@ -276,8 +276,8 @@ def test_a_time_limit_can_be_set():
         ("NoLimit", "has no time limit.*env.max_episode_steps=1000"),
         ("Plain", ""),
         ("Dict", ""),
-        ("ImageDisc", r"images of 12 x 12 x 3: the policy is convolutional \(convolutions of 3 x 3, 3 x 3\), and the reward"),
-        ("Camera", r"images \(3 x 12 x 12\) beside 6 numbers: the policy encodes each image"),
+        ("ImageDisc", r"images of 16 x 16 x 3: the policy is convolutional \(convolutions of 3 x 3, 3 x 3\), and the reward"),
+        ("Camera", r"images \(3 x 16 x 16\) beside 6 numbers: the policy encodes each image"),
         ("Board", "arrays of 4 x 4 x 2: the policy reads it as a vector of 32 numbers"),
     ],
 )

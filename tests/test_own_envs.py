@@ -481,6 +481,26 @@ def test_what_cannot_be_saved_is_said_not_lost(kind, reason, capfd):
     assert re.search(f"Kind cannot be saved .*{reason}.*goes on from a reset.*env.clone=true", capfd.readouterr().err)
 
 
+def test_what_can_no_longer_be_saved_amid_a_run_is_said_once(capfd):
+    env = GymVecEnv("Line", [odd_envs.Line] * 2, 0)
+    env.stagger()
+    env.reset()
+    assert "saved" in env.snapshot() and "cannot be saved" not in capfd.readouterr().err
+    env.set_attr("script", threading.Lock(), indices=[1])
+    assert set(env.snapshot()) == set(env.snapshot()) == {"steps"}
+    assert capfd.readouterr().err.count("Line cannot be saved (Line.script holds a _thread.lock)") == 1
+
+
+def test_what_an_environment_draws_with_is_no_state():
+    pytest.importorskip("pygame")
+    build = factory("CartPole-v1", {**QUICK, "render_mode": "rgb_array"})
+    single = Single(build)
+    single.reset(seed=0)
+    single.render()
+    assert single.env.unwrapped.screen is not None and isinstance(single.save(), bytes)
+    assert trial.obstacle(build) is None
+
+
 def test_an_environment_that_cannot_be_saved_goes_on_from_a_reset():
     env = made("odd_envs:Closed-v0")
     env.reset()
@@ -517,9 +537,9 @@ def test_a_clone_goes_on_with_the_same_numbers(id, capfd):
 
 def test_a_pickle_that_is_no_copy_is_refused():
     with pytest.raises(UserError, match=r"Recipe does not resume from its pickle.*env\.clone=false"):
-        list(notes.before_training("Recipe", Recipe, 1, True))
+        notes.cloned("Recipe", Recipe)
     with pytest.raises(UserError, match=r"Threaded cannot be pickled.*lock.*env\.clone=false"):
-        list(notes.before_training("Threaded", Threaded, 1, True))
+        notes.cloned("Threaded", Threaded)
 
 
 def test_nothing_is_unpickled_that_the_user_did_not_ask_for():

@@ -4,8 +4,8 @@
 
 The same environments with the same random actions, stepped and nothing else: by one process (`workers=1`), by two (`workers=2`),
 and as env.workers=null chooses (`chosen`), in `DummyVecEnv` (`dummy`) and in `SubprocVecEnv` with a process for each environment,
-as it comes (`subproc`). All variants exist at once, take turns of some seconds each, and stand still while another one is measured;
-each round begins with another variant. Ratios are taken within a round. Writes own_task.csv and prints its table.
+as it comes (`subproc`). All variants exist at once, take turns of some seconds each, and stand still while another one is
+measured; each round begins with another variant. Ratios are taken within a round. Writes own_task.csv and prints its table.
 """
 
 from __future__ import annotations

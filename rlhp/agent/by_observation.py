@@ -12,9 +12,9 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind
 from rlhp.agent.build import linear, ppo
-from rlhp.agent.encoders import ImageEncoder, convolutions
+from rlhp.agent.encoders import NATURE, ImageEncoder, convolutions
 from rlhp.agent.lean_cnn import suits as suits_images
-from rlhp.pixels import described
+from rlhp.pixels import described, fits, height_and_width
 from rlhp.types import ImagesAndVector, is_image
 from rlhp.types.frames import seen_space
 
@@ -46,8 +46,14 @@ def by_observation(
 def _on_images(env: VecEnv, settings: dict[str, Any], precision: str, threads: int) -> Blind:
     seen: Any = seen_space(env.observation_space, getattr(env, "stack", 1))
     kwargs = {"features_extractor_class": ImageEncoder, **(settings.get("policy_kwargs") or {})}
+    small = not fits(NATURE, *height_and_width(seen))
+    settings.setdefault(
+        "normalise_observations", small
+    )  # small ones are symbols more often than pictures, some of them tiny numbers
     if not isinstance(env.action_space, spaces.Box):
-        kwargs.pop("log_std_init", None)  # of Gaussian policies; SB3 ignores it elsewhere, and the lean algorithm does not know it
+        kwargs.pop(
+            "log_std_init", None
+        )  # of Gaussian policies; SB3 ignores it elsewhere, and the lean algorithm does not know it
     settings["policy_kwargs"] = kwargs
     if is_image_space(seen) and suits_images(env, settings):
         settings |= {"precision": precision, "threads": threads}
@@ -60,7 +66,7 @@ def _on_images(env: VecEnv, settings: dict[str, Any], precision: str, threads: i
 
 def _merged(chosen: Settings, given: Settings) -> dict[str, Any]:
     """What is given where it says something, else what is chosen."""
-    merged = dict(chosen)
+    merged = {name: value for name, value in chosen.items() if value is not None}
     for name, value in given.items():
         if isinstance(value, Mapping) and isinstance(merged.get(name, {}), Mapping):
             merged[name] = _merged(merged.get(name) or {}, value)

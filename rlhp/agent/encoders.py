@@ -27,7 +27,8 @@ class ImageEncoder(BaseFeaturesExtractor):
     """Convolutions and a layer of `features_dim` units on images of any axes and type, or on stacks of them.
 
     On images of 36 x 36 or more it is NatureCNN. Observations come as SB3 hands them to extractors, as real numbers [n, *O]: in
-    [0, 1] and channels first where it has taken them for images itself.
+    [0, 1] and channels first where it has taken them for images itself. Numbers without bounds, as a normaliser gives them, are
+    taken as they are, others scaled to [0, 1].
     """
 
     def __init__(self, observation_space: spaces.Space[Any], features_dim: int | None = None) -> None:
@@ -43,7 +44,8 @@ class ImageEncoder(BaseFeaturesExtractor):
         """Images [n, *O] to features [n, units]."""
         if self._ready:
             return self.cnn(observations)
-        return self.cnn(channels_first(scaled(observations, self._space), self._space.shape))
+        seen = scaled(observations, self._space) if self._space.is_bounded() else observations
+        return self.cnn(channels_first(seen, self._space.shape))
 
 
 class PartsEncoder(BaseFeaturesExtractor):

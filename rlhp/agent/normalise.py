@@ -22,12 +22,12 @@ class ObservationNormaliser(VecNormalize):
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv, norm_reward=False)
-        space: Any = self.observation_space
+        space: Any = venv.observation_space
         self._space = space
         if isinstance(space, ImagesAndVector):
             self.obs_rms = RunningMeanStd(shape=(space.stack * space.width,))  # type: ignore[assignment]
         elif space.dtype.kind != "f":
-            self.observation_space = spaces.Box(-self.clip_obs, self.clip_obs, space.shape, np.float32)
+            self.observation_space = spaces.Box(-np.inf, np.inf, space.shape, np.float32)
 
     def reset(self) -> Array:
         """Start all episodes anew; their first observations are counted too."""

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from rlhp.labels import pairs
 from rlhp.store import digest, labels, segments
 from rlhp.store.codec import Table
-from rlhp.types import Answer, Clips, Comparisons, Query, Segment, UserError
+from rlhp.types import Answer, Array, Clips, Comparisons, Query, Segment, UserError
 
 STORE = "preferences.sqlite"
 CHUNK = 256  # answers that are taken apart at a time
@@ -46,32 +46,40 @@ class Preferences:
 
     def observation_space(self) -> spaces.Box:
         """What one observation is: an image, or a vector without bounds."""
-        obs = _first_obs(self.comparisons.clips)
-        if obs.dtype == np.uint8:
-            return spaces.Box(0, 255, obs.shape[1:], np.uint8)
-        return spaces.Box(-np.inf, np.inf, obs.shape[1:], np.float32)
+        return _observed(_first_obs(self.comparisons.clips))
 
     def action_space(self, actions: int | None = None) -> spaces.Space[Any]:
         """Choices, as many as `actions` says or the data show, or a vector without bounds.
 
         Raises UserError where `actions` is said of a vector, or there are more than so many.
         """
-        act = self.comparisons.clips.act
-        if act.ndim > 2 or act.dtype.kind not in "iu":
-            if actions is not None:
-                raise UserError(f"actions={actions} counts choices, and these actions are vectors; leave it out.")
-            return spaces.Box(-np.inf, np.inf, act.shape[2:], np.float32)
-        least, most = int(act.min()), int(act.max())
-        if least < 0 or (actions is not None and most >= actions):
-            raise UserError(
-                f"the actions are whole numbers from {least} to {most}, and choices count from 0"
-                + ("; number them so." if least < 0 else f" to {actions - 1 if actions else 0}; raise actions={actions}.")
-            )
-        return spaces.Discrete(most + 1 if actions is None else actions)
+        return _chosen(self.comparisons.clips.act, actions)
 
 
-def _first_obs(clips: Clips) -> Any:
+def _first_obs(clips: Clips) -> Array:
     return clips[np.zeros(1, np.int64)].obs[0]
+
+
+def _observed(obs: Array) -> spaces.Box:
+    """The space of observations [n, *O]."""
+    if obs.dtype == np.uint8:
+        return spaces.Box(0, 255, obs.shape[1:], np.uint8)
+    return spaces.Box(-np.inf, np.inf, obs.shape[1:], np.float32)
+
+
+def _chosen(act: Array, actions: int | None) -> spaces.Space[Any]:
+    """The space of actions [n, L, *A]."""
+    if act.ndim > 2 or act.dtype.kind not in "iu":
+        if actions is not None:
+            raise UserError(f"actions={actions} counts choices, and these actions are vectors; leave it out.")
+        return spaces.Box(-np.inf, np.inf, act.shape[2:], np.float32)
+    least, most = int(act.min()), int(act.max())
+    if least < 0 or (actions is not None and most >= actions):
+        raise UserError(
+            f"the actions are whole numbers from {least} to {most}, and choices count from 0"
+            + ("; number them so." if least < 0 else f" to {actions - 1 if actions else 0}; raise actions={actions}.")
+        )
+    return spaces.Discrete(most + 1 if actions is None else actions)
 
 
 def load(

@@ -44,8 +44,8 @@ def parts_ensemble(
 
     Of each image, `layers` (filters, kernel and stride of each convolution; smaller ones where it is too small for them) and a
     layer of `units` make features. Layers of `hidden` units read these, the vector and the action, each number of which
-    `inputs` gives a size. `precision` is what all but the last layer is computed in, `device` where. Raises UserError for settings
-    and spaces that cannot be used.
+    `inputs` gives a size. `precision` is what all but the last layer is computed in, `device` where. Raises UserError for
+    settings that make no sense.
     """
     if units < 1 or not hidden or min(hidden) < 1:
         raise UserError(f"the reward model wants layers of at least one unit, not units={units} and hidden={list(hidden)}.")

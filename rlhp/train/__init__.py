@@ -6,7 +6,7 @@ from rlhp.train.earlier import frozen, replay
 from rlhp.train.expert import Expert, expert_trainer
 from rlhp.train.extend import extend
 from rlhp.train.fit import fit
-from rlhp.train.job import Trained, load, train
+from rlhp.train.job import Trained, environment, load, train
 from rlhp.train.loops import Cloning, Coaching, preferences
 from rlhp.train.rounds import dagger, smile
 from rlhp.train.starts import from_demonstrations, from_run
@@ -18,6 +18,7 @@ __all__ = [
     "Trained",
     "build",
     "dagger",
+    "environment",
     "expert_trainer",
     "extend",
     "fit",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from hydra.utils import instantiate
@@ -50,7 +50,8 @@ def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
 
     with attempt(run, admit):
         reopen(run, after)
-        work(setups[0], run, extends=int(before["total_steps"]))
+        old = int(before["total_steps"])
+        work(setups[0], run, **({"extends": old} if old < setups[0].total_steps else {}))
 
 
 def _extended(run: Path, before: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def _change(word: str, before: Mapping[str, Any]) -> tuple[str, Any]:
     found = parsed(word)
     if found is None or "=" not in word or found.is_sweep_override():
         raise UserError(f"{word!r} is not a setting; give KEY=VALUE, such as total_steps=2000000.")
-    key, value = found.get_key_element(), found.value()
+    key, value = found.get_key_element(), cast(Any, found.value())
     if key not in GROWING and not may_change(key):
         raise UserError(f"{key} cannot change while a run goes on; extend it by total_steps and labels, or train anew.")
     if key in GROWING and (isinstance(value, bool) or not isinstance(value, int | float) or value % 1):
@@ -161,8 +162,8 @@ def _labels(run: Path, old: Schedule, new: Schedule, rollouts: range, step: int,
         )
     if questions and 2 * questions[0][0] > step:
         yield (
-            f"memory held too little for the first questions until step {questions[0][0]:,}, and few were asked because little of "
-            "the run was left; a longer run would have waited for all of them"
+            f"memory held too little for the first questions until step {questions[0][0]:,}, and few were asked because little "
+            "of the run was left; a longer run would have waited for all of them"
         )
 
 

@@ -20,7 +20,7 @@ from rlhp import labels
 from rlhp.preference import ReturnError, win_probability
 from rlhp.run import RunDirectory, attempt, check_owner, claim, finished, note_attempt, read_settings
 from rlhp.train.command import Command, Score, main
-from rlhp.train.heldout import Interval, Split, interval, linked, split
+from rlhp.train.heldout import Interval, Split, clustered, interval, split
 from rlhp.train.job import as_rollout, settled
 from rlhp.types import EMPTY, Array, Comparisons, Evidence, Metrics, Steps, UserError, seen_space
 
@@ -214,9 +214,8 @@ def _predicted(model: Any, out: Comparisons, clips: Array) -> tuple[Array, Array
 def _interval(measured: Measured, given: labels.Preferences, parts: Split) -> Interval:
     known = np.isfinite(measured.right)
     rows = parts.heldout[known]
-    segments = linked(given.comparisons.shown) if parts.apart else given.comparisons.query
     who = [given.annotator[row] for row in rows]
-    clusters: dict[str, Sequence[Any]] = {"segment": segments[rows].tolist()}
+    clusters: dict[str, Sequence[Any]] = {"segment": clustered(_rows(given.comparisons, rows)).tolist()}
     if None not in who and len({*who}) >= FEW:
         clusters["annotator"] = who
     return interval(measured.right[known], clusters)

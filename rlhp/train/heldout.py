@@ -20,21 +20,20 @@ class Split:
 
     fitted: Array
     heldout: Array
-    apart: bool  # whether no segment is on both sides
+    apart: bool  # whether it is certain that no segment is on both sides
 
 
 def split(comparisons: Comparisons, share: float, seed: int) -> Split:
     """Hold out about this share of n comparisons, at random: those that share a segment stay together.
 
-    Where more than half of them hang together, only those of the same segments do. Raises UserError for a share outside of
+    Where most of them hang together, only those of the same question do. Raises UserError for a share outside of
     [0, 1), and where nothing would be left on a side.
     """
     if not 0 <= share < 1:
         raise UserError(f"heldout={share} is a share of the comparisons; set it to at least 0, below 1.")
     n = len(comparisons)
-    groups = linked(comparisons.shown)
-    apart = int(np.bincount(groups).max()) <= HALF * n
-    units = groups if apart else np.unique(comparisons.query, return_inverse=True)[1]
+    units = clustered(comparisons)
+    apart = bool((units == linked(comparisons.shown)).all())
     size = np.bincount(units)
     order = stream(seed, "heldout").permutation(len(size))
     chosen = order[np.cumsum(size[order]) <= round(share * n)]
@@ -42,6 +41,14 @@ def split(comparisons: Comparisons, share: float, seed: int) -> Split:
     if share > 0 and not 0 < int(out.sum()) < n:
         raise UserError(f"{n} comparisons are too few to hold out heldout={share} of them; set heldout=0 to learn from all.")
     return Split(np.flatnonzero(~out), np.flatnonzero(out), apart)
+
+
+def clustered(comparisons: Comparisons) -> Array:
+    """Which cluster each comparison is in, [n]: `linked`, or, where more than half would be in one, those of one question."""
+    groups = linked(comparisons.shown)
+    if np.bincount(groups, minlength=1).max() <= HALF * len(groups):
+        return groups
+    return np.unique(comparisons.query, return_inverse=True)[1]
 
 
 def linked(shown: Array) -> Array:
@@ -58,7 +65,7 @@ def linked(shown: Array) -> Array:
         for clip in others:
             parent[root(clip)] = root(first)
     number: dict[int, int] = {}
-    return np.array([number.setdefault(root(row[0]), len(number)) for row in shown.tolist()])
+    return np.array([number.setdefault(root(row[0]), len(number)) for row in shown.tolist()], np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def train(settings: Settings, path: Path) -> None:
     """Train in the run directory `path`, or go on from its last complete checkpoint; a finished run is left as it is."""
     with attempt(path, lambda: check_owner(path, settled(settings, path))):
         if finished(path):
-            print(f"{path} is finished already; to train it anew, give it a name of its own with name=...", file=sys.stderr)
+            print(f"{path} is finished already; rlhp extend goes on with it, and name=... trains it anew", file=sys.stderr)
             return
         settings = settled(settings, path)
         claim(path, settings)
@@ -139,7 +139,7 @@ class Trained:
 
         `render`: so that a Gymnasium environment can be drawn, frame by frame where there is no other way.
         """
-        return stack_frames(_environment(self.settings, n_envs=n_envs, seed=seed, render=render))
+        return stack_frames(environment(self.settings, n_envs=n_envs, seed=seed, render=render))
 
 
 def load(path: Path) -> Trained:
@@ -149,14 +149,15 @@ def load(path: Path) -> Trained:
         raise UserError(
             f"{path} holds a reward model and no policy; train one on it with reward_model=frozen reward_model.run={path}"
         )
-    env = _environment(settings, n_envs=settings["n_envs"], seed=0)
+    env = environment(settings, n_envs=settings["n_envs"], seed=0)
     agent = instantiate(settings["agent"], _convert_="all")(env)
     env.close()  # it told the agent its spaces
     agent.restore_policy(last_checkpoint(path)["agent"])
     return Trained(settings, agent)
 
 
-def _environment(settings: Settings, *, n_envs: int, seed: int, render: bool = False) -> Any:
+def environment(settings: Settings, *, n_envs: int, seed: int, render: bool = False) -> Any:
+    """New environments of a run's task. `render`: so that a Gymnasium environment can be drawn."""
     node = {**settings["env"], "n_envs": n_envs, "seed": seed}
     if render and "watched" in node:
         node["watched"] = True

@@ -10,9 +10,8 @@ from gymnasium import spaces
 
 from rlhp.types.basics import Array
 
-LEAST = 5  # pixels of an image's shorter side: below, convolutions have nothing to slide over
-LEAST_OF_BYTES = 8  # where there is no axis of channels: a smaller matrix is a table
-LEAST_OF_REALS = 24  # and so where it holds no bytes
+LEAST = 16  # pixels of an image's shorter side: a smaller one is a board or a map more often than a picture, and read as a table
+LEAST_OF_REALS = 24  # and where there is no axis of channels and no bytes
 
 
 class ImagesAndVector(spaces.Box):
@@ -103,7 +102,7 @@ def is_image(space: spaces.Space[Any]) -> bool:
     side = min(box.shape[axis] for axis in image_axes(box.shape))
     if len(box.shape) == 2:
         grey = box.dtype == np.uint8 or (low, high) in ((0, 1), (-1, 1), (0, 255))
-        return grey and _same_bounds(box, low, high) and side >= (LEAST_OF_BYTES if box.dtype == np.uint8 else LEAST_OF_REALS)
+        return grey and _same_bounds(box, low, high) and side >= (LEAST if box.dtype == np.uint8 else LEAST_OF_REALS)
     return side >= LEAST and _same_bounds(box, low, high)
 
 

@@ -10,27 +10,25 @@ from rlhp.envs.gym.single import Factory
 from rlhp.types import UserError
 
 
-def before_training(task: str, build: Factory, horizon: int | None, clone: bool) -> Iterator[str]:
-    """Lines for standard error. Raises UserError where `clone` is set and a pickled environment does not go on as it did."""
+def limit(task: str, horizon: int | None) -> Iterator[str]:
+    """What to say of an environment with this time limit."""
     if horizon is None:
         yield (
             f"{task} has no time limit: where its episodes do not end by themselves there is no true return; "
             "env.max_episode_steps=1000 sets a limit."
         )
-    yield from _cloned(task, build) if clone else _resumed(task, build)
 
 
-def _resumed(task: str, build: Factory) -> Iterator[str]:
-    reason = trial.obstacle(build)
-    if reason is not None:
-        yield (
-            f"{task} cannot be saved ({reason}): a run that is interrupted goes on from a reset, which is valid, but ends with "
-            "other numbers. Where the environment can be pickled, env.clone=true saves it; else give it get_state() and "
-            "set_state(state)."
-        )
+def unsaved(task: str, reason: str) -> str:
+    """That an environment cannot be saved."""
+    return (
+        f"{task} cannot be saved ({reason}): a run that is interrupted goes on from a reset, which is valid, but ends with other "
+        "numbers. Where the environment can be pickled, env.clone=true saves it; else give it get_state() and set_state(state)."
+    )
 
 
-def _cloned(task: str, build: Factory) -> Iterator[str]:
+def cloned(task: str, build: Factory) -> str:
+    """What it costs to pickle an environment. Raises UserError where that cannot be done, or is no copy of it."""
     try:
         size = trial.cloned_size(build)
     except Exception as error:
@@ -41,7 +39,7 @@ def _cloned(task: str, build: Factory) -> Iterator[str]:
         reason = f"a copy raises {_told(error)}"
     if reason is not None:
         raise UserError(f"{task} does not resume from its pickle ({reason}): set env.clone=false.")
-    yield (
+    return (
         f"env.clone=true: each checkpoint holds every environment of {task} pickled, {size / 1e6:.2g} MB each; resuming runs "
         "code that the checkpoint names, so resume only from checkpoints that you trust."
     )

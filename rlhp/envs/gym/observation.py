@@ -73,7 +73,8 @@ def _unreadable(id: str, leaf: Leaf, found: list[Leaf]) -> str:
     others = sorted({str(other.path[0]) for other in found if other.path[:1] != leaf.path[:1]})
     if leaf.path and others:
         what = f"{leaf.name} of its observations is a {kind}"
-        way = f"leave it out with env.wrappers=[{{gymnasium.wrappers.FilterObservation: {{filter_keys: [{', '.join(others)}]}}}}]"
+        keys = ", ".join(others)
+        way = f"leave it out: 'env.wrappers=[{{gymnasium.wrappers.FilterObservation: {{filter_keys: [{keys}]}}}}]'"
     else:
         what = f"it observes a {kind}"
         way = "turn it into numbers with a gymnasium.ObservationWrapper of your own, env.wrappers=[module:Class]"

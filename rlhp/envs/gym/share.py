@@ -10,7 +10,7 @@ from rlhp.envs.gym import trial
 from rlhp.envs.gym.single import Factory
 from rlhp.types import UserError
 
-SLOW = 2e-3  # seconds for a step of all environments, beyond which processes repay their messages: see experiments/speed
+SLOW = 3e-3  # seconds for a step of all environments, beyond which processes repay their messages: see experiments/speed
 
 
 class Share(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from copy import deepcopy
 from typing import Any
 
@@ -41,6 +41,7 @@ def obstacle(build: Factory, clone: bool = False) -> str | None:
     with aside():
         with closing(Single(build, clone=clone)) as single:
             single.reset(seed=1)
+            _draw(single.env)
             act = _actions(single.env)
             made = len(list(_played(single, act, STEPS, time.perf_counter() + PATIENT)))
             saved = single.save()
@@ -75,6 +76,13 @@ def _played(single: Single, act: Iterator[Any], steps: int, until: float) -> Ite
 def _begun(single: Single) -> list[bytes]:
     """The start of the next episode: it tells whether the random stream went on as well."""
     return [_bytes(single, single.reset()[0])]
+
+
+def _draw(env: gymnasium.Env) -> None:
+    """Let it make what it draws with, if it can: that is among what is saved."""
+    if env.render_mode == "rgb_array":
+        with suppress(Exception):  # whoever wants pictures is told
+            env.render()
 
 
 def _bytes(single: Single, observation: Any) -> bytes:

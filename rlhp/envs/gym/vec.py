@@ -70,7 +70,7 @@ class GymVecEnv(VecEnv):
         self.horizon: int | None = None if first.spec is None else first.spec.max_episode_steps
         self.notes = observation.notes(first, id)  # for whoever trains on it
         self.source = observation.source(first)  # what it observes before that is one array, and how it becomes one
-        self._seed, self._made = seed, 0
+        self._seed, self._made, self._noted = seed, 0, False
         self.seed()
         if not here:
             first.close()
@@ -89,9 +89,11 @@ class GymVecEnv(VecEnv):
         """
         if after is not None:
             raise UserError(f"Gymnasium has no way to shorten an episode of {self.task}; set restarts.after=null.")
-        told = notes.before_training(self.task, self._factories[0], self.horizon, self._clone)
-        for line in [*([self._why] if self._why else []), *told]:
-            print(line, file=sys.stderr)
+        _say(self._why, *notes.limit(self.task, self.horizon))
+        if self._clone:
+            _say(notes.cloned(self.task, self._factories[0]))
+        else:
+            self._note(trial.obstacle(self._factories[0]))
 
     @property
     def films(self) -> bool:
@@ -141,6 +143,7 @@ class GymVecEnv(VecEnv):
         saved = self._call("save")
         reason = next((told for told in saved if isinstance(told, str)), None)
         if reason is not None:
+            self._note(reason)
             return steps
         content: Array = np.frombuffer(b"".join(saved), np.uint8)
         return {**steps, "obs": self._arrays["obs"].copy(), "sizes": np.array([len(told) for told in saved]), "saved": content}
@@ -216,6 +219,12 @@ class GymVecEnv(VecEnv):
                 os.close(fd)
         return self._stepping
 
+    def _note(self, obstacle: str | None) -> None:
+        """Say why the environments cannot be saved, once."""
+        if obstacle is not None and not self._noted:
+            self._noted = True
+            _say(notes.unsaved(self.task, obstacle))
+
     def _all(self, order: bytes, argument: Any) -> dict[int, Any]:
         """What an order brings, by environment."""
         stepping = self._started()
@@ -227,6 +236,11 @@ class GymVecEnv(VecEnv):
         rows = list(self._get_indices(indices))
         told = self._all(CALL, (method, dict.fromkeys(rows, arguments)))
         return [told[i] for i in rows]
+
+
+def _say(*lines: str) -> None:
+    for line in filter(None, lines):
+        print(line, file=sys.stderr)
 
 
 def _example(build: Factory, env: gymnasium.Env) -> Array | None:

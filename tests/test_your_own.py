@@ -1,0 +1,38 @@
+"""The experiment on tasks that people bring: its tables, and that it asks for what the tasks' own yamls say."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from test_analysis import is_png, write_run
+from test_studies import last, script
+
+
+def test_each_task_is_trained_for_as_long_as_its_yaml_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script("your_own", monkeypatch)
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        said = {task: compose("config", [f"env={task}"]).total_steps for task in module.STEPS}
+        swept = compose("config", ["experiment=your_own"], return_hydra_config=True).hydra.sweeper.params.env
+    assert said == module.STEPS and set(swept.split(",")) == set(module.STEPS)
+
+
+def test_a_table_for_each_number_of_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = script("your_own", monkeypatch)
+    (tmp_path / "random.csv").write_text("env,episodes,mean,std\nwalker_walk,64,20,1\nminigrid,64,0,1\n")
+    monkeypatch.setattr(module, "HERE", tmp_path)
+    monkeypatch.setattr(module, "RANDOM", tmp_path / "random.csv")
+    monkeypatch.setattr(module, "STEPS", {"walker_walk": 1000, "minigrid": 2000})
+    runs = tmp_path / "runs"
+    write_run(runs / "t", task="walker_walk", condition="true_reward", rows=last(120.0))
+    write_run(runs / "p", task="walker_walk", labels=700, rows=last(70.0))
+    write_run(runs / "g", task="minigrid", labels=700, total_steps=2000, rows=[(2000, 4.0, 1, 100, 0.9)])
+    module.main([str(runs)])
+    words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "walker_walk True reward 120 - 1.00 120" in words
+    assert "700 labels 70.0 - 0.50 70.0" in words  # (70 - 20) / (120 - 20)
+    assert "700 labels 4.0 - - 4.0" in words  # no true reward
+    assert "short walker_walk: 0.50 of the true reward's gain, at least 0.9 wanted" in words
+    assert "short minigrid: nan of the true reward's gain, at least 0.9 wanted" in words
+    assert is_png(tmp_path / "your_own.png")
