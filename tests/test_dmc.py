@@ -113,3 +113,15 @@ def test_importing_it_leaves_the_way_to_draw_as_it_is_and_says_nothing():
         environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"} | chosen
         done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_whoever_sets_logging_up_anew_leaves_standard_error_open():
+    program = (
+        "import io, logging, sys\n"
+        "sys.stderr = before = io.StringIO()\n"
+        "from rlhp.envs import dmc\n"
+        "sys.stderr = io.StringIO()\n"
+        "logging.shutdown()\n"
+        "assert not before.closed"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -47,11 +48,16 @@ def _undrawn() -> Generator[None]:
 
 try:
     with _quiet(), _undrawn():
+        from absl.logging import get_absl_handler
         from dm_control import suite
         from dm_control.mujoco import Physics
         from dm_control.mujoco.wrapper.mjbindings import sizes
 except ModuleNotFoundError as error:
     raise UserError(f"the DeepMind Control Suite is missing here ({error}); install it with: pip install 'rlhp[dmc]'") from error
+
+# Whoever sets logging up anew, as Hydra does, has absl's handler close the stream that was standard error when it was made, unless
+# it is the process's own.
+get_absl_handler().python_handler.setStream(sys.__stderr__)
 
 STEPS = 1000  # of an episode, in every task of the suite that has a limit
 CAMERAS = {"quadruped": 2}  # of the model, by domain, else 0: the quadruped's first one is far off
