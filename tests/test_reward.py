@@ -554,7 +554,7 @@ def test_moments_do_not_depend_on_how_the_clips_came():
     assert whole.unit.tolist() == pytest.approx(x.reshape(-1, 2).astype(np.float64).std(axis=0).tolist(), rel=1e-6)
 
 
-@pytest.mark.parametrize("obs, act", [(spaces.Discrete(4), ACT), (spaces.Box(0, 1, (2,)), spaces.MultiBinary(3))])
+@pytest.mark.parametrize("obs, act", [(spaces.Discrete(4), ACT), (spaces.Box(0, 1, (2,)), spaces.Text(3))])
 def test_other_spaces_are_refused(obs, act):
     with pytest.raises(UserError, match="reward model reads"):
         mlp_ensemble(obs, act, loss=CrossEntropy(), penalty=NoPenalty())
