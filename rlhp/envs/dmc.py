@@ -55,8 +55,8 @@ try:
 except ModuleNotFoundError as error:
     raise UserError(f"the DeepMind Control Suite is missing here ({error}); install it with: pip install 'rlhp[dmc]'") from error
 
-# Setting up logging anew, as Hydra does, makes absl's handler close what was standard error when the handler was made, unless that
-# is the process's own.
+# Setting up logging anew, as Hydra does, makes absl's handler close what was standard error when it was made, unless that is the
+# process's own.
 get_absl_handler().python_handler.setStream(sys.__stderr__)
 
 STEPS = 1000  # of an episode, in every task of the suite that has a limit
