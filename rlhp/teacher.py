@@ -189,6 +189,10 @@ class Human:
             raise UserError(
                 f"people need clips, and those of {setup.env.task} cannot be drawn: its yaml names no film; choose another env."
             )
+        if getattr(setup.env, "filmed", None) == 0 and setup.env.states() is None:
+            raise UserError(
+                f"people need clips, and env.filmed=0 keeps no frames of {setup.env.task}; leave it out, or set it to 1 or more."
+            )
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
         """Nothing."""

@@ -216,7 +216,7 @@ def test_an_unknown_layout_says_what_to_name() -> None:
 
 def test_a_file_of_another_kind_or_none(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_text("not at all")
-    for name, said in (("x.csv", "none of .npz, .parquet, .jsonl"), ("y.npz", "there is no file"), ("x.npz", "cannot be read")):
+    for name, said in (("x.csv", "none of .npz, .parquet, .jsonl"), ("y.npz", "there is no file"), ("x.npz", "is no .npz file")):
         with pytest.raises(UserError, match=said):
             read(tmp_path / name)
 

@@ -243,6 +243,11 @@ def test_frames_are_kept_where_somebody_will_look(more, kept, capfd):
     setup.env.close()
 
 
+def test_people_are_not_asked_about_clips_of_which_nothing_is_kept():
+    with pytest.raises(UserError, match=r"people need clips, and env\.filmed=0 keeps no frames"):
+        build(settings("teacher=human", "env.filmed=0"))
+
+
 def test_a_synthetic_teacher_has_nothing_rendered(monkeypatch, tmp_path):
     monkeypatch.setattr(odd_envs.Line, "render", lambda self: pytest.fail("rendered"))
     train(settings(), tmp_path)

@@ -41,6 +41,10 @@ def opened(path: Path) -> File:
 
 
 def _npz(path: Path) -> File:
+    if not zipfile.is_zipfile(path):
+        raise UserError(
+            f"{path} is no .npz file; save arrays with numpy.savez, or give a .parquet or .jsonl file its own ending."
+        )
     try:
         with np.load(path, allow_pickle=False) as content:
             arrays: dict[str, Array] = {name: content[name] for name in content.files}

@@ -27,7 +27,7 @@ class Kept:
         if picture.shape != self._shape:
             raise UserError(
                 f"this environment draws pictures of {_size(self._shape)} and of {_size(picture.shape)} pixels: let it keep to "
-                "one size, or set env.filmed=0."
+                "one size."
             )
         return deflated(picture)
 

@@ -69,6 +69,6 @@ def _imported(name: str) -> Any:
             raise  # another module, which that one wants
         raise UserError(f"env.wrappers names {name}, and there is no module {path}; set PYTHONPATH to its folder.") from error
     if not callable(found := getattr(module, attribute, None)):
-        near = get_close_matches(attribute, dir(module), n=3, cutoff=0.0)
+        near = get_close_matches(attribute, [known for known in dir(module) if known[0].isupper()], n=3, cutoff=0.0)
         raise UserError(f"env.wrappers names {name}, and {path} has no class {attribute}; the nearest are {', '.join(near)}.")
     return found
