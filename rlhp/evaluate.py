@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.error import DependencyNotInstalled
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.finite import check_actions, check_observed, check_received
+from rlhp.render import drawn
 from rlhp.types import Array, Deflated, Rollout, Segment, Transitions, UserError, in_a_row
 
 MAX_STEPS = 100_000  # of an episode, before `returns` gives up
@@ -148,17 +148,5 @@ def pictures(policy: Policy, env: VecEnv, steps: int) -> Iterator[Array]:
     """
     obs = env.reset()
     for _ in range(steps):
-        yield _picture(env)
+        yield drawn(lambda: next(iter(env.get_images())))
         obs = env.step(policy(obs))[0]
-
-
-def _picture(env: VecEnv) -> Array:
-    try:
-        image = next(iter(env.get_images()))
-    except NotImplementedError:
-        image = None
-    except DependencyNotInstalled as error:
-        raise UserError(str(error)) from error
-    if image is None:
-        raise UserError("this environment draws no pictures (it does not support render_mode=rgb_array)")
-    return image

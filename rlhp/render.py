@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -32,8 +33,13 @@ def rendered(env: gymnasium.Env) -> Array:
 
     Raises UserError where it draws none, or a library that it draws with is missing.
     """
+    return drawn(env.render)
+
+
+def drawn(draw: Callable[[], Any]) -> Array:
+    """[H, W, 3] uint8: what an environment's own way to draw returns. Raises UserError as `rendered` does."""
     try:
-        picture: Any = env.render()
+        picture = draw()
     except NotImplementedError:
         picture = None
     except DependencyNotInstalled as error:

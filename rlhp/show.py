@@ -132,14 +132,14 @@ def export_minari(run: Path, out: Path) -> str:
 
     A clip of L steps has L - 1 transitions: what its last action led to is not in it. Rewards are the true ones; where an
     imported data set has none they are 0, which is said. The spaces are those of the run's environment, or those that the data
-    show. Raises UserError where there are no clips, where they are of one step, or where `out` is there already.
+    show. Raises UserError where there are no clips, where they have one step, or where `out` is there already.
     """
     names = list(dict.fromkeys(name for _, clips in store.asked(run / STORE) for name in clips))
     if not names:
         raise UserError(f"{run} has asked nothing yet, so it has no clips; train it first.")
     (_, first), *_ = store.segments(run / STORE, names[:1])
     if len(first) < 2:
-        raise UserError(f"the clips of {run} are of one step and hold no transition, so there is nothing to write.")
+        raise UserError(f"the clips of {run} have one step each and hold no transition, so there is nothing to write.")
     clips = (clip for _, clip in store.segments(run / STORE, names))
     lacking = "" if np.isfinite(first.true_reward).all() else "; their rewards are not known, and written as 0"
     about = f"the {len(names):,} clips that {run.name} asked about, an episode each{lacking}"

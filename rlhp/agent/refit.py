@@ -125,5 +125,5 @@ def acting_parameters(policy: Any) -> list[nn.Parameter]:
 
 
 def of_value(name: str) -> bool:
-    """Whether a parameter of this name is of the value function alone."""
+    """Whether the parameter of this name belongs to the value function alone."""
     return "value_net." in name

@@ -32,7 +32,7 @@ def read(
 ) -> tuple[Layout, Iterator[Pair]]:
     """The layout of a file (see `layouts.find`), and its comparisons in order.
 
-    A segment is `obs` [L, *O] and `act` [L, *A], or [L] where actions are whole numbers; all are of one shape. Images are uint8,
+    A segment is `obs` [L, *O] and `act` [L, *A], or [L] for whole-number actions; all have the same shape. Images are uint8,
     and a file of ours may hold H earlier frames first. Raises UserError, naming the row, for lengths and sizes that differ,
     numbers that are not finite, and labels that say nothing.
     """

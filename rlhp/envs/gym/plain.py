@@ -57,7 +57,7 @@ def unpack(packed: bytes) -> Any:
 
 
 def put_back(current: Any, value: Any) -> Any:
-    """`value`, written into `current` where that is of the same kind, so that whoever else holds `current` sees it."""
+    """`value`, written into `current` where both have the same type, so that other references to `current` see it."""
     kind = type(value)
     if kind is not type(current):
         return value
