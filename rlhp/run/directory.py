@@ -36,6 +36,7 @@ ADDED = {
     "demo_labels": 0,
     "watched": False,
     "feedback_delay": 6,
+    "feedback": "comparison",
 }
 
 
