@@ -138,7 +138,7 @@ class Desk:
     """Deals questions to people, and takes down what they say.
 
     Each person holds what they are dealt for `seconds` from when they last asked; `overlap` people are dealt the same question,
-    and `repeats` is the share of answers that are to a question seen before, its clips in reverse; `now` tells seconds since 1970.
+    and `repeats` is the share of answers that are to a question seen before, in reverse; `now` tells seconds since 1970.
     Raises UserError for values out of range.
     """
 
@@ -153,7 +153,9 @@ class Desk:
         if overlap < 1:
             raise UserError(f"overlap is {overlap}, but it counts the people who answer one question: give 1 or more.")
         if not 0 <= repeats <= 0.5:
-            raise UserError(f"repeats is {repeats}, but it is the share of questions shown once more: give a number from 0 to 0.5.")
+            raise UserError(
+                f"repeats is {repeats}, but it is the share of questions shown once more: give a number from 0 to 0.5."
+            )
         self._database, self._overlap, self._repeats, self._seconds, self._now = database, overlap, repeats, seconds, now
 
     def deal(self, by: str, count: int, ready: Ready = lambda names: True) -> list[Shown]:
@@ -180,7 +182,7 @@ class Desk:
         with self._database.writing() as db:
             found = db.execute("SELECT segments, kind FROM query WHERE id = ?", (reply.query,)).fetchone()
             stored = () if found is None else tuple(json.loads(found[0]))
-            if reply.clips not in (stored, stored[::-1]) or not self._due(db, by, reply):
+            if found is None or reply.clips not in (stored, stored[::-1]) or not self._due(db, by, reply):
                 return Outcome.GONE
             answer = find(found[1]).parse(reply.value, len(stored))
             said = _row(by, reply, answer, reply.clips != stored, self._now())

@@ -43,8 +43,8 @@ def _columns_sound(db: Connection, version: int) -> bool:
     columns = added(version)
     queries = db.execute(f"SELECT id, segments, asked_step, {columns['kind']} FROM query").fetchall()
     asked = {id: (_size(segments, clips), kind) for id, segments, _, kind in queries}
-    answers = """SELECT query, ranks, {rating}, teacher, {round}, {swapped}, shown_at, answered_at, taken_step, {source}, {flagged}
-                 FROM answer"""
+    answers = """SELECT query, ranks, {rating}, teacher, {round}, {swapped}, shown_at, answered_at, taken_step, {source},
+                 {flagged} FROM answer"""
     leases = "SELECT query, annotator, round, since, until FROM lease" if version > _FIRST else "SELECT 1 WHERE 0"
     return (
         all(_question(*asked[id]) and is_count(step) for id, _, step, _ in queries)
@@ -71,7 +71,9 @@ def _answer(ranks: str | None, rating: Any, size: int, kind: str) -> bool:
     if ranks is not None:
         given = _list(ranks)
         return rating is None and size > 1 and len(given) == size and all(type(rank) is int for rank in given)
-    return rating is None or (type(rating) is float and KINDS[kind].admits(decode_answer(None, rating), size) and 0 <= rating <= 1)
+    return rating is None or (
+        type(rating) is float and KINDS[kind].admits(decode_answer(None, rating), size) and 0 <= rating <= 1
+    )
 
 
 def _list(text: str) -> list[Any]:
