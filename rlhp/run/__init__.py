@@ -3,6 +3,7 @@
 from rlhp.run.attempt import FAILED, attempt, failure, under_way
 from rlhp.run.checkpoint import write_whole
 from rlhp.run.directory import (
+    GROWING,
     PLAN,
     VERSIONS,
     RunDirectory,
@@ -25,6 +26,7 @@ from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
     "FAILED",
+    "GROWING",
     "PLAN",
     "VERSIONS",
     "NoTracker",
