@@ -149,6 +149,8 @@ class Session:
         if self._trainer.poll() is None:
             self._trainer.terminate()
         self._trainer.wait()
+        if there := served(self.run):  # it stays while somebody looks, as a tab did
+            os.kill(there.pid, signal.SIGTERM)
         self._log.close()
 
 
