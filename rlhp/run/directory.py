@@ -37,6 +37,7 @@ ADDED = {
     "demo_labels": 0,
     "watched": False,
     "feedback_delay": 6,
+    "feedback": "comparison",
 }
 
 

@@ -75,7 +75,7 @@ def _run(setup: Setup, path: Path, rest: Rest, facts: Mapping[str, Any]) -> None
     first, wanted = setup.schedule(0), setup.schedule(total)
     write_whole(path / PLAN, json.dumps({"first_labels": first, "labels": wanted}) + "\n")
     run.restore()
-    store = Store(path / "preferences.sqlite", rest=rest)
+    store = Store(path / "preferences.sqlite", rest=rest, kind=settings["feedback"])
     store.restore(run.resumed_from)
     run.sync = store.sync
     run.open(setup.tracker, labels=wanted)
