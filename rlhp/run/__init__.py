@@ -20,6 +20,7 @@ from rlhp.run.directory import (
     reopen,
     shown,
 )
+from rlhp.run.keys import Bearer, bearer, key_of
 from rlhp.run.page import Served, announce, dismiss, dismissed, last_served, new_token, recall, served, serving
 from rlhp.run.record import NoTracker, Wandb
 
@@ -27,12 +28,14 @@ __all__ = [
     "FAILED",
     "PLAN",
     "VERSIONS",
+    "Bearer",
     "NoTracker",
     "RunDirectory",
     "Served",
     "Wandb",
     "announce",
     "attempt",
+    "bearer",
     "begun",
     "check_owner",
     "claim",
@@ -42,6 +45,7 @@ __all__ = [
     "dismissed",
     "failure",
     "finished",
+    "key_of",
     "last_checkpoint",
     "last_served",
     "may_change",

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from rlhp.run.attempt import lock, locked
+from rlhp.run.keys import key_of
 from rlhp.types import UserError
 
 SERVED, LOCK = "page.json", "page.lock"
@@ -18,19 +20,21 @@ SERVED, LOCK = "page.json", "page.lock"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A page, and the token that opens it; `beside`: a training has started it."""
+    """A page, and the token that opens it to the run's owner; `beside`: a training has started it."""
 
     host: str
     port: int
     token: str
     pid: int
     beside: bool
+    root: str = ""  # where the page lies below its host, as /runs/NAME
+    public: str = ""  # the address of a proxy in front of it, without a slash at its end
 
     def address(self, annotator: str | None = None, path: str = "/") -> str:
-        """What to open in a browser."""
+        """What to open in a browser: the owner's link, or an annotator's, whose key opens the page under their name alone."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else f"[{self.host}]" if ":" in self.host else self.host
-        name = f"annotator={annotator}&" if annotator else ""
-        return f"http://{host}:{self.port}{path}?{name}token={self.token}"
+        query = f"annotator={quote(annotator)}&token={quote(key_of(self.token, annotator))}" if annotator else f"token={self.token}"
+        return f"{self.public or f'http://{host}:{self.port}'}{quote(self.root)}{path}?{query}"
 
 
 def served(run: Path) -> Served | None:
