@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 from pages import filmed, make_run
 from test_web import AUTH, HOST, TOKEN, answers, room
 
-from rlhp.run import Bearer, Served, bearer, key_of
+from rlhp.run import Bearer, Served, annotators_of, bearer, key_of, links
+from rlhp.types import UserError
 from rlhp.web.app import create
 
 ADA, BOB = ({"authorization": f"Bearer {key_of(TOKEN, name)}"} for name in ("ada", "bob"))
@@ -46,8 +47,8 @@ def test_a_key_tells_whose_it_is_and_fits_into_a_header(name: str) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["", "~", "ada", "ada~", key_of("another token", "ada"), key_of(TOKEN, "ada").replace("ada", "bob"), key_of(TOKEN, "ada")[:-1],
-     f"~{key_of(TOKEN, '')[1:]}", f"ada~{TOKEN}", f"{TOKEN}~"],
+    ["", "~", "ada", "ada~", key_of("another token", "ada"), key_of(TOKEN, "ada").replace("ada", "bob"), 
+     key_of(TOKEN, "ada")[:-1], f"~{key_of(TOKEN, '')[1:]}", f"ada~{TOKEN}", f"{TOKEN}~"],
 )  # fmt: skip
 def test_what_is_no_key(key: str) -> None:
     assert bearer(TOKEN, [key]) is None
@@ -58,7 +59,10 @@ def test_a_link_holds_the_key_and_not_the_token() -> None:
     link = urlsplit(page.address("Žofie"))
     assert parse_qs(link.query) == {"annotator": ["Žofie"], "token": [key_of(TOKEN, "Žofie")]}
     assert TOKEN not in page.address("Žofie") and page.address() == f"http://127.0.0.1:8321/?token={TOKEN}"
-    assert Served("::", 80, "t", 1, False, root="/runs/a b").address(path="/labels") == "http://127.0.0.1:80/runs/a%20b/labels?token=t"
+    assert (
+        Served("::", 80, "t", 1, False, root="/runs/a b").address(path="/labels")
+        == "http://127.0.0.1:80/runs/a%20b/labels?token=t"
+    )
     assert Served("::", 80, "t", 1, False, public="https://x.org/y").address() == "https://x.org/y/?token=t"
 
 
@@ -113,3 +117,17 @@ def test_an_annotator_s_link_changes_nothing_by_itself(client: TestClient) -> No
 def test_a_name_beyond_ascii_has_a_key_that_works(client: TestClient) -> None:
     headers = {"authorization": f"Bearer {key_of(TOKEN, 'Žofie')}"}
     assert ask(client, "Žofie", headers).status_code == 200 and ask(client, "Zofie", headers).status_code == 403
+
+
+def test_links_are_listed_the_owner_s_first() -> None:
+    page = Served("127.0.0.1", 8321, TOKEN, 1, beside=False)
+    assert links(page, []) == [page.address()]
+    owner, ada = links(page, ["ada"])
+    assert owner == f"(owner): {page.address()}" and ada == f"ada:     {page.address('ada')}"
+
+
+def test_annotators_are_named_in_the_settings_and_beside_them() -> None:
+    assert annotators_of({"page": {"annotators": ["ada", "bob"]}}, ["bob", "eve"]) == ["ada", "bob", "eve"]
+    assert annotators_of({"page": {"annotators": "ada"}}) == ["ada"] and annotators_of({"page": None}) == annotators_of({}) == []
+    with pytest.raises(UserError, match="'a b' is no name for an annotator: up to 40"):
+        annotators_of({"page": {"annotators": ["a b"]}})

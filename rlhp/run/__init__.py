@@ -20,12 +20,14 @@ from rlhp.run.directory import (
     reopen,
     shown,
 )
-from rlhp.run.keys import Bearer, bearer, key_of
-from rlhp.run.page import Served, announce, dismiss, dismissed, last_served, new_token, recall, served, serving
+from rlhp.run.keys import NAME, NAMES, Bearer, annotators_of, bearer, key_of
+from rlhp.run.page import Served, announce, dismiss, dismissed, last_served, links, new_token, recall, served, serving
 from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
     "FAILED",
+    "NAME",
+    "NAMES",
     "PLAN",
     "VERSIONS",
     "Bearer",
@@ -33,6 +35,7 @@ __all__ = [
     "RunDirectory",
     "Served",
     "Wandb",
+    "annotators_of",
     "announce",
     "attempt",
     "bearer",
@@ -48,6 +51,7 @@ __all__ = [
     "key_of",
     "last_checkpoint",
     "last_served",
+    "links",
     "may_change",
     "new_token",
     "note_attempt",

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hmac
+import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, unquote
 
+from rlhp.types import UserError
+
+NAME = r"\w[\w.-]{0,39}"  # of an annotator
+NAMES = "up to 40 letters, digits, dots and dashes, without spaces"
 BYTES = 18  # of the code in a key: 144 bits, which base64 writes without padding
 BETWEEN = "~"  # the name and the code: it is no part of either
 
@@ -45,6 +51,16 @@ def _bearer(token: str, key: str) -> Bearer | None:
     name, between, _ = key.partition(BETWEEN)
     annotator = unquote(name)
     return Bearer(key, annotator) if between and annotator and _same(key, key_of(token, annotator)) else None
+
+
+def annotators_of(settings: Mapping[str, Any], more: Sequence[str] = ()) -> list[str]:
+    """The names for which a run's `page.annotators` asks for links, and `more`. Raises UserError for what is no name."""
+    given = (settings.get("page") or {}).get("annotators") or ()
+    listed = [given] if isinstance(given, str) else given
+    names = dict.fromkeys(map(str, (*listed, *more)))
+    if wrong := [name for name in names if not re.fullmatch(NAME, name)]:
+        raise UserError(f"{wrong[0]!r} is no name for an annotator: {NAMES}.")
+    return [*names]
 
 
 def _same(one: str, other: str) -> bool:

@@ -19,6 +19,7 @@ from rlhp.precision import best_precision
 from rlhp.run import (
     PLAN,
     RunDirectory,
+    annotators_of,
     attempt,
     begun,
     check_owner,
@@ -52,7 +53,7 @@ def train(settings: Settings, path: Path) -> None:
 def work(setup: Setup, path: Path, **facts: Any) -> None:
     """Train in a directory that is this process's alone, and holds these settings; `facts` are noted of the attempt."""
     served = setup.settings.get("page")
-    with page.page(path, bool(served)):
+    with page.page(path, bool(served), annotators_of(setup.settings)):
         _run(setup, path, Rest.of(served), facts)
 
 

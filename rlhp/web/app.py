@@ -11,9 +11,10 @@ from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException as Refused
 
 from rlhp.film import CODECS
+from rlhp.run import NAME, NAMES
 from rlhp.types import UserError
 from rlhp.web import labels
-from rlhp.web.bodies import NAME, NAMES, Annotator, Ask, ClipId, Damaged, Dealt, Say, State, Withdraw
+from rlhp.web.bodies import Annotator, Ask, ClipId, Damaged, Dealt, Say, State, Withdraw
 from rlhp.web.guard import Guard
 from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC, Room, room_of, static
