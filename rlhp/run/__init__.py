@@ -2,6 +2,7 @@
 
 from rlhp.run.attempt import FAILED, attempt, failure, under_way
 from rlhp.run.checkpoint import write_whole
+from rlhp.run.control import Control, ask, control
 from rlhp.run.directory import (
     PLAN,
     VERSIONS,
@@ -31,17 +32,20 @@ __all__ = [
     "PLAN",
     "VERSIONS",
     "Bearer",
+    "Control",
     "NoTracker",
     "RunDirectory",
     "Served",
     "Wandb",
     "annotators_of",
     "announce",
+    "ask",
     "attempt",
     "bearer",
     "begun",
     "check_owner",
     "claim",
+    "control",
     "differing",
     "discard",
     "dismiss",

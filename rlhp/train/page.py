@@ -14,7 +14,7 @@ from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
 
 from rlhp import film
-from rlhp.run import Served, dismissed, finished, links, read_settings, recall, served
+from rlhp.run import Served, control, dismissed, finished, links, read_settings, recall, served
 from rlhp.store import Waiting
 
 LOG = "page.log"
@@ -30,8 +30,8 @@ def page(run: Path, wanted: bool, annotators: Sequence[str] = ()) -> Iterator[No
     """Serve the page of `run` meanwhile, if `wanted`; a page that dies is started again, at the same address.
 
     Prints the owner's link, and one for each of the `annotators`.
-    The page ends with a training that is interrupted, told to end (SIGTERM, SIGHUP) or fails. After the last step, and after
-    a kill of the training, it stays as long as somebody looks at it, and goes on with a training that resumes. A page that a
+    The page ends with a training that is interrupted, told to end (SIGTERM, SIGHUP) or fails. After the last step, after a
+    stop from the page and after a kill of the training, it stays as long as somebody looks at it, and goes on with a training that resumes. A page that a
     person has started with `rlhp label` is used, and left to that person. Raises UserError where clips cannot be drawn here.
     """
     if not wanted:
@@ -75,13 +75,13 @@ class Keeper:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking after the page; end it, unless the run is finished or the page is a person's own."""
+        """Stop looking after the page; end it, unless the run is finished, or the page is a person's own or where they stopped it."""
         self._over.set()
         try:
             if self._thread.is_alive():
                 self._thread.join()
         finally:  # also where a second interrupt comes meanwhile
-            if not finished(self._run):
+            if not finished(self._run) and control(self._run).stopped is None:
                 self._end()
 
     def _keep(self) -> None:
@@ -150,6 +150,12 @@ def where(run: Path) -> str:
     """Where to answer, for whoever reads that the training waits."""
     there = served(run)
     return f"rlhp label {run} serves the page" if there is None else f"open {there.address()}"
+
+
+def stopped(run: Path, step: int, total: int) -> str:
+    """What to say when somebody at the page has stopped the training, which goes on from `step`."""
+    where = f"step {step:,} of {total:,}, where its last checkpoint is" if step else "its start, as there is no checkpoint yet"
+    return f"\n{run} was stopped from the page; the same command goes on from {where}"
 
 
 def reason(run: Path, first: int, answered: Callable[[], int]) -> Callable[[Waiting], str]:
