@@ -317,9 +317,10 @@ def _train(arguments: list[str]) -> int:
         return 0
     _check_opengl()
     from rlhp import show, train
+    from rlhp.run import finished
 
     run = train.main(arguments, show.score)
-    if run is not None:
+    if run is not None and finished(run):  # else it was stopped from its page, which was said
         show.report(run)
     return 0
 
@@ -327,9 +328,11 @@ def _train(arguments: list[str]) -> int:
 def _extend(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import show, train
+    from rlhp.run import finished
 
     train.extend(options.path, options.settings, options.exact)
-    show.report(options.path)
+    if finished(options.path):
+        show.report(options.path)
     return 0
 
 

@@ -12,11 +12,10 @@ from starlette.exceptions import HTTPException as Refused
 
 from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
+from rlhp.run import NAME, NAMES
 from rlhp.types import UserError
 from rlhp.web import labels
 from rlhp.web.bodies import (
-    NAME,
-    NAMES,
     Annotator,
     Ask,
     ClipId,

@@ -7,10 +7,9 @@ from typing import Annotated
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, computed_field
 
 from rlhp import store
+from rlhp.run import NAME
 from rlhp.store import Outcome, Reply
 
-NAME = r"\w[\w.-]{0,39}"
-NAMES = "up to 40 letters, digits, dots and dashes, without spaces"
 Annotator = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 ClipId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Id = Annotated[int, Field(ge=0, le=2**53)]
