@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rlhp import labels, store, train
+from rlhp.store import Source
 from rlhp.types import EMPTY, Array, Clips, Comparisons, Segment, UserError, stream
 
 STORE = "preferences.sqlite"
@@ -46,13 +47,14 @@ class _Known:
     annotator: Sequence[str | None]
     step: Array
     taken: Array
+    counts: Array  # bool: somebody was asked; demonstrations answer of themselves
 
 
 def of(run: Path, learned: train.Learned) -> Answers | None:
     """The answers of a run, or of the data that a fit was given; None where nobody has put clips in order."""
     if learned.data is not None and learned.fitted is not None:
         n = len(learned.data.comparisons)
-        known = _Known(learned.data.annotator, np.full(n, np.nan), np.isin(np.arange(n), learned.fitted))
+        known = _Known(learned.data.annotator, np.full(n, np.nan), np.isin(np.arange(n), learned.fitted), np.ones(n, bool))
         return _pairs(learned.data.comparisons, known)
     try:
         data = labels.load(run)
@@ -62,15 +64,17 @@ def of(run: Path, learned: train.Learned) -> Answers | None:
 
 
 def _stored(path: Path) -> _Known:
-    """What the store knows of its answers, in the order of `labels.load`; those of demonstrations are marked as taken."""
+    """What the store knows of its answers, in the order of `labels.load`."""
     given = [label for label in store.labels(path) if label.round == 0 and label.ranks is not None]
     asked = dict(zip((clips for _, clips in store.asked(path)), (step for step, _ in store.asked(path)), strict=True))
     step = np.array([asked.get(label.clips, np.nan) for label in given], float)
-    return _Known([label.annotator for label in given], step, np.array([label.taken_step is not None for label in given], bool))
+    taken = np.array([label.taken_step is not None for label in given], bool)
+    counts = np.array([label.source is not Source.DEMONSTRATION for label in given], bool)
+    return _Known([label.annotator for label in given], step, taken, counts)
 
 
 def _pairs(comparisons: Comparisons, known: _Known) -> Answers | None:
-    chosen = _chosen(len(comparisons))
+    chosen = _chosen(np.flatnonzero(known.counts))
     rows, ties = list[tuple[int, int, int]](), 0
     for row in chosen.tolist():
         there = [(clip, rank) for clip, rank in zip(comparisons.shown[row], comparisons.ranks[row], strict=True) if clip != EMPTY]
@@ -82,11 +86,12 @@ def _pairs(comparisons: Comparisons, known: _Known) -> Answers | None:
     row, better, worse = np.array(rows, np.int64).T
     who = tuple(known.annotator[i] or "not known" for i in row.tolist())
     about = comparisons.query[row], who, known.step[row], known.taken[row]
-    return Answers(comparisons.clips, better, worse, *about, ties, len(comparisons))
+    return Answers(comparisons.clips, better, worse, *about, ties, int(known.counts.sum()))
 
 
-def _chosen(n: int) -> Array:
-    return np.arange(n) if n <= MOST else np.sort(stream(0, "inspect/answers").choice(n, MOST, replace=False))
+def _chosen(rows: Array) -> Array:
+    """At most so many rows, in order."""
+    return rows if len(rows) <= MOST else np.sort(stream(0, "inspect/answers").choice(rows, MOST, replace=False))
 
 
 def unseen(model: object, answers: Answers, members: int) -> Array:
