@@ -101,6 +101,11 @@ def unseen(model: object, answers: Answers, members: int) -> Array:
     return left | ~answers.taken
 
 
+def asked(run: Path) -> set[str]:
+    """What the store calls the clips that were asked about."""
+    return {name for _, clips in store.asked(run / STORE) for name in clips} if (run / STORE).is_file() else set()
+
+
 def digests(clips: Sequence[Segment]) -> list[str]:
     """What a store calls these clips."""
     return [store.digest(clip) for clip in clips]
