@@ -2,6 +2,7 @@
 
 from rlhp.train.build import build
 from rlhp.train.command import main
+from rlhp.train.compose import compose
 from rlhp.train.earlier import frozen, replay
 from rlhp.train.expert import Expert, expert_trainer
 from rlhp.train.extend import extend
@@ -17,6 +18,7 @@ __all__ = [
     "Expert",
     "Trained",
     "build",
+    "compose",
     "dagger",
     "environment",
     "expert_trainer",
