@@ -117,10 +117,9 @@ class Stage:
     def _listen(self) -> None:
         """Take down what the page's process says, a line of JSON each."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            said = json.loads(line)
-            if "held" in said:
-                self._said.put(Pressed(tuple(said["held"]), said["n"]))
-            else:
-                self._said.put(Order(said["order"], said["value"]))
+        with self._process.stdout as lines:
+            for line in lines:
+                said = json.loads(line)
+                pressed = "held" in said
+                self._said.put(Pressed(tuple(said["held"]), said["n"]) if pressed else Order(said["order"], said["value"]))
         self._said.put(None)
