@@ -24,8 +24,8 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from rlhp import show
-from rlhp.preference import Rankings
 from rlhp.keys import keyboard
+from rlhp.preference import Rankings
 from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store import Store, recorded, segments

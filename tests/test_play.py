@@ -257,8 +257,7 @@ def test_the_person_acts_by_keys_and_keeps_an_episode() -> None:
 
 
 def test_what_is_thrown_away_is_not_kept_and_the_next_one_starts_anew() -> None:
-    stage, kept = played("start", UP, UP, "pause", "discard", "start", RIGHT, "pause", "keep")
-    (one,) = kept
+    (one,) = played("start", UP, UP, "pause", "discard", "start", RIGHT, "pause", "keep")[1]
     assert one.act.tolist() == [[1, 0]]
     start = point.make(1, 0)
     start.reset()
