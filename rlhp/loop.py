@@ -122,4 +122,7 @@ def _nothing_preferred(comparisons: Comparisons, taken: int) -> str:
     """Why there is nothing to learn from the answers so far, if that is so."""
     if not taken or comparisons.decided().any():
         return ""
-    return f"all {taken} answers so far are 'equal' or 'cannot tell', so there is no reward to learn"
+    return (
+        f"all {taken} answers so far are 'equal' or 'cannot tell', so there is no reward to learn; a teacher that adds up the "
+        "true reward cannot tell clips apart where every step pays the same"
+    )

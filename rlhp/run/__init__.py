@@ -4,6 +4,7 @@ from rlhp.run.attempt import FAILED, attempt, failure, under_way
 from rlhp.run.checkpoint import write_whole
 from rlhp.run.control import Control, ask, control
 from rlhp.run.directory import (
+    GROWING,
     PLAN,
     VERSIONS,
     RunDirectory,
@@ -27,6 +28,7 @@ from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
     "FAILED",
+    "GROWING",
     "NAME",
     "NAMES",
     "PLAN",

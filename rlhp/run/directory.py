@@ -22,6 +22,7 @@ VERSIONS, ATTEMPTS = "versions.json", "attempts.jsonl"  # on what the run began;
 PLAN = "plan.json"  # how many labels are wanted, first and in all
 BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
+GROWING = ("total_steps", "labels")  # what `rlhp extend` may give more of
 # what does not touch the numbers
 THREADS = ("threads", "env.threads", "env.workers", "agent.threads", "reward_model.threads")
 _TOLD = ("tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched")  # how one looks at it, and keeps it
@@ -37,6 +38,7 @@ ADDED = {
     "demo_labels": 0,
     "watched": False,
     "feedback_delay": 6,
+    "feedback": "comparison",
 }
 
 
@@ -86,6 +88,9 @@ def begun(path: Path) -> bool:
 def check_owner(path: Path, config: Mapping[str, Any]) -> None:
     """Raises UserError, naming the keys, if a run of other settings has begun in `path`."""
     differs = differing(path, config) if begun(path) else []
+    if differs and {name.rpartition(".")[2] for name in differs} <= {*GROWING} and any(path.glob("finished-*.json")):
+        now = " ".join(f"{key}={read_settings(path)[key]}" for key in GROWING)
+        raise UserError(f"{path} was extended to {now}; repeat that run's command with these, or extend it again.")
     if differs:
         raise UserError(
             f"{path} holds a run with other settings ({shown(differs)}); give this one a name of its own with name=..., "

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
+from rlhp.feedback import COMPARISON, asked_about, find
 from rlhp.run import Bearer
 from rlhp.store import Desk, Store
 from rlhp.web.bodies import Dealt, Mine, Shown, Undoable
@@ -54,17 +55,27 @@ class Room:
     token: str
 
     def deal(self, annotator: str, count: int) -> Dealt:
-        """The next pairs that can be shown; what a person holds may have lost its clips, and then others take its place."""
-        there: dict[frozenset[str], bool] = {}  # by the two clips: whether they are filmed, looked up once
+        """The next questions that can be shown; what a person holds may have lost its clips, and then others take its place."""
+        there: dict[frozenset[str], bool] = {}  # by the clips of a question: whether they are filmed, looked up once
 
         def ready(clips: Sequence[str]) -> bool:
-            pair = frozenset(clips)
-            return there[pair] if pair in there else there.setdefault(pair, self.films.ready(clips))
+            these = frozenset(clips)
+            return there[these] if these in there else there.setdefault(these, self.films.ready(clips))
 
-        pairs = self.desk.deal(annotator, count, ready)
-        if lost := sum(not ready(pair.clips) for pair in pairs):
-            pairs = self.desk.deal(annotator, count + lost, ready)
-        return Dealt(pairs=[Shown.of(pair) for pair in pairs if ready(pair.clips)][:count], mine=self.mine(annotator))
+        dealt = self.desk.deal(annotator, count, ready)
+        if lost := sum(not ready(shown.clips) for shown in dealt):
+            dealt = self.desk.deal(annotator, count + lost, ready)
+        return Dealt(questions=[Shown.of(shown) for shown in dealt if ready(shown.clips)][:count], mine=self.mine(annotator))
+
+    @property
+    def kind(self) -> str:
+        """The kind of the questions that the run asks."""
+        clips = (self.settings.get("query") or {}).get("clips") or 2
+        return asked_about(find(self.settings.get("feedback") or COMPARISON.name), clips).name
+
+    def filming(self) -> int:
+        """How many unanswered questions there are whose clips are not filmed yet."""
+        return sum(not self.films.ready(clips) for clips in self.desk.unanswered())
 
     def mine(self, annotator: str) -> Mine:
         """Where a person stands."""
