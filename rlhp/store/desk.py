@@ -153,7 +153,9 @@ class Desk:
         if overlap < 1:
             raise UserError(f"overlap is {overlap}, but it counts the people who answer one question: give 1 or more.")
         if not 0 <= repeats <= 0.5:
-            raise UserError(f"repeats is {repeats}, but it is the share of questions shown once more: give a number from 0 to 0.5.")
+            raise UserError(
+                f"repeats is {repeats}, but it is the share of questions shown once more: give a number from 0 to 0.5."
+            )
         self._database, self._overlap, self._repeats, self._seconds, self._now = database, overlap, repeats, seconds, now
 
     def deal(self, by: str, count: int, ready: Ready = lambda names: True) -> list[Shown]:

@@ -71,7 +71,9 @@ def _answer(ranks: str | None, rating: Any, size: int, kind: str) -> bool:
     if ranks is not None:
         given = _list(ranks)
         return rating is None and size > 1 and len(given) == size and all(type(rank) is int for rank in given)
-    return rating is None or (type(rating) is float and KINDS[kind].admits(decode_answer(None, rating), size) and 0 <= rating <= 1)
+    return rating is None or (
+        type(rating) is float and KINDS[kind].admits(decode_answer(None, rating), size) and 0 <= rating <= 1
+    )
 
 
 def _list(text: str) -> list[Any]:

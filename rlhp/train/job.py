@@ -76,7 +76,7 @@ def _run(setup: Setup, path: Path, rest: Rest, facts: Mapping[str, Any]) -> None
     note_attempt(path, **precisions, step=run.resumed_from, **facts)
     _plan(setup, path)
     run.restore()
-    store = Store(path / "preferences.sqlite", rest=rest, kind=settings["feedback"], sleep=run.controls.sleep)
+    store = Store(path / "preferences.sqlite", rest=rest, sleep=run.controls.sleep, kind=settings["feedback"])
     store.restore(run.resumed_from)
     run.sync = store.sync
     why = page.reason(path, setup.schedule(0), lambda: store.answered)

@@ -254,8 +254,12 @@ class Comparisons:
     query: Array  # [n]  id of the question; an ensemble's bootstrap weights hang on it
     lasting: Array  # [n]  bool: learned from however old it is, where only the newest are else
     rating: Array = field(default_factory=_not_said)  # [n]  from 0 to 1; NaN, the default, where clips are ranked
-    annotator: Array = field(default_factory=_not_said)  # [n]  whole numbers, the same for answers of the same annotator; 0 by default
-    flagged: Array = field(default_factory=_not_said)  # [n]  bool: its annotator takes it back, so that it is not learned from; False by default
+    annotator: Array = field(
+        default_factory=_not_said
+    )  # [n]  whole numbers, the same for answers of the same annotator; 0 by default
+    flagged: Array = field(
+        default_factory=_not_said
+    )  # [n]  bool: its annotator takes it back, so that it is not learned from; False by default
 
     def __post_init__(self) -> None:
         for name, default in (("rating", np.nan), ("annotator", 0), ("flagged", False)):
