@@ -2,14 +2,18 @@
 
 from rlhp.labels.files import export_labels, import_file, import_labels
 from rlhp.labels.layouts import parsed
+from rlhp.labels.predicted import Foresight, foreseen, foresight
 from rlhp.labels.preferences import Preferences, load
 from rlhp.labels.table import Report, Table, report, text
 
 __all__ = [
+    "Foresight",
     "Preferences",
     "Report",
     "Table",
     "export_labels",
+    "foreseen",
+    "foresight",
     "import_file",
     "import_labels",
     "load",
