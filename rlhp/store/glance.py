@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlhp.store.connection import Database, peek, schema_version
+from rlhp.store.desk import PERSON
 from rlhp.store.migrate import added
 
 # one answer tells when its question was first taken, and how many questions were by then
@@ -14,6 +15,8 @@ _FIRST_TAKEN = """
 SELECT query, MIN(taken_step) AS step, segments FROM answer JOIN query ON query.id = query
 WHERE taken_step IS NOT NULL AND source != 'demonstration' GROUP BY query
 """
+
+_PEOPLE = "SELECT DISTINCT teacher FROM answer WHERE source = 'human' UNION SELECT 'human:' || annotator FROM lease"
 
 _COUNTS = """
 SELECT (SELECT COUNT(*) FROM query WHERE id NOT IN (SELECT query FROM answer WHERE {source} = 'demonstration')),
@@ -50,3 +53,10 @@ def counts(path: Path) -> tuple[int, int]:
     with peek(path) as db:
         asked, answered = db.execute(_COUNTS.format(**added(schema_version(db)))).fetchone()
         return asked, answered
+
+
+def people(database: Database) -> list[str]:
+    """The names of those who have answered at the page, or hold a question there, in alphabetical order."""
+    with database.reading() as db:
+        names = [name for (name,) in db.execute(_PEOPLE) if name.startswith(PERSON)]
+    return sorted(name.removeprefix(PERSON) for name in names)

@@ -54,6 +54,7 @@ class Room:
     minimum_view: float  # seconds
     codec: str
     token: str
+    annotators: Sequence[str] = ()  # whom the owner named when the page was started
     seen: Seen = field(default_factory=Seen)
 
     def deal(self, annotator: str, count: int) -> Dealt:
