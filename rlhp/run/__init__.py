@@ -2,7 +2,7 @@
 
 from rlhp.run.attempt import FAILED, attempt, failure, under_way
 from rlhp.run.checkpoint import write_whole
-from rlhp.run.control import Control, ask, control
+from rlhp.run.control import Control, ask, change, control
 from rlhp.run.directory import (
     GROWING,
     PLAN,
@@ -45,6 +45,7 @@ __all__ = [
     "attempt",
     "bearer",
     "begun",
+    "change",
     "check_owner",
     "claim",
     "control",

@@ -33,10 +33,14 @@ class Control:
     added: Added = ()
     stopped: int | None = None  # the step from which a training that was stopped goes on; None: it was not, or does already
 
+    @property
+    def coming(self) -> int:
+        """Labels of which the training has not taken notice yet."""
+        return max(self.more - sum(number for _, number in self.added), 0)
+
     def noticed(self, step: int) -> Control:
         """The same after a training has taken notice at `step`."""
-        new = self.more - sum(number for _, number in self.added)
-        return replace(self, added=(*self.added, (step, new))) if new > 0 else self
+        return replace(self, added=(*self.added, (step, self.coming))) if self.coming else self
 
 
 def control(run: Path) -> Control:
@@ -84,7 +88,7 @@ class Controls:
     def look(self, step: int) -> Control:
         """What is asked of the training at the end of the round of this step."""
         asked = control(self._run)
-        if asked.more > sum(number for _, number in asked.added):
+        if asked.coming:
             asked = change(self._run, lambda control: control.noticed(step))
         if asked.added != self._grown:
             self._grown = asked.added

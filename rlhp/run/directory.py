@@ -25,16 +25,8 @@ TABLES = ("metrics.csv", "clock.csv")
 GROWING = ("total_steps", "labels")  # what `rlhp extend` may give more of
 # what does not touch the numbers
 THREADS = ("threads", "env.threads", "env.workers", "agent.threads", "reward_model.threads")
-_TOLD = (
-    "tracker",
-    "checkpoint_every",
-    "video",
-    "page",
-    "instructions",
-    "film",
-    "watched",
-    "keyboard",
-)  # how one looks at it, and keeps it
+# how one looks at it, and keeps it
+_TOLD = ("tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched", "keyboard")
 MAY_CHANGE = (*THREADS, *_TOLD, "env.clone", "data.path")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}

@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 
 from rlhp.agent import Blind, stack_frames
 from rlhp.precision import best_precision
+from rlhp.reward import Background
 from rlhp.run import (
     PLAN,
     RunDirectory,
@@ -34,6 +35,7 @@ from rlhp.schedule import Growing
 from rlhp.store import Rest, Store
 from rlhp.train import page
 from rlhp.train.build import Settings, build, stateful
+from rlhp.train.predictions import Predictions
 from rlhp.types import Array, Filming, Rollout, Segment, Setup, Steps, Stopped, UserError, stack
 
 PRECISIONS = {"precision": "reward_model", "agent_precision": "agent"}  # as an attempt tells them, and whose they are
@@ -82,6 +84,8 @@ def _run(setup: Setup, path: Path, rest: Rest, facts: Mapping[str, Any]) -> None
     why = page.reason(path, setup.schedule(0), lambda: store.answered)
     store.waiting = lambda waiting: run.say(why(waiting))
     run.controls.grow = lambda added: _grow(setup, run, added)
+    if setup.settings.get("page"):
+        _predict(setup, store, run)
     try:
         run.open(setup.tracker, labels=setup.schedule(total))
         _learn(setup, store, run)
@@ -99,6 +103,15 @@ def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
     if used["why"] and used["why"] not in run.warned.values():
         run.warn("labels", f"{used['used']} of {used['wanted']} labels are used: {used['why']}")
     run.finish(lambda folder: write_heldout(folder / "heldout.csv", setup.memory.heldout, setup.reward), labels=used)
+
+
+def _predict(setup: Setup, store: Store, run: RunDirectory) -> None:
+    """Have the predictions of r-hat written down, for the people who answer."""
+    reward = setup.reward
+    if isinstance(reward, Background):
+        reward.before = Predictions(
+            run.path, store, lambda clip: float(reward(as_rollout(stack([clip]))).sum()), setup.schedule(0), run.resumed_from
+        )
 
 
 def _plan(setup: Setup, path: Path) -> None:

@@ -29,10 +29,10 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 def page(run: Path, wanted: bool, annotators: Sequence[str] = ()) -> Iterator[None]:
     """Serve the page of `run` meanwhile, if `wanted`; a page that dies is started again, at the same address.
 
-    Prints the owner's link, and one for each of the `annotators`.
-    The page ends with a training that is interrupted, told to end (SIGTERM, SIGHUP) or fails. After the last step, after a
-    stop from the page and after a kill of the training, it stays as long as somebody looks at it, and goes on with a training that resumes. A page that a
-    person has started with `rlhp label` is used, and left to that person. Raises UserError where clips cannot be drawn here.
+    Prints the owner's link, and one for each of the `annotators`. The page ends with a training that is interrupted, told to
+    end (SIGTERM, SIGHUP) or fails. After the last step, after a stop from the page and after a kill of the training, it stays as
+    long as somebody looks at it, and goes on with a training that resumes. A page that a person has started with `rlhp label` is
+    used, and left to that person. Raises UserError where clips cannot be drawn here.
     """
     if not wanted:
         yield
@@ -75,7 +75,7 @@ class Keeper:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking after the page; end it, unless the run is finished, or the page is a person's own or where they stopped it."""
+        """Stop looking after the page; end it, unless the run is finished or was stopped there, or it is a person's own."""
         self._over.set()
         try:
             if self._thread.is_alive():

@@ -14,7 +14,7 @@ from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
 from rlhp.types import UserError
-from rlhp.web import labels
+from rlhp.web import labels, run
 from rlhp.web.bodies import (
     Annotator,
     Ask,
@@ -43,6 +43,7 @@ def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
     app.include_router(page)
     app.include_router(api)
     app.include_router(labels.router)
+    app.include_router(run.router)
     app.add_exception_handler(UserError, _unavailable)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -98,7 +99,7 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
         answered=standing.answered,
         taken=standing.taken,
         first=standing.first,
-        labels=int(settings.get("labels") or 0),
+        labels=standing.labels,
         per_hour=room.desk.rate(),
         filming=room.filming(),
         leased=[Lease.model_validate(lease, from_attributes=True) for lease in room.desk.leased(annotator)],

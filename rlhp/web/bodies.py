@@ -166,7 +166,7 @@ class State(BaseModel):
     task: str
     kind: str = Field(description="of the questions that this run asks")
     instructions: str
-    state: str = Field(description="training, waiting (for answers), stopped, failed or finished")
+    state: str = Field(description="training, waiting (for answers), paused, stopped, failed or finished")
     error: str | None
     step: int
     total_steps: int

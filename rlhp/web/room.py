@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from rlhp.store import Desk, Store
 from rlhp.web.bodies import Dealt, Mine, Shown, Undoable
 from rlhp.web.films import Films
 from rlhp.web.guard import BEARER
+from rlhp.web.seen import Seen
 from rlhp.web.standing import Watcher
 
 STATIC = Path(__file__).with_name("static")
@@ -53,6 +54,8 @@ class Room:
     minimum_view: float  # seconds
     codec: str
     token: str
+    annotators: Sequence[str] = ()  # whom the owner named when the page was started
+    seen: Seen = field(default_factory=Seen)
 
     def deal(self, annotator: str, count: int) -> Dealt:
         """The next questions that can be shown; what a person holds may have lost its clips, and then others take its place."""
@@ -103,6 +106,8 @@ def owner_only(request: Request) -> None:
 def static(request: Request, name: str) -> Response:
     """A file of the page; where it links to others, with the key by which it was asked for itself."""
     text = (STATIC / name).read_text("utf-8")
+    if name.endswith((".html", ".js")):
+        text = text.replace("{{token}}", quote(bearer_of(request).key))
     if name.endswith(".html"):
-        return HTMLResponse(text.replace("{{token}}", quote(bearer_of(request).key)))
+        return HTMLResponse(text)
     return Response(text, media_type=KINDS[name.rpartition(".")[2]])
