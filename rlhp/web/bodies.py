@@ -138,4 +138,6 @@ class State(BaseModel):
     per_hour: float = Field(description="of all people together, over the last ten minutes; 0 where too little is known")
     problem: str | None = Field(description="why no clips are filmed, if none are")
     minimum_view: float
+    sketch: bool = Field(description="whether sketches/TASK.svg shows what to watch")
+    watch: list[str] = Field(description="the parts of it that stand out")
     mine: Mine

@@ -77,7 +77,7 @@ def room_of(request: Request) -> Room:
 
 def static(request: Request, name: str) -> Response:
     """A file of the page; where it links to others, with the token that these ask for too."""
-    text = (STATIC / name).read_text("utf-8")
+    text = (STATIC / name).read_text("utf-8").replace("{{token}}", room_of(request).token)
     if name.endswith(".html"):
-        return HTMLResponse(text.replace("{{token}}", room_of(request).token))
+        return HTMLResponse(text)
     return Response(text, media_type=KINDS[name.rpartition(".")[2]])
