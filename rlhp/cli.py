@@ -219,7 +219,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     _label_parser(add("label", help="a page at which people compare a run's clips"))
     _labels_parsers(add)
     _rate_parser(add("rate", help="Elo ratings: of a run's policy at different steps, or of several runs' policies"))
-    _inspect_parser(add("inspect", help="whether a learned reward can be trusted: a report, and exit status 1 where it has a fault"))
+    _inspect_parser(
+        add("inspect", help="whether a learned reward can be trusted: a report, and exit status 1 where it has a fault")
+    )
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
 
@@ -300,7 +302,9 @@ def _rate_parser(rate: argparse.ArgumentParser) -> None:
 
 
 def _inspect_parser(inspect: argparse.ArgumentParser) -> None:
-    inspect.add_argument("path", type=Path, metavar="RUN", help="a run directory of rlhp train or rlhp fit; it may be in training")
+    inspect.add_argument(
+        "path", type=Path, metavar="RUN", help="a run directory of rlhp train or rlhp fit; it may be in training"
+    )
     inspect.add_argument(
         "-o", "--out", type=Path, metavar="FILE", help="the report, one .html file (default: inspect.html in the run directory)"
     )
@@ -322,7 +326,7 @@ def _label_parser(label: argparse.ArgumentParser) -> None:
     label.add_argument("--repeats", type=float, metavar="SHARE", help="of pairs shown once more, sides swapped (default: 0.05)")
     label.add_argument("--minimum-view", type=float, metavar="SECONDS", help="before a pair can be answered (default: 1)")
     label.add_argument("--codec", choices=("h264", "vp9"), help="of the clips (default: h264)")
-    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 400)")
+    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 600)")
     label.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # started by a training
     label.set_defaults(run=_label)
 

@@ -144,9 +144,7 @@ def _agreement(of: Subject) -> Agreement:
         if not of.blind:
             groups["how far apart the true returns are"] = accuracy.by_margin(judged, of.given.clips.true_reward.sum(axis=1))
     sure = accuracy.calibration_error(judged) if held.known else absent(held.missing)
-    return Agreement(
-        held, accuracy.learned_accuracy(judged), accuracy.gap(judged), sure, groups, of.given.ties, of.given.total
-    )
+    return Agreement(held, accuracy.learned_accuracy(judged), accuracy.gap(judged), sure, groups, of.given.ties, of.given.total)
 
 
 def _distances(of: Subject, run: Path, seed: int) -> coverage.Distances:

@@ -28,7 +28,14 @@ MARKS = {Outcome.SOUND: "✓", Outcome.FLAGGED: "!", Outcome.UNKNOWN: "?"}
 def page(of: Subject, found: Findings, shown: Sequence[Shown], no_films: str, at: datetime | None = None) -> str:
     """The whole file."""
     name = of.run.path.resolve().name
-    sections = [_checks(found.checks), _answers(found), _truth(of, found), _training(found), _inputs(found), _clips(shown, no_films)]
+    sections = [
+        _checks(found.checks),
+        _answers(found),
+        _truth(of, found),
+        _training(found),
+        _inputs(found),
+        _clips(shown, no_films),
+    ]
     style, script = ((HERE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
     made = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
     about = f"{of.run.task}, {of.run.condition}, seed {of.run.seed}, step {of.run.step:,}; made {made}"
@@ -53,15 +60,15 @@ def _checks(checks: Sequence[Check]) -> str:
         f"<div><b>{escape(check.title)}</b><span>{escape(check.says)}</span></div></li>"
         for check in sorted(checks, key=lambda check: order.index(check.outcome))
     ]
-    return (
-        f'<section class="card verdict {verdict.name.lower()}"><h2>{WORDS[verdict]}</h2><ul class="checks">{"".join(rows)}</ul></section>'
-    )
+    return f'<section class="card verdict {verdict.name.lower()}"><h2>{WORDS[verdict]}</h2><ul class="checks">{"".join(rows)}</ul></section>'
 
 
 def _section(title: str, about: str, parts: Sequence[str], how: str) -> str:
     details = f"<details><summary>How this is computed</summary><p>{escape(how)}</p></details>"
     body = "".join(part for part in parts if part)
-    return f'<section class="card"><h2>{escape(title)}</h2><p>{escape(about)}</p><div class="grid">{body}</div>{details}</section>'
+    return (
+        f'<section class="card"><h2>{escape(title)}</h2><p>{escape(about)}</p><div class="grid">{body}</div>{details}</section>'
+    )
 
 
 def _figure(caption: str, inside: str) -> str:
@@ -75,7 +82,8 @@ def _missing(caption: str, why: str) -> str:
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
     body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>' for first, *rest in rows
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
+        for first, *rest in rows
     )
     return f'<div class="table"><table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -95,7 +103,9 @@ def _answers(found: Findings) -> str:
     parts = [_table("Answers", ("", "95 % interval", "pairs"), numbers)]
     sure = of.groups.get("how sure r-hat is", ())
     caption = "Reliability: on the dashed line r-hat is as sure as it is right"
-    parts.append(_figure(caption, charts.reliability(sure)) if sure else _missing(caption, of.heldout.missing or "too few answers"))
+    parts.append(
+        _figure(caption, charts.reliability(sure)) if sure else _missing(caption, of.heldout.missing or "too few answers")
+    )
     for name, groups in of.groups.items():
         if groups:
             rows = [(group.name, f"{group.predicted:.0%}", _percent(group.accuracy), f"{group.accuracy.n:,}") for group in groups]
@@ -130,7 +140,9 @@ def _truth(of: Subject, found: Findings) -> str:
     order = found.order
     caption = f"Policies of the run, early to late: Kendall's tau {order.tau.text()}"
     if len(order.true):
-        parts.append(_figure(caption, charts.scatter(order.true, order.predicted, caption, ("true reward per step", "r-hat per step"))))
+        parts.append(
+            _figure(caption, charts.scatter(order.true, order.predicted, caption, ("true reward per step", "r-hat per step")))
+        )
     about = "A distance is 0 for rewards that order all policies alike, 0.71 for unrelated ones and 1 for opposite ones."
     how = (
         "The newest policy acts in 16 new environments and takes a quarter of its actions uniformly at random; these "
@@ -158,7 +170,13 @@ def _training(found: Findings) -> str:
             for name, y, words in (("predicted", series.predicted, "r-hat"), ("true", series.true, "true reward"))
         )
         parts += [_figure(f"r-hat per step: {series.of}", top), _figure("true reward per step, on the same steps", bottom)]
-    parts.append(_table("Ensemble", ("", "95 % interval", "clips"), [("disagreement, newest against labelled clips", found.spread.text(), f"{found.spread.n:,}")]))
+    parts.append(
+        _table(
+            "Ensemble",
+            ("", "95 % interval", "clips"),
+            [("disagreement, newest against labelled clips", found.spread.text(), f"{found.spread.n:,}")],
+        )
+    )
     about = "A policy exploits r-hat where the predicted reward goes up and the true one goes down."
     how = (
         "From each point that leaves a quarter of the series, straight lines are fitted to the end; the statistic is the largest, over the "
@@ -207,11 +225,15 @@ def _inputs(found: Findings) -> str:
 def _clips(shown: Sequence[Shown], no_films: str) -> str:
     parts = []
     for clip in shown:
-        seconds = f'<video src="{clip.video}" data-fps="{clip.fps:g}" muted loop playsinline autoplay></video>' if clip.video else ""
+        seconds = (
+            f'<video src="{clip.video}" data-fps="{clip.fps:g}" muted loop playsinline autoplay></video>' if clip.video else ""
+        )
         words = f"{clip.title}: r-hat {clip.mean:+.2f} a step, members apart by {clip.apart:.2f}"
         truth = "" if clip.true is None else f"; true reward {clip.true.mean():.3g} a step"
         curve = charts.members(clip.members, clip.true)
-        parts.append(f'<figure class="clip" data-steps="{clip.members.shape[1]}">{seconds}{curve}<figcaption>{escape(words + truth)}</figcaption></figure>')
+        parts.append(
+            f'<figure class="clip" data-steps="{clip.members.shape[1]}">{seconds}{curve}<figcaption>{escape(words + truth)}</figcaption></figure>'
+        )
     about = "Thin lines are the members, the thick one is r-hat; the dashed one is the true reward, brought to r-hat's scale."
     note = f'<p class="note">No films: {escape(no_films)}</p>' if no_films else ""
     how = (
