@@ -247,6 +247,7 @@ def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         "export",
         help="a run's answers as a file (.jsonl for rlhp import, .parquet for offline preference learners), or its clips",
     )
+    export.add_argument("--flagged", action="store_true", help="with the answers that their annotators have taken back")
     export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file is called")
     export.add_argument(
         "--minari",
@@ -534,7 +535,7 @@ def _export(options: argparse.Namespace) -> int:
         return 0
     from rlhp import labels
 
-    _say(labels.export_labels(options.path, options.file, options.parquet))
+    _say(labels.export_labels(options.path, options.file, options.parquet, options.flagged))
     return 0
 
 
