@@ -158,7 +158,11 @@ def _training(found: Findings) -> str:
             for name, y, words in (("predicted", series.predicted, "r-hat"), ("true", series.true, "true reward"))
         )
         parts += [_figure(f"r-hat per step: {series.of}", top), _figure("true reward per step, on the same steps", bottom)]
-    parts.append(_table("Ensemble", ("", "95 % interval", "clips"), [("disagreement, newest against labelled clips", found.spread.text(), f"{found.spread.n:,}")]))
+    ensemble = [
+        ("disagreement, newest against labelled clips", found.spread.text(), f"{found.spread.n:,}"),
+        ("correlation of two members, newest clips", found.members.text(), f"{found.members.n:,}"),
+    ]
+    parts.append(_table("Ensemble", ("", "95 % interval", "clips"), ensemble))
     about = "A policy exploits r-hat where the predicted reward goes up and the true one goes down."
     how = (
         "From each point that leaves a quarter of the series, straight lines are fitted to the end; the statistic is the largest, over the "
