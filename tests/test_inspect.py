@@ -9,6 +9,7 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -113,14 +114,14 @@ def test_a_reward_learned_by_heart_is_flagged(trained: Path, monkeypatch: pytest
     model = ByHeart(given)
     of = found(trained, monkeypatch, model)
     assert "Generalises" in flagged(of)
-    assert of.agreement.learned.value > 0.9 and of.agreement.heldout.low < 0.6
+    assert of.agreement.learned.value > 0.9 and of.agreement.new.value < 0.75
 
 
 class ByHeart(Planted):
     """Each member knows the clips of the answers that it has learned from, and says anything of others."""
 
     def __init__(self, given: answers.Answers) -> None:
-        super().__init__(lambda obs, act: np.sin(1e4 * obs.sum(axis=-1)))
+        super().__init__(lambda obs, act: np.zeros(obs.shape[:-1]))
         unseen = self.held_out(given.question)
         self.known = [
             {given.clips.obs[row].tobytes() for row in np.concatenate([given.better[~left], given.worse[~left]]).tolist()}
@@ -128,7 +129,8 @@ class ByHeart(Planted):
         ]
 
     def each(self, steps: Steps) -> Array:
-        noise = np.stack([self.reward(steps.obs + k, steps.act) for k in range(MEMBERS)])
+        drawn = [np.random.default_rng(crc32(obs.tobytes())).normal(size=(MEMBERS, obs.shape[0])) for obs in steps.obs]
+        noise = np.stack(drawn, axis=1)
         for k, known in enumerate(self.known):
             for i, obs in enumerate(steps.obs):
                 if obs.tobytes() in known:

@@ -101,6 +101,14 @@ def unseen(model: object, answers: Answers, members: int) -> Array:
     return left | ~answers.taken
 
 
+def unseen_clips(answers: Answers, unseen: Array) -> Array:
+    """Of pairs that are `unseen` [M, n], those of which a member has not seen a clip in any other answer either, [M, n] bool."""
+    new = np.ones((len(unseen), len(answers.clips)), bool)
+    for k, left in enumerate(unseen):
+        new[k, np.concatenate([answers.better[~left], answers.worse[~left]])] = False
+    return unseen & new[:, answers.better] & new[:, answers.worse]
+
+
 def asked(run: Path) -> set[str]:
     """What the store calls the clips that were asked about."""
     return {name for _, clips in store.asked(run / STORE) for name in clips} if (run / STORE).is_file() else set()

@@ -39,6 +39,7 @@ class Agreement:
     """How far r-hat agrees with answers."""
 
     heldout: Estimate
+    new: Estimate  # of those, about clips that a member has never seen
     learned: Estimate
     gap: Estimate
     overconfidence: Estimate
@@ -137,7 +138,7 @@ def measure(of: Subject, run: Path, seed: int = 0) -> Findings:
 def _agreement(of: Subject) -> Agreement:
     if of.given is None:
         none = absent(NO_ANSWERS)
-        return Agreement(none, none, none, none, {}, 0, 0)
+        return Agreement(none, none, none, none, none, {}, 0, 0)
     judged = accuracy.judged(of.given, of.raw, of.scale(of.raw), answers.unseen(of.learned.model, of.given, len(of.raw)))
     held = accuracy.accuracy(judged)
     groups: dict[str, Sequence[accuracy.Group]] = {}
@@ -150,9 +151,8 @@ def _agreement(of: Subject) -> Agreement:
         if not of.blind:
             groups["how far apart the true returns are"] = accuracy.by_margin(judged, of.given.clips.true_reward.sum(axis=1))
     sure = accuracy.calibration_error(judged) if held.known else absent(held.missing)
-    return Agreement(
-        held, accuracy.learned_accuracy(judged), accuracy.gap(judged), sure, groups, of.given.ties, of.given.total
-    )
+    new, learned = accuracy.new_accuracy(judged), accuracy.learned_accuracy(judged)
+    return Agreement(held, new, learned, accuracy.gap(judged), sure, groups, of.given.ties, of.given.total)
 
 
 def _distances(of: Subject, run: Path, seed: int) -> coverage.Distances:

@@ -88,8 +88,9 @@ def _answers(found: Findings) -> str:
     of = found.agreement
     numbers = [
         ("right about held-out answers", _percent(of.heldout), f"{of.heldout.n:,}"),
+        ("the same, about clips never seen", _percent(of.new), f"{of.new.n:,}"),
         ("right about answers learned from", _percent(of.learned), f"{of.learned.n:,}"),
-        ("difference, on the same answers", of.gap.text(".0f", 100, " points"), f"{of.gap.n:,}"),
+        ("difference, learned from and not", of.gap.text(".0f", 100, " points"), f"{of.gap.n:,}"),
         ("surer than right", of.overconfidence.text(".0f", 100, " points"), f"{of.overconfidence.n:,}"),
     ]
     parts = [_table("Answers", ("", "95 % interval", "pairs"), numbers)]
@@ -104,7 +105,8 @@ def _answers(found: Findings) -> str:
     how = (
         "Every answer is judged by those members of the ensemble that never learn from it: the bootstrap hides a third of the answers "
         "from each of them. A single member is a little less accurate than the whole ensemble, so these shares are on the low side. "
-        "Answers that came too late to be learned from are judged by all members. Intervals are Wilson's, widened where answers share "
+        "The clips of a held-out answer may be part of others; the second row leaves these out, and so does the difference where "
+        "20 are left. Answers that came too late to be learned from are judged by all members. Intervals are Wilson's, widened where answers share "
         "clips or annotators; differences are bootstrapped over questions."
     )
     return _section("Answers that r-hat has not learned from", about, parts, how)
