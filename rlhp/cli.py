@@ -77,7 +77,8 @@ BEHIND = 19  # of niceness: what a page computes never slows a training
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status.
 
-    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it prints.
+    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it
+    prints.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -205,7 +206,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     _label_parser(add("label", help="a page at which people compare a run's clips"))
     _labels_parsers(add)
     _rate_parser(add("rate", help="Elo ratings: of a run's policy at different steps, or of several runs' policies"))
-    _inspect_parser(add("inspect", help="whether a learned reward can be trusted: a report, and exit status 1 where it has a fault"))
+    _inspect_parser(add("inspect", help="whether a learned reward can be trusted: a report; exit status 1 for a fault"))
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
 
@@ -286,7 +287,9 @@ def _rate_parser(rate: argparse.ArgumentParser) -> None:
 
 
 def _inspect_parser(inspect: argparse.ArgumentParser) -> None:
-    inspect.add_argument("path", type=Path, metavar="RUN", help="a run directory of rlhp train or rlhp fit; it may be in training")
+    inspect.add_argument(
+        "path", type=Path, metavar="RUN", help="a run directory of rlhp train or rlhp fit; it may be in training"
+    )
     inspect.add_argument(
         "-o", "--out", type=Path, metavar="FILE", help="the report, one .html file (default: inspect.html in the run directory)"
     )

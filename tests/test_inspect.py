@@ -18,9 +18,17 @@ from rlhp import train
 from rlhp.cli import main
 from rlhp.inspect import Outcome, answers, coverage, estimate, findings, inputs
 from rlhp.store import Source, Store, labels
-from rlhp.types import Answer, Array, Rollout, Steps, UserError
+from rlhp.types import Answer, Array, Rollout, Steps
 
-ORDER = ("total_steps=6144", "n_envs=4", "agent.n_steps=48", "agent.batch_size=64", "labels=90", "threads=1", "checkpoint_every=3000")
+ORDER = (
+    "total_steps=6144",
+    "n_envs=4",
+    "agent.n_steps=48",
+    "agent.batch_size=64",
+    "labels=90",
+    "threads=1",
+    "checkpoint_every=3000",
+)
 MEMBERS = 3
 
 
@@ -49,7 +57,9 @@ class Planted:
 
     def each(self, steps: Steps) -> Array:
         found = self.reward(steps.obs, steps.act)
-        return np.stack([(1 + 0.2 * k) * found + 0.01 * k * np.sin(17 * steps.obs[..., 0]) * (found.std() > 0) for k in range(MEMBERS)])
+        return np.stack(
+            [(1 + 0.2 * k) * found + 0.01 * k * np.sin(17 * steps.obs[..., 0]) * (found.std() > 0) for k in range(MEMBERS)]
+        )
 
     def __call__(self, rollout: Rollout) -> Array:
         return self.reward(rollout.obs, rollout.act)
@@ -230,7 +240,7 @@ def test_command_writes_one_file_that_needs_no_other(
     page = Sources(text)
     assert page.loaded and all(source.startswith("data:video/mp4;base64,") for source in page.loaded)
     assert not page.open and "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
-    assert text.count("<figure class=\"clip\"") == 8 and "No fault was found" in text
+    assert text.count('<figure class="clip"') == 8 and "No fault was found" in text
     assert not (out.parent / f".{out.name}.part").exists()
 
 

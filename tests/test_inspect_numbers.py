@@ -1,4 +1,4 @@
-"""The mathematics of `rlhp inspect`: distances between rewards, values, rank correlation, the alarm; numbers worked out by hand."""
+"""The mathematics of `rlhp inspect`: distances between rewards, values, rank correlation, the alarm."""
 
 from math import sqrt
 
@@ -32,7 +32,8 @@ def test_epic_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("other", "distance"), [(SHAPED, 0.0), (7 * REWARD, 0.0), (REWARD + 3, 0.0), (7 * SHAPED - 2, 0.0), (-REWARD, 1.0), (-SHAPED, 1.0)]
+    ("other", "distance"),
+    [(SHAPED, 0.0), (7 * REWARD, 0.0), (REWARD + 3, 0.0), (7 * SHAPED - 2, 0.0), (-REWARD, 1.0), (-SHAPED, 1.0)],
 )
 def test_epic_knows_shaping_scale_and_sign(other, distance):
     assert epic_distance(epic(REWARD), epic(other)) == pytest.approx(distance, abs=1e-7)
@@ -239,7 +240,7 @@ def test_short_series_are_not_tested():
 
 
 def test_slopes_by_hand():
-    """Through 0, 1, 1, 2, 3, 3 the slope is 11 / 17.5; what it leaves is 24 - 100 / 6 - 121 / 17.5 = 0.419, on 4 degrees of freedom."""
+    """Through 0, 1, 1, 2, 3, 3 the slope is 11 / 17.5; it leaves 24 - 100 / 6 - 121 / 17.5, on 4 degrees of freedom."""
     y = np.array([[0.0, 1, 1, 2, 3, 3]])
     rest = 24 - 100 / 6 - 121 / 17.5
     assert hacking.tails(y)[0, 0] == pytest.approx(11 / 17.5 / sqrt(rest / 4 / 17.5))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def judged(answers: Answers, raw: Array, scaled: Array, unseen: Array) -> Judged
     fresh = _mean(lead, unseen)
     known, new = _mean(lead, ~unseen), _mean(lead, unseen_clips(answers, unseen))
     sure = _mean(probability, unseen)
-    return Judged(answers, unseen.any(axis=0), _right(fresh), sure, _right(known), _right(new))
+    return Judged(answers, np.asarray(unseen.any(axis=0)), _right(fresh), sure, _right(known), _right(new))
 
 
 def _mean(values: Array, chosen: Array) -> Array:
@@ -149,7 +150,7 @@ def by_time(of: Judged, most: int = 4) -> list[Group]:
         return []
     edges = np.unique(np.quantile(step, np.linspace(0, 1, most + 1)))
     place = np.clip(np.searchsorted(edges, step, side="right") - 1, 0, max(len(edges) - 2, 0))
-    names = [f"{a:,.0f} to {b:,.0f}" for a, b in zip(edges[:-1], edges[1:], strict=True)] or [f"{edges[0]:,.0f}"]
+    names = [f"{a:,.0f} to {b:,.0f}" for a, b in pairwise(edges.tolist())] or [f"{edges[0]:,.0f}"]
     return _grouped(held, place, names)
 
 
@@ -169,7 +170,7 @@ def by_margin(of: Judged, returns: Array, most: int = 4) -> list[Group]:
         return []
     edges = np.unique(np.quantile(apart, np.linspace(0, 1, most + 1)))
     place = np.clip(np.searchsorted(edges, apart, side="right") - 1, 0, max(len(edges) - 2, 0))
-    names = [f"{a:.3g} to {b:.3g}" for a, b in zip(edges[:-1], edges[1:], strict=True)] or [f"{edges[0]:.3g}"]
+    names = [f"{a:.3g} to {b:.3g}" for a, b in pairwise(edges.tolist())] or [f"{edges[0]:.3g}"]
     return _grouped(held, place, names)
 
 

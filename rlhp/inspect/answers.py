@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -35,9 +35,9 @@ class Answers:
         return len(self.better)
 
     def __getitem__(self, rows: Array) -> Answers:
-        picked = (getattr(self, name)[rows] for name in ("better", "worse", "question"))
         who = tuple(self.annotator[i] for i in rows.tolist())
-        return Answers(self.clips, *picked, who, self.step[rows], self.taken[rows], self.ties, self.total)
+        arrays = {name: getattr(self, name)[rows] for name in ("better", "worse", "question", "step", "taken")}
+        return replace(self, annotator=who, **arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _chosen(rows: Array) -> Array:
 
 
 def unseen(model: object, answers: Answers, members: int) -> Array:
-    """Which pairs each member has never learned from, [M, n] bool; of models that do not tell, those that were not taken alone."""
+    """Which pairs each member has never learned from, [M, n] bool; of models that do not tell, those that were not taken."""
     held_out = getattr(model, "held_out", None)
     left = np.zeros((members, len(answers)), bool) if held_out is None else held_out(answers.question)
     return left | ~answers.taken

@@ -82,9 +82,7 @@ def reliability(groups: Sequence[Group]) -> str:
     low = min([0.4, *(group.accuracy.low for group in groups)])
     frame = Frame((0.48, 1.02), (low - 0.02, 1.02))
     line = f'<polyline class="ideal" points="{frame.path(np.array([0.5, 1.0]), np.array([0.5, 1.0]))}"/>'
-    points = [
-        _point(frame, group.predicted, group.accuracy.value, group.accuracy.low, group.accuracy.high) for group in groups
-    ]
+    points = [_point(frame, group.predicted, group.accuracy.value, group.accuracy.low, group.accuracy.high) for group in groups]
     return svg(frame, "Reliability diagram", "how sure r-hat is", "how often it is right", [line, *points], percent=True)
 
 
@@ -98,7 +96,8 @@ def scatter(x: Array, y: Array, label: str, names: tuple[str, str]) -> str:
     """Points [n] with the line of least squares."""
     frame = Frame(around(x), around(y))
     points = [
-        f'<circle class="dot faint" cx="{frame.across(a):.1f}" cy="{frame.up(b):.1f}" r="3.5"/>' for a, b in zip(x, y, strict=True)
+        f'<circle class="dot faint" cx="{frame.across(a):.1f}" cy="{frame.up(b):.1f}" r="3.5"/>'
+        for a, b in zip(x, y, strict=True)
     ]
     if len(x) > 2 and np.ptp(x) > 0:
         ends = np.array([x.min(), x.max()])

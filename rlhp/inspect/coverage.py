@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,7 @@ class Coverage:
     block: Array  # [n] which block a step is in
 
     def __getitem__(self, rows: Array) -> Coverage:
-        return Coverage(*(getattr(self, name)[rows] for name in self.__slots__))
+        return Coverage(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
