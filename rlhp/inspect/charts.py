@@ -125,10 +125,11 @@ def bars(rows: Sequence[tuple[str, float, float, float]], label: str) -> str:
     for k, (name, value, least, most) in enumerate(rows):
         y = 8 + 22 * k
         zero, end = sorted((_along(frame, 0.0), _along(frame, value)))
+        ends = _along(frame, least), _along(frame, most)
         inside += [
             f'<text x="{NAMES - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="bar" x="{zero:.1f}" y="{y + 2}" width="{max(end - zero, 0.5):.1f}" height="13" rx="2"/>',
-            f'<line class="whisker" x1="{_along(frame, least):.1f}" x2="{_along(frame, most):.1f}" y1="{y + 8.5}" y2="{y + 8.5}"/>',
+            f'<line class="whisker" x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{y + 8.5}" y2="{y + 8.5}"/>',
         ]
     base = 22 * len(rows) + 24
     for tick in ticks(low, high):
@@ -174,5 +175,5 @@ def members(curves: Array, true: Array | None) -> str:
         onto = (true - true.mean()) / true.std() * max(float(curves.mean(axis=0).std()), 1e-9) + curves.mean()
         drawn.append(f'<polyline class="true" points="{points(np.clip(onto, low_y, high_y))}"/>')
     cursor = f'<line class="cursor" x1="0" x2="0" y1="0" y2="{high}"/>'
-    label = "r-hat of each member along the clip"
-    return f'<svg viewBox="0 0 {width} {high}" preserveAspectRatio="none" role="img" aria-label="{label}">{"".join(drawn)}{cursor}</svg>'
+    what = 'preserveAspectRatio="none" role="img" aria-label="r-hat of each member along the clip"'
+    return f'<svg viewBox="0 0 {width} {high}" {what}>{"".join(drawn)}{cursor}</svg>'

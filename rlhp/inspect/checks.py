@@ -114,8 +114,8 @@ def not_exploited(alarm: Alarm | None, missing: str) -> Check:
         return Check(title, Outcome.UNKNOWN, missing)
     if alarm.rings:
         says = (
-            f"from step {alarm.since:,.0f} on the predicted reward rises by {alarm.rise:.0%} of its range while the true one falls by "
-            f"{alarm.fall:.0%} of its (p = {alarm.p:.3f})"
+            f"from step {alarm.since:,.0f} on the predicted reward rises by {alarm.rise:.0%} of its range, and the true one falls "
+            f"by {alarm.fall:.0%} of its own (p = {alarm.p:.3f})"
         )
         return Check(title, Outcome.FLAGGED, says)
     return Check(

@@ -60,15 +60,14 @@ def _checks(checks: Sequence[Check]) -> str:
         f"<div><b>{escape(check.title)}</b><span>{escape(check.says)}</span></div></li>"
         for check in sorted(checks, key=lambda check: order.index(check.outcome))
     ]
-    return f'<section class="card verdict {verdict.name.lower()}"><h2>{WORDS[verdict]}</h2><ul class="checks">{"".join(rows)}</ul></section>'
+    listed = f'<ul class="checks">{"".join(rows)}</ul>'
+    return f'<section class="card verdict {verdict.name.lower()}"><h2>{WORDS[verdict]}</h2>{listed}</section>'
 
 
 def _section(title: str, about: str, parts: Sequence[str], how: str) -> str:
     details = f"<details><summary>How this is computed</summary><p>{escape(how)}</p></details>"
-    body = "".join(part for part in parts if part)
-    return (
-        f'<section class="card"><h2>{escape(title)}</h2><p>{escape(about)}</p><div class="grid">{body}</div>{details}</section>'
-    )
+    head = f"<h2>{escape(title)}</h2><p>{escape(about)}</p>"
+    return f'<section class="card">{head}<div class="grid">{"".join(parts)}</div>{details}</section>'
 
 
 def _figure(caption: str, inside: str) -> str:
