@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from rlhp.inspect.answers import Answers, unseen_clips
-from rlhp.inspect.estimate import Estimate, absent, bootstrap
+from rlhp.inspect.estimate import Estimate, absent, bootstrap, percent
 from rlhp.preference import win_probability
 from rlhp.train.heldout import interval, linked
 from rlhp.types import Array
@@ -130,7 +130,7 @@ def reliability(of: Judged) -> list[Group]:
     for k in range(len(EDGES) - 1):
         rows = np.flatnonzero(place == k)
         if len(rows) >= LEAST:
-            name = f"{EDGES[k]:.0%} to {EDGES[k + 1]:.0%}"
+            name = f"{100 * EDGES[k]:.0f}–{percent(EDGES[k + 1])}"
             groups.append(Group(name, float(sure[rows].mean()), _share(right[rows], held.answers[rows])))
     return groups
 
@@ -150,7 +150,7 @@ def by_time(of: Judged, most: int = 4) -> list[Group]:
         return []
     edges = np.unique(np.quantile(step, np.linspace(0, 1, most + 1)))
     place = np.clip(np.searchsorted(edges, step, side="right") - 1, 0, max(len(edges) - 2, 0))
-    names = [f"{a:,.0f} to {b:,.0f}" for a, b in pairwise(edges.tolist())] or [f"{edges[0]:,.0f}"]
+    names = [f"{a:,.0f}–{b:,.0f}" for a, b in pairwise(edges.tolist())] or [f"{edges[0]:,.0f}"]
     return _grouped(held, place, names)
 
 
@@ -170,7 +170,7 @@ def by_margin(of: Judged, returns: Array, most: int = 4) -> list[Group]:
         return []
     edges = np.unique(np.quantile(apart, np.linspace(0, 1, most + 1)))
     place = np.clip(np.searchsorted(edges, apart, side="right") - 1, 0, max(len(edges) - 2, 0))
-    names = [f"{a:.3g} to {b:.3g}" for a, b in pairwise(edges.tolist())] or [f"{edges[0]:.3g}"]
+    names = [f"{a:.3g}–{b:.3g}" for a, b in pairwise(edges.tolist())] or [f"{edges[0]:.3g}"]
     return _grouped(held, place, names)
 
 

@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 
 from rlhp.inspect.accuracy import Group
+from rlhp.inspect.estimate import percent
 from rlhp.types import Array
 
 WIDTH, HEIGHT = 420, 260
@@ -46,6 +47,7 @@ def around(values: Array, margin: float = 0.06) -> tuple[float, float]:
 
 def number(value: float) -> str:
     """A tick's label."""
+    value = round(value, 9) + 0.0  # which is no -0
     return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:.3g}"
 
 
@@ -57,9 +59,9 @@ def ticks(low: float, high: float) -> list[float]:
     return [float(v) for v in np.arange(np.ceil(low / step) * step, high + 1e-9 * step, step)]
 
 
-def svg(frame: Frame, label: str, x: str, y: str, inside: Sequence[str], percent: bool = False) -> str:
+def svg(frame: Frame, label: str, x: str, y: str, inside: Sequence[str], shares: bool = False) -> str:
     """A chart with its axes; `label` is what a screen reader says, x and y are the axes' names."""
-    words = (lambda v: f"{v:.0%}") if percent else number
+    words = percent if shares else number
     across = [(frame.across(v), words(v)) for v in ticks(*frame.x)]
     up = [(frame.up(v), words(v)) for v in ticks(*frame.y)]
     base = frame.height - BOTTOM
@@ -83,7 +85,7 @@ def reliability(groups: Sequence[Group]) -> str:
     frame = Frame((0.48, 1.02), (low - 0.02, 1.02))
     line = f'<polyline class="ideal" points="{frame.path(np.array([0.5, 1.0]), np.array([0.5, 1.0]))}"/>'
     points = [_point(frame, group.predicted, group.accuracy.value, group.accuracy.low, group.accuracy.high) for group in groups]
-    return svg(frame, "Reliability diagram", "how sure r-hat is", "how often it is right", [line, *points], percent=True)
+    return svg(frame, "Reliability diagram", "how sure r-hat is", "how often it is right", [line, *points], shares=True)
 
 
 def _point(frame: Frame, x: float, y: float, low: float, high: float) -> str:
@@ -133,7 +135,7 @@ def bars(rows: Sequence[tuple[str, float, float, float]], label: str) -> str:
         ]
     base = 22 * len(rows) + 24
     for tick in ticks(low, high):
-        inside.append(f'<text x="{_along(frame, tick):.1f}" y="{base}" text-anchor="middle">{100 * tick:.0f}</text>')
+        inside.append(f'<text x="{_along(frame, tick):.1f}" y="{base}" text-anchor="middle">{number(100 * tick)}</text>')
     return _wrapped(label, frame.height, inside)
 
 
@@ -155,7 +157,9 @@ def patches(values: Array, label: str) -> str:
             x, y = 8 + j * (size + 3), 8 + i * (size + 3)
             opacity = 0.08 + 0.82 * max(float(values[i, j]), 0.0) / most
             inside.append(f'<rect class="bar" x="{x}" y="{y}" width="{size}" height="{size}" rx="4" opacity="{opacity:.2f}"/>')
-            inside.append(f'<text x="{x + size / 2}" y="{y + size / 2 + 4}" text-anchor="middle">{100 * values[i, j]:.0f}</text>')
+            inside.append(
+                f'<text x="{x + size / 2}" y="{y + size / 2 + 4}" text-anchor="middle">{number(round(100 * values[i, j]))}</text>'
+            )
     return _wrapped(label, 16 + rows * (size + 3), inside)
 
 

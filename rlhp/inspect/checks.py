@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rlhp.inspect.distances import UNRELATED
-from rlhp.inspect.estimate import Estimate
+from rlhp.inspect.estimate import Estimate, percent
 from rlhp.inspect.hacking import LEVEL, Alarm
 from rlhp.inspect.inputs import Worth
 
@@ -114,8 +114,8 @@ def not_exploited(alarm: Alarm | None, missing: str) -> Check:
         return Check(title, Outcome.UNKNOWN, missing)
     if alarm.rings:
         says = (
-            f"from step {alarm.since:,.0f} on the predicted reward rises by {alarm.rise:.0%} of its range, and the true one falls "
-            f"by {alarm.fall:.0%} of its own (p = {alarm.p:.3f})"
+            f"from step {alarm.since:,.0f} on r-hat rises by {percent(alarm.rise)} of its range, and the true one falls "
+            f"by {percent(alarm.fall)} of its own (p = {alarm.p:.3f})"
         )
         return Check(title, Outcome.FLAGGED, says)
     return Check(
@@ -143,7 +143,7 @@ def many_inputs(worth: Sequence[Worth], accuracy: Estimate, clips: Estimate, mis
     if len(known) < 2:
         return Check(title, Outcome.UNKNOWN, missing or "what a part of a picture carries alone is not measured")
     most = max(known, key=lambda one: one.alone)
-    found = f"{most.name} alone carries {most.alone:.0%} of r-hat's variance"
+    found = f"{most.name} alone carries {percent(most.alone)} of r-hat's variance"
     if most.alone < ONE_INPUT:
         return Check(title, Outcome.SOUND, found)
     right = any(one.known and one.low >= GOOD for one in (accuracy, clips))

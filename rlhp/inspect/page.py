@@ -11,7 +11,7 @@ import numpy as np
 
 from rlhp.inspect import charts, words
 from rlhp.inspect.checks import Check, Outcome
-from rlhp.inspect.estimate import Estimate
+from rlhp.inspect.estimate import Estimate, percent
 from rlhp.inspect.films import Shown
 from rlhp.inspect.findings import Findings, Subject
 
@@ -110,7 +110,7 @@ def _answers(found: Findings) -> str:
     )
     for name, groups in of.groups.items():
         if groups:
-            rows = [(group.name, f"{group.predicted:.0%}", _percent(group.accuracy), f"{group.accuracy.n:,}") for group in groups]
+            rows = [(group.name, percent(group.predicted), _percent(group.accuracy), f"{group.accuracy.n:,}") for group in groups]
             parts.append(_table(f"By {name}", ("", "predicted", "right", "pairs"), rows))
     about = f"{of.total:,} answers; {of.ties:,} pairs were found equal and are left out." if of.total else "There are no answers."
     return _section("Answers that r-hat has not learned from", about, parts, words.ANSWERS)
@@ -186,7 +186,7 @@ def _inputs(found: Findings) -> str:
     if drawn:
         more = len(found.worth) - len(drawn)
         parts.append(_figure(f"{caption}{f'; the other {more} are worth less' if more > 0 else ''}", charts.bars(drawn, caption)))
-    alone = [(w.name, f"{w.alone:.0%}") for w in sorted(found.worth, key=lambda w: -np.nan_to_num(w.alone)) if w.alone == w.alone]
+    alone = [(w.name, percent(w.alone)) for w in sorted(found.worth, key=lambda w: -np.nan_to_num(w.alone)) if w.alone == w.alone]
     if alone:
         parts.append(_table("What one input carries alone", ("", "of r-hat's variance"), alone[:6]))
     return _section("What r-hat looks at", "Inputs by how much its accuracy hangs on them.", parts, words.INPUTS)
