@@ -53,12 +53,25 @@ examples:
   rlhp fit comparisons.npz --cfg job                         print all settings
   rlhp train env=hopper reward_model=frozen reward_model.run=runs/main/comparisons-fit-seed1    an agent on that reward
 """
+PLAY_HELP = """\
+Act in an environment at a page, by keyboard, and keep what you did as demonstrations: a dataset of Minari's, to which each
+episode is added when you keep it.
+"""
+PLAY_EPILOG = """\
+examples:
+  rlhp play env=pong -o demonstrations/me                              an Atari game at its own speed, its score hidden
+  rlhp play env=halfcheetah --speed 0.25                               a robot in slow motion
+  rlhp play env=gym env.id=MountainCar-v0                              whatever says what keys do
+  rlhp play env=gym env.id=CartPole-v1 keyboard.ArrowLeft.action=0 keyboard.ArrowRight.action=1
+  rlhp train env=pong condition=cloning demos=demonstrations/me        a policy that does as you did
+"""
 EPILOG = """\
 examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
   rlhp train teacher=human                      train from your own preferences, given at a page
   rlhp extend runs/main/RUN total_steps=2e6     go on with a run that is finished
   rlhp label runs/main/RUN                      that page, for any run
+  rlhp play env=pong -o demonstrations/me       act yourself, and keep it as demonstrations
   rlhp labels runs/main/RUN                     who answered what, how fast, and how far people agree
   rlhp export runs/main/RUN labels.jsonl        the answers as a file (rlhp import brings them back)
   rlhp fit comparisons.npz                      a reward model from comparisons that are there already
@@ -150,6 +163,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     commands.add_parser(
         "fit", help="fit a reward model to comparisons that are there already, without an environment", add_help=False
     )
+    commands.add_parser("play", help="act in an environment yourself, at a page, and keep it as demonstrations", add_help=False)
     add: Callable[..., argparse.ArgumentParser] = commands.add_parser
     _extend_parser(add("extend", help="go on with a run to more steps and labels, in its own directory"))
     plot = add("plot", help="learning curves over seeds, and the CSV behind them")
@@ -206,7 +220,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     _label_parser(add("label", help="a page at which people compare a run's clips"))
     _labels_parsers(add)
     _rate_parser(add("rate", help="Elo ratings: of a run's policy at different steps, or of several runs' policies"))
-    _inspect_parser(add("inspect", help="whether a learned reward can be trusted: a report; exit status 1 for a fault"))
+    _inspect_parser(
+        add("inspect", help="whether a learned reward can be trusted: a report, and exit status 1 where it has a fault")
+    )
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
 
@@ -311,7 +327,7 @@ def _label_parser(label: argparse.ArgumentParser) -> None:
     label.add_argument("--repeats", type=float, metavar="SHARE", help="of pairs shown once more, sides swapped (default: 0.05)")
     label.add_argument("--minimum-view", type=float, metavar="SECONDS", help="before a pair can be answered (default: 1)")
     label.add_argument("--codec", choices=("h264", "vp9"), help="of the clips (default: h264)")
-    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 400)")
+    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 600)")
     label.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # started by a training
     label.set_defaults(run=_label)
 
@@ -337,9 +353,10 @@ def _train(arguments: list[str]) -> int:
         return 0
     _check_opengl()
     from rlhp import show, train
+    from rlhp.run import finished
 
     run = train.main(arguments, show.score)
-    if run is not None:
+    if run is not None and finished(run):  # else it was stopped from its page, which was said
         show.report(run)
     return 0
 
@@ -347,9 +364,11 @@ def _train(arguments: list[str]) -> int:
 def _extend(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import show, train
+    from rlhp.run import finished
 
     train.extend(options.path, options.settings, options.exact)
-    show.report(options.path)
+    if finished(options.path):
+        show.report(options.path)
     return 0
 
 
@@ -378,7 +397,38 @@ def _fit_parser() -> argparse.ArgumentParser:
     return parser
 
 
-HYDRA: dict[str, Callable[[list[str]], int]] = {"train": _train, "fit": _fit}  # commands with settings
+def _play(arguments: list[str]) -> int:
+    options, settings = _play_parser().parse_known_args(arguments)
+    _check_opengl()
+    from rlhp.play import play
+
+    o = options
+    _say(play(settings, o.out, o.config_dir, o.seed, o.speed, o.host, o.port))
+    return 0
+
+
+def _play_parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "rlhp play",
+        usage="rlhp play env=NAME [-o FOLDER] [KEY=VALUE ...]",
+        description=PLAY_HELP,
+        epilog=PLAY_EPILOG,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FOLDER", help="where episodes are kept (default: demonstrations/play-TASK)"
+    )
+    parser.add_argument("--seed", type=int, default=20_000, help="of the starting states (default: %(default)s)")
+    parser.add_argument("--speed", type=float, default=1.0, help="times the environment's own (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1, this machine alone)")
+    parser.add_argument("--port", type=int, default=8331, help="or the next that is free (default: %(default)s)")
+    parser.add_argument("--config-dir", type=Path, metavar="DIR", help="a folder with groups of settings of your own")
+    return parser
+
+
+HYDRA: dict[str, Callable[[list[str]], int]] = {"train": _train, "fit": _fit, "play": _play}  # commands with settings
 
 
 def _groups() -> str:

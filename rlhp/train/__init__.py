@@ -2,6 +2,7 @@
 
 from rlhp.train.build import build
 from rlhp.train.command import main
+from rlhp.train.compose import compose
 from rlhp.train.earlier import frozen, replay
 from rlhp.train.expert import Expert, expert_trainer
 from rlhp.train.extend import extend
@@ -19,6 +20,7 @@ __all__ = [
     "Learned",
     "Trained",
     "build",
+    "compose",
     "dagger",
     "environment",
     "expert_trainer",

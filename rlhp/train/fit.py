@@ -134,7 +134,7 @@ def _run(settings: Mapping[str, Any], path: Path, model: Any, given: labels.Pref
     note_attempt(path, precision=settings["reward_model"].get("precision"), step=run.resumed_from)
     run.restore()
     run.open(instantiate(settings["tracker"], _convert_="all"), labels=len(parts.fitted))
-    evidence, out = Evidence(_rows(given.comparisons, parts.fitted)), _rows(given.comparisons, parts.heldout)
+    evidence, out = Evidence(given.comparisons.rows(parts.fitted)), given.comparisons.rows(parts.heldout)
     for step in (*range(every, total, every), total):
         if step > run.resumed_from:
             _fit_to(step, model, evidence, out, run)
@@ -172,12 +172,6 @@ def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: Ru
     run.log(step, model.fit(evidence, step))
     run.log(step, {**_measured(model, out).metrics(), "labels": float(len(evidence.comparisons))})
     run.tick(step)
-
-
-def _rows(comparisons: Comparisons, rows: Array) -> Comparisons:
-    """Some of the comparisons; the clips stay, also those that none of them shows."""
-    shown, ranks, query, lasting = (getattr(comparisons, k)[rows] for k in ("shown", "ranks", "query", "lasting"))
-    return Comparisons(comparisons.clips, shown, ranks, query, lasting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +221,7 @@ def _interval(measured: Measured, given: labels.Preferences, parts: Split) -> In
     known = np.isfinite(measured.right)
     rows = parts.heldout[known]
     who = [given.annotator[row] for row in rows]
-    clusters: dict[str, Sequence[Any]] = {"segment": clustered(_rows(given.comparisons, rows)).tolist()}
+    clusters: dict[str, Sequence[Any]] = {"segment": clustered(given.comparisons.rows(rows)).tolist()}
     if None not in who and len({*who}) >= FEW:
         clusters["annotator"] = who
     return interval(measured.right[known], clusters)
