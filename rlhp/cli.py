@@ -90,7 +90,8 @@ BEHIND = 19  # of niceness: what a page computes never slows a training
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status.
 
-    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it prints.
+    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it
+    prints.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
