@@ -86,7 +86,7 @@ class Session:
         self._begin()
 
     def _step(self) -> None:
-        pressed = self._stage.pressed
+        pressed, changed = self._stage.pressed, self._changed()
         self._stage.taken()
         act, obs = self._keys.action(pressed.held), self._obs
         self._look.before()
@@ -96,12 +96,9 @@ class Session:
         self._clock.step()
         if self._tape.over:
             self._phase = "over"
-        if self._due() or self._tape.over:
-            self._show(None if done[0] else self._look.after(self._obs[0], act))
+        if changed or self._tape.over or self._clock.now() - self._drawn >= REFRESH:
             self._drawn = self._clock.now()
-
-    def _due(self) -> bool:
-        return self._clock.now() - self._drawn >= REFRESH or self._changed()
+            self._show(None if done[0] else self._look.after(self._obs[0], act))
 
     def _show(self, picture: Array | None) -> None:
         steps = len(self._tape)

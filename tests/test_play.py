@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -373,10 +374,11 @@ def test_a_stage_hears_what_its_page_is_told() -> None:
         assert stage.pressed == Pressed(("Space", "ArrowUp"), 4)  # a tap between two steps counts
         stage.taken()
         assert stage.pressed == Pressed(("ArrowUp",), 4)
+        os.kill(stage.page.pid, signal.SIGKILL)
+        with pytest.raises(UserError, match="has ended"):
+            until(lambda: stage.wait(1))
     finally:
         stage.close()
-    with pytest.raises(UserError, match="has ended"):
-        until(lambda: stage.wait(1))
 
 
 # from play to a policy
