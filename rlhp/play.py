@@ -12,19 +12,17 @@ import numpy as np
 from rlhp import demonstrations, film, train
 from rlhp.envs import one
 from rlhp.keys import Keyboard, keyboard
-from rlhp.live import Clock, Look, Order, Stage
+from rlhp.live import IDLE, PAUSE, REFRESH, Clock, Look, Order, Stage
 from rlhp.types import Array, Episode
 
 SIZE = 400  # pixels of the pictures, about
-IDLE = 1.0  # seconds between looks at what is asked for, where nothing runs
-REFRESH = 1 / 40  # seconds that a picture is shown at least: faster environments take several steps for one
 INSTRUCTIONS = (
     "You act, at the environment's own speed. An episode that you keep is written at once, as a demonstration from which a "
     "policy can be learned; you can keep one before its end. What the learner does not see, such as a game's score, is hidden "
     "from you too."
 )
 ORDERS = [
-    {"order": "pause", "label": "Pause", "code": "Enter", "phases": ["playing"]},
+    PAUSE,
     {"order": "keep", "label": "Keep the episode", "code": "KeyK", "phases": ["paused", "over"]},
     {"order": "discard", "label": "Throw it away", "code": "KeyX", "phases": ["paused", "over"]},
 ]
@@ -86,8 +84,7 @@ class Session:
         self._begin()
 
     def _step(self) -> None:
-        pressed, changed = self._stage.pressed, self._changed()
-        self._stage.taken()
+        changed, pressed = self._changed(), self._stage.taken()
         act, obs = self._keys.action(pressed.held), self._obs
         self._look.before()
         after, reward, done, infos = self._env.step(np.asarray(act)[np.newaxis])

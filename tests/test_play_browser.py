@@ -41,7 +41,7 @@ def wait(tab: playwright.Page, phase: str) -> None:
 
 def moves(tab: playwright.Page, up: bool) -> None:
     """Until the paddle has moved so far that it is clear which way it goes."""
-    first = until(lambda: (row := tab.evaluate(PADDLE)) >= 0 and row or tab.wait_for_timeout(20))
+    first = until(lambda: ((row := tab.evaluate(PADDLE)) >= 0 and row) or tab.wait_for_timeout(20))
     until(lambda: ((first - tab.evaluate(PADDLE)) * (1 if up else -1) > 20) or tab.wait_for_timeout(20))
 
 

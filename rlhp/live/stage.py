@@ -31,10 +31,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """Keys that are held, the newest last, and the number of the message that said so."""
+    """Keys that are held, the newest last, and the number of the message that said so.
+
+    A key that was pressed and let go of since the last step counts as held; `tapped` are those newly pressed since then.
+    """
 
     held: tuple[str, ...]
     n: int
+    tapped: tuple[str, ...] = ()
 
 
 class Stage:
@@ -84,13 +88,14 @@ class Stage:
 
     @property
     def pressed(self) -> Pressed:
-        """Keys that are held now, or were pressed since `taken`: one that was let go again counts too."""
+        """The keys that count for the next step."""
         now, tapped = self._pressed, self._tapped
-        return Pressed((*(key for key in tapped if key not in now.held), *now.held), now.n)
+        return Pressed((*(key for key in tapped if key not in now.held), *now.held), now.n, tapped)
 
-    def taken(self) -> None:
-        """What was pressed so far has had its effect."""
-        self._tapped = ()
+    def taken(self) -> Pressed:
+        """The same, now that they have their effect: what is tapped from now on counts for the step after."""
+        pressed, self._tapped = self.pressed, ()
+        return pressed
 
     def wait(self, seconds: float) -> list[Order]:
         """What is asked for within so many seconds; returns early when anything is, or when keys change."""
