@@ -31,12 +31,14 @@ ORDERS = [
 class Session:
     """One person, one environment: episodes that are started, paused, kept or thrown away.
 
-    `keep` writes an episode, and returns how many are kept in all.
+    `keep` writes an episode, and returns how many are kept in all; `kept` of them are there already.
     """
 
-    def __init__(self, env: Any, keys: Keyboard, look: Look, stage: Stage, clock: Clock, keep: Callable[[Episode], int]) -> None:
+    def __init__(
+        self, env: Any, keys: Keyboard, look: Look, stage: Stage, clock: Clock, keep: Callable[[Episode], int], kept: int = 0
+    ) -> None:
         self._env, self._keys, self._look, self._stage, self._clock, self._keep = env, keys, look, stage, clock, keep
-        self._phase, self._news, self.kept, self.kept_steps = "ready", "", 0, 0
+        self._phase, self._news, self.kept, self.kept_steps = "ready", "", kept, 0
         self._acted, self._drawn = 0, 0.0
         self._begin()
 
@@ -108,7 +110,7 @@ class Session:
             go=go,
             news=self._news,
             progress=f"{_steps(steps)}, {steps * self._clock.dt:.0f} s" if steps else "",
-            kept=f"{self.kept} episode{'' if self.kept == 1 else 's'} kept",
+            kept=f"{_episodes(self.kept)} kept",
             speed=self._clock.speed,
             heard=self._acted,
         )
@@ -126,6 +128,10 @@ def _steps(count: int) -> str:
     return f"{count:,} step{'' if count == 1 else 's'}"
 
 
+def _episodes(count: int) -> str:
+    return f"{count} episode{'' if count == 1 else 's'}"
+
+
 def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int, speed: float, host: str, port: int) -> str:
     """Let a person act in the environment that the settings `words` choose; a sentence on what was kept in `out`.
 
@@ -137,13 +143,13 @@ def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int,
     drawing = film.drawing(settings)
     env = train.environment(settings, n_envs=1, seed=seed, render=True)
     out = out or Path("demonstrations") / f"play-{env.task}"
-    demonstrations.check_appendable(out, env)
+    kept = demonstrations.kept(out, env)
     with closing(env), drawing.studio(SIZE) as shoot:
         keys, clock = keyboard(env, settings.get("keyboard")), Clock(drawing.dt)
         clock.pace(speed)
         with closing(Stage(_facts(settings, env, keys), host, port)) as stage:
             print(f"Play {env.task} at\n  {stage.page.address()}\nCtrl-C ends it.", flush=True)
-            session = Session(env, keys, Look(env, shoot), stage, clock, _keeper(out, env, settings))
+            session = Session(env, keys, Look(env, shoot), stage, clock, _keeper(out, env, settings), kept)
             try:
                 session.run()
             except KeyboardInterrupt:
@@ -169,6 +175,6 @@ def _facts(settings: Mapping[str, Any], env: Any, keys: Keyboard) -> dict[str, A
 
 
 def _told(session: Session, out: Path) -> str:
-    if not session.kept:
+    if not session.kept_steps:
         return "nothing was kept"
-    return f"{out}: {_steps(session.kept_steps)} kept now, {session.kept} episodes in all; learn from them with demos={out}"
+    return f"{out}: {_steps(session.kept_steps)} kept now, {_episodes(session.kept)} in all; learn from them with demos={out}"

@@ -22,23 +22,9 @@ from rlhp.run import last_checkpoint, last_served
 from rlhp.train import people
 from rlhp.types import Rollout, UserError
 
-TINY = [
-    "env=point",
-    "teacher=human",
-    "page.port=0",
-    "n_envs=1",
-    "threads=1",
-    "torch_threads=1",
-    "agent.n_steps=16",
-    "env.horizon=20",
-]
+TINY = ["env=point", "env.horizon=20", "teacher=human", "page.port=0", "threads=1", "torch_threads=1", "agent.n_steps=16"]
 DAGGER = [
-    "condition=dagger",
-    "n_envs=2",
-    "loop.steps=40",
-    "total_steps=80",
-    "checkpoint_every=40",
-    "loop.evaluate_episodes=2",
+    *("condition=dagger", "n_envs=2", "loop.steps=40", "total_steps=80", "checkpoint_every=40", "loop.evaluate_episodes=2"),
     "agent.batch_size=16",
 ]
 FIT = ["loop.fit_steps=300", "loop.batch_size=32"]

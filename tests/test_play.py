@@ -170,6 +170,7 @@ def test_episodes_are_added_to_what_is_there(tmp_path: Path) -> None:
     assert [float(each.obs[0, 0]) for each in found.episodes] == [3, 2, 4]
     dataset = MinariDataset(folder / "data")
     assert (dataset.total_episodes, dataset.total_steps) == (3, 9)
+    assert (demonstrations.kept(folder, env), demonstrations.kept(tmp_path / "other", env)) == (3, 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["me"]
 
 

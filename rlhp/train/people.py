@@ -26,8 +26,8 @@ CORRECTING = (
     "In the first round you act yourself. After each round the learner is fitted to all that you have said."
 )
 JUDGING = (
-    "Watch what the agent does, and say at once whether it was good or bad: each press of a key counts. It learns while you watch, "
-    "so praise what is better than what it usually does."
+    "Watch what the agent does, and say at once whether it was good or bad: each press of a key counts. It learns while you "
+    "watch, so praise what is better than what it usually does."
 )
 GOOD, BAD = "ArrowUp", "ArrowDown"
 WORDS = [{"code": GOOD, "does": "good"}, {"code": BAD, "does": "bad"}]
@@ -61,6 +61,12 @@ def _stage(facts: Mapping[str, Any], host: str, port: int, before: Any) -> Stage
     if before is not None and before.host == host:
         return Stage(facts, host, before.port, before.token)
     return Stage(facts, host, port)
+
+
+def _film(env: Any) -> None:
+    """Have it keep frames of what the person watches, where nobody can draw that from its states."""
+    if isinstance(env, Filming) and env.films:
+        env.film(lambda: 1)
 
 
 class Corrector:
@@ -101,8 +107,7 @@ class Corrector:
         """One round, in a new environment, while the person watches and holds keys."""
         assert self._pacer is not None and self._shoot is not None
         env = self._make(number)
-        if isinstance(env, Filming):
-            env.film(lambda: 1)
+        _film(env)
         watching = _Watching(self._pacer, Look(env, self._shoot), self._keys, getattr(env, "stack", 1), self._steps)
         self._labels = watching.labels
         self._pacer.rest(f"Round {number + 1}: {'you act' if number == 0 else 'the learner acts, hold what you would press'}.")
@@ -172,8 +177,7 @@ class Judge:
     @contextmanager
     def present(self, run: Run) -> Generator[Judge]:
         """The person is there meanwhile."""
-        if isinstance(self._setup.env, Filming):
-            self._setup.env.film(lambda: 1)
+        _film(self._setup.env)
         facts = {"title": "Good or bad?", "instructions": JUDGING, "keys": WORDS}
         with audience(self._setup, run, **facts) as (self._pacer, self._shoot):
             self._pacer.rest("The agent acts, and learns from what you say of it.")

@@ -51,8 +51,8 @@ def smile(setup: Setup, *, alpha: float, **settings: Any) -> Interaction:
 class Interaction:
     """A loop: rounds of `steps` environment steps, in `n_envs` new environments each, until `total_steps`.
 
-    `expert` is the run whose policy labels what is visited; with teacher=human a person does, who watches one environment, whatever
-    `n_envs` is, and is not asked after a round. After each round what was learned acts for `evaluate_episodes`
+    `expert` is the run whose policy labels what is visited; with teacher=human a person does, who watches one environment,
+    whatever `n_envs` is, and is not asked after a round. After each round what was learned acts for `evaluate_episodes`
     episodes, in the same environments each time: `keep` says by which of their numbers the best is chosen. `true_return` knows
     the task's reward; `expert_error` asks the expert about all that is visited then instead; `newest` chooses nothing.
     The error on held-out steps is no choice: it is of other steps in every round, and the expert's own are the easiest.
