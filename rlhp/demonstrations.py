@@ -199,9 +199,10 @@ def append(folder: Path, episode: Episode, env: Any, spec: EnvSpec | None = None
         storage = MinariStorage.read(copy)
         storage.update_episodes([_buffer(episode)])
         _count_steps(storage)
+        count = storage.total_episodes
         for name in sorted(file.name for file in copy.iterdir()):  # the episodes before the metadata that count them
             (copy / name).replace(data / name)
-        return storage.total_episodes
+    return count
 
 
 def check_appendable(folder: Path, env: Any) -> None:
@@ -209,7 +210,9 @@ def check_appendable(folder: Path, env: Any) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not (folder / DATA / METADATA).is_file():
-        raise UserError(f"{folder} holds no demonstrations that can be added to; name a new folder, or one that rlhp has written.")
+        raise UserError(
+            f"{folder} holds no demonstrations that can be added to; name a new folder, or one that rlhp has written."
+        )
     _check_task(_opened(str(folder)), folder, env)
 
 

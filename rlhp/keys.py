@@ -104,4 +104,4 @@ def _newest(idle: Array, pressed: Sequence[Binding], held: Sequence[str]) -> Arr
 
 def _idle(space: Any) -> Array:
     first = space.start if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) else 0
-    return np.broadcast_to(np.asarray(first, space.dtype), space.shape)
+    return np.zeros(space.shape or (), space.dtype) + np.asarray(first, space.dtype)

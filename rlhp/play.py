@@ -19,8 +19,9 @@ SIZE = 400  # pixels of the pictures, about
 IDLE = 1.0  # seconds between looks at what is asked for, where nothing runs
 REFRESH = 1 / 40  # seconds that a picture is shown at least: faster environments take several steps for one
 INSTRUCTIONS = (
-    "You act, at the environment's own speed. An episode that you keep is written at once, as a demonstration from which a policy "
-    "can be learned; you can keep one before its end. What the learner does not see, such as a game's score, is hidden from you too."
+    "You act, at the environment's own speed. An episode that you keep is written at once, as a demonstration from which a "
+    "policy can be learned; you can keep one before its end. What the learner does not see, such as a game's score, is hidden "
+    "from you too."
 )
 ORDERS = [
     {"order": "pause", "label": "Pause", "code": "Enter", "phases": ["playing"]},

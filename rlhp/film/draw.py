@@ -180,14 +180,15 @@ def frames(model: mujoco.MjModel, states: Array, view: View, size: int = SIZE) -
 
 @contextmanager
 def studio(
-    model: mujoco.MjModel, view: View, size: int = SIZE, aids: Aids = PLAIN
+    model: mujoco.MjModel, view: View, size: int = SIZE, aids: Aids = PLAIN, samples: int = 4
 ) -> Generator[Callable[[Array], Iterator[Array]]]:
     """`frames` for one clip after another: setting up takes longer than a short clip. For one thread.
 
-    Raises UserError where the machine cannot draw, and where `aids` name a part that the robot lacks.
+    `samples`: of each pixel, against jagged edges; 0 draws in less than half of the time where software does. UserError where the machine cannot draw, and where `aids` name a part that the robot lacks.
     """
     model = deepcopy(model)  # the simulation's own model stays as it is
     _soften(model)
+    model.vis.quality.offsamples = samples
     data, ground, period = mujoco.MjData(model), _ground(model), _period(model)
     watched, floor = watch(model, aids.watch), _floor(model)
     marks, caption = aids.marks and bool(ground), aids.caption and bool(ground)

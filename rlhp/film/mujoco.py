@@ -51,7 +51,7 @@ class MuJoCo:
     @contextmanager
     def studio(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
         """Draws one segment after another, as [size, size, 3] uint8. Raises UserError where this machine cannot."""
-        with studio(self._robot.model(), self.view, size, self._aids) as shoot:
+        with studio(self._robot.model(), self.view, size, self._aids, samples=0) as shoot:
             yield lambda segment: shoot(_states(segment))
 
 

@@ -117,7 +117,9 @@ def not_exploited(alarm: Alarm | None, missing: str) -> Check:
             f"{alarm.fall:.0%} of its (p = {alarm.p:.3f})"
         )
         return Check(title, Outcome.FLAGGED, says)
-    return Check(title, Outcome.SOUND, f"no part in which r-hat rises while the true reward falls (p = {alarm.p:.2g}, alarm at {LEVEL})")
+    return Check(
+        title, Outcome.SOUND, f"no part in which r-hat rises while the true reward falls (p = {alarm.p:.2g}, alarm at {LEVEL})"
+    )
 
 
 def knows_present(ratio: Estimate) -> Check:
@@ -141,4 +143,6 @@ def many_inputs(worth: Sequence[Worth], accuracy: Estimate, clips: Estimate, mis
     if most.alone < ONE_INPUT:
         return Check(title, Outcome.SOUND, found)
     right = any(one.known and one.low >= GOOD for one in (accuracy, clips))
-    return Check(title, Outcome.SOUND if right else Outcome.FLAGGED, f"{found}" + ("; the task seems to ask for no more" if right else ""))
+    return Check(
+        title, Outcome.SOUND if right else Outcome.FLAGGED, f"{found}" + ("; the task seems to ask for no more" if right else "")
+    )

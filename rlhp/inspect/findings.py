@@ -29,6 +29,7 @@ class Subject:
     raw: Array  # [M, C, L] what its members say of the clips of the answers; of the newest clips where there are none
     scale: predict.Scale
     heldout: truth.Rewards
+    newest_clips: Sequence[Segment]  # the newest clips, without those that anybody was asked about
     newest: truth.Rewards
     blind: bool
 
@@ -79,10 +80,11 @@ def subject(run: Path, blind: bool = False) -> Subject:
         raise UserError(f"{run} holds no answers and no clips to measure its reward on; train it for longer.")
     raw = predict.of_segments(learned.model, some) if given is None else predict.of_clips(learned.model, given.clips)
     scale = predict.scale_of(raw)
-    heldout, newest = (_rewards(learned, clips, scale) for clips in (learned.heldout, _unasked(learned, run)))
+    unasked = _unasked(learned, run)
+    heldout, newest = (_rewards(learned, clips, scale) for clips in (learned.heldout, unasked))
     if blind:
         heldout, newest = heldout.blind(HIDDEN), newest.blind(HIDDEN)
-    return Subject(data, learned, given, raw, scale, heldout, newest, blind)
+    return Subject(data, learned, given, raw, scale, heldout, unasked, newest, blind)
 
 
 def _unasked(learned: train.Learned, run: Path) -> list[Segment]:
@@ -142,9 +144,7 @@ def _agreement(of: Subject) -> Agreement:
         if not of.blind:
             groups["how far apart the true returns are"] = accuracy.by_margin(judged, of.given.clips.true_reward.sum(axis=1))
     sure = accuracy.calibration_error(judged) if held.known else absent(held.missing)
-    return Agreement(
-        held, accuracy.learned_accuracy(judged), accuracy.gap(judged), sure, groups, of.given.ties, of.given.total
-    )
+    return Agreement(held, accuracy.learned_accuracy(judged), accuracy.gap(judged), sure, groups, of.given.ties, of.given.total)
 
 
 def _distances(of: Subject, run: Path, seed: int) -> coverage.Distances:

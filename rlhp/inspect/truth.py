@@ -32,6 +32,12 @@ class Rewards:
         """The same without the true rewards."""
         return replace(self, true=np.full_like(self.true, np.nan, dtype=float), hidden=why)
 
+    def joined(self, more: Rewards) -> Rewards:
+        """These clips, and then others."""
+        if not len(self.true) or not len(more.true):
+            return more if len(more.true) else self
+        return Rewards(np.concatenate([self.members, more.members], axis=1), np.concatenate([self.true, more.true]), self.hidden)
+
     @property
     def missing(self) -> str:
         """Why the true reward is not known; empty where it is."""

@@ -17,7 +17,8 @@ from rlhp.run import Served, new_token
 from rlhp.types import Array, UserError
 
 SERVER = (sys.executable, "-m", "rlhp.web.live")
-PATIENCE = 30.0  # seconds for the page to come up
+PATIENCE = 10.0  # seconds for the page to end
+ENDED = "the process of the page has ended; run the command again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Stage:
         assert stdin is not None and stdout is not None
         write_message(stdin, json.dumps({"facts": facts, "host": host, "port": port, "token": token}).encode())
         line = stdout.readline()
-        answer = json.loads(line) if line else {"problem": "the process of the page has ended; run the command again."}
+        answer: dict[str, Any] = json.loads(line) if line else {"problem": ENDED}
         if "problem" in answer:
             raise UserError(answer["problem"])
         return Served(host, answer["port"], token, self._process.pid, beside=True)
@@ -71,7 +72,7 @@ class Stage:
         try:
             write_message(self._process.stdin, packed({"n": self._shown, **status}, self._picture))
         except BrokenPipeError as error:
-            raise UserError("the process of the page has ended; run the command again.") from error
+            raise UserError(ENDED) from error
 
     @property
     def pressed(self) -> Pressed:
@@ -95,7 +96,7 @@ class Stage:
     def _take(self, said: Order | Pressed | None, orders: list[Order]) -> None:
         match said:
             case None:
-                raise UserError("the process of the page has ended; run the command again.")
+                raise UserError(ENDED)
             case Pressed():
                 new = tuple(key for key in said.held if key not in self._pressed.held)
                 self._tapped = (*(key for key in self._tapped if key not in new), *new)
@@ -109,7 +110,7 @@ class Stage:
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
-            self._process.wait(PATIENCE / 3)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -117,10 +118,9 @@ class Stage:
     def _listen(self) -> None:
         """Take down what the page's process says, a line of JSON each."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            said = json.loads(line)
-            if "held" in said:
-                self._said.put(Pressed(tuple(said["held"]), said["n"]))
-            else:
-                self._said.put(Order(said["order"], said["value"]))
+        with self._process.stdout as lines:
+            for line in lines:
+                said = json.loads(line)
+                pressed = "held" in said
+                self._said.put(Pressed(tuple(said["held"]), said["n"]) if pressed else Order(said["order"], said["value"]))
         self._said.put(None)

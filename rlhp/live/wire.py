@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -32,13 +32,13 @@ def packed(header: Mapping[str, Any], picture: bytes) -> bytes:
     return len(text).to_bytes(4, "big") + text + picture
 
 
-def write_message(stream: BinaryIO, content: bytes) -> None:
+def write_message(stream: IO[bytes], content: bytes) -> None:
     """Send one message."""
     stream.write(len(content).to_bytes(4, "big") + content)
     stream.flush()
 
 
-def read_message(stream: BinaryIO) -> bytes | None:
+def read_message(stream: IO[bytes]) -> bytes | None:
     """The next message; None where the other side has gone."""
     size = stream.read(4)
     if len(size) < 4:

@@ -69,10 +69,23 @@ def style(request: Request) -> Response:
     return static(request, "page.css")
 
 
-@page.get("/page.js")
-def script(request: Request) -> Response:
-    """Its behaviour."""
-    return static(request, "page.js")
+@page.get("/page/{name}.js")
+def script(request: Request, name: str) -> Response:
+    """A module of its behaviour; `page/main.js` is where it begins."""
+    return _named(request, f"page/{name}.js", name)
+
+
+@page.get("/sketches/{task}.svg")
+def sketch(request: Request, task: str) -> Response:
+    """The sketch of a task: what people should watch."""
+    return _named(request, f"sketches/{task}.svg", task)
+
+
+def _named(request: Request, file: str, name: str) -> Response:
+    """A static file that the address names. Raises HTTPException (404) where there is none."""
+    if not re.fullmatch(r"[a-z_]{1,40}", name) or not (STATIC / file).is_file():
+        raise HTTPException(404, "there is no such file")
+    return static(request, file)
 
 
 @page.get("/icon.svg")
@@ -105,6 +118,8 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
         leased=[Lease.model_validate(lease, from_attributes=True) for lease in room.desk.leased(annotator)],
         problem=room.films.problem,
         minimum_view=room.minimum_view,
+        sketch=(STATIC / "sketches" / f"{settings['task']}.svg").is_file(),
+        watch=list((settings.get("film") or {}).get("watch") or ()),
         mine=room.mine(annotator),
     )
 

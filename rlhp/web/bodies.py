@@ -180,4 +180,6 @@ class State(BaseModel):
     leased: list[Lease] = Field(description="unanswered questions that other people are looking at")
     problem: str | None = Field(description="why no clips are filmed, if none are")
     minimum_view: float
+    sketch: bool = Field(description="whether sketches/TASK.svg shows what to watch")
+    watch: list[str] = Field(description="the parts of it that stand out")
     mine: Mine

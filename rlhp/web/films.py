@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 from rlhp.film import CODECS
 
@@ -23,10 +25,17 @@ class Look:
     task: str
     size: int  # pixels
     codec: str
+    drawing: str = ""  # the settings of what draws them, where a run has any
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], size: int, codec: str) -> Look:
+        """How the clips of a run are filmed."""
+        drawing = json.dumps(settings["film"], sort_keys=True) if settings.get("film") else ""
+        return cls(str(settings["task"]), size, codec, drawing)
 
     def file(self, run: Path, segment: str) -> Path:
         """Where the clip of a segment lies, or will."""
-        content = f"{segment} {self.task} {self.size} {self.codec}"
+        content = f"{segment} {self.task} {self.size} {self.codec} {self.drawing}".rstrip()
         return run / CLIPS / f"{blake2b(content.encode(), digest_size=16).hexdigest()}.{CODECS[self.codec][1]}"
 
 

@@ -1,7 +1,7 @@
 """The page at which a person watches and acts, as a process: `python -m rlhp.web.live`.
 
-Its standard input brings what to serve, and then the pictures, each with what goes with it (`rlhp.live.wire`); it says on standard
-output where it listens, and from then on what the person does, a line of JSON each. Nobody waits for a browser: each asks for the
+Its standard input brings what to serve, and then the pictures, each with what goes with it (`rlhp.live.wire`). On standard output
+it says where it listens, and then what the person does, a line of JSON each. Nobody waits for a browser: each asks for the
 newest picture, and is told as soon as there is one. It ends when its standard input closes, that is, with whoever started it.
 """
 

@@ -105,9 +105,7 @@ def owner_only(request: Request) -> None:
 
 def static(request: Request, name: str) -> Response:
     """A file of the page; where it links to others, with the key by which it was asked for itself."""
-    text = (STATIC / name).read_text("utf-8")
-    if name.endswith((".html", ".js")):
-        text = text.replace("{{token}}", quote(bearer_of(request).key))
+    text = (STATIC / name).read_text("utf-8").replace("{{token}}", quote(bearer_of(request).key))
     if name.endswith(".html"):
         return HTMLResponse(text)
     return Response(text, media_type=KINDS[name.rpartition(".")[2]])

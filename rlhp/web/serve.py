@@ -41,7 +41,7 @@ class Options:
     repeats: float = 0.05  # share of pairs that are shown once more, sides swapped, for self-consistency
     minimum_view: float = 1.0  # seconds before a pair can be answered
     codec: str = "h264"  # or vp9
-    size: int = 400  # pixels, both ways; a drawing may only come near it
+    size: int = 600  # pixels, both ways; a drawing may only come near it
 
 
 def options_of(settings: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
@@ -150,7 +150,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _room(run: Path, settings: Mapping[str, Any], store: Store, desk: Desk, options: Options, token: str) -> Room:
-    look = Look(str(settings["task"]), options.size, options.codec)
+    look = Look.of(settings, options.size, options.codec)
     return Room(
         run=run,
         settings=settings,
