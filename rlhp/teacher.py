@@ -180,11 +180,8 @@ class Human:
 
     def check(self, setup: Setup) -> None:
         """Raises UserError where people could not answer at the page."""
-        clips = getattr(setup.query, "clips", 2)
         if setup.settings.get("page") is None:
             return  # whoever answers does so at the store
-        if clips != 2:
-            raise UserError(f"people compare 2 clips at the page, and questions of {clips} are asked; set query.clips=2.")
         if setup.settings.get("film") is None:
             raise UserError(
                 f"people need clips, and those of {setup.env.task} cannot be drawn: its yaml names no film; choose another env."

@@ -63,7 +63,9 @@ def run(tmp_path: Path) -> Path:
     for i in range(40):
         by = ("annotator-1", "annotator-2")[i % 2]
         (pair,) = desk.deal(by, 1)
-        desk.answer(by, Reply(pair.query, pair.round, pair.clips, (LEFT, RIGHT, EQUAL, UNSURE)[i % 4 if i % 3 else 0], 1 + i / 7))
+        desk.answer(
+            by, Reply(pair.query, pair.round, pair.clips, ("left", "right", "equal", "unsure")[i % 4 if i % 3 else 0], 1 + i / 7)
+        )
         if i == 25:
             store.take(320)
     store.close()

@@ -42,11 +42,11 @@ desk = Desk(store.database, now=lambda: time.time() - 60)  # what was answered a
 while True:
     early, late = store.answered < first, store.asked >= labels  # when training waits for every answer
     while store.asked - store.answered > (0 if early or late else patience) and (pairs := desk.deal("annotator-1", 1)):
-        pair, ranks = pairs[0], None
+        pair, said = pairs[0], "unsure"
         left, right = (store.segment(name).true_reward.sum() for name in pair.clips)
         if pair.query % 5 < 4:
-            ranks = (0, 0) if pair.query % 5 == 3 else (int(left < right), int(left > right))
-        desk.answer("annotator-1", Reply(pair.query, pair.round, pair.clips, ranks, 1.0))
+            said = "equal" if pair.query % 5 == 3 or left == right else "left" if left > right else "right"
+        desk.answer("annotator-1", Reply(pair.query, pair.round, pair.clips, said, 1.0))
     time.sleep(0.01)
 """
 

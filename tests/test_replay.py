@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from test_modes import HUMAN, LABELS, ROLLOUT, TOTAL, replayed_alike, trained
 
+from rlhp.feedback import COMPARISON
 from rlhp.store import Desk, Reply, Rest, Source, Store, labels, recorded
-from rlhp.types import Comparisons, UserError
+from rlhp.types import Answer, Comparisons, UserError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You have specified a mini-batch size"),
@@ -37,7 +38,7 @@ def say(desk: Desk, store: Store, by: str, most: int) -> None:
             wrong = by == "annotator-2" and pair.query % 7 == 0
             ranks = (int(left < right), int(left > right))
             ranks = None if pair.query % 5 == 4 else ranks[::-1] if wrong else ranks
-            desk.answer(by, Reply(pair.query, pair.round, pair.clips, ranks, 1.0))
+            desk.answer(by, Reply(pair.query, pair.round, pair.clips, COMPARISON.value(Answer(ranks)), 1.0))
 
 
 def two_people(desk: Desk, store: Store) -> None:

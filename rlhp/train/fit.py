@@ -87,6 +87,18 @@ def _check(settings: Mapping[str, Any]) -> None:
             raise UserError(f"{key} is {value}; give a whole number of at least 1, or null.")
 
 
+def given_to(settings: Mapping[str, Any]) -> tuple[labels.Preferences, Array]:
+    """The comparisons that the fit of these settings was given, and which rows of them it learned from.
+
+    Raises UserError where the source cannot be read any more, or has changed.
+    """
+    data = settings["data"]
+    found = labels.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
+    if found.digest != data["digest"]:
+        raise UserError(f"{data['path']} has changed since the fit; put the data back as they were, or fit anew.")
+    return found, _limited(split(found.comparisons, settings["heldout"], settings["seed"]), settings["comparisons"]).fitted
+
+
 def _limited(parts: Split, most: int | None) -> Split:
     """The first so many of those that are fitted. Raises UserError where there are fewer."""
     if most is not None and most > len(parts.fitted):
@@ -122,7 +134,7 @@ def _run(settings: Mapping[str, Any], path: Path, model: Any, given: labels.Pref
     note_attempt(path, precision=settings["reward_model"].get("precision"), step=run.resumed_from)
     run.restore()
     run.open(instantiate(settings["tracker"], _convert_="all"), labels=len(parts.fitted))
-    evidence, out = Evidence(_rows(given.comparisons, parts.fitted)), _rows(given.comparisons, parts.heldout)
+    evidence, out = Evidence(given.comparisons.rows(parts.fitted)), given.comparisons.rows(parts.heldout)
     for step in (*range(every, total, every), total):
         if step > run.resumed_from:
             _fit_to(step, model, evidence, out, run)
@@ -160,12 +172,6 @@ def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: Ru
     run.log(step, model.fit(evidence, step))
     run.log(step, {**_measured(model, out).metrics(), "labels": float(len(evidence.comparisons))})
     run.tick(step)
-
-
-def _rows(comparisons: Comparisons, rows: Array) -> Comparisons:
-    """Some of the comparisons; the clips stay, also those that none of them shows."""
-    shown, ranks, query, lasting = (getattr(comparisons, k)[rows] for k in ("shown", "ranks", "query", "lasting"))
-    return Comparisons(comparisons.clips, shown, ranks, query, lasting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +221,7 @@ def _interval(measured: Measured, given: labels.Preferences, parts: Split) -> In
     known = np.isfinite(measured.right)
     rows = parts.heldout[known]
     who = [given.annotator[row] for row in rows]
-    clusters: dict[str, Sequence[Any]] = {"segment": clustered(_rows(given.comparisons, rows)).tolist()}
+    clusters: dict[str, Sequence[Any]] = {"segment": clustered(given.comparisons.rows(rows)).tolist()}
     if None not in who and len({*who}) >= FEW:
         clusters["annotator"] = who
     return interval(measured.right[known], clusters)

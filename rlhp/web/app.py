@@ -10,10 +10,25 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException as Refused
 
+from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
+from rlhp.run import NAME, NAMES
 from rlhp.types import UserError
-from rlhp.web import labels
-from rlhp.web.bodies import NAME, NAMES, Annotator, Ask, ClipId, Damaged, Dealt, Say, State, Withdraw
+from rlhp.web import labels, run
+from rlhp.web.bodies import (
+    Annotator,
+    Ask,
+    ClipId,
+    Damaged,
+    Dealt,
+    Flag,
+    Flagged,
+    Given,
+    Lease,
+    Say,
+    State,
+    Withdraw,
+)
 from rlhp.web.guard import Guard
 from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC, Room, room_of, static
@@ -23,11 +38,12 @@ __all__ = ["STATIC", "Room", "create"]
 
 def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
     """The application that serves one run; `hosts`: the names it answers to, None: any."""
-    app = FastAPI(title="rlhp", description="Compare clips of a run.", docs_url=None, redoc_url=None)
+    app = FastAPI(title="rlhp", description="Give feedback on clips of a run.", docs_url=None, redoc_url=None)
     app.state.room = room
     app.include_router(page)
     app.include_router(api)
     app.include_router(labels.router)
+    app.include_router(run.router)
     app.add_exception_handler(UserError, _unavailable)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -86,6 +102,7 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
     return State(
         run=room.run.name,
         task=str(settings["task"]),
+        kind=room.kind,
         instructions=str(settings.get("instructions") or ""),
         state=standing.state,
         error=standing.error,
@@ -95,8 +112,10 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
         answered=standing.answered,
         taken=standing.taken,
         first=standing.first,
-        labels=int(settings.get("labels") or 0),
+        labels=standing.labels,
         per_hour=room.desk.rate(),
+        filming=room.filming(),
+        leased=[Lease.model_validate(lease, from_attributes=True) for lease in room.desk.leased(annotator)],
         problem=room.films.problem,
         minimum_view=room.minimum_view,
         sketch=(STATIC / "sketches" / f"{settings['task']}.svg").is_file(),
@@ -106,8 +125,8 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
 
 
 @api.post("/next")
-def next_pairs(request: Request, body: Ask) -> Dealt:
-    """The pairs that a person holds, held for longer, and new ones up to `count`."""
+def next_questions(request: Request, body: Ask) -> Dealt:
+    """The questions that a person holds, held for longer, and new ones up to `count`."""
     return room_of(request).deal(body.annotator, body.count)
 
 
@@ -116,22 +135,39 @@ def answer(request: Request, body: Say) -> Dealt:
     """Take down an answer; sent again, it counts once. The answer to this is sent when it is safe on disk."""
     room = room_of(request)
     if body.seen < room.minimum_view:
-        raise HTTPException(422, f"a pair is to be looked at for at least {room.minimum_view:g} seconds")
-    outcome = room.desk.answer(body.annotator, body.reply())
+        raise HTTPException(422, f"a question is to be looked at for at least {room.minimum_view:g} seconds")
+    try:
+        outcome = room.desk.answer(body.annotator, body.reply())
+    except InvalidAnswer as error:
+        raise HTTPException(422, str(error)) from error
     return room.deal(body.annotator, body.count).model_copy(update={"outcome": outcome})
 
 
 @api.post("/undo")
 def undo(request: Request, body: Withdraw) -> Dealt:
-    """Withdraw an answer, unless the learner has taken it; its pair comes first then."""
+    """Withdraw an answer, unless the learner has taken it; its question comes first then."""
     room = room_of(request)
     undone = room.desk.undo(body.annotator, body.query, body.round)
     return room.deal(body.annotator, body.count).model_copy(update={"undone": undone})
 
 
+@api.get("/history")
+def history(request: Request, annotator: Annotated[Annotator, Query()]) -> list[Given]:
+    """The last twenty answers of one person, newest first."""
+    return [Given.model_validate(given, from_attributes=True) for given in room_of(request).desk.history(annotator)]
+
+
+@api.post("/flag")
+def flag(request: Request, body: Flag) -> Flagged:
+    """Have an answer left out of later fits, or let it count again."""
+    if not room_of(request).desk.flag(body.annotator, body.query, body.round, body.flagged):
+        raise HTTPException(404, "there is no such answer of yours (any more)")
+    return Flagged(flagged=body.flagged)
+
+
 @api.post("/damaged")
 def damaged(request: Request, body: Damaged) -> Dealt:
-    """Have a clip that a browser could not play filmed anew, and deal other pairs meanwhile."""
+    """Have a clip that a browser could not play filmed anew, and deal other questions meanwhile."""
     room = room_of(request)
     refilmed = room.films.discard(body.clip, body.version)
     return room.deal(body.annotator, body.count).model_copy(update={"refilmed": refilmed})

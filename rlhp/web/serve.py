@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import sys
@@ -18,11 +17,10 @@ from typing import Any
 import uvicorn
 
 from rlhp import film
-from rlhp.run import Served, announce, dismiss, last_served, new_token, served, serving, under_way
+from rlhp.run import Served, annotators_of, announce, dismiss, last_served, links, new_token, served, serving, under_way
 from rlhp.store import VERSION, Desk, Store, version_of
 from rlhp.types import UserError
 from rlhp.web.app import Room, create
-from rlhp.web.bodies import NAME, NAMES
 from rlhp.web.films import Films, Look
 from rlhp.web.room import Visits
 from rlhp.web.standing import Watcher, settings_of
@@ -70,12 +68,11 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
     settings = settings_of(run)
     options = options_of(settings, given)
     film.drawing(settings)
-    if wrong := [name for name in annotators if not re.fullmatch(NAME, name)]:
-        raise UserError(f"{wrong[0]!r} is no name for an annotator: {NAMES}.")
+    annotators = annotators_of(settings, annotators)
     with serving(run) as alone, _interruptible():
         if not alone:
             page = _awaited(run)
-            print(f"{run} is served already, by process {page.pid}:", *_links(page, annotators), sep="\n  ", flush=True)
+            print(f"{run} is served already, by process {page.pid}:", *links(page, annotators), sep="\n  ", flush=True)
             return
         store = open_store(run)
         desk = Desk(store.database, options.overlap, options.repeats)  # refuses what makes no sense before anything is said
@@ -84,7 +81,7 @@ def label(run: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), b
             print(f"port {options.port} is taken, so the page is at {page.port}", file=sys.stderr)
         announce(run, page)
         if not beside:
-            print(f"Compare clips of {run} at", *_links(page, annotators), "Ctrl-C ends it.", sep="\n  ", flush=True)
+            print(f"Compare clips of {run} at", *links(page, annotators), "Ctrl-C ends it.", sep="\n  ", flush=True)
         try:
             _serve(_room(run, settings, store, desk, options, page.token), options, listening, page)
         except KeyboardInterrupt:  # how one ends it
@@ -194,7 +191,3 @@ def alone(room: Room) -> bool:
     if under_way(room.run):
         room.visits.count()
     return room.visits.idle() > ALONE
-
-
-def _links(page: Served, annotators: Sequence[str]) -> list[str]:
-    return [page.address(name) for name in annotators or [None]]
