@@ -58,7 +58,9 @@ class Graded:
         """Raises UserError where this run's questions are about single clips, or rank several."""
         check_ranked(setup, "graded")
         if getattr(setup.query, "clips", 2) > 2:
-            raise UserError("the loss graded reads comparisons of two clips; choose reward_model/loss=cross_entropy or plackett_luce.")
+            raise UserError(
+                "the loss graded reads comparisons of two clips; choose reward_model/loss=cross_entropy or plackett_luce."
+            )
 
     def __call__(self, sums: Tensor, rankings: Rankings) -> Tensor:
         """The loss of every member on every comparison: [M, C] -> [M, n]."""

@@ -153,7 +153,9 @@ def log_likelihood(lead: Tensor, error: float) -> Tensor:
 def check_ranked(setup: Setup, loss: str) -> None:
     """Raises UserError where this run's questions are about single clips, which the loss does not read."""
     if getattr(setup.query, "clips", 2) == 1:
-        raise UserError(f"the loss {loss} reads comparisons and rankings alone; choose reward_model/loss=cross_entropy or ratings.")
+        raise UserError(
+            f"the loss {loss} reads comparisons and rankings alone; choose reward_model/loss=cross_entropy or ratings."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,10 @@ class Noisy:
 
     def snapshot(self) -> dict[str, Array]:
         """What it remembers: the spread of the returns it has seen, and the newest of them."""
-        spread = {"spread": np.array([self._spread.count, self._spread.mean, self._spread.squares]), "last": np.array([self._last])}
+        spread = {
+            "spread": np.array([self._spread.count, self._spread.mean, self._spread.squares]),
+            "last": np.array([self._last]),
+        }
         return spread | self._seen.snapshot()
 
     def restore(self, arrays: dict[str, Array]) -> None:
@@ -152,7 +155,9 @@ class BPref:
         """Raises UserError where other questions are asked."""
         kind = setup.settings.get("feedback", "comparison")
         if kind not in ("comparison", "ranking"):
-            raise UserError(f"B-Pref's teachers compare and rank, and feedback={kind} is asked for; choose teacher=noisy or oracle.")
+            raise UserError(
+                f"B-Pref's teachers compare and rank, and feedback={kind} is asked for; choose teacher=noisy or oracle."
+            )
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
         """Every question answered."""
@@ -227,7 +232,9 @@ class Human:
         if setup.settings.get("page") is None:
             return  # whoever answers does so at the store
         if clips > AT_ONCE:
-            raise UserError(f"people rank at most {AT_ONCE} clips at the page, and questions of {clips} are asked; lower query.clips.")
+            raise UserError(
+                f"people rank at most {AT_ONCE} clips at the page, and questions of {clips} are asked; lower query.clips."
+            )
         if setup.settings.get("film") is None:
             raise UserError(
                 f"people need clips, and those of {setup.env.task} cannot be drawn: its yaml names no film; choose another env."

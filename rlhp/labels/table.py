@@ -107,7 +107,9 @@ def _notes(rows: list[Person], agreed: list[Agreement]) -> tuple[str, ...]:
         f"{DASH}: fewer than {FEW} of them, or undefined.",
     ]
     if agreed:
-        notes.append("kappa: Cohen's for two people, Fleiss' for more, of left, right and equal, or good and bad; no 'cannot tell'.")
+        notes.append(
+            "kappa: Cohen's for two people, Fleiss' for more, of left, right and equal, or good and bad; no 'cannot tell'."
+        )
     return (*notes, *([MISSING] if agreed and not there() else []))
 
 
