@@ -397,7 +397,8 @@ WRONG = [
     ("annotator", ""), ("annotator", "a" * 41), ("annotator", "../x"), ("annotator", "a b"), ("annotator", "<b>"),
     ("annotator", None), ("annotator", "-x"), ("query", -1), ("query", 2**60), ("query", "x"), ("query", 1.5), ("round", 2),
     ("round", -1), ("clips", []), ("clips", ["0" * 32] * 11), ("clips", ["x", "y"]), ("clips", "00"), ("value", None),
-    ("value", {}), ("value", "a" * 41), ("value", [0] * 11), ("value", [0.5, "x"]), ("seen", -1), ("seen", 1e9), ("seen", "x"), ("count", 0), ("count", 1000), ("extra", 1),
+    ("value", {}), ("value", "a" * 41), ("value", [0] * 11), ("value", [0.5, "x"]), ("seen", -1), ("seen", 1e9),
+    ("seen", "x"), ("count", 0), ("count", 1000), ("extra", 1),
 ]  # fmt: skip
 
 
