@@ -86,7 +86,7 @@ def _pairs(comparisons: Comparisons, known: _Known) -> Answers | None:
     row, second, better, worse = np.array(rows, np.int64).T
     who = tuple(known.annotator[i] or "not known" for i in row.tolist())
     questions = comparisons.query[row], comparisons.query[second]
-    taken = known.taken[row] & known.taken[second]
+    taken = known.taken[row] | known.taken[second]
     return Answers(comparisons.clips, better, worse, *questions, who, known.step[row], taken, ties, int(known.counts.sum()))
 
 
