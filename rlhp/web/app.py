@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
@@ -14,7 +16,7 @@ from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
 from rlhp.types import UserError
-from rlhp.web import labels, run
+from rlhp.web import inspection, labels, run
 from rlhp.web.bodies import (
     Annotator,
     Ask,
@@ -30,6 +32,7 @@ from rlhp.web.bodies import (
     Withdraw,
 )
 from rlhp.web.guard import Guard
+from rlhp.web.inspection import Inspection
 from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC, Room, room_of, static
 
@@ -38,17 +41,28 @@ __all__ = ["STATIC", "Room", "create"]
 
 def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
     """The application that serves one run; `hosts`: the names it answers to, None: any."""
-    app = FastAPI(title="rlhp", description="Give feedback on clips of a run.", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="rlhp", description="Give feedback on clips of a run.", docs_url=None, redoc_url=None, lifespan=_inspected
+    )
     app.state.room = room
+    app.state.inspection = Inspection(room.run, room.codec)
     app.include_router(page)
     app.include_router(api)
     app.include_router(labels.router)
     app.include_router(run.router)
+    app.include_router(inspection.router)
     app.add_exception_handler(UserError, _unavailable)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Guard, token=room.token, hosts=hosts, visited=room.visits.count)  # pyright: ignore[reportArgumentType]
     return app
+
+
+@asynccontextmanager
+async def _inspected(app: FastAPI) -> AsyncIterator[None]:
+    """When the server ends, what inspects the run for it does too."""
+    yield
+    app.state.inspection.close()
 
 
 page = APIRouter(include_in_schema=False)
