@@ -26,8 +26,9 @@ from rlhp.web.app import STATIC, Room, create
 from rlhp.web.filmer import Filmer
 from rlhp.web.films import Films, Look
 from rlhp.web.guard import LIMIT
+from rlhp.web.listen import listen
+from rlhp.web.options import Options, options_of
 from rlhp.web.room import Visits
-from rlhp.web.serve import Options, listen, options_of
 from rlhp.web.standing import Watcher, settings_of
 
 TOKEN = "a-token-that-nobody-guesses"

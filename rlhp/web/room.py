@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -56,6 +56,10 @@ class Room:
     token: str
     annotators: Sequence[str] = ()  # whom the owner named when the page was started
     seen: Seen = field(default_factory=Seen)
+
+    def opened_by(self, token: str) -> Room:
+        """The same, for those who have keys of this token."""
+        return replace(self, token=token)
 
     def deal(self, annotator: str, count: int) -> Dealt:
         """The next questions that can be shown; what a person holds may have lost its clips, and then others take its place."""
