@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -14,7 +12,7 @@ from fastapi.responses import FileResponse, Response
 from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
-from rlhp.web import inspection, labels, run
+from rlhp.web import inspect_page, labels, run
 from rlhp.web.bodies import (
     Annotator,
     Ask,
@@ -31,7 +29,6 @@ from rlhp.web.bodies import (
 )
 from rlhp.web.explain import PLAIN, explain
 from rlhp.web.guard import Guard
-from rlhp.web.inspection import Inspection
 from rlhp.web.room import KINDS, STATIC, Room, room_of, static
 
 __all__ = ["STATIC", "Room", "create"]
@@ -39,25 +36,17 @@ __all__ = ["STATIC", "Room", "create"]
 
 def create(room: Room, hosts: frozenset[str] | None, public: str = "") -> FastAPI:
     """The application that serves one run; `hosts`: the names it answers to, None: any; `public`: its address at a proxy."""
-    app = FastAPI(description="Give feedback on clips of a run.", lifespan=_inspected, **PLAIN)
+    app = FastAPI(description="Give feedback on clips of a run.", **PLAIN)
     app.state.room = room
-    app.state.inspection = Inspection(room.run, room.codec)
     app.include_router(page)
     app.include_router(api)
     app.include_router(labels.router)
     app.include_router(run.router)
-    app.include_router(inspection.router)
+    app.include_router(inspect_page.router)
     explain(app)
     who: dict[str, Any] = {"token": room.token, "hosts": hosts, "public": urlsplit(public).netloc}
     app.add_middleware(Guard, visited=room.visits.count, **who)  # pyright: ignore[reportArgumentType]
     return app
-
-
-@asynccontextmanager
-async def _inspected(app: FastAPI) -> AsyncIterator[None]:
-    """When the server ends, what inspects the run for it does too."""
-    yield
-    app.state.inspection.close()
 
 
 page = APIRouter(include_in_schema=False)

@@ -1,4 +1,4 @@
-"""`/inspect`: the newest report of `rlhp inspect` on the run, made anew in the background while its owner looks at it."""
+"""The report of `rlhp inspect` on a run, made anew in the background."""
 
 from __future__ import annotations
 
@@ -7,39 +7,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
-
-from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import FileResponse, Response
-from pydantic import BaseModel, Field
-
-from rlhp.web.guard import HEADERS
-from rlhp.web.room import owner_only, static
 
 REPORT = "inspect-page.html"  # of the page; `rlhp inspect` itself writes another one
 CHECKPOINTS = "checkpoints"
 PAUSE = 60.0  # seconds from the end of one inspection to the next
-POLICY = "content-security-policy"
-# the page shows the report in a frame, and the report may run its own script and play its own films, and ask for nothing
-FRAMES = {POLICY: f"{HEADERS[POLICY]}; frame-src 'self'"}
-ALONE = {
-    POLICY: (
-        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; media-src data:; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
-    ),
-    "x-frame-options": "SAMEORIGIN",
-}
-
-router = APIRouter(dependencies=[Depends(owner_only)])
 
 
-class Inspected(BaseModel):
-    """Where the inspection of the run stands."""
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """Where the inspection of a run stands."""
 
-    working: bool = Field(description="whether a report is being made")
-    made_at: float | None = Field(description="when the newest report was, in seconds since 1970; null where there is none")
-    problem: str | None = Field(description="why the last one was not made, in a sentence")
+    working: bool  # whether a report is being made
+    made_at: float | None  # when the newest report was, in seconds since 1970; None where there is none
+    problem: str | None  # why the last one was not made, in a sentence
 
 
 class Inspection:
@@ -112,43 +95,3 @@ def _time(path: Path) -> int | None:
         return path.stat().st_mtime_ns
     except OSError:
         return None
-
-
-def inspection_of(request: Request) -> Inspection:
-    """That of the application's run."""
-    return request.app.state.inspection
-
-
-@router.get("/inspect", include_in_schema=False)
-def index(request: Request) -> Response:
-    """The page."""
-    page = static(request, "inspect.html")
-    page.headers.update(FRAMES)
-    return page
-
-
-@router.get("/inspect.css", include_in_schema=False)
-def style(request: Request) -> Response:
-    """What its looks have beyond the other page's."""
-    return static(request, "inspect.css")
-
-
-@router.get("/inspect.js", include_in_schema=False)
-def script(request: Request) -> Response:
-    """Its behaviour."""
-    return static(request, "inspect.js")
-
-
-@router.get("/inspect/report", include_in_schema=False)
-def report(request: Request) -> Response:
-    """The newest report."""
-    file = inspection_of(request).report
-    if not file.is_file():
-        raise HTTPException(404, "there is no report yet")
-    return FileResponse(file, media_type="text/html", headers=ALONE)
-
-
-@router.get("/api/inspect")
-def look(request: Request) -> Inspected:
-    """Where the inspection stands; asking for it begins one where there is a newer checkpoint."""
-    return inspection_of(request)()
