@@ -15,6 +15,7 @@ from rlhp.types import EMPTY, Array, Clips, Comparisons, Segment, UserError, str
 
 STORE = "preferences.sqlite"
 MOST = 1500  # answers that are looked at; of more, a random part
+PARTNERS = 2  # clips that each clip that is rated by itself is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _pairs(comparisons: Comparisons, known: _Known) -> Answers | None:
     row, second, better, worse = np.array(rows, np.int64).T
     who = tuple(known.annotator[i] or "not known" for i in row.tolist())
     questions = comparisons.query[row], comparisons.query[second]
-    taken = known.taken[row] & known.taken[second]
+    taken = known.taken[row] | known.taken[second]
     return Answers(comparisons.clips, better, worse, *questions, who, known.step[row], taken, ties, int(known.counts.sum()))
 
 
@@ -105,9 +106,10 @@ def _ranked(comparisons: Comparisons, rows: Array) -> tuple[list[_Pair], int]:
 
 
 def _rated(comparisons: Comparisons, known: _Known, rows: Array) -> list[_Pair]:
-    """Clips that are rated one by one, in pairs of two of the same annotator, each in one pair; equal ratings give none."""
+    """Clips that are rated one by one, in pairs of two of the same annotator, each in up to PARTNERS; equal ratings give none."""
     waiting, found = dict[str | None, int](), list[_Pair]()
-    for row in stream(0, "inspect/ratings").permutation(rows[np.isfinite(comparisons.rating[rows])]).tolist():
+    rated, rng = rows[np.isfinite(comparisons.rating[rows])], stream(0, "inspect/ratings")
+    for row in (row for _ in range(PARTNERS) for row in rng.permutation(rated).tolist()):
         first = waiting.pop(known.annotator[row], None)
         if first is None:
             waiting[known.annotator[row]] = row

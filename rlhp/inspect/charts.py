@@ -13,7 +13,7 @@ from rlhp.inspect.estimate import percent
 from rlhp.types import Array
 
 WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 40
 TICKS = 4
 
 

@@ -7,7 +7,7 @@ clip. Of images, patches are inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -126,9 +126,7 @@ def _judge(model: Predictor, answers: Answers, unseen: Array, scale: Scale, most
     used, place = np.unique(np.stack([answers.better[rows], answers.worse[rows]]), return_inverse=True)
     steps, pairs = answers.clips[used], answers[rows]
     better, worse = place.reshape(2, -1)
-    pairs = Answers(
-        _clips(steps), better, worse, pairs.question, pairs.annotator, pairs.step, pairs.taken, pairs.ties, pairs.total
-    )
+    pairs = replace(pairs, clips=_clips(steps), better=better, worse=worse)
     raw = of_clips(model, pairs.clips)
     scaled = scale(raw)
     return _Judge(model, scale, pairs, unseen[:, rows], steps, scaled, judged(pairs, raw, scaled, unseen[:, rows]).right)

@@ -28,24 +28,29 @@ MARKS = {Outcome.SOUND: "✓", Outcome.FLAGGED: "!", Outcome.UNKNOWN: "?"}
 def page(of: Subject, found: Findings, shown: Sequence[Shown], no_films: str, at: datetime | None = None) -> str:
     """The whole file."""
     name = of.run.path.resolve().name
-    sections = [
+    made = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
+    about = f"{of.run.task}, {of.run.condition}, seed {of.run.seed}, step {of.run.step:,}; made {made}"
+    sections = (
         _checks(found.checks),
         _answers(found),
         _truth(of, found),
         _training(found),
         _inputs(found),
-        _clips(shown, no_films),
-    ]
+        films_of(shown, no_films),
+    )
+    return document(f"r-hat of {name}", about, sections)
+
+
+def document(title: str, about: str, sections: Sequence[str]) -> str:
+    """A file of these sections, with all that they need."""
     style, script = ((HERE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    made = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
-    about = f"{of.run.task}, {of.run.condition}, seed {of.run.seed}, step {of.run.step:,}; made {made}"
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>r-hat of {escape(name)}</title>\n<style>\n{style}</style>\n</head>\n<body>",
-            f"<header><h1>r-hat of {escape(name)}</h1><p>{escape(about)}</p></header>\n<main>",
+            f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>",
+            f"<header><h1>{escape(title)}</h1><p>{escape(about)}</p></header>\n<main>",
             *sections,
             f"</main>\n<script>\n{script}</script>\n</body>\n</html>\n",
         ]
@@ -192,7 +197,8 @@ def _inputs(found: Findings) -> str:
     return _section("What r-hat looks at", "Inputs by how much its accuracy hangs on them.", parts, words.INPUTS)
 
 
-def _clips(shown: Sequence[Shown], no_films: str) -> str:
+def films_of(shown: Sequence[Shown], no_films: str = "") -> str:
+    """The section with the clips; `no_films`: why there are none, if so."""
     note = f'<p class="note">No films: {escape(no_films)}</p>' if no_films else ""
     about = "Thin lines are the members, the thick one is r-hat; the dashed one is the true reward, brought to r-hat's scale."
     return _section("Clips", about, [note, *map(_clip, shown)], words.CLIPS)

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, Response
 from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
-from rlhp.web import labels, run
+from rlhp.web import inspect_page, labels, run
 from rlhp.web.bodies import (
     Annotator,
     Ask,
@@ -42,6 +42,7 @@ def create(room: Room, hosts: frozenset[str] | None, public: str = "") -> FastAP
     app.include_router(api)
     app.include_router(labels.router)
     app.include_router(run.router)
+    app.include_router(inspect_page.router)
     explain(app)
     who: dict[str, Any] = {"token": room.token, "hosts": hosts, "public": urlsplit(public).netloc}
     app.add_middleware(Guard, visited=room.visits.count, **who)  # pyright: ignore[reportArgumentType]

@@ -49,6 +49,7 @@ def open_room(run: Path, settings: Mapping[str, Any], options: Options, token: s
 
 
 def close_room(room: Room) -> None:
-    """End what films, and close the store."""
+    """End what films and inspects, and close the store."""
+    room.inspection.close()
     room.films.close()
     room.store.close()
