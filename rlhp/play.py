@@ -47,6 +47,11 @@ class Session:
         while True:
             self.turn()
 
+    def end(self) -> None:
+        """Tell the page that nobody serves it any more."""
+        self._phase = "finished"
+        self._show(None)
+
     def turn(self) -> None:
         """Wait for what comes next, and do it: what is asked for, or a step."""
         wait = self._clock.wait(self._changed()) if self._phase == "playing" else IDLE
@@ -120,6 +125,7 @@ SAID = {  # by phase: what the page says, and what its button does, if it has on
     "ready": ("A new episode. Your keys are below the picture.", "Start"),
     "playing": ("", ""),
     "paused": ("Paused.", "Go on"),
+    "finished": ("This session has ended. What you have kept is written.", ""),
     "over": ("The episode is over. Keep it as a demonstration, or throw it away.", ""),
 }
 
@@ -153,6 +159,7 @@ def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int,
             try:
                 session.run()
             except KeyboardInterrupt:
+                session.end()
                 return _told(session, out)
     return ""
 

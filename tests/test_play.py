@@ -357,6 +357,13 @@ def test_a_browser_gets_the_newest_picture_alone(client: TestClient, relay: live
     assert client.get("/api/picture", params={"after": 3, "client": "a"}, headers=AUTH).status_code == 204
 
 
+def test_nobody_waits_for_a_picture_that_will_not_come(client: TestClient, relay: live.Relay) -> None:
+    relay.put(packed({"n": 1}, b"last"))
+    relay.end()
+    assert client.get("/api/picture", params={"after": 0, "client": "a"}, headers=AUTH).headers["x-number"] == "1"
+    assert client.get("/api/picture", params={"after": 1, "client": "a"}, headers=AUTH).status_code == 204
+
+
 def test_few_colours_are_sent_exactly() -> None:
     plain, noise = np.zeros((30, 40, 3), np.uint8), np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     assert (encoded(plain)[:4], encoded(noise)[:2]) == (b"\x89PNG", b"\xff\xd8")

@@ -54,7 +54,9 @@ def audience(setup: Setup, run: Run, **facts: Any) -> Generator[tuple[Pacer, Sho
         if path is not None:
             announce(path, stage.page)
         print(f"Teach at {stage.page.address()}", file=sys.stderr, flush=True)
-        yield Pacer(stage, Clock(drawing.dt)), shoot
+        pacer = Pacer(stage, Clock(drawing.dt))
+        yield pacer, shoot
+        pacer.finish("The training is over. Thank you.")
 
 
 def _stage(facts: Mapping[str, Any], host: str, port: int, before: Any) -> Stage:
@@ -120,7 +122,7 @@ class Corrector:
             return visited(act, env, self._steps)
         finally:
             env.close()
-            self._pacer.busy("The learner is fitted to what you have said.")
+            self._pacer.busy("The learner is being fitted to what you have said. The next round follows.")
 
     def label(self, visited: Transitions) -> Transitions:
         """The states of the last round, with the person's actions."""
