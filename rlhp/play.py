@@ -12,7 +12,7 @@ import numpy as np
 from rlhp import demonstrations, film, train
 from rlhp.envs import one
 from rlhp.keys import Keyboard, keyboard
-from rlhp.live import IDLE, PAUSE, REFRESH, Clock, Look, Order, Stage
+from rlhp.live import IDLE, PAUSE, REFRESH, Clock, Look, Order, Stage, seconds
 from rlhp.types import Array, Episode
 
 SIZE = 400  # pixels of the pictures, about
@@ -151,7 +151,7 @@ def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int,
     out = out or Path("demonstrations") / f"play-{env.task}"
     kept = demonstrations.kept(out, env)
     with closing(env), drawing.studio(SIZE) as shoot:
-        keys, clock = keyboard(env, settings.get("keyboard")), Clock(drawing.dt)
+        keys, clock = keyboard(env, settings.get("keyboard")), Clock(seconds(env, drawing))
         clock.pace(speed)
         with closing(Stage(_facts(settings, env, keys), host, port)) as stage:
             print(f"Play {env.task} at\n  {stage.page.address()}\nCtrl-C ends it.", flush=True)

@@ -14,7 +14,7 @@ import numpy as np
 from rlhp import film
 from rlhp.evaluate import visited
 from rlhp.keys import Keyboard, keyboard
-from rlhp.live import PAUSE, Clock, Look, Pacer, Stage
+from rlhp.live import PAUSE, Clock, Look, Pacer, Stage, seconds
 from rlhp.live.look import Shoot
 from rlhp.run import announce, last_served
 from rlhp.teacher import Human
@@ -54,7 +54,7 @@ def audience(setup: Setup, run: Run, **facts: Any) -> Generator[tuple[Pacer, Sho
         if path is not None:
             announce(path, stage.page)
         print(f"Teach at {stage.page.address()}", file=sys.stderr, flush=True)
-        pacer = Pacer(stage, Clock(drawing.dt))
+        pacer = Pacer(stage, Clock(seconds(setup.env, drawing)))
         yield pacer, shoot
         pacer.finish("The training is over. Thank you.")
 
