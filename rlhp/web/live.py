@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +66,7 @@ class Relay:
     counts: dict[str, int] = field(default_factory=dict)  # by browser: the newest message on keys
     seen: dict[str, float] = field(default_factory=dict)  # by browser: when it asked last
     holding: bool = False
+    over: bool = False  # there will be no other message
 
     def put(self, message: bytes) -> None:
         """There is a newer picture."""
@@ -75,12 +77,17 @@ class Relay:
     async def after(self, n: int, client: str) -> tuple[int, bytes] | None:
         """The newest message, unless it is number n: then the next; None where there is none for a while."""
         self.seen[client] = time.monotonic()
-        if self.newest[0] in (0, n):
+        if self.newest[0] in (0, n) and not self.over:
             try:
                 await asyncio.wait_for(self.changed.wait(), HOLD)
             except TimeoutError:
                 return None
-        return self.newest
+        return None if self.newest[0] == n else self.newest
+
+    def end(self) -> None:
+        """Let those go who wait for a picture."""
+        self.over = True
+        self.changed.set()
 
     def press(self, keys: Keys) -> None:
         """A person holds these keys now."""
@@ -99,7 +106,8 @@ class Relay:
 
 def say(**content: Any) -> None:
     """Tell whoever runs the environment."""
-    print(json.dumps(content), flush=True)
+    with suppress(BrokenPipeError):  # who has gone, and this process with them in a moment
+        print(json.dumps(content), flush=True)
 
 
 def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
@@ -171,6 +179,7 @@ async def _serve() -> None:
 async def _relay(messages: asyncio.StreamReader, relay: Relay, server: uvicorn.Server) -> None:
     while (message := await read_message(messages)) is not None:
         relay.put(message)
+    relay.end()
     server.should_exit = True
 
 
