@@ -26,7 +26,15 @@ FEW = [word for word in TINY if not word.startswith(("labels", "total_steps", "c
 def training(run: Path) -> subprocess.Popen[bytes]:
     """`rlhp train`, answered by people at a page of its own."""
     settings = (
-        *("env=point", "teacher=human", "labels=8", "first_labels=4", "total_steps=2048", "checkpoint_every=100000", "max_open=0"),
+        *(
+            "env=point",
+            "teacher=human",
+            "labels=8",
+            "first_labels=4",
+            "total_steps=2048",
+            "checkpoint_every=100000",
+            "max_open=0",
+        ),
         *("page.port=0", "page.size=64", "page.minimum_view=0", "page.rest_answers=0", "page.rest_seconds=0"),
         *("page.annotators=[ada,bob]", f"hydra.run.dir={run}"),
     )
@@ -41,7 +49,9 @@ class Somebody:
 
     def __init__(self, page: Served, name: str | None = None) -> None:
         self.name, key = name or "me", page.token if name is None else key_of(page.token, name)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{page.port}", headers={"authorization": f"Bearer {key}"}, timeout=30)
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{page.port}", headers={"authorization": f"Bearer {key}"}, timeout=30
+        )
 
     def __del__(self) -> None:
         self.client.close()
