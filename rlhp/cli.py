@@ -90,7 +90,8 @@ BEHIND = 19  # of niceness: what a page computes never slows a training
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status.
 
-    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it prints.
+    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it
+    prints.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -247,6 +248,7 @@ def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         "export",
         help="a run's answers as a file (.jsonl for rlhp import, .parquet for offline preference learners), or its clips",
     )
+    export.add_argument("--flagged", action="store_true", help="with the answers that their annotators have taken back")
     export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file is called")
     export.add_argument(
         "--minari",
@@ -540,7 +542,7 @@ def _export(options: argparse.Namespace) -> int:
         return 0
     from rlhp import labels
 
-    _say(labels.export_labels(options.path, options.file, options.parquet))
+    _say(labels.export_labels(options.path, options.file, options.parquet, options.flagged))
     return 0
 
 

@@ -129,7 +129,7 @@ def painter(model: mujoco.MjModel, width: int, height: int) -> Generator[Draw]:
     context = _context(width, height)
     try:
         model.vis.global_.offwidth, model.vis.global_.offheight = width, height  # 640 x 480 otherwise: the rest is noise
-        target = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+        target = mujoco.MjrContext(model, _font(height).value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, target)
         scene, option = mujoco.MjvScene(model, maxgeom=1000), mujoco.MjvOption()
         rectangle = mujoco.MjrRect(0, 0, width, height)
@@ -152,6 +152,12 @@ def painter(model: mujoco.MjModel, width: int, height: int) -> Generator[Draw]:
         target.free()
     finally:
         context.free()
+
+
+def _font(height: int) -> mujoco.mjtFontScale:
+    """Letters that can be read where a picture of so many pixels is shown at half of its size."""
+    scales = mujoco.mjtFontScale
+    return scales.mjFONTSCALE_100 if height < 300 else scales.mjFONTSCALE_150 if height < 500 else scales.mjFONTSCALE_200
 
 
 def _camera(view: View) -> mujoco.MjvCamera:

@@ -1,7 +1,7 @@
 """What each input is worth to r-hat: how much less often it is right where that input is shuffled between clips.
 
-Permutation importance (Breiman 2001; Fisher et al. 2019): an input keeps its own course over time, but it is that of another clip. Of
-images, patches are inputs.
+Permutation importance (Breiman 2001; Fisher et al. 2019): an input keeps its own course over time, but it is that of another
+clip. Of images, patches are inputs.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Worth:
 
 
 def of_spaces(seen: Any, frame: Sequence[int], action: spaces.Space[Any]) -> Inputs:
-    """The inputs of a network that sees observations of the space `seen`, of which a clip holds one of the shape `frame` a step."""
+    """The inputs of a network that sees observations of the space `seen`; a clip holds one of the shape `frame` for each step."""
     if isinstance(seen, ImagesAndVector):
         return Inputs((), missing="images beside numbers are not taken apart")
     if is_image(seen):

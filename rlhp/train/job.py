@@ -56,7 +56,7 @@ def train(settings: Settings, path: Path) -> None:
 def work(setup: Setup, path: Path, **facts: Any) -> None:
     """Train in a directory that is this process's alone, and holds these settings; `facts` are noted of the attempt."""
     served = setup.settings.get("page")
-    with page.page(path, bool(served), annotators_of(setup.settings)):
+    with page.page(path, bool(served) and setup.schedule(setup.total_steps) > 0, annotators_of(setup.settings)):
         _run(setup, path, Rest.of(served), facts)
 
 

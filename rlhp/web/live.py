@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
 
 import uvicorn
@@ -31,6 +30,7 @@ from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC
 
 HOLD = 2.0  # seconds that a browser waits for the next picture, then it asks again
+LIMIT = 2**22  # bytes that are read ahead
 GONE = 1.5 * HOLD  # seconds without a question after which whoever held keys has left
 FILES = ("live.css", "live.js", "icon.svg")
 Client = Field(pattern=r"^[\w-]{1,40}$")
@@ -143,29 +143,35 @@ async def _refused(request: Request, error: Exception) -> Response:
     return refusal(error.status_code, error.detail, request.headers, error.headers)
 
 
-async def _serve(given: Mapping[str, Any]) -> None:
-    """Serve until standard input closes."""
+async def _serve() -> None:
+    """Serve what standard input says, until it closes."""
+    messages = asyncio.StreamReader(limit=LIMIT)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(messages), sys.stdin)
+    first = await read_message(messages)
+    if first is None:
+        return
+    given: Mapping[str, Any] = json.loads(first)
     try:
         socket = listening(given["host"], given["port"])
     except UserError as error:
         say(problem=str(error))
         return
-    relay, loop = Relay(given["facts"], given["token"]), asyncio.get_running_loop()
+    relay = Relay(given["facts"], given["token"])
     hosts = frozenset(("[::1]", *LOOPBACK)) if given["host"] in LOOPBACK else None
     # no log of accesses: addresses hold the token
     config = uvicorn.Config(create(relay, hosts), ws="none", access_log=False, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
-
-    def listen() -> None:
-        while (message := read_message(sys.stdin.buffer)) is not None:
-            loop.call_soon_threadsafe(relay.put, message)
-        loop.call_soon_threadsafe(setattr, server, "should_exit", True)
-
-    Thread(target=listen, daemon=True).start()
-    release = asyncio.create_task(_release(relay))
+    tasks = [asyncio.create_task(_relay(messages, relay, server)), asyncio.create_task(_release(relay))]
     say(port=socket.getsockname()[1])
     await server.serve(sockets=[socket])
-    release.cancel()
+    for task in tasks:
+        task.cancel()
+
+
+async def _relay(messages: asyncio.StreamReader, relay: Relay, server: uvicorn.Server) -> None:
+    while (message := await read_message(messages)) is not None:
+        relay.put(message)
+    server.should_exit = True
 
 
 async def _release(relay: Relay) -> None:
@@ -175,11 +181,9 @@ async def _release(relay: Relay) -> None:
 
 
 def main() -> None:
-    """Serve what standard input says."""
+    """Serve the page."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with whoever started it
-    first = read_message(sys.stdin.buffer)
-    if first is not None:
-        asyncio.run(_serve(json.loads(first)))
+    asyncio.run(_serve())
 
 
 if __name__ == "__main__":

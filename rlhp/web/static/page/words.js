@@ -42,8 +42,9 @@ function underWay({ filming = 0, leased = [] }) {
   if (filming) said.push(filming === 1 ? "The next question is being filmed." : `${filming} questions are being filmed.`);
   if (leased.length) {
     const until = clock(Math.min(...leased.map((lease) => lease.until)));
-    const have = leased.length === 1 ? "Somebody else has the last question" : `Other people have ${leased.length} questions`;
-    said.push(`${have}; what is not answered by ${until} comes to you.`);
+    said.push(leased.length === 1
+      ? `Somebody else has ${filming ? "another" : "the last"} question; if it is not answered by ${until}, it comes to you.`
+      : `Other people have ${leased.length} questions; what they do not answer comes to you from ${until} on.`);
   }
   return said.join(" ") || "The next question is on its way.";
 }
