@@ -104,7 +104,8 @@ def test_the_example_for_nginx(run: Path, tmp_path: Path) -> None:
     with held_port() as port, label(run, "--public", f"https://localhost:{port}/study") as page:
         example = (DEPLOY / "nginx.conf").read_text()
         for old, new in (
-            ("listen 443", f"listen 127.0.0.1:{port}"), ("label.example.org;", "localhost;"), ("127.0.0.1:8321", f"127.0.0.1:{page.port}"),
+            ("listen 443", f"listen 127.0.0.1:{port}"), ("label.example.org;", "localhost;"),
+            ("127.0.0.1:8321", f"127.0.0.1:{page.port}"),
             ("/etc/letsencrypt/live/label.example.org/fullchain.pem", f"{tmp_path}/cert.pem"),
             ("/etc/letsencrypt/live/label.example.org/privkey.pem", f"{tmp_path}/key.pem"),
         ):  # fmt: skip
