@@ -87,5 +87,5 @@ export function start() {
   $("flag").addEventListener("click", flag);
   $("again").addEventListener("click", again);
   $("review").addEventListener("close", () => $("reviewed").replaceChildren());
-  listen(() => { if (page.run?.kind && !page.away && !page.pending.length) look(); });
+  listen(() => { if (page.run && !page.away && !page.pending.length) look(); });
 }

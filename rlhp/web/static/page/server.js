@@ -22,10 +22,7 @@ export const mine = `annotator=${encodeURIComponent(annotator)}`;
 const wanted = () => Math.min(AHEAD + page.passedOver, MOST);
 
 /** What the server deals in return: questions, and where the person stands. */
-export const post = async (path, content = {}) => dealt(await (await ask(`api/${path}`, { annotator, count: wanted(), ...sent(content) })).json());
-
-const sent = ({ value, kind, ...content }) => (value === undefined ? content : { ...content, choice: value });
-const dealt = ({ pairs, questions, ...said }) => ({ ...said, questions: questions ?? pairs.map((pair) => ({ kind: "comparison", ...pair })) });
+export const post = async (path, content = {}) => (await ask(`api/${path}`, { annotator, count: wanted(), ...content })).json();
 
 /** Tell the server something that deals no questions. */
 export const tell = async (path, content = {}) => (await ask(`api/${path}`, content)).json();
