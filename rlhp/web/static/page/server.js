@@ -32,6 +32,7 @@ export const shutOut = (error) => error.status === 401 || error.status === 403; 
 
 let told = 0; // answers and undos that the server has acknowledged
 export const acknowledge = () => { told++; };
+export const acknowledged = () => told;
 
 /** Whether nothing was acknowledged since this was called: what was asked for then is out of date otherwise. */
 export function asOfNow() {
