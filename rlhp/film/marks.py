@@ -39,7 +39,7 @@ def lines(start: float, robot: tuple[float, float], floor: float, width: float) 
 
     They run along y, `width` metres to either side of the robot.
     """
-    near, (x, y) = round(robot[0] - start), robot
+    near, y = round(robot[0] - start), robot[1]
     found: list[Shape] = []
     for metre in range(near - REACH, near + REACH + 1):
         thick, colour = (3 * LINE, START) if metre == 0 else (LINE, METRE)
