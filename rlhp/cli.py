@@ -53,12 +53,25 @@ examples:
   rlhp fit comparisons.npz --cfg job                         print all settings
   rlhp train env=hopper reward_model=frozen reward_model.run=runs/main/comparisons-fit-seed1    an agent on that reward
 """
+PLAY_HELP = """\
+Act in an environment at a page, by keyboard, and keep what you did as demonstrations: a dataset of Minari's, to which each
+episode is added when you keep it.
+"""
+PLAY_EPILOG = """\
+examples:
+  rlhp play env=pong -o demonstrations/me                              an Atari game at its own speed, its score hidden
+  rlhp play env=halfcheetah --speed 0.25                               a robot in slow motion
+  rlhp play env=gym env.id=MountainCar-v0                              whatever says what keys do
+  rlhp play env=gym env.id=CartPole-v1 keyboard.ArrowLeft.action=0 keyboard.ArrowRight.action=1
+  rlhp train env=pong condition=cloning demos=demonstrations/me        a policy that does as you did
+"""
 EPILOG = """\
 examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
   rlhp train teacher=human                      train from your own preferences, given at a page
   rlhp extend runs/main/RUN total_steps=2e6     go on with a run that is finished
   rlhp label runs/main/RUN                      that page, for any run
+  rlhp play env=pong -o demonstrations/me       act yourself, and keep it as demonstrations
   rlhp labels runs/main/RUN                     who answered what, how fast, and how far people agree
   rlhp export runs/main/RUN labels.jsonl        the answers as a file (rlhp import brings them back)
   rlhp fit comparisons.npz                      a reward model from comparisons that are there already
@@ -67,13 +80,18 @@ examples:
   rlhp evaluate runs/main/RUN --episodes 20     its true return
   rlhp rate runs/main/RUN                       Elo ratings of its policy over time, from the answers it was given
   rlhp film runs/main/RUN -o policy.mp4         what it looks like
+  rlhp inspect runs/main/RUN                    what its learned reward is worth, as a report
 """
+
+
+BEHIND = 19  # of niceness: what a page computes never slows a training
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status.
 
-    0; 1: doctor found something missing; 2: the user can mend it; 130: stopped; 141: nobody reads what it prints.
+    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it
+    prints.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -145,6 +163,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     commands.add_parser(
         "fit", help="fit a reward model to comparisons that are there already, without an environment", add_help=False
     )
+    commands.add_parser("play", help="act in an environment yourself, at a page, and keep it as demonstrations", add_help=False)
     add: Callable[..., argparse.ArgumentParser] = commands.add_parser
     _extend_parser(add("extend", help="go on with a run to more steps and labels, in its own directory"))
     plot = add("plot", help="learning curves over seeds, and the CSV behind them")
@@ -198,9 +217,12 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
             default=None,
             help="draw actions from the policy, as in training (default where they are discrete, as in games)",
         )
-    _label_parser(add("label", help="a page at which people compare a run's clips"))
+    _label_parser(add("label", help="a page at which people compare the clips of a run, or of all runs in a folder"))
     _labels_parsers(add)
     _rate_parser(add("rate", help="Elo ratings: of a run's policy at different steps, or of several runs' policies"))
+    _inspect_parser(
+        add("inspect", help="whether a learned reward can be trusted: a report, and exit status 1 where it has a fault")
+    )
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
 
@@ -281,18 +303,38 @@ def _rate_parser(rate: argparse.ArgumentParser) -> None:
     rate.set_defaults(run=_rate)
 
 
+def _inspect_parser(inspect: argparse.ArgumentParser) -> None:
+    inspect.add_argument(
+        "path", type=Path, metavar="RUN", help="a run directory of rlhp train or rlhp fit; it may be in training"
+    )
+    inspect.add_argument(
+        "-o", "--out", type=Path, metavar="FILE", help="the report, one .html file (default: inspect.html in the run directory)"
+    )
+    inspect.add_argument("--blind", action="store_true", help="leave out all that the true reward tells")
+    inspect.add_argument("--codec", choices=("h264", "vp9"), default="h264", help="of the clips (default: %(default)s)")
+    inspect.add_argument("--seed", type=int, default=10_000, help="of the steps in new environments (default: %(default)s)")
+    inspect.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # by a page, beside a training
+    inspect.set_defaults(run=_inspect)
+
+
 def _label_parser(label: argparse.ArgumentParser) -> None:
-    label.add_argument("path", type=Path, metavar="RUN", help="a run directory; it may be in training, stopped or finished")
+    label.add_argument(
+        "path",
+        type=Path,
+        metavar="RUN",
+        help="a run directory, in training, stopped or finished; or a folder, all runs below which are served together",
+    )
     label.add_argument("--host", help="where to listen (default: 127.0.0.1, this machine alone)")
     label.add_argument("--port", type=int, help="or the next that is free (default: 8321)")
     label.add_argument(
         "--annotator", action="append", default=[], metavar="NAME", help="print a link for this person; repeatable"
     )
+    label.add_argument("--public", metavar="ADDRESS", help="of a proxy in front of the page, as https://label.example.org/hopper")
     label.add_argument("--overlap", type=int, metavar="K", help="people who answer the same question (default: 1)")
     label.add_argument("--repeats", type=float, metavar="SHARE", help="of pairs shown once more, sides swapped (default: 0.05)")
     label.add_argument("--minimum-view", type=float, metavar="SECONDS", help="before a pair can be answered (default: 1)")
     label.add_argument("--codec", choices=("h264", "vp9"), help="of the clips (default: h264)")
-    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 400)")
+    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 600)")
     label.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # started by a training
     label.set_defaults(run=_label)
 
@@ -318,9 +360,10 @@ def _train(arguments: list[str]) -> int:
         return 0
     _check_opengl()
     from rlhp import show, train
+    from rlhp.run import finished
 
     run = train.main(arguments, show.score)
-    if run is not None:
+    if run is not None and finished(run):  # else it was stopped from its page, which was said
         show.report(run)
     return 0
 
@@ -328,9 +371,11 @@ def _train(arguments: list[str]) -> int:
 def _extend(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import show, train
+    from rlhp.run import finished
 
     train.extend(options.path, options.settings, options.exact)
-    show.report(options.path)
+    if finished(options.path):
+        show.report(options.path)
     return 0
 
 
@@ -359,7 +404,38 @@ def _fit_parser() -> argparse.ArgumentParser:
     return parser
 
 
-HYDRA: dict[str, Callable[[list[str]], int]] = {"train": _train, "fit": _fit}  # commands with settings
+def _play(arguments: list[str]) -> int:
+    options, settings = _play_parser().parse_known_args(arguments)
+    _check_opengl()
+    from rlhp.play import play
+
+    o = options
+    _say(play(settings, o.out, o.config_dir, o.seed, o.speed, o.host, o.port))
+    return 0
+
+
+def _play_parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "rlhp play",
+        usage="rlhp play env=NAME [-o FOLDER] [KEY=VALUE ...]",
+        description=PLAY_HELP,
+        epilog=PLAY_EPILOG,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FOLDER", help="where episodes are kept (default: demonstrations/play-TASK)"
+    )
+    parser.add_argument("--seed", type=int, default=20_000, help="of the starting states (default: %(default)s)")
+    parser.add_argument("--speed", type=float, default=1.0, help="times the environment's own (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1, this machine alone)")
+    parser.add_argument("--port", type=int, default=8331, help="or the next that is free (default: %(default)s)")
+    parser.add_argument("--config-dir", type=Path, metavar="DIR", help="a folder with groups of settings of your own")
+    return parser
+
+
+HYDRA: dict[str, Callable[[list[str]], int]] = {"train": _train, "fit": _fit, "play": _play}  # commands with settings
 
 
 def _groups() -> str:
@@ -423,7 +499,7 @@ def _label(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import web
 
-    names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size")
+    names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size", "public")
     web.label(options.path, {name: getattr(options, name) for name in names}, options.annotator, options.beside)
     return 0
 
@@ -442,6 +518,17 @@ def _rate(options: argparse.Namespace) -> int:
     o = options
     _say(rate.report(o.runs, o.teacher, o.out, groups=o.groups, games=o.games, anchor=o.anchor, seed=o.seed))
     return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    if options.beside:
+        os.nice(BEHIND)
+    _check_opengl()
+    from rlhp import inspect
+
+    found = inspect.inspect(options.path, options.out, blind=options.blind, codec=options.codec, seed=options.seed)
+    _say(found.text())
+    return int(found.verdict is inspect.Outcome.FLAGGED)
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from rlhp.types import Array, Demonstrations, Episode, ImagesAndVector, UserErro
 
 TASK = "rlhp_task"  # under which the metadata of a dataset of ours name the task
 SLACK = 1e-5  # by which rounding may bring an action over a bound
-DATA = "data"  # a dataset's folder within the folder that is named after it
+DATA, METADATA = "data", "metadata.json"  # a dataset's folder within the folder that is named after it; what counts its episodes
 
 
 def load(source: str | Path, env: Any, episodes: int | None = None) -> Demonstrations:
@@ -51,7 +52,7 @@ def _some(dataset: MinariDataset, episodes: int | None, source: str | Path) -> I
 
 def _opened(source: str) -> MinariDataset:
     for folder in (Path(source) / DATA, Path(source), get_dataset_path() / source / DATA):
-        if (folder / "metadata.json").is_file():
+        if (folder / METADATA).is_file():
             try:
                 return MinariDataset(folder)
             except Exception as error:  # whatever damaged files make h5py and json raise
@@ -180,6 +181,48 @@ def write(folder: Path, episodes: Iterable[Episode], env: Any, spec: EnvSpec | N
         data.parent.replace(folder)
 
 
+def append(folder: Path, episode: Episode, env: Any, spec: EnvSpec | None = None, **about: str) -> int:
+    """Add one episode to a dataset, which is made if it is not there; how many it holds then.
+
+    However this is interrupted, what the dataset held before stays whole. Raises UserError as `kept` does.
+    """
+    if not kept(folder, env):
+        write(folder, [episode], env, spec, **about)
+        return 1
+    data = folder.resolve() / DATA
+    with TemporaryDirectory(dir=folder.parent.resolve()) as draft, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        copy = Path(draft) / DATA
+        shutil.copytree(data, copy)
+        storage = MinariStorage.read(copy)
+        storage.update_episodes([_buffer(episode)])
+        _count_steps(storage)
+        count = storage.total_episodes
+        for name in sorted(file.name for file in copy.iterdir()):  # the episodes before the metadata that count them
+            (copy / name).replace(data / name)
+    return count
+
+
+def kept(folder: Path, env: Any) -> int:
+    """How many episodes `append` finds in a folder; 0 where it makes the dataset.
+
+    Raises UserError where it holds a dataset of another task or of other spaces, or something else.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return 0
+    if not (folder / DATA / METADATA).is_file():
+        raise UserError(f"{folder} holds no demonstrations to add to; name a new folder, or one that rlhp has written.")
+    dataset = _opened(str(folder))
+    _check_task(dataset, folder, env)
+    return int(dataset.total_episodes)
+
+
+def _count_steps(storage: MinariStorage) -> None:
+    """Count all steps anew: where adding an episode was interrupted, it may be there and not be counted."""
+    told = storage.get_episode_metadata(range(storage.total_episodes))
+    storage.update_metadata({"total_steps": sum(int(each["total_steps"]) for each in told)})
+
+
 def _metadata(folder: Path, env: Any, about: Mapping[str, str]) -> dict[str, Any]:
     from minari import __version__
 
@@ -220,7 +263,7 @@ def record(policy: Callable[[Array], Array], env: Any, max_steps: int) -> Demons
     """
     stack = getattr(env, "stack", 1)
     newest: Callable[[Array], Array] = (lambda obs: obs[:, -1]) if stack > 1 else (lambda obs: obs)
-    tapes = [_Tape() for _ in range(env.num_envs)]
+    tapes = [Tape() for _ in range(env.num_envs)]
     obs = env.reset()
     for _ in range(max_steps):
         act = policy(obs)
@@ -235,14 +278,21 @@ def record(policy: Callable[[Array], Array], env: Any, max_steps: int) -> Demons
     )
 
 
-class _Tape:
-    """The steps of one environment, until its first episode is over."""
+class Tape:
+    """The steps of one environment, until its first episode is over.
+
+    `over`: it is; `whole`: and it was not cut short.
+    """
 
     def __init__(self) -> None:
         self._steps: list[tuple[Array, Array, float]] = []
         self.over, self.whole, self._terminated = False, False, False
 
+    def __len__(self) -> int:
+        return len(self._steps)
+
     def add(self, obs: Array, act: Array, reward: float, done: bool, info: Mapping[str, Any], after: Array) -> None:
+        """One step: observations before and after it, and what the environment said of it. Nothing once the episode is over."""
         if self.over:
             return
         self._steps.append((np.array(obs), np.array(act), reward))
@@ -252,6 +302,7 @@ class _Tape:
         self._last = np.array(info["terminal_observation"]) if done else np.array(after)
 
     def episode(self) -> Episode:
+        """The steps so far, at least one."""
         obs, act, reward = zip(*self._steps, strict=True)
         last = self._last[-1] if self._last.ndim > obs[0].ndim else self._last  # the newest of a stack
         return Episode(np.stack([*obs, last]), np.stack(act), np.array(reward, np.float32), self._terminated)

@@ -25,6 +25,7 @@ from omegaconf import OmegaConf
 
 from rlhp import show
 from rlhp.feedback import find
+from rlhp.keys import keyboard
 from rlhp.preference import Rankings
 from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
@@ -287,6 +288,9 @@ def an_environment(parts: Any, cfg: dict[str, Any]) -> None:
         assert all(env.observation_space.contains(o) for o in obs) and np.isfinite(obs).all()
         assert reward.shape == done.shape == (N,) and reward.dtype == np.float32 and np.isfinite(reward).all()
         assert done.dtype == bool and all("terminal_observation" in info for info, end in zip(infos, done, strict=True) if end)
+    if cfg["keyboard"] or getattr(env, "bindings", ()):
+        keys = keyboard(env, cfg["keyboard"])
+        assert all(env.action_space.contains(keys.action(held)) for held in ([], *([code] for code in keys.codes)))
     states = env.states()
     assert states is None or (len(states) == N and np.isfinite(states).all())
     restored = env.restore(saved)

@@ -12,10 +12,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from rlhp.atari import SIZE, Game, find
 from rlhp.atari.emulator import FRAME_SKIP, MAX_FRAMES, Emulator
+from rlhp.atari.keys import bindings
 from rlhp.atari.player import Rules
 from rlhp.atari.workers import players
 from rlhp.envs.batch import check_counts
 from rlhp.envs.native import NativeVecEnv
+from rlhp.keys import Binding
 from rlhp.types import Array, UserError
 
 
@@ -94,6 +96,11 @@ class AtariVecEnv(NativeVecEnv):
         """
         if after is not None:
             raise UserError(f"{self.task} is not reset early; set restarts.after=null.")
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The joystick on a keyboard."""
+        return bindings(self.definition)
 
     def states(self) -> Array:
         """[N, S] uint8: the consoles' states at the current observation."""

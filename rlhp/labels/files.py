@@ -48,8 +48,8 @@ def import_file(
     ours = file.suffix == ".jsonl" and (there or is_ours(file) or not file.is_file())
     if not ours and there:
         raise UserError(
-            f"{run} holds questions of its own, and {file} brings other clips along: import it into a new folder, which rlhp fit "
-            "learns from."
+            f"{run} holds questions already, and {file} brings clips of its own along; import it into a new folder, from which "
+            "rlhp fit learns."
         )
     if ours and not (columns or one or minus_one):
         return import_labels(run, file)

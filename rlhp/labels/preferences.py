@@ -92,6 +92,10 @@ def load(
     if source.is_dir():
         if columns or one or minus_one:
             raise UserError(f"{source} is a store, whose columns are known; leave --columns, --one and --minus-one out.")
+        if not (source / STORE).is_file():
+            raise UserError(
+                f"{source} holds no {STORE}; name a run directory, a folder of rlhp import, or a file of comparisons."
+            )
         return _collected(source, "store of a run", _of_store(source / STORE))
     if source.suffix == ".jsonl" and is_ours(source):
         raise UserError(

@@ -35,10 +35,13 @@ class Report:
     notes: tuple[str, ...]
 
 
-def report(run: Path) -> Report:
-    """What a run's answers tell; its directory is only read. Raises UserError where there is no intact store."""
+def report(run: Path, annotator: str | None = None) -> Report:
+    """What a run's answers tell, or those that one person gave at the page; its directory is only read.
+
+    Raises UserError where there is no intact store.
+    """
     store = run / "preferences.sqlite"
-    given = labels(store)
+    given = [label for label in labels(store) if annotator is None or label.annotator == PERSON + annotator]
     if not given:
         return Report(f"{run.name}: no answers yet", (), ())
     names = dict.fromkeys(name for label in given for name in label.clips)

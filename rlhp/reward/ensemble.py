@@ -11,7 +11,7 @@ from rlhp.likelihood import Learned
 from rlhp.preference import Loss, agreement
 from rlhp.reward import credit as credits
 from rlhp.reward.augment import Augment, whole
-from rlhp.reward.dataset import Dataset
+from rlhp.reward.dataset import Dataset, bootstrap_weights
 from rlhp.reward.network import Network
 from rlhp.reward.regularise import Penalty
 from rlhp.reward.subsample import middle_steps, systematic
@@ -107,6 +107,10 @@ class RewardEnsemble:
         read, represents = middle_steps(length, self._query_every)
         x = self._network.prepare(stacked(steps.obs, length, axis=1)[:, read], steps.act[:, read])
         return self._network.predict(x).numpy().repeat(represents, axis=2)
+
+    def held_out(self, queries: Array) -> Array:
+        """Which answers, by the ids of their questions [n], each member never trains on: [M, n] bool."""
+        return bootstrap_weights(queries, self._members, self._seed) == 0
 
     def fit(self, evidence: Evidence, effort: int) -> Metrics:
         """Train on the comparisons until `effort` gradient steps have been made since the start; then calibrate.

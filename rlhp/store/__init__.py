@@ -17,6 +17,7 @@ from rlhp.store.answers import Label, as_row, asked, labels, put, recorded, segm
 from rlhp.store.codec import Answered, Source, Table, decode, decode_answer, digest, encode
 from rlhp.store.connection import Database, damaged, version_of
 from rlhp.store.desk import PERSON, Desk, Given, Lease, Outcome, Reply, Shown, Tally
+from rlhp.store.glance import Counts, Taken, counts, newest_clips, people, taken_after
 from rlhp.store.migrate import VERSION
 from rlhp.store.rest import RESTS, Rest, Waiting
 from rlhp.store.sound import is_count, is_time
@@ -25,6 +26,7 @@ from rlhp.types import Answer, Array, Comparisons, Query, Segment, UserError
 __all__ = [
     "PERSON",
     "VERSION",
+    "Counts",
     "Database",
     "Desk",
     "Given",
@@ -36,16 +38,21 @@ __all__ = [
     "Shown",
     "Source",
     "Store",
+    "Taken",
     "Tally",
     "Waiting",
     "asked",
+    "counts",
     "digest",
     "is_count",
     "is_time",
     "labels",
+    "newest_clips",
+    "people",
     "put",
     "recorded",
     "segments",
+    "taken_after",
     "version_of",
 ]
 

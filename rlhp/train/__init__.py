@@ -2,11 +2,13 @@
 
 from rlhp.train.build import build
 from rlhp.train.command import main
+from rlhp.train.compose import compose
 from rlhp.train.earlier import frozen, replay
 from rlhp.train.expert import Expert, expert_trainer
 from rlhp.train.extend import extend
 from rlhp.train.fit import fit
 from rlhp.train.job import Trained, environment, load, train
+from rlhp.train.learned import Learned, learned
 from rlhp.train.loops import Cloning, Coaching, preferences
 from rlhp.train.rounds import dagger, smile
 from rlhp.train.starts import from_demonstrations, from_run
@@ -15,8 +17,10 @@ __all__ = [
     "Cloning",
     "Coaching",
     "Expert",
+    "Learned",
     "Trained",
     "build",
+    "compose",
     "dagger",
     "environment",
     "expert_trainer",
@@ -25,6 +29,7 @@ __all__ = [
     "from_demonstrations",
     "from_run",
     "frozen",
+    "learned",
     "load",
     "main",
     "preferences",

@@ -176,6 +176,10 @@ def _travelling(settings: DictConfig, score: Score, work: Work) -> float | None:
     """A job of a sweep, whose errors can be sent from any process to ours. Returns its score if the sweep searches."""
     try:
         run = job(settings, work)
+        if _searching() and not finished(run):
+            raise UserError(
+                f"{run} was stopped from its page, so that there is no score to go by; the same command goes on with it."
+            )
         return score(run) if _searching() else None
     except (UserError, HydraException, OmegaConfBaseException):
         raise

@@ -87,6 +87,18 @@ def _check(settings: Mapping[str, Any]) -> None:
             raise UserError(f"{key} is {value}; give a whole number of at least 1, or null.")
 
 
+def given_to(settings: Mapping[str, Any]) -> tuple[labels.Preferences, Array]:
+    """The comparisons that the fit of these settings was given, and which rows of them it learned from.
+
+    Raises UserError where the source cannot be read any more, or has changed.
+    """
+    data = settings["data"]
+    found = labels.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
+    if found.digest != data["digest"]:
+        raise UserError(f"{data['path']} has changed since the fit; put the data back as they were, or fit anew.")
+    return found, _limited(split(found.comparisons, settings["heldout"], settings["seed"]), settings["comparisons"]).fitted
+
+
 def _limited(parts: Split, most: int | None) -> Split:
     """The first so many of those that are fitted. Raises UserError where there are fewer."""
     if most is not None and most > len(parts.fitted):

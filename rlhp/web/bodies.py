@@ -7,10 +7,9 @@ from typing import Annotated
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, computed_field
 
 from rlhp import store
+from rlhp.run import NAME
 from rlhp.store import Outcome, Reply
 
-NAME = r"\w[\w.-]{0,39}"
-NAMES = "up to 40 letters, digits, dots and dashes, without spaces"
 Annotator = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 ClipId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Id = Annotated[int, Field(ge=0, le=2**53)]
@@ -167,7 +166,7 @@ class State(BaseModel):
     task: str
     kind: str = Field(description="of the questions that this run asks")
     instructions: str
-    state: str = Field(description="training, waiting (for answers), stopped, failed or finished")
+    state: str = Field(description="training, waiting (for answers), paused, stopped, failed or finished")
     error: str | None
     step: int
     total_steps: int
@@ -181,4 +180,6 @@ class State(BaseModel):
     leased: list[Lease] = Field(description="unanswered questions that other people are looking at")
     problem: str | None = Field(description="why no clips are filmed, if none are")
     minimum_view: float
+    sketch: bool = Field(description="whether sketches/TASK.svg shows what to watch")
+    watch: list[str] = Field(description="the parts of it that stand out")
     mine: Mine

@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> None:
     """Film until standard input closes."""
     run, size, codec, overlap = Path(arguments[0]), int(arguments[1]), arguments[2], int(arguments[3])
     settings, speaker = settings_of(run), Speaker()
-    look = Look(str(settings["task"]), size, codec)
+    look = Look.of(settings, size, codec)
     filmer = _tried(lambda: Filmer(run, look, overlap), speaker)  # once: to open a store is to check all of it
     if filmer is not None:
         with closing(filmer):

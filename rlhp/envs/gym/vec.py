@@ -17,9 +17,11 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from rlhp.envs.gym import notes, observation, trial
 from rlhp.envs.gym.group import CALL, LOAD, RESET, STEP, Group, in_process, layout, shares, singles
+from rlhp.envs.gym.keys import bindings
 from rlhp.envs.gym.pictures import simulated
 from rlhp.envs.gym.share import ONE, Share
 from rlhp.envs.gym.single import Factory, Single
+from rlhp.keys import Binding
 from rlhp.render import MODE, offers
 from rlhp.types import Array, Deflated, UserError, stream
 from rlhp.workers import Here, Stepping, Workers, mapped, reserve
@@ -94,6 +96,14 @@ class GymVecEnv(VecEnv):
             _say(notes.cloned(self.task, self._factories[0]))
         else:
             self._note(trial.obstacle(self._factories[0]))
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """What keys do where the environment has `get_keys_to_action`; else none."""
+        try:
+            return bindings(self.env_method("get_keys_to_action", indices=[0])[0])
+        except AttributeError:
+            return ()
 
     @property
     def films(self) -> bool:

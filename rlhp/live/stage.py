@@ -1,0 +1,124 @@
+"""The page at which a person watches and acts, served by a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from rlhp.live.wire import encoded, packed, write_message
+from rlhp.run import Served, new_token
+from rlhp.types import Array, UserError
+
+SERVER = (sys.executable, "-m", "rlhp.web.live")
+PATIENCE = 10.0  # seconds for the page to end
+ENDED = "the process of the page has ended; run the command again."
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Something that the person asks for: start, pause, keep, discard, speed, ..."""
+
+    name: str
+    value: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """Keys that are held, the newest last, and the number of the message that said so.
+
+    A key that was pressed and let go of since the last step counts as held; `tapped` are those newly pressed since then.
+    """
+
+    held: tuple[str, ...]
+    n: int
+    tapped: tuple[str, ...] = ()
+
+
+class Stage:
+    """A page for one person, and what they do at it.
+
+    `facts` are what the page is told once: task, instructions, legend of the keys, what it can be asked for. The page's process
+    relays the newest picture alone, so that a slow browser holds up nothing. It ends with this one. Raises UserError where no
+    page can be served at this address.
+    """
+
+    def __init__(self, facts: Mapping[str, Any], host: str, port: int, token: str | None = None) -> None:
+        self._pressed, self._tapped = Pressed((), 0), ()
+        self._picture, self._shown = b"", 0
+        self._rest = b""  # of a line that has not come in whole
+        # an interrupt at the keyboard goes to this process, which ends the page by closing it
+        self._process = subprocess.Popen(SERVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self.page = self._greeted(facts, host, port, token or new_token())
+
+    def _greeted(self, facts: Mapping[str, Any], host: str, port: int, token: str) -> Served:
+        write_message(self._stdin, json.dumps({"facts": facts, "host": host, "port": port, "token": token}).encode())
+        while not (said := self._said(PATIENCE)):
+            continue
+        if "problem" in said[0]:
+            raise UserError(said[0]["problem"])
+        return Served(host, said[0]["port"], token, self._process.pid, beside=True)
+
+    def _said(self, seconds: float) -> list[dict[str, Any]]:
+        """What the page's process says within so many seconds; returns as soon as there is anything."""
+        if not select.select([self._stdout], [], [], max(seconds, 0.0))[0]:
+            return []
+        read = os.read(self._stdout.fileno(), 65536)
+        if not read:
+            raise UserError(ENDED)
+        *lines, self._rest = (self._rest + read).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def show(self, picture: Array | None, **status: Any) -> None:
+        """Show a picture [H, W, 3] uint8 (None: the last one), and tell the page where things stand."""
+        self._picture = self._picture if picture is None else encoded(picture)
+        self._shown += 1
+        try:
+            write_message(self._stdin, packed({"n": self._shown, **status}, self._picture))
+        except BrokenPipeError as error:
+            raise UserError(ENDED) from error
+
+    @property
+    def pressed(self) -> Pressed:
+        """The keys that count for the next step."""
+        now, tapped = self._pressed, self._tapped
+        return Pressed((*(key for key in tapped if key not in now.held), *now.held), now.n, tapped)
+
+    def taken(self) -> Pressed:
+        """The same, now that they have their effect: what is tapped from now on counts for the step after."""
+        pressed, self._tapped = self.pressed, ()
+        return pressed
+
+    def wait(self, seconds: float) -> list[Order]:
+        """What is asked for within so many seconds; returns early when anything is, or when keys change."""
+        orders: list[Order] = []
+        for said in self._said(seconds):
+            if "held" in said:
+                self._press(tuple(said["held"]), said["n"])
+            else:
+                orders.append(Order(said["order"], said["value"]))
+        return orders
+
+    def _press(self, held: tuple[str, ...], n: int) -> None:
+        new = tuple(key for key in held if key not in self._pressed.held)
+        self._tapped = (*(key for key in self._tapped if key not in new), *new)
+        self._pressed = Pressed(held, n)
+
+    def close(self) -> None:
+        """End the page."""
+        with suppress(BrokenPipeError):
+            self._stdin.close()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._stdout.close()

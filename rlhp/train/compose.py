@@ -1,0 +1,38 @@
+"""The settings of a command, composed without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rlhp.train.explain import CONFIG, explained
+from rlhp.train.settings import check
+from rlhp.train.words import readable
+
+
+def compose(argv: Sequence[str], folder: Path | None = None, command: str = "rlhp train") -> dict[str, Any]:
+    """All settings as `rlhp train ARGV` resolves them; no folder is made. `folder` has groups of one's own, as --config-dir.
+
+    Raises UserError where they cannot be composed, or a setting is not of its kind.
+    """
+    words = readable(argv)
+    search = [] if folder is None else [f"hydra.searchpath=[file://{folder.resolve()}]"]
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_module("rlhp.conf", version_base=CONFIG["version_base"]):
+            settings = OmegaConf.to_container(hydra.compose("config", [*words, *search]), resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        told = explained(error, words, command)
+    else:
+        assert isinstance(settings, dict)
+        named = {str(key): value for key, value in settings.items()}
+        check(named)
+        return named
+    raise told

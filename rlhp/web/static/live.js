@@ -1,0 +1,197 @@
+// The page at which a person watches and acts: the newest picture is drawn as soon as it is here, and keys are sent as they change.
+
+const token = new URLSearchParams(location.search).get("token") ?? "";
+const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
+const RETRY = 500; // ms, where the server is away
+const SPEEDS = [0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4];
+const $ = (id) => document.getElementById(id);
+const body = document.body, canvas = $("canvas"), paint = canvas.getContext("2d", { alpha: false, desynchronized: true });
+const NAMES = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Comma: ",", Period: ".", Slash: "/", Semicolon: ";", Quote: "'", BracketLeft: "[", BracketRight: "]" };
+const ARROWS = ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"];
+const name = (code) => NAMES[code] ?? code.replace(/^(Key|Digit|Numpad)/, "");
+
+let facts = null, status = { phase: "loading", speed: 1 };
+let held = [], sent = 0; // keys that are held, the newest last; messages about them
+const pads = new Map(); // the buttons that stand for keys, by code
+
+// The server
+
+async function ask(path, content) {
+  const headers = { authorization: `Bearer ${token}`, ...(content && { "content-type": "application/json" }) };
+  const answer = await fetch(path, { method: content ? "POST" : "GET", headers, body: content && JSON.stringify(content) });
+  if (answer.ok) return answer;
+  const detail = await answer.json().then((json) => json.detail, () => answer.statusText);
+  throw Object.assign(new Error(detail), { status: answer.status });
+}
+
+function order(what, value = 0) {
+  ask("api/order", { order: what, value }).catch(fail);
+}
+
+function fail(error) {
+  if (status.phase === "finished") return; // nobody is to answer any more
+  body.dataset.phase = "away";
+  $("state").dataset.state = "away";
+  $("state").textContent = "away";
+  const shut = error.status === 401 || error.status === 403;
+  const why = shut ? `${error.message}.` : "The server does not answer. Once it runs again, this page goes on by itself.";
+  $("say").textContent = why;
+  $("go").hidden = true;
+}
+
+// Pictures: each is asked for when the one before is drawn, so that a slow browser sees fewer, and none late.
+
+async function watch() {
+  let after = 0;
+  for (;;) {
+    try {
+      if (!facts) begin(await (await ask("api/facts")).json());
+      const answer = await ask(`api/picture?after=${after}&client=${client}`);
+      if (answer.status === 204) continue;
+      after = Number(answer.headers.get("x-number"));
+      await show(await answer.arrayBuffer());
+    } catch (error) {
+      fail(error);
+      after = 0;
+      await new Promise((done) => setTimeout(done, RETRY));
+    }
+  }
+}
+
+async function show(message) {
+  const length = new DataView(message).getUint32(0);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(message, 4, length)));
+  if (message.byteLength > 4 + length) await draw(new Uint8Array(message, 4 + length));
+  tell(header);
+}
+
+async function draw(file) {
+  const image = await createImageBitmap(new Blob([file]));
+  canvas.classList.toggle("sharp", file[0] === 0x89); // a PNG: few colours, and pixels to be seen as such
+  if (canvas.width !== image.width || canvas.height !== image.height) {
+    [canvas.width, canvas.height] = [image.width, image.height];
+    $("picture").style.setProperty("--ratio", image.width / image.height);
+  }
+  paint.drawImage(image, 0, 0);
+  image.close();
+}
+
+// Where things stand
+
+function begin(given) {
+  facts = given;
+  document.title = `${facts.title} · rlhp`;
+  $("title").textContent = facts.title;
+  $("task").textContent = facts.task;
+  $("instructions").textContent = facts.instructions;
+  $("speed").hidden = !facts.paced;
+  $("pads").replaceChildren(...groups(facts.keys).map(pad));
+  $("orders").replaceChildren(...facts.orders.map(tool));
+}
+
+// The arrows in a cross; few others in a row, many in pairs above each other, half of them for each hand.
+function groups(keys) {
+  const arrows = keys.filter((key) => ARROWS.includes(key.code)), rest = keys.filter((key) => !ARROWS.includes(key.code));
+  const half = 2 * Math.ceil(rest.length / 4);
+  const others = rest.length > 3 ? [[rest.slice(0, half), "pairs"], [rest.slice(half), "pairs"]] : [[rest, "row"]];
+  return [[arrows, "arrows"], ...others].filter(([some]) => some.length);
+}
+
+function pad([keys, kind]) {
+  const box = document.createElement("div");
+  box.className = `pad ${kind}`;
+  box.append(...keys.map(button));
+  return box;
+}
+
+function button({ code, does }) {
+  const key = document.createElement("button"), words = document.createElement("small");
+  key.className = "key";
+  key.tabIndex = -1; // the keyboard has the keys themselves
+  key.dataset.code = code;
+  words.textContent = does;
+  key.append(name(code), words);
+  key.addEventListener("pointerdown", (event) => { event.preventDefault(); key.setPointerCapture(event.pointerId); press(code); });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) key.addEventListener(end, () => release(code));
+  key.addEventListener("contextmenu", (event) => event.preventDefault());
+  pads.set(code, key);
+  return key;
+}
+
+function tool(item) {
+  const button = document.createElement("button"), words = document.createElement("span"), key = document.createElement("kbd");
+  button.id = `order-${item.order}`;
+  words.textContent = item.label;
+  key.textContent = name(item.code);
+  button.append(words, key);
+  button.addEventListener("click", () => { button.blur(); order(item.order); });
+  return button;
+}
+
+function tell(header) {
+  const before = status.phase;
+  status = header;
+  body.dataset.phase = header.phase;
+  $("state").dataset.state = header.phase;
+  $("state").textContent = header.state ?? header.phase;
+  $("say").textContent = header.say ?? "";
+  $("go").hidden = !header.go;
+  $("go").firstElementChild.textContent = header.go ?? "";
+  $("news").textContent = header.news ?? "";
+  $("progress").textContent = header.progress ?? "";
+  $("kept").textContent = header.kept ?? "";
+  $("pace").textContent = `${header.speed}×`;
+  for (const item of facts.orders) $(`order-${item.order}`).hidden = !item.phases.includes(header.phase);
+  if (header.phase === "playing" && before !== "playing" && matchMedia("(max-width: 720px), (max-height: 700px)").matches) $("guide").open = false;
+  body.dataset.heard = header.heard ?? 0; // the newest message on keys that this picture shows the effect of
+}
+
+// Keys
+
+function changed() {
+  for (const [code, key] of pads) key.classList.toggle("held", held.includes(code));
+  ask("api/keys", { client, n: ++sent, held }).catch(fail);
+  body.dataset.sent = sent;
+}
+
+function press(code) {
+  if (held.includes(code)) return;
+  held = [...held, code];
+  changed();
+}
+
+function release(code) {
+  if (!held.includes(code)) return;
+  held = held.filter((other) => other !== code);
+  changed();
+}
+
+function releaseAll() {
+  if (!held.length) return;
+  held = [];
+  changed();
+}
+
+function startOrPause() {
+  if (status.phase === "playing") order("pause");
+  else if (status.go) order("start");
+}
+
+addEventListener("keydown", (event) => {
+  if (!facts || event.ctrlKey || event.metaKey || event.altKey) return;
+  const { code } = event;
+  const playing = status.phase === "playing", asked = facts.orders.find((item) => item.code === code && item.phases.includes(status.phase));
+  if (code === "Enter" && document.activeElement?.tagName !== "SUMMARY") startOrPause();
+  else if (asked && !(playing && pads.has(code))) order(asked.order);
+  else if (pads.has(code)) press(code);
+  else return;
+  event.preventDefault();
+});
+addEventListener("keyup", (event) => release(event.code));
+addEventListener("blur", releaseAll);
+document.addEventListener("visibilitychange", () => { if (document.hidden) { releaseAll(); if (status.phase === "playing") order("pause"); } });
+$("go").addEventListener("click", () => { $("go").blur(); startOrPause(); });
+$("slower").addEventListener("click", () => order("speed", SPEEDS.findLast((speed) => speed < status.speed) ?? SPEEDS[0]));
+$("faster").addEventListener("click", () => order("speed", SPEEDS.find((speed) => speed > status.speed) ?? SPEEDS.at(-1)));
+
+watch();
