@@ -80,13 +80,18 @@ examples:
   rlhp evaluate runs/main/RUN --episodes 20     its true return
   rlhp rate runs/main/RUN                       Elo ratings of its policy over time, from the answers it was given
   rlhp film runs/main/RUN -o policy.mp4         what it looks like
+  rlhp inspect runs/main/RUN                    what its learned reward is worth, as a report
 """
+
+
+BEHIND = 19  # of niceness: what a page computes never slows a training
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status.
 
-    0; 1: doctor found something missing; 2: the user can mend it; 130: stopped; 141: nobody reads what it prints.
+    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it
+    prints.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -212,9 +217,12 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
             default=None,
             help="draw actions from the policy, as in training (default where they are discrete, as in games)",
         )
-    _label_parser(add("label", help="a page at which people compare a run's clips"))
+    _label_parser(add("label", help="a page at which people compare the clips of a run, or of all runs in a folder"))
     _labels_parsers(add)
     _rate_parser(add("rate", help="Elo ratings: of a run's policy at different steps, or of several runs' policies"))
+    _inspect_parser(
+        add("inspect", help="whether a learned reward can be trusted: a report, and exit status 1 where it has a fault")
+    )
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
 
@@ -240,6 +248,7 @@ def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         "export",
         help="a run's answers as a file (.jsonl for rlhp import, .parquet for offline preference learners), or its clips",
     )
+    export.add_argument("--flagged", action="store_true", help="with the answers that their annotators have taken back")
     export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file is called")
     export.add_argument(
         "--minari",
@@ -294,18 +303,38 @@ def _rate_parser(rate: argparse.ArgumentParser) -> None:
     rate.set_defaults(run=_rate)
 
 
+def _inspect_parser(inspect: argparse.ArgumentParser) -> None:
+    inspect.add_argument(
+        "path", type=Path, metavar="RUN", help="a run directory of rlhp train or rlhp fit; it may be in training"
+    )
+    inspect.add_argument(
+        "-o", "--out", type=Path, metavar="FILE", help="the report, one .html file (default: inspect.html in the run directory)"
+    )
+    inspect.add_argument("--blind", action="store_true", help="leave out all that the true reward tells")
+    inspect.add_argument("--codec", choices=("h264", "vp9"), default="h264", help="of the clips (default: %(default)s)")
+    inspect.add_argument("--seed", type=int, default=10_000, help="of the steps in new environments (default: %(default)s)")
+    inspect.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # by a page, beside a training
+    inspect.set_defaults(run=_inspect)
+
+
 def _label_parser(label: argparse.ArgumentParser) -> None:
-    label.add_argument("path", type=Path, metavar="RUN", help="a run directory; it may be in training, stopped or finished")
+    label.add_argument(
+        "path",
+        type=Path,
+        metavar="RUN",
+        help="a run directory, in training, stopped or finished; or a folder, all runs below which are served together",
+    )
     label.add_argument("--host", help="where to listen (default: 127.0.0.1, this machine alone)")
     label.add_argument("--port", type=int, help="or the next that is free (default: 8321)")
     label.add_argument(
         "--annotator", action="append", default=[], metavar="NAME", help="print a link for this person; repeatable"
     )
+    label.add_argument("--public", metavar="ADDRESS", help="of a proxy in front of the page, as https://label.example.org/hopper")
     label.add_argument("--overlap", type=int, metavar="K", help="people who answer the same question (default: 1)")
     label.add_argument("--repeats", type=float, metavar="SHARE", help="of pairs shown once more, sides swapped (default: 0.05)")
     label.add_argument("--minimum-view", type=float, metavar="SECONDS", help="before a pair can be answered (default: 1)")
     label.add_argument("--codec", choices=("h264", "vp9"), help="of the clips (default: h264)")
-    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 400)")
+    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 600)")
     label.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # started by a training
     label.set_defaults(run=_label)
 
@@ -331,9 +360,10 @@ def _train(arguments: list[str]) -> int:
         return 0
     _check_opengl()
     from rlhp import show, train
+    from rlhp.run import finished
 
     run = train.main(arguments, show.score)
-    if run is not None:
+    if run is not None and finished(run):  # else it was stopped from its page, which was said
         show.report(run)
     return 0
 
@@ -341,9 +371,11 @@ def _train(arguments: list[str]) -> int:
 def _extend(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import show, train
+    from rlhp.run import finished
 
     train.extend(options.path, options.settings, options.exact)
-    show.report(options.path)
+    if finished(options.path):
+        show.report(options.path)
     return 0
 
 
@@ -467,7 +499,7 @@ def _label(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import web
 
-    names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size")
+    names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size", "public")
     web.label(options.path, {name: getattr(options, name) for name in names}, options.annotator, options.beside)
     return 0
 
@@ -488,6 +520,17 @@ def _rate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _inspect(options: argparse.Namespace) -> int:
+    if options.beside:
+        os.nice(BEHIND)
+    _check_opengl()
+    from rlhp import inspect
+
+    found = inspect.inspect(options.path, options.out, blind=options.blind, codec=options.codec, seed=options.seed)
+    _say(found.text())
+    return int(found.verdict is inspect.Outcome.FLAGGED)
+
+
 def _export(options: argparse.Namespace) -> int:
     if (options.file is None) == (options.minari is None):
         raise UserError("name one thing to write: a FILE such as labels.jsonl, or a folder with --minari.")
@@ -499,7 +542,7 @@ def _export(options: argparse.Namespace) -> int:
         return 0
     from rlhp import labels
 
-    _say(labels.export_labels(options.path, options.file, options.parquet))
+    _say(labels.export_labels(options.path, options.file, options.parquet, options.flagged))
     return 0
 
 

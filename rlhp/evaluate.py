@@ -38,7 +38,8 @@ def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STE
     `max_steps` steps without the end of an episode that counts, and where a number is not finite.
     """
     if episodes < 1 or max_steps < 1:
-        raise UserError(f"episodes={episodes} and max_steps={max_steps}: at least one of each is needed")
+        name, value = ("episodes", episodes) if episodes < 1 else ("max_steps", max_steps)
+        raise UserError(f"{name} is {value}, but at least one is needed; give 1 or more.")
     task = str(getattr(env, "task", type(env).__name__))
     share = (episodes + np.arange(env.num_envs)) // env.num_envs
     running, done, waited = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, int)

@@ -16,6 +16,7 @@ from rlhp.types import (
     Schedule,
     Segment,
     Select,
+    Stopped,
     Store,
     Teacher,
     Transitions,
@@ -87,7 +88,8 @@ def _select(select: Select, memory: Memory, n: int, reward: Reward, step: int, t
 def _wait(store: Store, teacher: Teacher, max_open: int | None, first: int, over: bool) -> None:
     """Wait until few enough questions are unanswered: `max_open`, or none while a label is one of the first or the last.
 
-    An interrupt ends the waiting for the last answers, not the run: those that are there are used.
+    An interrupt ends the waiting for the last answers, not the run: those that are there are used. Where the training is asked to
+    stop, this round is finished first; the last one is not, as the missing answers are to be waited for again.
     """
     waits_for_all = over or store.taken < first <= store.asked
     if getattr(teacher, "needs_time", False):
@@ -99,6 +101,9 @@ def _wait(store: Store, teacher: Teacher, max_open: int | None, first: int, over
         if not over:
             raise
         store.settle()
+    except Stopped:
+        if over:
+            raise
 
 
 def _too_few_clips(rollout: Rollout, memory: Memory, missing: int, over: bool) -> str:
@@ -117,4 +122,7 @@ def _nothing_preferred(comparisons: Comparisons, taken: int) -> str:
     """Why there is nothing to learn from the answers so far, if that is so."""
     if not taken or comparisons.decided().any():
         return ""
-    return f"all {taken} answers so far are 'equal' or 'cannot tell', so there is no reward to learn"
+    return (
+        f"all {taken} answers so far are 'equal' or 'cannot tell', so there is no reward to learn; a teacher that adds up the "
+        "true reward cannot tell clips apart where every step pays the same"
+    )

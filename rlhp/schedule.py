@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from rlhp.types import UserError
+from rlhp.types import Schedule, UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,30 @@ class Upfront:
     def __call__(self, step: int) -> int:
         """Labels wanted by `step`."""
         return self.labels
+
+
+class Growing:
+    """A schedule whose total may grow while the run goes on.
+
+    `added` are (step, number): from that step on so many more labels are wanted. They are spread over the rest of the run as the
+    schedule spreads its own, all at once where it asks for none any more. What is wanted up to that step does not change, so
+    that a run which resumes before it asks the same again.
+    """
+
+    def __init__(self, base: Schedule, total_steps: int) -> None:
+        self.base, self._total_steps = base, total_steps
+        self.added: tuple[tuple[int, int], ...] = ()
+
+    def __call__(self, step: int) -> int:
+        """Labels wanted by `step`."""
+        return self.base(step) + sum(math.floor(number * self._share(step, since) + 0.5) for since, number in self.added)
+
+    def _share(self, step: int, since: int) -> float:
+        """Of what was added at the step `since`."""
+        if step < since:
+            return 0.0
+        before, end = self.base(since), self.base(self._total_steps)
+        return min((self.base(step) - before) / (end - before), 1.0) if end > before else 1.0
 
 
 @dataclass(frozen=True, slots=True)

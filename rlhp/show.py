@@ -60,8 +60,10 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000,
     `deterministic`: as for `acting`. Raises UserError where there is no run, no OpenGL, or nothing to draw.
     """
     codec = {".mp4": "h264", ".webm": "vp9"}.get(out.suffix)
-    if codec is None or seconds <= 0:
-        raise UserError(f"cannot film {seconds} seconds into {out}: name an .mp4 or a .webm file, and a positive time")
+    if codec is None:
+        raise UserError(f"a film cannot be written as {out.suffix or out}; name an .mp4 or a .webm file.")
+    if seconds <= 0:
+        raise UserError(f"{seconds:g} seconds cannot be filmed; give more than 0.")
     film.without_screen()  # for Gymnasium's own renderer
     try:
         return _film(train.load(run), out, codec, seconds, seed, deterministic)

@@ -41,7 +41,7 @@ def mu(c: Comparisons) -> Array:
 
 def some(c: Comparisons, rows) -> Comparisons:
     """These rows of them, of all clips."""
-    return Comparisons(c.clips, c.shown[rows], c.ranks[rows], c.query[rows], c.lasting[rows])
+    return c.rows(rows)
 
 
 def left(c: Comparisons) -> Steps:

@@ -42,18 +42,18 @@ def walk(rng: np.random.Generator) -> Segment:
     return Segment(obs, np.tile(toward, (LENGTH, 1)).astype(np.float32), -np.linalg.norm(obs, axis=1), None)
 
 
-def make_run(path: Path, questions: int, **settings: Any) -> Path:
-    """A run directory, stopped, with so many open questions about the probe."""
+def make_run(path: Path, questions: int, clips: int = 2, **settings: Any) -> Path:
+    """A run directory, stopped, with so many open questions about the probe, of the kind in `settings`."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "config.yaml").write_text(yaml.safe_dump({**SETTINGS, "instructions": "The nearer, the better.", **settings}))
     (path / "plan.json").write_text('{"first_labels": 10, "labels": 40}\n')
-    ask(path, questions)
+    ask(path, questions, clips=clips, kind=settings.get("feedback", "comparison"))
     return path
 
 
-def ask(run: Path, questions: int, seed: int = 0, step: int = 0) -> None:
-    rng, store = np.random.default_rng(seed), Store(run / "preferences.sqlite")
-    store.ask([(walk(rng), walk(rng)) for _ in range(questions)], step)
+def ask(run: Path, questions: int, seed: int = 0, step: int = 0, clips: int = 2, kind: str = "comparison") -> None:
+    rng, store = np.random.default_rng(seed), Store(run / "preferences.sqlite", kind=kind)
+    store.ask([tuple(walk(rng) for _ in range(clips)) for _ in range(questions)], step)
     store.close()
 
 

@@ -392,9 +392,12 @@ def test_wrappers_are_put_around_in_order():
         (["Reversed"], "module:Class"),
         ([3], "module:Class"),
         ("odd_envs:Reversed", "a list of them"),
-        ([{"odd_envs.Reversed": {"speed": 2}}], r"Reversed in env\.wrappers cannot be called so: .*speed"),
+        (
+            [{"odd_envs.Reversed": {"speed": 2}}],
+            r"Reversed in env\.wrappers cannot be called with an environment, speed: .*speed",
+        ),
         ([{"a.B": {}, "c.D": {}}], "module.Class: {keyword: value}"),
-        (["builtins:dict"], "cannot be called so|makes a dict"),
+        (["builtins:dict"], "cannot be called with an environment: |makes a dict"),
     ],
 )
 def test_wrappers_that_are_none_are_refused(wrappers, sentence):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from test_store import Clock, questions, shown
 
-from rlhp.store import Desk, Outcome, Pair, Reply, Rest, Store
+from rlhp.feedback import COMPARISON
+from rlhp.store import Desk, Outcome, Reply, Rest, Shown, Store
 from rlhp.types import Answer, UserError
 
 
@@ -31,8 +32,8 @@ def dealt(desk: Desk, by: str, count: int = 1) -> list[int]:
     return [pair.query for pair in desk.deal(by, count)]
 
 
-def say(desk: Desk, by: str, pair: Pair, ranks: tuple[int, int] | None = (0, 1), seen: float = 2.0) -> Outcome:
-    return desk.answer(by, Reply(pair.query, pair.round, pair.clips, ranks, seen))
+def say(desk: Desk, by: str, pair: Shown, ranks: tuple[int, int] | None = (0, 1), seen: float = 2.0) -> Outcome:
+    return desk.answer(by, Reply(pair.query, pair.round, pair.clips, COMPARISON.value(Answer(ranks)), seen))
 
 
 def rows(store: Store, columns: str = "query, teacher, round, ranks") -> list[tuple]:
@@ -40,7 +41,7 @@ def rows(store: Store, columns: str = "query, teacher, round, ranks") -> list[tu
         return db.execute(f"SELECT {columns} FROM answer ORDER BY query, teacher, round").fetchall()
 
 
-def preferred(store: Store, pair: Pair, side: int) -> int:
+def preferred(store: Store, pair: Shown, side: int) -> int:
     """The number that the clip on a side of a pair shows."""
     segment = store.segment(pair.clips[side])
     assert segment is not None
@@ -80,9 +81,9 @@ def test_asking_again_holds_it_longer(store: Store, desk: Desk, clock: Clock) ->
 def test_only_pairs_that_can_be_shown_are_dealt(store: Store, desk: Desk) -> None:
     store.ask(questions(3), step=0)
     store.ask(questions(1, first=9, clips=3), step=0)
-    filmed = {name for pair in desk.wanted(9)[1:2] for name in pair}
+    filmed = {name for pair in desk.wanted(9)[2:3] for name in pair}
     assert [pair.query for pair in desk.deal("annotator-1", 3, lambda names: filmed >= set(names))] == [1]
-    assert dealt(desk, "annotator-2", 9) == [2, 0], "a question of three clips is no pair"
+    assert dealt(desk, "annotator-2", 9) == [3, 2, 0]
 
 
 def test_what_is_worth_filming_is_newest_first(store: Store, desk: Desk) -> None:
@@ -90,7 +91,7 @@ def test_what_is_worth_filming_is_newest_first(store: Store, desk: Desk) -> None
     (pair,) = desk.deal("annotator-1", 1)
     say(desk, "annotator-1", pair)
     assert dealt(desk, "annotator-2") == [2]
-    names = [{preferred(store, Pair(0, 0, clips), side) for side in (0, 1)} for clips in desk.wanted(1)]
+    names = [{preferred(store, Shown(0, 0, clips), side) for side in (0, 1)} for clips in desk.wanted(1)]
     assert names == [{2, 3}, {4, 5}], "the newest that is open, then what somebody looks at"
 
 
@@ -121,7 +122,7 @@ def test_everybody_is_filmed_for_in_turn(store: Store, desk: Desk, clock: Clock)
     overlapping = Desk(store.database, overlap=2, now=clock)
     for pair in overlapping.deal("annotator-1", 3):
         say(overlapping, "annotator-1", pair)
-    first = [preferred(store, Pair(0, 0, clips), 0) // 2 for clips in overlapping.wanted(3)]
+    first = [preferred(store, Shown(0, 0, clips), 0) // 2 for clips in overlapping.wanted(3)]
     assert first == [5, 2, 4, 1, 3, 0], "the newest, and the newest that annotator-1 has not answered, and so on"
 
 
@@ -237,7 +238,7 @@ def test_the_same_answer_again_changes_nothing(store: Store, desk: Desk, clock: 
 # undo
 
 
-def answers(store: Store, desk: Desk, clock: Clock, count: int, by: str = "annotator-1") -> list[Pair]:
+def answers(store: Store, desk: Desk, clock: Clock, count: int, by: str = "annotator-1") -> list[Shown]:
     """A person answers, one question a second."""
     pairs = []
     for _ in range(count):
@@ -330,7 +331,7 @@ def test_repeats_are_a_share_and_are_never_learned_from(store: Store, clock: Clo
 def test_once_more_is_only_after_once(store: Store, desk: Desk) -> None:
     store.ask(questions(1), step=0)
     (pair,) = desk.deal("annotator-1", 1)
-    assert say(desk, "annotator-1", Pair(pair.query, 1, pair.clips)) is Outcome.GONE
+    assert say(desk, "annotator-1", Shown(pair.query, 1, pair.clips)) is Outcome.GONE
 
 
 # speed of labelling

@@ -14,6 +14,7 @@ from rlhp import analysis, cli
 from rlhp.run import RunDirectory, checkpoint, finished, read_settings
 from rlhp.run.record import read_table
 from rlhp.train import train
+from rlhp.types import UserError
 
 STEP = 2 * 32  # of a rollout
 TINY = [
@@ -58,6 +59,8 @@ def test_it_ends_as_if_it_had_been_asked_for_more_at_once(pace: str, tmp_path: P
         assert (half / name).read_bytes() == (whole / name).read_bytes()
     ours, theirs = (read_settings(path) for path in (half, whole))
     assert ours == theirs, "as if it had been asked for so many at once, in its settings too"
+    with pytest.raises(UserError, match=rf"was extended to total_steps={16 * STEP} labels=\d+; repeat that run's command"):
+        run(half, *STEADY, *first, f"total_steps={8 * STEP}")
     marks = [json.loads((path / "finished.json").read_text()) for path in (half, whole)]
     assert marks[0]["labels"] == marks[1]["labels"] and marks[0]["total_steps"] == 16 * STEP
 

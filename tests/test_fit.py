@@ -263,3 +263,8 @@ def test_clusters_that_all_agree_are_worth_one_each() -> None:
     assert (found.low, found.high) == pytest.approx(wilson(0.6, 4.0))
     assert interval(right, {"segment": list(range(10))}).method == "95 % Wilson"
     assert np.isnan(interval(np.zeros(0), {}).share)
+
+
+def test_a_folder_without_a_store_is_told_from_a_run(tmp_path: Path, capsys: Any) -> None:
+    assert cli.main(["fit", str(tmp_path), *FAST]) == 2
+    assert "holds no preferences.sqlite; name a run directory" in capsys.readouterr().err

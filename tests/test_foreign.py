@@ -229,7 +229,7 @@ def test_what_is_imported_can_be_looked_at_and_comes_back(tmp_path: Path, capsys
     assert cli.main(["labels", str(kept)]) == 0
     assert "somebody (imported)        4     2      1      1" in capsys.readouterr().out
     assert load(kept).digest != load(file).digest, "somebody has answered these"
-    assert cli.main(["import", str(kept), str(file)]) == 2 and "brings other clips along" in capsys.readouterr().err
+    assert cli.main(["import", str(kept), str(file)]) == 2 and "brings clips of its own along" in capsys.readouterr().err
     bad = ipl(tmp_path, label=np.array([0, 1, 7, 0]))
     assert cli.main(["import", str(tmp_path / "new"), str(bad)]) == 2 and not (tmp_path / "new").exists()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("tmp")]

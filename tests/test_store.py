@@ -307,6 +307,73 @@ def test_a_persons_answers_to_unknown_questions_are_ignored(store: Store) -> Non
     assert store.answered == 0 and len(store.take(0)) == 0
 
 
+def test_each_kind_of_question_wants_answers_of_its_own(tmp_path: Path) -> None:
+    for kind, size, right, wrong in [
+        ("comparison", 2, LEFT, Answer(None, 0.5)),
+        ("graded_comparison", 2, Answer((0, 2)), Answer((0, 1, 2))),
+        ("ranking", 4, Answer((0, 1, 1, 3)), LEFT),
+        ("rating", 1, Answer(None, 0.3), Answer((0,))),
+        ("good_bad", 1, Answer(None, 1.0), Answer(None, 0.3)),
+    ]:
+        store = Store(tmp_path / f"{kind}.sqlite", kind=kind)
+        store.ask(questions(2, clips=size), step=0)
+        assert [(query.kind, len(query.clips)) for query in store.open()] == [(kind, size)] * 2
+        with pytest.raises(UserError, match=f"as a {kind} wants it"):
+            store.answer({0: wrong})
+        store.answer({0: right, 1: CANNOT_TELL})
+        taken = store.take(1)
+        assert len(taken) == 1 and store.taken == 2
+        assert taken.ranks.tolist() == [list(right.ranks or (0,))] and taken.shown.shape == (1, size)
+        assert np.array_equal(taken.rating, [np.nan if right.rating is None else right.rating], equal_nan=True)
+        assert [label.answer() for label in labels(store.path)] == [right, CANNOT_TELL]
+        store.close()
+        again = Store(store.path)
+        assert np.array_equal(again.take(1).rating, taken.rating, equal_nan=True), "what was taken before is read again"
+        again.close()
+
+
+def test_a_kind_cannot_be_asked_about_any_number_of_clips(path: Path) -> None:
+    for kind, size, wanted in [
+        ("rating", 2, "shows 1 clips"),
+        ("graded_comparison", 3, "shows 2 clips"),
+        ("ranking", 1, "2 to 10"),
+    ]:
+        store = Store(path, kind=kind)
+        with pytest.raises(UserError, match=wanted):
+            store.ask(questions(1, clips=size), step=0)
+        assert store.asked == 0
+        store.close()
+    with pytest.raises(UserError, match="no kind of question"):
+        Store(path, kind="guess")
+
+
+def test_an_answer_that_is_taken_back_stays_and_says_so(store: Store, path: Path) -> None:
+    desk = Desk(store.database)
+    store.rest = Rest(0)
+    store.ask(questions(2), step=0)
+    for shown_pair in desk.deal("annotator-1", 2):
+        desk.answer("annotator-1", Reply(shown_pair.query, 0, shown_pair.clips, "left", 1.0))
+    before = store.take(1)
+    assert before.flagged.tolist() == [False, False] and store.take(2) is before
+    assert desk.flag("annotator-1", 1, 0, True) and not desk.flag("annotator-2", 1, 0, True)
+    after = store.take(3)
+    assert after.query.tolist() == [0, 1] and after.flagged.tolist() == [False, True] and store.taken == 2
+    assert after.decided().tolist() == [True, False]
+    assert store.take(4) is after and Store(path).take(4).flagged.tolist() == [False, True]
+    desk.flag("annotator-1", 1, 0, False)
+    assert store.take(5).flagged.tolist() == [False, False]
+
+
+def test_annotators_are_told_apart_in_the_order_of_their_first_answers(store: Store, path: Path) -> None:
+    store.ask(questions(3), step=0)
+    store.answer({0: LEFT}, "ada")
+    store.answer({0: RIGHT}, "bob")
+    assert store.take(1).annotator.tolist() == [0, 1]
+    store.answer({1: LEFT, 2: LEFT}, "bob")
+    store.answer({1: LEFT}, "ada")
+    assert store.take(2).annotator.tolist() == [0, 1, 0, 1, 1] == Store(path).take(2).annotator.tolist()
+
+
 def test_an_answer_must_rank_every_clip(store: Store) -> None:
     store.ask(questions(2), step=0)
     with pytest.raises(UserError, match="Question 1 has 2 clips"):
@@ -845,13 +912,35 @@ CREATE TABLE answer (
 CREATE INDEX answer_new ON answer (query) WHERE taken_step IS NULL AND round = 0;
 CREATE INDEX answer_times ON answer (teacher, answered_at);
 INSERT INTO segment SELECT * FROM old.segment;
-INSERT INTO query SELECT * FROM old.query;
+INSERT INTO query SELECT id, segments, asked_step FROM old.query;
 INSERT INTO answer SELECT query, teacher, round, ranks, swapped, shown_at, answered_at, taken_step FROM old.answer;
 INSERT INTO answer VALUES (0, 'human:annotator-1', 0, '[1, 0]', 1, 8.5, 9.5, 30);
 INSERT INTO answer VALUES (0, 'human:annotator-1', 1, NULL, 0, 18.5, 19.5, NULL);
 INSERT INTO answer VALUES (1, 'human', 0, '[0, 0]', 0, NULL, 9.5, NULL), (1, 'robot', 0, '[0, 0]', 0, NULL, 9.5, 20);
 INSERT INTO lease VALUES (1, 'annotator-2', 0, 9.5, 69.5);
 PRAGMA user_version = 2;
+"""
+
+
+V3 = """
+CREATE TABLE segment (id TEXT PRIMARY KEY, arrays BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE query (id INTEGER PRIMARY KEY, segments TEXT NOT NULL, asked_step INTEGER NOT NULL);
+CREATE TABLE lease (
+    query INTEGER NOT NULL REFERENCES query (id) ON DELETE CASCADE, annotator TEXT NOT NULL, round INTEGER NOT NULL,
+    since REAL NOT NULL, until REAL NOT NULL, PRIMARY KEY (query, annotator)
+) WITHOUT ROWID;
+CREATE TABLE answer (
+    query INTEGER NOT NULL REFERENCES query (id), teacher TEXT NOT NULL, round INTEGER NOT NULL DEFAULT 0, ranks TEXT,
+    swapped INTEGER NOT NULL DEFAULT 0, shown_at REAL, answered_at REAL NOT NULL, taken_step INTEGER, source TEXT NOT NULL,
+    PRIMARY KEY (query, teacher, round)
+) WITHOUT ROWID;
+CREATE INDEX answer_new ON answer (query) WHERE taken_step IS NULL AND round = 0;
+CREATE INDEX answer_times ON answer (teacher, answered_at);
+INSERT INTO segment SELECT * FROM old.segment;
+INSERT INTO query SELECT id, segments, asked_step FROM old.query;
+INSERT INTO answer SELECT query, teacher, round, ranks, swapped, shown_at, answered_at, taken_step, source FROM old.answer;
+INSERT INTO answer VALUES (0, 'human:annotator-1', 0, '[1, 0]', 1, 8.5, 9.5, 30, 'human');
+PRAGMA user_version = 3;
 """
 
 
@@ -884,11 +973,11 @@ def test_a_store_of_version_1_is_brought_to_this_one(path: Path) -> None:
     old = version_1(path)
     assert version_of(old) == 1 and recorded(old) == recorded(path) and version_of(old) == 1, "reading never writes"
     store = Store(old)
-    assert version_of(old) == 3 and dump(old) == dump(path) and schema(old) == schema(path)
+    assert version_of(old) == VERSION and dump(old) == dump(path) and schema(old) == schema(path)
     assert shown(store.take(40)) == shown(Store(path).take(40)) and (store.asked, store.taken) == (3, 3)
     desk = Desk(store.database, overlap=2)
     (pair,) = desk.deal("annotator-1", 1)
-    assert desk.answer("annotator-1", Reply(pair.query, 0, pair.clips, (0, 1), 1.0)) is Outcome.KEPT
+    assert desk.answer("annotator-1", Reply(pair.query, 0, pair.clips, "left", 1.0)) is Outcome.KEPT
 
 
 def test_a_store_of_version_2_is_brought_to_this_one(path: Path) -> None:
@@ -900,14 +989,35 @@ def test_a_store_of_version_2_is_brought_to_this_one(path: Path) -> None:
         *[(1, "synthetic", Source.SYNTHETIC), (2, "synthetic", Source.SYNTHETIC)],
     ], "the names told who answered"
     store = Store(old)
-    assert version_of(old) == 3 and schema(old) == schema(path) and labels(old) == before and recorded(old) == recording
+    assert version_of(old) == VERSION and schema(old) == schema(path) and labels(old) == before and recorded(old) == recording
     with store.database.reading() as db:
         assert db.execute("SELECT * FROM lease").fetchall() == [(1, "annotator-2", 0, 9.5, 69.5)]
     store.restore(0)
     assert [label.annotator for label in labels(old)] == ["human:annotator-1", "human:annotator-1", "human"]
 
 
-@pytest.mark.parametrize("version", [version_1, lambda path: older(path, V2)])
+def test_a_store_of_version_3_is_brought_to_this_one(path: Path) -> None:
+    """Its rankings were not told from its comparisons."""
+    store = played(path)
+    store.ask(questions(1, first=9, clips=3), step=40)
+    store.answer({3: Answer((2, 0, 1))})
+    store.close()
+    old = path.with_name("old.sqlite")
+    with sqlite3.connect(old) as db:
+        db.execute(f"ATTACH '{path}' AS old")
+        db.executescript(V3)
+    db.close()
+    before, recording = labels(old), recorded(old)
+    assert version_of(old) == 3 and [label.kind for label in before] == ["comparison"] * 4 + ["ranking"]
+    assert not any(label.flagged or label.rating is not None for label in before)
+    store = Store(old)
+    assert version_of(old) == VERSION and schema(old) == schema(path) and labels(old) == before and recorded(old) == recording
+    assert [query.kind for query in store.open()] == [] and len(store.take(50)) == 5
+    with store.database.reading() as db:
+        assert db.execute("SELECT kind FROM query ORDER BY id").fetchall() == [("comparison",)] * 3 + [("ranking",)]
+
+
+@pytest.mark.parametrize("version", [version_1, lambda path: older(path, V2), lambda path: older(path, V3)])
 def test_processes_migrate_at_once(path: Path, version: Callable[[Path], Path]) -> None:
     old = version(path)
     expected = labels(old)

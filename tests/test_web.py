@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
-from pages import filmed, make_run
+from pages import ask, filmed, make_run
 
 from rlhp.run import Served, announce, last_served, served, serving
 from rlhp.store import Desk, Rest, Store
@@ -26,18 +26,28 @@ from rlhp.web.app import STATIC, Room, create
 from rlhp.web.filmer import Filmer
 from rlhp.web.films import Films, Look
 from rlhp.web.guard import LIMIT
+from rlhp.web.listen import listen
+from rlhp.web.options import Options, options_of
 from rlhp.web.room import Visits
-from rlhp.web.serve import Options, listen, options_of
 from rlhp.web.standing import Watcher, settings_of
 
 TOKEN = "a-token-that-nobody-guesses"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
 HOST = "http://127.0.0.1:8321"
 ADDRESSES = [
-    *("/", "/page.css", "/page.js", "/icon.svg", "/openapi.json", "/api/state?annotator=annotator-1", "/api/clips/" + "0" * 32),
-    *("/labels", "/labels.css", "/labels.js", "/api/labels"),
+    *(
+        "/",
+        "/page.css",
+        "/page/main.js",
+        "/icon.svg",
+        "/sketches/hopper.svg",
+        "/openapi.json",
+        "/api/state?annotator=annotator-1",
+        "/api/clips/" + "0" * 32,
+    ),
+    *("/labels", "/labels.css", "/labels.js", "/api/labels", "/api/history?annotator=annotator-1"),
 ]
-WRITES = ["/api/next", "/api/answer", "/api/undo", "/api/damaged"]
+WRITES = ["/api/next", "/api/answer", "/api/undo", "/api/damaged", "/api/flag"]
 
 
 def room(run: Path, minimum_view: float = 0.0) -> Room:
@@ -59,12 +69,12 @@ def client(run: Path):
 
 
 def pairs(client: TestClient, count: int = 3) -> list[dict[str, Any]]:
-    return client.post("/api/next", json={"annotator": "annotator-1", "count": count}, headers=AUTH).json()["pairs"]
+    return client.post("/api/next", json={"annotator": "annotator-1", "count": count}, headers=AUTH).json()["questions"]
 
 
-def say(client: TestClient, pair: dict[str, Any], choice: str = "left", **more: Any):
+def say(client: TestClient, pair: dict[str, Any], value: Any = "left", **more: Any):
     return client.post(
-        "/api/answer", json={"annotator": "annotator-1", **pair, "choice": choice, "seen": 2.0, **more}, headers=AUTH
+        "/api/answer", json={"annotator": "annotator-1", **pair, "value": value, "seen": 2.0, **more}, headers=AUTH
     )
 
 
@@ -81,7 +91,7 @@ def test_a_person_labels_to_the_end(client: TestClient, run: Path) -> None:
     for choice in ("left", "right", "equal", "unsure"):
         answer = say(client, pairs(client)[0], choice).json()
         assert answer["outcome"] == "kept"
-    assert answer["pairs"] == [] and answer["mine"] == {
+    assert answer["questions"] == [] and answer["mine"] == {
         "answers": 4,
         "per_hour": answer["mine"]["per_hour"],
         "undoable": {"query": 0, "round": 0},
@@ -109,7 +119,12 @@ def test_a_damaged_clip_is_filmed_anew_once_and_other_pairs_are_dealt_meanwhile(
     clip = first["clips"][0]
     version = client.get(f"/api/clips/{clip}", headers=AUTH).headers["etag"]
     told = report(client, clip, version)
-    assert told["refilmed"] is True and first not in told["pairs"] and [*others] == told["pairs"][:2] and len(told["pairs"]) == 3
+    assert (
+        told["refilmed"] is True
+        and first not in told["questions"]
+        and [*others] == told["questions"][:2]
+        and len(told["questions"]) == 3
+    )
     assert client.get(f"/api/clips/{clip}", headers=AUTH).status_code == 404
     assert report(client, clip, version)["refilmed"] is True, "by somebody else, who has the damaged one too"
     filmed(run)
@@ -118,7 +133,7 @@ def test_a_damaged_clip_is_filmed_anew_once_and_other_pairs_are_dealt_meanwhile(
     assert again.headers["etag"] != version and "max-age" not in again.headers["cache-control"]
     assert report(client, clip, version)["refilmed"] is True, "the new one is not thrown away for the old one's fault"
     told = report(client, clip, again.headers["etag"])
-    assert told["refilmed"] is False and told["pairs"][0] == first, "filming once more would not help"
+    assert told["refilmed"] is False and told["questions"][0] == first, "filming once more would not help"
 
 
 def test_a_clip_that_was_discarded_is_noticed_by_the_filmer(run: Path) -> None:
@@ -144,8 +159,8 @@ def test_a_clip_is_looked_for_once_while_pairs_are_dealt(run: Path, monkeypatch:
 
     here = room(run)
     monkeypatch.setattr(here.films, "ready", ready)
-    assert len(here.deal("annotator-1", 2).pairs) == 2 and len(asked) == len(set(asked)) == 3
-    assert len(here.deal("annotator-1", 3).pairs) == 3 and len(asked) == 6, "what was not there may have come since"
+    assert len(here.deal("annotator-1", 2).questions) == 2 and len(asked) == len(set(asked)) == 3
+    assert len(here.deal("annotator-1", 3).questions) == 3 and len(asked) == 6, "what was not there may have come since"
 
 
 def test_undo(client: TestClient, run: Path) -> None:
@@ -153,7 +168,7 @@ def test_undo(client: TestClient, run: Path) -> None:
     undoable = say(client, first).json()["mine"]["undoable"]
     for _ in range(2):
         undone = client.post("/api/undo", json={"annotator": "annotator-1", **undoable}, headers=AUTH).json()
-        assert undone["undone"] is True and undone["pairs"][0] == first
+        assert undone["undone"] is True and undone["questions"][0] == first
     assert answers(run) == []
     say(client, first)
     Store(run / "preferences.sqlite", rest=Rest(0)).take(5)
@@ -258,27 +273,17 @@ def test_when_the_training_waits(
 def test_openapi_tells_the_bodies(client: TestClient) -> None:
     schema = client.get("/openapi.json", headers=AUTH).json()
     assert set(schema["paths"]) >= {"/api/state", "/api/next", "/api/answer", "/api/undo", "/api/clips/{segment}"}
-    assert schema["components"]["schemas"]["Choice"]["enum"] == ["left", "right", "equal", "unsure"]
+    assert set(schema["paths"]) >= {"/api/history", "/api/flag"}
+    assert set(schema["components"]["schemas"]["Say"]["properties"]) >= {"annotator", "query", "round", "clips", "value", "seen"}
 
 
-def test_the_page_is_one_file_that_says_what_its_keys_are(client: TestClient) -> None:
-    html = client.get("/", headers=AUTH).text
-    for shown in (
-        "←",
-        "→",
-        "↓",
-        "↑",
-        "Left is better",
-        "Right is better",
-        "Equal",
-        "Cannot tell",
-        "Undo",
-        "Pause",
-        "Replay slowly",
-    ):
+def test_the_page_says_what_its_keys_are(client: TestClient) -> None:
+    html, answers = client.get("/", headers=AUTH).text, client.get("/page/choices.js", headers=AUTH).text
+    for shown in ("←", "→", "↓", "↑", "Left is better", "Right is better", "Equal", "Cannot tell", "Bad", "Good"):
+        assert shown in answers
+    for shown in ("Undo", "Pause clips", "Replay slowly", "Help"):
         assert shown in html
-    assert html.count('aria-label="Left clip"') == html.count('aria-label="Right clip"') == 2
-    assert 'role="status"' in html and 'role="progressbar"' in html and html.count("aria-keyshortcuts") == 7
+    assert 'role="status"' in html and 'role="progressbar"' in html and html.count("aria-keyshortcuts") == 6
 
 
 def test_nothing_of_torch_is_loaded() -> None:
@@ -355,8 +360,8 @@ def test_visits_are_counted_of_those_who_have_the_token(run: Path) -> None:
 
 def test_the_link_opens_the_page_and_sets_no_cookie(client: TestClient) -> None:
     answer = client.get(f"/?annotator=annotator-1&token={TOKEN}")
-    assert answer.status_code == 200 and f"page.js?token={TOKEN}" in answer.text and "set-cookie" not in answer.headers
-    assert client.get(f"/page.js?token={TOKEN}").headers["content-type"].startswith("text/javascript")
+    assert answer.status_code == 200 and f"page/main.js?token={TOKEN}" in answer.text and "set-cookie" not in answer.headers
+    assert client.get(f"/page/main.js?token={TOKEN}").headers["content-type"].startswith("text/javascript")
 
 
 def test_loopback_unless_told_otherwise(run: Path) -> None:
@@ -381,16 +386,26 @@ def test_no_path_of_the_disk_is_reachable(client: TestClient, path: str) -> None
     for written in (path, quote(path)):
         answer = client.get(f"/api/clips/{written}" if "\x00" not in written else "/api/clips/" + quote(written), headers=AUTH)
         assert answer.status_code in (404, 422) and "task" not in answer.text and "root" not in answer.text
-    for address in ("/config.yaml", "/page.py", "/static/page.js", "/..%2fapp.py", "/preferences.sqlite"):
+    for address in (
+        "/config.yaml",
+        "/page.py",
+        "/static/page/main.js",
+        "/page/main.py",
+        "/page/..%2fpage.js",
+        "/sketches/..%2ficon.svg",
+        "/..%2fapp.py",
+        "/preferences.sqlite",
+    ):
         assert client.get(address, headers=AUTH).status_code == 404
 
 
-GOOD = {"annotator": "annotator-1", "query": 3, "round": 0, "clips": ["0" * 32, "1" * 32], "choice": "left", "seen": 1.0}
+GOOD = {"annotator": "annotator-1", "query": 3, "round": 0, "clips": ["0" * 32, "1" * 32], "value": "left", "seen": 1.0}
 WRONG = [
     ("annotator", ""), ("annotator", "a" * 41), ("annotator", "../x"), ("annotator", "a b"), ("annotator", "<b>"),
     ("annotator", None), ("annotator", "-x"), ("query", -1), ("query", 2**60), ("query", "x"), ("query", 1.5), ("round", 2),
-    ("round", -1), ("clips", ["0" * 32]), ("clips", ["0" * 32] * 3), ("clips", ["x", "y"]), ("clips", "00"), ("choice", "both"),
-    ("choice", 1), ("seen", -1), ("seen", 1e9), ("seen", "x"), ("count", 0), ("count", 1000), ("extra", 1),
+    ("round", -1), ("clips", []), ("clips", ["0" * 32] * 11), ("clips", ["x", "y"]), ("clips", "00"), ("value", None),
+    ("value", {}), ("value", "a" * 41), ("value", [0] * 11), ("value", [0.5, "x"]), ("seen", -1), ("seen", 1e9),
+    ("seen", "x"), ("count", 0), ("count", 1000), ("extra", 1),
 ]  # fmt: skip
 
 
@@ -398,6 +413,84 @@ WRONG = [
 def test_bodies_are_validated(client: TestClient, key: str, value: Any, run: Path) -> None:
     assert client.post("/api/answer", json={**GOOD, key: value}, headers=AUTH).status_code == 422
     assert answers(run) == []
+
+
+KINDS = [  # kind, clips, what is answered, and what is stored of it where the clips are shown in order
+    ("comparison", 2, "equal", "[0, 0]", None),
+    ("graded_comparison", 2, "left_much", "[0, 2]", None),
+    ("graded_comparison", 2, "right", "[1, 0]", None),
+    ("ranking", 4, [0, 2, 1, 2], "[0, 2, 1, 2]", None),
+    ("rating", 1, 0.25, None, 0.25),
+    ("rating", 1, 1, None, 1.0),
+    ("good_bad", 1, "good", None, 1.0),
+    ("good_bad", 1, "bad", None, 0.0),
+    ("rating", 1, "unsure", None, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "clips", "value", "ranks", "rating"), KINDS)
+def test_questions_of_every_kind(kind: str, clips: int, value: Any, ranks: Any, rating: Any, tmp_path: Path) -> None:
+    run = filmed(make_run(tmp_path / "run", questions=1, clips=clips, feedback=kind, query={"clips": clips}))
+    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST, headers=AUTH) as client:
+        assert client.get("/api/state?annotator=annotator-1").json()["kind"] == kind
+        (question,) = pairs(client)
+        assert question["kind"] == kind and len(question["clips"]) == clips
+        assert say(client, question, value).json()["outcome"] == "kept"
+        (given,) = client.get("/api/history?annotator=annotator-1").json()
+    assert given == {**question, "value": value, "answered_at": given["answered_at"], "taken": False, "flagged": False}
+    with Store(run / "preferences.sqlite").database.reading() as db:
+        (stored, swapped, rated), *_ = db.execute("SELECT ranks, swapped, rating FROM answer").fetchall()
+    assert rated == rating and (None if stored is None else json.loads(stored)[:: -1 if swapped else 1]) == (
+        None if ranks is None else json.loads(ranks)
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "clips", "wrong"),
+    [
+        ("comparison", 2, ["left_much", "good", 0.5, [0, 1], 1]),
+        ("graded_comparison", 2, ["much", 1]),
+        ("ranking", 3, ["left", [0, 1], [0, 1, -1], [0, 1, 100], 0.5]),
+        ("rating", 1, [1.5, -0.1, "0.5", "good", [0], True]),
+        ("good_bad", 1, ["left", 1, 0.0]),
+    ],
+)
+def test_answers_of_another_kind_are_refused(kind: str, clips: int, wrong: list[Any], tmp_path: Path) -> None:
+    run = filmed(make_run(tmp_path / "run", questions=1, clips=clips, feedback=kind))
+    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST, headers=AUTH) as client:
+        (question,) = pairs(client)
+        refused = [say(client, question, value) for value in wrong]
+        assert [answer.status_code for answer in refused] == [422] * len(wrong) and answers(run) == []
+        assert "is answered by" in refused[0].json()["detail"]
+
+
+def test_the_last_twenty_answers_and_one_that_is_taken_back(client: TestClient, run: Path) -> None:
+    first, second = pairs(client, 2)
+    say(client, first, "left")
+    say(client, second, "unsure")
+    assert [given["query"] for given in history(client)] == [second["query"], first["query"]]
+    body = {"annotator": "annotator-1", "query": first["query"], "round": 0, "flagged": True}
+    assert client.post("/api/flag", json=body, headers=AUTH).json() == {"flagged": True}
+    assert [given["flagged"] for given in history(client)] == [False, True]
+    assert client.post("/api/flag", json={**body, "annotator": "annotator-2"}, headers=AUTH).status_code == 404
+    assert client.post("/api/flag", json={**body, "flagged": False}, headers=AUTH).json() == {"flagged": False}
+    assert not any(given["flagged"] for given in history(client)) and history(client, "annotator-2") == []
+
+
+def history(client: TestClient, annotator: str = "annotator-1") -> list[dict[str, Any]]:
+    return client.get(f"/api/history?annotator={annotator}", headers=AUTH).json()
+
+
+def test_what_is_being_filmed_and_what_somebody_else_has(client: TestClient, run: Path) -> None:
+    ask(run, 2, seed=5)
+    (held,) = pairs(client, 1)
+    mine, other = (client.get(f"/api/state?annotator={who}", headers=AUTH).json() for who in ("annotator-1", "annotator-2"))
+    assert mine["filming"] == other["filming"] == 2 and mine["leased"] == []
+    (lease,) = other["leased"]
+    assert lease["query"] == held["query"] and lease["annotator"] == "annotator-1" and lease["until"] > 1e9
+    say(client, held)
+    now = client.get("/api/state?annotator=annotator-2", headers=AUTH).json()["leased"]
+    assert held["query"] not in {lease["query"] for lease in now}, "it is answered"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"seen": NaN}', b"\xff\xfe", b"[" * 5000])
@@ -430,7 +523,7 @@ def test_bodies_are_bounded(client: TestClient) -> None:
 )
 def test_no_other_site_can_answer(client: TestClient, headers: dict, run: Path) -> None:
     pair = pairs(client)[0]
-    body = {"annotator": "annotator-1", **pair, "choice": "left", "seen": 1.0}
+    body = {"annotator": "annotator-1", **pair, "value": "left", "seen": 1.0}
     assert client.post("/api/answer", json=body, headers={**AUTH, **headers}).status_code == 403
     assert answers(run) == []
     own = {"origin": HOST, "sec-fetch-site": "same-origin"}
@@ -454,10 +547,14 @@ def test_the_content_policy_is_strict(client: TestClient) -> None:
         assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
         assert policy["script-src"] == policy["style-src"] == "'self'" and "unsafe" not in str(policy)
         assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "no-referrer"
-    for name in ("page", "labels"):
-        html = (STATIC / f"{name}.html").read_text()
-        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:|https?://", html)
-        assert not re.search(r"innerHTML|eval\(|insertAdjacent|document\.write", (STATIC / f"{name}.js").read_text())
+    pages, scripts = [*STATIC.rglob("*.html")], [*STATIC.rglob("*.js")]
+    assert len(pages) > 1 and len(scripts) > 20
+    for html in pages:
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:|https?://", html.read_text()), html
+    for script in scripts:
+        assert not re.search(r"innerHTML|eval\(|insertAdjacent|document\.write", script.read_text()), script
+    for sketch in STATIC.rglob("*.svg"):
+        assert not re.search(r"<script|\son\w+=|\sstyle=|href", sketch.read_text()), sketch
 
 
 def test_nothing_is_unpickled(run: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

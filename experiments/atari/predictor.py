@@ -26,8 +26,8 @@ from gymnasium import spaces
 from rlhp.preference import CrossEntropy
 from rlhp.reward import AdaptiveL2, RewardEnsemble, cnn_ensemble
 from rlhp.store import recorded, segments
-from rlhp.store.codec import Table
-from rlhp.types import Array, Comparisons, Evidence, Query
+from rlhp.store.codec import Answered, Table
+from rlhp.types import Comparisons, Evidence, Query
 
 BATCH = 128  # clips predicted at once
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -82,7 +82,7 @@ def read(store: Path) -> Comparisons:
     clips = dict(segments(store, names))
     table.extend(
         [
-            (Query(id, tuple(clips[name] for name in question.clips), 0), question.clips, answer)
+            Answered(Query(id, tuple(clips[name] for name in question.clips), 0), question.clips, answer)
             for id, question in questions.items()
             for _, answer in question.answers
         ]
@@ -94,15 +94,9 @@ def apart(comparisons: Comparisons, one_in: int) -> tuple[Comparisons, Compariso
     """What is fitted, and what is measured on: no ties, and no clips that are fitted."""
     c = comparisons
     kept = c.query % one_in == 0
-    fitted = some(c, ~kept)
+    fitted = c.rows(~kept)
     known = np.isin(c.shown, fitted.shown).any(axis=1)
-    return fitted, some(c, kept & ~known & c.decided())
-
-
-def some(comparisons: Comparisons, rows: Array) -> Comparisons:
-    """These comparisons, of all clips."""
-    c = comparisons
-    return Comparisons(c.clips, c.shown[rows], c.ranks[rows], c.query[rows], c.lasting[rows])
+    return fitted, c.rows(kept & ~known & c.decided())
 
 
 def ensemble(comparisons: Comparisons, members: int, settings: Mapping[str, Any]) -> RewardEnsemble:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rlhp import robots
-from rlhp.film.draw import View, backend, studio
+from rlhp.film.draw import Aids, View, backend, studio
 from rlhp.types import Array, Segment, UserError
 
 
@@ -34,10 +34,14 @@ SCENES = {
 
 
 class MuJoCo:
-    """Draws clips of one of `rlhp.robots`: a picture of the state before each step. Raises UserError for an unknown robot."""
+    """Draws clips of one of `rlhp.robots`: a picture of the state before each step.
 
-    def __init__(self, robot: str) -> None:
-        self._robot = robots.find(robot)
+    `marks`: a start line and metre marks on the floor, where the robot can leave. `caption`: how far it has moved since the
+    clip began. `watch`: bodies and joints of its model that are coloured. Raises UserError for an unknown robot.
+    """
+
+    def __init__(self, robot: str, marks: bool = True, caption: bool = False, watch: Sequence[str] = ()) -> None:
+        self._robot, self._aids = robots.find(robot), Aids(marks, caption, tuple(watch))
         self.view, self.fps, self.dt = SCENES[robot].view, SCENES[robot].fps, self._robot.dt
 
     def check(self) -> None:
@@ -47,7 +51,7 @@ class MuJoCo:
     @contextmanager
     def studio(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
         """Draws one segment after another, as [size, size, 3] uint8. Raises UserError where this machine cannot."""
-        with studio(self._robot.model(), self.view, size) as shoot:
+        with studio(self._robot.model(), self.view, size, self._aids, samples=0) as shoot:
             yield lambda segment: shoot(_states(segment))
 
 

@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from rlhp.labels import pairs
 from rlhp.store import digest, labels, segments
-from rlhp.store.codec import Table
+from rlhp.store.codec import Answered, Table
 from rlhp.types import Answer, Array, Clips, Comparisons, Query, Segment, UserError
 
 STORE = "preferences.sqlite"
@@ -92,6 +92,10 @@ def load(
     if source.is_dir():
         if columns or one or minus_one:
             raise UserError(f"{source} is a store, whose columns are known; leave --columns, --one and --minus-one out.")
+        if not (source / STORE).is_file():
+            raise UserError(
+                f"{source} holds no {STORE}; name a run directory, a folder of rlhp import, or a file of comparisons."
+            )
         return _collected(source, "store of a run", _of_store(source / STORE))
     if source.suffix == ".jsonl" and is_ours(source):
         raise UserError(
@@ -121,11 +125,11 @@ def numbered(read: Iterable[pairs.Pair]) -> Iterator[_Answered]:
 
 
 def _of_store(store: Path) -> Iterator[_Answered]:
-    given = iter([label for label in labels(store) if label.round == 0])
+    given = iter([label for label in labels(store) if label.round == 0 and not label.flagged])
     while chunk := list(islice(given, CHUNK)):
         clips: dict[str, Segment] = dict(segments(store, dict.fromkeys(name for label in chunk for name in label.clips)))
         for label in chunk:
-            query = Query(label.query, tuple(clips[name] for name in label.clips), 0)
+            query = Query(label.query, tuple(clips[name] for name in label.clips), 0, label.kind)
             yield query, label.clips, label.answer(), label.annotator
 
 
@@ -134,11 +138,12 @@ def _collected(source: Path, layout: str, answered: Iterator[_Answered]) -> Pref
     annotator: list[str | None] = []
     unsure = 0
     while chunk := list(islice(answered, CHUNK)):
-        table.extend([(query, names, answer) for query, names, answer, _ in chunk])
+        table.extend([Answered(*each) for each in chunk])
         for _, names, answer, who in chunk:
-            hashed.update(repr((tuple(names), answer.ranks, who)).encode())
-            unsure += answer.ranks is None
-            annotator += [who] if answer.ranks is not None else []
+            said = answer.ranks if answer.rating is None else answer.rating
+            hashed.update(repr((tuple(names), said, who)).encode())
+            unsure += answer.unsure
+            annotator += [] if answer.unsure else [who]
     comparisons = table.comparisons()
     if not len(comparisons):
         raise UserError(f"{source} holds no comparison that prefers a clip or finds two equal; there is nothing to fit to.")

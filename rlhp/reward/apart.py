@@ -76,7 +76,8 @@ class Apart:
         """Let it fit; of all comparisons so far, those that it was given before must be the first."""
         comparisons = evidence.comparisons
         demonstrations = None if self._told else evidence.demonstrations
-        self._send((replace(evidence, comparisons=comparisons.after(*self._sent), demonstrations=demonstrations), effort))
+        news = replace(evidence, comparisons=comparisons.after(*self._sent), demonstrations=demonstrations)
+        self._send((news, comparisons.flagged, effort))
         self._sent, self._told = (len(comparisons.clips), len(comparisons)), True
 
     def result(self) -> tuple[Metrics, State]:
@@ -129,8 +130,8 @@ def serve() -> None:
             if isinstance(order, dict):
                 model.restore(order)
                 continue
-            more, effort = order
-            known = more.comparisons if known is None else known.joined(more.comparisons)
+            more, flagged, effort = order
+            known = (more.comparisons if known is None else known.joined(more.comparisons)).marked(flagged)
             demonstrations = more.demonstrations or demonstrations
             _write(outcomes, _outcome(model, Evidence(known, more.behaviour, demonstrations), effort))
 

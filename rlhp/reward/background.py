@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rlhp.finite import check_predicted
@@ -30,6 +32,7 @@ class Background:
         self._coming: Apart | None = None  # a process that comes up
         self._apart: Apart | None = None  # the same, from the first fit that is made there
         self._begun: tuple[Evidence, int] | None = None
+        self.before: Callable[[], None] = lambda: None  # called before a fit begins: r-hat has not learned from what is new yet
         self._fitted: Metrics = {}
 
     def check(self, setup: Setup) -> None:
@@ -58,6 +61,7 @@ class Background:
     def begin(self, evidence: Evidence, effort: int) -> None:
         """Begin to fit, after the fit before; without evidence there is nothing to do."""
         self._wait()
+        self.before()
         if len(evidence.comparisons) == 0 and evidence.behaviour is None:
             return
         self._begun = evidence, effort

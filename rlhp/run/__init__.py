@@ -2,7 +2,9 @@
 
 from rlhp.run.attempt import FAILED, attempt, failure, under_way
 from rlhp.run.checkpoint import write_whole
+from rlhp.run.control import Control, ask, change, control
 from rlhp.run.directory import (
+    GROWING,
     PLAN,
     VERSIONS,
     RunDirectory,
@@ -20,30 +22,43 @@ from rlhp.run.directory import (
     reopen,
     shown,
 )
-from rlhp.run.page import Served, announce, dismiss, dismissed, last_served, new_token, recall, served, serving
+from rlhp.run.keys import NAME, NAMES, Bearer, annotators_of, bearer, key_of
+from rlhp.run.page import Served, announce, dismiss, dismissed, last_served, links, new_token, recall, served, serving
 from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
     "FAILED",
+    "GROWING",
+    "NAME",
+    "NAMES",
     "PLAN",
     "VERSIONS",
+    "Bearer",
+    "Control",
     "NoTracker",
     "RunDirectory",
     "Served",
     "Wandb",
+    "annotators_of",
     "announce",
+    "ask",
     "attempt",
+    "bearer",
     "begun",
+    "change",
     "check_owner",
     "claim",
+    "control",
     "differing",
     "discard",
     "dismiss",
     "dismissed",
     "failure",
     "finished",
+    "key_of",
     "last_checkpoint",
     "last_served",
+    "links",
     "may_change",
     "new_token",
     "note_attempt",

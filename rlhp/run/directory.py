@@ -12,27 +12,21 @@ import yaml
 
 from rlhp.run import checkpoint
 from rlhp.run.attempt import FAILED, LOCK
+from rlhp.run.control import Controls
 from rlhp.run.machine import describe
 from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_upto
-from rlhp.types import Array, Metrics, Stateful, UserError
+from rlhp.types import Array, Metrics, Stateful, Stopped, UserError
 
 CONFIG, FINISHED = "config.yaml", "finished.json"
 VERSIONS, ATTEMPTS = "versions.json", "attempts.jsonl"  # on what the run began; on what each attempt ran
 PLAN = "plan.json"  # how many labels are wanted, first and in all
 BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
+GROWING = ("total_steps", "labels")  # what `rlhp extend` may give more of
 # what does not touch the numbers
 THREADS = ("threads", "env.threads", "env.workers", "agent.threads", "reward_model.threads")
-_TOLD = (
-    "tracker",
-    "checkpoint_every",
-    "video",
-    "page",
-    "instructions",
-    "film",
-    "watched",
-    "keyboard",
-)  # how one looks at it, and keeps it
+# how one looks at it, and keeps it
+_TOLD = ("tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched", "keyboard")
 MAY_CHANGE = (*THREADS, *_TOLD, "env.clone", "data.path")
 # what parts were called when earlier runs began
 RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
@@ -45,7 +39,12 @@ ADDED = {
     "demo_labels": 0,
     "watched": False,
     "feedback_delay": 6,
+    "feedback": "comparison",
 }
+
+
+# and settings of parts, by what the parts are
+ADDED_TO_PARTS = {"rlhp.teacher.Noisy": {"much": 1.0, "remember": 200}}
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -59,7 +58,19 @@ def read_settings(path: Path) -> dict[str, Any]:
         before = None
     if not isinstance(before, dict):
         raise UserError(f"{file} is damaged: it holds no settings; name another run directory, or train anew.")
-    return {**ADDED, **_renamed(before)}
+    return _completed(_renamed(before))
+
+
+def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with those that came later."""
+    return {**ADDED, **{key: _completed_part(value) for key, value in settings.items()}}
+
+
+def _completed_part(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    added = ADDED_TO_PARTS.get(str(node.get("_target_")), {})
+    return {**added, **{key: _completed_part(value) for key, value in node.items()}}
 
 
 def _renamed(settings: Any) -> Any:
@@ -71,7 +82,7 @@ def _renamed(settings: Any) -> Any:
 
 def differing(path: Path, config: Mapping[str, Any]) -> list[str]:
     """Dotted names of the settings in which the run in this directory differs, without those that do not touch the numbers."""
-    differs = sorted(_differences(read_settings(path), {**ADDED, **config}))
+    differs = sorted(_differences(read_settings(path), _completed(config)))
     return [key for key in differs if not may_change(key)]
 
 
@@ -94,6 +105,9 @@ def begun(path: Path) -> bool:
 def check_owner(path: Path, config: Mapping[str, Any]) -> None:
     """Raises UserError, naming the keys, if a run of other settings has begun in `path`."""
     differs = differing(path, config) if begun(path) else []
+    if differs and {name.rpartition(".")[2] for name in differs} <= {*GROWING} and any(path.glob("finished-*.json")):
+        now = " ".join(f"{key}={read_settings(path)[key]}" for key in GROWING)
+        raise UserError(f"{path} was extended to {now}; repeat that run's command with these, or extend it again.")
     if differs:
         raise UserError(
             f"{path} holds a run with other settings ({shown(differs)}); give this one a name of its own with name=..., "
@@ -157,6 +171,7 @@ class RunDirectory:
         self._trackers: list[Tracker] = []
         self.warned: dict[str, str] = {}  # by topic
         self.sync: Callable[[], None] = lambda: None
+        self.controls = Controls(path)
 
     def restore(self) -> None:
         """Bring the parts to where the last complete checkpoint left them; nothing to do if there is none."""
@@ -165,7 +180,7 @@ class RunDirectory:
         self._restored = {}
 
     def open(self, *trackers: Tracker, labels: int = 0) -> None:
-        """Start logging, after the parts are restored; `labels` are wanted by the end."""
+        """Start logging, after the parts are restored; `labels` are wanted by the end. A run that was paused stays so."""
         rows = read_upto(self.path / "clock.csv", self.resumed_from)
         self._wall = float(rows[-1]["wall_s"]) if rows else 0.0
         self._began = time.monotonic()
@@ -174,6 +189,13 @@ class RunDirectory:
         board = TensorBoard(self.path / "tensorboard", self.resumed_from)
         self._progress = Progress(self.path.name, self._total, labels)
         self._trackers = [self._metrics, board, self._progress, *trackers]
+        self.controls.begin(self.resumed_from)
+        if self.resumed_from < self._total and self._held(self.resumed_from):
+            raise Stopped
+
+    def wants(self, labels: int) -> None:
+        """From now on so many labels are wanted by the end."""
+        self._progress.labels = labels
 
     def log(self, step: int, metrics: Metrics) -> None:
         """Add numbers to the row of this step."""
@@ -193,14 +215,34 @@ class RunDirectory:
         self.warned[topic] = text
 
     def tick(self, step: int) -> None:
-        """The rollout that ended at `step` is done: write its row, and a checkpoint if one is due."""
+        """The rollout that ended at `step` is done: write its row, and a checkpoint if one is due.
+
+        Where people at the page have paused the training, this is where it waits. Raises Stopped if they have stopped it.
+        """
         for tracker in self._trackers:
             tracker(step, self._pending)
         self._pending = {}
         wall = self.wall()
         self._clock(step, {"wall_s": wall, "steps_per_s": (step - self.resumed_from) / max(wall - self._wall, 1e-9)})
-        if step // self._every > self._last // self._every or step >= self._total:
+        over, asked = step >= self._total, self.controls.look(step)
+        if step // self._every > self._last // self._every or over or asked.paused or asked.stop:
             self._save(step)
+        if not over and (asked.stop or (asked.paused and self._held(step))):
+            raise Stopped
+
+    def _held(self, step: int) -> bool:
+        """Wait as long as the training is paused, which is no time of its own; whether it is to stop then."""
+        began = time.monotonic()
+        stop = self.controls.hold(step, self.say).stop
+        self._began += time.monotonic() - began
+        return stop
+
+    def stopped(self) -> int:
+        """The training was asked to stop, and ends: close what listens. Returns the step from which it will go on."""
+        self.controls.stopped(self._last)
+        for tracker in self._trackers:
+            tracker.close()
+        return self._last
 
     def _save(self, step: int) -> None:
         """Write a checkpoint, after all that it rests on is on the disk."""

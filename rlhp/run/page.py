@@ -5,32 +5,46 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from rlhp.run.attempt import lock, locked
+from rlhp.run.keys import key_of
 from rlhp.types import UserError
 
 SERVED, LOCK = "page.json", "page.lock"
+OWNER = "(owner)"  # where names of annotators stand: it is none of them
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A page, and the token that opens it; `beside`: a training has started it."""
+    """A page, and the token that opens it to the run's owner; `beside`: a training has started it."""
 
     host: str
     port: int
     token: str
     pid: int
     beside: bool
+    root: str = ""  # where the page lies below its host, as /runs/NAME
+    public: str = ""  # the address of a proxy in front of it, without a slash at its end
 
     def address(self, annotator: str | None = None, path: str = "/") -> str:
-        """What to open in a browser."""
+        """What to open in a browser: the owner's link, or an annotator's, whose key opens the page under their name alone."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else f"[{self.host}]" if ":" in self.host else self.host
-        name = f"annotator={annotator}&" if annotator else ""
-        return f"http://{host}:{self.port}{path}?{name}token={self.token}"
+        query = (
+            f"annotator={quote(annotator)}&token={quote(key_of(self.token, annotator))}" if annotator else f"token={self.token}"
+        )
+        return f"{self.public or f'http://{host}:{self.port}'}{quote(self.root)}{path}?{query}"
+
+
+def links(page: Served, annotators: Sequence[str]) -> list[str]:
+    """What to open in a browser, a line each: the owner's link, then each annotator's."""
+    width = max(map(len, (OWNER, *annotators))) + 1
+    whose = {OWNER: page.address(), **{name: page.address(name) for name in annotators}}
+    return [f"{name + ':':<{width}} {address}" for name, address in whose.items()] if annotators else [page.address()]
 
 
 def served(run: Path) -> Served | None:

@@ -96,7 +96,7 @@ class Progress:
     """
 
     def __init__(self, name: str, total_steps: int, labels: int = 0, every: float = 30.0, out: TextIO | None = None) -> None:
-        self._name, self._total, self._labels, self._out = escaped(name), total_steps, labels, out or sys.stderr
+        self._name, self._total, self.labels, self._out = escaped(name), total_steps, labels, out or sys.stderr
         self._live = self._out.isatty()
         self._clear = "\r\x1b[K" if self._live else ""
         self._every = 0.5 if self._live else every
@@ -141,7 +141,7 @@ class Progress:
         parts = [
             f"{step:,}/{self._total:,} steps",
             f"{speed:,.0f} steps/s",
-            f"{seen.get('labels', 0):.0f} of {self._labels} labels" if self._labels else "",
+            f"{seen.get('labels', 0):.0f} of {self.labels} labels" if self.labels else "",
             accuracy,
             true_return,
             f"{_clock(left)} left",

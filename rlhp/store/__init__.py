@@ -10,42 +10,54 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+import numpy as np
+
+from rlhp.feedback import asked_about, find
 from rlhp.store.answers import Label, as_row, asked, labels, put, recorded, segments, write
-from rlhp.store.codec import Source, Table, decode, decode_ranks, digest, encode
+from rlhp.store.codec import Answered, Source, Table, decode, decode_answer, digest, encode
 from rlhp.store.connection import Database, damaged, version_of
-from rlhp.store.desk import PERSON, Desk, Outcome, Pair, Reply, Tally
+from rlhp.store.desk import PERSON, Desk, Given, Lease, Outcome, Reply, Shown, Tally
+from rlhp.store.glance import Counts, Taken, counts, newest_clips, people, taken_after
 from rlhp.store.migrate import VERSION
 from rlhp.store.rest import RESTS, Rest, Waiting
 from rlhp.store.sound import is_count, is_time
-from rlhp.types import Answer, Comparisons, Query, Segment, UserError
+from rlhp.types import Answer, Array, Comparisons, Query, Segment, UserError
 
 __all__ = [
     "PERSON",
     "VERSION",
+    "Counts",
     "Database",
     "Desk",
+    "Given",
     "Label",
+    "Lease",
     "Outcome",
-    "Pair",
     "Reply",
     "Rest",
+    "Shown",
     "Source",
     "Store",
+    "Taken",
     "Tally",
     "Waiting",
     "asked",
+    "counts",
     "digest",
     "is_count",
     "is_time",
     "labels",
+    "newest_clips",
+    "people",
     "put",
     "recorded",
     "segments",
+    "taken_after",
     "version_of",
 ]
 
-_Taken = tuple[int, str, str | None, str]  # question, teacher, ranks, source
-_Question = tuple[int, list[str], int]  # id, ids of its clips, asked_step
+_Taken = tuple[int, str, str | None, float | None, str]  # question, teacher, ranks, rating, source
+_Question = tuple[int, list[str], int, str]  # id, ids of its clips, asked_step, kind
 _Version = tuple[int, int]  # of the content: differs from an earlier one if anything was written since, by anyone
 
 _OPEN = "SELECT id FROM query WHERE id NOT IN (SELECT query FROM answer WHERE round = 0) ORDER BY id"
@@ -60,8 +72,10 @@ SELECT (SELECT COUNT(*) FROM query WHERE id NOT IN (SELECT query FROM answer WHE
 _NEW = "FROM answer WHERE taken_step IS NULL AND round = 0"
 _STAMP = f"""
 UPDATE answer SET taken_step = :step WHERE taken_step IS NULL AND round = 0 AND NOT ({RESTS})
-RETURNING query, teacher, ranks, source
+RETURNING query, teacher, ranks, rating, source
 """
+
+_FLAGGED = "SELECT query, teacher FROM answer WHERE flagged AND round = 0"
 
 # what a run did after :step, as if it had not: its teacher and demonstrations will answer again at the same steps; a person would
 # not, and the questions in front of people stay
@@ -87,8 +101,9 @@ class Store:
     """The store at `path`, made if it is not there.
 
     Several processes may open one file, on a local disk; open it after workers fork. Threads may share a Store. People's
-    answers rest as `rest` says before they are taken; `now` tells seconds since 1970, and `sleep` lets `wait` wait. Every method
-    raises UserError if the file is damaged, locked for longer than `timeout` seconds, or the disk is full.
+    answers rest as `rest` says before they are taken; `kind` is that of the questions that are asked from now on; `now` tells
+    seconds since 1970, and `sleep` lets `wait` wait. Every method raises UserError if the file is damaged, locked for longer than
+    `timeout` seconds, or the disk is full.
     """
 
     def __init__(
@@ -96,10 +111,11 @@ class Store:
         path: str | Path,
         timeout: float = 30.0,
         rest: Rest = Rest(),  # noqa: B008  it is immutable
+        kind: str = "comparison",
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.path, self.rest = Path(path), rest
+        self.path, self.rest, self.kind = Path(path), rest, find(kind)
         self.database = Database(self.path, timeout)
         self.waiting: Callable[[Waiting], None] = lambda waiting: None  # told why `wait` waits
         self._now, self._sleep = now, sleep
@@ -134,15 +150,17 @@ class Store:
         return self._counts().demonstrated
 
     def ask(self, questions: Sequence[tuple[Segment, ...]], step: int) -> None:
-        """Put questions, each of K >= 2 clips; a clip that several of them share is stored once."""
+        """Put questions about K clips each; a clip that several of them share is stored once.
+
+        Raises UserError where the store's kind of question cannot be asked about so many clips.
+        """
         if not questions:
             return
-        if any(len(clips) < 2 for clips in questions):
-            raise ValueError("a question compares at least 2 clips")
+        kinds = [asked_about(self.kind, len(clips)).name for clips in questions]
         encoded = {id(clip): encode(clip) for clips in questions for clip in clips}
         kept = {encoded[id(clip)][0]: clip for clips in questions for clip in clips}
         with self.database.writing() as db:
-            _put(db, questions, encoded, step)
+            _put(db, questions, encoded, step, kinds)
         self._segments.update(kept)
 
     def demonstrate(self, pairs: Sequence[tuple[Segment, Segment]], step: int) -> None:
@@ -150,7 +168,7 @@ class Store:
         encoded = {id(clip): encode(clip) for clips in pairs for clip in clips}
         now, better = self._now(), Answer((0, 1))
         with self.database.writing() as db:
-            ids = _put(db, pairs, encoded, step)
+            ids = _put(db, pairs, encoded, step, ["comparison"] * len(pairs))
             write(db, [as_row(id, str(Source.DEMONSTRATION), better, now, Source.DEMONSTRATION) for id in ids])
 
     def open(self) -> list[Query]:
@@ -178,8 +196,8 @@ class Store:
 
         An answer may be given again until it is taken; later ones, and a person's to questions that are gone, are ignored.
         Several teachers may answer one question: each answer is taken, and the first unblocks whoever waits.
-        Raises UserError, and writes none of them, if one does not rank each clip of its question; TypeError or ValueError if a
-        run's own teacher gives what is no Answer, or answers a question that there is not.
+        Raises UserError, and writes none of them, if one does not answer its question's kind, or not about each of its clips;
+        TypeError or ValueError if a run's own teacher gives what is no Answer, or answers a question that there is not.
         """
         given = list(_named(answers, teacher))
         if not given:
@@ -214,8 +232,8 @@ class Store:
     def take(self, step: int) -> Comparisons:
         """All comparisons so far, in the order in which they were first taken; answers new to it are stamped with `step`.
 
-        Answers that rest are left for a later call. 'Cannot tell' is stamped but compares nothing. The same object as before if
-        there is no new answer.
+        Answers that rest are left for a later call. 'Cannot tell' is stamped but compares nothing. An answer that its annotator
+        has flagged stays among them, and says so. The same object as before if there is nothing new.
         """
         with self.database.reading() as db:
             version = self.database.version()
@@ -224,6 +242,7 @@ class Store:
                 answered += self._stamp(step)
                 if answered or self._comparisons is None:
                     self._comparisons = self._extend(db, answered)
+                self._comparisons = self._comparisons.marked(self._flagged(db))
                 # the version from before stamping: an answer that came meanwhile is found next time, and so is one that rests
                 self._taken_at = None if self._any(f"SELECT 1 {_NEW}") else version
             return self._comparisons
@@ -245,6 +264,7 @@ class Store:
         self._open: list[Query] = []
         self._opened_at: _Version | None = None
         self._table = Table()
+        self._ordered: list[tuple[int, str]] = []  # question and teacher of each row of the table
         self._comparisons: Comparisons | None = None
         self._taken_at: _Version | None = None
 
@@ -268,7 +288,7 @@ class Store:
 
     def _clips(self, db: Connection, rows: Sequence[_Question]) -> dict[str, Segment]:
         """The clips of these questions, by id. Raises UserError where one is missing."""
-        found = {name: self._segment(db, name) for name in dict.fromkeys(name for _, names, _ in rows for name in names)}
+        found = {name: self._segment(db, name) for name in dict.fromkeys(name for _, names, *_ in rows for name in names)}
         there = {name: clip for name, clip in found.items() if clip is not None}
         if len(there) < len(found):
             raise UserError(damaged(self.path))
@@ -295,51 +315,70 @@ class Store:
     def _extend(self, db: Connection, answered: list[_Taken]) -> Comparisons:
         rows = _questions(db, dict.fromkeys(id for id, *_ in answered))
         asked = {
-            query.id: (query, names) for query, (_, names, _) in zip(_queries(rows, self._clips(db, rows)), rows, strict=True)
+            query.id: (query, names) for query, (_, names, *_) in zip(_queries(rows, self._clips(db, rows)), rows, strict=True)
         }
         lasting = {id for id, *_, source in answered if source == Source.DEMONSTRATION}
-        self._table.extend([(*asked[id], decode_ranks(ranks)) for id, _, ranks, _ in answered], lasting)
+        given = [Answered(*asked[id], decode_answer(ranks, rating), who) for id, who, ranks, rating, _ in answered]
+        self._table.extend(given, lasting)
+        self._ordered += [(each.query.id, str(each.annotator)) for each in given if not each.answer.unsure]
         return self._table.comparisons()
 
+    def _flagged(self, db: Connection) -> Array:
+        """Which rows of the table their annotators have flagged, [n] bool."""
+        flagged = set(db.execute(_FLAGGED).fetchall())
+        return np.array([row in flagged for row in self._ordered] if flagged else np.zeros(len(self._ordered)), bool)
 
-def _put(db: Connection, questions: Sequence[tuple[Segment, ...]], encoded: Mapping[int, tuple[str, bytes]], step: int) -> range:
-    """Write questions and their clips, `encoded` by `id`; the ids of the questions."""
+
+def _put(
+    db: Connection,
+    questions: Sequence[tuple[Segment, ...]],
+    encoded: Mapping[int, tuple[str, bytes]],
+    step: int,
+    kinds: Sequence[str],
+) -> range:
+    """Write questions of these kinds and their clips, `encoded` by `id`; the ids of the questions."""
     db.executemany("INSERT OR IGNORE INTO segment (id, arrays) VALUES (?, ?)", encoded.values())
     first = int(db.execute("SELECT COALESCE(MAX(id), -1) + 1 FROM query").fetchone()[0])
-    rows = [(n, json.dumps([encoded[id(clip)][0] for clip in clips]), step) for n, clips in enumerate(questions, first)]
-    db.executemany("INSERT INTO query (id, segments, asked_step) VALUES (?, ?, ?)", rows)
+    names = [json.dumps([encoded[id(clip)][0] for clip in clips]) for clips in questions]
+    rows = [(n, clips, step, kind) for n, (clips, kind) in enumerate(zip(names, kinds, strict=True), first)]
+    db.executemany("INSERT INTO query (id, segments, asked_step, kind) VALUES (?, ?, ?, ?)", rows)
     return range(first, first + len(rows))
 
 
 def _questions(db: Connection, ids: Iterable[int]) -> list[_Question]:
     """The rows of these questions, without those that are gone."""
-    rows = [db.execute("SELECT id, segments, asked_step FROM query WHERE id = ?", (id,)).fetchone() for id in ids]
-    return [(id, json.loads(segments), step) for id, segments, step in filter(None, rows)]
+    rows = [db.execute("SELECT id, segments, asked_step, kind FROM query WHERE id = ?", (id,)).fetchone() for id in ids]
+    return [(id, json.loads(segments), *rest) for id, segments, *rest in filter(None, rows)]
 
 
 def _queries(rows: Sequence[_Question], clips: Mapping[str, Segment]) -> list[Query]:
-    return [Query(id, tuple(clips[name] for name in names), step) for id, names, step in rows]
+    return [Query(id, tuple(clips[name] for name in names), step, kind) for id, names, step, kind in rows]
 
 
 def _named(answers: Mapping[int, Answer | Sequence[Answer]], teacher: str) -> Iterator[tuple[int, str, Answer]]:
-    """Question, name, answer; names sort in the order in which several answers to one question are given."""
+    """Question, name, answer. Whoever an answer is `by` is named after the teacher; the others' names sort as they are given."""
     for id, given in answers.items():
         several: Sequence[Any] = given if isinstance(given, list | tuple) else [given]
         for number, answer in enumerate(several):
-            yield int(id), f"{teacher}-{number + 1:03}" if number else teacher, answer
+            by = getattr(answer, "by", "")  # what is no answer is refused later
+            yield int(id), f"{teacher}:{by}" if by else f"{teacher}-{number + 1:03}" if number else teacher, answer
 
 
 def _check(db: Connection, id: int, answer: object, source: Source) -> None:
     if not isinstance(answer, Answer):
         raise TypeError(f"the teacher answers question {id} with {answer!r}; it has to be an rlhp.types.Answer")
-    found = db.execute("SELECT json_array_length(segments) FROM query WHERE id = ?", (id,)).fetchone()
+    found = db.execute("SELECT kind, json_array_length(segments) FROM query WHERE id = ?", (id,)).fetchone()
     if found is None and source == Source.SYNTHETIC:
         raise ValueError(f"the teacher answers question {id}, which nobody asked; its answers are by the id of an open question")
-    if found is not None and answer.ranks is not None and len(answer.ranks) != found[0]:
-        raise UserError(f"Question {id} has {found[0]} clips, but the answer ranks {len(answer.ranks)}: rank every clip.")
+    if found is not None and not find(found[0]).admits(answer, found[1]):
+        said = f"rates one {answer.rating}" if answer.ranks is None else f"ranks {len(answer.ranks)}"
+        raise UserError(
+            f"Question {id} has {found[1]} clips, but the answer {said}: rank every clip of several, or rate a single one from "
+            f"0 to 1, as a {found[0]} wants it."
+        )
 
 
 def _taken_before(db: Connection) -> list[_Taken]:
     """The answers taken before, by a Store that was opened earlier."""
-    sql = "SELECT query, teacher, ranks, source FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, query, teacher"
-    return db.execute(sql).fetchall()
+    sql = "SELECT query, teacher, ranks, rating, source FROM answer WHERE taken_step IS NOT NULL"
+    return db.execute(f"{sql} ORDER BY taken_step, query, teacher").fetchall()

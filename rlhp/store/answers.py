@@ -8,27 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
-from rlhp.store.codec import Source, decode, decode_ranks, encode_ranks
+from rlhp.store.codec import Source, decode, decode_answer, encode_ranks
 from rlhp.store.connection import Database, damaged, reading, schema_version
 from rlhp.store.migrate import added
 from rlhp.types import Answer, Recorded, Segment, UserError
 
 _SELECT = """
-SELECT query, segments, teacher, {round}, ranks, {swapped}, shown_at, answered_at, taken_step, {source}
+SELECT query, segments, teacher, {round}, ranks, {rating}, {swapped}, shown_at, answered_at, taken_step,
+       {source}, {kind}, {flagged}
 FROM answer JOIN query ON query.id = query ORDER BY query, teacher, 4
 """
 
 _FIND = """
-SELECT ranks, swapped, shown_at, answered_at FROM answer WHERE query = :query AND teacher = :teacher AND round = :round
+SELECT ranks, rating, swapped, shown_at, answered_at FROM answer WHERE query = :query AND teacher = :teacher AND round = :round
 """
 
 # The same answer again changes nothing, an answer that is taken stands, and so does what came from elsewhere.
 _WRITE = """
-INSERT INTO answer (query, teacher, round, ranks, swapped, shown_at, answered_at, taken_step, source)
-SELECT id, :teacher, :round, :ranks, :swapped, :shown_at, :answered_at, :taken_step, :source FROM query WHERE id = :query
+INSERT INTO answer (query, teacher, round, ranks, rating, swapped, shown_at, answered_at, taken_step, source, flagged)
+SELECT id, :teacher, :round, :ranks, :rating, :swapped, :shown_at, :answered_at, :taken_step, :source, :flagged
+FROM query WHERE id = :query
 ON CONFLICT (query, teacher, round) DO UPDATE
-SET ranks = excluded.ranks, swapped = excluded.swapped, shown_at = excluded.shown_at, answered_at = excluded.answered_at
-WHERE taken_step IS NULL AND source = excluded.source AND ranks IS NOT excluded.ranks
+SET ranks = excluded.ranks, rating = excluded.rating, swapped = excluded.swapped, shown_at = excluded.shown_at,
+    answered_at = excluded.answered_at, flagged = excluded.flagged
+WHERE taken_step IS NULL AND source = excluded.source AND (ranks, rating) IS NOT (excluded.ranks, excluded.rating)
 """
 
 
@@ -43,6 +46,7 @@ def as_row(
     swapped: bool = False,
     shown_at: float | None = None,
     taken_step: int | None = None,
+    flagged: bool = False,
 ) -> dict[str, object]:
     """The columns of an answer, see `schema.sql`; `at`: seconds since 1970."""
     return {
@@ -50,11 +54,13 @@ def as_row(
         "teacher": teacher,
         "round": round,
         "ranks": encode_ranks(answer),
+        "rating": None if answer.rating is None else float(answer.rating),
         "swapped": int(swapped),
         "shown_at": shown_at,
         "answered_at": at,
         "taken_step": taken_step,
         "source": str(source),
+        "flagged": int(flagged),
     }
 
 
@@ -74,16 +80,19 @@ class Label:
     clips: tuple[str, ...]  # digests of the clips' content
     annotator: str  # human:NAME where a person answered at the page
     round: int  # 0, or 1 where the same person was asked once more
-    ranks: tuple[int, ...] | None  # None: cannot tell
+    ranks: tuple[int, ...] | None
     swapped: bool
     shown_at: float | None  # seconds since 1970
     answered_at: float
     taken_step: int | None  # the step at which the reward model first saw it
     source: Source
+    kind: str = "comparison"  # of the question
+    rating: float | None = None  # neither ranks nor a rating: cannot tell
+    flagged: bool = False  # its annotator takes it back, so that it is not learned from
 
     def answer(self) -> Answer:
         """What was said."""
-        return Answer(self.ranks)
+        return Answer(self.ranks, self.rating)
 
 
 def labels(path: Path) -> list[Label]:
@@ -99,14 +108,17 @@ def labels(path: Path) -> list[Label]:
             tuple(json.loads(clips)),
             who,
             round,
-            decode_ranks(ranks).ranks,
+            decode_answer(ranks, rating).ranks,
             bool(swapped),
             shown,
             at,
             taken,
             Source(source),
+            kind,
+            rating,
+            bool(flagged),
         )
-        for query, clips, who, round, ranks, swapped, shown, at, taken, source in rows
+        for query, clips, who, round, ranks, rating, swapped, shown, at, taken, source, kind, flagged in rows
     ]
 
 
@@ -138,13 +150,15 @@ def recorded(path: str | Path) -> dict[int, Recorded]:
 
     Raises UserError if the file is not there, damaged, or not a store.
     """
-    sql = "SELECT query, taken_step, ranks FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, teacher"
+    sql = (
+        "SELECT query, taken_step, ranks, {rating}, teacher FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, teacher"
+    )
     with reading(Path(path)) as db:
         questions = db.execute(f"SELECT id, segments FROM query WHERE {_asked(db)} ORDER BY id").fetchall()
         used: dict[int, list[tuple[int, Answer]]] = {id: [] for id, _ in questions}
-        for id, step, ranks in db.execute(sql):
+        for id, step, ranks, rating, who in db.execute(sql.format(**added(schema_version(db)))):
             if id in used:
-                used[id].append((step, decode_ranks(ranks)))
+                used[id].append((step, decode_answer(ranks, rating, "" if who == Source.SYNTHETIC else who)))
     return {id: Recorded(tuple(json.loads(clips)), tuple(used[id])) for id, clips in questions}
 
 
@@ -166,15 +180,15 @@ def put(database: Database, given: Sequence[Label]) -> int:
 
 
 def _put(db: Connection, path: Path, label: Label) -> bool:
-    found = db.execute("SELECT segments FROM query WHERE id = ?", (label.query,)).fetchone()
-    if found is None or tuple(json.loads(found[0])) != label.clips:
-        there = "is not in" if found is None else "compares other clips in"
+    found = db.execute("SELECT segments, kind FROM query WHERE id = ?", (label.query,)).fetchone()
+    if found is None or (tuple(json.loads(found[0])), found[1]) != (label.clips, label.kind):
+        there = "is not in" if found is None else "asks something else in"
         raise UserError(f"Question {label.query} {there} {path}: labels go into a store that holds the same questions.")
     new = _row_of(label)
     there = db.execute(_FIND, new).fetchone()
     if there is None:
         write(db, [new])
-    elif there != tuple(new[name] for name in ("ranks", "swapped", "shown_at", "answered_at")):
+    elif there != tuple(new[name] for name in ("ranks", "rating", "swapped", "shown_at", "answered_at")):
         raise UserError(f"{label.annotator} has answered question {label.query} otherwise in {path}: leave one out.")
     return there is None
 
@@ -190,4 +204,5 @@ def _row_of(label: Label) -> dict[str, object]:
         swapped=label.swapped,
         shown_at=label.shown_at,
         taken_step=label.taken_step,
+        flagged=label.flagged,
     )

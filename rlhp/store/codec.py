@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from hashlib import blake2b
 from operator import index
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
@@ -76,9 +77,9 @@ def encode_ranks(answer: Answer) -> str | None:
     return None if answer.ranks is None else json.dumps([index(rank) for rank in answer.ranks])
 
 
-def decode_ranks(ranks: str | None) -> Answer:
-    """The answer of a `ranks` column."""
-    return Answer(None if ranks is None else tuple(json.loads(ranks)))
+def decode_answer(ranks: str | None, rating: float | None, by: str = "") -> Answer:
+    """The answer of the columns `ranks` and `rating`."""
+    return Answer(None if ranks is None else tuple(json.loads(ranks)), rating, by)
 
 
 class Growing:
@@ -108,28 +109,41 @@ class Growing:
         return empty if self._held is None else self._held[: self._count]
 
 
+class Answered(NamedTuple):
+    """An answer to a question, whose clips have these digests."""
+
+    query: Query
+    names: Sequence[str]
+    answer: Answer
+    annotator: str | None = None  # None: not known
+
+
 class Table:
     """Comparisons in the making: answered questions go in, all comparisons so far come out; a clip of several is held once."""
 
     def __init__(self) -> None:
         self._row: dict[str, int] = {}  # of each clip, by its digest
+        self._annotator: dict[str | None, int] = {}  # their numbers, in the order of their first answers
         self._obs, self._act, self._true_reward = _Observations(), Growing(), Growing()
         self._shown, self._ranks, self._query, self._lasting = _Widening(), _Widening(), Growing(), Growing()
+        self._rating, self._by = Growing(), Growing()
 
-    def extend(self, answered: Sequence[tuple[Query, Sequence[str], Answer]], lasting: Collection[int] = ()) -> None:
-        """Append each answer to a question, whose clips have these digests; 'cannot tell' compares nothing.
+    def extend(self, answered: Sequence[Answered], lasting: Collection[int] = ()) -> None:
+        """Append each answer; 'cannot tell' ranks and rates nothing.
 
         `lasting`: ids of the questions whose answers are learned from however old they are.
         """
-        ranked = [(query, names, answer.ranks) for query, names, answer in answered if answer.ranks is not None]
-        if not ranked:
+        said = [each for each in answered if not each.answer.unsure]
+        if not said:
             return
-        found = {name: clip for query, names, _ in ranked for name, clip in zip(names, query.clips, strict=True)}
+        found = {name: clip for each in said for name, clip in zip(each.names, each.query.clips, strict=True)}
         self._add({name: clip for name, clip in found.items() if name not in self._row})
-        self._shown.extend([[self._row[name] for name in names] for _, names, _ in ranked])
-        self._ranks.extend([ranks for *_, ranks in ranked])
-        self._query.extend(np.array([query.id for query, *_ in ranked], np.int64))
-        self._lasting.extend(np.array([query.id in lasting for query, *_ in ranked]))
+        self._shown.extend([[self._row[name] for name in each.names] for each in said])
+        self._ranks.extend([each.answer.ranks or [0] for each in said])
+        self._query.extend(np.array([each.query.id for each in said], np.int64))
+        self._lasting.extend(np.array([each.query.id in lasting for each in said]))
+        self._rating.extend(np.array([np.nan if each.answer.rating is None else each.answer.rating for each in said]))
+        self._by.extend(np.array([self._annotator.setdefault(each.annotator, len(self._annotator)) for each in said], np.int64))
 
     def _add(self, clips: dict[str, Segment]) -> None:
         if not clips:
@@ -145,7 +159,8 @@ class Table:
             self._obs.all(), self._act.rows(np.zeros((0, 0, 0), np.float32)), self._true_reward.rows(np.zeros((0, 0), np.float32))
         )
         query, lasting = self._query.rows(np.zeros(0, np.int64)), self._lasting.rows(np.zeros(0, bool))
-        return Comparisons(clips, self._shown.rows(), self._ranks.rows(), query, lasting)
+        rating, by = self._rating.rows(np.zeros(0)), self._by.rows(np.zeros(0, np.int64))
+        return Comparisons(clips, self._shown.rows(), self._ranks.rows(), query, lasting, rating, by)
 
 
 class _Widening:

@@ -115,13 +115,13 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
 @contextmanager
 def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
     """A connection that cannot write, to an intact store; it may be of an older version, and stays so."""
-    with _readonly(path) as db:
+    with peek(path) as db:
         _check(db, path, readable)
         yield db
 
 
 @contextmanager
-def _readonly(path: Path) -> Generator[sqlite3.Connection, None, None]:
+def peek(path: Path) -> Generator[sqlite3.Connection, None, None]:
     """The same to a store that nobody has checked."""
     missing = f"There is no preference store in {path.parent}: name the directory of a run that has asked for comparisons."
     if not path.is_file():
@@ -138,7 +138,7 @@ def _readonly(path: Path) -> Generator[sqlite3.Connection, None, None]:
 
 def version_of(path: Path) -> int:
     """The version of the store at `path`, whose content is not looked at. Raises UserError if there is none."""
-    with _readonly(path) as db:
+    with peek(path) as db:
         return _known_version(db, path)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
-VERSION = 3
+VERSION = 4
 
 # Version 1 kept one answer per question and teacher, and one lease in the question's own row.
 _LEASE_OF_1 = ("ALTER TABLE query DROP COLUMN leased_until", "ALTER TABLE query DROP COLUMN leased_by")
+# Versions 1 to 3 compared clips: more than two were ranked.
+_KIND = "CASE json_array_length(segments) WHEN 2 THEN 'comparison' ELSE 'ranking' END"
+_KINDS = ("ALTER TABLE query ADD COLUMN kind TEXT NOT NULL DEFAULT 'comparison'", f"UPDATE query SET kind = {_KIND}")
 _BEFORE = ("DROP INDEX IF EXISTS answer_new", "DROP INDEX IF EXISTS answer_times", "ALTER TABLE answer RENAME TO old_answer")
 _AFTER = (
     """
@@ -19,15 +22,17 @@ _AFTER = (
 
 # Versions 1 and 2 told by the name whether a person had answered.
 _SOURCE = "CASE WHEN teacher LIKE 'human%' THEN 'human' ELSE 'synthetic' END"
+_OF_3 = {"round": "round", "swapped": "swapped", "source": "source", "rating": "NULL", "flagged": "0", "kind": _KIND}
 _ADDED = {
-    1: {"round": "0", "swapped": "0", "source": _SOURCE},
-    2: {"round": "round", "swapped": "swapped", "source": _SOURCE},
-    3: {"round": "round", "swapped": "swapped", "source": "source"},
+    1: {**_OF_3, "round": "0", "swapped": "0", "source": _SOURCE},
+    2: {**_OF_3, "source": _SOURCE},
+    3: _OF_3,
+    4: {name: name for name in _OF_3},
 }
 
 
 def added(version: int) -> dict[str, str]:
-    """The columns of `answer` that later versions added, as expressions over the columns of `version`."""
+    """The columns that later versions added to `answer` and `query`, as expressions over the columns of `version`."""
     return _ADDED[version]
 
 
@@ -39,7 +44,7 @@ def steps(version: int, schema: str) -> list[str]:
     if version == VERSION:
         return []
     fill = [statement.format(**added(version)) for statement in _AFTER]
-    return [*(_LEASE_OF_1 if version == 1 else ()), *_BEFORE, *statements(schema), *fill]
+    return [*(_LEASE_OF_1 if version == 1 else ()), *_KINDS, *_BEFORE, *statements(schema), *fill]
 
 
 def statements(schema: str) -> list[str]:

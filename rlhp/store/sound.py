@@ -8,7 +8,8 @@ from collections.abc import Callable
 from sqlite3 import Connection
 from typing import Any
 
-from rlhp.store.codec import Source
+from rlhp.feedback import KINDS
+from rlhp.store.codec import Source, decode_answer
 from rlhp.store.migrate import added
 
 _FIRST = 1  # the oldest version, without leases
@@ -39,17 +40,19 @@ def _rows_sound(db: Connection, version: int) -> bool:
 
 def _columns_sound(db: Connection, version: int) -> bool:
     clips = {id for (id,) in db.execute("SELECT id FROM segment")}
-    queries = db.execute("SELECT id, segments, asked_step FROM query").fetchall()
-    sizes = {id: _size(segments, clips) for id, segments, _ in queries}
-    answers = "SELECT query, ranks, teacher, {round}, {swapped}, shown_at, answered_at, taken_step, {source} FROM answer"
+    columns = added(version)
+    queries = db.execute(f"SELECT id, segments, asked_step, {columns['kind']} FROM query").fetchall()
+    asked = {id: (_size(segments, clips), kind) for id, segments, _, kind in queries}
+    answers = """SELECT query, ranks, {rating}, teacher, {round}, {swapped}, shown_at, answered_at, taken_step, {source},
+                 {flagged} FROM answer"""
     leases = "SELECT query, annotator, round, since, until FROM lease" if version > _FIRST else "SELECT 1 WHERE 0"
     return (
-        all(sizes[id] >= 2 and is_count(step) for id, _, step in queries)
+        all(_question(*asked[id]) and is_count(step) for id, _, step, _ in queries)
         and all(
-            _ranks(ranks, sizes[query]) and _all(_ANSWER, rest)
-            for query, ranks, *rest in db.execute(answers.format(**added(version)))
+            _answer(ranks, rating, *asked[query]) and _all(_ANSWER, rest)
+            for query, ranks, rating, *rest in db.execute(answers.format(**columns))
         )
-        and all(query in sizes and _all(_HELD, rest) for query, *rest in db.execute(leases))
+        and all(query in asked and _all(_HELD, rest) for query, *rest in db.execute(leases))
     )
 
 
@@ -59,9 +62,18 @@ def _size(segments: str, clips: set[str]) -> int:
     return len(named) if clips.issuperset(named) else 0
 
 
-def _ranks(ranks: str | None, size: int) -> bool:
-    given = None if ranks is None else _list(ranks)
-    return given is None or (len(given) == size and all(type(rank) is int for rank in given))
+def _question(size: int, kind: str) -> bool:
+    """Older stores hold rankings of more clips than are asked about now."""
+    return KINDS[kind].fewest <= size
+
+
+def _answer(ranks: str | None, rating: Any, size: int, kind: str) -> bool:
+    if ranks is not None:
+        given = _list(ranks)
+        return rating is None and size > 1 and len(given) == size and all(type(rank) is int for rank in given)
+    return rating is None or (
+        type(rating) is float and KINDS[kind].admits(decode_answer(None, rating), size) and 0 <= rating <= 1
+    )
 
 
 def _list(text: str) -> list[Any]:
@@ -94,6 +106,7 @@ _ANSWER: tuple[_Holds, ...] = (
     is_time,
     lambda taken_step: taken_step is None or is_count(taken_step),
     _SOURCES.__contains__,
+    lambda flagged: flagged in (0, 1),
 )
 _HELD: tuple[_Holds, ...] = (_text, is_count, is_time, is_time)
 

@@ -8,6 +8,7 @@ from rlhp.train.expert import Expert, expert_trainer
 from rlhp.train.extend import extend
 from rlhp.train.fit import fit
 from rlhp.train.job import Trained, environment, load, train
+from rlhp.train.learned import Learned, learned
 from rlhp.train.loops import Cloning, Coaching, preferences
 from rlhp.train.rounds import dagger, smile
 from rlhp.train.starts import from_demonstrations, from_run
@@ -16,6 +17,7 @@ __all__ = [
     "Cloning",
     "Coaching",
     "Expert",
+    "Learned",
     "Trained",
     "build",
     "compose",
@@ -27,6 +29,7 @@ __all__ = [
     "from_demonstrations",
     "from_run",
     "frozen",
+    "learned",
     "load",
     "main",
     "preferences",

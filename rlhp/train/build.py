@@ -14,11 +14,12 @@ from hydra.utils import instantiate
 
 from rlhp import demonstrations, film
 from rlhp.reward import Background
+from rlhp.schedule import Growing
 from rlhp.train import filming
 from rlhp.types import Checked, Demonstrations, ImagesAndVector, Setup, Stateful, UserError, is_image, seen_space
 
 Settings = Mapping[str, Any]
-PARTS = ("memory", "query", "teacher", "schedule", "effort", "tracker")
+PARTS = ("memory", "query", "teacher", "effort", "tracker")
 
 
 def build(settings: Settings) -> Setup:
@@ -35,6 +36,7 @@ def build(settings: Settings) -> Setup:
         env=env,
         agent=built["agent"](env),
         reward=Background(make, settings["threads"]),
+        schedule=Growing(built["schedule"], int(settings["total_steps"])),
         **{name: built[name] for name in PARTS},
         total_steps=int(settings["total_steps"]),  # 1e6 is a way to write it
         max_open=settings["max_open"],
@@ -71,9 +73,9 @@ def _words(space: Any) -> str:
 
 
 def parts(setup: Setup) -> dict[str, Any]:
-    """The parts by name."""
-    names = ("env", "agent", "memory", "reward", "teacher", "query", "schedule", "effort", "loop")
-    return {name: getattr(setup, name) for name in names}
+    """The parts by name, as they were built from their yamls."""
+    names = ("env", "agent", "memory", "reward", "teacher", "query", "effort", "loop")
+    return {**{name: getattr(setup, name) for name in names}, "schedule": getattr(setup.schedule, "base", setup.schedule)}
 
 
 def stateful(setup: Setup) -> dict[str, Stateful]:
@@ -102,7 +104,7 @@ def _demonstrations(settings: Settings, env: Any) -> Demonstrations | None:
 def _check_schedule(setup: Setup) -> None:
     """Raises TypeError or ValueError, naming the schedule, where it does not keep to its protocol."""
     levels = [setup.schedule(step) for step in (0, setup.total_steps)]
-    name = type(setup.schedule).__name__
+    name = type(parts(setup)["schedule"]).__name__
     if not all(isinstance(level, Integral) for level in levels):
         raise TypeError(f"the schedule {name} wants {levels[0]!r} labels first and {levels[1]!r} in all: return whole numbers")
     if not 0 <= levels[0] <= levels[1]:

@@ -49,6 +49,7 @@ def _in_sweep() -> bool:
 
 OmegaConf.register_new_resolver("cores", cores, replace=True)
 OmegaConf.register_new_resolver("times", lambda a, b: int(a) * int(b), replace=True)
+OmegaConf.register_new_resolver("whole_quotient", lambda a, b: int(float(a) / float(b)), replace=True)
 
 Score = Callable[[Path], float]  # of a finished run's directory: the more, the better
 Work = Callable[[dict[str, Any], Path], None]  # what is done with resolved settings in a run's directory
@@ -175,6 +176,10 @@ def _travelling(settings: DictConfig, score: Score, work: Work) -> float | None:
     """A job of a sweep, whose errors can be sent from any process to ours. Returns its score if the sweep searches."""
     try:
         run = job(settings, work)
+        if _searching() and not finished(run):
+            raise UserError(
+                f"{run} was stopped from its page, so that there is no score to go by; the same command goes on with it."
+            )
         return score(run) if _searching() else None
     except (UserError, HydraException, OmegaConfBaseException):
         raise

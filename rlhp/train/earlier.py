@@ -13,7 +13,7 @@ from rlhp.reward import Frozen, model_state
 from rlhp.run import differing, last_checkpoint, read_settings, shown
 from rlhp.store import digest, recorded
 from rlhp.teacher import Replay
-from rlhp.types import Array, Setup, UserError
+from rlhp.types import Array, RewardModel, Setup, UserError
 
 
 def replay(run: str) -> Replay:
@@ -36,6 +36,11 @@ def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str
 
     Raises UserError where there is none, or where it judges other observations or actions than these.
     """
+    return Frozen(restored(observation_space, action_space, run, credit))
+
+
+def restored(observation_space: spaces.Space, action_space: spaces.Space, run: str, credit: str) -> RewardModel:
+    """A run's reward model as of its last checkpoint, made for reading. Raises UserError as `frozen` does."""
     settings = read_settings(Path(run))
     learned = settings["reward_model"]
     given = {"credit": credit} if learned.keys() & {"credit", "members"} else {}  # the true reward knows no credit
@@ -48,7 +53,7 @@ def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str
         )
     model.restore(state)
     getattr(model, "freeze", lambda: None)()
-    return Frozen(model)
+    return model
 
 
 def _shapes(state: dict[str, Array]) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from hydra.utils import instantiate
 
-from rlhp.run import attempt, finished, may_change, reached, read_settings, reopen
+from rlhp.run import GROWING, attempt, finished, may_change, reached, read_settings, reopen
 from rlhp.store import asked
 from rlhp.train.build import build
 from rlhp.train.job import work
@@ -20,7 +20,6 @@ from rlhp.train.settings import check
 from rlhp.train.words import parsed
 from rlhp.types import Effort, Schedule, Setup, Stateful, UserError
 
-GROWING = ("total_steps", "labels")
 RATES = ("learning_rate", "clip_range", "clip_range_vf")  # of Stable-Baselines3, numbers or schedules
 SHARES = (1.0, 0.75, 0.5, 0.25)  # of a run that may be left, at which a schedule is looked at
 

@@ -60,8 +60,8 @@ def needed(setup: Setup) -> int:
 
 
 def _by_questions(setup: Setup, later: int) -> Sources:
-    first, total, n_envs = setup.schedule(0), setup.schedule(setup.total_steps), setup.env.num_envs
-    return lambda asked: 0 if asked >= total else later if asked >= first else n_envs
+    first, n_envs, last = setup.schedule(0), setup.env.num_envs, setup.total_steps
+    return lambda asked: (n_envs if asked < first else later) if asked < setup.schedule(last) else 0  # it may grow
 
 
 def _asked(setup: Setup, later: int) -> int:

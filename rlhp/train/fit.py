@@ -87,6 +87,18 @@ def _check(settings: Mapping[str, Any]) -> None:
             raise UserError(f"{key} is {value}; give a whole number of at least 1, or null.")
 
 
+def given_to(settings: Mapping[str, Any]) -> tuple[labels.Preferences, Array]:
+    """The comparisons that the fit of these settings was given, and which rows of them it learned from.
+
+    Raises UserError where the source cannot be read any more, or has changed.
+    """
+    data = settings["data"]
+    found = labels.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
+    if found.digest != data["digest"]:
+        raise UserError(f"{data['path']} has changed since the fit; put the data back as they were, or fit anew.")
+    return found, _limited(split(found.comparisons, settings["heldout"], settings["seed"]), settings["comparisons"]).fitted
+
+
 def _limited(parts: Split, most: int | None) -> Split:
     """The first so many of those that are fitted. Raises UserError where there are fewer."""
     if most is not None and most > len(parts.fitted):
@@ -122,7 +134,7 @@ def _run(settings: Mapping[str, Any], path: Path, model: Any, given: labels.Pref
     note_attempt(path, precision=settings["reward_model"].get("precision"), step=run.resumed_from)
     run.restore()
     run.open(instantiate(settings["tracker"], _convert_="all"), labels=len(parts.fitted))
-    evidence, out = Evidence(_rows(given.comparisons, parts.fitted)), _rows(given.comparisons, parts.heldout)
+    evidence, out = Evidence(given.comparisons.rows(parts.fitted)), given.comparisons.rows(parts.heldout)
     for step in (*range(every, total, every), total):
         if step > run.resumed_from:
             _fit_to(step, model, evidence, out, run)
@@ -162,18 +174,12 @@ def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: Ru
     run.tick(step)
 
 
-def _rows(comparisons: Comparisons, rows: Array) -> Comparisons:
-    """Some of the comparisons; the clips stay, also those that none of them shows."""
-    shown, ranks, query, lasting = (getattr(comparisons, k)[rows] for k in ("shown", "ranks", "query", "lasting"))
-    return Comparisons(comparisons.clips, shown, ranks, query, lasting)
-
-
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a reward model says of n comparisons."""
+    """What a reward model says of n answers; a rating is paired with the others of its annotator."""
 
-    right: Array  # [n] share of a comparison's pairs that are in the right order, ties apart; NaN where there is nothing else
-    probability: Array  # [n] that the first of two clips is preferred, the mean over members; NaN for rankings
+    right: Array  # [n] share of an answer's pairs that are in the right order, ties apart; NaN where there is nothing else
+    probability: Array  # [n] that the first of two clips, or the rated one, is preferred, the mean over members; NaN for rankings
     loss: Array  # [n] -log of the probability of what was said
 
     def metrics(self) -> Metrics:
@@ -190,6 +196,8 @@ def _measured(model: Any, out: Comparisons) -> Measured:
     returns, sums = _predicted(model, out, clips)
     right, probability, loss = np.full((3, len(out)), np.nan)
     for row, (shown, ranks) in enumerate(zip(out.shown.tolist(), out.ranks.tolist(), strict=True)):
+        if not np.isnan(out.rating[row]):
+            continue
         there = [(place[clip], rank) for clip, rank in zip(shown, ranks, strict=True) if clip != EMPTY]
         pairs = [(i, j, (a < b) + 0.5 * (a == b)) for (i, a), (j, b) in combinations(there, 2)]
         decided = [(returns[i] - returns[j]) * (mu - 0.5) > 0 for i, j, mu in pairs if mu != 0.5]
@@ -198,7 +206,25 @@ def _measured(model: Any, out: Comparisons) -> Measured:
         right[row] = np.mean(decided) if decided else np.nan
         probability[row] = p[0] if len(pairs) == 1 else np.nan
         loss[row] = float(-(mu * np.log(p) + (1 - mu) * np.log(1 - p)).mean())
+    of = [place.get(clip, 0) for clip in out.shown[:, 0].tolist()] if len(out) else []
+    _rate(Measured(right, probability, loss), out, returns[of], sums[:, of])
     return Measured(right, probability, loss)
+
+
+def _rate(measured: Measured, out: Comparisons, returns: Array, sums: Array) -> None:
+    """Fill in the rows of ratings, given what each row's first clip returns [n] and its members' sums [M, n].
+
+    Annotators' scales are not applied: what is measured is r-hat, which has none.
+    """
+    for row in np.flatnonzero(~np.isnan(out.rating)).tolist():
+        ahead = np.where(out.annotator == out.annotator[row], out.rating[row] - out.rating, 0.0)
+        others = np.nan_to_num(ahead) != 0
+        p = float(win_probability(sums[:, row], np.zeros(len(sums))).mean())
+        if others.any():
+            measured.right[row] = np.mean((returns[row] - returns[others]) * ahead[others] > 0)
+        measured.probability[row] = p
+        y, safe = out.rating[row], float(np.clip(p, 1e-12, 1 - 1e-12))
+        measured.loss[row] = -y * np.log(safe) - (1 - y) * np.log(1 - safe)
 
 
 def _predicted(model: Any, out: Comparisons, clips: Array) -> tuple[Array, Array]:
@@ -215,20 +241,20 @@ def _interval(measured: Measured, given: labels.Preferences, parts: Split) -> In
     known = np.isfinite(measured.right)
     rows = parts.heldout[known]
     who = [given.annotator[row] for row in rows]
-    clusters: dict[str, Sequence[Any]] = {"segment": clustered(_rows(given.comparisons, rows)).tolist()}
+    clusters: dict[str, Sequence[Any]] = {"segment": clustered(given.comparisons.rows(rows)).tolist()}
     if None not in who and len({*who}) >= FEW:
         clusters["annotator"] = who
     return interval(measured.right[known], clusters)
 
 
 def _write(path: Path, given: labels.Preferences, parts: Split, measured: Measured) -> None:
-    """The comparisons that were held out, one a row; `preferred` and `probability` are of the first clip of two."""
+    """The comparisons that were held out, one a row; `preferred` and `probability` are of the first of two clips, or of one."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row, p, right in zip(parts.heldout.tolist(), measured.probability, measured.right, strict=True):
-            ranks = given.comparisons.ranks[row]
-            mu = float((ranks[0] < ranks[1]) + 0.5 * (ranks[0] == ranks[1]))
+            ranks, rating = given.comparisons.ranks[row], float(given.comparisons.rating[row])
+            mu = rating if rating == rating else float((ranks[0] < ranks[1]) + 0.5 * (ranks[0] == ranks[1]))
             said = "" if p != p else f"{mu:g}"
             question, who = int(given.comparisons.query[row]), given.annotator[row] or ""
             writer.writerow((question, who, said, *("" if x != x else f"{x:.6g}" for x in (p, right))))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
+from rlhp.intervals import wilson
 from rlhp.types import EMPTY, Array, Comparisons, UserError, stream
 
-Z = 1.959964  # of a 95 % interval
 HALF = 0.5  # a group of comparisons with more than this share of all cannot be put on one side
 
 
@@ -103,9 +102,3 @@ def effective(right: Array, clusters: Sequence[Hashable]) -> float:
     sums = np.bincount(of, right - share, m)
     variance = m / (m - 1) * float(np.sum(sums**2)) / n**2 if m > 1 else float("inf")
     return m if variance == 0 else max(share * (1 - share) / variance, 1.0)
-
-
-def wilson(share: float, n: float) -> tuple[float, float]:
-    """Wilson's (1927) 95 % interval for a share of n."""
-    centre, spread = share + Z**2 / (2 * n), Z * sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return (centre - spread) / (1 + Z**2 / n), (centre + spread) / (1 + Z**2 / n)

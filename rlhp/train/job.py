@@ -16,9 +16,11 @@ from hydra.utils import instantiate
 
 from rlhp.agent import Blind, stack_frames
 from rlhp.precision import best_precision
+from rlhp.reward import Background
 from rlhp.run import (
     PLAN,
     RunDirectory,
+    annotators_of,
     attempt,
     begun,
     check_owner,
@@ -29,10 +31,12 @@ from rlhp.run import (
     read_settings,
     write_whole,
 )
+from rlhp.schedule import Growing
 from rlhp.store import Rest, Store
 from rlhp.train import page
 from rlhp.train.build import Settings, build, stateful
-from rlhp.types import Array, Filming, Rollout, Segment, Setup, Steps, UserError, stack
+from rlhp.train.predictions import Predictions
+from rlhp.types import Array, Filming, Rollout, Segment, Setup, Steps, Stopped, UserError, stack
 
 PRECISIONS = {"precision": "reward_model", "agent_precision": "agent"}  # as an attempt tells them, and whose they are
 
@@ -51,8 +55,9 @@ def train(settings: Settings, path: Path) -> None:
 
 def work(setup: Setup, path: Path, **facts: Any) -> None:
     """Train in a directory that is this process's alone, and holds these settings; `facts` are noted of the attempt."""
-    served = setup.settings.get("page")
-    with page.page(path, bool(served) and setup.schedule(setup.total_steps) > 0):
+    served: Mapping[str, Any] = setup.settings.get("page") or {}
+    wanted = bool(served) and served.get("serve", True) and setup.schedule(setup.total_steps) > 0
+    with page.page(path, wanted, annotators_of(setup.settings)):
         _run(setup, path, Rest.of(served), facts)
 
 
@@ -72,23 +77,56 @@ def _run(setup: Setup, path: Path, rest: Rest, facts: Mapping[str, Any]) -> None
     run = RunDirectory(path, stateful(setup), total_steps=total, checkpoint_every=settings["checkpoint_every"])
     precisions = {name: settings[part].get("precision") for name, part in PRECISIONS.items()}
     note_attempt(path, **precisions, step=run.resumed_from, **facts)
-    first, wanted = setup.schedule(0), setup.schedule(total)
-    write_whole(path / PLAN, json.dumps({"first_labels": first, "labels": wanted}) + "\n")
+    _plan(setup, path)
     run.restore()
-    store = Store(path / "preferences.sqlite", rest=rest)
+    store = Store(path / "preferences.sqlite", rest=rest, sleep=run.controls.sleep, kind=settings["feedback"])
     store.restore(run.resumed_from)
     run.sync = store.sync
-    run.open(setup.tracker, labels=wanted)
-    why = page.reason(path, first, lambda: store.answered)
+    why = page.reason(path, setup.schedule(0), lambda: store.answered)
     store.waiting = lambda waiting: run.say(why(waiting))
-    assert setup.loop is not None
-    setup.loop(store, run)
-    used = _used(wanted, store, run)
-    if used["why"] and used["why"] not in run.warned.values():
-        run.warn("labels", f"{used['used']} of {wanted} labels are used: {used['why']}")
-    run.finish(lambda folder: write_heldout(folder / "heldout.csv", setup.memory.heldout, setup.reward), labels=used)
+    run.controls.grow = lambda added: _grow(setup, run, added)
+    if setup.settings.get("page"):
+        _predict(setup, store, run)
+    try:
+        run.open(setup.tracker, labels=setup.schedule(total))
+        _learn(setup, store, run)
+    except Stopped:
+        print(page.stopped(path, run.stopped(), total), file=sys.stderr)
     store.close()
     setup.env.close()
+
+
+def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
+    """From where the run stands to its end."""
+    assert setup.loop is not None
+    setup.loop(store, run)
+    used = _used(setup.schedule(setup.total_steps), store, run)
+    if used["why"] and used["why"] not in run.warned.values():
+        run.warn("labels", f"{used['used']} of {used['wanted']} labels are used: {used['why']}")
+    run.finish(lambda folder: write_heldout(folder / "heldout.csv", setup.memory.heldout, setup.reward), labels=used)
+
+
+def _predict(setup: Setup, store: Store, run: RunDirectory) -> None:
+    """Have the predictions of r-hat written down, for the people who answer."""
+    reward = setup.reward
+    if isinstance(reward, Background):
+        reward.before = Predictions(
+            run.path, store, lambda clip: float(reward(as_rollout(stack([clip]))).sum()), setup.schedule(0), run.resumed_from
+        )
+
+
+def _plan(setup: Setup, path: Path) -> None:
+    """Write down how many labels are wanted."""
+    first, wanted = setup.schedule(0), setup.schedule(setup.total_steps)
+    write_whole(path / PLAN, json.dumps({"first_labels": first, "labels": wanted}) + "\n")
+
+
+def _grow(setup: Setup, run: RunDirectory, added: tuple[tuple[int, int], ...]) -> None:
+    """More labels are wanted than the settings say."""
+    if isinstance(setup.schedule, Growing):
+        setup.schedule.added = added
+        _plan(setup, run.path)
+        run.wants(setup.schedule(setup.total_steps))
 
 
 def _used(wanted: int, store: Store, run: RunDirectory) -> dict[str, int | str]:

@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
 
 from rlhp import film
-from rlhp.run import Served, dismissed, finished, read_settings, recall, served
+from rlhp.run import Served, control, dismissed, finished, links, read_settings, recall, served
 from rlhp.store import Waiting
 
 LOG = "page.log"
@@ -26,18 +26,19 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def page(run: Path, wanted: bool) -> Iterator[None]:
+def page(run: Path, wanted: bool, annotators: Sequence[str] = ()) -> Iterator[None]:
     """Serve the page of `run` meanwhile, if `wanted`; a page that dies is started again, at the same address.
 
-    The page ends with a training that is interrupted, told to end (SIGTERM, SIGHUP) or fails. After the last step, and after
-    a kill of the training, it stays as long as somebody looks at it, and goes on with a training that resumes. A page that a
-    person has started with `rlhp label` is used, and left to that person. Raises UserError where clips cannot be drawn here.
+    Prints the owner's link, and one for each of the `annotators`. The page ends with a training that is interrupted, told to
+    end (SIGTERM, SIGHUP) or fails. After the last step, after a stop from the page and after a kill of the training, it stays as
+    long as somebody looks at it, and goes on with a training that resumes. A page that a person has started with `rlhp label` is
+    used, and left to that person. Raises UserError where clips cannot be drawn here.
     """
     if not wanted:
         yield
         return
     film.drawing(read_settings(run))
-    with _ends_in_order(), closing(Keeper(run)) as keeper:
+    with _ends_in_order(), closing(Keeper(run, annotators)) as keeper:
         keeper.begin()
         yield
 
@@ -62,25 +63,25 @@ def _ends_in_order() -> Iterator[None]:
 class Keeper:
     """Keeps the page of a run served: starts it unless it is, and starts it again whenever it has died."""
 
-    def __init__(self, run: Path) -> None:
-        self._run, self._over = run, Event()
+    def __init__(self, run: Path, annotators: Sequence[str] = ()) -> None:
+        self._run, self._annotators, self._over = run, annotators, Event()
         self._process: subprocess.Popen[bytes] | None = None  # the page that was started last
         self._thread = Thread(target=self._keep, name="page", daemon=True)
 
     def begin(self) -> None:
         """Serve the page, say where, and look after it from now on, also where an earlier training, or a person, ended it."""
         recall(self._run)
-        print(_greeting(self._run, served(self._run) or self._start()), file=sys.stderr)
+        print(_greeting(self._run, served(self._run) or self._start(), self._annotators), file=sys.stderr)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking after the page; end it, unless the run is finished or the page is a person's own."""
+        """Stop looking after the page; end it, unless the run is finished or was stopped there, or it is a person's own."""
         self._over.set()
         try:
             if self._thread.is_alive():
                 self._thread.join()
         finally:  # also where a second interrupt comes meanwhile
-            if not finished(self._run):
+            if not finished(self._run) and control(self._run).stopped is None:
                 self._end()
 
     def _keep(self) -> None:
@@ -132,10 +133,10 @@ class Keeper:
                 os.kill(there.pid, number)
 
 
-def _greeting(run: Path, there: Served | None) -> str:
+def _greeting(run: Path, there: Served | None, annotators: Sequence[str]) -> str:
     if there is None:
         return f"The page for labels did not start ({_last_words(run)}); training goes on, and rlhp label {run} serves it."
-    return f"Compare clips at {there.address()}"
+    return "\n  ".join(["Compare clips at", *links(there, annotators)]) if annotators else f"Compare clips at {there.address()}"
 
 
 def _last_words(run: Path) -> str:
@@ -149,6 +150,12 @@ def where(run: Path) -> str:
     """Where to answer, for whoever reads that the training waits."""
     there = served(run)
     return f"rlhp label {run} serves the page" if there is None else f"open {there.address()}"
+
+
+def stopped(run: Path, step: int, total: int) -> str:
+    """What to say when somebody at the page has stopped the training, which goes on from `step`."""
+    where = f"step {step:,} of {total:,}, where its last checkpoint is" if step else "its start, as there is no checkpoint yet"
+    return f"\n{run} was stopped from the page; the same command goes on from {where}"
 
 
 def reason(run: Path, first: int, answered: Callable[[], int]) -> Callable[[Waiting], str]:

@@ -1,6 +1,6 @@
 """The records that pass between the parts, and the protocols that the parts fulfil."""
 
-from rlhp.types.basics import Array, Metrics, UserError, escaped, stream
+from rlhp.types.basics import Array, Metrics, Stopped, UserError, escaped, stream
 from rlhp.types.clips import (
     Clips,
     Deflated,
@@ -95,6 +95,7 @@ __all__ = [
     "Setup",
     "Stateful",
     "Steps",
+    "Stopped",
     "Store",
     "Teacher",
     "Trainer",

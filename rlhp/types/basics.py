@@ -16,6 +16,10 @@ class UserError(ValueError):
     """What the user asked for cannot be done: one sentence that says what to do instead (exit status 2)."""
 
 
+class Stopped(Exception):
+    """Somebody has asked the training to stop, to go on later from its last checkpoint: nothing went wrong."""
+
+
 def escaped(text: str, keep: str = "") -> str:
     r"""The text as a terminal can show it: characters that would steer it are written as \x1b; those in `keep` stay."""
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -7,7 +7,7 @@ environment steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from typing import Protocol
 
@@ -184,24 +184,42 @@ class Demonstrations:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question: K >= 2 clips to be put in order."""
+    """A question about K clips: to be put in order, or a single one to be rated."""
 
     id: int
     clips: tuple[Segment, ...]
     asked_step: int
+    kind: str = "comparison"  # one of `rlhp.feedback.KINDS`
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A weak ordering: one rank per clip, lower is better, equal ranks are ties; None: cannot tell.
+    """A weak ordering of K clips, or the rating of one; neither: cannot tell. Raises ValueError for both.
 
-    K = 2: (0, 1) the left is better, (1, 0) the right, (0, 0) equal.
+    `ranks`: one per clip, lower is better, equal ranks are ties. K = 2: (0, 1) the left is better, (1, 0) the right, (0, 0)
+    equal; in a graded comparison (0, 2) says that the left is much better. `rating`: from 0 to 1, higher is better; 1 is good
+    and 0 bad where only these are asked for. `by`: whose answer it is, where a teacher speaks for several people.
     """
 
     ranks: tuple[int, ...] | None
+    rating: float | None = None
+    by: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if self.ranks is not None and self.rating is not None:
+            raise ValueError("an answer ranks several clips or rates one, not both")
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the teacher cannot tell."""
+        return self.ranks is None and self.rating is None
+
+    def reversed(self) -> Answer:
+        """The same answer about the clips in reverse order."""
+        return replace(self, ranks=None if self.ranks is None else self.ranks[::-1])
 
     def pairs(self) -> list[tuple[int, int, float]]:
-        """All K(K-1)/2 pairs (i, j, mu) with mu = P[i is better]: 1, 0 or 1/2; none when the teacher could not tell.
+        """All K(K-1)/2 pairs (i, j, mu) with mu = P[i is better]: 1, 0 or 1/2; none for a rating, and for 'cannot tell'.
 
         A ranking of K clips counts once, so each of its pairs weighs 1 / C(K, 2) (Ouyang et al. 2022, section 3.5).
         """
@@ -218,41 +236,70 @@ class Recorded:
     answers: tuple[tuple[int, Answer], ...]  # each with the step of its first use, in the order of use
 
 
+def _not_said() -> Array:
+    """A column of `Comparisons` of which every row has its default."""
+    return np.zeros(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Comparisons:
-    """D in the paper (section 2.2.3): every answer that puts clips in order. A ranking of K clips is one row.
+    """D in the paper (section 2.2.3): every answer that ranks or rates clips. A ranking of K clips is one row.
 
-    Questions may differ in the number of clips: K is the largest, and smaller ones leave columns empty.
+    Questions may differ in the number of clips: K is the largest, and smaller ones leave columns empty. One that is rated is a
+    row of a single clip, which compares it with what its annotator finds middling.
     """
 
     clips: Clips  # each once, however many questions show it
     shown: Array  # [n, K]  which of the clips a question shows; EMPTY beyond the last
-    ranks: Array  # [n, K]  lower is better, equal ranks are ties; EMPTY beyond the last
+    ranks: Array  # [n, K]  lower is better, equal ranks are ties; 0 for a clip that is rated; EMPTY beyond the last
     query: Array  # [n]  id of the question; an ensemble's bootstrap weights hang on it
     lasting: Array  # [n]  bool: learned from however old it is, where only the newest are else
+    rating: Array = field(default_factory=_not_said)  # [n]  from 0 to 1; NaN, the default, where clips are ranked
+    annotator: Array = field(
+        default_factory=_not_said
+    )  # [n]  whole numbers, the same for answers of the same annotator; 0 by default
+    flagged: Array = field(
+        default_factory=_not_said
+    )  # [n]  bool: its annotator takes it back, so that it is not learned from; False by default
+
+    def __post_init__(self) -> None:
+        for name, default in (("rating", np.nan), ("annotator", 0), ("flagged", False)):
+            if len(getattr(self, name)) != len(self) or len(self) == 0:
+                object.__setattr__(self, name, np.full(len(self), default))
 
     def __len__(self) -> int:
         return len(self.query)
 
     def decided(self) -> Array:
-        """Whether an answer prefers a clip to another, [n] bool."""
-        return ((self.ranks != self.ranks[:, :1]) & (self.shown != EMPTY)).any(axis=1)
+        """Whether an answer prefers a clip to another, or to what is middling, and is not taken back: [n] bool."""
+        ranked = ((self.ranks != self.ranks[:, :1]) & (self.shown != EMPTY)).any(axis=1)
+        rated = ~np.isnan(self.rating) & (self.rating != 0.5)
+        return (ranked | rated) & ~self.flagged
+
+    def rows(self, rows: Array | slice) -> Comparisons:
+        """Some of the answers; the clips stay, also those that none of them shows."""
+        return Comparisons(self.clips, *(getattr(self, name)[rows] for name in _COLUMNS))
 
     def after(self, clips: int, rows: int) -> Comparisons:
         """The clips and the rows after the first so many; `shown` goes on counting from the first clip of all."""
-        return Comparisons(self.clips.after(clips), self.shown[rows:], self.ranks[rows:], self.query[rows:], self.lasting[rows:])
+        return replace(self.rows(slice(rows, None)), clips=self.clips.after(clips))
 
     def joined(self, more: Comparisons) -> Comparisons:
         """These, and those that `after` gave; itself if there are none, by which a model knows that nothing is new."""
         if len(more) == 0:
             return self
         width = max(self.shown.shape[1], more.shown.shape[1])
-        shown, ranks = (
-            np.concatenate([widened(one, width), widened(two, width)])
-            for one, two in ((self.shown, more.shown), (self.ranks, more.ranks))
-        )
-        query, lasting = np.concatenate([self.query, more.query]), np.concatenate([self.lasting, more.lasting])
-        return Comparisons(self.clips.joined(more.clips), shown, ranks, query, lasting)
+        one, two = ({name: getattr(part, name) for name in _COLUMNS} for part in (self, more))
+        for part in (one, two):
+            part |= {name: widened(part[name], width) for name in ("shown", "ranks")}
+        return Comparisons(self.clips.joined(more.clips), *(np.concatenate([one[name], two[name]]) for name in _COLUMNS))
+
+    def marked(self, flagged: Array) -> Comparisons:
+        """The same with these flagged, [n] bool; itself if they are."""
+        return self if np.array_equal(flagged, self.flagged) else replace(self, flagged=flagged)
+
+
+_COLUMNS = tuple(each.name for each in fields(Comparisons) if each.name != "clips")
 
 
 def widened(rows: Array, width: int) -> Array:

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
-from starlette.exceptions import HTTPException as Refused
 
+from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
-from rlhp.types import UserError
-from rlhp.web import labels
-from rlhp.web.bodies import NAME, NAMES, Annotator, Ask, ClipId, Damaged, Dealt, Say, State, Withdraw
+from rlhp.run import NAME, NAMES
+from rlhp.web import inspect_page, labels, run
+from rlhp.web.bodies import (
+    Annotator,
+    Ask,
+    ClipId,
+    Damaged,
+    Dealt,
+    Flag,
+    Flagged,
+    Given,
+    Lease,
+    Say,
+    State,
+    Withdraw,
+)
+from rlhp.web.explain import PLAIN, explain
 from rlhp.web.guard import Guard
-from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC, Room, room_of, static
 
 __all__ = ["STATIC", "Room", "create"]
 
 
-def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
-    """The application that serves one run; `hosts`: the names it answers to, None: any."""
-    app = FastAPI(title="rlhp", description="Compare clips of a run.", docs_url=None, redoc_url=None)
+def create(room: Room, hosts: frozenset[str] | None, public: str = "") -> FastAPI:
+    """The application that serves one run; `hosts`: the names it answers to, None: any; `public`: its address at a proxy."""
+    app = FastAPI(description="Give feedback on clips of a run.", **PLAIN)
     app.state.room = room
     app.include_router(page)
     app.include_router(api)
     app.include_router(labels.router)
-    app.add_exception_handler(UserError, _unavailable)
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Guard, token=room.token, hosts=hosts, visited=room.visits.count)  # pyright: ignore[reportArgumentType]
+    app.include_router(run.router)
+    app.include_router(inspect_page.router)
+    explain(app)
+    who: dict[str, Any] = {"token": room.token, "hosts": hosts, "public": urlsplit(public).netloc}
+    app.add_middleware(Guard, visited=room.visits.count, **who)  # pyright: ignore[reportArgumentType]
     return app
 
 
@@ -53,10 +67,23 @@ def style(request: Request) -> Response:
     return static(request, "page.css")
 
 
-@page.get("/page.js")
-def script(request: Request) -> Response:
-    """Its behaviour."""
-    return static(request, "page.js")
+@page.get("/page/{name}.js")
+def script(request: Request, name: str) -> Response:
+    """A module of its behaviour; `page/main.js` is where it begins."""
+    return _named(request, f"page/{name}.js", name)
+
+
+@page.get("/sketches/{task}.svg")
+def sketch(request: Request, task: str) -> Response:
+    """The sketch of a task: what people should watch."""
+    return _named(request, f"sketches/{task}.svg", task)
+
+
+def _named(request: Request, file: str, name: str) -> Response:
+    """A static file that the address names. Raises HTTPException (404) where there is none."""
+    if not re.fullmatch(r"[a-z_]{1,40}", name) or not (STATIC / file).is_file():
+        raise HTTPException(404, "there is no such file")
+    return static(request, file)
 
 
 @page.get("/icon.svg")
@@ -73,6 +100,7 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
     return State(
         run=room.run.name,
         task=str(settings["task"]),
+        kind=room.kind,
         instructions=str(settings.get("instructions") or ""),
         state=standing.state,
         error=standing.error,
@@ -82,17 +110,21 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
         answered=standing.answered,
         taken=standing.taken,
         first=standing.first,
-        labels=int(settings.get("labels") or 0),
+        labels=standing.labels,
         per_hour=room.desk.rate(),
+        filming=room.filming(),
+        leased=[Lease.model_validate(lease, from_attributes=True) for lease in room.desk.leased(annotator)],
         problem=room.films.problem,
         minimum_view=room.minimum_view,
+        sketch=(STATIC / "sketches" / f"{settings['task']}.svg").is_file(),
+        watch=list((settings.get("film") or {}).get("watch") or ()),
         mine=room.mine(annotator),
     )
 
 
 @api.post("/next")
-def next_pairs(request: Request, body: Ask) -> Dealt:
-    """The pairs that a person holds, held for longer, and new ones up to `count`."""
+def next_questions(request: Request, body: Ask) -> Dealt:
+    """The questions that a person holds, held for longer, and new ones up to `count`."""
     return room_of(request).deal(body.annotator, body.count)
 
 
@@ -101,22 +133,39 @@ def answer(request: Request, body: Say) -> Dealt:
     """Take down an answer; sent again, it counts once. The answer to this is sent when it is safe on disk."""
     room = room_of(request)
     if body.seen < room.minimum_view:
-        raise HTTPException(422, f"a pair is to be looked at for at least {room.minimum_view:g} seconds")
-    outcome = room.desk.answer(body.annotator, body.reply())
+        raise HTTPException(422, f"a question is to be looked at for at least {room.minimum_view:g} seconds")
+    try:
+        outcome = room.desk.answer(body.annotator, body.reply())
+    except InvalidAnswer as error:
+        raise HTTPException(422, str(error)) from error
     return room.deal(body.annotator, body.count).model_copy(update={"outcome": outcome})
 
 
 @api.post("/undo")
 def undo(request: Request, body: Withdraw) -> Dealt:
-    """Withdraw an answer, unless the learner has taken it; its pair comes first then."""
+    """Withdraw an answer, unless the learner has taken it; its question comes first then."""
     room = room_of(request)
     undone = room.desk.undo(body.annotator, body.query, body.round)
     return room.deal(body.annotator, body.count).model_copy(update={"undone": undone})
 
 
+@api.get("/history")
+def history(request: Request, annotator: Annotated[Annotator, Query()]) -> list[Given]:
+    """The last twenty answers of one person, newest first."""
+    return [Given.model_validate(given, from_attributes=True) for given in room_of(request).desk.history(annotator)]
+
+
+@api.post("/flag")
+def flag(request: Request, body: Flag) -> Flagged:
+    """Have an answer left out of later fits, or let it count again."""
+    if not room_of(request).desk.flag(body.annotator, body.query, body.round, body.flagged):
+        raise HTTPException(404, "there is no such answer of yours (any more)")
+    return Flagged(flagged=body.flagged)
+
+
 @api.post("/damaged")
 def damaged(request: Request, body: Damaged) -> Dealt:
-    """Have a clip that a browser could not play filmed anew, and deal other pairs meanwhile."""
+    """Have a clip that a browser could not play filmed anew, and deal other questions meanwhile."""
     room = room_of(request)
     refilmed = room.films.discard(body.clip, body.version)
     return room.deal(body.annotator, body.count).model_copy(update={"refilmed": refilmed})
@@ -130,20 +179,3 @@ def clip(request: Request, segment: ClipId) -> Response:
     if version is None:
         raise HTTPException(404, "there is no such clip")
     return FileResponse(room.films.file(segment), media_type=KINDS[CODECS[room.codec][1]], headers={"etag": version})
-
-
-async def _unavailable(request: Request, error: Exception) -> Response:
-    """What the user can mend (a full disk, a lock), in the sentence that says how; the page sends again."""
-    return refusal(503, str(error), request.headers)
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    return refusal(error.status_code, error.detail, request.headers, error.headers)
-
-
-async def _invalid(request: Request, error: Exception) -> Response:
-    """What is wrong with a request, without repeating what it said."""
-    assert isinstance(error, RequestValidationError)
-    wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-    return refusal(422, "; ".join(wrong), request.headers)

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, computed_field
 
-from rlhp.store import Outcome, Pair, Reply
+from rlhp import store
+from rlhp.run import NAME
+from rlhp.store import Outcome, Reply
 
-NAME = r"\w[\w.-]{0,39}"
-NAMES = "up to 40 letters, digits, dots and dashes, without spaces"
 Annotator = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 ClipId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Id = Annotated[int, Field(ge=0, le=2**53)]
 DAY = 86_400.0
 
 
-class Choice(StrEnum):
-    """The four things that one can say about a pair."""
-
-    LEFT = "left"
-    RIGHT = "right"
-    EQUAL = "equal"
-    UNSURE = "unsure"
-
-
-RANKS: dict[Choice, tuple[int, int] | None] = {
-    Choice.LEFT: (0, 1),
-    Choice.RIGHT: (1, 0),
-    Choice.EQUAL: (0, 0),
-    Choice.UNSURE: None,
-}
+MOST = 10  # clips of a question
 
 
 class _Body(BaseModel):
@@ -39,26 +24,37 @@ class _Body(BaseModel):
 
 
 class Ask(_Body):
-    """Pairs for one person: those they hold already, then new ones."""
+    """Questions for one person: those they hold already, then new ones."""
 
     annotator: Annotator
     count: int = Field(3, ge=1, le=5)
 
 
+Word = Annotated[str, Field(max_length=40)]
+Score = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Rank = Annotated[int, Field(strict=True)]
+Value = Annotated[list[Rank], Field(max_length=MOST)] | Score | Word
+
+
 class Say(_Body):
-    """An answer; `clips` as they were shown, left and right, for `seen` seconds. `count` pairs are wanted in return."""
+    """An answer; `clips` as they were shown, from left to right, for `seen` seconds. `count` questions are wanted in return.
+
+    `value`: of a comparison left, right or equal; of a graded comparison also left_much and right_much; of a ranking a list of
+    ranks, one per clip as shown, lower is better, equal is a tie; of a rating a number from 0 to 1; good or bad; unsure always.
+    """
 
     annotator: Annotator
     query: Id
     round: int = Field(ge=0, le=1)
-    clips: tuple[ClipId, ClipId]
-    choice: Choice
+    kind: Word | None = None  # as it was dealt; the store knows it
+    clips: tuple[ClipId, ...] = Field(min_length=1, max_length=MOST)
+    value: Value = Field(validation_alias=AliasChoices("value", "choice"), union_mode="left_to_right")
     seen: float = Field(ge=0, le=DAY, allow_inf_nan=False)
     count: int = Field(3, ge=1, le=5)
 
     def reply(self) -> Reply:
         """The same, as the store understands it."""
-        return Reply(self.query, self.round, self.clips, RANKS[self.choice], self.seen)
+        return Reply(self.query, self.round, self.clips, self.value, self.seen)
 
 
 class Withdraw(_Body):
@@ -70,8 +66,17 @@ class Withdraw(_Body):
     count: int = Field(3, ge=1, le=5)
 
 
+class Flag(_Body):
+    """An answer that its annotator takes back, so that it is left out of later fits, or lets count again."""
+
+    annotator: Annotator
+    query: Id
+    round: int = Field(ge=0, le=1)
+    flagged: bool
+
+
 class Damaged(_Body):
-    """A clip that a browser could not play, and the ETag with which it came. `count` pairs are wanted in return."""
+    """A clip that a browser could not play, and the ETag with which it came. `count` questions are wanted in return."""
 
     annotator: Annotator
     clip: ClipId
@@ -80,16 +85,44 @@ class Damaged(_Body):
 
 
 class Shown(BaseModel):
-    """A pair to show: clips left and right."""
+    """A question to show: its clips from left to right."""
 
     query: int
     round: int
-    clips: tuple[str, str]
+    kind: str
+    clips: tuple[str, ...]
 
     @classmethod
-    def of(cls, pair: Pair) -> Shown:
+    def of(cls, shown: store.Shown) -> Shown:
         """The store's record of it."""
-        return cls(query=pair.query, round=pair.round, clips=pair.clips)
+        return cls(query=shown.query, round=shown.round, kind=shown.kind, clips=shown.clips)
+
+
+class Given(BaseModel):
+    """An answer that a person has given: `value` as it was sent, about `clips` as they were shown."""
+
+    query: int
+    round: int
+    kind: str
+    clips: tuple[str, ...]
+    value: list[int] | float | str
+    answered_at: float
+    taken: bool
+    flagged: bool
+
+
+class Flagged(BaseModel):
+    """Whether an answer is left out of later fits now."""
+
+    flagged: bool
+
+
+class Lease(BaseModel):
+    """A question that somebody else is looking at, and until when at least, in seconds since 1970."""
+
+    query: int
+    annotator: str
+    until: float
 
 
 class Undoable(BaseModel):
@@ -108,16 +141,22 @@ class Mine(BaseModel):
 
 
 class Dealt(BaseModel):
-    """Pairs in the order in which to show them. `outcome`: what became of the answer that was sent along, if one was.
+    """Questions in the order in which to show them. `outcome`: what became of the answer that was sent along, if one was.
 
     `refilmed`: whether a clip that was reported is filmed anew; false where that was done before and did not help.
     """
 
-    pairs: list[Shown]
+    questions: list[Shown]
     mine: Mine
     outcome: Outcome | None = None
     undone: bool | None = None
     refilmed: bool | None = None
+
+    @computed_field
+    @property
+    def pairs(self) -> list[Shown]:
+        """The questions, by the name that pages opened earlier know them by."""
+        return self.questions
 
 
 class State(BaseModel):
@@ -125,8 +164,9 @@ class State(BaseModel):
 
     run: str
     task: str
+    kind: str = Field(description="of the questions that this run asks")
     instructions: str
-    state: str = Field(description="training, waiting (for answers), stopped, failed or finished")
+    state: str = Field(description="training, waiting (for answers), paused, stopped, failed or finished")
     error: str | None
     step: int
     total_steps: int
@@ -136,6 +176,10 @@ class State(BaseModel):
     first: int
     labels: int
     per_hour: float = Field(description="of all people together, over the last ten minutes; 0 where too little is known")
+    filming: int = Field(description="unanswered questions whose clips are not filmed yet")
+    leased: list[Lease] = Field(description="unanswered questions that other people are looking at")
     problem: str | None = Field(description="why no clips are filmed, if none are")
     minimum_view: float
+    sketch: bool = Field(description="whether sketches/TASK.svg shows what to watch")
+    watch: list[str] = Field(description="the parts of it that stand out")
     mine: Mine

@@ -22,7 +22,7 @@ from rlhp.types import Array, Segment, UserError
 from rlhp.web.films import CLIPS, Look
 from rlhp.web.standing import settings_of
 
-AHEAD = 40  # pairs for each person, newest first, that are kept filmed
+AHEAD = 40  # questions for each person, newest first, that are kept filmed
 PAUSE, RETRY = 0.1, 5.0  # seconds between looks for new questions; after a failure
 STALE = 600.0  # seconds after which a half-made film belongs to nobody
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -59,8 +59,8 @@ class Filmer:
         version = (*self._store.database.version(), _changed(self._run / CLIPS))  # a clip that was discarded is filmed anew
         if version == self._done_at:
             return None
-        for pair in self._desk.wanted(self._ahead):
-            for segment in pair:
+        for clips in self._desk.wanted(self._ahead):
+            for segment in clips:
                 if not self._look.file(self._run, segment).exists():
                     return segment
         self._done_at = version
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> None:
     """Film until standard input closes."""
     run, size, codec, overlap = Path(arguments[0]), int(arguments[1]), arguments[2], int(arguments[3])
     settings, speaker = settings_of(run), Speaker()
-    look = Look(str(settings["task"]), size, codec)
+    look = Look.of(settings, size, codec)
     filmer = _tried(lambda: Filmer(run, look, overlap), speaker)  # once: to open a store is to check all of it
     if filmer is not None:
         with closing(filmer):

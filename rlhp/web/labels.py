@@ -1,18 +1,27 @@
-"""`/labels`: what `rlhp labels` prints, as a page."""
+"""`/labels`: what `rlhp labels` prints, over time, and for the owner of the run the links of those who answer."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
-from pydantic import BaseModel
+from typing import Annotated
 
-from rlhp.labels import report
-from rlhp.web.room import room_of, static
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict
+
+from rlhp.labels import over_time, report
+from rlhp.run import annotators_of, key_of
+from rlhp.store import people
+from rlhp.web.bodies import Annotator
+from rlhp.web.room import bearer_of, owner_only, room_of, static
 
 router = APIRouter()
 
 
-class Cells(BaseModel):
+class _Read(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Cells(_Read):
     """A table as it is shown; the first column is text, the others are numbers."""
 
     title: str
@@ -20,12 +29,41 @@ class Cells(BaseModel):
     rows: list[list[str]]
 
 
-class Labels(BaseModel):
+class Line(_Read):
+    """One annotator's points: seconds since 1970, and a number."""
+
+    name: str
+    points: list[tuple[float, float]]
+
+
+class Curves(_Read):
+    """Lines that are drawn together; `share`: their numbers are shares, from 0 to 1."""
+
+    title: str
+    share: bool
+    lines: list[Line]
+
+
+class Tables(_Read):
     """The answers so far in tables, and what is to be known to read them."""
 
     head: str
     tables: list[Cells]
     notes: list[str]
+
+
+class Labels(Tables):
+    """The same, over time. `whose`: the annotator whose figures these are; null: everybody's."""
+
+    whose: str | None
+    curves: list[Curves]
+
+
+class Link(BaseModel):
+    """An annotator's key; their link is that of the page with `?annotator=...&token=...`."""
+
+    annotator: str
+    key: str
 
 
 @router.get("/labels", include_in_schema=False)
@@ -46,7 +84,24 @@ def script(request: Request) -> Response:
     return static(request, "labels.js")
 
 
+@router.get("/chart.js", include_in_schema=False)
+def chart(request: Request) -> Response:
+    """What draws its curves."""
+    return static(request, "chart.js")
+
+
 @router.get("/api/labels")
 def tables(request: Request) -> Labels:
-    """Counts, times and agreement of those who answered."""
-    return Labels.model_validate(report(room_of(request).run), from_attributes=True)
+    """Counts, times and agreement of those who answered: everybody's for the owner of the run, else one's own."""
+    run, whose = room_of(request).run, bearer_of(request).annotator
+    told = Tables.model_validate(report(run, whose))
+    curves = [Curves.model_validate(drawn) for drawn in over_time(run, whose)]
+    return Labels(**told.model_dump(), whose=whose, curves=curves)
+
+
+@router.get("/api/links", dependencies=[Depends(owner_only)])
+def links(request: Request, more: Annotated[list[Annotator], Query(max_length=20)] = []) -> list[Link]:  # noqa: B006
+    """Keys of those whom the settings name and those who have answered, and of `more`."""
+    room = room_of(request)
+    names = dict.fromkeys([*annotators_of(room.settings, room.annotators), *people(room.store.database), *more])
+    return [Link(annotator=name, key=key_of(room.token, name)) for name in names]

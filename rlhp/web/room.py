@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
+from rlhp.feedback import COMPARISON, asked_about, find
+from rlhp.run import Bearer
 from rlhp.store import Desk, Store
 from rlhp.web.bodies import Dealt, Mine, Shown, Undoable
 from rlhp.web.films import Films
+from rlhp.web.guard import BEARER
+from rlhp.web.inspection import Inspection
+from rlhp.web.seen import Seen
 from rlhp.web.standing import Watcher
 
 STATIC = Path(__file__).with_name("static")
@@ -49,19 +55,40 @@ class Room:
     minimum_view: float  # seconds
     codec: str
     token: str
+    annotators: Sequence[str] = ()  # whom the owner named when the page was started
+    seen: Seen = field(default_factory=Seen)
+
+    @property
+    def inspection(self) -> Inspection:
+        """What has the run's reward inspected."""
+        return self.seen("inspection", None, lambda: Inspection(self.run, self.codec))
+
+    def opened_by(self, token: str) -> Room:
+        """The same, for those who have keys of this token."""
+        return replace(self, token=token)
 
     def deal(self, annotator: str, count: int) -> Dealt:
-        """The next pairs that can be shown; what a person holds may have lost its clips, and then others take its place."""
-        there: dict[frozenset[str], bool] = {}  # by the two clips: whether they are filmed, looked up once
+        """The next questions that can be shown; what a person holds may have lost its clips, and then others take its place."""
+        there: dict[frozenset[str], bool] = {}  # by the clips of a question: whether they are filmed, looked up once
 
         def ready(clips: Sequence[str]) -> bool:
-            pair = frozenset(clips)
-            return there[pair] if pair in there else there.setdefault(pair, self.films.ready(clips))
+            these = frozenset(clips)
+            return there[these] if these in there else there.setdefault(these, self.films.ready(clips))
 
-        pairs = self.desk.deal(annotator, count, ready)
-        if lost := sum(not ready(pair.clips) for pair in pairs):
-            pairs = self.desk.deal(annotator, count + lost, ready)
-        return Dealt(pairs=[Shown.of(pair) for pair in pairs if ready(pair.clips)][:count], mine=self.mine(annotator))
+        dealt = self.desk.deal(annotator, count, ready)
+        if lost := sum(not ready(shown.clips) for shown in dealt):
+            dealt = self.desk.deal(annotator, count + lost, ready)
+        return Dealt(questions=[Shown.of(shown) for shown in dealt if ready(shown.clips)][:count], mine=self.mine(annotator))
+
+    @property
+    def kind(self) -> str:
+        """The kind of the questions that the run asks."""
+        clips = (self.settings.get("query") or {}).get("clips") or 2
+        return asked_about(find(self.settings.get("feedback") or COMPARISON.name), clips).name
+
+    def filming(self) -> int:
+        """How many unanswered questions there are whose clips are not filmed yet."""
+        return sum(not self.films.ready(clips) for clips in self.desk.unanswered())
 
     def mine(self, annotator: str) -> Mine:
         """Where a person stands."""
@@ -75,9 +102,20 @@ def room_of(request: Request) -> Room:
     return request.app.state.room
 
 
+def bearer_of(request: Request) -> Bearer:
+    """Who asks."""
+    return request.scope[BEARER]
+
+
+def owner_only(request: Request) -> None:
+    """Raises 403 for anybody but the run's owner."""
+    if not bearer_of(request).owns:
+        raise HTTPException(403, "only the owner of the run may do this, by the link that rlhp printed first")
+
+
 def static(request: Request, name: str) -> Response:
-    """A file of the page; where it links to others, with the token that these ask for too."""
-    text = (STATIC / name).read_text("utf-8")
+    """A file of the page; where it links to others, with the key by which it was asked for itself."""
+    text = (STATIC / name).read_text("utf-8").replace("{{token}}", quote(bearer_of(request).key))
     if name.endswith(".html"):
-        return HTMLResponse(text.replace("{{token}}", room_of(request).token))
+        return HTMLResponse(text)
     return Response(text, media_type=KINDS[name.rpartition(".")[2]])

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from rlhp.run import failure, finished, under_way
-from rlhp.store import Store
+from rlhp.run import control, failure, finished, under_way
+from rlhp.store import Counts, Store
 from rlhp.types import UserError
 
 FRESH = 0.5  # seconds for which one look at the directory serves everybody who asks
@@ -22,7 +22,11 @@ TAIL = 4096  # bytes: more than a line of clock.csv
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One look. `state` is training, waiting, stopped, failed or finished; counts are questions; steps are environment steps."""
+    """One look. Counts are questions; steps are environment steps.
+
+    `state` is training, waiting, paused, stopped, failed or finished: waiting where answers are missing, also if it is to pause
+    after them.
+    """
 
     state: str
     error: str | None
@@ -31,6 +35,7 @@ class Standing:
     answered: int
     taken: int
     first: int  # labels that come before the policy is trained at all; 0 where the run has not said
+    labels: int  # wanted by the end, those that were added at the page included
 
 
 def settings_of(run: Path) -> Mapping[str, Any]:
@@ -50,7 +55,7 @@ def settings_of(run: Path) -> Mapping[str, Any]:
 class Watcher:
     """Looks at a run, at most every FRESH seconds however many ask."""
 
-    def __init__(self, run: Path, store: Store, settings: Mapping[str, Any]) -> None:
+    def __init__(self, run: Path, store: Store | Counts, settings: Mapping[str, Any]) -> None:
         self._run, self._store, self._settings = run, store, settings
         self._total = int(settings.get("total_steps") or 0)
         self._lock, self._seen, self._at = Lock(), None, 0.0
@@ -62,18 +67,25 @@ class Watcher:
                 self._seen, self._at = self._look(), time.monotonic()
             return self._seen
 
+    def forget(self) -> None:
+        """Look again when somebody asks next."""
+        with self._lock:
+            self._seen = None
+
     def _look(self) -> Standing:
         store, run = self._store, self._run
         asked, answered, taken = store.asked, store.answered, store.taken
         step, rollout = _last_steps(run / "clock.csv")
-        error, plan = failure(run), _plan(run)
+        error, plan, asked_for = failure(run), _plan(run), control(run)
         first = plan.get("first_labels", 0)
+        labels = plan.get("labels", int(self._settings.get("labels") or 0)) + asked_for.coming
         if under_way(run):
             last = step + rollout >= self._total > 0 and asked >= plan.get("labels", 0)
-            state = "waiting" if self._waits(asked, answered, first, last) else "training"
+            waits = self._waits(asked, answered, first, last)
+            state = "waiting" if waits else "paused" if asked_for.paused else "training"
         else:
             state = "finished" if finished(run) else "failed" if error else "stopped"
-        return Standing(state, error if state == "failed" else None, step, asked, answered, taken, first)
+        return Standing(state, error if state == "failed" else None, step, asked, answered, taken, first, labels)
 
     def _waits(self, asked: int, answered: int, first: int, last: bool) -> bool:
         """Whether training waits: because too many questions are open, or for the initial labels, or for the last answers.

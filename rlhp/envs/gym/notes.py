@@ -32,7 +32,10 @@ def cloned(task: str, build: Factory) -> str:
     try:
         size = trial.cloned_size(build)
     except Exception as error:
-        raise UserError(f"{task} cannot be pickled ({_told(error)}): set env.clone=false.") from error
+        raise UserError(
+            f"{task} cannot be pickled ({_told(error)}): set env.clone=false, and to resume exactly give its class get_state() "
+            "and set_state(state)."
+        ) from error
     try:
         reason = trial.obstacle(build, clone=True)
     except Exception as error:
@@ -46,4 +49,5 @@ def cloned(task: str, build: Factory) -> str:
 
 
 def _told(error: Any) -> str:
-    return f"{type(error).__name__}: {error}"
+    """An exception in a sentence; many of pickle's have no text."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -32,8 +32,9 @@ def applied(env: gymnasium.Env, wrappers: Sequence[tuple[Any, dict[str, Any]]]) 
         try:
             inspect.signature(wrapper).bind(env, **keywords)
         except (TypeError, ValueError) as error:  # ValueError: a class without a signature
+            given = ", ".join(["an environment", *keywords])
             raise UserError(
-                f"{wrapper.__module__}.{wrapper.__qualname__} in env.wrappers cannot be called so: {error}."
+                f"{wrapper.__module__}.{wrapper.__qualname__} in env.wrappers cannot be called with {given}: {error}."
             ) from error
         env = wrapper(env, **keywords)
         if not isinstance(env, gymnasium.Env):

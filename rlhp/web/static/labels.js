@@ -1,15 +1,12 @@
-// The tables of /labels: cells are text, whatever they hold.
+// /labels: tables, curves over time and, for the owner, links. Text is text, whatever it holds.
 
-const token = new URLSearchParams(location.search).get("token") ?? "";
+import { chart, made } from "./chart.js?token={{token}}";
+
+const link = new URLSearchParams(location.search);
+const token = link.get("token") ?? "", headers = { authorization: `Bearer ${token}` };
 const AGAIN = 10000; // ms between looks, while the page is in sight
 const $ = (id) => document.getElementById(id);
-
-function made(name, text, ...inside) {
-  const element = document.createElement(name);
-  if (text) element.textContent = text;
-  element.append(...inside);
-  return element;
-}
+const invited = []; // names for which a link was made here
 
 function row(cells, names) {
   return made("tr", "", ...cells.map((cell, i) => {
@@ -33,23 +30,66 @@ function say(text, bad) {
   $("head").classList.toggle("bad", bad);
 }
 
+async function read(address) {
+  const answer = await fetch(address, { headers });
+  const told = await answer.json();
+  return answer.ok ? told : Promise.reject(Object.assign(new Error(told.detail), { status: answer.status }));
+}
+
 let shown = "";
 
 async function look() {
   try {
-    const answer = await fetch("api/labels", { headers: { authorization: `Bearer ${token}` } });
-    const labels = await answer.json();
-    if (!answer.ok) return say(labels.detail, true);
-    say(labels.head, false);
+    const labels = await read("api/labels");
+    say(labels.whose === null ? labels.head : `${labels.head}, yours`, false);
+    if (labels.whose === null) await list();
     if (JSON.stringify(labels) === shown) return; // what somebody reads or scrolls stays as it is
     shown = JSON.stringify(labels);
+    $("curves").replaceChildren(...labels.curves.map(chart));
     $("tables").replaceChildren(...labels.tables.map(sheet));
     $("notes").replaceChildren(...labels.notes.map((note) => made("p", note)));
-  } catch {
-    say("The server is away: start it again with rlhp label.", true);
+  } catch (error) {
+    say(error.status ? error.message : "The server is away: start it again with rlhp label.", true);
   }
 }
 
+// The links of those who answer: below the address at which this page was opened, whatever stands in front of the server.
+
+async function list() {
+  const people = await read(`api/links?${new URLSearchParams(invited.map((name) => ["more", name]))}`);
+  $("links").hidden = false;
+  if (JSON.stringify(people) === $("people").dataset.shown) return;
+  $("people").dataset.shown = JSON.stringify(people);
+  $("people").replaceChildren(...people.map(person));
+}
+
+function person({ annotator, key }) {
+  const address = new URL(`./?${new URLSearchParams({ annotator, token: key })}`, location.href).href;
+  const there = made("a", address);
+  there.href = address;
+  const copy = made("button", "Copy");
+  copy.type = "button";
+  copy.setAttribute("aria-label", `Copy the link of ${annotator}`);
+  copy.addEventListener("click", () => navigator.clipboard.writeText(address).then(() => { copy.textContent = "Copied"; }, () => {}));
+  return made("li", "", made("b", annotator), there, ...(navigator.clipboard ? [copy] : []));
+}
+
+$("invite").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const name = $("name").value.trim();
+  invited.push(name);
+  try {
+    await list();
+    $("name").value = "";
+  } catch {
+    invited.pop();
+    $("name").setCustomValidity("Up to 40 letters, digits, dots and dashes, without spaces.");
+    $("name").reportValidity();
+  }
+});
+$("name").addEventListener("input", () => $("name").setCustomValidity(""));
+
+$("back").href = `./?${link}`;
 look();
 setInterval(() => document.hidden || look(), AGAIN);
 document.addEventListener("visibilitychange", () => document.hidden || look());

@@ -1,0 +1,53 @@
+"""Kinds of questions: how many clips one shows, what can be answered, and how a synthetic teacher answers it.
+
+A kind is one module here. The store keeps its name with each question; the page, the files of answers and the teachers ask it.
+"""
+
+from rlhp.feedback.choices import Choices
+from rlhp.feedback.comparison import COMPARISON
+from rlhp.feedback.good_bad import GOOD_BAD
+from rlhp.feedback.graded_comparison import GRADED_COMPARISON
+from rlhp.feedback.kind import UNSURE, InvalidAnswer, Kind
+from rlhp.feedback.ranking import RANKING, ranks_of
+from rlhp.feedback.rating import RATING
+from rlhp.feedback.standard import Seen, Standard
+from rlhp.types import UserError
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (COMPARISON, GRADED_COMPARISON, RANKING, RATING, GOOD_BAD)}
+
+__all__ = [
+    "COMPARISON",
+    "GOOD_BAD",
+    "GRADED_COMPARISON",
+    "KINDS",
+    "RANKING",
+    "RATING",
+    "UNSURE",
+    "Choices",
+    "InvalidAnswer",
+    "Kind",
+    "Seen",
+    "Standard",
+    "asked_about",
+    "find",
+    "ranks_of",
+]
+
+
+def find(name: str) -> Kind:
+    """The kind of this name. Raises UserError where there is none."""
+    if name not in KINDS:
+        raise UserError(f"feedback={name} is no kind of question; choose one of {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+def asked_about(kind: Kind, clips: int) -> Kind:
+    """The kind of a question about so many clips in a run of this kind: a comparison of more than two is a ranking.
+
+    Raises UserError where the kind cannot be asked about so many.
+    """
+    asked = RANKING if kind is COMPARISON and clips > COMPARISON.most else kind
+    if not asked.fewest <= clips <= asked.most:
+        many = f"{asked.fewest}" if asked.fewest == asked.most else f"{asked.fewest} to {asked.most}"
+        raise UserError(f"a question of the kind {asked.name} shows {many} clips, not {clips}; set query.clips.")
+    return asked

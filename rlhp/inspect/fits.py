@@ -1,0 +1,86 @@
+"""What a reward is worth on average at a state, and how much is to come: linear fits, the same for every reward.
+
+The fits are linear in the reward: scaled rewards, and on features that tell all states apart shaped ones, keep a distance of 0.
+Shapes: n transitions, F features, R rewards side by side, B blocks of consecutive transitions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlhp.types import Array, stream
+
+WIDTH = 64  # random features beside the numbers themselves
+MOST = 64  # numbers of an observation that are read as they are; of more, so many random projections
+RIDGE = 1e-3  # of the mean square of a feature
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A fixed map from states to F numbers: 1, the standardised numbers of the state, and random rectified sums of them."""
+
+    mean: Array
+    scale: Array
+    project: Array | None  # [numbers, MOST], where there are more
+    weight: Array  # [inputs, WIDTH]
+    offset: Array  # [WIDTH]
+
+    def __call__(self, states: Array) -> Array:
+        """States [n, ...] -> [n, F]."""
+        x = (states.reshape(len(states), -1).astype(np.float64) - self.mean) * self.scale
+        x = np.clip(x if self.project is None else x @ self.project, -5, 5)
+        return np.concatenate([np.ones((len(x), 1)), x, np.maximum(x @ self.weight + self.offset, 0)], axis=1)
+
+
+def features(states: Array, seed: int = 0) -> Features:
+    """Features for states like these [n, ...]; the same for the same seed."""
+    x, rng = states.reshape(len(states), -1).astype(np.float64), stream(seed, "inspect/features")
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    scale = np.where(std > 1e-8, 1 / np.maximum(std, 1e-8), 0.0)
+    numbers = int((scale > 0).sum())
+    project = None
+    if x.shape[1] > MOST:
+        project = rng.standard_normal((x.shape[1], MOST)) / np.sqrt(max(numbers, 1))
+    inputs = min(x.shape[1], MOST)
+    weight = rng.standard_normal((inputs, WIDTH)) / np.sqrt(max(min(numbers, inputs), 1))
+    return Features(mean, scale, project, weight, rng.uniform(-1, 1, WIDTH))
+
+
+def solve(gram: Array, target: Array) -> Array:
+    """Weights [F, R] with gram [F, F] @ weights = target [F, R], shrunk a little; not that of the constant, the first feature."""
+    ridge = RIDGE * np.abs(np.diag(gram)) + 1e-12
+    ridge[0] = 0.0
+    return np.linalg.lstsq(gram + np.diag(ridge), target, rcond=None)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Sums over transitions of which a linear fit consists, by block."""
+
+    gram: Array  # [B, F, F]
+    target: Array  # [B, F, R]
+
+    def weights(self, times: Array) -> Array:
+        """The fit [F, R] in which each block counts so many `times` [B]."""
+        return solve(np.tensordot(times, self.gram, 1), np.tensordot(times, self.target, 1))
+
+
+def averages(phi: Array, rewards: Array, chosen: Array, block: Array) -> Sums:
+    """Mean rewards at each state over the `chosen` [n] transitions, by least squares: phi [n, F], rewards [n, R], block [n]."""
+    left = phi * chosen[:, np.newaxis]
+    return _sums(left, phi, rewards, block)
+
+
+def values(phi: Array, phi_after: Array, ended: Array, rewards: Array, discount: float, block: Array) -> Sums:
+    """The value of each state under the policy that acted, by least-squares temporal differences (Bradtke and Barto 1996).
+
+    phi, phi_after [n, F] before and after each transition, `ended` [n] where nothing follows, rewards [n, R].
+    """
+    return _sums(phi, phi - discount * phi_after * (1.0 - ended)[:, np.newaxis], rewards, block)
+
+
+def _sums(left: Array, right: Array, rewards: Array, block: Array) -> Sums:
+    rows = [np.flatnonzero(block == b) for b in range(int(block.max()) + 1)]
+    return Sums(np.stack([left[r].T @ right[r] for r in rows]), np.stack([left[r].T @ rewards[r] for r in rows]))

@@ -1,0 +1,156 @@
+"""What each input is worth to r-hat: how much less often it is right where that input is shuffled between clips.
+
+Permutation importance (Breiman 2001; Fisher et al. 2019): an input keeps its own course over time, but it is that of another
+clip. Of images, patches are inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from rlhp.inspect.accuracy import judged
+from rlhp.inspect.answers import Answers
+from rlhp.inspect.estimate import Estimate, bootstrap, correlated
+from rlhp.inspect.predict import Scale, of_clips
+from rlhp.types import Array, Clips, ImagesAndVector, Predictor, Steps, image_axes, is_image, stream
+
+REPEATS, PATCH_REPEATS = 5, 1  # shufflings of each input
+MOST, PATCH_MOST = 400, 100  # pairs that are judged
+GRID = 5  # patches of an image, both ways
+WIDEST = 120  # numbers that are shuffled one by one at most
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A number of the observation or action, or a patch of an image."""
+
+    name: str
+    view: Callable[[Steps], Array]  # what it is in clips, [n, ...], not copied
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All inputs of r-hat; none, and why, where they are not told apart."""
+
+    each: tuple[Input, ...]
+    patches: bool = False  # of images
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What an input is worth."""
+
+    name: str
+    drop: Estimate  # of the share of answers that r-hat gets right, where the input is shuffled
+    alone: float  # squared correlation of r-hat with itself where all other inputs are shuffled; NaN for patches
+
+
+def of_spaces(seen: Any, frame: Sequence[int], action: spaces.Space[Any]) -> Inputs:
+    """The inputs of a network that sees observations of the space `seen`; a clip holds one of the shape `frame` for each step."""
+    if isinstance(seen, ImagesAndVector):
+        return Inputs((), missing="images beside numbers are not taken apart")
+    if is_image(seen):
+        return Inputs((*_patches(frame), *_actions(action)), patches=True)
+    if np.prod(frame) > WIDEST:
+        return Inputs((), missing=f"observations of {int(np.prod(frame))} numbers are too wide to be shuffled one by one")
+    return Inputs((*_numbers("obs", frame, lambda steps: steps.obs), *_actions(action)))
+
+
+def _actions(space: spaces.Space[Any]) -> list[Input]:
+    """Numbers of an action, or the action as a whole."""
+    if not space.shape or np.prod(space.shape) > WIDEST:
+        return [Input("action", lambda steps: steps.act)]
+    return _numbers("action", space.shape, lambda steps: steps.act)
+
+
+def _numbers(name: str, shape: Sequence[int], of: Callable[[Steps], Array]) -> list[Input]:
+    indices = [*np.ndindex(*shape)]
+    views = [lambda steps, index=index: of(steps)[(slice(None), slice(None), *index)] for index in indices]
+    return [Input(f"{name}[{', '.join(map(str, index))}]", view) for index, view in zip(indices, views, strict=True)]
+
+
+def _patches(frame: Sequence[int]) -> list[Input]:
+    """GRID x GRID parts of a picture, row by row."""
+    down, right = sorted(image_axes(frame))
+    rows, columns = (np.linspace(0, frame[axis], GRID + 1).round().astype(int) for axis in (down, right))
+    found = []
+    for i, j in product(range(GRID), range(GRID)):
+        place = [slice(None)] * (2 + len(frame))
+        place[2 + down], place[2 + right] = slice(rows[i], rows[i + 1]), slice(columns[j], columns[j + 1])
+        found.append(Input(f"patch {i + 1}, {j + 1}", lambda steps, place=tuple(place): steps.obs[place]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Pairs that are judged again and again, with changed clips."""
+
+    model: Predictor
+    scale: Scale
+    pairs: Answers  # n of them, of all of these clips
+    unseen: Array  # [M, n]
+    steps: Steps  # the clips as they are
+    before: Array  # [M, C, L] what the members say of them
+    right: Array  # [n]
+
+    def lost(self, steps: Steps) -> Array:
+        """For each pair 1 where changed clips turn a right order into a wrong one, -1 the other way round, else 0: [n]."""
+        raw = of_clips(self.model, _clips(steps))
+        return self.right - judged(self.pairs, raw, self.scale(raw), self.unseen).right
+
+    def left(self, steps: Steps) -> float:
+        """Squared correlation of r-hat on changed clips with r-hat."""
+        after = self.scale(of_clips(self.model, _clips(steps)))
+        r = correlated(self.before.mean(axis=0).ravel(), after.mean(axis=0).ravel())
+        return r**2 if np.isfinite(r) else 0.0
+
+
+def worth(model: Predictor, answers: Answers, unseen: Array, scale: Scale, inputs: Inputs) -> list[Worth]:
+    """What each input is worth, on pairs that some member has not learned from (`unseen` [M, n]); none where there are none."""
+    if not unseen.any():
+        return []
+    judge = _judge(model, answers, unseen, scale, PATCH_MOST if inputs.patches else MOST)
+    return [_worth(judge, inputs, k) for k in range(len(inputs.each))]
+
+
+def _judge(model: Predictor, answers: Answers, unseen: Array, scale: Scale, most: int) -> _Judge:
+    rows = np.flatnonzero(unseen.any(axis=0))
+    rows = np.sort(stream(0, "inspect/inputs").choice(rows, min(most, len(rows)), replace=False))
+    used, place = np.unique(np.stack([answers.better[rows], answers.worse[rows]]), return_inverse=True)
+    steps, pairs = answers.clips[used], answers[rows]
+    better, worse = place.reshape(2, -1)
+    pairs = replace(pairs, clips=_clips(steps), better=better, worse=worse)
+    raw = of_clips(model, pairs.clips)
+    scaled = scale(raw)
+    return _Judge(model, scale, pairs, unseen[:, rows], steps, scaled, judged(pairs, raw, scaled, unseen[:, rows]).right)
+
+
+def _worth(judge: _Judge, inputs: Inputs, k: int) -> Worth:
+    this, repeats = inputs.each[k], PATCH_REPEATS if inputs.patches else REPEATS
+    lost = [judge.lost(_shuffled(judge.steps, [this], stream(0, "inspect/one", k, repeat))) for repeat in range(repeats)]
+    drop = np.mean(lost, axis=0)
+    estimate = bootstrap(lambda rows: float(drop[rows].mean()), len(drop), judge.pairs.question)
+    if inputs.patches:
+        return Worth(this.name, estimate, float("nan"))
+    others = [other for i, other in enumerate(inputs.each) if i != k]
+    return Worth(this.name, estimate, judge.left(_shuffled(judge.steps, others, stream(0, "inspect/others"))))
+
+
+def _shuffled(steps: Steps, inputs: Sequence[Input], rng: np.random.Generator) -> Steps:
+    """Clips in which each of these inputs is another clip's."""
+    changed = Steps(steps.obs.copy(), steps.act.copy(), steps.true_reward)
+    for part in inputs:
+        view = part.view(changed)
+        view[...] = view[rng.permutation(len(view))]
+    return changed
+
+
+def _clips(steps: Steps) -> Clips:
+    return Clips(steps.obs, steps.act, steps.true_reward)

@@ -1,0 +1,213 @@
+"""The report: one HTML file that needs no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from rlhp.inspect import charts, words
+from rlhp.inspect.checks import Check, Outcome
+from rlhp.inspect.estimate import Estimate, percent
+from rlhp.inspect.films import Shown
+from rlhp.inspect.findings import Findings, Subject
+
+HERE = Path(__file__).parent
+SHOWN_INPUTS = 14  # those that are worth most
+WORDS = {
+    Outcome.SOUND: "No fault was found",
+    Outcome.FLAGGED: "This reward has faults",
+    Outcome.UNKNOWN: "Too little is known",
+}
+MARKS = {Outcome.SOUND: "✓", Outcome.FLAGGED: "!", Outcome.UNKNOWN: "?"}
+
+
+def page(of: Subject, found: Findings, shown: Sequence[Shown], no_films: str, at: datetime | None = None) -> str:
+    """The whole file."""
+    name = of.run.path.resolve().name
+    made = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
+    about = f"{of.run.task}, {of.run.condition}, seed {of.run.seed}, step {of.run.step:,}; made {made}"
+    sections = (
+        _checks(found.checks),
+        _answers(found),
+        _truth(of, found),
+        _training(found),
+        _inputs(found),
+        films_of(shown, no_films),
+    )
+    return document(f"r-hat of {name}", about, sections)
+
+
+def document(title: str, about: str, sections: Sequence[str]) -> str:
+    """A file of these sections, with all that they need."""
+    style, script = ((HERE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    return "\n".join(
+        [
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>",
+            f"<header><h1>{escape(title)}</h1><p>{escape(about)}</p></header>\n<main>",
+            *sections,
+            f"</main>\n<script>\n{script}</script>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def _checks(checks: Sequence[Check]) -> str:
+    verdict = max((check.outcome for check in checks), key=[Outcome.UNKNOWN, Outcome.SOUND, Outcome.FLAGGED].index)
+    order = [Outcome.FLAGGED, Outcome.SOUND, Outcome.UNKNOWN]
+    rows = [
+        f'<li class="{check.outcome.name.lower()}"><span class="mark" aria-label="{check.outcome}">{MARKS[check.outcome]}</span>'
+        f"<div><b>{escape(check.title)}</b><span>{escape(check.says)}</span></div></li>"
+        for check in sorted(checks, key=lambda check: order.index(check.outcome))
+    ]
+    listed = f'<ul class="checks">{"".join(rows)}</ul>'
+    return f'<section class="card verdict {verdict.name.lower()}"><h2>{WORDS[verdict]}</h2>{listed}</section>'
+
+
+def _section(title: str, about: str, parts: Sequence[str], how: str) -> str:
+    details = f"<details><summary>How this is computed</summary><p>{escape(how)}</p></details>"
+    head = f"<h2>{escape(title)}</h2><p>{escape(about)}</p>"
+    return f'<section class="card">{head}<div class="grid">{"".join(parts)}</div>{details}</section>'
+
+
+def _figure(caption: str, inside: str) -> str:
+    return f"<figure>{inside}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _missing(caption: str, why: str) -> str:
+    return f'<figure class="missing"><p>{escape(why)}</p><figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    body = "".join(f"<tr>{_row(*cells)}</tr>" for cells in rows)
+    inside = f"<caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="table"><table>{inside}</table></div>'
+
+
+def _row(first: str, *others: str) -> str:
+    return f'<th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in others)
+
+
+def _percent(estimate: Estimate) -> str:
+    return estimate.text(".0f", 100, " %")
+
+
+def _answers(found: Findings) -> str:
+    of = found.agreement
+    numbers = [
+        ("right about held-out answers", _percent(of.heldout), f"{of.heldout.n:,}"),
+        ("the same, about clips never seen", _percent(of.new), f"{of.new.n:,}"),
+        ("right about answers learned from", _percent(of.learned), f"{of.learned.n:,}"),
+        ("difference, learned from and not", of.gap.text(".0f", 100, " points"), f"{of.gap.n:,}"),
+        ("surer than right", of.overconfidence.text(".0f", 100, " points"), f"{of.overconfidence.n:,}"),
+    ]
+    parts = [_table("Answers", ("", "95 % interval", "pairs"), numbers)]
+    sure = of.groups.get("how sure r-hat is", ())
+    caption = "Reliability: on the dashed line r-hat is as sure as it is right"
+    parts.append(
+        _figure(caption, charts.reliability(sure)) if sure else _missing(caption, of.heldout.missing or "too few answers")
+    )
+    for name, groups in of.groups.items():
+        if groups:
+            rows = [(group.name, percent(group.predicted), _percent(group.accuracy), f"{group.accuracy.n:,}") for group in groups]
+            parts.append(_table(f"By {name}", ("", "predicted", "right", "pairs"), rows))
+    about = f"{of.total:,} answers; {of.ties:,} pairs were found equal and are left out." if of.total else "There are no answers."
+    return _section("Answers that r-hat has not learned from", about, parts, words.ANSWERS)
+
+
+def _truth(of: Subject, found: Findings) -> str:
+    rows = [
+        ("correlation per clip, held out", found.clips),
+        ("correlation per step, held out", found.steps),
+        ("correlation per clip, newest", found.newest_clips),
+        ("correlation per step, newest", found.newest_steps),
+        ("EPIC distance", found.distances.epic),
+        ("STARC distance", found.distances.starc),
+    ]
+    numbers = [(name, estimate.text(), f"{estimate.n:,}") for name, estimate in rows]
+    parts = [_table("r-hat and the true reward", ("", "95 % interval", "clips or steps"), numbers)]
+    caption = "Clips that nobody was asked about: their mean reward per step"
+    if of.heldout.missing:
+        parts.append(_missing(caption, of.heldout.missing))
+    else:
+        true, predicted = of.heldout.true.mean(axis=1), of.heldout.predicted.mean(axis=1)
+        parts.append(_figure(caption, charts.scatter(true, predicted, caption, ("true reward", "r-hat"))))
+    order = found.order
+    caption = f"Policies of the run, early to late: Kendall's tau {order.tau.text()}"
+    if len(order.true):
+        parts.append(
+            _figure(caption, charts.scatter(order.true, order.predicted, caption, ("true reward per step", "r-hat per step")))
+        )
+    about = "A distance is 0 for rewards that order all policies alike, 0.71 for unrelated ones and 1 for opposite ones."
+    return _section("r-hat against the true reward", about, parts, words.TRUTH)
+
+
+def _training(found: Findings) -> str:
+    series, alarm = found.series, found.alarm
+    caption = "r-hat (blue) and true reward (orange) per step over training"
+    parts = []
+    if series is None or len(series.step) < 2:
+        parts.append(_missing(caption, found.checks[-1].says))
+    else:
+        since = alarm.since if alarm is not None and alarm.rings else None
+        top, bottom = (
+            charts.lines(series.step, [(name, _smooth(y))], caption, ("environment steps", axis), since)
+            for name, y, axis in (("predicted", series.predicted, "r-hat"), ("true", series.true, "true reward"))
+        )
+        parts += [_figure(f"r-hat per step: {series.of}", top), _figure("true reward per step, on the same steps", bottom)]
+    ensemble = [
+        ("disagreement, newest against labelled clips", found.spread.text(), f"{found.spread.n:,}"),
+        ("correlation of two members, newest clips", found.members.text(), f"{found.members.n:,}"),
+    ]
+    parts.append(_table("Ensemble", ("", "95 % interval", "clips"), ensemble))
+    about = "A policy exploits r-hat where the predicted reward goes up and the true one goes down."
+    return _section("Over training", about, parts, words.TRAINING)
+
+
+def _smooth(y: np.ndarray, most: int = 150) -> np.ndarray:
+    """Running means, so that a curve has no more detail than can be seen."""
+    width = max(1, len(y) // most)
+    kernel = np.ones(width) / width
+    return np.convolve(np.pad(y, (width // 2, width - 1 - width // 2), mode="edge"), kernel, mode="valid")
+
+
+def _inputs(found: Findings) -> str:
+    caption = "Points of accuracy that are lost where an input is another clip's"
+    parts = []
+    if not found.worth:
+        parts.append(_missing(caption, found.inputs.missing or found.agreement.heldout.missing))
+    elif found.inputs.patches:
+        drops = np.array([worth.drop.value for worth in found.worth if worth.name.startswith("patch")])
+        side = round(len(drops) ** 0.5)
+        parts.append(_figure(f"{caption}, by parts of the picture", charts.patches(drops.reshape(side, side), caption)))
+    ranked = sorted(found.worth, key=lambda worth: -worth.drop.value)[:SHOWN_INPUTS]
+    drawn = [(w.name, w.drop.value, w.drop.low, w.drop.high) for w in ranked if w.drop.known]
+    if drawn:
+        more = len(found.worth) - len(drawn)
+        parts.append(_figure(f"{caption}{f'; the other {more} are worth less' if more > 0 else ''}", charts.bars(drawn, caption)))
+    alone = [(w.name, percent(w.alone)) for w in sorted(found.worth, key=lambda w: -np.nan_to_num(w.alone)) if w.alone == w.alone]
+    if alone:
+        parts.append(_table("What one input carries alone", ("", "of r-hat's variance"), alone[:6]))
+    return _section("What r-hat looks at", "Inputs by how much its accuracy hangs on them.", parts, words.INPUTS)
+
+
+def films_of(shown: Sequence[Shown], no_films: str = "") -> str:
+    """The section with the clips; `no_films`: why there are none, if so."""
+    note = f'<p class="note">No films: {escape(no_films)}</p>' if no_films else ""
+    about = "Thin lines are the members, the thick one is r-hat; the dashed one is the true reward, brought to r-hat's scale."
+    return _section("Clips", about, [note, *map(_clip, shown)], words.CLIPS)
+
+
+def _clip(clip: Shown) -> str:
+    """A film above the curves of what the members say."""
+    film = f'<video src="{clip.video}" data-fps="{clip.fps:g}" muted loop playsinline autoplay></video>' if clip.video else ""
+    about = f"{clip.title}: r-hat {clip.mean:+.2f} a step, members apart by {clip.apart:.2f}"
+    truth = "" if clip.true is None else f"; true reward {clip.true.mean():.3g} a step"
+    inside = f"{film}{charts.members(clip.members, clip.true)}<figcaption>{escape(about + truth)}</figcaption>"
+    return f'<figure class="clip" data-steps="{clip.members.shape[1]}">{inside}</figure>'

@@ -1,0 +1,66 @@
+"""People's answers over time: how many, and how far r-hat predicts them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlhp.labels.predicted import foreseen
+from rlhp.store import PERSON, Source, labels
+from rlhp.types import escaped
+
+WINDOW = 20  # answers that a share is the mean of; those before there are so many are too few for one
+POINTS = 200  # of a line
+Point = tuple[float, float]  # seconds since 1970, value
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One annotator's points, oldest first."""
+
+    name: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Lines that are drawn together; `share`: values are shares, from 0 to 1."""
+
+    title: str
+    share: bool
+    lines: tuple[Line, ...]
+
+
+def over_time(run: Path, annotator: str | None = None) -> tuple[Curves, ...]:
+    """The answers of all people, or of one alone, over time; curves without a line of two points are left out.
+
+    Raises UserError where there is no intact store.
+    """
+    times: dict[str, list[float]] = {}
+    for label in labels(run / "preferences.sqlite"):
+        if label.source == Source.HUMAN and (annotator is None or label.annotator == PERSON + annotator):
+            times.setdefault(label.annotator, []).append(label.answered_at)
+    people = sorted(times)
+    given = [(name, [(at, float(count)) for count, at in enumerate(sorted(times[name]), 1)]) for name in people]
+    right = [(name, moving(foreseen(run, name.removeprefix(PERSON)))) for name in people]
+    both = (_curves("Answers", False, given), _curves(f"Predicted by the reward model (last {WINDOW} answers)", True, right))
+    return tuple(curves for curves in both if curves.lines)
+
+
+def moving(points: Sequence[Point], window: int = WINDOW) -> list[Point]:
+    """The mean of each `window` values in a row, at the time of the last of them."""
+    values = [value for _, value in points]
+    return [(points[end - 1][0], sum(values[end - window : end]) / window) for end in range(window, len(points) + 1)]
+
+
+def thinned(points: Sequence[Point], most: int = POINTS) -> tuple[Point, ...]:
+    """At most so many of the points, evenly spread, the first and the last among them."""
+    if len(points) <= most:
+        return tuple(points)
+    return tuple(points[round(i * (len(points) - 1) / (most - 1))] for i in range(most))
+
+
+def _curves(title: str, share: bool, points: Sequence[tuple[str, Sequence[Point]]]) -> Curves:
+    lines = (Line(escaped(name.removeprefix(PERSON)), thinned(these)) for name, these in points if len(these) > 1)
+    return Curves(title, share, tuple(lines))

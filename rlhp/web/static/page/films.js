@@ -1,0 +1,37 @@
+// Clips: fetched once, kept as long as they may be shown.
+
+import { ask } from "./server.js?token={{token}}";
+
+const KEPT = 24; // clips
+const films = new Map(); // clip id -> promise of an address within this page
+const versions = new Map(); // clip id -> the ETag with which it came
+export const unplayable = new Set(); // clips that were filmed anew and still do not play here
+
+export function film(clip) {
+  if (!films.has(clip)) {
+    films.set(clip, fetched(`api/clips/${clip}`, clip));
+    films.get(clip).catch(() => films.delete(clip));
+  }
+  return films.get(clip);
+}
+
+async function fetched(path, clip) {
+  const answer = await ask(path);
+  versions.set(clip, answer.headers.get("etag") ?? "");
+  return URL.createObjectURL(await answer.blob());
+}
+
+/** Throw away a clip that does not play; the version that it came in, or null if it was thrown away before. */
+export function discard(clip) {
+  if (!films.has(clip)) return null;
+  films.get(clip).then(URL.revokeObjectURL);
+  films.delete(clip);
+  return versions.get(clip);
+}
+
+export function forget(wanted) {
+  for (const [clip, address] of films) {
+    if (films.size <= KEPT) return;
+    if (!wanted.has(clip)) { films.delete(clip); address.then(URL.revokeObjectURL, () => {}); }
+  }
+}

@@ -1,0 +1,42 @@
+// The part of the page that answers: what it looks like depends on the kind of question.
+
+import { $ } from "./base.js?token={{token}}";
+import { comparison, goodBad, gradedComparison } from "./choices.js?token={{token}}";
+import { ranking } from "./ranking.js?token={{token}}";
+import { rating } from "./rating.js?token={{token}}";
+
+const KINDS = { comparison, graded_comparison: gradedComparison, ranking, rating, good_bad: goodBad };
+export const kindOf = (question) => KINDS[question.kind] ?? comparison;
+export const known = (question) => question.kind in KINDS;
+export const namesOf = (question) => kindOf(question).names(question.clips.length);
+
+let drawn = null, shown = ""; // what stands there, and of what kind
+
+export const keys = () => drawn?.keys ?? {};
+export const tap = (side, shift) => drawn?.tap(side, shift);
+
+/** The buttons of a question; `send` is called with what is said. */
+export function present(question, stage, send) {
+  furnish(question.kind, question.clips.length, send);
+  drawn.begin(stage);
+}
+
+export function furnish(kind, clips, send) {
+  if (shown === `${kind} ${clips}`) return;
+  shown = `${kind} ${clips}`;
+  drawn = (KINDS[kind] ?? comparison).draw(send, clips);
+  $("answers").dataset.kind = kind;
+  $("answers").replaceChildren(...drawn.elements);
+}
+
+export function enable(on) {
+  if (drawn?.enable) return drawn.enable(on);
+  for (const each of $("answers").querySelectorAll("button, input")) each.disabled = !on;
+}
+
+export function flash(value) {
+  const button = drawn?.button(value);
+  if (!button) return;
+  button.classList.add("hit");
+  setTimeout(() => button.classList.remove("hit"), 160);
+}

@@ -1,0 +1,93 @@
+// How clips play: paused or not, how fast, and from where.
+
+import { $, storage } from "./base.js?token={{token}}";
+
+const SLOW = 0.3; // the speed of a slow replay
+const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
+const KEPT = "rlhp speed"; // in the browser, for every run
+const PICTURE = 1 / 20; // seconds, where the browser does not say how long one lasts
+
+let stage = null; // what is seen
+let speed = SPEEDS.includes(storage.read(KEPT)) ? storage.read(KEPT) : 1;
+
+export const playback = {
+  paused: matchMedia("(prefers-reduced-motion: reduce)").matches, // then films wait until somebody asks for them
+  slow: false,
+  get rate() { return speed * (this.slow ? SLOW : 1); },
+};
+
+/** What is seen from now on; a slow replay was of what was seen before. */
+export function watch(seen) {
+  stage = seen;
+  playback.slow = false;
+  write();
+}
+
+export function togglePause() {
+  playback.paused = !playback.paused;
+  write();
+  if (playback.paused) stage?.pause(); else stage?.resume();
+}
+
+export function toggleSlow() {
+  playback.slow = !playback.slow;
+  if (playback.paused) togglePause();
+  write();
+  stage?.play();
+}
+
+export function setSpeed(value) {
+  speed = value;
+  storage.write(KEPT, speed);
+  write();
+  for (const video of stage?.videos ?? []) video.playbackRate = playback.rate;
+}
+
+export function faster(by) {
+  setSpeed(SPEEDS[Math.min(Math.max(SPEEDS.indexOf(speed) + by, 0), SPEEDS.length - 1)]);
+}
+
+/** One picture on, or back; clips stand still then. */
+export function step(by) {
+  if (!stage?.question) return;
+  if (!playback.paused) togglePause();
+  const picture = stage.frame || PICTURE;
+  stage.seek((Math.round(stage.at / picture - 0.5) + by + 0.5) * picture); // to the middle of a picture, never between two
+  scrubbed();
+}
+
+function scrub() {
+  if (!playback.paused) togglePause();
+  stage?.seek(($("scrub").value / 1000) * stage.duration);
+}
+
+function scrubbed() {
+  if (stage?.duration && document.activeElement !== $("scrub")) $("scrub").value = Math.round((1000 * stage.at) / stage.duration);
+}
+
+function write() {
+  $("pause").setAttribute("aria-pressed", playback.paused);
+  $("pause").querySelector("span").textContent = playback.paused ? "Play clips" : "Pause clips";
+  $("slow").setAttribute("aria-pressed", playback.slow);
+  $("speed").value = String(speed);
+}
+
+function follow() {
+  if (!document.hidden) scrubbed();
+  requestAnimationFrame(follow);
+}
+
+export function start() {
+  $("pause").addEventListener("click", togglePause);
+  $("slow").addEventListener("click", toggleSlow);
+  $("back").addEventListener("click", () => step(-1));
+  $("on").addEventListener("click", () => step(1));
+  $("scrub").addEventListener("input", scrub);
+  $("speed").addEventListener("change", () => setSpeed(Number($("speed").value)));
+  write();
+  follow();
+}
+
+export const KEYS = {
+  " ": togglePause, s: toggleSlow, S: toggleSlow, ",": () => step(-1), ".": () => step(1), "-": () => faster(-1), "+": () => faster(1),
+};

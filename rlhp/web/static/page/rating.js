@@ -1,0 +1,35 @@
+// A rating of one clip: a key from 1 to 5, or a slider for what lies between.
+
+import { made } from "./base.js?token={{token}}";
+import { UNSURE, answerButton } from "./choices.js?token={{token}}";
+
+const STARS = 5;
+const WORDS = ["Very bad", "Bad", "Middling", "Good", "Very good"];
+const percent = (value) => `${Math.round(100 * value)} of 100`;
+
+export const rating = {
+  names: () => [""],
+  words: (value) => (value === "unsure" ? "Cannot tell." : `Rated ${percent(value)}.`),
+  sign: (value) => (value === "unsure" ? "↑" : `${Math.round(100 * value)}`),
+  sides: (value) => (value === "unsure" ? [] : [0]),
+  help: [["1 … 5", "Very bad … very good"], ["Enter", "Send what the slider says"], ["↑", "Cannot tell"]],
+  draw(send) {
+    const stars = WORDS.map((text, i) => answerButton({ value: i / (STARS - 1), sign: `${i + 1}`, text, keys: [`${i + 1}`] }, send));
+    const unsure = answerButton(UNSURE, send);
+    const slider = made("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": "Rating", disabled: true });
+    const shown = made("output", { textContent: "50" });
+    const done = made("button", { type: "button", className: "main", disabled: true }, made("kbd", { textContent: "Enter" }), made("span", { textContent: "Send" }));
+    const finish = () => send(slider.valueAsNumber / 100);
+    const write = () => { shown.textContent = slider.value; slider.setAttribute("aria-valuetext", percent(slider.valueAsNumber / 100)); };
+    slider.addEventListener("input", write);
+    done.addEventListener("click", finish);
+    const digits = stars.map((_, i) => [`${i + 1}`, () => send(i / (STARS - 1))]);
+    return {
+      elements: [made("div", { className: "stars" }, ...stars), made("div", { className: "row" }, slider, shown, done, unsure)],
+      keys: { ...Object.fromEntries(digits), Enter: finish, ArrowUp: () => send("unsure") },
+      begin() { slider.value = 50; write(); },
+      tap() {},
+      button: (value) => (value === "unsure" ? unsure : stars.find((star) => Number(star.dataset.choice) === value) ?? done),
+    };
+  },
+};

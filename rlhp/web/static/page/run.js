@@ -1,0 +1,99 @@
+// The run in view: its curve, how far the reward model agrees with this person, the newest policy, and what it is told to do.
+
+import { $, count, say, sleep, storage } from "./base.js?token={{token}}";
+import { plot, series } from "./curve.js?token={{token}}";
+import { playback } from "./playback.js?token={{token}}";
+import { ask, mine, read, tell } from "./server.js?token={{token}}";
+import { page } from "./state.js?token={{token}}";
+
+const AGAIN = 5000; // ms between looks
+const KEPT = "rlhp run"; // whether the panel is open
+const WIDE = matchMedia("(min-width: 1100px)"); // enough room for it beside the clips
+
+let filmed = null, gone = false;
+
+async function look() {
+  if (gone) return;
+  try {
+    write(await read(`api/run?${mine}`));
+  } catch (error) { gone = error.status === 404; } // a server that does not show runs
+}
+
+function write({ curve, agreement, film, may_control: may, ...asked }) {
+  $("panel").hidden = false;
+  show(wanted());
+  const points = series(curve);
+  $("curve").replaceChildren(...(points.points.length > 1 ? [plot(points)] : []));
+  $("curve-name").textContent = points.points.length > 1 ? points.name : "The curve begins with the first episodes that end.";
+  $("agreement").textContent = agreed(agreement);
+  $("controls").hidden = !may;
+  writeControls(asked);
+  if (film && film !== filmed) watch(film);
+}
+
+function writeControls({ paused, stopping, may_grow: ungrown }) {
+  const over = ["finished", "stopped", "failed"].includes(page.run?.state);
+  $("hold").textContent = paused ? "Resume training" : "Pause training";
+  $("hold").dataset.act = paused ? "resume" : "pause";
+  $("stop").textContent = stopping ? "Stopping after this round" : "Stop training …";
+  $("hold").disabled = $("stop").disabled = over || !!stopping;
+  $("more").disabled = $("labels").disabled = !!ungrown;
+  $("more").title = ungrown ?? "";
+}
+
+const percent = (share) => Math.round(100 * share);
+
+function agreed(agreement) {
+  if (!agreement) return "How far the reward model agrees with you is known once some of your answers are held out.";
+  const { share, low, high, n } = agreement;
+  return `The reward model agrees with you on ${percent(share)} % of ${count(n, "held-out answer")} (${percent(low)} to ${percent(high)} %).`;
+}
+
+async function watch(path) {
+  filmed = path;
+  try {
+    const address = URL.createObjectURL(await (await ask(path)).blob());
+    const before = $("newest").src;
+    $("newest").src = address;
+    $("newest").hidden = $("newest-name").hidden = false;
+    if (!playback.paused) $("newest").play().catch(() => {});
+    if (before) URL.revokeObjectURL(before);
+  } catch { filmed = null; }
+}
+
+async function command(act, content = {}) {
+  try {
+    await tell(`run/${act}`, content);
+    say(SAID[act]);
+  } catch (error) { say(error.message, true); }
+  look();
+}
+
+const SAID = { pause: "Training pauses after this rollout; you can go on answering.", resume: "Training goes on.",
+  stop: "Training stops with a checkpoint; the same command resumes it.", labels: "The run will ask for more." };
+
+const wanted = () => storage.read(KEPT) ?? WIDE.matches;
+
+function show(open) {
+  $("run-panel").hidden = !open;
+  $("panel").setAttribute("aria-expanded", open);
+  dispatchEvent(new Event("resize")); // clips have more room, or less
+}
+
+function toggle() {
+  const open = $("run-panel").hidden;
+  storage.write(KEPT, open);
+  show(open);
+}
+
+export async function start() {
+  $("panel").addEventListener("click", toggle);
+  $("hold").addEventListener("click", () => command($("hold").dataset.act));
+  $("stop").addEventListener("click", () => $("stopping").showModal());
+  $("stopping").addEventListener("close", () => { if ($("stopping").returnValue === "stop") command("stop"); });
+  $("more").addEventListener("click", () => { if ($("labels").reportValidity()) command("labels", { more: $("labels").valueAsNumber }); });
+  for (;;) {
+    if (!document.hidden) await look();
+    await sleep(AGAIN);
+  }
+}

@@ -1,0 +1,116 @@
+// Two stages: one is seen, the other holds the next question's clips, loaded.
+
+import { $, made } from "./base.js?token={{token}}";
+import { film } from "./films.js?token={{token}}";
+import { playback } from "./playback.js?token={{token}}";
+
+const HOLD = 400; // ms for which the last picture is held before the clips begin again
+const APART = 0.08; // seconds by which clips may be out of step
+
+export class Stage {
+  constructor(root, tapped, broke) {
+    this.root = root;
+    this.question = null;
+    this.figures = [];
+    this.frame = 0; // seconds from one picture to the next, once seen
+    this.tapped = tapped;
+    this.broke = broke;
+  }
+
+  get videos() { return this.figures.map((figure) => figure.querySelector("video")); }
+
+  /** As many figures as the question has clips, each with its name: left, right; first, second, third. */
+  furnish(names) {
+    while (this.figures.length < names.length) this.figures.push(this.figure(this.figures.length));
+    while (this.figures.length > names.length) this.figures.pop().remove();
+    this.root.dataset.clips = names.length;
+    names.forEach((name, side) => this.name(side, name));
+  }
+
+  name(side, name) {
+    const figure = this.figures[side];
+    figure.querySelector("figcaption").textContent = name;
+    figure.querySelector("video").setAttribute("aria-label", name ? `${name} clip` : "The clip");
+  }
+
+  figure(side) {
+    const video = made("video", { muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true });
+    const figure = made("figure", {}, video, made("figcaption"), made("span", { className: "place", hidden: true }));
+    figure.dataset.side = side;
+    video.addEventListener("ended", () => this.again());
+    video.addEventListener("timeupdate", () => this.inStep());
+    figure.addEventListener("click", (event) => this.tapped(this, side, event));
+    this.root.append(figure);
+    return figure;
+  }
+
+  async load(question, names) {
+    this.question = null;
+    this.furnish(names);
+    this.mark([]);
+    const addresses = await Promise.all(question.clips.map(film));
+    await Promise.all(this.videos.map((video, side) => new Promise((done, failed) => {
+      video.onloadeddata = done;
+      video.onerror = () => failed(Object.assign(new Error("a clip does not play"), { clip: question.clips[side] }));
+      video.src = addresses[side];
+      video.load();
+    })));
+    const { videoWidth, videoHeight } = this.videos[0];
+    $("clips").style.setProperty("--ratio", videoWidth / videoHeight); // a run's clips are all alike
+    this.question = question;
+    this.videos.forEach((video, side) => { video.onerror = () => this.broke(this, question.clips[side]); });
+    this.measure();
+  }
+
+  /** How long a picture lasts, from two that follow each other. */
+  measure() {
+    const [video] = this.videos;
+    let before = null;
+    const look = (_, { mediaTime }) => {
+      const step = mediaTime - before;
+      if (before !== null && step > 0.001 && step < (this.frame || 1)) this.frame = step;
+      before = mediaTime;
+      if (this.question) video.requestVideoFrameCallback(look);
+    };
+    this.frame = 0;
+    video.requestVideoFrameCallback?.(look);
+  }
+
+  get duration() { return this.videos[0]?.duration || 0; }
+  get at() { return this.videos[0]?.currentTime ?? 0; }
+  get ended() { return this.videos.every((video) => video.ended); }
+
+  async play() {
+    for (const video of this.videos) { video.currentTime = 0; video.playbackRate = playback.rate; }
+    if (!playback.paused) await Promise.allSettled(this.videos.map((video) => video.play()));
+  }
+
+  pause() { for (const video of this.videos) video.pause(); }
+
+  resume() { for (const video of this.videos) if (!video.ended) video.play().catch(() => {}); this.again(); }
+
+  again() { // all have come to their end: hold the last picture for a moment, then begin together
+    if (this.root.hidden || playback.paused || !this.ended) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => { if (!this.root.hidden && !playback.paused && this.ended) this.play(); }, HOLD);
+  }
+
+  inStep() {
+    const [first, ...others] = this.videos;
+    if (this.root.hidden || first.ended) return;
+    for (const video of others)
+      if (!video.ended && Math.abs(first.currentTime - video.currentTime) > APART) video.currentTime = first.currentTime;
+  }
+
+  seek(seconds) { for (const video of this.videos) video.currentTime = Math.min(Math.max(seconds, 0), this.duration); }
+
+  /** Outline what was chosen. */
+  mark(sides) { this.figures.forEach((figure, side) => figure.classList.toggle("chosen", sides.includes(side))); }
+
+  /** Write a clip's place beside it, or nothing. */
+  place(side, text) {
+    const badge = this.figures[side].querySelector(".place");
+    badge.hidden = !text;
+    badge.textContent = text ?? "";
+  }
+}
