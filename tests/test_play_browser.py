@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import APT, ARGUMENTS, CHROMIUM
 from minari import MinariDataset
 from pages import until
 from test_play import playing
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-APT = "sudo apt-get install -y --no-install-recommends chromium libatomic1"
 # the uppermost row of the green paddle, in native pixels; -1 where there is none
 PADDLE = """() => {
   const canvas = document.getElementById("canvas"), k = canvas.width / 160, { data, width } =
