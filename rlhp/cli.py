@@ -90,7 +90,8 @@ BEHIND = 19  # of niceness: what a page computes never slows a training
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status.
 
-    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it prints.
+    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it
+    prints.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -216,7 +217,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
             default=None,
             help="draw actions from the policy, as in training (default where they are discrete, as in games)",
         )
-    _label_parser(add("label", help="a page at which people compare a run's clips"))
+    _label_parser(add("label", help="a page at which people compare the clips of a run, or of all runs in a folder"))
     _labels_parsers(add)
     _rate_parser(add("rate", help="Elo ratings: of a run's policy at different steps, or of several runs' policies"))
     _inspect_parser(
@@ -247,6 +248,7 @@ def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         "export",
         help="a run's answers as a file (.jsonl for rlhp import, .parquet for offline preference learners), or its clips",
     )
+    export.add_argument("--flagged", action="store_true", help="with the answers that their annotators have taken back")
     export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file is called")
     export.add_argument(
         "--minari",
@@ -316,12 +318,18 @@ def _inspect_parser(inspect: argparse.ArgumentParser) -> None:
 
 
 def _label_parser(label: argparse.ArgumentParser) -> None:
-    label.add_argument("path", type=Path, metavar="RUN", help="a run directory; it may be in training, stopped or finished")
+    label.add_argument(
+        "path",
+        type=Path,
+        metavar="RUN",
+        help="a run directory, in training, stopped or finished; or a folder, all runs below which are served together",
+    )
     label.add_argument("--host", help="where to listen (default: 127.0.0.1, this machine alone)")
     label.add_argument("--port", type=int, help="or the next that is free (default: 8321)")
     label.add_argument(
         "--annotator", action="append", default=[], metavar="NAME", help="print a link for this person; repeatable"
     )
+    label.add_argument("--public", metavar="ADDRESS", help="of a proxy in front of the page, as https://label.example.org/hopper")
     label.add_argument("--overlap", type=int, metavar="K", help="people who answer the same question (default: 1)")
     label.add_argument("--repeats", type=float, metavar="SHARE", help="of pairs shown once more, sides swapped (default: 0.05)")
     label.add_argument("--minimum-view", type=float, metavar="SECONDS", help="before a pair can be answered (default: 1)")
@@ -491,7 +499,7 @@ def _label(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import web
 
-    names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size")
+    names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size", "public")
     web.label(options.path, {name: getattr(options, name) for name in names}, options.annotator, options.beside)
     return 0
 
@@ -534,7 +542,7 @@ def _export(options: argparse.Namespace) -> int:
         return 0
     from rlhp import labels
 
-    _say(labels.export_labels(options.path, options.file, options.parquet))
+    _say(labels.export_labels(options.path, options.file, options.parquet, options.flagged))
     return 0
 
 

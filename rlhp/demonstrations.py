@@ -184,13 +184,11 @@ def write(folder: Path, episodes: Iterable[Episode], env: Any, spec: EnvSpec | N
 def append(folder: Path, episode: Episode, env: Any, spec: EnvSpec | None = None, **about: str) -> int:
     """Add one episode to a dataset, which is made if it is not there; how many it holds then.
 
-    However this is interrupted, what the dataset held before stays whole. Raises UserError where the folder holds a dataset of
-    another task or of other spaces, or something else.
+    However this is interrupted, what the dataset held before stays whole. Raises UserError as `kept` does.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not kept(folder, env):
         write(folder, [episode], env, spec, **about)
         return 1
-    check_appendable(folder, env)
     data = folder.resolve() / DATA
     with TemporaryDirectory(dir=folder.parent.resolve()) as draft, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -205,15 +203,18 @@ def append(folder: Path, episode: Episode, env: Any, spec: EnvSpec | None = None
     return count
 
 
-def check_appendable(folder: Path, env: Any) -> None:
-    """Raises UserError unless `append` can add an episode of this environment, or make the dataset."""
+def kept(folder: Path, env: Any) -> int:
+    """How many episodes `append` finds in a folder; 0 where it makes the dataset.
+
+    Raises UserError where it holds a dataset of another task or of other spaces, or something else.
+    """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
+        return 0
     if not (folder / DATA / METADATA).is_file():
-        raise UserError(
-            f"{folder} holds no demonstrations that can be added to; name a new folder, or one that rlhp has written."
-        )
-    _check_task(_opened(str(folder)), folder, env)
+        raise UserError(f"{folder} holds no demonstrations to add to; name a new folder, or one that rlhp has written.")
+    dataset = _opened(str(folder))
+    _check_task(dataset, folder, env)
+    return int(dataset.total_episodes)
 
 
 def _count_steps(storage: MinariStorage) -> None:

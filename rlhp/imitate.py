@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rlhp.types import Metrics, Policy, Run, Transitions
 
+Label = Callable[[Transitions], Transitions]  # visited states, with what the expert would have done there as actions
 Gather = Callable[[Transitions | None, Transitions], Transitions]  # what was learned from before, and the newest round's steps
 
 
@@ -66,6 +67,7 @@ def interact(
     student: Student,
     expert: Policy,
     visit: Callable[[Policy, int], Transitions],
+    label: Label,
     gather: Gather,
     evaluate: Callable[[], Metrics],
     score: Callable[[Metrics], float],
@@ -94,10 +96,15 @@ def interact(
         learn()
     while student.steps < total_steps:
         visited = visit(student.actor(expert), student.fitted)  # the expert acts, or policies of earlier rounds
-        labelled = replace(visited, act=expert.act(visited.obs))  # what the expert would have done, whoever acted
+        labelled = label(visited)  # what the expert would have done, whoever acted
         student.data = gather(student.data, labelled)  # the states of all rounds, or of this one
         student.steps += len(labelled)
         learn()
+
+
+def asked(expert: Policy) -> Label:
+    """Labels of an expert that can be asked at any time."""
+    return lambda visited: replace(visited, act=expert.act(visited.obs))
 
 
 def all_rounds(before: Transitions | None, new: Transitions) -> Transitions:

@@ -12,19 +12,17 @@ import numpy as np
 from rlhp import demonstrations, film, train
 from rlhp.envs import one
 from rlhp.keys import Keyboard, keyboard
-from rlhp.live import Clock, Look, Order, Stage
+from rlhp.live import IDLE, PAUSE, REFRESH, Clock, Look, Order, Stage, seconds
 from rlhp.types import Array, Episode
 
 SIZE = 400  # pixels of the pictures, about
-IDLE = 1.0  # seconds between looks at what is asked for, where nothing runs
-REFRESH = 1 / 40  # seconds that a picture is shown at least: faster environments take several steps for one
 INSTRUCTIONS = (
     "You act, at the environment's own speed. An episode that you keep is written at once, as a demonstration from which a "
     "policy can be learned; you can keep one before its end. What the learner does not see, such as a game's score, is hidden "
     "from you too."
 )
 ORDERS = [
-    {"order": "pause", "label": "Pause", "code": "Enter", "phases": ["playing"]},
+    PAUSE,
     {"order": "keep", "label": "Keep the episode", "code": "KeyK", "phases": ["paused", "over"]},
     {"order": "discard", "label": "Throw it away", "code": "KeyX", "phases": ["paused", "over"]},
 ]
@@ -33,12 +31,14 @@ ORDERS = [
 class Session:
     """One person, one environment: episodes that are started, paused, kept or thrown away.
 
-    `keep` writes an episode, and returns how many are kept in all.
+    `keep` writes an episode, and returns how many are kept in all; `kept` of them are there already.
     """
 
-    def __init__(self, env: Any, keys: Keyboard, look: Look, stage: Stage, clock: Clock, keep: Callable[[Episode], int]) -> None:
+    def __init__(
+        self, env: Any, keys: Keyboard, look: Look, stage: Stage, clock: Clock, keep: Callable[[Episode], int], kept: int = 0
+    ) -> None:
         self._env, self._keys, self._look, self._stage, self._clock, self._keep = env, keys, look, stage, clock, keep
-        self._phase, self._news, self.kept, self.kept_steps = "ready", "", 0, 0
+        self._phase, self._news, self.kept, self.kept_steps = "ready", "", kept, 0
         self._acted, self._drawn = 0, 0.0
         self._begin()
 
@@ -46,6 +46,11 @@ class Session:
         """Until it is interrupted."""
         while True:
             self.turn()
+
+    def end(self) -> None:
+        """Tell the page that nobody serves it any more."""
+        self._phase = "finished"
+        self._show(None)
 
     def turn(self) -> None:
         """Wait for what comes next, and do it: what is asked for, or a step."""
@@ -86,8 +91,7 @@ class Session:
         self._begin()
 
     def _step(self) -> None:
-        pressed = self._stage.pressed
-        self._stage.taken()
+        changed, pressed = self._changed(), self._stage.taken()
         act, obs = self._keys.action(pressed.held), self._obs
         self._look.before()
         after, reward, done, infos = self._env.step(np.asarray(act)[np.newaxis])
@@ -96,12 +100,9 @@ class Session:
         self._clock.step()
         if self._tape.over:
             self._phase = "over"
-        if self._due() or self._tape.over:
-            self._show(None if done[0] else self._look.after(self._obs[0], act))
+        if changed or self._tape.over or self._clock.now() - self._drawn >= REFRESH:
             self._drawn = self._clock.now()
-
-    def _due(self) -> bool:
-        return self._clock.now() - self._drawn >= REFRESH or self._changed()
+            self._show(None if done[0] else self._look.after(self._obs[0], act))
 
     def _show(self, picture: Array | None) -> None:
         steps = len(self._tape)
@@ -114,7 +115,7 @@ class Session:
             go=go,
             news=self._news,
             progress=f"{_steps(steps)}, {steps * self._clock.dt:.0f} s" if steps else "",
-            kept=f"{self.kept} episode{'' if self.kept == 1 else 's'} kept",
+            kept=f"{_episodes(self.kept)} kept",
             speed=self._clock.speed,
             heard=self._acted,
         )
@@ -124,12 +125,17 @@ SAID = {  # by phase: what the page says, and what its button does, if it has on
     "ready": ("A new episode. Your keys are below the picture.", "Start"),
     "playing": ("", ""),
     "paused": ("Paused.", "Go on"),
+    "finished": ("This session has ended. What you have kept is written.", ""),
     "over": ("The episode is over. Keep it as a demonstration, or throw it away.", ""),
 }
 
 
 def _steps(count: int) -> str:
     return f"{count:,} step{'' if count == 1 else 's'}"
+
+
+def _episodes(count: int) -> str:
+    return f"{count} episode{'' if count == 1 else 's'}"
 
 
 def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int, speed: float, host: str, port: int) -> str:
@@ -143,16 +149,17 @@ def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int,
     drawing = film.drawing(settings)
     env = train.environment(settings, n_envs=1, seed=seed, render=True)
     out = out or Path("demonstrations") / f"play-{env.task}"
-    demonstrations.check_appendable(out, env)
+    kept = demonstrations.kept(out, env)
     with closing(env), drawing.studio(SIZE) as shoot:
-        keys, clock = keyboard(env, settings.get("keyboard")), Clock(drawing.dt)
+        keys, clock = keyboard(env, settings.get("keyboard")), Clock(seconds(env, drawing))
         clock.pace(speed)
         with closing(Stage(_facts(settings, env, keys), host, port)) as stage:
             print(f"Play {env.task} at\n  {stage.page.address()}\nCtrl-C ends it.", flush=True)
-            session = Session(env, keys, Look(env, shoot), stage, clock, _keeper(out, env, settings))
+            session = Session(env, keys, Look(env, shoot), stage, clock, _keeper(out, env, settings), kept)
             try:
                 session.run()
             except KeyboardInterrupt:
+                session.end()
                 return _told(session, out)
     return ""
 
@@ -175,6 +182,6 @@ def _facts(settings: Mapping[str, Any], env: Any, keys: Keyboard) -> dict[str, A
 
 
 def _told(session: Session, out: Path) -> str:
-    if not session.kept:
+    if not session.kept_steps:
         return "nothing was kept"
-    return f"{out}: {_steps(session.kept_steps)} kept now, {session.kept} episodes in all; learn from them with demos={out}"
+    return f"{out}: {_steps(session.kept_steps)} kept now, {_episodes(session.kept)} in all; learn from them with demos={out}"

@@ -39,22 +39,30 @@ def expected_score(lead: Array) -> Array:
 def disagreement(sums: Array) -> Array:
     """How far the members of an ensemble differ about each question: sums [M, Q, K] -> [Q].
 
-    The variance over members of the predicted preference probability (section 2.2.4), averaged over the K(K-1)/2 pairs.
+    The variance over members of the predicted preference probability (section 2.2.4), averaged over the K(K-1)/2 pairs. A single
+    clip is compared with a middling one, whose sum is 0.
     """
-    if sums.ndim != 3 or sums.shape[2] < 2:
-        raise ValueError(f"sums must be [members, questions, at least 2 clips], not {sums.shape}")
+    if sums.ndim != 3 or sums.shape[2] < 1:
+        raise ValueError(f"sums must be [members, questions, clips], not {sums.shape}")
+    if sums.shape[2] == 1:
+        sums = np.concatenate([sums, np.zeros_like(sums)], axis=2)
     pairs = [win_probability(sums[..., i], sums[..., j]).var(axis=0) for i, j in combinations(range(sums.shape[2]), 2)]
     return np.mean(pairs, axis=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Rankings:
-    """n answers as a loss reads them; a question of fewer than K clips has columns that are not `there`."""
+    """n answers as a loss reads them; a question of fewer than K clips has columns that are not `there`.
+
+    A row of a single clip is rated, and ranks nothing.
+    """
 
     clip: Tensor  # [n, K]  which of the sums belongs to each clip of a question
     rank: Tensor  # [n, K]  lower is better, equal ranks are ties
     there: Tensor  # [n, K]  bool
     returns: Tensor  # [n, K]  true returns of the clips, standardised; for regression on the target alone
+    rating: Tensor | None = None  # [n]  from 0 to 1; NaN where clips are ranked; None: nothing is rated
+    annotator: Tensor | None = None  # [n]  numbers of who rates; None: nothing is rated
 
     def of(self, sums: Tensor) -> Tensor:
         """The sums of each question's clips: [M, C] -> [M, n, K]."""
@@ -75,6 +83,7 @@ class Pairs:
 
     lead: Tensor  # [M, n, P]  the first clip's sum minus the second's
     mu: Tensor  # [n, P]  P[the first is better]: 1, 0 or 1/2
+    gap: Tensor  # [n, P]  by how many ranks they differ
     weight: Tensor  # [n, P]  1 / C(K, 2) of a question of K clips (Ouyang et al. 2022, section 3.5); 0 where there is no pair
 
     def mean(self, values: Tensor) -> Tensor:
@@ -86,21 +95,67 @@ def pairs(sums: Tensor, rankings: Rankings) -> Pairs:
     """Rankings taken apart: sums [M, C] of the clips that they name."""
     each, rank, there = (x.unbind(-1) for x in (rankings.of(sums), rankings.rank, rankings.there))
     both = list(combinations(range(len(rank)), 2))
+    if not both:  # every question is about one clip
+        none = sums.new_zeros(len(rankings.rank), 0)
+        return Pairs(sums.new_zeros(len(sums), *none.shape), none, none, none)
     lead = torch.stack([each[i] - each[j] for i, j in both], dim=-1)
-    mu = torch.stack([rank[j] - rank[i] for i, j in both], dim=-1).sign().to(sums.dtype).mul(0.5).add(0.5)
+    ahead = torch.stack([rank[j] - rank[i] for i, j in both], dim=-1)
     known = torch.stack([there[i] & there[j] for i, j in both], dim=-1)
-    return Pairs(lead, mu, known.to(sums.dtype) / known.sum(dim=-1, keepdim=True))
+    weight = known.to(sums.dtype) / known.sum(dim=-1, keepdim=True).clamp(min=1)
+    return Pairs(lead, ahead.sign().to(sums.dtype).mul(0.5).add(0.5), ahead.abs(), weight)
 
 
 def agreement(sums: Tensor, rankings: Rankings) -> Tensor:
     """The share of each ranking's pairs that a member puts in the same order: [M, C] -> [M, n].
 
-    Ties of the teacher's are left out; NaN where there is nothing else. A member that finds a pair equal is wrong about it.
+    A rated clip is paired with each of the other clips in the batch that the same annotator has rated. Ties of the teacher's are
+    left out; NaN where there is nothing else. A member that finds a pair equal is wrong about it.
     """
     of = pairs(sums, rankings)
     decided = (of.weight > 0) & (of.mu != 0.5)
     right = decided & (of.lead * (of.mu - 0.5) > 0)
+    share = right.sum(dim=-1) / decided.sum(dim=-1)
+    return share if rankings.rating is None else torch.where(rankings.rating.isnan(), share, _rated_agreement(sums, rankings))
+
+
+def _rated_agreement(sums: Tensor, rankings: Rankings) -> Tensor:
+    """The same of the answers that rate, [M, n]; of the others it says nothing."""
+    assert rankings.rating is not None and rankings.annotator is not None
+    sum_of = rankings.of(sums)[..., 0]
+    ahead = rankings.rating[:, None] - rankings.rating  # [n, n]; NaN beside one that ranks
+    decided = (rankings.annotator[:, None] == rankings.annotator) & (ahead.abs() > 0)
+    right = decided & ((sum_of[:, :, None] - sum_of[:, None]) * ahead > 0)
     return right.sum(dim=-1) / decided.sum(dim=-1)
+
+
+def rated_loss(sums: Tensor, rankings: Rankings, error: float) -> Tensor:
+    """Cross-entropy of ratings y as probabilities that a clip is better than a middling one, [M, C] -> [M, n]; 0 where ranked.
+
+    That is -y log p - (1 - y) log(1 - p), with p = (1 - error) sigmoid(sum) + error / 2: what a comparison with a clip whose sum
+    is 0 costs (section 2.2.3). It is least where p = y. A rating of 1 or 0 is an answer of good or bad.
+    """
+    if rankings.rating is None:
+        return sums.new_zeros(len(sums), len(rankings.rank))
+    rating = rankings.rating.to(sums.dtype)
+    lead, y = rankings.of(sums)[..., 0], rating.nan_to_num(0.5)
+    loss = -y * log_likelihood(lead, error) - (1 - y) * log_likelihood(-lead, error)
+    return torch.where(rating.isnan(), 0.0, loss)
+
+
+def log_likelihood(lead: Tensor, error: float) -> Tensor:
+    """log((1 - error) sigmoid(lead) + error / 2), elementwise, from logits."""
+    if error == 0:
+        return logsigmoid(lead)
+    guess = lead.new_tensor(log(error / 2))
+    return torch.logaddexp(log(1 - error) + logsigmoid(lead), guess)
+
+
+def check_ranked(setup: Setup, loss: str) -> None:
+    """Raises UserError where this run's questions are about single clips, which the loss does not read."""
+    if getattr(setup.query, "clips", 2) == 1:
+        raise UserError(
+            f"the loss {loss} reads comparisons and rankings alone; choose reward_model/loss=cross_entropy or ratings."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +182,11 @@ class CrossEntropy:
             )
 
     def __call__(self, sums: Tensor, rankings: Rankings) -> Tensor:
-        """The loss of every member on every ranking, the mean over its pairs: [M, C] -> [M, n]."""
+        """The loss of every member on every answer, the mean over a ranking's pairs: [M, C] -> [M, n]; see also `rated_loss`."""
         of = pairs(sums, rankings)
         mu = (1 - self.smoothing) * of.mu + self.smoothing / 2
-        return of.mean(-mu * self._log_likelihood(of.lead) - (1 - mu) * self._log_likelihood(-of.lead))
-
-    def _log_likelihood(self, delta: Tensor) -> Tensor:
-        if self.error == 0:
-            return logsigmoid(delta)
-        guess = delta.new_tensor(log(self.error / 2))
-        return torch.logaddexp(log(1 - self.error) + logsigmoid(delta), guess)
+        ranked = of.mean(-mu * log_likelihood(of.lead, self.error) - (1 - mu) * log_likelihood(-of.lead, self.error))
+        return ranked if rankings.rating is None else ranked + rated_loss(sums, rankings, self.error)
 
 
 class AdaptiveScale:
@@ -163,6 +213,10 @@ class AdaptiveScale:
             raise UserError(f"the adaptive scale wants 0 < low <= high and 0 < rho < log 2, not {low}, {high} and {rho}.")
         self.low, self.high, self.rho = low, high, rho
         self.logit = _logit_at(rho)
+
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where this run's questions are about single clips."""
+        check_ranked(setup, "adaptive_scale")
 
     def scale(self, delta: Tensor) -> Tensor:
         """tau of each comparison, given the difference of the sums, elementwise."""
@@ -211,7 +265,8 @@ class PlackettLuce:
     MOST = 10
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError where this run's questions have too many clips."""
+        """Raises UserError where this run's questions have too many clips, or a single one."""
+        check_ranked(setup, "plackett_luce")
         self._check(getattr(setup.query, "clips", 2))
 
     def _check(self, clips: int) -> None:

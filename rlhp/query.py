@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlhp import preference
+from rlhp.feedback import asked_about, find
 from rlhp.types import Array, Demonstrations, Memory, Predictor, Segment, Setup, Store, UserError, all_at_once, stack, stream
 
 BATCH = 256  # clips put to the reward model at once: bounds memory where a clip is a film
@@ -16,10 +17,10 @@ BATCH = 256  # clips put to the reward model at once: bounds memory where a clip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uniform:
-    """Questions of `clips` clips each, uniformly from memory: the paper's "random queries" (section 3.3).
+    """Questions about `clips` clips each, uniformly from memory: the paper's "random queries" (section 3.3).
 
     n questions are made only if memory holds `clips_per_label` clips for every pair among them, or the same clips are compared
-    over and over. Raises UserError for fewer than 2 clips or a negative `clips_per_label`.
+    over and over. Raises UserError for less than 1 clip or a negative `clips_per_label`.
     """
 
     seed: int
@@ -128,8 +129,8 @@ class Demonstrated:
 
 
 def _check(clips: int, clips_per_label: float) -> None:
-    if clips < 2:
-        raise UserError(f"query.clips is {clips}: a question compares at least 2 clips.")
+    if clips < 1:
+        raise UserError(f"query.clips is {clips}: a question is about at least 1 clip.")
     if not clips_per_label >= 0:
         raise UserError(f"query.clips_per_label is {clips_per_label}: give 0 or more.")
 
@@ -140,7 +141,8 @@ def _needed(n: int, clips: int, clips_per_label: float) -> float:
 
 
 def _check_reach(setup: Setup, clips: int, clips_per_label: float) -> None:
-    """Refuse a run that ends, or whose memory is full, before the schedule's questions can be asked."""
+    """Refuse a run that ends, or whose memory is full, before the schedule's questions can be asked, or whose kind is another."""
+    asked_about(find(setup.settings.get("feedback", "comparison")), clips)
     wanted, capacity = setup.schedule(setup.total_steps), getattr(setup.memory, "capacity", sys.maxsize)
     fewest = _needed(1, clips, clips_per_label)
     if wanted and fewest > capacity:

@@ -6,32 +6,55 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
+from rlhp.feedback import Seen, Standard, find, ranks_of
+from rlhp.perception import Spread, check_faults, perceived_alone, perceived_together, return_of, tied
 from rlhp.types import Answer, Array, Query, Recorded, Segment, Setup, Stateful, Teacher, UserError, stream
 
 
-@dataclass(frozen=True, slots=True)
 class Oracle:
-    """Prefers the larger sum of true reward, always; equal sums tie (section 2.2.3 and footnote 4)."""
+    """Answers every kind of question by the sums of true reward, without error (section 2.2.3 and footnote 4).
+
+    Of several clips it prefers the larger sum, always; equal sums tie. A single clip it compares with those that it has seen
+    before, the newest `remember` ones that were asked about (None: all): it rates by the share of them that are worse, and
+    calls good what is better than their median. Better by `much` of their standard deviations is much better. Raises UserError
+    for values out of range.
+    """
+
+    def __init__(self, much: float = 1.0, remember: int | None = 200) -> None:
+        self._seen = Seen(much, remember)
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
-        """Every question answered: a clip's rank is the number of strictly better clips."""
-        return {query.id: Answer(_ranks([_return(clip) for clip in query.clips])) for query in queries}
+        """Every question answered."""
+        returns = {query.id: [return_of(clip) for clip in query.clips] for query in queries}
+        self._seen.add(returns)
+        standard = self._seen.standard()
+        return {query.id: find(query.kind).judge(returns[query.id], standard) for query in queries}
+
+    def snapshot(self) -> dict[str, Array]:
+        """What it remembers: the returns of the clips that it has seen."""
+        return self._seen.snapshot()
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot."""
+        self._seen.restore(arrays)
 
 
 class Noisy:
     """The irrational teachers of B-Pref (Lee et al. 2021, section 3), one or several faults at once.
 
     beta: rationality, per standard deviation of the returns of the clips seen so far; a better clip by d standard deviations
-        is preferred with probability sigmoid(beta * d). K > 2 clips are ranked by Plackett-Luce, its kin. None: no noise.
-    mistake: probability in [0, 1] that the whole order is reversed.
+        is preferred with probability sigmoid(beta * d). K > 2 clips are ranked by Plackett-Luce, its kin. A single clip is found
+        better than one seen before with the same probability. None: no noise.
+    mistake: probability in [0, 1] that the whole order is reversed, or a single clip found as much below the median as it is
+        above.
     skip_below: cannot tell when every clip's return is so many standard deviations above (negative: below) the mean, or lower.
     equal_within: returns that differ by at most so many standard deviations tie.
     gamma: in (0, 1], weighs step t of a clip of L steps by gamma^(L-1-t), so that later steps count more (myopia).
+    much, remember: as for `Oracle`.
 
     B-Pref measures in raw returns; standard deviations carry over to tasks of any reward scale and sign. They are taken over
     all clips of all questions seen, each question once, so the teacher has a state: see `snapshot`. Random draws depend on
@@ -46,38 +69,51 @@ class Noisy:
         skip_below: float | None = None,
         equal_within: float = 0.0,
         gamma: float = 1.0,
+        much: float = 1.0,
+        remember: int | None = 200,
     ) -> None:
-        _check_faults(beta, gamma, mistake=mistake)
+        check_faults(beta, gamma, mistake=mistake)
         if not equal_within >= 0:
             raise UserError(f"teacher.equal_within is {equal_within}: give 0 or more standard deviations.")
         self.seed, self.beta, self.mistake = seed, beta, mistake
         self.skip_below, self.equal_within, self.gamma = skip_below, equal_within, gamma
-        self._spread = _Spread()
+        self._spread, self._seen = Spread(), Seen(much, remember)
         self._last = -1  # the newest question counted in the spread; ids grow
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
         """Every question answered."""
-        returns = {query.id: [_return(clip, self.gamma) for clip in query.clips] for query in queries}
+        returns = {query.id: [return_of(clip, self.gamma) for clip in query.clips] for query in queries}
+        self._seen.add(returns)
         for id in sorted(id for id in returns if id > self._last):
             self._spread.add(returns[id])
             self._last = id
-        return {id: self._answer(id, self._spread.scores(values)) for id, values in returns.items()}
+        standard = self._seen.standard(self._spread.mean, self._spread.deviation())
+        return {query.id: self._answer(query, self._spread.scores(returns[query.id]), standard) for query in queries}
 
-    def _answer(self, id: int, scores: list[float]) -> Answer:
+    def _answer(self, query: Query, scores: list[float], standard: Standard) -> Answer:
         """Scores are returns in standard deviations from the mean, one per clip."""
         if self.skip_below is not None and max(scores) <= self.skip_below:
             return Answer(None)
-        order = _drawn(stream(self.seed, "teacher", id), scores, self.beta, self.mistake)
-        return Answer(_with_ties(order, scores, self.equal_within))
+        rng = stream(self.seed, "teacher", query.id)
+        if len(scores) == 1:
+            perceived = [perceived_alone(rng, scores[0], self.beta, self.mistake, standard.middle())]
+        else:
+            perceived = tied(perceived_together(rng, scores, self.beta, self.mistake), scores, self.equal_within)
+        return find(query.kind).judge(perceived, standard)
 
     def snapshot(self) -> dict[str, Array]:
-        """What it remembers: the spread of the returns it has seen."""
-        return {"spread": np.array([self._spread.count, self._spread.mean, self._spread.squares]), "last": np.array([self._last])}
+        """What it remembers: the spread of the returns it has seen, and the newest of them."""
+        spread = {
+            "spread": np.array([self._spread.count, self._spread.mean, self._spread.squares]),
+            "last": np.array([self._last]),
+        }
+        return spread | self._seen.snapshot()
 
     def restore(self, arrays: dict[str, Array]) -> None:
         """Take up the state of a snapshot."""
         count, mean, squares = (float(number) for number in arrays["spread"])
-        self._spread, self._last = _Spread(int(count), mean, squares), int(arrays["last"][0])
+        self._spread, self._last = Spread(int(count), mean, squares), int(arrays["last"][0])
+        self._seen.restore(arrays)
 
 
 class BPref:
@@ -91,7 +127,8 @@ class BPref:
 
     The mean is of the undiscounted returns of the newest `CLIPS` clips that were asked about; B-Pref's is of the last ten
     training episodes, which hold as many. A share of the mean means little where returns are negative: see `Noisy` for those.
-    Random draws depend on (seed, question id) alone. Raises UserError for values out of range.
+    Random draws depend on (seed, question id) alone. They compare and rank; B-Pref asks nothing else. Raises UserError for values
+    out of range.
     """
 
     CLIPS = 200  # ten episodes of 1000 steps, in clips of 50
@@ -105,7 +142,7 @@ class BPref:
         eps_skip: float = 0.0,
         eps_equal: float = 0.0,
     ) -> None:
-        _check_faults(beta, gamma, eps_mistake=eps_mistake)
+        check_faults(beta, gamma, eps_mistake=eps_mistake)
         for name, share in (("eps_skip", eps_skip), ("eps_equal", eps_equal)):
             if not share >= 0:
                 raise UserError(f"teacher.{name} is {share}: give 0 or more, a share of the mean return of a clip.")
@@ -114,21 +151,29 @@ class BPref:
         self._recent: deque[float] = deque(maxlen=self.CLIPS)
         self._last = -1  # the newest question counted in the mean; ids grow
 
+    def check(self, setup: Setup) -> None:
+        """Raises UserError where other questions are asked."""
+        kind = setup.settings.get("feedback", "comparison")
+        if kind not in ("comparison", "ranking"):
+            raise UserError(
+                f"B-Pref's teachers compare and rank, and feedback={kind} is asked for; choose teacher=noisy or oracle."
+            )
+
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
         """Every question answered."""
         for query in sorted(queries, key=lambda query: query.id):
             if query.id > self._last:
-                self._recent.extend(map(_return, query.clips))
+                self._recent.extend(map(return_of, query.clips))
                 self._last = query.id
         return {query.id: self._answer(query) for query in queries}
 
     def _answer(self, query: Query) -> Answer:
-        mean, returns = math.fsum(self._recent) / len(self._recent), [_return(clip) for clip in query.clips]
+        mean, returns = math.fsum(self._recent) / len(self._recent), [return_of(clip) for clip in query.clips]
         if self.eps_skip > 0 and max(returns) <= self.eps_skip * mean:
             return Answer(None)
-        judged = [_return(clip, self.gamma) for clip in query.clips]
-        order = _drawn(stream(self.seed, "teacher", query.id), judged, self.beta, self.eps_mistake)
-        return Answer(_with_ties(order, returns, self.eps_equal * mean))
+        judged = [return_of(clip, self.gamma) for clip in query.clips]
+        perceived = perceived_together(stream(self.seed, "teacher", query.id), judged, self.beta, self.eps_mistake)
+        return Answer(ranks_of(tied(perceived, returns, self.eps_equal * mean)))
 
     def snapshot(self) -> dict[str, Array]:
         """What it remembers: the returns of the newest clips."""
@@ -174,14 +219,22 @@ class Delayed:
             self.teacher.restore(arrays)
 
 
+AT_ONCE = 10  # clips that the page shows
+
+
 @dataclass(frozen=True, slots=True)
 class Human:
     """A person, who answers at the page, straight into the store: here nothing is ever said."""
 
     def check(self, setup: Setup) -> None:
         """Raises UserError where people could not answer at the page."""
+        clips = getattr(setup.query, "clips", 2)
         if setup.settings.get("page") is None:
             return  # whoever answers does so at the store
+        if clips > AT_ONCE:
+            raise UserError(
+                f"people rank at most {AT_ONCE} clips at the page, and questions of {clips} are asked; lower query.clips."
+            )
         if setup.settings.get("film") is None:
             raise UserError(
                 f"people need clips, and those of {setup.env.task} cannot be drawn: its yaml names no film; choose another env."
@@ -270,64 +323,3 @@ def _another(id: int) -> UserError:
 def _check_never_waits(setup: Setup) -> None:
     if setup.max_open is not None:
         raise UserError("this teacher answers as training goes on, so waiting for it would never end; set max_open=null.")
-
-
-@dataclass(slots=True)
-class _Spread:
-    """Mean and standard deviation of all numbers added (Welford's running form)."""
-
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0  # sum of squared distances from the mean
-
-    def add(self, numbers: Sequence[float]) -> None:
-        for number in numbers:
-            self.count += 1
-            distance = number - self.mean
-            self.mean += distance / self.count
-            self.squares += distance * (number - self.mean)
-
-    def scores(self, numbers: Sequence[float]) -> list[float]:
-        """Distances from the mean in standard deviations; where all numbers were equal so far, plain distances."""
-        deviation = math.sqrt(self.squares / self.count) if self.squares > 0 else 1.0
-        return [(number - self.mean) / deviation for number in numbers]
-
-
-def _check_faults(beta: float | None, gamma: float, **mistake: float) -> None:
-    """Raises UserError for values out of range; the probability of a mistake is given under its setting's name."""
-    if beta is not None and not beta >= 0:
-        raise UserError(f"teacher.beta is {beta}: give 0 (guesses) or more, or null for a teacher without noise.")
-    for name, probability in mistake.items():
-        if not 0 <= probability <= 1:
-            raise UserError(f"teacher.{name} is {probability}, but it is a probability: give a number from 0 to 1.")
-    if not 0 < gamma <= 1:
-        raise UserError(f"teacher.gamma is {gamma}: give a number above 0 and at most 1.")
-
-
-def _drawn(rng: np.random.Generator, scores: Sequence[float], beta: float | None, mistake: float) -> list[int]:
-    """An order of the clips, best first: by score if beta is None or infinite, else drawn; as a whole reversed by mistake."""
-    # the Gumbel trick: sorting scores plus Gumbel noise draws an order from Plackett-Luce, which is Bradley-Terry for two
-    noise, rational = rng.gumbel(size=len(scores)), beta is None or math.isinf(beta)
-    utility = np.array(scores) if rational else beta * np.array(scores) + noise
-    order = [int(i) for i in np.argsort(-utility, kind="stable")]
-    if rng.random() < mistake:
-        order.reverse()
-    return order
-
-
-def _with_ties(order: Sequence[int], values: Sequence[float], within: float) -> tuple[int, ...]:
-    """Ranks of an order, best first, in which neighbours whose values differ by at most `within` share a rank."""
-    ranks = [0] * len(order)
-    for place, (better, worse) in enumerate(pairwise(order), start=1):
-        ranks[worse] = ranks[better] if abs(values[better] - values[worse]) <= within else place
-    return tuple(ranks)
-
-
-def _return(clip: Segment, gamma: float = 1.0) -> float:
-    """Sum of true reward, correctly rounded: the same rewards in another order must tie."""
-    rewards = np.asarray(clip.true_reward, np.float64)
-    return math.fsum(rewards * gamma ** np.arange(len(rewards) - 1, -1, -1))
-
-
-def _ranks(returns: list[float]) -> tuple[int, ...]:
-    return tuple(sum(other > own for other in returns) for own in returns)

@@ -229,6 +229,7 @@ def interact(all: Everything, gather: imitate.Gather, rounds: int = 3, demonstra
         all,
         Oracle(0),
         all.visit,
+        imitate.asked(Oracle(0)),
         gather,
         all.evaluate,
         score,

@@ -62,10 +62,9 @@ def run(tmp_path: Path) -> Path:
     desk = Desk(store.database, overlap=2, repeats=0.2)
     for i in range(40):
         by = ("annotator-1", "annotator-2")[i % 2]
-        (pair,) = desk.deal(by, 1)
-        desk.answer(
-            by, Reply(pair.query, pair.round, pair.clips, ("left", "right", "equal", "unsure")[i % 4 if i % 3 else 0], 1 + i / 7)
-        )
+        (pair,) = desk.deal(by, 1, lambda names: len(names) == 2)
+        said = ("left", "right", "equal", "unsure")[i % 4 if i % 3 else 0]
+        desk.answer(by, Reply(pair.query, pair.round, pair.clips, said, 1 + i / 7))
         if i == 25:
             store.take(320)
     store.close()
@@ -103,7 +102,8 @@ def test_a_line_is_an_answer(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     assert export_labels(run, file) == f"41 answers of {run} are in {file}"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    keys = ["annotator", "answered_at", "clips", "query", "ranks", "round", "shown_at", "source", "swapped", "taken_step"]
+    keys = ["annotator", "answered_at", "clips", "flagged", "kind", "query", "ranks", "rating", "round", "shown_at", "source"]
+    keys += ["swapped", "taken_step"]
     assert all(list(row) == keys for row in rows)
     assert [(row["query"], row["annotator"], row["round"]) for row in rows] == sorted(
         (row["query"], row["annotator"], row["round"]) for row in rows
@@ -111,6 +111,7 @@ def test_a_line_is_an_answer(run: Path, tmp_path: Path) -> None:
     assert rows[-1] | {"answered_at": 0, "clips": []} == {
         **{"annotator": "synthetic", "answered_at": 0, "clips": [], "query": 30, "ranks": [2, 0, 0]},
         **{"round": 0, "shown_at": None, "source": "synthetic", "swapped": False, "taken_step": 320},
+        **{"kind": "ranking", "rating": None, "flagged": False},
     }
 
 
@@ -139,7 +140,8 @@ def test_a_file_of_an_older_version_is_imported(run: Path, tmp_path: Path) -> No
     file, old = tmp_path / "labels.jsonl", tmp_path / "old.jsonl"
     export_labels(run, file)
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    old.write_text("".join(json.dumps({key: row[key] for key in row if key != "source"}) + "\n" for row in rows))
+    newer = ("source", "kind", "rating", "flagged")
+    old.write_text("".join(json.dumps({key: row[key] for key in row if key not in newer}) + "\n" for row in rows))
     for number, source in enumerate((file, old)):
         import_labels(asked(tmp_path / str(number)), source)
     assert labels(tmp_path / "0/preferences.sqlite") == labels(tmp_path / "1/preferences.sqlite")
@@ -165,7 +167,7 @@ def test_other_questions_are_refused_and_nothing_is_written(run: Path, tmp_path:
     file = tmp_path / "labels.jsonl"
     export_labels(run, file)
     fewer, others = make_run(tmp_path / "fewer", questions=30), asked(tmp_path / "others", questions=29)
-    for other, reason in ((fewer, "Question 30 is not in"), (others, "Question 29 compares other clips in")):
+    for other, reason in ((fewer, "Question 30 is not in"), (others, "Question 29 asks something else in")):
         before = dump(other)
         assert cli.main(["import", str(other), str(file)]) == 2
         err = capsys.readouterr().err
@@ -200,6 +202,7 @@ def test_a_store_of_version_1_is_exported_and_stays(tmp_path: Path) -> None:
 GOOD: dict[str, Any] = {
     **{"annotator": "human:annotator-1", "answered_at": 2.5, "clips": ["a", "b"], "query": 0, "ranks": [0, 1], "round": 0},
     **{"shown_at": 1.5, "source": "human", "swapped": False, "taken_step": None},
+    **{"kind": "comparison", "rating": None, "flagged": False},
 }
 
 
@@ -212,6 +215,9 @@ GOOD: dict[str, Any] = {
         *[(key, value) for key in ("query", "round") for value in (None, -1, 1.0, True, 2**63, "0")],
         *[("ranks", value) for value in ([0], [0, 1, 2], "01", [0, 1.5], [0, -1], [0, None], 1)],
         *[("swapped", value) for value in (0, 1, None)],
+        *[("flagged", value) for value in (0, None)],
+        *[("kind", value) for value in ("", None, "guess", "rating")],
+        *[("rating", value) for value in (0.5, 1, 2.0, "x", True)],
         *[("taken_step", value) for value in (-1, 1.5, "x", True)],
         *[("source", value) for value in ("", "page", None, 1, [])],
         *[("shown_at", value) for value in ("x", float("-inf"))],
@@ -221,7 +227,9 @@ GOOD: dict[str, Any] = {
 def test_what_is_no_answer_is_named_with_its_line(key: str, value: Any, tmp_path: Path) -> None:
     run, file = make_run(tmp_path / "run", questions=1), tmp_path / "labels.jsonl"
     file.write_text("\n" + json.dumps(GOOD | {key: value}) + "\n")
-    with pytest.raises(UserError, match=f"Line 2 of .* is no answer: .*({key if key in GOOD else 'keys'}|rank every)"):
+    with pytest.raises(
+        UserError, match=f"Line 2 of .* is no answer: .*({key if key in GOOD else 'keys'}|rank every|answer a|not both)"
+    ):
         import_labels(run, file)
     assert labels(run / "preferences.sqlite") == []
 

@@ -28,7 +28,7 @@ TINY = [
     *("env=point", "n_envs=2", "threads=1", "agent.n_steps=64", f"total_steps={TOTAL}", f"labels={LABELS}", "clip_steps=4"),
     *("query.clips_per_label=1", "effort.first_per_1000_steps=5", "effort.per_1000_steps=20"),
 ]
-HUMAN = "teacher._target_=rlhp.teacher.Human"  # whoever answers does so at the store
+HUMAN = ("teacher=human", "page=null", "max_open=0", "watched=false")  # whoever answers does so at the store
 PERSON = """
 import sys, time
 from pathlib import Path
@@ -102,7 +102,7 @@ def test_late_answers_are_used_late_and_nothing_waits(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)  # if the person is gone, the loop waits for ever
 def test_a_person_in_lock_step(tmp_path: Path) -> None:
     with person(tmp_path / "one", patience=0):
-        columns = trained(tmp_path / "one", HUMAN)
+        columns = trained(tmp_path / "one", *HUMAN)
     assert columns["labels"] == columns["asked"] and columns["labels"][-1] == LABELS
     replayed_alike(tmp_path / "one", tmp_path / "two")
 
@@ -110,7 +110,7 @@ def test_a_person_in_lock_step(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_training_goes_on_ahead_of_a_person(tmp_path: Path) -> None:
     with person(tmp_path / "one", patience=15):
-        columns = trained(tmp_path / "one", HUMAN, "max_open=20")
+        columns = trained(tmp_path / "one", *HUMAN, "max_open=20")
     ahead = [asked - labels for asked, labels in zip(columns["asked"], columns["labels"], strict=True)]
     assert 0 < max(ahead) <= 20 and columns["asked"][-1] == columns["labels"][-1] == LABELS
     replayed_alike(tmp_path / "one", tmp_path / "two")

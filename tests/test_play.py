@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from rlhp.atari.keys import bindings as joystick
 from rlhp.envs import point
 from rlhp.envs.gym import keys as gym_keys
 from rlhp.keys import Binding, keyboard
-from rlhp.live import Clock, Look, Order
+from rlhp.live import Clock, Look, Order, seconds
 from rlhp.live.stage import Pressed, Stage
 from rlhp.live.wire import encoded, packed
 from rlhp.play import Session, play
@@ -153,6 +154,12 @@ def test_the_speed_can_be_changed_within_limits() -> None:
     assert (clock.speed, clock.wait(changed=False)) == (4, 0.125)
 
 
+def test_a_step_lasts_as_long_as_wrappers_make_it() -> None:
+    drawing = SimpleNamespace(dt=0.5)
+    assert seconds(SimpleNamespace(metadata={"render_fps": 4}), drawing) == 0.25  # type: ignore[arg-type]
+    assert seconds(point.make(1, 0), drawing) == 0.5  # type: ignore[arg-type]
+
+
 # what is kept
 
 
@@ -169,6 +176,7 @@ def test_episodes_are_added_to_what_is_there(tmp_path: Path) -> None:
     assert [float(each.obs[0, 0]) for each in found.episodes] == [3, 2, 4]
     dataset = MinariDataset(folder / "data")
     assert (dataset.total_episodes, dataset.total_steps) == (3, 9)
+    assert (demonstrations.kept(folder, env), demonstrations.kept(tmp_path / "other", env)) == (3, 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["me"]
 
 
@@ -202,15 +210,16 @@ class Script:
     """A stage whose person does what a script says: orders and keys, one turn after another, while time passes."""
 
     def __init__(self, time: Time, *turns: tuple[str, ...] | str) -> None:
-        self._time, self._turns, self._n, self._held = time, list(turns), 0, ()
+        self._time, self._turns, self._n, self._held, self._tapped = time, list(turns), 0, (), ()
         self.shown: list[dict[str, Any]] = []
 
     @property
     def pressed(self) -> Pressed:
-        return Pressed(self._held, self._n)
+        return Pressed(self._held, self._n, self._tapped)
 
-    def taken(self) -> None:
-        self._held = self._held if self._n else ()
+    def taken(self) -> Pressed:
+        pressed, self._tapped = self.pressed, ()
+        return pressed
 
     def show(self, picture: Any, **status: Any) -> None:
         self.shown.append({**status, "picture": picture})
@@ -223,6 +232,7 @@ class Script:
         if isinstance(turn, str):
             name, _, value = turn.partition("=")
             return [Order(name, float(value or 0))]
+        self._tapped = tuple(key for key in turn if key not in self._held)
         self._held, self._n = turn, self._n + (turn != self._held)
         return []
 
@@ -353,6 +363,13 @@ def test_a_browser_gets_the_newest_picture_alone(client: TestClient, relay: live
     assert client.get("/api/picture", params={"after": 3, "client": "a"}, headers=AUTH).status_code == 204
 
 
+def test_nobody_waits_for_a_picture_that_will_not_come(client: TestClient, relay: live.Relay) -> None:
+    relay.put(packed({"n": 1}, b"last"))
+    relay.end()
+    assert client.get("/api/picture", params={"after": 0, "client": "a"}, headers=AUTH).headers["x-number"] == "1"
+    assert client.get("/api/picture", params={"after": 1, "client": "a"}, headers=AUTH).status_code == 204
+
+
 def test_few_colours_are_sent_exactly() -> None:
     plain, noise = np.zeros((30, 40, 3), np.uint8), np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     assert (encoded(plain)[:4], encoded(noise)[:2]) == (b"\x89PNG", b"\xff\xd8")
@@ -370,13 +387,14 @@ def test_a_stage_hears_what_its_page_is_told() -> None:
                 person.post("api/keys", json={"client": "a", "n": n + 1, "held": held})
             person.post("api/order", json={"order": "start"})
             assert until(lambda: stage.wait(1)) == [Order("start")]
-        assert stage.pressed == Pressed(("Space", "ArrowUp"), 4)  # a tap between two steps counts
+        assert stage.pressed == Pressed(("Space", "ArrowUp"), 4, ("Space", "ArrowUp"))  # a tap between two steps counts
         stage.taken()
         assert stage.pressed == Pressed(("ArrowUp",), 4)
+        os.kill(stage.page.pid, signal.SIGKILL)
+        with pytest.raises(UserError, match="has ended"):
+            until(lambda: stage.wait(1))
     finally:
         stage.close()
-    with pytest.raises(UserError, match="has ended"):
-        until(lambda: stage.wait(1))
 
 
 # from play to a policy

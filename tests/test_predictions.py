@@ -12,7 +12,7 @@ from test_run import Killed, killed_at, settings
 from rlhp.labels import foreseen, foresight
 from rlhp.labels.predicted import concordance, share_of
 from rlhp.run.predictions import Prediction, add_predictions, keep_predictions, read_predictions
-from rlhp.store import PERSON, Source, Store, counts, labels, newest_clips, taken_after
+from rlhp.store import PERSON, Counts, Source, Store, counts, labels, newest_clips, taken_after
 from rlhp.train import train
 from rlhp.train.predictions import Predictions
 from rlhp.types import Answer
@@ -88,7 +88,7 @@ def test_agreement_is_one_person_s_or_everybody_s(answered: Path) -> None:
 def test_what_was_taken_and_when(answered: Path) -> None:
     store = Store(answered / "preferences.sqlite")
     store.settle()
-    assert taken_after(store.database, 0) == (0, []) and counts(store.path) == (4, 4)
+    assert taken_after(store.database, 0) == (0, []) and counts(store.path) == Counts(4, 4, 0)
     store.take(64)
     before, new = taken_after(store.database, 0)
     assert before == 0 and [(taken.query, taken.step) for taken in new] == [(0, 64), (1, 64), (2, 64), (3, 64)]

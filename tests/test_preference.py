@@ -91,7 +91,7 @@ def test_identical_members_never_disagree(members):
     assert disagreement(sums) == pytest.approx(np.zeros(5), abs=1e-30)
 
 
-@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 1), (1, 3, 4, 2)])
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 0), (1, 3, 4, 2)])
 def test_disagreement_refuses_other_shapes(shape):
     with pytest.raises(ValueError, match="members, questions"):
         disagreement(np.zeros(shape))

@@ -116,9 +116,9 @@ def test_sums_reach_the_maths_as_members_questions_clips(monkeypatch: pytest.Mon
 
 def test_senseless_values_are_refused() -> None:
     for build in (
-        lambda: Uniform(seed=0, clips=1),
+        lambda: Uniform(seed=0, clips=0),
         lambda: Uniform(seed=0, clips_per_label=-1),
-        lambda: Disagreement(seed=0, clips=1),
+        lambda: Disagreement(seed=0, clips=0),
         lambda: Disagreement(seed=0, candidates=0),
     ):
         with pytest.raises(UserError):

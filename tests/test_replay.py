@@ -61,7 +61,7 @@ def compared(path: Path) -> Comparisons:
 def test_every_answer_of_two_people_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(Store, "wait", answering(two_people))
-        trained(tmp_path / "one", HUMAN)
+        trained(tmp_path / "one", *HUMAN)
     answers = [question.answers for question in recorded(tmp_path / "one" / "preferences.sqlite").values()]
     assert any(len({step for step, _ in given}) == 2 for given in answers), "some second opinions were used later"
     replayed_alike(tmp_path / "one", tmp_path / "two")
@@ -82,7 +82,7 @@ class Killed(BaseException):
 def test_a_replay_that_is_killed_and_resumed_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(Store, "wait", answering(two_people))
-        trained(tmp_path / "one", HUMAN)
+        trained(tmp_path / "one", *HUMAN)
     take = Store.take
 
     def killed(store: Store, step: int) -> Comparisons:
@@ -110,7 +110,7 @@ def test_a_run_that_people_answered_and_that_was_killed_is_refused(tmp_path: Pat
             raise Killed
         say(desk, store, "annotator-1", LABELS)
 
-    run = (HUMAN, f"checkpoint_every={ROLLOUT}")
+    run = (*HUMAN, f"checkpoint_every={ROLLOUT}")
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(Store, "wait", answering(two_of_each))
         trained(tmp_path / "one", *run)

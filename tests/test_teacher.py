@@ -151,7 +151,7 @@ def test_delayed_answers_when_due_as_the_teacher_within() -> None:
     assert [dict(teacher(queries, step)) for step in (0, 9)] == [{}, {}]
     assert teacher(queries, 10) == {0: Answer((1, 0))}
     assert teacher(queries, 15) == {0: Answer((1, 0)), 1: Answer((0, 1))}
-    assert teacher.snapshot() == {}
+    assert teacher.snapshot()["seen"].tolist() == [1, 2, 2, 1] and Delayed(Human(), delay=1).snapshot() == {}
 
 
 def test_a_person_says_nothing_here() -> None:

@@ -26,8 +26,9 @@ from rlhp.web.app import STATIC, Room, create
 from rlhp.web.filmer import Filmer
 from rlhp.web.films import Films, Look
 from rlhp.web.guard import LIMIT
+from rlhp.web.listen import listen
+from rlhp.web.options import Options, options_of
 from rlhp.web.room import Visits
-from rlhp.web.serve import Options, listen, options_of
 from rlhp.web.standing import Watcher, settings_of
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -403,7 +404,8 @@ WRONG = [
     ("annotator", ""), ("annotator", "a" * 41), ("annotator", "../x"), ("annotator", "a b"), ("annotator", "<b>"),
     ("annotator", None), ("annotator", "-x"), ("query", -1), ("query", 2**60), ("query", "x"), ("query", 1.5), ("round", 2),
     ("round", -1), ("clips", []), ("clips", ["0" * 32] * 11), ("clips", ["x", "y"]), ("clips", "00"), ("value", None),
-    ("value", {}), ("value", "a" * 41), ("value", [0] * 11), ("value", [0.5, "x"]), ("seen", -1), ("seen", 1e9), ("seen", "x"), ("count", 0), ("count", 1000), ("extra", 1),
+    ("value", {}), ("value", "a" * 41), ("value", [0] * 11), ("value", [0.5, "x"]), ("seen", -1), ("seen", 1e9),
+    ("seen", "x"), ("count", 0), ("count", 1000), ("extra", 1),
 ]  # fmt: skip
 
 

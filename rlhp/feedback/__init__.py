@@ -7,9 +7,10 @@ from rlhp.feedback.choices import Choices
 from rlhp.feedback.comparison import COMPARISON
 from rlhp.feedback.good_bad import GOOD_BAD
 from rlhp.feedback.graded_comparison import GRADED_COMPARISON
-from rlhp.feedback.kind import UNSURE, InvalidAnswer, Kind, Standard
+from rlhp.feedback.kind import UNSURE, InvalidAnswer, Kind
 from rlhp.feedback.ranking import RANKING, ranks_of
 from rlhp.feedback.rating import RATING
+from rlhp.feedback.standard import Seen, Standard
 from rlhp.types import UserError
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (COMPARISON, GRADED_COMPARISON, RANKING, RATING, GOOD_BAD)}
@@ -25,6 +26,7 @@ __all__ = [
     "Choices",
     "InvalidAnswer",
     "Kind",
+    "Seen",
     "Standard",
     "asked_about",
     "find",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rlhp.feedback.kind import UNSURE, InvalidAnswer, Standard
+from rlhp.feedback.kind import UNSURE, InvalidAnswer
+from rlhp.feedback.standard import Standard
 from rlhp.types import Answer
 
 

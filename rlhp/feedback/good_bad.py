@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlhp.feedback.choices import Choices
-from rlhp.feedback.kind import Standard
+from rlhp.feedback.standard import Standard
 from rlhp.types import Answer
 
 ANSWERS = {"good": Answer(None, 1.0), "bad": Answer(None, 0.0)}

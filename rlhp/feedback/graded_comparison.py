@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlhp.feedback.choices import Choices
-from rlhp.feedback.kind import Standard
 from rlhp.feedback.ranking import ranks_of
+from rlhp.feedback.standard import Standard
 from rlhp.types import Answer
 
 MUCH = 2  # ranks from which a clip is much better

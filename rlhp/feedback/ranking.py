@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlhp.feedback.kind import UNSURE, InvalidAnswer, Standard
+from rlhp.feedback.kind import UNSURE, InvalidAnswer
+from rlhp.feedback.standard import Standard
 from rlhp.types import Answer
 
 
@@ -20,7 +21,7 @@ class Ranking:
 
     name: str = "ranking"
     fewest: int = 2
-    most: int = 10  # beyond it the Plackett-Luce likelihood of ties has too many terms
+    most: int = 100
 
     def parse(self, value: object, clips: int) -> Answer:
         """The answer for a list of ranks, whole numbers from 0 to 99. Raises InvalidAnswer for any other value."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from rlhp.inspect.answers import Answers
-from rlhp.inspect.estimate import Estimate, absent, bootstrap
+from rlhp.inspect.answers import Answers, unseen_clips
+from rlhp.inspect.estimate import Estimate, absent, bootstrap, percent
 from rlhp.preference import win_probability
 from rlhp.train.heldout import interval, linked
 from rlhp.types import Array
 
 FEW_ANNOTATORS = 5  # of fewer nothing is known of how they differ
+FEWEST_NEW = 20  # answers about clips that a member has never seen, from which their share is told
 LEAST = 5  # answers in a group that is told of
 EDGES = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])  # of how sure the preference model is
 
@@ -31,11 +33,12 @@ class Judged:
     right: Array  # [n] 1 where the members that have not learned from it order it as it was answered, else 0; NaN: all have
     sure: Array  # [n] their mean probability that the answer is what was said; NaN: all have learned from it
     right_learned: Array  # [n] as `right`, of the members that have learned from it; NaN: none has
+    right_new: Array  # [n] as `right`, of the members that have not seen its clips in other answers either; NaN: all have
 
     def heldout(self) -> Judged:
         """Those that some member has not learned from."""
         rows = np.flatnonzero(self.held_out)
-        picked = (getattr(self, name)[rows] for name in ("held_out", "right", "sure", "right_learned"))
+        picked = (getattr(self, name)[rows] for name in ("held_out", "right", "sure", "right_learned", "right_new"))
         return Judged(self.answers[rows], *picked)
 
 
@@ -45,8 +48,9 @@ def judged(answers: Answers, raw: Array, scaled: Array, unseen: Array) -> Judged
     probability = win_probability(sums[:, answers.better], sums[:, answers.worse])
     lead = returns[:, answers.better] - returns[:, answers.worse]
     fresh = _mean(lead, unseen)
-    known = _mean(lead, ~unseen)
-    return Judged(answers, unseen.any(axis=0), _right(fresh), _mean(probability, unseen), _right(known))
+    known, new = _mean(lead, ~unseen), _mean(lead, unseen_clips(answers, unseen))
+    sure = _mean(probability, unseen)
+    return Judged(answers, np.asarray(unseen.any(axis=0)), _right(fresh), sure, _right(known), _right(new))
 
 
 def _mean(values: Array, chosen: Array) -> Array:
@@ -73,13 +77,28 @@ def learned_accuracy(of: Judged) -> Estimate:
     return _share(of.right_learned[rows], of.answers[rows]) if len(rows) else absent("r-hat has learned from no answer here")
 
 
+def new_accuracy(of: Judged) -> Estimate:
+    """The share of answers that those members get right who have seen neither the answer nor, in another one, its clips."""
+    rows = np.flatnonzero(np.isfinite(of.right_new))
+    if len(rows) < FEWEST_NEW:
+        return absent(f"{len(rows)} answers about clips that a member has never seen are too few", len(rows))
+    return _share(of.right_new[rows], of.answers[rows])
+
+
 def gap(of: Judged) -> Estimate:
-    """By how much r-hat is better on answers that it has learned from than on those that it has not: over-fitting."""
-    rows = np.flatnonzero(np.isfinite(of.right) & np.isfinite(of.right_learned))
-    if not len(rows):
-        return absent("no answer is both learned from by some members and held out by others")
-    lead = of.right_learned[rows] - of.right[rows]
-    return bootstrap(lambda drawn: float(lead[drawn].mean()), len(rows), of.answers.question[rows])
+    """By how much r-hat is better on answers that it has learned from than on those that it has not: over-fitting.
+
+    Of the latter, those about clips that a member has never seen, where there are enough: clips are learned by heart too.
+    """
+    new = of.right_new if np.isfinite(of.right_new).sum() >= FEWEST_NEW else of.right
+
+    def lead(rows: Array) -> float:
+        learned, left = of.right_learned[rows], new[rows]
+        known, fresh = np.isfinite(learned), np.isfinite(left)
+        return float(learned[known].mean() - left[fresh].mean()) if known.any() and fresh.any() else float("nan")
+
+    missing = "no answers are both learned from by some members and held out by others"
+    return bootstrap(lead, len(new), of.answers.question, missing=missing)
 
 
 def _share(right: Array, answers: Answers) -> Estimate:
@@ -111,7 +130,7 @@ def reliability(of: Judged) -> list[Group]:
     for k in range(len(EDGES) - 1):
         rows = np.flatnonzero(place == k)
         if len(rows) >= LEAST:
-            name = f"{EDGES[k]:.0%} to {EDGES[k + 1]:.0%}"
+            name = f"{100 * EDGES[k]:.0f}–{percent(EDGES[k + 1])}"
             groups.append(Group(name, float(sure[rows].mean()), _share(right[rows], held.answers[rows])))
     return groups
 
@@ -131,7 +150,7 @@ def by_time(of: Judged, most: int = 4) -> list[Group]:
         return []
     edges = np.unique(np.quantile(step, np.linspace(0, 1, most + 1)))
     place = np.clip(np.searchsorted(edges, step, side="right") - 1, 0, max(len(edges) - 2, 0))
-    names = [f"{a:,.0f} to {b:,.0f}" for a, b in zip(edges[:-1], edges[1:], strict=True)] or [f"{edges[0]:,.0f}"]
+    names = [f"{a:,.0f}–{b:,.0f}" for a, b in pairwise(edges.tolist())] or [f"{edges[0]:,.0f}"]
     return _grouped(held, place, names)
 
 
@@ -151,7 +170,7 @@ def by_margin(of: Judged, returns: Array, most: int = 4) -> list[Group]:
         return []
     edges = np.unique(np.quantile(apart, np.linspace(0, 1, most + 1)))
     place = np.clip(np.searchsorted(edges, apart, side="right") - 1, 0, max(len(edges) - 2, 0))
-    names = [f"{a:.3g} to {b:.3g}" for a, b in zip(edges[:-1], edges[1:], strict=True)] or [f"{edges[0]:.3g}"]
+    names = [f"{a:.3g}–{b:.3g}" for a, b in pairwise(edges.tolist())] or [f"{edges[0]:.3g}"]
     return _grouped(held, place, names)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,16 +15,21 @@ from rlhp.types import EMPTY, Array, Clips, Comparisons, Segment, UserError, str
 
 STORE = "preferences.sqlite"
 MOST = 1500  # answers that are looked at; of more, a random part
+PARTNERS = 2  # clips that each clip that is rated by itself is compared with
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """n pairs of clips of which somebody has preferred the first; a ranking gives several pairs."""
+    """n pairs of clips of which somebody has preferred the first.
+
+    A ranking gives several pairs. Clips that are rated one by one give pairs of two that the same annotator rates differently.
+    """
 
     clips: Clips  # C of them, each once
     better: Array  # [n] rows of `clips`
     worse: Array  # [n]
     question: Array  # [n]
+    other: Array  # [n] the question about the second clip, where it was rated by itself; else the same
     annotator: tuple[str, ...]  # [n]
     step: Array  # [n] at which the question was asked; NaN where not known
     taken: Array  # [n] bool: r-hat was fitted to the answer, at least by some members
@@ -35,9 +40,9 @@ class Answers:
         return len(self.better)
 
     def __getitem__(self, rows: Array) -> Answers:
-        picked = (getattr(self, name)[rows] for name in ("better", "worse", "question"))
         who = tuple(self.annotator[i] for i in rows.tolist())
-        return Answers(self.clips, *picked, who, self.step[rows], self.taken[rows], self.ties, self.total)
+        arrays = {name: getattr(self, name)[rows] for name in ("better", "worse", "question", "other", "step", "taken")}
+        return replace(self, annotator=who, **arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def of(run: Path, learned: train.Learned) -> Answers | None:
 
 def _stored(path: Path) -> _Known:
     """What the store knows of its answers, in the order of `labels.load`."""
-    given = [label for label in store.labels(path) if label.round == 0 and label.ranks is not None]
+    given = [label for label in store.labels(path) if not (label.round or label.flagged or label.answer().unsure)]
     asked = dict(zip((clips for _, clips in store.asked(path)), (step for step, _ in store.asked(path)), strict=True))
     step = np.array([asked.get(label.clips, np.nan) for label in given], float)
     taken = np.array([label.taken_step is not None for label in given], bool)
@@ -75,18 +80,44 @@ def _stored(path: Path) -> _Known:
 
 def _pairs(comparisons: Comparisons, known: _Known) -> Answers | None:
     chosen = _chosen(np.flatnonzero(known.counts))
-    rows, ties = list[tuple[int, int, int]](), 0
-    for row in chosen.tolist():
+    ranked, ties = _ranked(comparisons, chosen)
+    rows = ranked + _rated(comparisons, known, chosen)
+    if not rows:
+        return None
+    row, second, better, worse = np.array(rows, np.int64).T
+    who = tuple(known.annotator[i] or "not known" for i in row.tolist())
+    questions = comparisons.query[row], comparisons.query[second]
+    taken = known.taken[row] | known.taken[second]
+    return Answers(comparisons.clips, better, worse, *questions, who, known.step[row], taken, ties, int(known.counts.sum()))
+
+
+_Pair = tuple[int, int, int, int]  # the answer, that about the second clip, the better clip, the worse one
+
+
+def _ranked(comparisons: Comparisons, rows: Array) -> tuple[list[_Pair], int]:
+    """Pairs of clips that an answer ranks, and how many it finds equal."""
+    found, ties = list[_Pair](), 0
+    for row in rows.tolist():
         there = [(clip, rank) for clip, rank in zip(comparisons.shown[row], comparisons.ranks[row], strict=True) if clip != EMPTY]
         for (one, a), (other, b) in combinations(there, 2):
             ties += bool(a == b)
-            rows += [(row, one, other) if a < b else (row, other, one)] if a != b else []
-    if not rows:
-        return None
-    row, better, worse = np.array(rows, np.int64).T
-    who = tuple(known.annotator[i] or "not known" for i in row.tolist())
-    about = comparisons.query[row], who, known.step[row], known.taken[row]
-    return Answers(comparisons.clips, better, worse, *about, ties, int(known.counts.sum()))
+            found += [(row, row, one, other) if a < b else (row, row, other, one)] if a != b else []
+    return found, ties
+
+
+def _rated(comparisons: Comparisons, known: _Known, rows: Array) -> list[_Pair]:
+    """Clips that are rated one by one, in pairs of two of the same annotator, each in up to PARTNERS; equal ratings give none."""
+    waiting, found = dict[str | None, int](), list[_Pair]()
+    rated, rng = rows[np.isfinite(comparisons.rating[rows])], stream(0, "inspect/ratings")
+    for row in (row for _ in range(PARTNERS) for row in rng.permutation(rated).tolist()):
+        first = waiting.pop(known.annotator[row], None)
+        if first is None:
+            waiting[known.annotator[row]] = row
+            continue
+        low, high = sorted((first, row), key=lambda one: comparisons.rating[one])
+        if comparisons.rating[low] < comparisons.rating[high]:
+            found.append((high, low, int(comparisons.shown[high, 0]), int(comparisons.shown[low, 0])))
+    return found
 
 
 def _chosen(rows: Array) -> Array:
@@ -95,10 +126,19 @@ def _chosen(rows: Array) -> Array:
 
 
 def unseen(model: object, answers: Answers, members: int) -> Array:
-    """Which pairs each member has never learned from, [M, n] bool; of models that do not tell, those that were not taken alone."""
+    """Which pairs each member has never learned from, [M, n] bool; of models that do not tell, those that were not taken."""
     held_out = getattr(model, "held_out", None)
-    left = np.zeros((members, len(answers)), bool) if held_out is None else held_out(answers.question)
-    return left | ~answers.taken
+    if held_out is None:
+        return np.zeros((members, len(answers)), bool) | ~answers.taken
+    return held_out(answers.question) & held_out(answers.other) | ~answers.taken
+
+
+def unseen_clips(answers: Answers, unseen: Array) -> Array:
+    """Of pairs that are `unseen` [M, n], those of which a member has not seen a clip in any other answer either, [M, n] bool."""
+    new = np.ones((len(unseen), len(answers.clips)), bool)
+    for k, left in enumerate(unseen):
+        new[k, np.concatenate([answers.better[~left], answers.worse[~left]])] = False
+    return unseen & new[:, answers.better] & new[:, answers.worse]
 
 
 def asked(run: Path) -> set[str]:

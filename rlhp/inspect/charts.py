@@ -9,10 +9,11 @@ from html import escape
 import numpy as np
 
 from rlhp.inspect.accuracy import Group
+from rlhp.inspect.estimate import percent
 from rlhp.types import Array
 
 WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 40
 TICKS = 4
 
 
@@ -46,6 +47,7 @@ def around(values: Array, margin: float = 0.06) -> tuple[float, float]:
 
 def number(value: float) -> str:
     """A tick's label."""
+    value = round(value, 9) + 0.0  # which is no -0
     return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:.3g}"
 
 
@@ -57,9 +59,9 @@ def ticks(low: float, high: float) -> list[float]:
     return [float(v) for v in np.arange(np.ceil(low / step) * step, high + 1e-9 * step, step)]
 
 
-def svg(frame: Frame, label: str, x: str, y: str, inside: Sequence[str], percent: bool = False) -> str:
+def svg(frame: Frame, label: str, x: str, y: str, inside: Sequence[str], shares: bool = False) -> str:
     """A chart with its axes; `label` is what a screen reader says, x and y are the axes' names."""
-    words = (lambda v: f"{v:.0%}") if percent else number
+    words = percent if shares else number
     across = [(frame.across(v), words(v)) for v in ticks(*frame.x)]
     up = [(frame.up(v), words(v)) for v in ticks(*frame.y)]
     base = frame.height - BOTTOM
@@ -83,7 +85,7 @@ def reliability(groups: Sequence[Group]) -> str:
     frame = Frame((0.48, 1.02), (low - 0.02, 1.02))
     line = f'<polyline class="ideal" points="{frame.path(np.array([0.5, 1.0]), np.array([0.5, 1.0]))}"/>'
     points = [_point(frame, group.predicted, group.accuracy.value, group.accuracy.low, group.accuracy.high) for group in groups]
-    return svg(frame, "Reliability diagram", "how sure r-hat is", "how often it is right", [line, *points], percent=True)
+    return svg(frame, "Reliability diagram", "how sure r-hat is", "how often it is right", [line, *points], shares=True)
 
 
 def _point(frame: Frame, x: float, y: float, low: float, high: float) -> str:
@@ -125,14 +127,15 @@ def bars(rows: Sequence[tuple[str, float, float, float]], label: str) -> str:
     for k, (name, value, least, most) in enumerate(rows):
         y = 8 + 22 * k
         zero, end = sorted((_along(frame, 0.0), _along(frame, value)))
+        ends = _along(frame, least), _along(frame, most)
         inside += [
             f'<text x="{NAMES - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="bar" x="{zero:.1f}" y="{y + 2}" width="{max(end - zero, 0.5):.1f}" height="13" rx="2"/>',
-            f'<line class="whisker" x1="{_along(frame, least):.1f}" x2="{_along(frame, most):.1f}" y1="{y + 8.5}" y2="{y + 8.5}"/>',
+            f'<line class="whisker" x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{y + 8.5}" y2="{y + 8.5}"/>',
         ]
     base = 22 * len(rows) + 24
     for tick in ticks(low, high):
-        inside.append(f'<text x="{_along(frame, tick):.1f}" y="{base}" text-anchor="middle">{100 * tick:.0f}</text>')
+        inside.append(f'<text x="{_along(frame, tick):.1f}" y="{base}" text-anchor="middle">{number(100 * tick)}</text>')
     return _wrapped(label, frame.height, inside)
 
 
@@ -154,7 +157,9 @@ def patches(values: Array, label: str) -> str:
             x, y = 8 + j * (size + 3), 8 + i * (size + 3)
             opacity = 0.08 + 0.82 * max(float(values[i, j]), 0.0) / most
             inside.append(f'<rect class="bar" x="{x}" y="{y}" width="{size}" height="{size}" rx="4" opacity="{opacity:.2f}"/>')
-            inside.append(f'<text x="{x + size / 2}" y="{y + size / 2 + 4}" text-anchor="middle">{100 * values[i, j]:.0f}</text>')
+            inside.append(
+                f'<text x="{x + size / 2}" y="{y + size / 2 + 4}" text-anchor="middle">{number(round(100 * values[i, j]))}</text>'
+            )
     return _wrapped(label, 16 + rows * (size + 3), inside)
 
 
@@ -174,5 +179,5 @@ def members(curves: Array, true: Array | None) -> str:
         onto = (true - true.mean()) / true.std() * max(float(curves.mean(axis=0).std()), 1e-9) + curves.mean()
         drawn.append(f'<polyline class="true" points="{points(np.clip(onto, low_y, high_y))}"/>')
     cursor = f'<line class="cursor" x1="0" x2="0" y1="0" y2="{high}"/>'
-    label = "r-hat of each member along the clip"
-    return f'<svg viewBox="0 0 {width} {high}" preserveAspectRatio="none" role="img" aria-label="{label}">{"".join(drawn)}{cursor}</svg>'
+    what = 'preserveAspectRatio="none" role="img" aria-label="r-hat of each member along the clip"'
+    return f'<svg viewBox="0 0 {width} {high}" {what}>{"".join(drawn)}{cursor}</svg>'

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rlhp.inspect.distances import UNRELATED
-from rlhp.inspect.estimate import Estimate
+from rlhp.inspect.estimate import Estimate, percent
 from rlhp.inspect.hacking import LEVEL, Alarm
 from rlhp.inspect.inputs import Worth
 
 ENOUGH = 40  # answers or clips from which being no better than chance is a fault, not a want of data
 OVERFIT = 0.15  # accuracy on answers learned from, minus that on others
-FAR = 2.0  # how much more the members disagree about the present policy's clips than about the labelled ones
+FAR = 2.0  # how much more the members disagree about the newest policies' clips than about the labelled ones,
+APART = 0.5  # and the correlation of two members over these clips below which they do not tell what is better
 ONE_INPUT = 0.9  # share of r-hat's variance that one input carries alone
 GOOD = 0.85  # accuracy, or correlation of clips, with which a single input may be all there is to the task
 
@@ -113,8 +114,8 @@ def not_exploited(alarm: Alarm | None, missing: str) -> Check:
         return Check(title, Outcome.UNKNOWN, missing)
     if alarm.rings:
         says = (
-            f"from step {alarm.since:,.0f} on the predicted reward rises by {alarm.rise:.0%} of its range while the true one falls by "
-            f"{alarm.fall:.0%} of its (p = {alarm.p:.3f})"
+            f"from step {alarm.since:,.0f} on r-hat rises by {percent(alarm.rise)} of its range, and the true one falls "
+            f"by {percent(alarm.fall)} of its own (p = {alarm.p:.3f})"
         )
         return Check(title, Outcome.FLAGGED, says)
     return Check(
@@ -122,14 +123,17 @@ def not_exploited(alarm: Alarm | None, missing: str) -> Check:
     )
 
 
-def knows_present(ratio: Estimate) -> Check:
-    """Whether the ensemble is as agreed about what the policy does now as about labelled clips."""
-    title = "Knows the present policy"
-    if not ratio.known:
-        return Check(title, Outcome.UNKNOWN, ratio.missing)
-    found = f"its members disagree {ratio.text()} times as much about the newest clips as about labelled ones"
-    far = ratio.low > FAR
-    return Check(title, Outcome.FLAGGED if far else Outcome.SOUND, f"{found}: ask about these" if far else found)
+def knows_newest(ratio: Estimate, agreement: Estimate) -> Check:
+    """Whether the ensemble can tell which of the newest clips are better, or is out of its depth there."""
+    title = "Knows the newest behaviour"
+    if not (ratio.known and agreement.known):
+        return Check(title, Outcome.UNKNOWN, ratio.missing or agreement.missing)
+    found = (
+        f"members disagree {ratio.text()} times as much about the newest clips as about labelled ones, and correlate by "
+        f"{agreement.text()} there"
+    )
+    lost = ratio.low > FAR and agreement.high < APART
+    return Check(title, Outcome.FLAGGED if lost else Outcome.SOUND, f"{found}: ask about these" if lost else found)
 
 
 def many_inputs(worth: Sequence[Worth], accuracy: Estimate, clips: Estimate, missing: str) -> Check:
@@ -137,9 +141,9 @@ def many_inputs(worth: Sequence[Worth], accuracy: Estimate, clips: Estimate, mis
     title = "Rests on more than one input"
     known = [one for one in worth if one.alone == one.alone]
     if len(known) < 2:
-        return Check(title, Outcome.UNKNOWN, missing or "there is one input")
+        return Check(title, Outcome.UNKNOWN, missing or "what a part of a picture carries alone is not measured")
     most = max(known, key=lambda one: one.alone)
-    found = f"{most.name} alone carries {most.alone:.0%} of r-hat's variance"
+    found = f"{most.name} alone carries {percent(most.alone)} of r-hat's variance"
     if most.alone < ONE_INPUT:
         return Check(title, Outcome.SOUND, found)
     right = any(one.known and one.low >= GOOD for one in (accuracy, clips))

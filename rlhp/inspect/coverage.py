@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,7 @@ class Coverage:
     block: Array  # [n] which block a step is in
 
     def __getitem__(self, rows: Array) -> Coverage:
-        return Coverage(*(getattr(self, name)[rows] for name in self.__slots__))
+        return Coverage(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,14 @@ def gather(trained: train.Trained, model: Predictor, seed: int) -> Coverage:
         rows = [row for _, row in zip(range(steps), _steps(trained, env, model, seed), strict=False)]
     finally:
         env.close()
-    columns = [np.stack(column, axis=1).reshape(steps * ENVS, *column[0].shape[1:]) for column in zip(*rows, strict=True)]
+    before, after, rewards, random, ended, whole = (_joined(column) for column in zip(*rows, strict=True))
     place = np.arange(steps * ENVS)
-    block = place // steps * -(-steps // BLOCK) + place % steps // BLOCK
-    return Coverage(*columns, block)
+    return Coverage(before, after, rewards, random, ended, whole, place // steps * -(-steps // BLOCK) + place % steps // BLOCK)
+
+
+def _joined(column: Sequence[Array]) -> Array:
+    """One array [N, ...] for each step -> [N T, ...], environment by environment."""
+    return np.stack(column, axis=1).reshape(len(column) * ENVS, *column[0].shape[1:])
 
 
 def _steps(trained: train.Trained, env: Any, model: Predictor, seed: int) -> Iterator[tuple[Array, ...]]:

@@ -50,9 +50,9 @@ def starc_canonical(reward: Array, value: Array, value_after: Array, discount: f
 
 
 def starc_distance(one: Array, other: Array, weight: Array | None = None) -> float:
-    """Half of the Euclidean distance of canonical rewards [n], each divided by its norm; 0 stays 0 (Skalse et al. 2024, section 3).
+    """Half of the Euclidean distance of canonical rewards [n], each divided by its norm (Skalse et al. 2024, section 3).
 
-    `weight` [n]: how often each transition counts. NaN where both rewards are 0.
+    A reward of norm 0 stays 0. `weight` [n]: how often each transition counts. NaN where both rewards are 0.
     """
     weight = np.ones(len(one)) if weight is None else weight
     x, y = _unit(one, weight), _unit(other, weight)

@@ -33,8 +33,18 @@ class Estimate:
         """`0.83 (0.75 to 0.89)`, or what is missing."""
         if not self.known:
             return self.missing or "not known"
-        value, low, high = (format(scale * number, form) for number in (self.value, self.low, self.high))
+        value, low, high = (_unsigned(format(scale * number, form)) for number in (self.value, self.low, self.high))
         return f"{value}{unit} ({low} to {high}{unit})"
+
+
+def _unsigned(text: str) -> str:
+    """A number as it is, but for the sign of what has been rounded to 0."""
+    return text.lstrip("-") if not text.strip("-0.") else text
+
+
+def percent(share: float) -> str:
+    """`87 %`."""
+    return f"{_unsigned(format(100 * share, '.0f'))} %"
 
 
 def absent(why: str, n: int = 0) -> Estimate:

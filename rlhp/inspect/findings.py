@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,6 +38,7 @@ class Agreement:
     """How far r-hat agrees with answers."""
 
     heldout: Estimate
+    new: Estimate  # of those, about clips that a member has never seen
     learned: Estimate
     gap: Estimate
     overconfidence: Estimate
@@ -60,7 +60,8 @@ class Findings:
     order: truth.Order
     series: truth.Series | None
     alarm: hacking.Alarm | None
-    spread: Estimate
+    spread: Estimate  # of the members, on the newest clips against labelled ones
+    members: Estimate  # how far they agree on the newest clips
     inputs: inputs.Inputs
     worth: Sequence[inputs.Worth]
     checks: Sequence[checks.Check]
@@ -109,8 +110,9 @@ def measure(of: Subject, run: Path, seed: int = 0) -> Findings:
     order, series = truth.order(of.heldout), truth.series(of.run, of.heldout)
     alarm = None if series is None else hacking.alarm(series.step, series.predicted, series.true)
     spread = truth.spread(_labelled(of), of.newest.members)
+    members = truth.members_agree(of.newest)
     parts, worth = _inputs(of)
-    found = Findings(
+    return Findings(
         agreement,
         clips,
         steps,
@@ -121,17 +123,21 @@ def measure(of: Subject, run: Path, seed: int = 0) -> Findings:
         series,
         alarm,
         spread,
+        members,
         parts,
         worth,
-        _checks(of, agreement, clips, distances, order, alarm, spread, parts, worth),
+        (
+            *_of_answers(of, agreement, parts, worth, clips),
+            checks.knows_newest(spread, members),
+            *_of_truth(of, clips, distances, order, alarm),
+        ),
     )
-    return found
 
 
 def _agreement(of: Subject) -> Agreement:
     if of.given is None:
         none = absent(NO_ANSWERS)
-        return Agreement(none, none, none, none, {}, 0, 0)
+        return Agreement(none, none, none, none, none, {}, 0, 0)
     judged = accuracy.judged(of.given, of.raw, of.scale(of.raw), answers.unseen(of.learned.model, of.given, len(of.raw)))
     held = accuracy.accuracy(judged)
     groups: dict[str, Sequence[accuracy.Group]] = {}
@@ -144,7 +150,8 @@ def _agreement(of: Subject) -> Agreement:
         if not of.blind:
             groups["how far apart the true returns are"] = accuracy.by_margin(judged, of.given.clips.true_reward.sum(axis=1))
     sure = accuracy.calibration_error(judged) if held.known else absent(held.missing)
-    return Agreement(held, accuracy.learned_accuracy(judged), accuracy.gap(judged), sure, groups, of.given.ties, of.given.total)
+    new, learned = accuracy.new_accuracy(judged), accuracy.learned_accuracy(judged)
+    return Agreement(held, new, learned, accuracy.gap(judged), sure, groups, of.given.ties, of.given.total)
 
 
 def _distances(of: Subject, run: Path, seed: int) -> coverage.Distances:
@@ -177,25 +184,25 @@ def _inputs(of: Subject) -> tuple[inputs.Inputs, Sequence[inputs.Worth]]:
     return parts, inputs.worth(of.learned.model, of.given, unseen, of.scale, parts)
 
 
-def _checks(
-    of: Subject,
-    agreement: Agreement,
-    clips: Estimate,
-    distances: coverage.Distances,
-    order: truth.Order,
-    alarm: hacking.Alarm | None,
-    spread: Estimate,
-    parts: inputs.Inputs,
-    worth: Sequence[inputs.Worth],
+def _of_answers(
+    of: Subject, agreement: Agreement, parts: inputs.Inputs, worth: Sequence[inputs.Worth], clips: Estimate
 ) -> list[checks.Check]:
+    """What can be checked without the true reward."""
     flat = int((of.raw.std(axis=(1, 2), keepdims=True) <= predict.flat(of.raw)).sum())
-    untested = HIDDEN if of.blind else "there are too few points over training, or the true reward is not known"
     return [
         checks.varies(flat, len(of.raw)),
         checks.better_than_chance(agreement.heldout),
         checks.generalises(agreement.gap),
         checks.many_inputs(worth, agreement.heldout, clips, parts.missing or agreement.heldout.missing),
-        checks.knows_present(spread),
+    ]
+
+
+def _of_truth(
+    of: Subject, clips: Estimate, distances: coverage.Distances, order: truth.Order, alarm: hacking.Alarm | None
+) -> list[checks.Check]:
+    """What can be checked by the true reward alone."""
+    untested = HIDDEN if of.blind else "there are too few points over training, or the true reward is not known"
+    return [
         checks.follows_truth(clips),
         checks.near("EPIC", distances.epic),
         checks.near("STARC", distances.starc),

@@ -1,6 +1,6 @@
 """What a reward is worth on average at a state, and how much is to come: linear fits, the same for every reward.
 
-The fits are linear in the reward, so that scaled rewards, and on features that tell all states apart shaped ones, keep a distance of 0.
+The fits are linear in the reward: scaled rewards, and on features that tell all states apart shaped ones, keep a distance of 0.
 Shapes: n transitions, F features, R rewards side by side, B blocks of consecutive transitions.
 """
 
@@ -49,7 +49,7 @@ def features(states: Array, seed: int = 0) -> Features:
 
 
 def solve(gram: Array, target: Array) -> Array:
-    """Weights [F, R] with gram [F, F] @ weights = target [F, R], shrunk a little, but for that of the first feature, the constant."""
+    """Weights [F, R] with gram [F, F] @ weights = target [F, R], shrunk a little; not that of the constant, the first feature."""
     ridge = RIDGE * np.abs(np.diag(gram)) + 1e-12
     ridge[0] = 0.0
     return np.linalg.lstsq(gram + np.diag(ridge), target, rcond=None)[0]
@@ -68,7 +68,7 @@ class Sums:
 
 
 def averages(phi: Array, rewards: Array, chosen: Array, block: Array) -> Sums:
-    """The mean reward at each state over the `chosen` [n] transitions, by least squares: phi [n, F], rewards [n, R], block [n]."""
+    """Mean rewards at each state over the `chosen` [n] transitions, by least squares: phi [n, F], rewards [n, R], block [n]."""
     left = phi * chosen[:, np.newaxis]
     return _sums(left, phi, rewards, block)
 

@@ -36,9 +36,9 @@ def alarm(step: Array, predicted: Array, true: Array, seed: int = 0, draws: int 
 
     For each point from which at least a quarter of the series is left, straight lines are fitted to both rewards from there to
     the end. The statistic is the largest, over these points, of the smaller of two t values: that of the predicted reward's rise
-    and that of the true reward's fall. It is compared with what comes of series that are flat, with residuals drawn in blocks from
-    those of a fit of two lines that meet (Künsch 1989); the p value is the larger one of the two rewards', so that the level holds
-    whatever the other one does (an intersection-union test, Berger 1982).
+    and that of the true reward's fall. It is compared with what comes of series that are flat, with residuals drawn in blocks
+    from those of a fit of two lines that meet (Künsch 1989); the p value is the larger one of the two rewards', so that the level
+    holds whatever the other one does (an intersection-union test, Berger 1982).
     """
     step, predicted, true = (binned(x, BINS) for x in (step, predicted, true))
     if len(step) < FEWEST or not (np.std(predicted) > 0 and np.std(true) > 0):

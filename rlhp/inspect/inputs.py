@@ -1,13 +1,13 @@
 """What each input is worth to r-hat: how much less often it is right where that input is shuffled between clips.
 
-Permutation importance (Breiman 2001; Fisher et al. 2019): an input keeps its own course over time, but it is that of another clip. Of
-images, patches are inputs.
+Permutation importance (Breiman 2001; Fisher et al. 2019): an input keeps its own course over time, but it is that of another
+clip. Of images, patches are inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -53,7 +53,7 @@ class Worth:
 
 
 def of_spaces(seen: Any, frame: Sequence[int], action: spaces.Space[Any]) -> Inputs:
-    """The inputs of a network that sees observations of the space `seen`, of which a clip holds one of the shape `frame` a step."""
+    """The inputs of a network that sees observations of the space `seen`; a clip holds one of the shape `frame` for each step."""
     if isinstance(seen, ImagesAndVector):
         return Inputs((), missing="images beside numbers are not taken apart")
     if is_image(seen):
@@ -126,9 +126,7 @@ def _judge(model: Predictor, answers: Answers, unseen: Array, scale: Scale, most
     used, place = np.unique(np.stack([answers.better[rows], answers.worse[rows]]), return_inverse=True)
     steps, pairs = answers.clips[used], answers[rows]
     better, worse = place.reshape(2, -1)
-    pairs = Answers(
-        _clips(steps), better, worse, pairs.question, pairs.annotator, pairs.step, pairs.taken, pairs.ties, pairs.total
-    )
+    pairs = replace(pairs, clips=_clips(steps), better=better, worse=worse)
     raw = of_clips(model, pairs.clips)
     scaled = scale(raw)
     return _Judge(model, scale, pairs, unseen[:, rows], steps, scaled, judged(pairs, raw, scaled, unseen[:, rows]).right)

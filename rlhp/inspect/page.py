@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rlhp.inspect import charts
+from rlhp.inspect import charts, words
 from rlhp.inspect.checks import Check, Outcome
-from rlhp.inspect.estimate import Estimate
+from rlhp.inspect.estimate import Estimate, percent
 from rlhp.inspect.films import Shown
 from rlhp.inspect.findings import Findings, Subject
 
@@ -28,24 +28,29 @@ MARKS = {Outcome.SOUND: "✓", Outcome.FLAGGED: "!", Outcome.UNKNOWN: "?"}
 def page(of: Subject, found: Findings, shown: Sequence[Shown], no_films: str, at: datetime | None = None) -> str:
     """The whole file."""
     name = of.run.path.resolve().name
-    sections = [
+    made = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
+    about = f"{of.run.task}, {of.run.condition}, seed {of.run.seed}, step {of.run.step:,}; made {made}"
+    sections = (
         _checks(found.checks),
         _answers(found),
         _truth(of, found),
         _training(found),
         _inputs(found),
-        _clips(shown, no_films),
-    ]
+        films_of(shown, no_films),
+    )
+    return document(f"r-hat of {name}", about, sections)
+
+
+def document(title: str, about: str, sections: Sequence[str]) -> str:
+    """A file of these sections, with all that they need."""
     style, script = ((HERE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    made = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
-    about = f"{of.run.task}, {of.run.condition}, seed {of.run.seed}, step {of.run.step:,}; made {made}"
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>r-hat of {escape(name)}</title>\n<style>\n{style}</style>\n</head>\n<body>",
-            f"<header><h1>r-hat of {escape(name)}</h1><p>{escape(about)}</p></header>\n<main>",
+            f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>",
+            f"<header><h1>{escape(title)}</h1><p>{escape(about)}</p></header>\n<main>",
             *sections,
             f"</main>\n<script>\n{script}</script>\n</body>\n</html>\n",
         ]
@@ -60,15 +65,14 @@ def _checks(checks: Sequence[Check]) -> str:
         f"<div><b>{escape(check.title)}</b><span>{escape(check.says)}</span></div></li>"
         for check in sorted(checks, key=lambda check: order.index(check.outcome))
     ]
-    return f'<section class="card verdict {verdict.name.lower()}"><h2>{WORDS[verdict]}</h2><ul class="checks">{"".join(rows)}</ul></section>'
+    listed = f'<ul class="checks">{"".join(rows)}</ul>'
+    return f'<section class="card verdict {verdict.name.lower()}"><h2>{WORDS[verdict]}</h2>{listed}</section>'
 
 
 def _section(title: str, about: str, parts: Sequence[str], how: str) -> str:
     details = f"<details><summary>How this is computed</summary><p>{escape(how)}</p></details>"
-    body = "".join(part for part in parts if part)
-    return (
-        f'<section class="card"><h2>{escape(title)}</h2><p>{escape(about)}</p><div class="grid">{body}</div>{details}</section>'
-    )
+    head = f"<h2>{escape(title)}</h2><p>{escape(about)}</p>"
+    return f'<section class="card">{head}<div class="grid">{"".join(parts)}</div>{details}</section>'
 
 
 def _figure(caption: str, inside: str) -> str:
@@ -81,11 +85,13 @@ def _missing(caption: str, why: str) -> str:
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
-        for first, *rest in rows
-    )
-    return f'<div class="table"><table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    body = "".join(f"<tr>{_row(*cells)}</tr>" for cells in rows)
+    inside = f"<caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="table"><table>{inside}</table></div>'
+
+
+def _row(first: str, *others: str) -> str:
+    return f'<th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in others)
 
 
 def _percent(estimate: Estimate) -> str:
@@ -96,8 +102,9 @@ def _answers(found: Findings) -> str:
     of = found.agreement
     numbers = [
         ("right about held-out answers", _percent(of.heldout), f"{of.heldout.n:,}"),
+        ("the same, about clips never seen", _percent(of.new), f"{of.new.n:,}"),
         ("right about answers learned from", _percent(of.learned), f"{of.learned.n:,}"),
-        ("difference, on the same answers", of.gap.text(".0f", 100, " points"), f"{of.gap.n:,}"),
+        ("difference, learned from and not", of.gap.text(".0f", 100, " points"), f"{of.gap.n:,}"),
         ("surer than right", of.overconfidence.text(".0f", 100, " points"), f"{of.overconfidence.n:,}"),
     ]
     parts = [_table("Answers", ("", "95 % interval", "pairs"), numbers)]
@@ -108,16 +115,10 @@ def _answers(found: Findings) -> str:
     )
     for name, groups in of.groups.items():
         if groups:
-            rows = [(group.name, f"{group.predicted:.0%}", _percent(group.accuracy), f"{group.accuracy.n:,}") for group in groups]
+            rows = [(group.name, percent(group.predicted), _percent(group.accuracy), f"{group.accuracy.n:,}") for group in groups]
             parts.append(_table(f"By {name}", ("", "predicted", "right", "pairs"), rows))
     about = f"{of.total:,} answers; {of.ties:,} pairs were found equal and are left out." if of.total else "There are no answers."
-    how = (
-        "Every answer is judged by those members of the ensemble that never learn from it: the bootstrap hides a third of the answers "
-        "from each of them. A single member is a little less accurate than the whole ensemble, so these shares are on the low side. "
-        "Answers that came too late to be learned from are judged by all members. Intervals are Wilson's, widened where answers share "
-        "clips or annotators; differences are bootstrapped over questions."
-    )
-    return _section("Answers that r-hat has not learned from", about, parts, how)
+    return _section("Answers that r-hat has not learned from", about, parts, words.ANSWERS)
 
 
 def _truth(of: Subject, found: Findings) -> str:
@@ -144,17 +145,7 @@ def _truth(of: Subject, found: Findings) -> str:
             _figure(caption, charts.scatter(order.true, order.predicted, caption, ("true reward per step", "r-hat per step")))
         )
     about = "A distance is 0 for rewards that order all policies alike, 0.71 for unrelated ones and 1 for opposite ones."
-    how = (
-        "The newest policy acts in 16 new environments and takes a quarter of its actions uniformly at random; these "
-        f"{found.distances.steps:,} steps are the coverage distribution. EPIC (Gleave et al. 2021) reads both rewards as functions of "
-        "state and action: the mean over actions at a state is a ridge regression on the steps with random actions, on random "
-        "features of the observation. STARC (Skalse et al. 2024) takes the value of each reward under the policy that acted, by "
-        "least-squares temporal differences on the same features, and compares what is left: the advantages. Both rewards go "
-        "through the same fits. Intervals are bootstrapped over blocks of 32 steps, with fits of their own. Where a task's dynamics "
-        "are random, the next state is a sample, which makes rewards less alike than they are. Policies are the parts of the run, each by the "
-        "held-out clips of its time."
-    )
-    return _section("r-hat against the true reward", about, parts, how)
+    return _section("r-hat against the true reward", about, parts, words.TRUTH)
 
 
 def _training(found: Findings) -> str:
@@ -166,27 +157,17 @@ def _training(found: Findings) -> str:
     else:
         since = alarm.since if alarm is not None and alarm.rings else None
         top, bottom = (
-            charts.lines(series.step, [(name, _smooth(y))], caption, ("environment steps", words), since)
-            for name, y, words in (("predicted", series.predicted, "r-hat"), ("true", series.true, "true reward"))
+            charts.lines(series.step, [(name, _smooth(y))], caption, ("environment steps", axis), since)
+            for name, y, axis in (("predicted", series.predicted, "r-hat"), ("true", series.true, "true reward"))
         )
         parts += [_figure(f"r-hat per step: {series.of}", top), _figure("true reward per step, on the same steps", bottom)]
-    parts.append(
-        _table(
-            "Ensemble",
-            ("", "95 % interval", "clips"),
-            [("disagreement, newest against labelled clips", found.spread.text(), f"{found.spread.n:,}")],
-        )
-    )
+    ensemble = [
+        ("disagreement, newest against labelled clips", found.spread.text(), f"{found.spread.n:,}"),
+        ("correlation of two members, newest clips", found.members.text(), f"{found.members.n:,}"),
+    ]
+    parts.append(_table("Ensemble", ("", "95 % interval", "clips"), ensemble))
     about = "A policy exploits r-hat where the predicted reward goes up and the true one goes down."
-    how = (
-        "From each point that leaves a quarter of the series, straight lines are fitted to the end; the statistic is the largest, over the "
-        "points, of the smaller one of the t values of r-hat's rise and of the true reward's fall. It is compared with flat series whose "
-        "residuals are drawn in blocks from those of a two-line fit. The alarm rings at p <= 0.01 and a fall of a tenth of the "
-        "range. In 900 simulated runs without exploitation it rang 9 times, in the worst case (noise of autocorrelation 0.8) in 2 % of "
-        "150. Disagreement is the standard deviation over members of a clip's mean reward, each member in its own spread over labelled "
-        "steps; intervals are bootstrapped over clips."
-    )
-    return _section("Over training", about, parts, how)
+    return _section("Over training", about, parts, words.TRAINING)
 
 
 def _smooth(y: np.ndarray, most: int = 150) -> np.ndarray:
@@ -210,34 +191,23 @@ def _inputs(found: Findings) -> str:
     if drawn:
         more = len(found.worth) - len(drawn)
         parts.append(_figure(f"{caption}{f'; the other {more} are worth less' if more > 0 else ''}", charts.bars(drawn, caption)))
-    alone = [(w.name, f"{w.alone:.0%}") for w in sorted(found.worth, key=lambda w: -np.nan_to_num(w.alone)) if w.alone == w.alone]
+    alone = [(w.name, percent(w.alone)) for w in sorted(found.worth, key=lambda w: -np.nan_to_num(w.alone)) if w.alone == w.alone]
     if alone:
         parts.append(_table("What one input carries alone", ("", "of r-hat's variance"), alone[:6]))
-    how = (
-        "On held-out answers, an input is given the course over time that it has in another clip; the drop in accuracy is the mean of five "
-        "such shufflings (one for pictures), with a bootstrap interval over questions. What an input carries alone is the squared correlation of "
-        "r-hat with itself where all other inputs are shuffled. Inputs that go together share their worth: each may look worthless "
-        "while the other is there."
-    )
-    return _section("What r-hat looks at", "Inputs by how much its accuracy hangs on them.", parts, how)
+    return _section("What r-hat looks at", "Inputs by how much its accuracy hangs on them.", parts, words.INPUTS)
 
 
-def _clips(shown: Sequence[Shown], no_films: str) -> str:
-    parts = []
-    for clip in shown:
-        seconds = (
-            f'<video src="{clip.video}" data-fps="{clip.fps:g}" muted loop playsinline autoplay></video>' if clip.video else ""
-        )
-        words = f"{clip.title}: r-hat {clip.mean:+.2f} a step, members apart by {clip.apart:.2f}"
-        truth = "" if clip.true is None else f"; true reward {clip.true.mean():.3g} a step"
-        curve = charts.members(clip.members, clip.true)
-        parts.append(
-            f'<figure class="clip" data-steps="{clip.members.shape[1]}">{seconds}{curve}<figcaption>{escape(words + truth)}</figcaption></figure>'
-        )
-    about = "Thin lines are the members, the thick one is r-hat; the dashed one is the true reward, brought to r-hat's scale."
+def films_of(shown: Sequence[Shown], no_films: str = "") -> str:
+    """The section with the clips; `no_films`: why there are none, if so."""
     note = f'<p class="note">No films: {escape(no_films)}</p>' if no_films else ""
-    how = (
-        "Clips that nobody was asked about, held out over the whole run or of the newest policies. r-hat is the mean of the members, each with mean "
-        "0 and spread 1 over labelled steps. The line moves with the film."
-    )
-    return _section("Clips", about, [note, *parts], how)
+    about = "Thin lines are the members, the thick one is r-hat; the dashed one is the true reward, brought to r-hat's scale."
+    return _section("Clips", about, [note, *map(_clip, shown)], words.CLIPS)
+
+
+def _clip(clip: Shown) -> str:
+    """A film above the curves of what the members say."""
+    film = f'<video src="{clip.video}" data-fps="{clip.fps:g}" muted loop playsinline autoplay></video>' if clip.video else ""
+    about = f"{clip.title}: r-hat {clip.mean:+.2f} a step, members apart by {clip.apart:.2f}"
+    truth = "" if clip.true is None else f"; true reward {clip.true.mean():.3g} a step"
+    inside = f"{film}{charts.members(clip.members, clip.true)}<figcaption>{escape(about + truth)}</figcaption>"
+    return f'<figure class="clip" data-steps="{clip.members.shape[1]}">{inside}</figure>'

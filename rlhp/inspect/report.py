@@ -33,8 +33,8 @@ class Report:
 def inspect(run: Path, out: Path | None = None, *, blind: bool = False, codec: str = "h264", seed: int = 10_000) -> Report:
     """Measure the reward that a run has learned and write the report to `out` (inspect.html in the run directory).
 
-    `blind` leaves out all that the true reward tells. Raises UserError where there is no learned reward, nothing to measure it on, or
-    the report cannot be written.
+    `blind` leaves out all that the true reward tells. Raises UserError where there is no learned reward, nothing to measure it
+    on, or the report cannot be written.
     """
     target = run / REPORT if out is None else out
     if target.suffix != ".html":

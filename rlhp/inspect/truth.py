@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
 from rlhp.analysis import RunData
 from rlhp.inspect import hacking, ranks
-from rlhp.inspect.estimate import Estimate, absent, bootstrap, correlation
+from rlhp.inspect.estimate import Estimate, absent, bootstrap, correlated, correlation
 from rlhp.types import Array
 
 PARTS, LEAST = 10, 4  # of the run, each by so many clips
@@ -113,6 +114,19 @@ def _since_last_fit(run: RunData) -> Series | None:
     if rows.sum() < max(hacking.FEWEST, FIXED * used.sum()):
         return None
     return Series(step[rows], predicted[rows], true[rows], "every rollout since r-hat was last fitted")
+
+
+def members_agree(rewards: Rewards) -> Estimate:
+    """How far members order clips alike: the mean correlation of two of them over the clips' returns."""
+    returns = rewards.members.sum(axis=2)
+    if len(returns) < 2:
+        return absent("one member alone cannot disagree")
+    pairs = list(combinations(range(len(returns)), 2))
+
+    def agreement(rows: Array) -> float:
+        return float(np.mean([correlated(returns[i, rows], returns[j, rows]) for i, j in pairs]))
+
+    return bootstrap(agreement, returns.shape[1], missing="a member does not vary over these clips")
 
 
 def spread(labelled: Array, newest: Array) -> Estimate:

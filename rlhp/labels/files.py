@@ -19,21 +19,22 @@ from rlhp.types import Answer, UserError
 STORE = "preferences.sqlite"
 CHUNK = 256  # questions that are written at a time
 SOMEBODY = "somebody"  # who answered, where a file does not say
-KINDS: dict[str, Callable[[Path, Path], int]] = {".jsonl": jsonl.write, ".parquet": parquet.write}
+KINDS: dict[str, Callable[[Path, Path, bool], int]] = {".jsonl": jsonl.write, ".parquet": parquet.write}
 
 
-def export_labels(run: Path, out: Path, kind: str | None = None) -> str:
+def export_labels(run: Path, out: Path, kind: str | None = None, flagged: bool = False) -> str:
     """Write a run's answers to `out`, complete or not at all; a sentence on it. The run may be in training.
 
-    `kind`: `.jsonl`, every answer, which `import_labels` reads; `.parquet`, pairs of clips with a label; None: by `out`.
+    `kind`: `.jsonl`, every answer, which `import_labels` reads; `.parquet`, clips with a label or a rating; None: by `out`.
+    `flagged`: with the answers that their annotators have taken back.
     Raises UserError where there is no store, nothing to write, or `out` cannot be written.
     """
     write = KINDS.get(kind or out.suffix)
     if write is None:
         raise UserError(f"{out} is neither a .jsonl nor a .parquet file: name one, or give --parquet.")
     with _complete(out) as part:
-        count = write(run / STORE, part)
-    return f"{count:,} {'pairs' if write is parquet.write else 'answers'} of {run} are in {out}"
+        count = write(run / STORE, part, flagged)
+    return f"{count:,} {'rows' if write is parquet.write else 'answers'} of {run} are in {out}"
 
 
 def import_file(

@@ -8,15 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rlhp.feedback import KINDS
 from rlhp.store import Label, Source, is_count, is_time, labels
-from rlhp.types import UserError
+from rlhp.types import Answer, UserError
 
 NAME = 80  # characters of an annotator's name
 
 
-def write(store: Path, out: Path) -> int:
-    """Write every answer of a store; how many."""
-    given = labels(store)
+def write(store: Path, out: Path, flagged: bool = False) -> int:
+    """Write every answer of a store but those that are flagged, or all of them; how many."""
+    given = [label for label in labels(store) if flagged or not label.flagged]
     lines = [json.dumps(asdict(label), sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n" for label in given]
     out.write_text("".join(lines), "utf-8")
     return len(given)
@@ -36,7 +37,7 @@ def _label(file: Path, number: int, line: str) -> Label:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise UserError(f"Line {number} of {file} is not JSON: give a file that `rlhp export` has written.") from error
-    row = _with_source(row)
+    row = _completed(row)
     wrong = _wrong(row)
     if wrong is not None:
         raise UserError(f"Line {number} of {file} is no answer: {wrong}.")
@@ -44,11 +45,14 @@ def _label(file: Path, number: int, line: str) -> Label:
     return Label(**{**row, "clips": tuple(row["clips"]), "ranks": ranks, "source": Source(row["source"])})
 
 
-def _with_source(row: Any) -> Any:
-    """An older file tells by the name whether a person answered."""
-    if not isinstance(row, dict) or "source" in row:
+def _completed(row: Any) -> Any:
+    """What older files do not say: they hold comparisons and rankings, and the name tells whether a person answered."""
+    if not isinstance(row, dict):
         return row
-    return {**row, "source": Source.HUMAN if str(row.get("annotator")).startswith("human") else Source.IMPORT}
+    several = isinstance(row.get("clips"), list) and len(row["clips"]) > 2
+    kind, who = ("ranking" if several else "comparison"), str(row.get("annotator"))
+    source = Source.HUMAN if who.startswith("human") else Source.IMPORT
+    return {"kind": kind, "rating": None, "flagged": False, "source": source, **row}
 
 
 def _wrong(row: Any) -> str | None:
@@ -60,9 +64,17 @@ def _wrong(row: Any) -> str | None:
             return f"{name} should be {wanted}"
     if row["ranks"] is not None and len(row["ranks"]) != len(row["clips"]):
         return "it should rank every clip"
+    if row["ranks"] is not None and row["rating"] is not None:
+        return "it should rank several clips or rate one, not both"
+    if not KINDS[row["kind"]].admits(_answer(row), len(row["clips"])):
+        return f"ranks and rating should answer a {row['kind']} about so many clips"
     if row["round"] > 0 and row["taken_step"] is not None:
         return "taken_step should be null where round is 1 or more, which is never learned from"
     return None
+
+
+def _answer(row: dict[str, Any]) -> Answer:
+    return Answer(None if row["ranks"] is None else tuple(row["ranks"]), row["rating"])
 
 
 def _name(value: Any) -> bool:
@@ -70,15 +82,18 @@ def _name(value: Any) -> bool:
 
 
 def _list(value: Any, holds: Callable[[Any], bool]) -> bool:
-    return isinstance(value, list) and len(value) >= 2 and all(map(holds, value))
+    return isinstance(value, list) and len(value) >= 1 and all(map(holds, value))
 
 
 FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "annotator": (_name, f"a name of at most {NAME} characters"),
     "answered_at": (is_time, "seconds since 1970, as a decimal number"),
-    "clips": (lambda v: _list(v, lambda each: isinstance(each, str)), "the digests of at least two clips"),
+    "clips": (lambda v: _list(v, lambda each: isinstance(each, str)), "the digests of the clips"),
+    "flagged": (lambda v: isinstance(v, bool), "true or false"),
+    "kind": (lambda v: v in list(KINDS), f"one of {', '.join(KINDS)}"),
     "query": (is_count, "the number of a question"),
     "ranks": (lambda v: v is None or _list(v, is_count), "a rank per clip, or null"),
+    "rating": (lambda v: v is None or (type(v) is float and 0 <= v <= 1), "a decimal number from 0 to 1, or null"),
     "round": (is_count, "0, or 1 for a repeat"),
     "shown_at": (lambda v: v is None or is_time(v), "seconds since 1970, as a decimal number, or null"),
     "source": (lambda v: v in list(Source), f"one of {', '.join(Source)}"),

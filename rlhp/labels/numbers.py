@@ -12,12 +12,15 @@ from itertools import combinations
 
 import numpy as np
 
+from rlhp.feedback import GOOD_BAD
 from rlhp.labels.kappa import cohen, fleiss
 from rlhp.store import Label, Source
 
 FEW = 5  # of anything: of fewer no share, time or kappa is told
 NAN = float("nan")
-FIRST, SECOND, EQUAL = range(3)  # judgements, in the order of the question
+FIRST, SECOND, EQUAL, GOOD, BAD = range(5)  # judgements, in the order of the question
+JUDGEMENTS = 5
+CLOSE = 0.1  # ratings that differ by less say the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Person:
     equal: int
     unsure: int
     rankings: int  # of three clips or more
+    ratings: int  # good and bad among them
     left_share: float  # of left and right; a program sees no sides
     repeats: int
     consistent: float  # share of repeats, sides swapped, that say the same as before
@@ -52,7 +56,9 @@ class Agreement:
 
 
 def judgement(label: Label) -> int | None:
-    """FIRST, SECOND or EQUAL; None for 'cannot tell' and for rankings."""
+    """FIRST, SECOND or EQUAL of two clips, however graded; GOOD or BAD; None for 'cannot tell', rankings and ratings."""
+    if label.kind == GOOD_BAD.name and label.rating is not None:
+        return GOOD if label.rating == 1 else BAD
     if label.ranks is None or len(label.clips) != 2:
         return None
     first, second = label.ranks
@@ -80,8 +86,9 @@ def _person(who: str, source: Source, given: list[Label], returns: Mapping[str, 
         left=left,
         right=right,
         equal=sum(said == EQUAL for said, _ in judged),
-        unsure=sum(label.ranks is None for label in once),
+        unsure=sum(label.answer().unsure for label in once),
         rankings=sum(label.ranks is not None and len(label.clips) > 2 for label in once),
+        ratings=sum(label.rating is not None for label in once),
         left_share=_share(left, left + right) if source is Source.HUMAN else NAN,
         repeats=len(given) - len(once),
         consistent=_consistent(given),
@@ -91,15 +98,24 @@ def _person(who: str, source: Source, given: list[Label], returns: Mapping[str, 
     )
 
 
-def _share(part: int, whole: int) -> float:
+def _share(part: float, whole: int) -> float:
     return part / whole if whole >= FEW else NAN
 
 
 def _consistent(given: Sequence[Label]) -> float:
-    before = {label.query: judgement(label) for label in given if label.round == 0}
-    pairs = [(before.get(label.query), judgement(label)) for label in given if label.round > 0]
-    both = [(then, now) for then, now in pairs if then is not None and now is not None]
-    return _share(sum(then == now for then, now in both), len(both))
+    """Share of repeats that say the same: of rankings the mean share of pairs, of ratings those that are close."""
+    before = {label.query: label for label in given if label.round == 0}
+    pairs = [(before[label.query], label) for label in given if label.round > 0 and label.query in before]
+    same = [_same(then, now) for then, now in pairs if not then.answer().unsure and not now.answer().unsure]
+    return _share(sum(same), len(same))
+
+
+def _same(then: Label, now: Label) -> float:
+    if then.rating is not None and now.rating is not None and then.kind != GOOD_BAD.name:
+        return float(abs(then.rating - now.rating) < CLOSE)
+    if len(then.clips) > 2:
+        return float(np.mean([one == other for one, other in zip(then.answer().pairs(), now.answer().pairs(), strict=True)]))
+    return float(judgement(then) == judgement(now))
 
 
 def _true(once: Sequence[Label], returns: Mapping[str, float]) -> float:
@@ -124,7 +140,7 @@ def agreements(given: Sequence[Label]) -> list[Agreement]:
 
 
 def _two(one: str, other: str, says: Mapping[int, int], replies: Mapping[int, int]) -> Agreement:
-    table = np.zeros((3, 3), int)
+    table = np.zeros((JUDGEMENTS, JUDGEMENTS), int)
     for query in says.keys() & replies.keys():
         table[says[query], replies[query]] += 1
     questions = int(table.sum())
@@ -137,7 +153,7 @@ def _all(judged: Mapping[str, Mapping[int, int]]) -> list[Agreement]:
     counts: dict[int, np.ndarray] = {}
     for said in judged.values():
         for query, judgement in said.items():
-            counts.setdefault(query, np.zeros(3, int))[judgement] += 1
+            counts.setdefault(query, np.zeros(JUDGEMENTS, int))[judgement] += 1
     sizes = Counter(int(row.sum()) for row in counts.values() if row.sum() > 1)
     if not sizes:
         return []

@@ -1,4 +1,4 @@
-"""Answers as a table of pairs for offline preference learners: `segment_0`, `segment_1`, `label`."""
+"""Answers as a table for offline learners: `segment_0`, `segment_1`, `label` of comparisons; `segment`, `rating` of ratings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from rlhp.feedback import GRADED_COMPARISON
+from rlhp.feedback.graded_comparison import MUCH
 from rlhp.store import Label, labels, segments
 from rlhp.types import Array, Segment, UserError
 
@@ -18,13 +20,14 @@ COMPRESSION = "zstd"  # half of what snappy leaves of clips of a game
 MISSING = "Parquet files need pyarrow, which is not installed: pip install 'rlhp[parquet]'"
 
 
-def write(store: Path, out: Path) -> int:
-    """Write the pairs of every answer that a reward model may learn from; how many.
+def write(store: Path, out: Path, flagged: bool = False) -> int:
+    """Write the pairs of every answer that a reward model may learn from, or the clips that are rated; how many rows.
 
     A segment is a struct of `obs`, L lists of one observation each, and `act` likewise; `label` is P[segment_0 is preferred]:
     1, 0 or 0.5. Images are bytes, a frame each, H + L of them, of which H are from before the first action; the file's metadata
-    has the `obs_shape` and `obs_dtype` of a frame. Answers of 'cannot tell' and repeats are left out; a ranking of K clips gives
-    C(K, 2) pairs.
+    has the `obs_shape` and `obs_dtype` of a frame. Answers of 'cannot tell', repeats and, unless `flagged`, what is taken back
+    are left out; a ranking of K clips gives C(K, 2) pairs. Graded comparisons have a column `much`. Of a store with
+    ratings, these are written: the pairs beside them are those of demonstrations.
     Raises UserError without pyarrow, or where there is no pair to write.
     """
     try:
@@ -32,28 +35,39 @@ def write(store: Path, out: Path) -> int:
         from pyarrow.parquet import ParquetWriter
     except ImportError as error:
         raise UserError(MISSING) from error
-    chosen = [label for label in labels(store) if label.round == 0 and label.ranks is not None]
+    said = [label for label in labels(store) if label.round == 0 and not label.answer().unsure and (flagged or not label.flagged)]
+    chosen = [label for label in said if label.rating is not None] or said
     if not chosen:
         raise UserError(f"{store} holds no comparison yet: export it when questions have been answered.")
     (_, first), *_ = segments(store, chosen[0].clips[:1])
-    schema = _schema(pa, first)
+    columns = _columns(chosen)
+    schema = _schema(pa, first, columns)
     count = 0
     with ParquetWriter(out, schema, compression=COMPRESSION) as file:
         for chunk in _chunks(chosen):
-            rows = list(_pairs(store, chunk))
+            rows = [{name: row[name] for name in columns} for row in _rows(store, chunk)]
             file.write_table(pa.Table.from_pylist(rows, schema))
             count += len(rows)
     return count
 
 
-def _schema(pa: Any, segment: Segment) -> Any:
+def _columns(chosen: Sequence[Label]) -> list[str]:
+    """The names of the columns."""
+    if chosen[0].rating is not None:
+        return ["segment", "rating"]
+    graded = any(label.kind == GRADED_COMPARISON.name for label in chosen)
+    return ["segment_0", "segment_1", "label", *(["much"] if graded else [])]
+
+
+def _schema(pa: Any, segment: Segment, columns: Sequence[str]) -> Any:
     """The columns. Images are bytes: as lists of pixels they take nine times as long, and gigabytes of memory."""
     obs, told = segment.obs, {}
     kind = _type(pa, obs)
     if _images(obs):
         kind, told = pa.list_(pa.binary(obs[0].nbytes)), {"obs_shape": json.dumps(obs[0].shape), "obs_dtype": obs.dtype.name}
     struct = pa.struct([("obs", kind), ("act", _type(pa, segment.act))])
-    return pa.schema([("segment_0", struct), ("segment_1", struct), ("label", pa.float64())], told)
+    kinds = {"label": pa.float64(), "rating": pa.float64(), "much": pa.bool_()}
+    return pa.schema([(name, kinds.get(name, struct)) for name in columns], told)
 
 
 def _images(obs: Array) -> bool:
@@ -74,12 +88,15 @@ def _chunks(given: Sequence[Label]) -> Iterator[list[Label]]:
         yield chunk
 
 
-def _pairs(store: Path, chunk: Sequence[Label]) -> Iterator[dict[str, Any]]:
+def _rows(store: Path, chunk: Sequence[Label]) -> Iterator[dict[str, Any]]:
     names = dict.fromkeys(name for label in chunk for name in label.clips)
     clips = {name: _steps(segment) for name, segment in segments(store, names)}
     for label in chunk:
+        if label.rating is not None:
+            yield {"segment": clips[label.clips[0]], "rating": label.rating}
         for i, j, mu in label.answer().pairs():
-            yield {"segment_0": clips[label.clips[i]], "segment_1": clips[label.clips[j]], "label": mu}
+            much = abs(label.ranks[i] - label.ranks[j]) >= MUCH if label.ranks else False
+            yield {"segment_0": clips[label.clips[i]], "segment_1": clips[label.clips[j]], "label": mu, "much": much}
 
 
 def _steps(segment: Segment) -> dict[str, Any]:

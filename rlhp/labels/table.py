@@ -67,13 +67,13 @@ def _count(number: int, what: str) -> str:
 
 
 def _people(rows: list[Person]) -> Table:
-    ranked = any(row.rankings for row in rows)
-    columns = (*PEOPLE[:6], *(["rankings"] if ranked else []), *PEOPLE[6:], *MORE)
-    return Table("Annotators", columns, tuple(_person(row, ranked) for row in rows))
+    more = [name for name in ("rankings", "ratings") if any(getattr(row, name) for row in rows)]
+    columns = (*PEOPLE[:6], *more, *PEOPLE[6:], *MORE)
+    return Table("Annotators", columns, tuple(_person(row, more) for row in rows))
 
 
-def _person(row: Person, ranked: bool) -> Cells:
-    counts = [row.answers, row.left, row.right, row.equal, row.unsure, *([row.rankings] if ranked else [])]
+def _person(row: Person, more: list[str]) -> Cells:
+    counts = [row.answers, row.left, row.right, row.equal, row.unsure, *(getattr(row, name) for name in more)]
     return (
         f"{_name(row.annotator)}{KIND[row.source]}",
         *(f"{count:,}" for count in counts),
@@ -103,11 +103,13 @@ def _name(annotator: str) -> str:
 def _notes(rows: list[Person], agreed: list[Agreement]) -> tuple[str, ...]:
     notes = [
         "left share: of the answers that chose a side, as shown; consistent: share of repeats, sides swapped, that say the same.",
-        "median, p90: time from seeing a pair to its answer; true reward: pairs in the order of true returns, ties apart.",
+        "median, p90: time from seeing a question to its answer; true reward: pairs in the order of true returns, ties apart.",
         f"{DASH}: fewer than {FEW} of them, or undefined.",
     ]
     if agreed:
-        notes.append("kappa: Cohen's for two people, Fleiss' for more, of left, right and equal; 'cannot tell' is left out.")
+        notes.append(
+            "kappa: Cohen's for two people, Fleiss' for more, of left, right and equal, or good and bad; no 'cannot tell'."
+        )
     return (*notes, *([MISSING] if agreed and not there() else []))
 
 

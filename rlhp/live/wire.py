@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from asyncio import IncompleteReadError, StreamReader
 from collections.abc import Mapping
 from io import BytesIO
 from typing import IO, Any
@@ -38,10 +39,10 @@ def write_message(stream: IO[bytes], content: bytes) -> None:
     stream.flush()
 
 
-def read_message(stream: IO[bytes]) -> bytes | None:
+async def read_message(stream: StreamReader) -> bytes | None:
     """The next message; None where the other side has gone."""
-    size = stream.read(4)
-    if len(size) < 4:
+    try:
+        size = await stream.readexactly(4)
+        return await stream.readexactly(int.from_bytes(size, "big"))
+    except IncompleteReadError:
         return None
-    content = stream.read(int.from_bytes(size, "big"))
-    return content if len(content) == int.from_bytes(size, "big") else None

@@ -43,7 +43,7 @@ class Batch:
 
 
 class Dataset:
-    """n answers that put clips in order, of which the `newest` and the lasting are drawn (None: all); only these are copied.
+    """n answers that rank or rate clips, of which the `newest` and the lasting are drawn (None: all), and none that is flagged.
 
     `prepare` makes of stacked observations [*B, *O] and actions [*B, *A] what a network reads of each step: [*B, *x].
     """
@@ -60,6 +60,7 @@ class Dataset:
         self._prepare = prepare
         oldest = 0 if newest is None else max(0, len(comparisons) - newest)
         self._rows = np.concatenate([np.flatnonzero(comparisons.lasting[:oldest]), np.arange(oldest, len(comparisons))])
+        self._rows = self._rows[~comparisons.flagged[self._rows]]
         self._returns = _returns(comparisons)
         self._seen = torch.from_numpy(bootstrap_weights(comparisons.query, members, seed))
 
@@ -80,8 +81,16 @@ class Dataset:
             rank=torch.from_numpy(ranks),
             there=torch.from_numpy(there.T),
             returns=torch.from_numpy(self._returns[rows]),
+            **self._rated(rows),
         )
         return Batch(self._encoded(shown[there]), rankings, self._seen[:, torch.from_numpy(rows)])
+
+    def _rated(self, rows: Array) -> dict[str, Tensor]:
+        """What else rankings hold where some answers are ratings."""
+        rating = self.comparisons.rating[rows]
+        if np.isnan(rating).all():
+            return {}
+        return {"rating": torch.from_numpy(rating), "annotator": torch.from_numpy(self.comparisons.annotator[rows])}
 
     def clips(self, first: int) -> Tensor:
         """The clips of all answers from the `first` on, question by question, so that their order is always one: [*, L, *x]."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rlhp.adam import Adam
+from rlhp.likelihood import Learned
 from rlhp.preference import Loss, agreement
 from rlhp.reward import credit as credits
 from rlhp.reward.augment import Augment, whole
@@ -71,7 +72,9 @@ class RewardEnsemble:
             )
         members = len(network.flat)
         self._network, self._members, self._seed = network, members, seed
-        self._credit, self._loss, self._penalty, self._augment = credits.find(credit), loss, penalty, augment
+        self._credit, self._penalty, self._augment = credits.find(credit), penalty, augment
+        self._loss, self._own = (loss, None) if not isinstance(loss, Learned) else Own.of(loss, members)
+        self._told = loss  # what it was made of
         self._batch_size, self._newest, self._learning_rate = batch_size, newest, learning_rate
         self._every, self._query_every, self._average_over = every, query_every, average_over
         self._spread, self._calibration_steps, self._calibrate_every = spread, calibration_steps, calibrate_every
@@ -86,8 +89,8 @@ class RewardEnsemble:
 
     def check(self, setup: Setup) -> None:
         """Raises UserError where the loss cannot learn from this run's questions."""
-        if isinstance(self._loss, Checked):
-            self._loss.check(setup)
+        if isinstance(self._told, Checked):
+            self._told.check(setup)
 
     def __call__(self, rollout: Rollout) -> Array:
         """r-hat of every step, [T, N] float32, by the observation that `credit` says: each member calibrated, then their mean."""
@@ -117,7 +120,7 @@ class RewardEnsemble:
         gradient steps so far.
         """
         comparisons = evidence.comparisons
-        if len(comparisons) == 0 or effort <= self._steps:
+        if comparisons.flagged.all() or effort <= self._steps:
             return {}
         data = self._dataset(comparisons)
         while self._steps < effort:
@@ -144,7 +147,12 @@ class RewardEnsemble:
         losses = self._loss(factor * sums, batch.rankings)
         trained = (losses * batch.seen).sum(dim=1) / batch.seen.sum(dim=1).clamp(min=1e-6)
         # the sum: a member's step must not shrink with their number
-        self._network.backward(*torch.autograd.grad(trained.sum(), sums))
+        if self._own is None:
+            self._network.backward(*torch.autograd.grad(trained.sum(), sums))
+        else:
+            gradient, own = torch.autograd.grad(trained.sum(), (sums, self._own.parameters), allow_unused=True)
+            self._network.backward(gradient)
+            self._own.step(own)
         self._optimiser.step()
         self._decay()
         self._steps += 1
@@ -188,6 +196,7 @@ class RewardEnsemble:
         outputs = {"outputs/mean": self._mean.numpy(), "outputs/std": self._std.numpy()}
         rest = {"l2": self._l2, "running": self._running, "steps": np.array(self._steps)}
         rest["calibrated"] = np.array(self._calibrated)
+        rest |= {} if self._own is None else self._own.snapshot()
         return {**adam, **self._network.snapshot(), **outputs, **rest}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -200,6 +209,42 @@ class RewardEnsemble:
         self._steps = int(state["steps"])
         self._calibrated = int(state.get("calibrated", self._steps))  # earlier checkpoints: after each fit
         self._data = None
+        if self._own is not None:
+            self._own.restore(state)
+
+
+class Own:
+    """The parameters of a loss that has some, and how they are learned."""
+
+    def __init__(self, parameters: Tensor, learning_rate: float, decay: float) -> None:
+        self.parameters, self._keep = parameters, 1 - learning_rate * decay
+        self._optimiser = Adam([parameters], lr=learning_rate)
+
+    @classmethod
+    def of(cls, loss: Learned, members: int) -> tuple[Loss, Own]:
+        """The loss for so many members, and its parameters."""
+        started, parameters = loss.start(members)
+        return started, cls(parameters, loss.learning_rate, loss.decay)
+
+    def step(self, gradient: Tensor | None) -> None:
+        """One step along a gradient; None: no answer of the batch has to do with them."""
+        if gradient is None:
+            return
+        self.parameters.grad = gradient
+        self._optimiser.step()
+        self.parameters.detach().mul_(self._keep)
+
+    def _state(self) -> dict[str, Tensor]:
+        return {"loss/parameters": self.parameters.detach(), **{f"loss/{k}": v for k, v in self._optimiser.state[0].items()}}
+
+    def snapshot(self) -> dict[str, Array]:
+        """All that changes, as arrays."""
+        return {name: value.numpy().copy() for name, value in self._state().items()}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a snapshot."""
+        for name, value in self._state().items():
+            value.copy_(torch.from_numpy(state[name]))
 
 
 def _mean(values: Array, weight: Array) -> Array:

@@ -43,6 +43,10 @@ ADDED = {
 }
 
 
+# and settings of parts, by what the parts are
+ADDED_TO_PARTS = {"rlhp.teacher.Noisy": {"much": 1.0, "remember": 200}}
+
+
 def read_settings(path: Path) -> dict[str, Any]:
     """The settings of the run in this directory. Raises UserError where there is none, or where they cannot be read."""
     file = path / CONFIG
@@ -54,7 +58,19 @@ def read_settings(path: Path) -> dict[str, Any]:
         before = None
     if not isinstance(before, dict):
         raise UserError(f"{file} is damaged: it holds no settings; name another run directory, or train anew.")
-    return {**ADDED, **_renamed(before)}
+    return _completed(_renamed(before))
+
+
+def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with those that came later."""
+    return {**ADDED, **{key: _completed_part(value) for key, value in settings.items()}}
+
+
+def _completed_part(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    added = ADDED_TO_PARTS.get(str(node.get("_target_")), {})
+    return {**added, **{key: _completed_part(value) for key, value in node.items()}}
 
 
 def _renamed(settings: Any) -> Any:
@@ -66,7 +82,7 @@ def _renamed(settings: Any) -> Any:
 
 def differing(path: Path, config: Mapping[str, Any]) -> list[str]:
     """Dotted names of the settings in which the run in this directory differs, without those that do not touch the numbers."""
-    differs = sorted(_differences(read_settings(path), {**ADDED, **config}))
+    differs = sorted(_differences(read_settings(path), _completed(config)))
     return [key for key in differs if not may_change(key)]
 
 

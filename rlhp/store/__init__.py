@@ -17,7 +17,7 @@ from rlhp.store.answers import Label, as_row, asked, labels, put, recorded, segm
 from rlhp.store.codec import Answered, Source, Table, decode, decode_answer, digest, encode
 from rlhp.store.connection import Database, damaged, version_of
 from rlhp.store.desk import PERSON, Desk, Given, Lease, Outcome, Reply, Shown, Tally
-from rlhp.store.glance import Taken, counts, newest_clips, people, taken_after
+from rlhp.store.glance import Counts, Taken, counts, newest_clips, people, taken_after
 from rlhp.store.migrate import VERSION
 from rlhp.store.rest import RESTS, Rest, Waiting
 from rlhp.store.sound import is_count, is_time
@@ -26,6 +26,7 @@ from rlhp.types import Answer, Array, Comparisons, Query, Segment, UserError
 __all__ = [
     "PERSON",
     "VERSION",
+    "Counts",
     "Database",
     "Desk",
     "Given",
@@ -355,11 +356,12 @@ def _queries(rows: Sequence[_Question], clips: Mapping[str, Segment]) -> list[Qu
 
 
 def _named(answers: Mapping[int, Answer | Sequence[Answer]], teacher: str) -> Iterator[tuple[int, str, Answer]]:
-    """Question, name, answer; names sort in the order in which several answers to one question are given."""
+    """Question, name, answer. Whoever an answer is `by` is named after the teacher; the others' names sort as they are given."""
     for id, given in answers.items():
         several: Sequence[Any] = given if isinstance(given, list | tuple) else [given]
         for number, answer in enumerate(several):
-            yield int(id), f"{teacher}-{number + 1:03}" if number else teacher, answer
+            by = getattr(answer, "by", "")  # what is no answer is refused later
+            yield int(id), f"{teacher}:{by}" if by else f"{teacher}-{number + 1:03}" if number else teacher, answer
 
 
 def _check(db: Connection, id: int, answer: object, source: Source) -> None:
@@ -371,8 +373,8 @@ def _check(db: Connection, id: int, answer: object, source: Source) -> None:
     if found is not None and not find(found[0]).admits(answer, found[1]):
         said = f"rates one {answer.rating}" if answer.ranks is None else f"ranks {len(answer.ranks)}"
         raise UserError(
-            f"Question {id} has {found[1]} clips, but the answer {said}: rank every clip of several, or rate a single one from 0 to "
-            f"1, as a {found[0]} wants it."
+            f"Question {id} has {found[1]} clips, but the answer {said}: rank every clip of several, or rate a single one from "
+            f"0 to 1, as a {found[0]} wants it."
         )
 
 

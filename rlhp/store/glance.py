@@ -20,7 +20,8 @@ _PEOPLE = "SELECT DISTINCT teacher FROM answer WHERE source = 'human' UNION SELE
 
 _COUNTS = """
 SELECT (SELECT COUNT(*) FROM query WHERE id NOT IN (SELECT query FROM answer WHERE {source} = 'demonstration')),
-       (SELECT COUNT(DISTINCT query) FROM answer WHERE {round} = 0 AND {source} != 'demonstration')
+       (SELECT COUNT(DISTINCT query) FROM answer WHERE {round} = 0 AND {source} != 'demonstration'),
+       (SELECT COUNT(DISTINCT query) FROM answer WHERE taken_step IS NOT NULL AND {source} != 'demonstration')
 """
 
 
@@ -48,11 +49,19 @@ def newest_clips(database: Database, at_most: int) -> list[str]:
     return list(dict.fromkeys(name for (segments,) in rows for name in json.loads(segments)))
 
 
-def counts(path: Path) -> tuple[int, int]:
-    """Questions asked and answered; the file is only read, and its content not checked. Raises UserError if it is no store."""
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Questions, as `Store` counts them."""
+
+    asked: int = 0
+    answered: int = 0
+    taken: int = 0
+
+
+def counts(path: Path) -> Counts:
+    """How many questions there are; the file is only read, and its content not checked. Raises UserError if it is no store."""
     with peek(path) as db:
-        asked, answered = db.execute(_COUNTS.format(**added(schema_version(db)))).fetchone()
-        return asked, answered
+        return Counts(*db.execute(_COUNTS.format(**added(schema_version(db)))).fetchone())
 
 
 def people(database: Database) -> list[str]:

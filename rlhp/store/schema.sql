@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS answer (
     shown_at    REAL,
     answered_at REAL NOT NULL,
     taken_step  INTEGER,               -- step at which the reward model first saw it; NULL: not yet, or never (round > 0)
-    source      TEXT NOT NULL,         -- how it came, see Source: a run deletes only what its own teacher answered
     flagged     INTEGER NOT NULL DEFAULT 0,  -- 1: its annotator takes it back after it was taken: left out of later fits
+    source      TEXT NOT NULL,         -- how it came, see Source: a run deletes only what its own teacher answered
     PRIMARY KEY (query, teacher, round)
 ) WITHOUT ROWID;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from rlhp.coaching import coach
 from rlhp.imitate import clone
 from rlhp.loop import learn
 from rlhp.query import Demonstrated
+from rlhp.train.people import Judge, taught_by_people
 from rlhp.types import Array, Demonstrations, Filming, Loop, Memory, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
 
 
@@ -124,14 +126,19 @@ class Cloning:
 
 
 class Coaching:
-    """The agent learns from what a trainer says of single actions; a run's steps are environment steps."""
+    """The agent learns from what a trainer says of single actions; a run's steps are environment steps.
+
+    With teacher=human the trainer is a person, who watches it act, at a page.
+    """
 
     def __init__(self, setup: Setup, *, trainer: Callable[[Setup], Trainer]) -> None:
-        self._setup, self._trainer = setup, trainer(setup)
+        self._setup = setup
+        self._trainer: Trainer = Judge(setup) if taught_by_people(setup) else trainer(setup)
 
     def __call__(self, store: Store, run: Run) -> None:
         """Learn to the end."""
-        coach(self._setup.agent, self._trainer, run, total_steps=self._setup.total_steps)
+        with self._trainer.present(run) if isinstance(self._trainer, Judge) else nullcontext():
+            coach(self._setup.agent, self._trainer, run, total_steps=self._setup.total_steps)
 
     def snapshot(self) -> dict[str, Array]:
         """What the trainer remembers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -13,9 +14,10 @@ from hydra.utils import instantiate
 
 from rlhp.agent import Blind, Shares, Student, geometric, newest, stack_frames
 from rlhp.evaluate import by_mode, visited
-from rlhp.imitate import Gather, all_rounds, interact, newest_round
+from rlhp.imitate import Gather, all_rounds, asked, interact, newest_round
 from rlhp.train.job import load
 from rlhp.train.loops import check_from_scratch, returns
+from rlhp.train.people import Corrector, taught_by_people
 from rlhp.types import Array, Metrics, Policy, Run, Setup, Store, Transitions, UserError, stream
 
 # by which numbers the policy is chosen that remains: the higher the better, the latest of equals
@@ -49,7 +51,8 @@ def smile(setup: Setup, *, alpha: float, **settings: Any) -> Interaction:
 class Interaction:
     """A loop: rounds of `steps` environment steps, in `n_envs` new environments each, until `total_steps`.
 
-    `expert` is the run whose policy labels what is visited. After each round what was learned acts for `evaluate_episodes`
+    `expert` is the run whose policy labels what is visited; with teacher=human a person does, who watches one environment,
+    whatever `n_envs` is, and is not asked after a round. After each round what was learned acts for `evaluate_episodes`
     episodes, in the same environments each time: `keep` says by which of their numbers the best is chosen. `true_return` knows
     the task's reward; `expert_error` asks the expert about all that is visited then instead; `newest` chooses nothing.
     The error on held-out steps is no choice: it is of other steps in every round, and the expert's own are the easiest.
@@ -73,36 +76,32 @@ class Interaction:
         **fit: Any,
     ) -> None:
         check_from_scratch(setup)
-        _check(setup, steps, n_envs, evaluate_episodes, keep)
+        people = taught_by_people(setup)
+        _check(setup, steps, 1 if people else n_envs, evaluate_episodes, keep)
         self._setup, self._agent, self._gather = setup, cast(Blind, setup.agent), gather
-        self._steps, self._n_envs, self._episodes, self._score = steps, n_envs, evaluate_episodes, SCORES[keep]
+        self._episodes, self._score = evaluate_episodes, SCORES[keep]
         self._student = Student(self._agent, shares, seed=setup.settings["seed"], **fit)
-        self._expert = _expert(setup, expert)
         self._mode = by_mode(setup.env.action_space)  # type: ignore[attr-defined]
+        if people:
+            self._expert = _person(setup, steps, keep, self._mode)
+        else:
+            self._expert = _Trained(setup, _policy(setup, expert), steps, n_envs, self._mode)
 
     def __call__(self, store: Store, run: Run) -> None:
         """Learn to the end."""
-        interact(
-            self._student,
-            self._expert,
-            self._visit,
-            self._gather,
-            self._evaluate,
-            self._score,
-            run,
-            total_steps=self._setup.total_steps,
-            demonstrations=self._setup.demonstrations.transitions() if self._setup.demonstrations else None,
-        )
-
-    def _visit(self, policy: Policy, number: int) -> Transitions:
-        """One round's steps, in environments of its own."""
-        rng = stream(self._setup.settings["seed"], "round", number)
-        torch.manual_seed(int(rng.integers(2**31)))
-        env = _new(self._setup, self._n_envs, int(rng.integers(2**31)))
-        try:
-            return visited(partial(policy.act, deterministic=self._mode), env, self._steps // self._n_envs)
-        finally:
-            env.close()
+        with self._expert.present(run):
+            interact(
+                self._student,
+                self._expert.policy,
+                self._expert.visit,
+                self._expert.label,
+                self._gather,
+                self._evaluate,
+                self._score,
+                run,
+                total_steps=self._setup.total_steps,
+                demonstrations=self._setup.demonstrations.transitions() if self._setup.demonstrations else None,
+            )
 
     def _evaluate(self) -> Metrics:
         """Returns of what was learned so far, and how far its actions are from the expert's where it goes."""
@@ -110,11 +109,12 @@ class Interaction:
 
         def act(obs: Array) -> Array:
             actions = self._agent.act(obs, self._mode)
-            errors.append(distance(actions, self._expert.act(obs), continuous=self._mode))
+            errors.append(self._expert.errors(obs, actions))
             return actions
 
         found = returns(self._setup, self._episodes, act)
-        return {**found, "expert_error": float(np.mean(np.concatenate(errors)))}
+        apart = np.concatenate(errors)
+        return {**found, "expert_error": float(np.mean(apart))} if len(apart) else found
 
     def snapshot(self) -> dict[str, Array]:
         """What was learned, and from what."""
@@ -123,6 +123,36 @@ class Interaction:
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a snapshot."""
         self._student.restore(state)
+
+
+class _Trained:
+    """The policy of a run as the expert, in `n_envs` new environments a round."""
+
+    def __init__(self, setup: Setup, policy: Policy, steps: int, n_envs: int, mode: bool) -> None:
+        self.policy, self.label = policy, asked(policy)
+        self._setup, self._steps, self._n_envs, self._mode = setup, steps, n_envs, mode
+
+    def present(self, run: Run) -> AbstractContextManager[None]:
+        """It always is."""
+        return nullcontext()
+
+    def visit(self, policy: Policy, number: int) -> Transitions:
+        """One round's steps, in environments of its own."""
+        env = _new(self._setup, self._n_envs, number)
+        try:
+            return visited(partial(policy.act, deterministic=self._mode), env, self._steps // self._n_envs)
+        finally:
+            env.close()
+
+    def errors(self, obs: Array, actions: Array) -> Array:
+        """How far actions at these observations are from its own, [n]."""
+        return distance(actions, self.policy.act(obs), continuous=self._mode)
+
+
+def _person(setup: Setup, steps: int, keep: str, mode: bool) -> Corrector:
+    if keep == "expert_error":
+        raise UserError("a person is not asked about what the policy does after a round; set loop.keep=newest or true_return.")
+    return Corrector(setup, steps, partial(_new, setup, 1), mode)
 
 
 def distance(actions: Array, expert: Array, continuous: bool) -> Array:
@@ -145,7 +175,7 @@ def _check(setup: Setup, steps: int, n_envs: int, episodes: int, keep: str) -> N
         raise UserError(f"loop.keep={keep} is unknown; choose one of {', '.join(SCORES)}.")
 
 
-def _expert(setup: Setup, run: str | None) -> Policy:
+def _policy(setup: Setup, run: str | None) -> Policy:
     if run is None:
         raise UserError("this way of learning asks an expert; name the run whose policy it is with expert=RUN.")
     trained = load(Path(run))
@@ -155,6 +185,9 @@ def _expert(setup: Setup, run: str | None) -> Policy:
     return trained.agent.acting_policy()
 
 
-def _new(setup: Setup, n_envs: int, seed: int) -> Any:
-    """New environments of the run's task, as its policy sees them."""
+def _new(setup: Setup, n_envs: int, number: int) -> Any:
+    """New environments of the run's task for a round, as its policy sees them; what acts draws by its seed too."""
+    rng = stream(setup.settings["seed"], "round", number)
+    torch.manual_seed(int(rng.integers(2**31)))
+    seed = int(rng.integers(2**31))
     return stack_frames(instantiate({**setup.settings["env"], "n_envs": n_envs, "seed": seed}, _convert_="all"))

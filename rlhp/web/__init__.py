@@ -1,5 +1,6 @@
 """The page at which people compare clips: an application of its own process, that meets the training in the store alone."""
 
-from rlhp.web.serve import Options, label
+from rlhp.web.options import Options
+from rlhp.web.serve import label
 
 __all__ = ["Options", "label"]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
-from starlette.exceptions import HTTPException as Refused
 
 from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
-from rlhp.types import UserError
-from rlhp.web import labels, run
+from rlhp.web import inspect_page, labels, run
 from rlhp.web.bodies import (
     Annotator,
     Ask,
@@ -29,25 +27,25 @@ from rlhp.web.bodies import (
     State,
     Withdraw,
 )
+from rlhp.web.explain import PLAIN, explain
 from rlhp.web.guard import Guard
-from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC, Room, room_of, static
 
 __all__ = ["STATIC", "Room", "create"]
 
 
-def create(room: Room, hosts: frozenset[str] | None) -> FastAPI:
-    """The application that serves one run; `hosts`: the names it answers to, None: any."""
-    app = FastAPI(title="rlhp", description="Give feedback on clips of a run.", docs_url=None, redoc_url=None)
+def create(room: Room, hosts: frozenset[str] | None, public: str = "") -> FastAPI:
+    """The application that serves one run; `hosts`: the names it answers to, None: any; `public`: its address at a proxy."""
+    app = FastAPI(description="Give feedback on clips of a run.", **PLAIN)
     app.state.room = room
     app.include_router(page)
     app.include_router(api)
     app.include_router(labels.router)
     app.include_router(run.router)
-    app.add_exception_handler(UserError, _unavailable)
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Guard, token=room.token, hosts=hosts, visited=room.visits.count)  # pyright: ignore[reportArgumentType]
+    app.include_router(inspect_page.router)
+    explain(app)
+    who: dict[str, Any] = {"token": room.token, "hosts": hosts, "public": urlsplit(public).netloc}
+    app.add_middleware(Guard, visited=room.visits.count, **who)  # pyright: ignore[reportArgumentType]
     return app
 
 
@@ -181,20 +179,3 @@ def clip(request: Request, segment: ClipId) -> Response:
     if version is None:
         raise HTTPException(404, "there is no such clip")
     return FileResponse(room.films.file(segment), media_type=KINDS[CODECS[room.codec][1]], headers={"etag": version})
-
-
-async def _unavailable(request: Request, error: Exception) -> Response:
-    """What the user can mend (a full disk, a lock), in the sentence that says how; the page sends again."""
-    return refusal(503, str(error), request.headers)
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    return refusal(error.status_code, error.detail, request.headers, error.headers)
-
-
-async def _invalid(request: Request, error: Exception) -> Response:
-    """What is wrong with a request, without repeating what it said."""
-    assert isinstance(error, RequestValidationError)
-    wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-    return refusal(422, "; ".join(wrong), request.headers)

@@ -46,6 +46,7 @@ class Films:
         self._run, self._look, self._overlap = run, look, overlap
         self._closing = Event()
         self._process: subprocess.Popen[str] | None = None
+        self._thread: Thread | None = None
         self._discarded: set[str] = set()
         self.problem: str | None = None  # why nothing is filmed now, if so: a sentence
 
@@ -77,30 +78,40 @@ class Films:
 
     def start(self) -> None:
         """Begin to film."""
-        Thread(target=self._keep_filming, name="filmer", daemon=True).start()
+        self._thread = Thread(target=self._keep_filming, name="filmer", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Stop filming."""
         self._closing.set()
         if self._process is not None:
             self._process.terminate()
+        if self._thread is not None:
+            self._thread.join()
 
     def _keep_filming(self) -> None:
-        look = self._look
-        arguments = [str(self._run), str(look.size), look.codec, str(self._overlap)]
         while not self._closing.is_set():
-            # the pipe to it closes however this process ends, and with it the filmer ends
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "rlhp.web.filmer", *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                start_new_session=True,  # an interrupt at the keyboard goes to the page, which ends this
-            )
-            assert self._process.stdout is not None
-            for line in self._process.stdout:
-                self.problem = line.strip() or None
-            status = self._process.wait()
+            status = self._film()
             if not self._closing.is_set():
                 self.problem = self.problem or f"The process that films clips has ended (status {status}); it is started again."
             self._closing.wait(PATIENCE)
+
+    def _film(self) -> int:
+        """Film in a process until it ends; its status."""
+        look = self._look
+        arguments = [str(self._run), str(look.size), look.codec, str(self._overlap)]
+        # the pipe to it closes however this process ends, and with it the filmer ends
+        with subprocess.Popen(
+            [sys.executable, "-m", "rlhp.web.filmer", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # an interrupt at the keyboard goes to the page, which ends this
+        ) as process:
+            self._process = process
+            if self._closing.is_set():  # it was closed while this one was on its way
+                process.terminate()
+            assert process.stdout is not None
+            for line in process.stdout:
+                self.problem = line.strip() or None
+        return process.returncode

@@ -37,16 +37,15 @@ HEADERS = {
 class Guard:
     """Lets through what bears a key, is about nobody else, comes from the page itself, names one of `hosts` and is small.
 
-    `token` is the owner's key, from which annotators' are made; `hosts` None: any. `public` is the host by which a proxy in front
-    of the page is known, if there is one. `visited` is called for each request that is let through. HEAD is answered wherever
-    GET is.
+    `token` is the owner's key, from which annotators' are made; `hosts` None: any. `public` is the host, with its port, by which
+    a proxy in front of the page is known, if there is one. `visited` is called for each request that is let through. HEAD is
+    answered wherever GET is.
     """
 
     def __init__(
         self, app: ASGIApp, token: str, hosts: frozenset[str] | None, visited: Callable[[], None], public: str = ""
     ) -> None:
-        self._app, self._token, self._visited, self._public = app, token, visited, public
-        self._hosts = None if hosts is None else hosts | {public} if public else hosts
+        self._app, self._token, self._hosts, self._visited, self._public = app, token, hosts, visited, public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse with 401, 403 or 413 and a sentence, or pass on."""

@@ -13,8 +13,8 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
 
 import uvicorn
@@ -31,6 +31,7 @@ from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC
 
 HOLD = 2.0  # seconds that a browser waits for the next picture, then it asks again
+LIMIT = 2**22  # bytes that are read ahead
 GONE = 1.5 * HOLD  # seconds without a question after which whoever held keys has left
 FILES = ("live.css", "live.js", "icon.svg")
 Client = Field(pattern=r"^[\w-]{1,40}$")
@@ -65,6 +66,7 @@ class Relay:
     counts: dict[str, int] = field(default_factory=dict)  # by browser: the newest message on keys
     seen: dict[str, float] = field(default_factory=dict)  # by browser: when it asked last
     holding: bool = False
+    over: bool = False  # there will be no other message
 
     def put(self, message: bytes) -> None:
         """There is a newer picture."""
@@ -75,12 +77,17 @@ class Relay:
     async def after(self, n: int, client: str) -> tuple[int, bytes] | None:
         """The newest message, unless it is number n: then the next; None where there is none for a while."""
         self.seen[client] = time.monotonic()
-        if self.newest[0] in (0, n):
+        if self.newest[0] in (0, n) and not self.over:
             try:
                 await asyncio.wait_for(self.changed.wait(), HOLD)
             except TimeoutError:
                 return None
-        return self.newest
+        return None if self.newest[0] == n else self.newest
+
+    def end(self) -> None:
+        """Let those go who wait for a picture."""
+        self.over = True
+        self.changed.set()
 
     def press(self, keys: Keys) -> None:
         """A person holds these keys now."""
@@ -99,7 +106,8 @@ class Relay:
 
 def say(**content: Any) -> None:
     """Tell whoever runs the environment."""
-    print(json.dumps(content), flush=True)
+    with suppress(BrokenPipeError):  # who has gone, and this process with them in a moment
+        print(json.dumps(content), flush=True)
 
 
 def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
@@ -143,29 +151,36 @@ async def _refused(request: Request, error: Exception) -> Response:
     return refusal(error.status_code, error.detail, request.headers, error.headers)
 
 
-async def _serve(given: Mapping[str, Any]) -> None:
-    """Serve until standard input closes."""
+async def _serve() -> None:
+    """Serve what standard input says, until it closes."""
+    messages = asyncio.StreamReader(limit=LIMIT)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(messages), sys.stdin)
+    first = await read_message(messages)
+    if first is None:
+        return
+    given: Mapping[str, Any] = json.loads(first)
     try:
         socket = listening(given["host"], given["port"])
     except UserError as error:
         say(problem=str(error))
         return
-    relay, loop = Relay(given["facts"], given["token"]), asyncio.get_running_loop()
+    relay = Relay(given["facts"], given["token"])
     hosts = frozenset(("[::1]", *LOOPBACK)) if given["host"] in LOOPBACK else None
     # no log of accesses: addresses hold the token
     config = uvicorn.Config(create(relay, hosts), ws="none", access_log=False, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
-
-    def listen() -> None:
-        while (message := read_message(sys.stdin.buffer)) is not None:
-            loop.call_soon_threadsafe(relay.put, message)
-        loop.call_soon_threadsafe(setattr, server, "should_exit", True)
-
-    Thread(target=listen, daemon=True).start()
-    release = asyncio.create_task(_release(relay))
+    tasks = [asyncio.create_task(_relay(messages, relay, server)), asyncio.create_task(_release(relay))]
     say(port=socket.getsockname()[1])
     await server.serve(sockets=[socket])
-    release.cancel()
+    for task in tasks:
+        task.cancel()
+
+
+async def _relay(messages: asyncio.StreamReader, relay: Relay, server: uvicorn.Server) -> None:
+    while (message := await read_message(messages)) is not None:
+        relay.put(message)
+    relay.end()
+    server.should_exit = True
 
 
 async def _release(relay: Relay) -> None:
@@ -175,11 +190,9 @@ async def _release(relay: Relay) -> None:
 
 
 def main() -> None:
-    """Serve what standard input says."""
+    """Serve the page."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with whoever started it
-    first = read_message(sys.stdin.buffer)
-    if first is not None:
-        asyncio.run(_serve(json.loads(first)))
+    asyncio.run(_serve())
 
 
 if __name__ == "__main__":

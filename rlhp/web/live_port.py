@@ -17,6 +17,7 @@ def listening(host: str, port: int) -> socket.socket:
         found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a body waits until its headers are acknowledged
             found.bind((host, candidate))
             found.listen(128)
         except (OSError, OverflowError) as error:

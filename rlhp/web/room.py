@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from rlhp.store import Desk, Store
 from rlhp.web.bodies import Dealt, Mine, Shown, Undoable
 from rlhp.web.films import Films
 from rlhp.web.guard import BEARER
+from rlhp.web.inspection import Inspection
 from rlhp.web.seen import Seen
 from rlhp.web.standing import Watcher
 
@@ -56,6 +57,15 @@ class Room:
     token: str
     annotators: Sequence[str] = ()  # whom the owner named when the page was started
     seen: Seen = field(default_factory=Seen)
+
+    @property
+    def inspection(self) -> Inspection:
+        """What has the run's reward inspected."""
+        return self.seen("inspection", None, lambda: Inspection(self.run, self.codec))
+
+    def opened_by(self, token: str) -> Room:
+        """The same, for those who have keys of this token."""
+        return replace(self, token=token)
 
     def deal(self, annotator: str, count: int) -> Dealt:
         """The next questions that can be shown; what a person holds may have lost its clips, and then others take its place."""

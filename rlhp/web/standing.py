@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from rlhp.run import control, failure, finished, under_way
-from rlhp.store import Store
+from rlhp.store import Counts, Store
 from rlhp.types import UserError
 
 FRESH = 0.5  # seconds for which one look at the directory serves everybody who asks
@@ -55,7 +55,7 @@ def settings_of(run: Path) -> Mapping[str, Any]:
 class Watcher:
     """Looks at a run, at most every FRESH seconds however many ask."""
 
-    def __init__(self, run: Path, store: Store, settings: Mapping[str, Any]) -> None:
+    def __init__(self, run: Path, store: Store | Counts, settings: Mapping[str, Any]) -> None:
         self._run, self._store, self._settings = run, store, settings
         self._total = int(settings.get("total_steps") or 0)
         self._lock, self._seen, self._at = Lock(), None, 0.0

@@ -1,7 +1,7 @@
 // A chart of lines over time, as SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 640, HEIGHT = 200, LEFT = 44, RIGHT = 12, TOP = 12, BOTTOM = 26;
+const WIDTH = Math.min(innerWidth, 640), HEIGHT = 200, LEFT = 44, RIGHT = 12, TOP = 12, BOTTOM = 26;
 const COLOURS = ["--left", "--right", "--third", "--fourth"], DASHES = ["none", "7 4", "2 3"]; // each combination once
 
 export function made(name, text, ...inside) {

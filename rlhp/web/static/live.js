@@ -29,6 +29,7 @@ function order(what, value = 0) {
 }
 
 function fail(error) {
+  if (status.phase === "finished") return; // nobody is to answer any more
   body.dataset.phase = "away";
   $("state").dataset.state = "away";
   $("state").textContent = "away";
@@ -84,22 +85,16 @@ function begin(given) {
   $("task").textContent = facts.task;
   $("instructions").textContent = facts.instructions;
   $("speed").hidden = !facts.paced;
-  $("legend").replaceChildren(...facts.keys.filter((key) => key.does).map((key) => line(name(key.code), key.does)));
   $("pads").replaceChildren(...groups(facts.keys).map(pad));
   $("orders").replaceChildren(...facts.orders.map(tool));
 }
 
-function line(label, does) {
-  const item = document.createElement("li"), key = document.createElement("kbd");
-  key.textContent = label;
-  item.append(key, does);
-  return item;
-}
-
-// The arrows in a cross, pairs of keys above each other, all others in a row.
+// The arrows in a cross; few others in a row, many in pairs above each other, half of them for each hand.
 function groups(keys) {
   const arrows = keys.filter((key) => ARROWS.includes(key.code)), rest = keys.filter((key) => !ARROWS.includes(key.code));
-  return [[arrows, "arrows"], [rest, rest.length > 3 ? "pairs" : "row"]].filter(([some]) => some.length);
+  const half = 2 * Math.ceil(rest.length / 4);
+  const others = rest.length > 3 ? [[rest.slice(0, half), "pairs"], [rest.slice(half), "pairs"]] : [[rest, "row"]];
+  return [[arrows, "arrows"], ...others].filter(([some]) => some.length);
 }
 
 function pad([keys, kind]) {

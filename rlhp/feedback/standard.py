@@ -1,0 +1,69 @@
+"""What a synthetic teacher compares a single clip with: the clips that it has seen, never those to come."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlhp.types import Array, UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """Returns of clips seen, or perceived ones."""
+
+    seen: Sequence[float]  # ascending, at least one
+    much: float = 1.0  # standard deviations from which a difference is large
+
+    def share_below(self, value: float) -> float:
+        """The share of the clips seen that are worse than this one; equal ones count half, as in a percentile rank."""
+        return (bisect_left(self.seen, value) + bisect_right(self.seen, value)) / (2 * len(self.seen))
+
+    def middle(self) -> float:
+        """The median of the clips seen."""
+        return float(np.median(self.seen))
+
+    def spread(self) -> float:
+        """The standard deviation of the clips seen; 1 where all are equal."""
+        mean = math.fsum(self.seen) / len(self.seen)
+        return math.sqrt(math.fsum((value - mean) ** 2 for value in self.seen) / len(self.seen)) or 1.0
+
+
+class Seen:
+    """The returns of the newest `remember` clips that a teacher was asked about, each question counted once; None: of all.
+
+    Raises UserError for a `remember` below 1, and for a `much` that is not above 0.
+    """
+
+    def __init__(self, much: float, remember: int | None) -> None:
+        if not much > 0:
+            raise UserError(f"teacher.much is {much}: give a number of standard deviations above 0.")
+        if remember is not None and remember < 1:
+            raise UserError(f"teacher.remember is {remember}: give 1 clip or more, or null for all.")
+        self._much = much
+        self._returns: deque[float] = deque(maxlen=remember)
+        self._last = -1  # the newest question counted; ids grow
+
+    def add(self, returns: Mapping[int, Sequence[float]]) -> None:
+        """Take notice of questions by their ids, with a return for each clip."""
+        for id in sorted(id for id in returns if id > self._last):
+            self._returns.extend(returns[id])
+            self._last = id
+
+    def standard(self, mean: float = 0.0, deviation: float = 1.0) -> Standard:
+        """What clips are compared with, in `deviation` from the `mean`."""
+        return Standard(sorted((value - mean) / deviation for value in self._returns), self._much)
+
+    def snapshot(self) -> dict[str, Array]:
+        """The returns."""
+        return {"seen": np.array(self._returns, np.float64), "seen_last": np.array([self._last])}
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Take up the state of a snapshot; earlier ones hold none."""
+        self._returns = deque(arrays.get("seen", np.zeros(0)).tolist(), maxlen=self._returns.maxlen)
+        self._last = int(arrays["seen_last"][0]) if "seen_last" in arrays else -1

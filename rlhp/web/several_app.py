@@ -1,0 +1,139 @@
+"""The application of several runs: a list of them, and each below /runs/NAME/."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rlhp.run import key_of
+from rlhp.types import UserError
+from rlhp.web.bodies import Annotator
+from rlhp.web.explain import PLAIN, explain
+from rlhp.web.guard import Guard
+from rlhp.web.refusal import refusal
+from rlhp.web.room import bearer_of, static
+from rlhp.web.several import Several
+
+RUNS = "/runs/"
+
+
+class Listed(BaseModel):
+    """A run, and the address of its page for whoever asks: below the list, or a page of its own."""
+
+    name: str
+    address: str
+    state: str | None = Field(description="training, waiting, paused, stopped, failed or finished; null where it cannot be told")
+    problem: str | None
+    waiting: int = Field(description="questions without an answer")
+    answered: int
+    labels: int
+    step: int
+
+
+class Listing(BaseModel):
+    """The runs below a folder."""
+
+    folder: str
+    owns: bool
+    runs: list[Listed]
+
+
+def create_several(runs: Several) -> ASGIApp:
+    """The application."""
+    listing = _listing(runs)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = _path(scope)
+        name = await run_in_threadpool(runs.named, path.removeprefix(RUNS)) if path.startswith(RUNS) else None
+        if name is None:
+            await listing(scope, receive, send)
+        elif path == f"{RUNS}{name}":
+            await _with_slash(scope)(scope, receive, send)
+        else:
+            await _of_run(runs, name)({**scope, "root_path": f"{scope.get('root_path', '')}{RUNS}{name}"}, receive, send)
+
+    return app
+
+
+def _path(scope: Scope) -> str:
+    """The path of a request, without that below which the application lies; empty for what is no request."""
+    return scope.get("path", "").removeprefix(scope.get("root_path", ""))
+
+
+def _with_slash(scope: Scope) -> Response:
+    """To the address below which the page's own are; relative, so that it holds behind any proxy."""
+    query = scope["query_string"].decode("latin-1")
+    return RedirectResponse(f"{quote(scope['path'].rpartition('/')[2])}/{f'?{query}' if query else ''}")
+
+
+def _of_run(runs: Several, name: str) -> ASGIApp:
+    """The page of a run; it is opened for those alone who have a key to it."""
+
+    async def opened(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            app = await run_in_threadpool(runs.open, name)
+        except UserError as error:
+            headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+            await refusal(503, str(error), headers)(scope, receive, send)
+            return
+        await app(scope, receive, send)
+
+    return Guard(opened, runs.token(name), runs.hosts, lambda: None, urlsplit(runs.page.public).netloc)
+
+
+def _listing(runs: Several) -> FastAPI:
+    app = FastAPI(description="Runs whose clips are compared.", **PLAIN)
+    for name in ("page.css", "labels.css", "runs.css", "runs.js", "icon.svg"):
+        app.add_api_route(f"/{name}", _file(name), include_in_schema=False)
+    app.add_api_route("/", _file("runs.html"), include_in_schema=False)
+
+    @app.get("/api/runs")
+    def listed(request: Request, annotator: Annotated[Annotator | None, Query()] = None) -> Listing:
+        """Every run, and a link to it for whoever asks."""
+        who = bearer_of(request)
+        name = who.annotator or annotator
+        found = [_listed(runs, run, name, who.owns) for run in runs.names()]
+        return Listing(folder=runs.folder.resolve().name, owns=who.owns, runs=found)
+
+    explain(app)
+    app.add_middleware(
+        Guard,  # pyright: ignore[reportArgumentType]
+        token=runs.page.token,
+        hosts=runs.hosts,
+        visited=lambda: None,
+        public=urlsplit(runs.page.public).netloc,
+    )
+    return app
+
+
+def _file(name: str):
+    def file(request: Request) -> Response:
+        return static(request, name)
+
+    return file
+
+
+def _listed(runs: Several, run: str, annotator: str | None, owns: bool) -> Listed:
+    """A run as one person sees it; its address is relative where it lies below this page."""
+    page, found = runs.served(run), runs.look(run)
+    key = page.token if owns else key_of(page.token, annotator or "")
+    named = f"annotator={quote(annotator)}&" if annotator else ""
+    here = page.pid == runs.page.pid
+    base = f"runs/{quote(run)}/" if here else page.address(path="/").partition("?")[0]
+    standing = found.standing
+    return Listed(
+        name=run,
+        address=f"{base}?{named}token={quote(key)}",
+        state=standing.state if standing else None,
+        problem=(standing.error if standing else None) or found.problem,
+        waiting=standing.asked - standing.answered if standing else 0,
+        answered=standing.answered if standing else 0,
+        labels=standing.labels if standing else 0,
+        step=standing.step if standing else 0,
+    )

@@ -1,0 +1,41 @@
+// /inspect: the newest report in a frame of its own; asking where it stands has a newer one made where there is a newer checkpoint.
+
+const token = new URLSearchParams(location.search).get("token") ?? "";
+const AGAIN = 5000; // ms between looks, while the page is in sight
+const $ = (id) => document.getElementById(id);
+let shown = null;
+
+function ago(seconds) {
+  const minutes = Math.round((Date.now() / 1000 - seconds) / 60);
+  return minutes < 1 ? "just now" : minutes < 120 ? `${minutes} min ago` : `${Math.round(minutes / 60)} h ago`;
+}
+
+function words({ working, made_at, problem }) {
+  const made = made_at === null ? "" : `Made ${ago(made_at)}.`;
+  if (working) return `${made} ${made ? "A newer one" : "The report"} is being made, beside the training: this takes a minute or more.`;
+  return problem ? `${made} The last attempt failed: ${problem}` : made || "There is no checkpoint yet: the report is made after the first one.";
+}
+
+function say(text, bad) {
+  if ($("told").textContent !== text) $("told").textContent = text;
+  $("told").classList.toggle("bad", bad);
+}
+
+async function look() {
+  try {
+    const answer = await fetch("api/inspect", { headers: { authorization: `Bearer ${token}` } });
+    const told = await answer.json();
+    if (!answer.ok) return say(told.detail, true);
+    say(words(told).trim(), Boolean(told.problem) && !told.working);
+    if (told.made_at === null || told.made_at === shown) return; // what somebody reads stays as it is
+    shown = told.made_at;
+    $("report").src = `inspect/report?token=${encodeURIComponent(token)}&at=${shown}`;
+    $("report").hidden = false;
+  } catch {
+    say("The server is away: start it again with rlhp label.", true);
+  }
+}
+
+look();
+setInterval(() => document.hidden || look(), AGAIN);
+document.addEventListener("visibilitychange", () => document.hidden || look());
