@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pages import held_port, until
 
-from rlhp.run import Served
+from rlhp.run import Served, key_of
 from rlhp.store import Store
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def press(tab: playwright.Page, key: str) -> int:
 
 def acknowledged(tab: playwright.Page, page: Served, name: str = "annotator-1") -> None:
     """Until the tab knows that the server has every answer."""
-    wait(tab, f"localStorage.getItem('rlhp {page.token[-8:]} {name}') === '[]'")
+    wait(tab, f"localStorage.getItem('rlhp {key_of(page.token, name)[-8:]} {name}') === '[]'")
 
 
 def stored(run: Path, count: int) -> dict[int, str | None]:

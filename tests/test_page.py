@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browsing import PAIR, SHOWN, STILL, answers, at, press, stored, wait
+from browsing import LAYOUT, PAIR, SHOWN, STILL, answers, at, press, stored, wait
 from pages import Person, filmed, label, make_run, until
 
 from rlhp.run import Served
@@ -294,3 +294,77 @@ def test_a_sketch_shows_what_to_watch(tmp_path: Path, tab: playwright.Page) -> N
         )
         tab.unroute_all(behavior="ignoreErrors")
         assert tab.faults == []
+
+
+def test_the_page_works_below_any_prefix(tmp_path: Path, tab: playwright.Page) -> None:
+    """Behind a proxy that serves it at /some/where/: every address that it asks for is relative."""
+    run = run_of(tmp_path / "run", "comparison")
+    with label(run, "--repeats", "0") as page:
+        asked = []
+
+        def pass_on(route: playwright.Route) -> None:
+            asked.append(route.request.url)
+            route.continue_(url=route.request.url.replace("/some/where/", "/"))
+
+        tab.route("**/*", pass_on)
+        tab.goto(page.address("annotator-1").replace("/?", "/some/where/?"))
+        tab.wait_for_selector(SHOWN)
+        press(tab, "ArrowLeft")
+        stored(run, 1)
+        tab.unroute_all(behavior="ignoreErrors")
+        assert asked and all("/some/where/" in address or address.startswith("blob:") for address in asked)
+
+
+def test_a_phone_stacks_two_clips_and_names_them_so(tmp_path: Path, tab: playwright.Page) -> None:
+    """Held upright, each clip is larger than half of the screen's width, and the answers are on the first screen."""
+    run = run_of(tmp_path / "run", "comparison")
+    device = tab.context.new_cdp_session(tab)
+    device.send("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
+    device.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    with label(run) as page:
+        at(tab, page)
+        layout = tab.evaluate(LAYOUT)
+        first, second = layout["clips"]
+        assert layout["wide"] <= 390 and first["width"] > 250 and second["y"] >= first["y"] + first["height"]
+        assert max(box["y"] + box["height"] for box in layout["answers"]) <= 844
+        assert tab.locator("#answers [data-tone] span").all_inner_texts() == ["Upper is better", "Lower is better"]
+        tab.locator("#answers [data-choice=right]").click()
+        stored(run, 1)
+        tab.set_viewport_size({"width": 844, "height": 390})
+
+
+def test_forced_colours_leave_the_progress_visible(tmp_path: Path, tab: playwright.Page) -> None:
+    tab.emulate_media(forced_colors="active")
+    run = run_of(tmp_path / "run", "comparison")
+    with label(run) as page:
+        at(tab, page)
+        colours = tab.evaluate("['bar', 'done', 'mark'].map(id => getComputedStyle(document.getElementById(id)).backgroundColor)")
+        assert len(set(colours)) == 3, colours
+
+
+def test_a_question_that_waits_is_told_to_who_asked_for_it_and_looks_elsewhere(tmp_path: Path, tab: playwright.Page) -> None:
+    """Off until it is asked for; then once, when there was nothing before."""
+    run, told = make_run(tmp_path / "run", 0), {"asked": 0, "answered": 0, "state": "training"}
+    tab.add_init_script(
+        """window.notes = [];
+        window.Notification = class { constructor(title) { window.notes.push(title); } };
+        Object.assign(window.Notification, {permission: "granted", requestPermission: async () => "granted"});
+        window.elsewhere = false;
+        Object.defineProperty(document, "hidden", {get: () => window.elsewhere});"""
+    )
+    with label(run) as page:
+        tab.route("**/api/state*", lambda route: route.fulfill(json={**route.fetch().json(), **told}))
+        tab.goto(page.address("annotator-1"))
+        wait(tab, "document.body.dataset.phase === 'idle'")
+        for wish, notes in ((False, []), (True, ["A question waits"])):
+            if wish:
+                tab.keyboard.press("?")
+                tab.check("#notify")
+                tab.keyboard.press("Escape")
+            for asked, title in ((0, "Which"), (2, "(2)")):
+                told["asked"] = asked
+                tab.evaluate(f"window.elsewhere = {str(asked > 0).lower()}")
+                wait(tab, f"document.title.startsWith('{title}')")
+            assert tab.evaluate("window.notes") == notes
+            tab.evaluate("window.elsewhere = false; document.dispatchEvent(new Event('visibilitychange'))")
+        tab.unroute_all(behavior="ignoreErrors")

@@ -56,7 +56,7 @@ def _box(size: tuple[float, float, float], at: tuple[float, float, float], colou
 
 def moved(start: float, x: float) -> str:
     """The caption of a picture: how far the robot has moved along x since the clip began; metres."""
-    return f"moved {x - start:+.1f} m"
+    return f"moved {round(x - start, 1) + 0.0:+.1f} m"  # + 0.0: there is no -0.0 m
 
 
 @dataclass(frozen=True, slots=True)
