@@ -1,4 +1,4 @@
-"""Likelihoods of what says more than an order: graded comparisons, and ratings by annotators who differ. Shapes as in `preference`."""
+"""Likelihoods of what says more than an order: graded comparisons, and ratings. Shapes as in `preference`."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ class Ratings:
     def __post_init__(self) -> None:
         if not 0 <= self.error < 1 or not self.learning_rate > 0 or not self.decay >= 0:
             raise UserError(
-                "the loss of ratings wants an error of at least 0 and below 1, a learning_rate above 0 and a decay of at least 0, "
-                f"not {self.error}, {self.learning_rate} and {self.decay}."
+                "the loss of ratings wants an error of at least 0 and below 1, a learning_rate above 0 and a decay of at least "
+                f"0, not {self.error}, {self.learning_rate} and {self.decay}."
             )
 
     def start(self, members: int) -> tuple[Loss, Tensor]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rlhp.types import Segment, UserError
+from rlhp.types import Array, Segment, UserError
 
 
 def return_of(clip: Segment, gamma: float = 1.0) -> float:
@@ -61,22 +61,20 @@ def perceived_together(rng: np.random.Generator, scores: Sequence[float], beta: 
     The Gumbel trick: sorting beta * score plus Gumbel noise draws an order from Plackett-Luce, which is Bradley-Terry for two.
     """
     noise = rng.gumbel(size=len(scores))
-    perceived = list(scores) if _rational(beta) else _scaled(beta * np.array(scores) + noise, beta)
+    perceived = list(scores) if beta is None or math.isinf(beta) else _scaled(beta * np.array(scores) + noise, beta)
     return [-value for value in perceived] if rng.random() < mistake else perceived
 
 
 def perceived_alone(rng: np.random.Generator, score: float, beta: float | None, mistake: float, middle: float) -> float:
     """The same of one clip beside an imaginary one that is middling: logistic noise, and mirrored there by mistake."""
     noise = float(np.subtract(*rng.gumbel(size=2)))
-    perceived = score if _rational(beta) else _scaled(np.array([beta * (score - middle) + noise]), beta)[0] + middle
+    perceived = score
+    if beta is not None and not math.isinf(beta):
+        perceived = middle + _scaled(np.array([beta * (score - middle) + noise]), beta)[0]
     return 2 * middle - perceived if rng.random() < mistake else perceived
 
 
-def _rational(beta: float | None) -> bool:
-    return beta is None or math.isinf(beta)
-
-
-def _scaled(utility: np.ndarray, beta: float | None) -> list[float]:
+def _scaled(utility: Array, beta: float) -> list[float]:
     """In the units of the scores, where beta says how these compare with the noise."""
     return (utility / beta if beta else utility).tolist()
 

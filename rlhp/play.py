@@ -12,7 +12,7 @@ import numpy as np
 from rlhp import demonstrations, film, train
 from rlhp.envs import one
 from rlhp.keys import Keyboard, keyboard
-from rlhp.live import IDLE, PAUSE, REFRESH, Clock, Look, Order, Stage
+from rlhp.live import IDLE, PAUSE, REFRESH, Clock, Look, Order, Stage, seconds
 from rlhp.types import Array, Episode
 
 SIZE = 400  # pixels of the pictures, about
@@ -46,6 +46,11 @@ class Session:
         """Until it is interrupted."""
         while True:
             self.turn()
+
+    def end(self) -> None:
+        """Tell the page that nobody serves it any more."""
+        self._phase = "finished"
+        self._show(None)
 
     def turn(self) -> None:
         """Wait for what comes next, and do it: what is asked for, or a step."""
@@ -120,6 +125,7 @@ SAID = {  # by phase: what the page says, and what its button does, if it has on
     "ready": ("A new episode. Your keys are below the picture.", "Start"),
     "playing": ("", ""),
     "paused": ("Paused.", "Go on"),
+    "finished": ("This session has ended. What you have kept is written.", ""),
     "over": ("The episode is over. Keep it as a demonstration, or throw it away.", ""),
 }
 
@@ -145,7 +151,7 @@ def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int,
     out = out or Path("demonstrations") / f"play-{env.task}"
     kept = demonstrations.kept(out, env)
     with closing(env), drawing.studio(SIZE) as shoot:
-        keys, clock = keyboard(env, settings.get("keyboard")), Clock(drawing.dt)
+        keys, clock = keyboard(env, settings.get("keyboard")), Clock(seconds(env, drawing))
         clock.pace(speed)
         with closing(Stage(_facts(settings, env, keys), host, port)) as stage:
             print(f"Play {env.task} at\n  {stage.page.address()}\nCtrl-C ends it.", flush=True)
@@ -153,6 +159,7 @@ def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int,
             try:
                 session.run()
             except KeyboardInterrupt:
+                session.end()
                 return _told(session, out)
     return ""
 

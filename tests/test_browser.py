@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,25 @@ from pathlib import Path
 import numpy as np
 import odd_envs
 import pytest
-from pages import filmed, held_port, label, make_run, start, until
+from browsing import (
+    LAYOUT,
+    NEXT_IS_HERE,
+    PAIR,
+    PLAYS,
+    RANKS,
+    SHOWING,
+    SHOWN,
+    STILL,
+    acknowledged,
+    answers,
+    at,
+    overlap,
+    press,
+    rows,
+    stored,
+    wait,
+)
+from pages import filmed, label, make_run, start, until
 
 from rlhp.envs import atari
 from rlhp.run import Served, served
@@ -29,106 +46,11 @@ from rlhp.web.films import Look
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
 KILLS = int(os.environ.get("RLHP_KILLS", "5"))  # of the server, in the test of that
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = [
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"),
-]
-APT = "sudo apt-get install -y --no-install-recommends chromium libatomic1"
-SHOWN = "body[data-phase=showing]"
-TIMES = "[...document.querySelectorAll('.stage:not([hidden]) video')].map(video => video.currentTime)"
-RANKS = {  # what is stored of a key, where the question's first clip was shown left, and where it was shown right
-    "ArrowLeft": ("[0, 1]", "[1, 0]"),
-    "ArrowRight": ("[1, 0]", "[0, 1]"),
-    "ArrowDown": ("[0, 0]", "[0, 0]"),
-    "ArrowUp": (None, None),
-}
-PLAYS = "[...document.querySelectorAll('.stage:not([hidden]) video')].every(video => !video.paused && video.currentTime > 0)"
-STILL = "[...document.querySelectorAll('.stage:not([hidden]) video')].every(video => video.paused)"
-NEXT_IS_HERE = "[...document.querySelectorAll('.stage[hidden] video')].every(video => video.readyState >= 3)"
-PAIR = "document.body.dataset.pair"
-SHOWING = "document.body.dataset.phase === 'showing' && !!document.body.dataset.pair"
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no Chromium: {APT}")
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[playwright.BrowserContext]:
-    with playwright.sync_playwright() as driver:
-        profile = tmp_path_factory.mktemp("profile")
-        browser = driver.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=ARGUMENTS, headless=True)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return filmed(make_run(tmp_path / "run", questions=25))
-
-
-@pytest.fixture
-def tab(chromium: playwright.BrowserContext) -> Iterator[playwright.Page]:
-    """A tab that notes what goes wrong in it."""
-    tab = chromium.new_page()
-    tab.faults = []
-    tab.on("pageerror", lambda error: tab.faults.append(str(error)))
-    tab.on("console", lambda line: tab.faults.append(line.text) if line.type == "error" and not _elsewhere(line) else None)
-    yield tab
-    tab.close()
-
-
-def _elsewhere(line: playwright.ConsoleMessage) -> bool:
-    """Whether it is about the run's panel, which a server may lack."""
-    return "/api/run" in line.location["url"]
-
-
-@pytest.fixture
-def port() -> Iterator[str]:
-    with held_port() as port:
-        yield str(port)
-
-
-def at(tab: playwright.Page, page: Served, name: str = "annotator-1") -> playwright.Page:
-    """The tab, with a pair in front of the person."""
-    tab.goto(page.address(name))
-    tab.wait_for_selector(SHOWN, timeout=60_000)
-    return tab
-
-
-def answers(run: Path) -> dict[int, str | None]:
-    return {question: ranks for question, (ranks,) in rows(run, "ranks").items()}
-
-
-def rows(run: Path, columns: str) -> dict[int, tuple]:
-    """Columns of all answers, by question."""
-    with Store(run / "preferences.sqlite").database.reading() as db:
-        found = db.execute(f"SELECT query, {columns} FROM answer ORDER BY answered_at").fetchall()
-    assert len({question for question, *_ in found}) == len(found), "no question is answered twice"
-    return {question: tuple(rest) for question, *rest in found}
-
-
-def wait(tab: playwright.Page, what: str) -> None:
-    """Until an expression holds on the page, whose content policy keeps Playwright's own waiting from being evaluated."""
-    until(lambda: tab.evaluate(what) or tab.wait_for_timeout(20))
-
-
-def press(tab: playwright.Page, key: str) -> int:
-    """Answer by a key, once there is a pair; the question that it was about. Waits for the next, or for none to be left."""
-    wait(tab, "!!document.body.dataset.pair")
-    pair = tab.evaluate("document.body.dataset.pair")
-    tab.keyboard.press(key)
-    wait(tab, f"document.body.dataset.pair !== '{pair}'")
-    wait(tab, "document.querySelector('.stage:not([hidden]) video')?.readyState >= 2 || !document.body.dataset.pair")
-    return int(pair.split("/")[0])
-
-
-def acknowledged(tab: playwright.Page, page: Served, name: str = "annotator-1") -> None:
-    """Until the tab knows that the server has every answer."""
-    wait(tab, f"localStorage.getItem('rlhp {page.token[-8:]} {name}') === '[]'")
-
-
-def stored(run: Path, count: int) -> dict[int, str | None]:
-    return until(lambda: (there := answers(run)) and len(there) == count and there)
 
 
 def test_twenty_pairs_by_keyboard(run: Path, tab: playwright.Page) -> None:
@@ -500,18 +422,6 @@ def test_no_key_is_lost_when_the_server_is_killed(tmp_path: Path, tab: playwrigh
     assert got == {question: (RANKS[key][got[question][1]], got[question][1]) for question, key in said.items()}
 
 
-def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
-    """Whether two boxes share some of the screen."""
-    sides = (("x", "width"), ("y", "height"))
-    return all(max(one[at], other[at]) < min(one[at] + one[size], other[at] + other[size]) for at, size in sides)
-
-
-LAYOUT = """() => {
-    const box = element => { const {x, y, width, height} = element.getBoundingClientRect(); return {x, y, width, height}; };
-    const all = selector => [...document.querySelectorAll(selector)].map(box);
-    return {clips: all('.stage:not([hidden]) figure'), answers: all('#answers button'), head: all('#task, #state, #who'),
-            wide: document.documentElement.scrollWidth};
-}"""
 WIDTHS = (320, 360, 390, 480, 481, 540, 560, 561, 720, 721, 844, 1024, 1280, 1920, 2560)
 HEIGHTS = (256, 300, 390, 480, 520, 521, 600, 640, 641, 800, 1080, 1440)
 LONG = "Choose the clip in which the point is nearer to the circle in the middle, and averylongwordthatdoesnotbreak. " * 6

@@ -73,7 +73,8 @@ def test_a_clip_shows_its_segment_state_by_state(task: str, tmp_path: Path) -> N
     assert len(left) == len(right) == steps and rate == pytest.approx(steps / 1.5)
     for frames, segment in zip((left, right), pair, strict=True):
         assert segment.state is not None
-        pictures = np.stack(list(film.frames(find(task).model(), segment.state, film.MuJoCo(task).view, SIZE))).astype(int)
+        with film.MuJoCo(task).studio(SIZE) as shoot:
+            pictures = np.stack(list(shoot(segment))).astype(int)
         assert np.abs(frames - pictures).mean() < 5, "what compression loses"
         assert nearest(frames, pictures) == list(range(steps))
     assert nearest(right, left)[1:] != list(range(1, steps)) and np.abs(left[-1] - right[-1]).mean() > 1, "two clips"

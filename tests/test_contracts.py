@@ -24,11 +24,13 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from rlhp import show
+from rlhp.feedback import find
 from rlhp.keys import keyboard
 from rlhp.preference import Rankings
 from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store import Store, recorded, segments
+from rlhp.store.codec import Answered, Table
 from rlhp.train import build, train
 from rlhp.types import Answer, Evidence, Query, Rollout, Segment, Stateful, UserError, stack
 
@@ -55,6 +57,7 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "agent/ppo_atari": [*PONG, *SMALL],
     "agent/a2c_atari": [*PONG, *SMALL],
+    "agent/coach_atari": [*PONG, *SMALL_REWARD],
     "agent/network/nature": [*PONG, *SMALL_REWARD],
     "agent/network/small": [*PONG, *SMALL_REWARD],
     "agent/start/clone": ["agent.start.run={recording}", "agent.start.critic_first=1"],
@@ -353,6 +356,27 @@ def a_loss(parts: Any, cfg: dict[str, Any]) -> None:
     assert not slope.reshape(3, 6, 4)[:, 3:, 2:].any(), "no clip that is not there has a gradient"
 
 
+def a_kind(parts: Any, cfg: dict[str, Any]) -> None:
+    """Questions of a kind are asked, answered, stored, shown to people, and fitted by the loss that is chosen with it."""
+    kind, clips = find(cfg["feedback"]), Clips(clips_of(parts.env))
+    questions = parts.query(clips, 2, parts.reward, 7)
+    asked = {i: Query(i, question, 0, kind.name) for i, question in enumerate(questions)}
+    answers = parts.teacher(list(asked.values()), 0)
+    assert len(answers) == 2
+    for i, answer in answers.items():
+        size = len(asked[i].clips)
+        assert kind.fewest <= size <= kind.most and kind.admits(answer, size) and not answer.unsure
+        assert kind.parse(json.loads(json.dumps(kind.value(answer))), size) == answer
+        assert kind.admits(answer.reversed(), size) and kind.admits(Answer(None), size)
+    names = [str(i) for i in range(len(clips))]
+    table, place = Table(), {id(clip): name for clip, name in zip(clips, names, strict=True)}
+    table.extend([Answered(asked[i], [place[id(clip)] for clip in asked[i].clips], answers[i], "somebody") for i in answers])
+    before = parts.reward.snapshot()
+    parts.reward.begin(Evidence(table.comparisons()), 5)
+    assert all(np.isfinite(value) for value in parts.reward.fitted().values())
+    assert any(not np.array_equal(before[name], array, equal_nan=True) for name, array in parts.reward.snapshot().items())
+
+
 def a_penalty(parts: Any, cfg: dict[str, Any]) -> None:
     penalty = instantiated(cfg["reward_model"]["penalty"])
     start = penalty.start(3)
@@ -449,6 +473,7 @@ CONTRACTS = {
     "condition": a_whole,
     "env": an_environment,
     "experiment": a_whole,
+    "feedback": a_kind,
     "loop": a_loop,
     "loop/trainer": a_loop,
     "memory": a_memory,

@@ -126,8 +126,8 @@ def people_at(path: Path) -> str:
     return f"http://127.0.0.1:{page.port}/?token={page.token}"
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with (path / "metrics.csv").open() as file:
+def rows(path: Path, name: str = "metrics.csv") -> list[dict[str, str]]:
+    with (path / name).open() as file:
         return list(csv.DictReader(file))
 
 
@@ -166,6 +166,9 @@ def test_coach_hears_what_a_person_says(tmp_path: Path) -> None:
         train.train(train.compose([*TINY, "condition=coach", "total_steps=48", "checkpoint_every=48"]), tmp_path)
     signals = [float(row["signals"]) for row in rows(tmp_path)]
     assert 1 <= signals[-1] <= 6 and {row["praise"] for row in rows(tmp_path)} <= {"1", ""}
+    kept = rows(tmp_path, people.FEEDBACK)
+    assert {row["feedback"] for row in kept} == {"1"} and len(kept) == signals[-1]
+    assert all(1 <= int(row["step"]) <= 48 for row in kept)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from rlhp.atari.keys import bindings as joystick
 from rlhp.envs import point
 from rlhp.envs.gym import keys as gym_keys
 from rlhp.keys import Binding, keyboard
-from rlhp.live import Clock, Look, Order
+from rlhp.live import Clock, Look, Order, seconds
 from rlhp.live.stage import Pressed, Stage
 from rlhp.live.wire import encoded, packed
 from rlhp.play import Session, play
@@ -152,6 +152,12 @@ def test_the_speed_can_be_changed_within_limits() -> None:
     assert clock.wait(changed=False) == 2
     clock.pace(100)
     assert (clock.speed, clock.wait(changed=False)) == (4, 0.125)
+
+
+def test_a_step_lasts_as_long_as_wrappers_make_it() -> None:
+    drawing = SimpleNamespace(dt=0.5)
+    assert seconds(SimpleNamespace(metadata={"render_fps": 4}), drawing) == 0.25  # type: ignore[arg-type]
+    assert seconds(point.make(1, 0), drawing) == 0.5  # type: ignore[arg-type]
 
 
 # what is kept
@@ -355,6 +361,13 @@ def test_a_browser_gets_the_newest_picture_alone(client: TestClient, relay: live
     answer = client.get("/api/picture", params={"after": 1, "client": "a"}, headers=AUTH)
     assert (answer.headers["x-number"], answer.content) == ("3", packed({"n": 1}, b"three"))
     assert client.get("/api/picture", params={"after": 3, "client": "a"}, headers=AUTH).status_code == 204
+
+
+def test_nobody_waits_for_a_picture_that_will_not_come(client: TestClient, relay: live.Relay) -> None:
+    relay.put(packed({"n": 1}, b"last"))
+    relay.end()
+    assert client.get("/api/picture", params={"after": 0, "client": "a"}, headers=AUTH).headers["x-number"] == "1"
+    assert client.get("/api/picture", params={"after": 1, "client": "a"}, headers=AUTH).status_code == 204
 
 
 def test_few_colours_are_sent_exactly() -> None:

@@ -59,7 +59,10 @@ def test_help_from_a_wheel_lists_the_configuration(installed, tmp_path):
 
 @pytest.mark.slow
 def test_the_page_is_in_the_wheel(installed, tmp_path):
-    code = "from rlhp.web.app import STATIC; print(STATIC, *sorted(file.name for file in STATIC.iterdir()))"
+    listed = "sorted(str(file.relative_to(STATIC)) for file in STATIC.rglob('*') if file.is_file())"
+    code = f"from rlhp.web.app import STATIC; print(STATIC, *{listed})"
     place, *files = run(installed / "python", "-c", code, cwd=tmp_path).split()
-    pages = [f"{page}.{kind}" for page in ("labels", "page") for kind in ("css", "html", "js")]
-    assert str(installed.parent) in place and files == ["icon.svg", *pages]
+    own = Path(__file__).parents[1] / "rlhp/web/static"
+    assert str(installed.parent) in place and files == sorted(
+        str(file.relative_to(own)) for file in own.rglob("*") if file.is_file()
+    )

@@ -27,7 +27,7 @@ from rlhp.preference import CrossEntropy
 from rlhp.reward import AdaptiveL2, RewardEnsemble, cnn_ensemble
 from rlhp.store import recorded, segments
 from rlhp.store.codec import Answered, Table
-from rlhp.types import Array, Comparisons, Evidence, Query
+from rlhp.types import Comparisons, Evidence, Query
 
 BATCH = 128  # clips predicted at once
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -22,6 +22,7 @@ class Repeat(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise UserError("rlhp.envs.car_racing.Repeat in env.wrappers is for CarRacing-v3 alone.")
         self._car: Any = env.unwrapped
         self._steps = steps
+        self.metadata = {**env.metadata, "render_fps": env.metadata["render_fps"] / steps}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """`steps` steps, or as many as the episode has."""

@@ -45,6 +45,6 @@ class Kind(Protocol):
         """Whether this is an answer to such a question about so many clips."""
         ...
 
-    def judge(self, returns: Sequence[float], standard: Standard) -> Answer:
+    def judge(self, returns: Sequence[float], standard: Standard, /) -> Answer:
         """What a teacher says who perceives these returns, one per clip."""
         ...

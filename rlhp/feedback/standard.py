@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +49,7 @@ class Seen:
         self._returns: deque[float] = deque(maxlen=remember)
         self._last = -1  # the newest question counted; ids grow
 
-    def add(self, returns: dict[int, Sequence[float]]) -> None:
+    def add(self, returns: Mapping[int, Sequence[float]]) -> None:
         """Take notice of questions by their ids, with a return for each clip."""
         for id in sorted(id for id in returns if id > self._last):
             self._returns.extend(returns[id])

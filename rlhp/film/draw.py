@@ -190,7 +190,8 @@ def studio(
 ) -> Generator[Callable[[Array], Iterator[Array]]]:
     """`frames` for one clip after another: setting up takes longer than a short clip. For one thread.
 
-    `samples`: of each pixel, against jagged edges; 0 draws in less than half of the time where software does. UserError where the machine cannot draw, and where `aids` name a part that the robot lacks.
+    `samples`: of each pixel, against jagged edges; 0 draws in less than half of the time where software does. Raises UserError
+    where the machine cannot draw, and where `aids` name a part that the robot lacks.
     """
     model = deepcopy(model)  # the simulation's own model stays as it is
     _soften(model)

@@ -39,7 +39,7 @@ def lines(start: float, robot: tuple[float, float], floor: float, width: float) 
 
     They run along y, `width` metres to either side of the robot.
     """
-    near, (x, y) = round(robot[0] - start), robot
+    near, y = round(robot[0] - start), robot[1]
     found: list[Shape] = []
     for metre in range(near - REACH, near + REACH + 1):
         thick, colour = (3 * LINE, START) if metre == 0 else (LINE, METRE)
@@ -56,7 +56,7 @@ def _box(size: tuple[float, float, float], at: tuple[float, float, float], colou
 
 def moved(start: float, x: float) -> str:
     """The caption of a picture: how far the robot has moved along x since the clip began; metres."""
-    return f"moved {x - start:+.1f} m"
+    return f"moved {round(x - start, 1) + 0.0:+.1f} m"  # + 0.0: there is no -0.0 m
 
 
 @dataclass(frozen=True, slots=True)

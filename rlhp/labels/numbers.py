@@ -12,8 +12,8 @@ from itertools import combinations
 
 import numpy as np
 
-from rlhp.labels.kappa import cohen, fleiss
 from rlhp.feedback import GOOD_BAD
+from rlhp.labels.kappa import cohen, fleiss
 from rlhp.store import Label, Source
 
 FEW = 5  # of anything: of fewer no share, time or kappa is told

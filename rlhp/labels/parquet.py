@@ -25,8 +25,8 @@ def write(store: Path, out: Path, flagged: bool = False) -> int:
 
     A segment is a struct of `obs`, L lists of one observation each, and `act` likewise; `label` is P[segment_0 is preferred]:
     1, 0 or 0.5. Images are bytes, a frame each, H + L of them, of which H are from before the first action; the file's metadata
-    has the `obs_shape` and `obs_dtype` of a frame. Answers of 'cannot tell', repeats and, unless `flagged`, answers that are taken
-    back are left out; a ranking of K clips gives C(K, 2) pairs. Graded comparisons have a column `much`. Of a store that holds
+    has the `obs_shape` and `obs_dtype` of a frame. Answers of 'cannot tell', repeats and, unless `flagged`, what is taken back
+    are left out; a ranking of K clips gives C(K, 2) pairs. Graded comparisons have a column `much`. Of a store with
     ratings, these are written: the pairs beside them are those of demonstrations.
     Raises UserError without pyarrow, or where there is no pair to write.
     """

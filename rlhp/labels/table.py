@@ -102,7 +102,7 @@ def _name(annotator: str) -> str:
 
 def _notes(rows: list[Person], agreed: list[Agreement]) -> tuple[str, ...]:
     notes = [
-        "left share: of the answers that chose a side, as shown; consistent: share of repeats, clips in reverse, that say the same.",
+        "left share: of the answers that chose a side, as shown; consistent: share of repeats, sides swapped, that say the same.",
         "median, p90: time from seeing a question to its answer; true reward: pairs in the order of true returns, ties apart.",
         f"{DASH}: fewer than {FEW} of them, or undefined.",
     ]

@@ -1,6 +1,6 @@
 """A person who watches and acts while an environment runs: the clock, the pictures, and the page in a process of its own."""
 
-from rlhp.live.clock import Clock
+from rlhp.live.clock import Clock, seconds
 from rlhp.live.look import Look
 from rlhp.live.pacer import IDLE, PAUSE, REFRESH, Pacer
 from rlhp.live.stage import Order, Pressed, Stage
@@ -18,5 +18,6 @@ __all__ = [
     "Stage",
     "packed",
     "read_message",
+    "seconds",
     "write_message",
 ]

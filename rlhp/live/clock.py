@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
+
+from rlhp.types import Drawing
 
 SPEEDS = (0.1, 4.0)  # the slowest and the fastest that can be asked for
+
+
+def seconds(env: Any, drawing: Drawing) -> float:
+    """How long a step of an environment is: as its own metadata say, wrappers around it included, else as what draws it says."""
+    fps = getattr(env, "metadata", {}).get("render_fps")
+    return 1 / fps if fps else drawing.dt
 
 
 class Clock:

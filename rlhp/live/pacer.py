@@ -56,6 +56,11 @@ class Pacer:
         self._phase, self._status = "busy", {**self._status, "say": say}
         self._tell(None)
 
+    def finish(self, say: str) -> None:
+        """It is over; the page goes on saying so when nobody serves it any more."""
+        self._phase, self._status = "finished", {**self._status, "say": say}
+        self._tell(None)
+
     @property
     def _changed(self) -> bool:
         return self._stage.pressed.n != self._acted

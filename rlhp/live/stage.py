@@ -114,7 +114,6 @@ class Stage:
 
     def close(self) -> None:
         """End the page."""
-        self._stdout.close()
         with suppress(BrokenPipeError):
             self._stdin.close()
         try:
@@ -122,3 +121,4 @@ class Stage:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._stdout.close()

@@ -44,7 +44,7 @@ ADDED = {
 
 
 # and settings of parts, by what the parts are
-ADDED_TO_PARTS = {name: {"much": 1.0, "remember": 200} for name in ("rlhp.teacher.Oracle", "rlhp.teacher.Noisy")}
+ADDED_TO_PARTS = {"rlhp.teacher.Noisy": {"much": 1.0, "remember": 200}}
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _completed_part(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
-    added = ADDED_TO_PARTS.get(node.get("_target_"), {})
+    added = ADDED_TO_PARTS.get(str(node.get("_target_")), {})
     return {**added, **{key: _completed_part(value) for key, value in node.items()}}
 
 

@@ -356,11 +356,12 @@ def _queries(rows: Sequence[_Question], clips: Mapping[str, Segment]) -> list[Qu
 
 
 def _named(answers: Mapping[int, Answer | Sequence[Answer]], teacher: str) -> Iterator[tuple[int, str, Answer]]:
-    """Question, name, answer; names sort in the order in which several answers to one question are given."""
+    """Question, name, answer. Whoever an answer is `by` is named after the teacher; the others' names sort as they are given."""
     for id, given in answers.items():
         several: Sequence[Any] = given if isinstance(given, list | tuple) else [given]
         for number, answer in enumerate(several):
-            yield int(id), f"{teacher}-{number + 1:03}" if number else teacher, answer
+            by = getattr(answer, "by", "")  # what is no answer is refused later
+            yield int(id), f"{teacher}:{by}" if by else f"{teacher}-{number + 1:03}" if number else teacher, answer
 
 
 def _check(db: Connection, id: int, answer: object, source: Source) -> None:
@@ -372,8 +373,8 @@ def _check(db: Connection, id: int, answer: object, source: Source) -> None:
     if found is not None and not find(found[0]).admits(answer, found[1]):
         said = f"rates one {answer.rating}" if answer.ranks is None else f"ranks {len(answer.ranks)}"
         raise UserError(
-            f"Question {id} has {found[1]} clips, but the answer {said}: rank every clip of several, or rate a single one from 0 to "
-            f"1, as a {found[0]} wants it."
+            f"Question {id} has {found[1]} clips, but the answer {said}: rank every clip of several, or rate a single one from "
+            f"0 to 1, as a {found[0]} wants it."
         )
 
 

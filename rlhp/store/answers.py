@@ -150,13 +150,15 @@ def recorded(path: str | Path) -> dict[int, Recorded]:
 
     Raises UserError if the file is not there, damaged, or not a store.
     """
-    sql = "SELECT query, taken_step, ranks, {rating} FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, teacher"
+    sql = (
+        "SELECT query, taken_step, ranks, {rating}, teacher FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, teacher"
+    )
     with reading(Path(path)) as db:
         questions = db.execute(f"SELECT id, segments FROM query WHERE {_asked(db)} ORDER BY id").fetchall()
         used: dict[int, list[tuple[int, Answer]]] = {id: [] for id, _ in questions}
-        for id, step, ranks, rating in db.execute(sql.format(**added(schema_version(db)))):
+        for id, step, ranks, rating, who in db.execute(sql.format(**added(schema_version(db)))):
             if id in used:
-                used[id].append((step, decode_answer(ranks, rating)))
+                used[id].append((step, decode_answer(ranks, rating, "" if who == Source.SYNTHETIC else who)))
     return {id: Recorded(tuple(json.loads(clips)), tuple(used[id])) for id, clips in questions}
 
 

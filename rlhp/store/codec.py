@@ -77,9 +77,9 @@ def encode_ranks(answer: Answer) -> str | None:
     return None if answer.ranks is None else json.dumps([index(rank) for rank in answer.ranks])
 
 
-def decode_answer(ranks: str | None, rating: float | None) -> Answer:
+def decode_answer(ranks: str | None, rating: float | None, by: str = "") -> Answer:
     """The answer of the columns `ranks` and `rating`."""
-    return Answer(None if ranks is None else tuple(json.loads(ranks)), rating)
+    return Answer(None if ranks is None else tuple(json.loads(ranks)), rating, by)
 
 
 class Growing:

@@ -138,7 +138,7 @@ class Desk:
     """Deals questions to people, and takes down what they say.
 
     Each person holds what they are dealt for `seconds` from when they last asked; `overlap` people are dealt the same question,
-    and `repeats` is the share of answers that are to a question seen before, its clips in reverse; `now` tells seconds since 1970.
+    and `repeats` is the share of answers that are to a question seen before, in reverse; `now` tells seconds since 1970.
     Raises UserError for values out of range.
     """
 
@@ -182,7 +182,7 @@ class Desk:
         with self._database.writing() as db:
             found = db.execute("SELECT segments, kind FROM query WHERE id = ?", (reply.query,)).fetchone()
             stored = () if found is None else tuple(json.loads(found[0]))
-            if reply.clips not in (stored, stored[::-1]) or not self._due(db, by, reply):
+            if found is None or reply.clips not in (stored, stored[::-1]) or not self._due(db, by, reply):
                 return Outcome.GONE
             answer = find(found[1]).parse(reply.value, len(stored))
             said = _row(by, reply, answer, reply.clips != stored, self._now())

@@ -43,8 +43,8 @@ def _columns_sound(db: Connection, version: int) -> bool:
     columns = added(version)
     queries = db.execute(f"SELECT id, segments, asked_step, {columns['kind']} FROM query").fetchall()
     asked = {id: (_size(segments, clips), kind) for id, segments, _, kind in queries}
-    answers = """SELECT query, ranks, {rating}, teacher, {round}, {swapped}, shown_at, answered_at, taken_step, {source}, {flagged}
-                 FROM answer"""
+    answers = """SELECT query, ranks, {rating}, teacher, {round}, {swapped}, shown_at, answered_at, taken_step, {source},
+                 {flagged} FROM answer"""
     leases = "SELECT query, annotator, round, since, until FROM lease" if version > _FIRST else "SELECT 1 WHERE 0"
     return (
         all(_question(*asked[id]) and is_count(step) for id, _, step, _ in queries)

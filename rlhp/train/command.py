@@ -49,6 +49,7 @@ def _in_sweep() -> bool:
 
 OmegaConf.register_new_resolver("cores", cores, replace=True)
 OmegaConf.register_new_resolver("times", lambda a, b: int(a) * int(b), replace=True)
+OmegaConf.register_new_resolver("whole_quotient", lambda a, b: int(float(a) / float(b)), replace=True)
 
 Score = Callable[[Path], float]  # of a finished run's directory: the more, the better
 Work = Callable[[dict[str, Any], Path], None]  # what is done with resolved settings in a run's directory

@@ -176,10 +176,10 @@ def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: Ru
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a reward model says of n comparisons."""
+    """What a reward model says of n answers; a rating is paired with the others of its annotator."""
 
-    right: Array  # [n] share of a comparison's pairs that are in the right order, ties apart; NaN where there is nothing else
-    probability: Array  # [n] that the first of two clips is preferred, the mean over members; NaN for rankings
+    right: Array  # [n] share of an answer's pairs that are in the right order, ties apart; NaN where there is nothing else
+    probability: Array  # [n] that the first of two clips, or the rated one, is preferred, the mean over members; NaN for rankings
     loss: Array  # [n] -log of the probability of what was said
 
     def metrics(self) -> Metrics:
@@ -196,6 +196,8 @@ def _measured(model: Any, out: Comparisons) -> Measured:
     returns, sums = _predicted(model, out, clips)
     right, probability, loss = np.full((3, len(out)), np.nan)
     for row, (shown, ranks) in enumerate(zip(out.shown.tolist(), out.ranks.tolist(), strict=True)):
+        if not np.isnan(out.rating[row]):
+            continue
         there = [(place[clip], rank) for clip, rank in zip(shown, ranks, strict=True) if clip != EMPTY]
         pairs = [(i, j, (a < b) + 0.5 * (a == b)) for (i, a), (j, b) in combinations(there, 2)]
         decided = [(returns[i] - returns[j]) * (mu - 0.5) > 0 for i, j, mu in pairs if mu != 0.5]
@@ -204,7 +206,25 @@ def _measured(model: Any, out: Comparisons) -> Measured:
         right[row] = np.mean(decided) if decided else np.nan
         probability[row] = p[0] if len(pairs) == 1 else np.nan
         loss[row] = float(-(mu * np.log(p) + (1 - mu) * np.log(1 - p)).mean())
+    of = [place.get(clip, 0) for clip in out.shown[:, 0].tolist()] if len(out) else []
+    _rate(Measured(right, probability, loss), out, returns[of], sums[:, of])
     return Measured(right, probability, loss)
+
+
+def _rate(measured: Measured, out: Comparisons, returns: Array, sums: Array) -> None:
+    """Fill in the rows of ratings, given what each row's first clip returns [n] and its members' sums [M, n].
+
+    Annotators' scales are not applied: what is measured is r-hat, which has none.
+    """
+    for row in np.flatnonzero(~np.isnan(out.rating)).tolist():
+        ahead = np.where(out.annotator == out.annotator[row], out.rating[row] - out.rating, 0.0)
+        others = np.nan_to_num(ahead) != 0
+        p = float(win_probability(sums[:, row], np.zeros(len(sums))).mean())
+        if others.any():
+            measured.right[row] = np.mean((returns[row] - returns[others]) * ahead[others] > 0)
+        measured.probability[row] = p
+        y, safe = out.rating[row], float(np.clip(p, 1e-12, 1 - 1e-12))
+        measured.loss[row] = -y * np.log(safe) - (1 - y) * np.log(1 - safe)
 
 
 def _predicted(model: Any, out: Comparisons, clips: Array) -> tuple[Array, Array]:
@@ -228,13 +248,13 @@ def _interval(measured: Measured, given: labels.Preferences, parts: Split) -> In
 
 
 def _write(path: Path, given: labels.Preferences, parts: Split, measured: Measured) -> None:
-    """The comparisons that were held out, one a row; `preferred` and `probability` are of the first clip of two."""
+    """The comparisons that were held out, one a row; `preferred` and `probability` are of the first of two clips, or of one."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row, p, right in zip(parts.heldout.tolist(), measured.probability, measured.right, strict=True):
-            ranks = given.comparisons.ranks[row]
-            mu = float((ranks[0] < ranks[1]) + 0.5 * (ranks[0] == ranks[1]))
+            ranks, rating = given.comparisons.ranks[row], float(given.comparisons.rating[row])
+            mu = rating if rating == rating else float((ranks[0] < ranks[1]) + 0.5 * (ranks[0] == ranks[1]))
             said = "" if p != p else f"{mu:g}"
             question, who = int(given.comparisons.query[row]), given.annotator[row] or ""
             writer.writerow((question, who, said, *("" if x != x else f"{x:.6g}" for x in (p, right))))

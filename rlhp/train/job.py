@@ -55,8 +55,9 @@ def train(settings: Settings, path: Path) -> None:
 
 def work(setup: Setup, path: Path, **facts: Any) -> None:
     """Train in a directory that is this process's alone, and holds these settings; `facts` are noted of the attempt."""
-    served = setup.settings.get("page")
-    with page.page(path, bool(served) and setup.schedule(setup.total_steps) > 0, annotators_of(setup.settings)):
+    served: Mapping[str, Any] = setup.settings.get("page") or {}
+    wanted = bool(served) and served.get("serve", True) and setup.schedule(setup.total_steps) > 0
+    with page.page(path, wanted, annotators_of(setup.settings)):
         _run(setup, path, Rest.of(served), facts)
 
 

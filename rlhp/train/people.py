@@ -14,13 +14,15 @@ import numpy as np
 from rlhp import film
 from rlhp.evaluate import visited
 from rlhp.keys import Keyboard, keyboard
-from rlhp.live import PAUSE, Clock, Look, Pacer, Stage
+from rlhp.live import PAUSE, Clock, Look, Pacer, Stage, seconds
 from rlhp.live.look import Shoot
-from rlhp.run import announce, last_served
+from rlhp.run import Served, announce, last_served
+from rlhp.run.record import Table
 from rlhp.teacher import Human
 from rlhp.types import Array, Filming, Policy, Rollout, Run, Setup, Transitions, UserError
 
 SIZE = 400  # pixels of the pictures, about
+FEEDBACK = "feedback.csv"  # in the run directory: each step at which a person said something, and what
 CORRECTING = (
     "Hold the keys that you would press if you acted, all the time: the learner acts, and each moment is noted with your keys. "
     "In the first round you act yourself. After each round the learner is fitted to all that you have said."
@@ -54,11 +56,13 @@ def audience(setup: Setup, run: Run, **facts: Any) -> Generator[tuple[Pacer, Sho
         if path is not None:
             announce(path, stage.page)
         print(f"Teach at {stage.page.address()}", file=sys.stderr, flush=True)
-        yield Pacer(stage, Clock(drawing.dt)), shoot
+        pacer = Pacer(stage, Clock(seconds(setup.env, drawing)))
+        yield pacer, shoot
+        pacer.finish("The training is over. Thank you.")
 
 
-def _stage(facts: Mapping[str, Any], host: str, port: int, before: Any) -> Stage:
-    if before is not None and before.host == host:
+def _stage(facts: Mapping[str, Any], host: str, port: int, before: Served | None) -> Stage:
+    if before is not None and before.host == host and not before.root:
         return Stage(facts, host, before.port, before.token)
     return Stage(facts, host, port)
 
@@ -120,7 +124,7 @@ class Corrector:
             return visited(act, env, self._steps)
         finally:
             env.close()
-            self._pacer.busy("The learner is fitted to what you have said.")
+            self._pacer.busy("The learner is being fitted to what you have said. The next round follows.")
 
     def label(self, visited: Transitions) -> Transitions:
         """The states of the last round, with the person's actions."""
@@ -162,8 +166,8 @@ class _Watching:
 class Judge:
     """A person as COACH's trainer: shown each step of a rollout, at its own speed, they press good or bad.
 
-    Feedback is heard at the step that is shown; `agent.delay` says how much later than the action it comes. One environment is
-    watched. Raises UserError for more.
+    Feedback is heard at the step that is shown; `agent.delay` says how much later than the action it comes. What was said is kept
+    in the run's feedback.csv. One environment is watched. Raises UserError for more.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -171,6 +175,7 @@ class Judge:
         if envs != 1:
             raise UserError(f"a person watches one environment, and there are {envs}; set n_envs=1.")
         self._setup, self._heard = setup, {GOOD: 0, BAD: 0}
+        self._note: Table | None = None
         self._pacer: Pacer | None = None
         self._shoot: Shoot | None = None
 
@@ -178,6 +183,8 @@ class Judge:
     def present(self, run: Run) -> Generator[Judge]:
         """The person is there meanwhile."""
         _film(self._setup.env)
+        path: Path | None = getattr(run, "path", None)
+        self._note = None if path is None else Table(path / FEEDBACK, getattr(run, "resumed_from", 0))
         facts = {"title": "Good or bad?", "instructions": JUDGING, "keys": WORDS}
         with audience(self._setup, run, **facts) as (self._pacer, self._shoot):
             self._pacer.rest("The agent acts, and learns from what you say of it.")
@@ -192,6 +199,8 @@ class Judge:
             self._show(rollout, t, first + t)
             tapped = self._pacer.turn().tapped
             said[t, 0] = (GOOD in tapped) - (BAD in tapped)
+            if self._note is not None and said[t, 0]:
+                self._note(first + t + 1, {"feedback": said[t, 0]})
             self._heard = {key: count + (key in tapped) for key, count in self._heard.items()}
         return said
 

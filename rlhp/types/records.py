@@ -198,11 +198,12 @@ class Answer:
 
     `ranks`: one per clip, lower is better, equal ranks are ties. K = 2: (0, 1) the left is better, (1, 0) the right, (0, 0)
     equal; in a graded comparison (0, 2) says that the left is much better. `rating`: from 0 to 1, higher is better; 1 is good
-    and 0 bad where only these are asked for.
+    and 0 bad where only these are asked for. `by`: whose answer it is, where a teacher speaks for several people.
     """
 
     ranks: tuple[int, ...] | None
     rating: float | None = None
+    by: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.ranks is not None and self.rating is not None:
@@ -215,7 +216,7 @@ class Answer:
 
     def reversed(self) -> Answer:
         """The same answer about the clips in reverse order."""
-        return Answer(None if self.ranks is None else self.ranks[::-1], self.rating)
+        return replace(self, ranks=None if self.ranks is None else self.ranks[::-1])
 
     def pairs(self) -> list[tuple[int, int, float]]:
         """All K(K-1)/2 pairs (i, j, mu) with mu = P[i is better]: 1, 0 or 1/2; none for a rating, and for 'cannot tell'.

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,8 @@ from starlette.exceptions import HTTPException
 from rlhp.live import read_message
 from rlhp.types import UserError
 from rlhp.web.guard import Guard
-from rlhp.web.live_port import LOOPBACK, listening
+from rlhp.web.listen import bound
+from rlhp.web.options import Options
 from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC
 
@@ -65,6 +67,7 @@ class Relay:
     counts: dict[str, int] = field(default_factory=dict)  # by browser: the newest message on keys
     seen: dict[str, float] = field(default_factory=dict)  # by browser: when it asked last
     holding: bool = False
+    over: bool = False  # there will be no other message
 
     def put(self, message: bytes) -> None:
         """There is a newer picture."""
@@ -75,12 +78,17 @@ class Relay:
     async def after(self, n: int, client: str) -> tuple[int, bytes] | None:
         """The newest message, unless it is number n: then the next; None where there is none for a while."""
         self.seen[client] = time.monotonic()
-        if self.newest[0] in (0, n):
+        if self.newest[0] in (0, n) and not self.over:
             try:
                 await asyncio.wait_for(self.changed.wait(), HOLD)
             except TimeoutError:
                 return None
-        return self.newest
+        return None if self.newest[0] == n else self.newest
+
+    def end(self) -> None:
+        """Let those go who wait for a picture."""
+        self.over = True
+        self.changed.set()
 
     def press(self, keys: Keys) -> None:
         """A person holds these keys now."""
@@ -99,7 +107,8 @@ class Relay:
 
 def say(**content: Any) -> None:
     """Tell whoever runs the environment."""
-    print(json.dumps(content), flush=True)
+    with suppress(BrokenPipeError):  # who has gone, and this process with them in a moment
+        print(json.dumps(content), flush=True)
 
 
 def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
@@ -152,12 +161,12 @@ async def _serve() -> None:
         return
     given: Mapping[str, Any] = json.loads(first)
     try:
-        socket = listening(given["host"], given["port"])
+        socket = bound(given["host"], given["port"])
     except UserError as error:
         say(problem=str(error))
         return
     relay = Relay(given["facts"], given["token"])
-    hosts = frozenset(("[::1]", *LOOPBACK)) if given["host"] in LOOPBACK else None
+    hosts = Options(host=given["host"]).hosts
     # no log of accesses: addresses hold the token
     config = uvicorn.Config(create(relay, hosts), ws="none", access_log=False, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
@@ -171,6 +180,7 @@ async def _serve() -> None:
 async def _relay(messages: asyncio.StreamReader, relay: Relay, server: uvicorn.Server) -> None:
     while (message := await read_message(messages)) is not None:
         relay.put(message)
+    relay.end()
     server.should_exit = True
 
 

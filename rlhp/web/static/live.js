@@ -29,6 +29,7 @@ function order(what, value = 0) {
 }
 
 function fail(error) {
+  if (status.phase === "finished") return; // nobody is to answer any more
   body.dataset.phase = "away";
   $("state").dataset.state = "away";
   $("state").textContent = "away";

@@ -35,7 +35,8 @@ export function accept({ questions, mine }) {
   const playable = questions.filter((question) => known(question) && !question.clips.some((clip) => unplayable.has(clip)));
   page.passedOver = questions.length - playable.length;
   page.blocked = page.passedOver > 0 && !playable.length;
-  page.queue = playable.filter((question) => !page.pending.some((said) => same(said, question)));
+  const open = playable.filter((question) => !page.pending.some((said) => same(said, question)) && !same(question, page.reopened));
+  page.queue = page.reopened ? [page.reopened, ...open] : open;
   arrange();
   write();
 }
@@ -99,6 +100,16 @@ async function undoOne(answer) {
   } catch (error) { lost(error); }
   sending = false;
   if (page.pending.length && !page.away) send();
+}
+
+/** Have a question answered again: the newest by taking its answer back, another one by an answer in its place. */
+export function reopen({ query, round, clips, kind }) {
+  const newest = page.mine.undoable;
+  if (newest && newest.query === query && newest.round === round) return undo(newest);
+  page.reopened = { query, round, clips, kind };
+  page.queue = [page.reopened, ...page.queue.filter((question) => !same(question, page.reopened))];
+  say("Here it is again: what you say now takes the place of your earlier answer.");
+  return arrange();
 }
 
 function undoHere() { // what the server does not have yet

@@ -18,6 +18,7 @@ export function choose(value) {
   page.pending.push({ query, round, clips, kind, value, seen: Math.min(inSight() / 1000, DAY) });
   keep();
   page.queue = page.queue.slice(1);
+  if (same(page.reopened, question)) page.reopened = null;
   if (!page.away) say(kindOf(question).words(value));
   active.mark(kindOf(question).sides(value));
   flash(value);

@@ -6,11 +6,11 @@ const WIDTH = 300, HEIGHT = 150, LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 22;
 
 const short = (n) => (Math.abs(n) >= 1000 ? `${Number((n / 1000).toPrecision(2))}k` : Number(n.toPrecision(2)).toString());
 
-/** The points of one line: the true return where it is known, else the predicted one. */
+/** The points of one line: the true return where it is known, else what the reward model predicts. */
 export function series(curve) {
   const of = (column) => curve.filter((row) => Number.isFinite(row[column])).map((row) => [row[0], row[column]]);
   const known = of(1);
-  return known.length ? { name: "True return", points: known } : { name: "Predicted return", points: of(2) };
+  return known.length ? { name: "True return", points: known } : { name: "Predicted reward, mean of a step", points: of(2) };
 }
 
 /** An <svg> of points [[step, value], ...]; `name` says what they are. */

@@ -1,11 +1,11 @@
 // The last answers of this person: what the learner has not taken can be answered again, what it has can be flagged.
 
 import { $, annotator, clock, made, say } from "./base.js?token={{token}}";
-import { undo } from "./answers.js?token={{token}}";
+import { reopen } from "./answers.js?token={{token}}";
 import { film } from "./films.js?token={{token}}";
 import { kindOf, namesOf } from "./panel.js?token={{token}}";
 import { listen } from "./progress.js?token={{token}}";
-import { mine, read, tell } from "./server.js?token={{token}}";
+import { acknowledged, mine, read, tell } from "./server.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 
 const SHOWN = 20;
@@ -13,7 +13,7 @@ let seen = "", asking = false, answers = [], open = null;
 
 /** Look again where something has changed: an answer more or less, or the learner has taken some. */
 export async function look(force = false) {
-  const now = `${page.mine.answers} ${page.mine.undoable?.query} ${page.run?.taken}`;
+  const now = `${acknowledged()} ${page.mine.answers} ${page.run?.taken}`;
   if (asking || (now === seen && !force)) return;
   asking = true;
   try {
@@ -77,7 +77,7 @@ async function flag() {
 
 async function again() {
   close();
-  await undo(open);
+  await reopen(open);
   look(true);
 }
 
@@ -87,5 +87,5 @@ export function start() {
   $("flag").addEventListener("click", flag);
   $("again").addEventListener("click", again);
   $("review").addEventListener("close", () => $("reviewed").replaceChildren());
-  listen(() => { if (page.run?.kind && !page.away && !page.pending.length) look(); });
+  listen(() => { if (page.run && !page.away && !page.pending.length) look(); });
 }

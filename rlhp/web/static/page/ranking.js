@@ -29,6 +29,7 @@ class Places {
     this.send = send;
     this.n = n;
     this.order = []; // the clips of each place, best first
+    this.last = null; // the clip that found its place by itself, until something else is said of it
     this.chips = Array.from({ length: n }, (_, clip) => this.chip(clip));
     this.slots = Array.from({ length: n + 1 }, (_, place) => this.slot(place));
     const list = made("ol", { className: "places", "aria-label": "Places, the best first" }, ...this.slots);
@@ -86,6 +87,7 @@ class Places {
   begin(stage) {
     this.stage = stage;
     this.order = [];
+    this.last = null;
     this.write();
   }
 
@@ -95,10 +97,15 @@ class Places {
   tap(clip) { this.toggle(clip); }
 
   toggle(clip) {
-    const there = this.placed.includes(clip);
+    const there = this.placed.includes(clip), last = this.last;
+    this.last = null;
+    if (clip === last) return; // it is where it would have gone
     this.order = there ? this.without(clip) : [...this.order, [clip]];
     const left = [...this.chips.keys()].filter((each) => !this.placed.includes(each));
-    if (!there && left.length === 1) this.order = [...this.order, left]; // where the last one goes is plain
+    if (!there && left.length === 1) { // where the last one goes is plain
+      this.order = [...this.order, left];
+      [this.last] = left;
+    }
     this.write();
   }
 

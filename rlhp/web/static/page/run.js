@@ -19,7 +19,7 @@ async function look() {
   } catch (error) { gone = error.status === 404; } // a server that does not show runs
 }
 
-function write({ curve, agreement, film, paused, may_control: may }) {
+function write({ curve, agreement, film, may_control: may, ...asked }) {
   $("panel").hidden = false;
   show(wanted());
   const points = series(curve);
@@ -27,11 +27,18 @@ function write({ curve, agreement, film, paused, may_control: may }) {
   $("curve-name").textContent = points.points.length > 1 ? points.name : "The curve begins with the first episodes that end.";
   $("agreement").textContent = agreed(agreement);
   $("controls").hidden = !may;
+  writeControls(asked);
+  if (film && film !== filmed) watch(film);
+}
+
+function writeControls({ paused, stopping, may_grow: ungrown }) {
+  const over = ["finished", "stopped", "failed"].includes(page.run?.state);
   $("hold").textContent = paused ? "Resume training" : "Pause training";
   $("hold").dataset.act = paused ? "resume" : "pause";
-  const over = page.run?.state === "finished" || page.run?.state === "stopped" || page.run?.state === "failed";
-  for (const each of $("controls").querySelectorAll("button, input")) each.disabled = over;
-  if (film && film !== filmed) watch(film);
+  $("stop").textContent = stopping ? "Stopping after this round" : "Stop training …";
+  $("hold").disabled = $("stop").disabled = over || !!stopping;
+  $("more").disabled = $("labels").disabled = !!ungrown;
+  $("more").title = ungrown ?? "";
 }
 
 const percent = (share) => Math.round(100 * share);

@@ -22,10 +22,7 @@ export const mine = `annotator=${encodeURIComponent(annotator)}`;
 const wanted = () => Math.min(AHEAD + page.passedOver, MOST);
 
 /** What the server deals in return: questions, and where the person stands. */
-export const post = async (path, content = {}) => dealt(await (await ask(`api/${path}`, { annotator, count: wanted(), ...sent(content) })).json());
-
-const sent = ({ value, kind, ...content }) => (value === undefined ? content : { ...content, choice: value });
-const dealt = ({ pairs, questions, ...said }) => ({ ...said, questions: questions ?? pairs.map((pair) => ({ kind: "comparison", ...pair })) });
+export const post = async (path, content = {}) => (await ask(`api/${path}`, { annotator, count: wanted(), ...content })).json();
 
 /** Tell the server something that deals no questions. */
 export const tell = async (path, content = {}) => (await ask(`api/${path}`, content)).json();
@@ -35,6 +32,7 @@ export const shutOut = (error) => error.status === 401 || error.status === 403; 
 
 let told = 0; // answers and undos that the server has acknowledged
 export const acknowledge = () => { told++; };
+export const acknowledged = () => told;
 
 /** Whether nothing was acknowledged since this was called: what was asked for then is out of date otherwise. */
 export function asOfNow() {

@@ -2,6 +2,7 @@
 
 export const page = {
   queue: [], // questions to show, the first is in front of the person
+  reopened: null, // a question that was answered and is to be answered again: it comes first
   pending: [], // answers on their way, oldest first
   mine: { answers: 0, per_hour: 0, undoable: null },
   run: null, // what /api/state said last
