@@ -143,6 +143,8 @@ def knows_newest(ratio: Estimate, agreement: Estimate) -> Check:
 def many_inputs(worth: Sequence[Worth], accuracy: Estimate, clips: Estimate, missing: str) -> Check:
     """Whether r-hat rests on one input alone, without being right."""
     title = "Rests on more than one input"
+    if worth and not worth[0].drop.known:
+        return Check(title, Outcome.UNKNOWN, worth[0].drop.missing)
     known = [one for one in worth if one.alone == one.alone]
     if len(known) < 2:
         return Check(title, Outcome.UNKNOWN, missing or "what a part of a picture carries alone is not measured")
