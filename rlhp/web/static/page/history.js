@@ -9,6 +9,7 @@ import { acknowledged, mine, read, tell } from "./server.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 
 const SHOWN = 20;
+const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches; // then films wait until somebody asks for them
 let seen = "", asking = false, answers = [], open = null;
 
 /** Look again where something has changed: an answer more or less, or the learner has taken some. */
@@ -57,7 +58,7 @@ function explained({ taken, flagged }) {
 }
 
 function figure(clip, name, side, chosen) {
-  const video = made("video", { muted: true, loop: true, playsInline: true, autoplay: true });
+  const video = made("video", { muted: true, loop: true, playsInline: true, autoplay: !STILL, controls: STILL });
   video.setAttribute("aria-label", name ? `${name} clip` : "The clip");
   film(clip).then((address) => { video.src = address; }, () => {});
   const frame = made("figure", { className: chosen ? "chosen" : "" }, video, made("figcaption", { textContent: name }));

@@ -33,6 +33,6 @@ export function start() {
   addEventListener("keydown", pressed);
   $("undo").addEventListener("click", () => undo());
   // after a click the keys answer again, not the button that was clicked
-  addEventListener("pointerup", () => document.activeElement?.matches?.("button, #scrub") && document.activeElement.blur());
+  addEventListener("pointerup", () => document.activeElement?.matches?.("button, input[type=range]") && document.activeElement.blur());
   $("speed").addEventListener("change", () => $("speed").blur());
 }

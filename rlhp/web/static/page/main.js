@@ -15,7 +15,7 @@ import { asOfNow, mine, read } from "./server.js?token={{token}}";
 import { choose } from "./choose.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 
-const POLL = 2000, HEARTBEAT = 20000, ELSEWHERE = 10000; // ms; ELSEWHERE: between looks while the tab is hidden
+const POLL = 2000, HEARTBEAT = 20000, ELSEWHERE = 5000; // ms; ELSEWHERE: between looks while the tab is hidden
 
 async function look() {
   const before = page.run?.state, fresh = asOfNow();
@@ -35,7 +35,7 @@ async function tick() {
 
 /** A tab that is hidden holds no questions from others, but counts what waits as long as the training goes on. */
 async function glance() {
-  if (page.run && !["training", "waiting"].includes(page.run.state)) return;
+  if (page.run && !["training", "waiting", "paused"].includes(page.run.state)) return;
   try { await look(); } catch (error) { lost(error); }
   write();
 }

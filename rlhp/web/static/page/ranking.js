@@ -39,7 +39,7 @@ class Places {
     this.done.classList.add("main");
     this.unsure = answerButton(UNSURE, send);
     this.elements = [list, made("div", { className: "row" }, this.tie, this.back, this.unsure, this.done)];
-    const digits = this.chips.map((_, clip) => [`${clip + 1}`, () => this.toggle(clip)]);
+    const digits = this.chips.map((_, clip) => [`${(clip + 1) % 10}`, () => this.toggle(clip)]);
     this.keys = { ...Object.fromEntries(digits), "=": () => this.join(), Backspace: () => this.pop(), Enter: () => this.finish(), ArrowUp: () => send("unsure") };
   }
 

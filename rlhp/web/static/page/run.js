@@ -84,6 +84,7 @@ function toggle() {
   const open = $("run-panel").hidden;
   storage.write(KEPT, open);
   show(open);
+  if (open) look();
 }
 
 export async function start() {
@@ -93,7 +94,7 @@ export async function start() {
   $("stopping").addEventListener("close", () => { if ($("stopping").returnValue === "stop") command("stop"); });
   $("more").addEventListener("click", () => { if ($("labels").reportValidity()) command("labels", { more: $("labels").valueAsNumber }); });
   for (;;) {
-    if (!document.hidden) await look();
+    if (!document.hidden && ($("panel").hidden || !$("run-panel").hidden)) await look();
     await sleep(AGAIN);
   }
 }
