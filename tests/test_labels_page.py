@@ -17,6 +17,7 @@ from rlhp.labels import over_time
 from rlhp.labels.over_time import moving, thinned
 from rlhp.run import key_of
 from rlhp.run.predictions import Prediction, add_predictions
+from rlhp.store import Store, ranked, times
 from rlhp.web.app import STATIC, create
 
 
@@ -57,11 +58,12 @@ def test_who_has_not_answered_sees_nothing_yet(client: TestClient) -> None:
 
 
 def test_curves_count_answers_and_follow_how_many_are_predicted(run: Path) -> None:
-    answers, predicted = over_time(run, "ada")
+    database = Store(run / "preferences.sqlite").database
+    answers, predicted = over_time(run, ranked(database, "ada"), times(database, "ada"))
     assert [value for _, value in answers.lines[0].points] == [float(n) for n in range(1, 26)] and not answers.share
     assert [value for _, value in predicted.lines[0].points] == [1.0, 1.0, 1.0, 1.0, 0.95, 0.9] and predicted.share is True
-    times = [time for time, _ in answers.lines[0].points]
-    assert times == sorted(times) and over_time(make_run(run.parent / "other", questions=1)) == ()
+    given = [time for time, _ in answers.lines[0].points]
+    assert given == sorted(given) and over_time(run, [], {}) == ()
 
 
 def test_a_moving_mean_and_a_line_that_is_thinned() -> None:

@@ -12,7 +12,7 @@ from test_run import Killed, killed_at, settings
 from rlhp.labels import foreseen, foresight
 from rlhp.labels.predicted import concordance, share_of
 from rlhp.run.predictions import Prediction, add_predictions, keep_predictions, read_predictions
-from rlhp.store import PERSON, Counts, Source, Store, counts, labels, newest_clips, taken_after
+from rlhp.store import PERSON, Counts, Desk, Source, Store, counts, labels, newest_clips, ranked, taken_after, times
 from rlhp.train import train
 from rlhp.train.predictions import Predictions
 from rlhp.types import Answer
@@ -77,12 +77,15 @@ def with_store(run: Path, ranks: dict[int, tuple[int, int]], who: str) -> None:
 
 
 def test_agreement_is_one_person_s_or_everybody_s(answered: Path) -> None:
-    ada, bob, all_of_them = foresight(answered, "ada"), foresight(answered, "bob"), foresight(answered)
+    store = Store(answered / "preferences.sqlite")
+    ada, bob, all_of_them, eve = (foresight(answered, ranked(store.database, who)) for who in ("ada", "bob", None, "eve"))
     assert ada is not None and (ada.share, ada.n) == (0.5, 2), "an answer that prefers neither is left out"
     assert bob is not None and (bob.share, bob.n) == (1.0, 1) and all_of_them is not None and all_of_them.n == 3
-    assert foresight(answered, "eve") is None
-    times = [at for at, _ in foreseen(answered)]
-    assert times == sorted(times)
+    given = [at for at, _ in foreseen(answered, ranked(store.database))]
+    assert eve is None and given == sorted(given) and times(store.database, "bob") == {"bob": given[2:]}
+    Desk(store.database).flag("bob", 3, 0, True)
+    assert ranked(store.database, "bob") == [], "what was taken back does not count"
+    store.close()
 
 
 def test_what_was_taken_and_when(answered: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlhp.labels.predicted import foreseen
-from rlhp.store import PERSON, Source, labels
+from rlhp.store import Ranked
 from rlhp.types import escaped
 
 WINDOW = 20  # answers that a share is the mean of; those before there are so many are too few for one
@@ -32,18 +32,13 @@ class Curves:
     lines: tuple[Line, ...]
 
 
-def over_time(run: Path, annotator: str | None = None) -> tuple[Curves, ...]:
-    """The answers of all people, or of one alone, over time; curves without a line of two points are left out.
+def over_time(run: Path, said: Sequence[Ranked], times: Mapping[str, Sequence[float]]) -> tuple[Curves, ...]:
+    """Answers over time by annotator, from when each was given, and how far r-hat predicted `said`.
 
-    Raises UserError where there is no intact store.
+    Curves without a line of two points are left out.
     """
-    times: dict[str, list[float]] = {}
-    for label in labels(run / "preferences.sqlite"):
-        if label.source == Source.HUMAN and (annotator is None or label.annotator == PERSON + annotator):
-            times.setdefault(label.annotator, []).append(label.answered_at)
-    people = sorted(times)
-    given = [(name, [(at, float(count)) for count, at in enumerate(sorted(times[name]), 1)]) for name in people]
-    right = [(name, moving(foreseen(run, name.removeprefix(PERSON)))) for name in people]
+    given = [(name, [(at, float(count)) for count, at in enumerate(sorted(times[name]), 1)]) for name in sorted(times)]
+    right = [(name, moving(foreseen(run, [one for one in said if one.annotator == name]))) for name in sorted(times)]
     both = (_curves("Answers", False, given), _curves(f"Predicted by the reward model (last {WINDOW} answers)", True, right))
     return tuple(curves for curves in both if curves.lines)
 
@@ -62,5 +57,5 @@ def thinned(points: Sequence[Point], most: int = POINTS) -> tuple[Point, ...]:
 
 
 def _curves(title: str, share: bool, points: Sequence[tuple[str, Sequence[Point]]]) -> Curves:
-    lines = (Line(escaped(name.removeprefix(PERSON)), thinned(these)) for name, these in points if len(these) > 1)
+    lines = (Line(escaped(name), thinned(these)) for name, these in points if len(these) > 1)
     return Curves(title, share, tuple(lines))

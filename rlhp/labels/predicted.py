@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from rlhp.intervals import wilson
 from rlhp.run.predictions import read_predictions
-from rlhp.store import PERSON, Source, labels
+from rlhp.store import Ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,28 +22,20 @@ class Foresight:
     n: int
 
 
-def foresight(run: Path, annotator: str | None = None) -> Foresight | None:
-    """How far r-hat predicts the answers of one person, or of all people; None where nothing was predicted.
+def foresight(run: Path, said: Iterable[Ranked]) -> Foresight | None:
+    """How far r-hat predicts these answers of people; None where nothing was predicted.
 
-    Each prediction is from before r-hat learned from any answer to that question. Answers that rank no clip above another, and
-    those that were taken back, are left out. Raises UserError where there is no intact store.
+    Each prediction is from before r-hat learned from any answer to that question. Answers that rank no clip above another are
+    left out.
     """
-    return share_of([right for _, right in foreseen(run, annotator)])
+    return share_of([right for _, right in foreseen(run, said)])
 
 
-def foreseen(run: Path, annotator: str | None = None) -> list[tuple[float, float]]:
+def foreseen(run: Path, said: Iterable[Ranked]) -> list[tuple[float, float]]:
     """The same answer by answer, in the order in which they were given: when, in seconds since 1970, and the right share."""
     predicted = {row.query: row.returns for row in read_predictions(run)}
-    if not predicted:
-        return []
-    who = None if annotator is None else PERSON + annotator
-    said = [
-        (label.answered_at, right)
-        for label in labels(run / "preferences.sqlite")
-        if label.source == Source.HUMAN and label.round == 0 and not label.flagged and (who is None or label.annotator == who)
-        if label.ranks is not None and (right := concordance(label.ranks, predicted, label.query)) is not None
-    ]
-    return sorted(said)
+    rights = ((answer.answered_at, concordance(answer.ranks, predicted, answer.query)) for answer in said)
+    return sorted((at, right) for at, right in rights if right is not None)
 
 
 def concordance(ranks: Sequence[int], predicted: Mapping[int, Sequence[float]], query: int) -> float | None:

@@ -17,7 +17,7 @@ from rlhp.store.answers import Label, as_row, asked, labels, put, recorded, segm
 from rlhp.store.codec import Answered, Source, Table, decode, decode_answer, digest, encode
 from rlhp.store.connection import Database, damaged, version_of
 from rlhp.store.desk import PERSON, Desk, Given, Lease, Outcome, Reply, Shown, Tally
-from rlhp.store.glance import Counts, Taken, counts, newest_clips, people, taken_after
+from rlhp.store.glance import Counts, Ranked, Taken, counts, newest_clips, people, ranked, taken_after, times
 from rlhp.store.migrate import VERSION
 from rlhp.store.rest import RESTS, Rest, Waiting
 from rlhp.store.sound import is_count, is_time
@@ -33,6 +33,7 @@ __all__ = [
     "Label",
     "Lease",
     "Outcome",
+    "Ranked",
     "Reply",
     "Rest",
     "Shown",
@@ -50,9 +51,11 @@ __all__ = [
     "newest_clips",
     "people",
     "put",
+    "ranked",
     "recorded",
     "segments",
     "taken_after",
+    "times",
     "version_of",
 ]
 

@@ -16,6 +16,11 @@ SELECT query, MIN(taken_step) AS step, segments FROM answer JOIN query ON query.
 WHERE taken_step IS NOT NULL AND source != 'demonstration' GROUP BY query
 """
 
+_RANKED = """
+SELECT query, teacher, ranks, answered_at FROM answer
+WHERE source = 'human' AND round = 0 AND NOT flagged AND ranks IS NOT NULL
+"""
+
 _PEOPLE = "SELECT DISTINCT teacher FROM answer WHERE source = 'human' UNION SELECT 'human:' || annotator FROM lease"
 
 _COUNTS = """
@@ -40,6 +45,24 @@ def taken_after(database: Database, step: int) -> tuple[int, list[Taken]]:
         before = db.execute(f"SELECT COUNT(*) FROM ({_FIRST_TAKEN}) WHERE step <= ?", (step,)).fetchone()[0]
         rows = db.execute(f"SELECT * FROM ({_FIRST_TAKEN}) WHERE step > ? ORDER BY step, query", (step,)).fetchall()
     return before, [Taken(query, at, tuple(json.loads(clips))) for query, at, clips in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """What a person said of a question's clips: a rank for each, in the store's order, lower is better."""
+
+    query: int
+    annotator: str
+    ranks: tuple[int, ...]
+    answered_at: float  # seconds since 1970
+
+
+def ranked(database: Database, annotator: str | None = None) -> list[Ranked]:
+    """The rankings, of one person or of all, that count: neither repeats nor what was taken back."""
+    with database.reading() as db:
+        sql, who = (_RANKED, ()) if annotator is None else (f"{_RANKED} AND teacher = ?", (PERSON + annotator,))
+        rows = db.execute(sql, who).fetchall()
+        return [Ranked(query, who.removeprefix(PERSON), tuple(json.loads(ranks)), at) for query, who, ranks, at in rows]
 
 
 def newest_clips(database: Database, at_most: int) -> list[str]:
@@ -69,3 +92,15 @@ def people(database: Database) -> list[str]:
     with database.reading() as db:
         names = [name for (name,) in db.execute(_PEOPLE) if name.startswith(PERSON)]
     return sorted(name.removeprefix(PERSON) for name in names)
+
+
+def times(database: Database, annotator: str | None = None) -> dict[str, list[float]]:
+    """When people answered, repeats included, in seconds since 1970, by annotator: one person, or all."""
+    found: dict[str, list[float]] = {}
+    with database.reading() as db:
+        rows = db.execute("SELECT teacher, answered_at FROM answer WHERE source = 'human' ORDER BY answered_at").fetchall()
+    for who, at in rows:
+        name = who.removeprefix(PERSON)
+        if annotator in (None, name):
+            found.setdefault(name, []).append(at)
+    return found

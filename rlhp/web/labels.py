@@ -10,9 +10,11 @@ from pydantic import BaseModel, ConfigDict
 
 from rlhp.labels import over_time, report
 from rlhp.run import annotators_of, key_of
-from rlhp.store import people
+from rlhp.run.predictions import PREDICTIONS
+from rlhp.store import people, ranked, times
 from rlhp.web.bodies import Annotator
-from rlhp.web.room import bearer_of, owner_only, room_of, static
+from rlhp.web.room import Room, bearer_of, owner_only, room_of, static
+from rlhp.web.seen import changed
 
 router = APIRouter()
 
@@ -93,10 +95,15 @@ def chart(request: Request) -> Response:
 @router.get("/api/labels")
 def tables(request: Request) -> Labels:
     """Counts, times and agreement of those who answered: everybody's for the owner of the run, else one's own."""
-    run, whose = room_of(request).run, bearer_of(request).annotator
-    told = Tables.model_validate(report(run, whose))
-    curves = [Curves.model_validate(drawn) for drawn in over_time(run, whose)]
-    return Labels(**told.model_dump(), whose=whose, curves=curves)
+    room, whose = room_of(request), bearer_of(request).annotator
+    version = changed(room.run / PREDICTIONS), room.store.database.version()
+    return room.seen(("labels", whose), version, lambda: _labels(room, whose))
+
+
+def _labels(room: Room, whose: str | None) -> Labels:
+    told, database = Tables.model_validate(report(room.run, whose)), room.store.database
+    drawn = over_time(room.run, ranked(database, whose), times(database, whose))
+    return Labels(**told.model_dump(), whose=whose, curves=[Curves.model_validate(curves) for curves in drawn])
 
 
 @router.get("/api/links", dependencies=[Depends(owner_only)])

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rlhp.labels import Foresight, foresight
 from rlhp.run import Control, ask, change, control, finished, under_way
 from rlhp.run.predictions import PREDICTIONS
-from rlhp.store import newest_clips
+from rlhp.store import newest_clips, ranked
 from rlhp.web.bodies import Annotator
 from rlhp.web.room import Room, bearer_of, owner_only, room_of
 from rlhp.web.seen import Seen, changed
@@ -136,7 +136,7 @@ def _agreement(room: Room, annotator: str | None) -> Agreed | None:
     found: Foresight | None = room.seen(
         ("agreement", annotator),
         (changed(room.run / PREDICTIONS), room.store.database.version()),
-        lambda: foresight(room.run, annotator),
+        lambda: foresight(room.run, ranked(room.store.database, annotator)),
     )
     return None if found is None else Agreed.model_validate(found)
 
@@ -158,11 +158,13 @@ def _rows(run: Path) -> list[Point]:
             text = file.read()
     except OSError:
         return []
-    whole = text[: text.rfind("\n") + 1].splitlines()
-    return [(int(row["step"]), _number(row.get("true_return")), _number(row.get("reward_mean"))) for row in csv.DictReader(whole)]
+    rows = csv.reader(text[: text.rfind("\n") + 1].splitlines())
+    columns = {name: place for place, name in enumerate(next(rows, []))}
+    true, predicted = (columns.get(name) for name in ("true_return", "reward_mean"))
+    return [(int(row[0]), _number(row, true), _number(row, predicted)) for row in rows]
 
 
-def _number(cell: str | None) -> float | None:
-    """A cell of a table; None where it is empty, or no number that JSON has."""
-    value = float(cell) if cell else nan
+def _number(row: list[str], column: int | None) -> float | None:
+    """A cell of a table; None where there is none, it is empty, or it is no number that JSON has."""
+    value = float(row[column]) if column is not None and column < len(row) and row[column] else nan
     return value if isfinite(value) else None
