@@ -124,10 +124,10 @@ class Person:
         return answer.json()
 
     def pairs(self, count: int = 3) -> list[dict[str, Any]]:
-        return self.post("next", count=count)["pairs"]
+        return self.post("next", count=count)["questions"]
 
-    def say(self, pair: dict[str, Any], choice: str = "left", seen: float = 2.0, **more: Any) -> dict[str, Any]:
-        return self.post("answer", **pair, choice=choice, seen=seen, **more)
+    def say(self, pair: dict[str, Any], value: Any = "left", seen: float = 2.0, **more: Any) -> dict[str, Any]:
+        return self.post("answer", **pair, value=value, seen=seen, **more)
 
     def state(self) -> dict[str, Any]:
         return self.client.get("/api/state", params={"annotator": self.name}).raise_for_status().json()

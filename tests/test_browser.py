@@ -158,7 +158,7 @@ def test_pairs_that_come_late_do_not_show_again_what_is_answered(tmp_path: Path,
         answered = press(tab, "ArrowLeft")
         acknowledged(tab, page)
         route, said = held[0]
-        assert [pair["query"] for pair in said["pairs"]] == [answered]
+        assert [pair["query"] for pair in said["questions"]] == [answered]
         route.fulfill(json=said)
         until(lambda: len(held) > 1 or tab.wait_for_timeout(20))  # the page has read it, and asks anew
         assert tab.evaluate("document.body.dataset.phase") == "idle"

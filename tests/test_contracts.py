@@ -57,6 +57,7 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "env/gym": ["env.id=CartPole-v1"],
     "agent/ppo_atari": [*PONG, *SMALL],
     "agent/a2c_atari": [*PONG, *SMALL],
+    "agent/coach_atari": [*PONG, *SMALL_REWARD],
     "agent/network/nature": [*PONG, *SMALL_REWARD],
     "agent/network/small": [*PONG, *SMALL_REWARD],
     "agent/start/clone": ["agent.start.run={recording}", "agent.start.critic_first=1"],

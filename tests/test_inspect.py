@@ -13,12 +13,13 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from rlhp import train
 from rlhp.cli import main
 from rlhp.inspect import Outcome, answers, coverage, estimate, findings, inputs
 from rlhp.store import Source, Store, labels
-from rlhp.types import Answer, Array, Rollout, Steps
+from rlhp.types import Answer, Array, Clips, Comparisons, ImagesAndVector, Rollout, Steps
 
 ORDER = (
     "total_steps=6144",
@@ -46,7 +47,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coverage, "STEPS", 3200)
     monkeypatch.setattr(coverage, "DRAWS", 40)
     monkeypatch.setattr(inputs, "REPEATS", 2)
-    monkeypatch.setattr(estimate.bootstrap, "__defaults__", (None, 0, 200, estimate.bootstrap.__defaults__[-1]))  # type: ignore[index]
+    monkeypatch.setattr(estimate, "DRAWS", 200)
 
 
 class Planted:
@@ -206,6 +207,7 @@ def test_an_answer_that_came_too_late_is_held_out_for_all(trained: Path, tmp_pat
     learned = train.learned(run)
     given = answers.of(run, learned)
     assert given is not None
+    assert not answers.of(run, replace(learned, step=0)).taken.any(), "r-hat is older than all of its answers"  # type: ignore[union-attr]
     late = given.question == 7
     assert late.any() and answers.unseen(learned.model, given, MEMBERS)[:, late].all()
 
@@ -297,3 +299,40 @@ def test_a_fit_is_inspected_without_an_environment(trained: Path, tmp_path: Path
     assert "no clips of the run are kept" in (fit / "inspect.html").read_text()
     told = json.loads((fit / "finished.json").read_text())["heldout"]
     assert told["decided"] > 0
+
+
+def test_with_a_handful_of_answers_it_says_what_is_missing(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "few"))
+    with Store(run / "preferences.sqlite").database.writing() as db:
+        db.execute("DELETE FROM answer WHERE query >= 5")
+    assert main(["inspect", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "too few to tell from chance" in said and "5 independent observations are too few" in said
+    assert "too few; 8 are needed" in (run / "inspect.html").read_text()
+
+
+def test_pictures_are_shuffled_by_parts() -> None:
+    rng = np.random.default_rng(0)
+    steps = Steps(rng.integers(0, 255, (6, 4, 20, 20, 3), dtype=np.uint8), np.zeros((6, 4), np.int64), np.zeros((6, 4)))
+    space = spaces.Box(0, 255, (20, 20, 3), np.uint8)
+    parts = inputs.of_spaces(space, (20, 20, 3), spaces.Discrete(3))
+    assert parts.patches and len(parts.each) == inputs.GRID**2 + 1
+    changed = inputs._shuffled(steps, [parts.each[1]], np.random.default_rng(1))
+    differs = (changed.obs != steps.obs).any(axis=(0, 1, 4))
+    assert differs[:4, 4:8].all() and not differs[4:].any() and not differs[:, :4].any() and not differs[:, 8:].any()
+    assert "not taken apart" in inputs.of_spaces(ImagesAndVector([space], 3), (1203,), spaces.Discrete(3)).missing
+
+
+def test_clips_that_are_rated_one_by_one_give_pairs_of_one_annotator(tmp_path: Path) -> None:
+    obs = np.arange(6.0).reshape(6, 1, 1)
+    clips = Clips(obs, np.zeros((6, 1, 1), np.float32), obs[..., 0])
+    ratings = np.array([0.1, 0.9, 0.5, 0.5, 0.2, 0.7])
+    shown = np.arange(6)[:, np.newaxis]
+    rated = Comparisons(clips, shown, np.zeros((6, 1), int), np.arange(6) + 10, np.zeros(6, bool), ratings)
+    known = answers._Known(["a", "a", "b", "b", "a", "a"], np.zeros(6), np.ones(6, bool), np.ones(6, bool))
+    given = answers._pairs(rated, known)
+    assert given is not None and {*given.annotator} == {"a"}, "b rates both of its clips alike"
+    assert (ratings[given.better] > ratings[given.worse]).all() and (given.question == given.better + 10).all()
+    assert (given.other == given.worse + 10).all() and 2 <= len(given) <= 4

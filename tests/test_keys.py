@@ -67,8 +67,8 @@ def test_a_link_holds_the_key_and_not_the_token() -> None:
 
 
 def test_nobody_answers_or_undoes_as_another(client: TestClient, run: Path) -> None:
-    pair = ask(client, "ada", ADA).json()["pairs"][0]
-    said = {**pair, "choice": "left", "seen": 2.0}
+    pair = ask(client, "ada", ADA).json()["questions"][0]
+    said = {**pair, "value": "left", "seen": 2.0}
     assert client.post("/api/answer", json={"annotator": "ada", **said}, headers=BOB).status_code == 403
     assert client.post("/api/answer", json={"annotator": "ada", **said}, headers=ADA).json()["outcome"] == "kept"
     undo = {"annotator": "ada", "query": pair["query"], "round": 0}

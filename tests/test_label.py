@@ -319,7 +319,7 @@ def test_a_full_disk_is_said_and_the_answer_is_sent_again(small_disk: Path) -> N
         fill(small_disk)
         refused = []
         while not refused:  # until what SQLite holds of the disk is full too
-            answer = person.client.post("/api/answer", json={"annotator": "annotator-1", **pair, "choice": "left", "seen": 1.0})
+            answer = person.client.post("/api/answer", json={"annotator": "annotator-1", **pair, "value": "left", "seen": 1.0})
             refused = [answer] if answer.status_code != 200 else []
             person.client.post("/api/undo", json={"annotator": "annotator-1", "query": pair["query"], "round": 0})
         assert refused[0].status_code == 503 and "free some space" in refused[0].json()["detail"]
@@ -350,7 +350,7 @@ def answering(run: Path, name: str, over: Callable[[], bool], pause: float = 0.0
             person = Person(page, name)
             while not over():
                 waiting = waiting or [
-                    {**pair, "choice": rng.choice(["left", "right", "equal", "unsure"])} for pair in person.pairs()
+                    {**pair, "value": rng.choice(["left", "right", "equal", "unsure"])} for pair in person.pairs()
                 ]
                 if not waiting:
                     time.sleep(0.05)
@@ -378,7 +378,7 @@ def check_answers(run: Path, kept: list[dict[str, Any]]) -> None:
     assert set(told) <= set(there), f"{len(set(told) - set(there))} accepted answers are lost"
     for key, said in told.items():
         swapped = tuple(said["clips"]) != segments[said["query"]]
-        assert there[key] == (SWAPPED if swapped else STRAIGHT)[said["choice"]], key
+        assert there[key] == (SWAPPED if swapped else STRAIGHT)[said["value"]], key
         assert flipped[key] == swapped
     store.take(10**9)
     taken = rows(run, "query, teacher, taken_step, round")
@@ -500,7 +500,7 @@ def hurry(page: Served, name: str, done: list[int]) -> None:
         kept = person.say(pairs[0])
         assert kept["outcome"] == "kept"
         done.append(pairs[0]["query"])
-        pairs = kept["pairs"]
+        pairs = kept["questions"]
 
 
 def test_a_lease_whose_browser_is_gone_comes_back(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -317,6 +318,50 @@ def test_repeats_and_other_lengths(run: Path, tmp_path: Path) -> None:
     assert parquet.read_table(out)["label"].to_pylist() == wanted and wanted[-3:] == [0.0, 0.0, 0.5]
 
 
+def rated_run(path: Path) -> Path:
+    """A run that asks for ratings: of three answers the second was taken back, and the fourth could not be told."""
+    run = make_run(path, questions=4, clips=1, feedback="rating")
+    store = Store(run / "preferences.sqlite", rest=Rest(0))
+    desk = Desk(store.database)
+    for value in (0.25, 0.75, 1, "unsure"):
+        (shown,) = desk.deal("annotator-1", 1)
+        desk.answer("annotator-1", Reply(shown.query, 0, shown.clips, value, 1.0))
+    desk.flag("annotator-1", 2, 0, True)
+    store.close()
+    return run
+
+
+def test_ratings_go_there_and_back(tmp_path: Path) -> None:
+    run, other = rated_run(tmp_path / "from"), make_run(tmp_path / "to", questions=4, clips=1, feedback="rating")
+    file = tmp_path / "labels.jsonl"
+    assert export_labels(run, file).startswith("3 answers of") and "0.75" not in file.read_text()
+    assert cli.main(["export", str(run), str(file), "--flagged"]) == 0
+    assert import_labels(other, file).endswith("4 of them new")
+    given = labels(other / "preferences.sqlite")
+    assert given == labels(run / "preferences.sqlite")
+    assert [(label.rating, label.flagged) for label in given] == [(None, False), (1.0, False), (0.75, True), (0.25, False)]
+
+
+def test_ratings_for_offline_learners(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    run = rated_run(tmp_path / "run")
+    assert cli.main(["export", str(run), str(tmp_path / "labels.parquet")]) == 0
+    table = parquet.read_table(tmp_path / "labels.parquet")
+    assert table.column_names == ["segment", "rating"] and table["rating"].to_pylist() == [1.0, 0.25]
+    assert len(table["segment"][0].as_py()["obs"]) == LENGTH
+
+
+def test_grades_for_offline_learners(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    run = make_run(tmp_path / "run", questions=2, feedback="graded_comparison")
+    store = Store(run / "preferences.sqlite")
+    store.answer({0: Answer((0, 2)), 1: Answer((1, 0))})
+    store.close()
+    export_labels(run, tmp_path / "labels.parquet")
+    table = parquet.read_table(tmp_path / "labels.parquet")
+    assert table["label"].to_pylist() == [1.0, 0.0] and table["much"].to_pylist() == [True, False]
+
+
 def test_nothing_to_compare_yet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     with pytest.raises(UserError, match="no comparison yet"):
@@ -402,6 +447,44 @@ def test_consistency_is_of_repeats() -> None:
     answers = [*said("annotator-1", first), *(given(q, ranks, round=1, swapped=True) for q, ranks in enumerate(again))]
     (row,) = people(answers, {f"{side}{query}": 0.0 for side in "ab" for query in range(7)})
     assert row.repeats == 7 and row.consistent == 4 / 5, "those who could not tell, then or now, are left out"
+
+
+def rating(query: int, value: float, kind: str = "rating", who: str = "annotator-1", round: int = 0) -> Label:
+    return Label(query, (f"a{query}",), f"human:{who}", round, None, False, 1.0, 2.0, None, Source.HUMAN, kind, value)
+
+
+def test_consistency_of_ratings_and_rankings() -> None:
+    """Ratings that differ by less than 0.1 say the same; of a ranking of three, two pairs of three do."""
+    first = [rating(query, value) for query, value in enumerate((0.2, 0.5, 0.9, 0.1, 1.0))]
+    again = [rating(query, value, round=1) for query, value in enumerate((0.25, 0.65, 0.9, 0.11, 0.8))]
+    (row,) = people([*first, *again], {f"a{query}": 0.0 for query in range(5)})
+    assert (row.ratings, row.repeats, row.consistent) == (5, 5, 3 / 5)
+
+    def order(query: int, ranks: tuple[int, ...], round: int) -> Label:
+        return replace(given(query, ranks, round=round), clips=("a", "b", "c"), kind="ranking")
+
+    rankings = [order(query, (0, 1, 2), 0) for query in range(5)] + [order(query, (0, 2, 1), 1) for query in range(5)]
+    (row,) = people(rankings, {"a": 0.0, "b": 0.0, "c": 0.0})
+    assert row.rankings == 5 and row.consistent == pytest.approx(2 / 3)
+
+
+def test_cohens_kappa_of_good_and_bad() -> None:
+    """Observed 4 / 5; by chance (3 * 2 + 2 * 3) / 25 = 0.48. What ratings say is no category."""
+    pytest.importorskip("statsmodels")
+    first = [rating(query, value, "good_bad") for query, value in enumerate((1.0, 1.0, 1.0, 0.0, 0.0))]
+    second = [rating(query, value, "good_bad", "annotator-2") for query, value in enumerate((1.0, 1.0, 0.0, 0.0, 0.0))]
+    (found,) = agreements([*first, *second])
+    assert found.same == 0.8 and found.kappa == pytest.approx((0.8 - 0.48) / 0.52)
+    assert agreements([replace(label, kind="rating") for label in (*first, *second)]) == []
+
+
+def test_graded_comparisons_are_judged_by_their_side() -> None:
+    answers = [replace(given(query, (0, 2)), kind="graded_comparison") for query in range(3)]
+    (row,) = people([*answers, replace(given(3, (1, 0)), kind="graded_comparison")], dict.fromkeys("ab", 0.0) | RETURNS)
+    assert (row.left, row.right, row.equal) == (3, 1, 0)
+
+
+RETURNS = {f"{side}{query}": 0.0 for side in "ab" for query in range(9)}
 
 
 def test_times() -> None:

@@ -13,6 +13,7 @@ from test_reward import clips, ensemble, rollout, same
 from rlhp.likelihood import ANNOTATORS, Graded, Ratings
 from rlhp.preference import AdaptiveScale, CrossEntropy, PlackettLuce, Rankings, agreement, disagreement
 from rlhp.reward import NoPenalty
+from rlhp.train.fit import Measured, _rate
 from rlhp.types import Clips, Comparisons, Evidence, UserError
 
 NAN = float("nan")
@@ -159,6 +160,28 @@ def test_a_reward_is_learned_from_single_clips(hard: bool) -> None:
     reward = ensemble(loss=Ratings(), hidden=(), members=2)
     metrics = reward.fit(Evidence(ratings_of(300, hard=hard)), 250)
     assert correlation(reward) > 0.9 and metrics["valid_accuracy"] > 0.8
+
+
+def test_what_is_sent_to_a_fitting_process_is_put_together_again() -> None:
+    """Ratings beside a comparison, sent in two parts, and an answer that is taken back after it was sent."""
+    data = replace(ratings_of(6, ((1.0, 0.0), (3.0, 1.0))), query=np.arange(10, 16))
+    whole = data.marked(np.arange(6) == 1)
+    first, later = data.rows(slice(0, 4)), whole.after(0, 4)
+    joined = first.joined(later).marked(whole.flagged)
+    for name in ("shown", "ranks", "query", "rating", "annotator", "flagged"):
+        assert np.array_equal(getattr(joined, name), getattr(whole, name)), name
+    assert joined.marked(whole.flagged) is joined, "by which a model knows that nothing is new"
+    assert len(first.joined(later.rows(slice(0, 0)))) == 4 and whole.decided().tolist() == [True, False, True, True, True, True]
+
+
+def test_a_fit_is_measured_by_how_it_orders_what_one_annotator_rated() -> None:
+    """Of three clips that return 3, 2 and 1, rated 0.9, 0.2 and 0.4 by one: the first is right twice, the others once."""
+    measured = Measured(*np.full((3, 4), NAN))
+    out = replace(ratings_of(4), rating=np.array([0.9, 0.2, 0.4, 0.5]), annotator=np.array([0, 0, 0, 1]))
+    _rate(measured, out, np.array([3.0, 2.0, 1.0, 9.0]), np.array([[log(3), 0.0, 0.0, 0.0]] * 2))
+    assert measured.right[:3].tolist() == pytest.approx([1, 1 / 2, 1 / 2]) and np.isnan(measured.right[3])
+    assert measured.probability.tolist() == pytest.approx([0.75, 0.5, 0.5, 0.5])
+    assert measured.loss[:2].tolist() == pytest.approx([-0.9 * log(0.75) - 0.1 * log(0.25), log(2)])
 
 
 def test_scales_and_shifts_of_annotators_are_found() -> None:

@@ -97,6 +97,16 @@ def test_a_person_watches_one_environment() -> None:
         people.Judge(setup(n_envs=2))
 
 
+def test_open_tabs_live_through_a_restart(tmp_path: Path) -> None:
+    addresses, run = [], SimpleNamespace(path=tmp_path)
+    for _ in range(2):
+        with people.audience(setup(page={"host": "127.0.0.1", "port": 0}), run, title="Teach", keys=[]):  # type: ignore[arg-type]
+            page = last_served(tmp_path)
+            assert page is not None
+            addresses.append(page.address())
+    assert addresses[0] == addresses[1]
+
+
 # whole runs, with somebody at the page
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import APT, ARGUMENTS, CHROMIUM
 from minari import MinariDataset
 from pages import until
+from test_axe import AXE, faults
 from test_play import playing
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-APT = "sudo apt-get install -y --no-install-recommends chromium libatomic1"
 # the uppermost row of the green paddle, in native pixels; -1 where there is none
 PADDLE = """() => {
   const canvas = document.getElementById("canvas"), k = canvas.width / 160, { data, width } =
@@ -86,3 +84,19 @@ def test_a_phone_has_buttons_for_the_keys(browser: playwright.Browser, tmp_path:
         until(lambda: tab.inner_text("#kept") == "1 episode kept" or tab.wait_for_timeout(20))
     (episode,) = MinariDataset(tmp_path / "me" / "data").iterate_episodes()
     assert [1, 0] in episode.actions.tolist()
+
+
+@pytest.mark.skipif(not Path(AXE).is_file(), reason="RLHP_AXE names no axe.min.js")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_page(tmp_path: Path, tab: playwright.Page, scheme: str) -> None:
+    tab.emulate_media(color_scheme=scheme)
+    with playing("env=point", "-o", str(tmp_path / "me")) as (player, _):
+        tab.goto(f"{player.client.base_url}?{player.client.headers['authorization'].replace('Bearer ', 'token=')}")
+        wait(tab, "ready")
+        assert faults(tab) == []
+        tab.keyboard.press("Enter")
+        wait(tab, "playing")
+        tab.keyboard.down("ArrowUp")
+        assert faults(tab) == []
+        wait(tab, "over")
+        assert faults(tab) == []

@@ -61,6 +61,7 @@ async ({ line }) => {
 }
 """
 FPS = 20  # of HalfCheetah's clips
+SIZE = 240  # of the clips in pixels: half of a person's, as reading every frame takes the browser long
 
 
 def moved(lines: Array) -> float:
@@ -114,6 +115,7 @@ class Session:
         self._command = [
             *(sys.executable, "-m", "rlhp.cli", "train", "env=halfcheetah", "teacher=human", "max_open=20", f"labels={labels}"),
             *(f"total_steps={steps}", f"seed={seed}", f"hydra.run.dir={run}", "page.repeats=0", "page.port=0"),
+            f"page.size={SIZE}",
         ]
         run.mkdir(parents=True, exist_ok=True)
         self._log = (run / "teach.log").open("ab")

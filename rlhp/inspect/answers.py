@@ -11,7 +11,7 @@ import numpy as np
 
 from rlhp import labels, store, train
 from rlhp.store import Source
-from rlhp.types import EMPTY, Array, Clips, Comparisons, Segment, UserError, stream
+from rlhp.types import EMPTY, Array, Clips, Comparisons, Segment, stream
 
 STORE = "preferences.sqlite"
 MOST = 1500  # answers that are looked at; of more, a random part
@@ -61,21 +61,34 @@ def of(run: Path, learned: train.Learned) -> Answers | None:
         n = len(learned.data.comparisons)
         known = _Known(learned.data.annotator, np.full(n, np.nan), np.isin(np.arange(n), learned.fitted), np.ones(n, bool))
         return _pairs(learned.data.comparisons, known)
-    try:
-        data = labels.load(run)
-    except UserError:  # nobody has been asked, or nothing was preferred
+    if not any(map(_counts, _stored(run))):
         return None
-    return _pairs(data.comparisons, _stored(run / STORE))
+    data = labels.load(run)
+    return _pairs(data.comparisons, _known(run, data, learned.step))
 
 
-def _stored(path: Path) -> _Known:
-    """What the store knows of its answers, in the order of `labels.load`."""
-    given = [label for label in store.labels(path) if not (label.round or label.flagged or label.answer().unsure)]
-    asked = dict(zip((clips for _, clips in store.asked(path)), (step for step, _ in store.asked(path)), strict=True))
-    step = np.array([asked.get(label.clips, np.nan) for label in given], float)
-    taken = np.array([label.taken_step is not None for label in given], bool)
-    counts = np.array([label.source is not Source.DEMONSTRATION for label in given], bool)
-    return _Known([label.annotator for label in given], step, taken, counts)
+def _stored(run: Path) -> list[store.Label]:
+    return store.labels(run / STORE) if (run / STORE).is_file() else []
+
+
+def _counts(label: store.Label) -> bool:
+    """Whether somebody was asked, has said something, and stands by it."""
+    return not (label.round or label.flagged or label.answer().unsure or label.source is Source.DEMONSTRATION)
+
+
+def _known(run: Path, data: labels.Preferences, step: int) -> _Known:
+    """What the store knows of answers, of which r-hat was given those that were taken by `step`.
+
+    Answers may come, and be withdrawn, while this reads: one that is not there any more does not count.
+    """
+    there: dict[tuple[int, str | None], store.Label] = {
+        (label.query, label.annotator): label for label in _stored(run) if not label.round
+    }
+    asked = {clips: at for at, clips in store.asked(run / STORE)}
+    given = [there.get(key) for key in zip(data.comparisons.query.tolist(), data.annotator, strict=True)]
+    at = np.array([np.nan if label is None else asked.get(label.clips, np.nan) for label in given], float)
+    taken = [label is not None and label.taken_step is not None and label.taken_step <= step for label in given]
+    return _Known(data.annotator, at, np.array(taken, bool), np.array([label is not None and _counts(label) for label in given]))
 
 
 def _pairs(comparisons: Comparisons, known: _Known) -> Answers | None:

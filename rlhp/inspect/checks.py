@@ -15,6 +15,7 @@ ENOUGH = 40  # answers or clips from which being no better than chance is a faul
 OVERFIT = 0.15  # accuracy on answers learned from, minus that on others
 FAR = 2.0  # how much more the members disagree about the newest policies' clips than about the labelled ones,
 APART = 0.5  # and the correlation of two members over these clips below which they do not tell what is better
+NEAR = 0.6  # a distance that may be smaller, and may be that of unrelated rewards, is not known well enough
 ONE_INPUT = 0.9  # share of r-hat's variance that one input carries alone
 GOOD = 0.85  # accuracy, or correlation of clips, with which a single input may be all there is to the task
 
@@ -93,9 +94,12 @@ def near(name: str, distance: Estimate) -> Check:
     title = f"Near the true reward ({name})"
     if not distance.known:
         return Check(title, Outcome.UNKNOWN, distance.missing)
-    far = distance.high >= UNRELATED
     found = f"distance {distance.text()}; unrelated rewards have {UNRELATED:.2f}, opposite ones 1"
-    return Check(title, Outcome.FLAGGED if far else Outcome.SOUND, found)
+    if distance.high < UNRELATED:
+        return Check(title, Outcome.SOUND, found)
+    if distance.low < NEAR:
+        return Check(title, Outcome.UNKNOWN, f"{found}: it is not known well enough")
+    return Check(title, Outcome.FLAGGED, found)
 
 
 def orders_policies(tau: Estimate) -> Check:
@@ -139,6 +143,8 @@ def knows_newest(ratio: Estimate, agreement: Estimate) -> Check:
 def many_inputs(worth: Sequence[Worth], accuracy: Estimate, clips: Estimate, missing: str) -> Check:
     """Whether r-hat rests on one input alone, without being right."""
     title = "Rests on more than one input"
+    if worth and not worth[0].drop.known:
+        return Check(title, Outcome.UNKNOWN, worth[0].drop.missing)
     known = [one for one in worth if one.alone == one.alone]
     if len(known) < 2:
         return Check(title, Outcome.UNKNOWN, missing or "what a part of a picture carries alone is not measured")

@@ -75,13 +75,13 @@ def _steps(trained: train.Trained, env: Any, model: Predictor, seed: int) -> Ite
     torch.manual_seed(seed)
     env.action_space.seed(seed)
     rng, obs = stream(seed, "inspect/coverage"), np.array(env.reset())
-    small = partial(_small, env.observation_space)
+    small, task = partial(_small, env.observation_space), str(getattr(env, "task", type(env).__name__))
     while True:
         random = rng.random(ENVS) < RANDOM
         act = np.array(trained.policy(obs, deterministic=False))
         for i in np.flatnonzero(random):
             act[i] = env.action_space.sample()
-        check_actions("inspect", act, 0)
+        check_actions(task, act, 0)
         new, reward, dones, infos = env.step(act.copy())
         new, after = np.array(new), np.array(new)
         for i in np.flatnonzero(dones):

@@ -57,7 +57,6 @@ def bootstrap(
     n: int,
     groups: Sequence[int] | Array | None = None,
     seed: int = 0,
-    draws: int = DRAWS,
     missing: str = "it is undefined: the values do not vary",
 ) -> Estimate:
     """`statistic` of the rows 0 to n - 1, with its 95 % percentile-bootstrap interval.
@@ -69,7 +68,7 @@ def bootstrap(
     if len(members) < LEAST:
         return absent(f"{len(members)} independent observations are too few; {LEAST} are needed", n)
     value, rng = statistic(np.arange(n)), np.random.default_rng(seed)
-    drawn = (rng.integers(len(members), size=len(members)) for _ in range(draws))
+    drawn = (rng.integers(len(members), size=len(members)) for _ in range(DRAWS))
     values = np.array([statistic(np.concatenate([members[i] for i in chosen])) for chosen in drawn])
     if not isfinite(value) or np.isfinite(values).mean() < 0.5:
         return absent(missing, n)

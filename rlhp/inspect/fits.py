@@ -14,7 +14,7 @@ from rlhp.types import Array, stream
 
 WIDTH = 64  # random features beside the numbers themselves
 MOST = 64  # numbers of an observation that are read as they are; of more, so many random projections
-RIDGE = 1e-3  # of the mean square of a feature
+RIDGE = 1e-3  # of a feature's mean square: temporal differences alone are unstable where values hardly change
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +48,25 @@ def features(states: Array, seed: int = 0) -> Features:
     return Features(mean, scale, project, weight, rng.uniform(-1, 1, WIDTH))
 
 
-def solve(gram: Array, target: Array) -> Array:
-    """Weights [F, R] with gram [F, F] @ weights = target [F, R], shrunk a little; not that of the constant, the first feature."""
-    ridge = RIDGE * np.abs(np.diag(gram)) + 1e-12
-    ridge[0] = 0.0
-    return np.linalg.lstsq(gram + np.diag(ridge), target, rcond=None)[0]
-
-
 @dataclass(frozen=True, slots=True)
 class Sums:
     """Sums over transitions of which a linear fit consists, by block."""
 
     gram: Array  # [B, F, F]
     target: Array  # [B, F, R]
+    size: Array  # [B, F] of the squares of the features
 
     def weights(self, times: Array) -> Array:
-        """The fit [F, R] in which each block counts so many `times` [B]."""
-        return solve(np.tensordot(times, self.gram, 1), np.tensordot(times, self.target, 1))
+        """The fit [F, R] in which each block counts so many `times` [B]; shrunk a little, but for the constant's weight."""
+        gram, target, size = (np.tensordot(times, x, 1) for x in (self.gram, self.target, self.size))
+        ridge = RIDGE * size + 1e-12
+        ridge[0] = 0.0
+        return np.linalg.lstsq(gram + np.diag(ridge), target, rcond=None)[0]
 
 
 def averages(phi: Array, rewards: Array, chosen: Array, block: Array) -> Sums:
     """Mean rewards at each state over the `chosen` [n] transitions, by least squares: phi [n, F], rewards [n, R], block [n]."""
-    left = phi * chosen[:, np.newaxis]
-    return _sums(left, phi, rewards, block)
+    return _sums(phi * chosen[:, np.newaxis], phi, rewards, block)
 
 
 def values(phi: Array, phi_after: Array, ended: Array, rewards: Array, discount: float, block: Array) -> Sums:
@@ -83,4 +79,5 @@ def values(phi: Array, phi_after: Array, ended: Array, rewards: Array, discount:
 
 def _sums(left: Array, right: Array, rewards: Array, block: Array) -> Sums:
     rows = [np.flatnonzero(block == b) for b in range(int(block.max()) + 1)]
-    return Sums(np.stack([left[r].T @ right[r] for r in rows]), np.stack([left[r].T @ rewards[r] for r in rows]))
+    gram, target = (np.stack([left[r].T @ x[r] for r in rows]) for x in (right, rewards))
+    return Sums(gram, target, np.stack([(left[r] ** 2).sum(axis=0) for r in rows]))

@@ -180,18 +180,20 @@ def _smooth(y: np.ndarray, most: int = 150) -> np.ndarray:
 def _inputs(found: Findings) -> str:
     caption = "Points of accuracy that are lost where an input is another clip's"
     parts = []
-    if not found.worth:
-        parts.append(_missing(caption, found.inputs.missing or found.agreement.heldout.missing))
+    measured = [worth for worth in found.worth if worth.drop.known]
+    if not measured:
+        why = found.worth[0].drop.missing if found.worth else found.inputs.missing or found.agreement.heldout.missing
+        parts.append(_missing(caption, why))
     elif found.inputs.patches:
-        drops = np.array([worth.drop.value for worth in found.worth if worth.name.startswith("patch")])
+        drops = np.array([worth.drop.value for worth in measured if worth.name.startswith("patch")])
         side = round(len(drops) ** 0.5)
         parts.append(_figure(f"{caption}, by parts of the picture", charts.patches(drops.reshape(side, side), caption)))
-    ranked = sorted(found.worth, key=lambda worth: -worth.drop.value)[:SHOWN_INPUTS]
-    drawn = [(w.name, w.drop.value, w.drop.low, w.drop.high) for w in ranked if w.drop.known]
+    ranked = sorted(measured, key=lambda worth: -worth.drop.value)[:SHOWN_INPUTS]
+    drawn = [(w.name, w.drop.value, w.drop.low, w.drop.high) for w in ranked]
     if drawn:
-        more = len(found.worth) - len(drawn)
+        more = len(measured) - len(drawn)
         parts.append(_figure(f"{caption}{f'; the other {more} are worth less' if more > 0 else ''}", charts.bars(drawn, caption)))
-    alone = [(w.name, percent(w.alone)) for w in sorted(found.worth, key=lambda w: -np.nan_to_num(w.alone)) if w.alone == w.alone]
+    alone = [(w.name, percent(w.alone)) for w in sorted(measured, key=lambda w: -np.nan_to_num(w.alone)) if w.alone == w.alone]
     if alone:
         parts.append(_table("What one input carries alone", ("", "of r-hat's variance"), alone[:6]))
     return _section("What r-hat looks at", "Inputs by how much its accuracy hangs on them.", parts, words.INPUTS)

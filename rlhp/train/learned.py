@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 
 from rlhp import labels
 from rlhp.reward import TrueReward
-from rlhp.run import last_checkpoint, read_settings
+from rlhp.run import last_checkpoint, reached, read_settings
 from rlhp.train.earlier import restored
 from rlhp.train.fit import given_to
 from rlhp.train.job import environment
@@ -24,6 +24,7 @@ class Learned:
     """The reward model of a run's newest checkpoint, and clips of the run."""
 
     settings: Mapping[str, Any]
+    step: int  # of the checkpoint
     model: Predictor
     observation_space: spaces.Space[Any]  # as networks see observations
     action_space: spaces.Space[Any]
@@ -49,14 +50,14 @@ def learned(run: Path, recent: int = 200) -> Learned:
     if "memory" in (parts := last_checkpoint(run)):
         memory.restore(parts["memory"])  # type: ignore[attr-defined]
     newest = _newest(memory, recent, settings["seed"])
-    return Learned(settings, model, seen, env.action_space, tuple(memory.heldout), newest)
+    return Learned(settings, reached(run), model, seen, env.action_space, tuple(memory.heldout), newest)
 
 
 def _fitted(run: Path, settings: Mapping[str, Any]) -> Learned:
     data, rows = given_to(settings)
     seen = seen_space(data.observation_space(), data.stack)
     actions = data.action_space(settings["actions"])
-    return Learned(settings, _model(run, settings, seen, actions), seen, actions, (), (), data, rows)
+    return Learned(settings, reached(run), _model(run, settings, seen, actions), seen, actions, (), (), data, rows)
 
 
 def _model(run: Path, settings: Mapping[str, Any], seen: spaces.Space[Any], actions: spaces.Space[Any]) -> Predictor:

@@ -16,7 +16,7 @@ from rlhp.evaluate import visited
 from rlhp.keys import Keyboard, keyboard
 from rlhp.live import PAUSE, Clock, Look, Pacer, Stage, seconds
 from rlhp.live.look import Shoot
-from rlhp.run import announce, last_served
+from rlhp.run import Served, announce, last_served
 from rlhp.run.record import Table
 from rlhp.teacher import Human
 from rlhp.types import Array, Filming, Policy, Rollout, Run, Setup, Transitions, UserError
@@ -61,8 +61,8 @@ def audience(setup: Setup, run: Run, **facts: Any) -> Generator[tuple[Pacer, Sho
         pacer.finish("The training is over. Thank you.")
 
 
-def _stage(facts: Mapping[str, Any], host: str, port: int, before: Any) -> Stage:
-    if before is not None and before.host == host:
+def _stage(facts: Mapping[str, Any], host: str, port: int, before: Served | None) -> Stage:
+    if before is not None and before.host == host and not before.root:
         return Stage(facts, host, before.port, before.token)
     return Stage(facts, host, port)
 

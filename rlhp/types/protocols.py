@@ -33,9 +33,10 @@ class Env(Protocol):
 
     A step's reward is the true one, by which the teacher judges. An environment may hide from the agent where its episodes end:
     it then says `info["cut"]` where a real reset follows a step that is not done. `info["score"]` at an episode's end is its
-    score for people and tables, where that is not the sum of true rewards. Three attributes may be absent: `stack` (1), how many
+    score for people and tables, where that is not the sum of true rewards. Four attributes may be absent: `stack` (1), how many
     of its newest observations a network sees together, `replays` (False), whether one state and the actions after it are
-    enough to render a clip, and `terminates` (True), whether the agent may be told of an end before the horizon.
+    enough to render a clip, `terminates` (True), whether the agent may be told of an end before the horizon, and `bindings`
+    (none), a sequence of `rlhp.keys.Binding`: what keys do where a person acts.
 
     One that is `Stateful` as well resumes exactly; its `restore` returns the observations, or None where it goes on from a reset.
     """

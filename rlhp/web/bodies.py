@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, computed_field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rlhp import store
 from rlhp.run import NAME
@@ -48,7 +48,7 @@ class Say(_Body):
     round: int = Field(ge=0, le=1)
     kind: Word | None = None  # as it was dealt; the store knows it
     clips: tuple[ClipId, ...] = Field(min_length=1, max_length=MOST)
-    value: Value = Field(validation_alias=AliasChoices("value", "choice"), union_mode="left_to_right")
+    value: Value = Field(union_mode="left_to_right")
     seen: float = Field(ge=0, le=DAY, allow_inf_nan=False)
     count: int = Field(3, ge=1, le=5)
 
@@ -151,12 +151,6 @@ class Dealt(BaseModel):
     outcome: Outcome | None = None
     undone: bool | None = None
     refilmed: bool | None = None
-
-    @computed_field
-    @property
-    def pairs(self) -> list[Shown]:
-        """The questions, by the name that pages opened earlier know them by."""
-        return self.questions
 
 
 class State(BaseModel):

@@ -19,24 +19,27 @@ def listen(folder: Path, options: Options, beside: bool) -> tuple[socket.socket,
     again = before is not None and before.host == options.host and not before.root
     first = before.port if before is not None and again else options.port
     token = new_token() if before is None else before.token
-    ports = [first, *range(options.port, min(options.port + TRIES, 65536))]
-    for port in ports:
+    listening = bound(options.host, options.port, first)
+    there = listening.getsockname()[1]
+    return listening, Served(options.host, there, token, os.getpid(), beside, public=options.public)
+
+
+def bound(host: str, port: int, first: int | None = None) -> socket.socket:
+    """A socket that listens at the port `first`, or at `port` or the next that is free; 0: any. Raises UserError if none is."""
+    ports = range(port, min(port + TRIES, 65536))
+    for candidate in ports if first is None else (first, *ports):
         try:
-            listening = _bound(options.host, port)
+            return _bound(host, candidate)
         except OSError as error:
             complaint = error
-            continue
-        there = listening.getsockname()[1]
-        return listening, Served(options.host, there, token, os.getpid(), beside, public=options.public)
-    raise UserError(
-        f"no port from {ports[1]} to {ports[-1]} can be had at {options.host} ({complaint.strerror}); give another one."
-    )
+    raise UserError(f"no port from {ports[0]} to {ports[-1]} can be had at {host} ({complaint.strerror}); give another one.")
 
 
 def _bound(host: str, port: int) -> socket.socket:
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a body waits until its headers are acknowledged
         listening.bind((host, port))
         listening.listen(128)
     except (OSError, OverflowError):

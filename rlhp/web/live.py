@@ -26,7 +26,8 @@ from starlette.exceptions import HTTPException
 from rlhp.live import read_message
 from rlhp.types import UserError
 from rlhp.web.guard import Guard
-from rlhp.web.live_port import LOOPBACK, listening
+from rlhp.web.listen import bound
+from rlhp.web.options import Options
 from rlhp.web.refusal import refusal
 from rlhp.web.room import KINDS, STATIC
 
@@ -160,12 +161,12 @@ async def _serve() -> None:
         return
     given: Mapping[str, Any] = json.loads(first)
     try:
-        socket = listening(given["host"], given["port"])
+        socket = bound(given["host"], given["port"])
     except UserError as error:
         say(problem=str(error))
         return
     relay = Relay(given["facts"], given["token"])
-    hosts = frozenset(("[::1]", *LOOPBACK)) if given["host"] in LOOPBACK else None
+    hosts = Options(host=given["host"]).hosts
     # no log of accesses: addresses hold the token
     config = uvicorn.Config(create(relay, hosts), ws="none", access_log=False, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)

@@ -2,7 +2,7 @@
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
 const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
-const RETRY = 500; // ms, where the server is away
+const RETRY = 500, LATER = 10000; // ms, where the server is away, and where it has said that all is over
 const SPEEDS = [0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4];
 const $ = (id) => document.getElementById(id);
 const body = document.body, canvas = $("canvas"), paint = canvas.getContext("2d", { alpha: false, desynchronized: true });
@@ -53,7 +53,7 @@ async function watch() {
     } catch (error) {
       fail(error);
       after = 0;
-      await new Promise((done) => setTimeout(done, RETRY));
+      await new Promise((done) => setTimeout(done, status.phase === "finished" ? LATER : RETRY));
     }
   }
 }
