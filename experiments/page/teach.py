@@ -33,9 +33,10 @@ from rlhp.types import Array
 
 HERE = Path(__file__).parent
 KEYS = {-1: "ArrowRight", 0: "ArrowDown", 1: "ArrowLeft"}  # by which clip is better: the right one, neither, the left one
+RANKS = {-1: (1, 0), 0: (0, 0), 1: (0, 1)}
 LINE = 0.93  # of the picture's height: floor between camera and robot, which nothing hides
 FURTHEST = 0.24  # of the picture's width that the floor may move between two frames: below half the distance of its marks
-CLOSE = 0.03  # of the picture's width: clips tie that differ by less
+CLOSE, CLOSER = 0.03, 0.03  # clips tie that differ by less than so many widths of the picture, and this share of the distance
 WHERE = "document.body.dataset.phase === 'showing' ? document.body.dataset.pair : null"
 READ = """
 async ({ line }) => {
@@ -88,7 +89,7 @@ def _difference(before: Array, after: Array, shift: int) -> float:
 def better(left: float, right: float, toward: int) -> int:
     """1 where the left clip goes further `toward` (1: right, -1: left), -1 where the right one does, 0 where they are close."""
     lead = toward * (left - right)
-    return 0 if abs(lead) < CLOSE else int(np.sign(lead))
+    return 0 if abs(lead) < CLOSE + CLOSER * max(abs(left), abs(right)) else int(np.sign(lead))
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Taught:
     answers: int
     used: int  # of them by the reward model
     lost: int  # given, and not in the store
+    altered: int  # in the store, and not as they were given
     wrong: int  # that prefer the clip in which the robot went less far, by the simulator's states
     equal: int
     kills: int
@@ -226,6 +228,9 @@ def report(session: Session, direction: str, said: dict[int, int], minutes: floa
         for label in decided
         if label.ranks
     )
+    altered = sum(
+        label.ranks != RANKS[said[label.query] * (-1 if label.swapped else 1)] for label in answers if label.query in said
+    )
     rows = list(csv.DictReader((run / "metrics.csv").open()))
     correlation = toward * float(np.mean([float(row["reward_corr"]) for row in rows[-20:] if row.get("reward_corr")]))
     return Taught(
@@ -233,6 +238,7 @@ def report(session: Session, direction: str, said: dict[int, int], minutes: floa
         len(answers),
         sum(label.taken_step is not None for label in answers),
         len(set(said) - {label.query for label in answers}),
+        altered,
         wrong,
         len(answers) - len(decided),
         session.kills,
