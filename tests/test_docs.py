@@ -2,12 +2,17 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_module
 
+from rlhp import cli
+
+PAGES = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
 PAGE = Path(__file__).parents[1] / "docs" / "your_own_task.md"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FEWER = (
@@ -15,6 +20,12 @@ FEWER = (
     (r"labels([=:] ?)\d+", r"labels\g<1>20"),
     (r"-\d+-seed1", "-20-seed1"),
 )
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of a page's shell blocks that call rlhp."""
+    blocks = (text for kind, _, text in BLOCK.findall(page.read_text()) if kind == "sh")
+    return [line for text in blocks for line in text.replace("\\\n", " ").splitlines() if line.startswith("rlhp ")]
 
 
 def lessened(text: str) -> str:
@@ -39,3 +50,14 @@ def test_bring_your_own_task(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("runs/*/*/finished.json"))) == script.count("rlhp train") == 9
     assert len(list(tmp_path.glob("runs/*/*/*.mp4"))) == script.count("rlhp film") == 2
     assert "the policy is convolutional" in done.stderr
+
+
+@pytest.mark.parametrize("line", [line for page in PAGES if page != PAGE for line in commands(page)])
+def test_commands_can_be_given_so(line: str) -> None:
+    """Settings compose, and other commands have the options that a page gives them."""
+    _, command, *words = shlex.split(line, comments=True)
+    if command == "train":
+        with initialize_config_module("rlhp.conf", version_base="1.3"):
+            compose("config", [word for word in words if word != "-m"])
+    elif command != "play":
+        cli._parser()[0].parse_args([command, *words])
