@@ -237,7 +237,7 @@ class Script:
         return []
 
 
-def played(*turns: tuple[str, ...] | str, horizon: int = 50) -> tuple[Script, list[Episode]]:
+def played(*turns: tuple[str, ...] | str, horizon: int = 50, dt: float = 0.1) -> tuple[Script, list[Episode]]:
     env, time, kept = point.make(1, 0, horizon=horizon), Time(), []
     stage = Script(time, *turns)
 
@@ -247,7 +247,7 @@ def played(*turns: tuple[str, ...] | str, horizon: int = 50) -> tuple[Script, li
 
     keys = keyboard(env, yaml.safe_load(Path("conf/env/point.yaml").read_text())["keyboard"])
     with film.Point().studio(32) as shoot:
-        session = Session(env, keys, Look(env, shoot), stage, Clock(0.1, time), keep)  # type: ignore[arg-type]
+        session = Session(env, keys, Look(env, shoot), stage, Clock(dt, time), keep)  # type: ignore[arg-type]
         with pytest.raises(KeyboardInterrupt):
             session.run()
     return stage, kept
@@ -290,6 +290,12 @@ def test_orders_out_of_place_do_nothing(turns: tuple[Any, ...]) -> None:
 def test_pictures_say_which_keys_they_show() -> None:
     stage, _ = played("start", RIGHT, RIGHT, UP)
     assert [status["heard"] for status in stage.shown] == [0, 0, 1, 1, 2]
+
+
+def test_of_fast_steps_those_with_other_keys_are_always_seen() -> None:
+    stage, _ = played("start", NONE, NONE, NONE, RIGHT, RIGHT, dt=0.004)
+    seen = [status["heard"] for status in stage.shown if status["picture"] is not None]
+    assert seen == [0, 0, 1]  # before the start, the first step, and the one with the new key; five steps take 20 ms
 
 
 # the page's server

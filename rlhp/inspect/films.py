@@ -65,6 +65,10 @@ def shoot(
         return _filmed(shown, [clips[row] for _, row in chosen], film.drawing(settings), size, codec), ""
     except UserError as error:
         return shown, str(error)
+    except Exception:  # Gymnasium's renderer fails in many ways where OpenGL does
+        if sentence := film.refused():
+            return shown, sentence
+        raise
 
 
 def _shown(title: str, row: int, rewards: Rewards) -> Shown:

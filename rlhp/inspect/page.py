@@ -16,6 +16,7 @@ from rlhp.inspect.films import Shown
 from rlhp.inspect.findings import Findings, Subject
 
 HERE = Path(__file__).parent
+LONG = 26  # characters of a cell that may be broken: a sentence, no number
 SHOWN_INPUTS = 14  # those that are worth most
 WORDS = {
     Outcome.SOUND: "No fault was found",
@@ -91,7 +92,9 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def _row(first: str, *others: str) -> str:
-    return f'<th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in others)
+    return f'<th scope="row">{escape(first)}</th>' + "".join(
+        f"<td{' class=long' if len(cell) > LONG else ''}>{escape(cell)}</td>" for cell in others
+    )
 
 
 def _percent(estimate: Estimate) -> str:
@@ -139,7 +142,8 @@ def _truth(of: Subject, found: Findings) -> str:
         true, predicted = of.heldout.true.mean(axis=1), of.heldout.predicted.mean(axis=1)
         parts.append(_figure(caption, charts.scatter(true, predicted, caption, ("true reward", "r-hat"))))
     order = found.order
-    caption = f"Policies of the run, early to late: Kendall's tau {order.tau.text()}"
+    tau = f"Kendall's tau {order.tau.text()}" if order.tau.known else order.tau.missing
+    caption = f"Policies of the run, early to late: {tau}"
     if len(order.true):
         parts.append(
             _figure(caption, charts.scatter(order.true, order.predicted, caption, ("true reward per step", "r-hat per step")))

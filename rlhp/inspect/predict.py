@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +48,3 @@ def of_segments(model: Predictor, segments: Sequence[Segment]) -> Array:
 def of_steps(model: Predictor, parts: Iterable[Steps]) -> Array:
     """The members apart on clips that come in parts."""
     return np.concatenate([model.each(steps).astype(np.float64) for steps in parts], axis=1)
-
-
-def chunks(segments: Sequence[Segment]) -> Iterator[Steps]:
-    """Segments of one length, stacked, some at a time."""
-    return (stack(segments[i : i + CHUNK]) for i in range(0, len(segments), CHUNK))

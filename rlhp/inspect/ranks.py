@@ -23,7 +23,7 @@ def kendall(x: Array, y: Array) -> float:
 def order(predicted: Sequence[Array], true: Sequence[Array], seed: int = 0) -> Estimate:
     """Kendall's tau of policies by their mean predicted and true rewards, each with its clips' [n_i]; clips are drawn anew."""
     if len(predicted) < FEW:
-        return absent(f"{len(predicted)} policies are too few to be put in order; {FEW} are needed", len(predicted))
+        return absent(f"too few policies to be put in order: {len(predicted)}; {FEW} are needed", len(predicted))
     rng = np.random.default_rng(seed)
     drawn = [_drawn(predicted, true, rng) for _ in range(DRAWS)]
     value = kendall(*(np.array([v.mean() for v in side]) for side in (predicted, true)))
