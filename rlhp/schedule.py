@@ -77,9 +77,8 @@ class Growing:
     that a run which resumes before it asks the same again.
     """
 
-    def __init__(self, base: Schedule, total_steps: int) -> None:
-        self.base, self._total_steps = base, total_steps
-        self.added: tuple[tuple[int, int], ...] = ()
+    def __init__(self, base: Schedule, total_steps: int, added: tuple[tuple[int, int], ...] = ()) -> None:
+        self.base, self._total_steps, self.added = base, total_steps, added
 
     def __call__(self, step: int) -> int:
         """Labels wanted by `step`."""

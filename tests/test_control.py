@@ -12,12 +12,13 @@ import pytest
 from test_run import Killed, killed_at, settings
 
 from rlhp.loop import _wait
-from rlhp.run import Control, RunDirectory, ask, checkpoint, control, failure, finished
+from rlhp.run import Control, RunDirectory, ask, checkpoint, control, failure, finished, read_settings
 from rlhp.run.control import Controls, change
 from rlhp.run.record import read_table
 from rlhp.schedule import Annealed, Constant, Growing, NoLabels, Upfront
 from rlhp.store import Store
-from rlhp.train import train
+from rlhp.train import build, extend, train
+from rlhp.train.extend import differences
 from rlhp.types import Stopped, UserError
 
 # the file
@@ -236,3 +237,18 @@ def test_who_waits_for_answers_looks_whether_to_stop(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         store.wait(0)
     store.close()
+
+
+def test_labels_that_were_added_stay_when_the_run_is_extended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    given = settings("env=reacher", "schedule=upfront", "labels=6", "agent.learning_rate=0.0003", "total_steps=1024")
+    with monkeypatch.context() as patch:
+        asked_at(768, patch, more=4)
+        train(given, run)
+    before = read_settings(run)
+    after = build({**before, "total_steps": 1536})
+    told = [sentence for sentence in differences(run, before, after) if "schedule" in sentence]
+    assert told == [], "all were asked at once, as they would be in the longer run"
+    after.env.close()
+    extend(run, ["total_steps=1536"])
+    assert json.loads((run / "finished.json").read_text())["labels"]["wanted"] == 10

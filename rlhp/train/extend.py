@@ -10,9 +10,10 @@ from typing import Any, cast
 import torch
 from hydra.utils import instantiate
 
-from rlhp.run import GROWING, attempt, finished, may_change, reached, read_settings, reopen
+from rlhp.run import GROWING, attempt, control, finished, may_change, reached, read_settings, reopen
+from rlhp.schedule import Growing
 from rlhp.store import asked
-from rlhp.train.build import build
+from rlhp.train.build import build, parts
 from rlhp.train.job import work
 from rlhp.train.loops import Cloning
 from rlhp.train.rounds import Interaction
@@ -124,7 +125,8 @@ def differences(run: Path, before: Mapping[str, Any], setup: Setup) -> Iterator[
     rollouts = range(0, step + 1, max(1, _rollout(setup)))
     if not isinstance(setup.loop, Interaction):
         yield from _rates(setup, step, old, new)
-    yield from _labels(run, instantiate(before["schedule"], _convert_="all"), setup.schedule, rollouts, step, new)
+    added, base = control(run).added, instantiate(before["schedule"], _convert_="all")
+    yield from _labels(run, Growing(base, old, added), Growing(parts(setup)["schedule"], new, added), rollouts, step, new)
     yield from _effort(instantiate(before["effort"], _convert_="all"), setup.effort, rollouts, step, new)
     if not isinstance(setup.env, Stateful):
         yield "these environments cannot be saved, so they begin anew from a reset"
