@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 CLIPS = {"comparison": 2, "graded_comparison": 2, "ranking": 4, "rating": 1, "good_bad": 1}
 TIME = "document.querySelector('.stage:not([hidden]) video').currentTime"
 
+CHOSEN = """() => {
+    const figures = [...document.querySelectorAll('.stage:not([hidden]) figure')];
+    figures[1].click();
+    return figures.map(figure => figure.classList.contains('chosen'));
+}"""
+
 
 def run_of(path: Path, kind: str, questions: int = 4, **settings: Any) -> Path:
     """A run that asks questions of a kind, filmed."""
@@ -114,10 +120,7 @@ def test_a_click_on_a_clip_chooses_it_and_outlines_it(tmp_path: Path, tab: playw
     with label(run, "--repeats", "0") as page:
         at(tab, page)
         with tab.expect_request("**/api/answer") as sent:
-            tab.locator(".stage:not([hidden]) figure").nth(1).click()
-            chosen = tab.evaluate(
-                "[...document.querySelectorAll('.stage:not([hidden]) figure')].map(f => f.classList.contains('chosen'))"
-            )
+            chosen = tab.evaluate(CHOSEN)  # in one go: it is outlined for a moment alone
         assert chosen == [False, True] and json.loads(sent.value.post_data or "")["value"] == "right"
         wait(tab, "document.body.dataset.phase === 'showing' && !document.querySelector('.stage:not([hidden]) .chosen')")
 
