@@ -59,7 +59,8 @@ class Graded:
         check_ranked(setup, "graded")
         if getattr(setup.query, "clips", 2) > 2:
             raise UserError(
-                "the loss graded reads comparisons of two clips; choose reward_model/loss=cross_entropy or plackett_luce."
+                "the loss graded reads comparisons of two clips: set query.clips=2, or choose reward_model/loss=cross_entropy or "
+                "plackett_luce."
             )
 
     def __call__(self, sums: Tensor, rankings: Rankings) -> Tensor:

@@ -58,7 +58,7 @@ def test_an_answer_ranks_or_rates() -> None:
 
 def test_a_comparison_of_several_clips_is_a_ranking() -> None:
     assert asked_about(COMPARISON, 2) is COMPARISON and asked_about(COMPARISON, 4) is RANKING
-    with pytest.raises(UserError, match=r"good_bad shows 1 clips, not 2; set query\.clips"):
+    with pytest.raises(UserError, match=r"good_bad shows 1 clip, not 2; set query\.clips"):
         asked_about(find("good_bad"), 2)
 
 

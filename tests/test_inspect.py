@@ -258,7 +258,7 @@ def test_exit_status_is_1_for_a_fault(trained: Path, tmp_path: Path, monkeypatch
     ("arguments", "said"),
     [
         (["{run}", "-o", "report.pdf"], "no .html file"),
-        (["{nothing}"], "is missing"),
+        (["{nothing}"], "is not a run directory"),
         (["{run}", "-o", "{file}/report.html"], "cannot be written"),
     ],
 )
@@ -273,7 +273,7 @@ def test_a_run_on_the_true_reward_has_none_to_inspect(tmp_path: Path, capsys: py
     small = ["total_steps=256", "n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "threads=1"]
     assert main(["train", "env=point", "condition=true_reward", *small, f"hydra.run.dir={tmp_path / 'run'}"]) == 0
     assert main(["inspect", str(tmp_path / "run")]) == 2
-    assert "no learned reward" in capsys.readouterr().err
+    assert "learned no reward" in capsys.readouterr().err
 
 
 def test_names_are_text(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

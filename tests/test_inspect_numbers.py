@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from rlhp.inspect import fits, hacking, ranks
+from rlhp.inspect.checks import Outcome, generalises, orders_policies
 from rlhp.inspect.distances import UNRELATED, epic_canonical, epic_distance, starc_canonical, starc_distance
-from rlhp.inspect.estimate import bootstrap, correlated, correlation
+from rlhp.inspect.estimate import Estimate, bootstrap, correlated, correlation
 
 DISCOUNT = 0.5
 STATES, ACTIONS = 3, 2
@@ -244,3 +245,17 @@ def test_slopes_by_hand():
     y = np.array([[0.0, 1, 1, 2, 3, 3]])
     rest = 24 - 100 / 6 - 121 / 17.5
     assert hacking.tails(y)[0, 0] == pytest.approx(11 / 17.5 / sqrt(rest / 4 / 17.5))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"), [(0.1, 0.9, Outcome.SOUND), (-0.57, 0.14, Outcome.UNKNOWN), (-0.9, -0.1, Outcome.FLAGGED)]
+)
+def test_an_order_that_chance_may_have_made_is_not_known(low: float, high: float, outcome: Outcome) -> None:
+    assert orders_policies(Estimate((low + high) / 2, low, high, 8)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"), [(0.04, 0.23, Outcome.SOUND), (-0.1, 0.5, Outcome.UNKNOWN), (0.2, 0.5, Outcome.FLAGGED)]
+)
+def test_over_fitting_that_is_not_ruled_out_is_not_known(low: float, high: float, outcome: Outcome) -> None:
+    assert generalises(Estimate((low + high) / 2, low, high, 40)).outcome is outcome

@@ -271,7 +271,7 @@ def test_the_run_in_view_and_its_buttons(tmp_path: Path, tab: playwright.Page) -
         tab.get_by_role("button", name="Pause training").click()
         tab.get_by_role("button", name="Resume training").click()
         tab.locator("#labels").fill("30")
-        tab.get_by_role("button", name="more labels").click()
+        tab.get_by_role("button", name="More labels").click()
         tab.locator("#stop").click()
         tab.get_by_role("button", name="Stop with a checkpoint").click()
         until(lambda: len(asked) == 4 or tab.wait_for_timeout(20))

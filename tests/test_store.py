@@ -334,7 +334,7 @@ def test_each_kind_of_question_wants_answers_of_its_own(tmp_path: Path) -> None:
 
 def test_a_kind_cannot_be_asked_about_any_number_of_clips(path: Path) -> None:
     for kind, size, wanted in [
-        ("rating", 2, "shows 1 clips"),
+        ("rating", 2, "shows 1 clip,"),
         ("graded_comparison", 3, "shows 2 clips"),
         ("ranking", 1, "2 to 10"),
     ]:

@@ -84,3 +84,7 @@ def test_settings_may_stand_on_both_sides_of_flags():
 def test_a_value_without_a_key_is_no_setting():
     with pytest.raises(UserError, match="KEY=VALUE"):
         readable(["=3"])
+
+
+def test_keys_of_ones_own_are_let_in() -> None:
+    assert readable(["keyboard.ArrowLeft.action=0"]) == ["++keyboard.ArrowLeft.action=0"]

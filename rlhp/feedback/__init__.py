@@ -49,5 +49,6 @@ def asked_about(kind: Kind, clips: int) -> Kind:
     asked = RANKING if kind is COMPARISON and clips > COMPARISON.most else kind
     if not asked.fewest <= clips <= asked.most:
         many = f"{asked.fewest}" if asked.fewest == asked.most else f"{asked.fewest} to {asked.most}"
-        raise UserError(f"a question of the kind {asked.name} shows {many} clips, not {clips}; set query.clips.")
+        shown = "1 clip" if many == "1" else f"{many} clips"
+        raise UserError(f"a question of the kind {asked.name} shows {shown}, not {clips}; set query.clips.")
     return asked

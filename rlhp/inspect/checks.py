@@ -70,8 +70,11 @@ def generalises(gap: Estimate) -> Check:
     if not gap.known:
         return Check(title, Outcome.UNKNOWN, gap.missing)
     found = f"{gap.text('.0f', 100, ' points')} more accurate on answers learned from than on others"
-    over = gap.low > OVERFIT
-    return Check(title, Outcome.FLAGGED if over else Outcome.SOUND, f"{found}: it has learned them by heart" if over else found)
+    if gap.low > OVERFIT:
+        return Check(title, Outcome.FLAGGED, f"{found}: it has learned them by heart")
+    if gap.high > 2 * OVERFIT:
+        return Check(title, Outcome.UNKNOWN, f"{found}: too few answers to tell")
+    return Check(title, Outcome.SOUND, found)
 
 
 def follows_truth(clips: Estimate) -> Check:
@@ -108,7 +111,9 @@ def orders_policies(tau: Estimate) -> Check:
     if not tau.known:
         return Check(title, Outcome.UNKNOWN, tau.missing)
     found = f"Kendall's tau {tau.text()} over {tau.n} policies of the run"
-    return Check(title, Outcome.FLAGGED if tau.high < 0 else Outcome.SOUND, found)
+    if tau.high < 0:
+        return Check(title, Outcome.FLAGGED, found)
+    return Check(title, Outcome.SOUND, found) if tau.low > 0 else Check(title, Outcome.UNKNOWN, f"{found}: not told from chance")
 
 
 def not_exploited(alarm: Alarm | None, missing: str) -> Check:

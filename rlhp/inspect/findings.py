@@ -74,7 +74,7 @@ class Findings:
 
 def subject(run: Path, blind: bool = False) -> Subject:
     """An r-hat with what it says of the clips. Raises UserError where there is none, or nothing to measure it on."""
-    data, learned = analysis.load(run), train.learned(run)
+    learned, data = train.learned(run), analysis.load(run)  # the first says it better where there is no run
     given = answers.of(run, learned)
     some = [*learned.heldout, *learned.recent]
     if given is None and not some:

@@ -70,4 +70,5 @@ def failure(run: Path) -> str | None:
     """The last line of the error that ended the last attempt; None if none did."""
     if not (run / FAILED).is_file():
         return None
-    return ((run / FAILED).read_text().strip().splitlines() or ["an error without a message"])[-1]
+    last = ((run / FAILED).read_text().strip().splitlines() or ["an error without a message"])[-1]
+    return last.removeprefix(f"{UserError.__module__}.{UserError.__qualname__}: ")

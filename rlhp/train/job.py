@@ -43,7 +43,12 @@ PRECISIONS = {"precision": "reward_model", "agent_precision": "agent"}  # as an 
 
 def train(settings: Settings, path: Path) -> None:
     """Train in the run directory `path`, or go on from its last complete checkpoint; a finished run is left as it is."""
-    with attempt(path, lambda: check_owner(path, settled(settings, path))):
+
+    def admit() -> None:
+        annotators_of(settings)
+        check_owner(path, settled(settings, path))
+
+    with attempt(path, admit):
         if finished(path):
             print(f"{path} is finished already; rlhp extend goes on with it, and name=... trains it anew", file=sys.stderr)
             return

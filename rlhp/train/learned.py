@@ -64,7 +64,7 @@ def _model(run: Path, settings: Mapping[str, Any], seen: spaces.Space[Any], acti
     """The reward model, with the credit that it was learned with."""
     model = restored(seen, actions, str(run), settings["reward_model"].get("credit", "departure"))
     if isinstance(model, TrueReward):
-        raise UserError(f"{run} was trained on the task's own reward, so there is no learned reward; name another run.")
+        raise UserError(f"{run} learned no reward, but a policy from the task's own reward or from an expert; name another run.")
     return model
 
 

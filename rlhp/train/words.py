@@ -19,7 +19,7 @@ TAKING = frozenset(
     "--config-dir -cd --config-path -cp --config-name -cn --cfg -c --package -p --info -i --experimental-rerun".split()  # noqa: SIM905
 )
 TEXTS = ("instructions",)  # settings in which a comma is a comma
-OPEN = re.compile(r"(\w+\.)*(\w+_)?kwargs\.\w.*|tracker\.\w.*")  # what is handed on: their keys are not ours to know
+OPEN = re.compile(r"(\w+\.)*(\w+_)?kwargs\.\w.*|tracker\.\w.*|keyboard\.\w.*")  # their keys are not ours to know
 STRUCTURE = re.compile(r"[\[{(]|\w+\(")  # how a list, a dictionary or a function of Hydra's begins
 
 

@@ -14,14 +14,15 @@ export function answerButton({ value, sign, text, keys = [], tone = "" }, send) 
 
 export const UNSURE = { value: "unsure", keys: ["ArrowUp"], sign: "↑", text: "Cannot tell", sides: [] };
 
-/** A kind of question. `taps`: what a tap on a clip says, by side, and with the shift key. */
-export function choices(options, names, taps = []) {
+/** A kind of question. `taps`: what a tap on a clip says, by side, and with the shift key; `tapping` tells people of it. */
+export function choices(options, names, taps = [], tapping = "") {
   const of = (value) => options.find((option) => option.value === value);
   return {
     names: () => names,
     words: (value) => `${of(value)?.text ?? value}.`,
     sign: (value) => of(value)?.sign ?? "?",
     sides: (value) => of(value)?.sides ?? [],
+    tapping,
     help: options.map(({ sign, text }) => [sign, text]),
     draw(send) {
       const buttons = options.map((option) => answerButton(option, send));
@@ -38,7 +39,7 @@ export const comparison = choices([
   { value: "left", keys: ["ArrowLeft"], sign: "←", text: "Left is better", sides: [0], tone: "left" },
   BOTH, UNSURE,
   { value: "right", keys: ["ArrowRight"], sign: "→", text: "Right is better", sides: [1], tone: "right" },
-], ["Left", "Right"], [["left", "right"], ["left", "right"]]);
+], ["Left", "Right"], [["left", "right"], ["left", "right"]], "A tap or a click on a clip chooses it.");
 
 export const gradedComparison = choices([
   { value: "left_much", keys: ["1", "Shift+ArrowLeft"], sign: "1", text: "Left, by far", sides: [0], tone: "left" },
@@ -46,7 +47,7 @@ export const gradedComparison = choices([
   BOTH, UNSURE,
   { value: "right", keys: ["3", "ArrowRight"], sign: "3", text: "Right, a little", sides: [1], tone: "right" },
   { value: "right_much", keys: ["4", "Shift+ArrowRight"], sign: "4", text: "Right, by far", sides: [1], tone: "right" },
-], ["Left", "Right"], [["left", "right"], ["left_much", "right_much"]]);
+], ["Left", "Right"], [["left", "right"], ["left_much", "right_much"]], "A tap or a click on a clip says that it is a little better, with Shift by far.");
 
 export const goodBad = choices([
   { value: "bad", keys: ["ArrowLeft", "b"], sign: "←", text: "Bad", sides: [0], tone: "bad" },

@@ -8,6 +8,16 @@ import { page } from "./state.js?token={{token}}";
 const KEPT = "rlhp guide"; // whether the person wants it open; null: as the page sees fit
 const KNOWN = 5; // answers after which it folds
 
+const UNSURE = "If you cannot judge, say so: that helps too.";
+const ONE = "You see one clip at a time: let the above say what is better, and compare with the clips that you have seen.";
+const HOW = { // how a kind of question is answered, whatever the task is
+  comparison: `Judge what the clips show, nothing else. If one is only slightly better, choose it; if you see no difference, call them equal. ${UNSURE}`,
+  graded_comparison: `Judge what the clips show, nothing else, and say whether one is better by far or a little; if you see no difference, call them equal. ${UNSURE}`,
+  ranking: `Put the clips in order by this, the best first; those between which you see no difference share a place. ${UNSURE}`,
+  rating: `${ONE} In the middle of the scale is what is usual so far. ${UNSURE}`,
+  good_bad: `${ONE} Good is what is better than usual so far. ${UNSURE}`,
+};
+
 let wish = storage.read(KEPT), sketched = false;
 
 function fold() {
@@ -21,6 +31,7 @@ function write() {
   fold();
   $("instructions").textContent = run.instructions;
   $("brief").textContent = run.instructions;
+  $("how").textContent = HOW[run.kind] ?? HOW.comparison;
   if (run.sketch && !sketched) { sketched = true; draw(run).catch(() => { sketched = false; }); }
 }
 

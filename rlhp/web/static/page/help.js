@@ -13,6 +13,7 @@ const row = ([sign, text]) => [made("dt", {}, ...sign.split(" ").map((key) => ma
 export function openHelp() {
   const kind = kindOf(page.queue[0] ?? { kind: page.run?.kind });
   $("keys").replaceChildren(...[...kind.help, ...KEYS].flatMap(row));
+  $("tapping").textContent = kind.tapping ?? "";
   $("notify").checked = wishes.notify;
   $("sound").checked = wishes.sound;
   if (!$("help").open) $("help").showModal();

@@ -27,7 +27,7 @@ export function write() {
 function writeState() {
   const { run } = page;
   const state = page.refusal ? "refused" : page.away && run?.state !== "finished" ? "away" : run?.state;
-  const text = STATES[state] ?? "…";
+  const text = (state === "waiting" && !page.queue.length && run.filming ? "Being filmed" : STATES[state]) ?? "…";
   $("state").dataset.state = state ?? "";
   if ($("state").textContent !== text) $("state").textContent = text;
   $("state").title = run?.error ?? "what the training is doing";

@@ -19,6 +19,7 @@ export const ranking = {
   words: (value) => `${written(value)}.`,
   sign: (value) => (Array.isArray(value) ? places(value).map((clips) => clips.map((clip) => clip + 1).join("=")).join("›") : "↑"),
   sides: (value) => (Array.isArray(value) ? places(value)[0] : []),
+  tapping: "A tap or a click on a clip puts it into the next place, or takes it out again; numbers can be dragged.",
   help: [["1 2 …", "Put that clip into the next place, or take it out again"], ["=", "Tie the last with the place before"],
     ["Backspace", "Take the last out"], ["Enter", "Send the ranking"], ["↑", "Cannot tell"]],
   draw: (send, n) => new Places(send, n),
@@ -125,7 +126,9 @@ class Places {
   }
 
   pop() {
-    this.order = this.order.slice(0, -1);
+    const last = this.placed.at(-1);
+    this.last = null;
+    if (last !== undefined) this.order = this.without(last);
     this.write();
   }
 

@@ -37,7 +37,7 @@ function writeControls({ paused, stopping, may_grow: ungrown }) {
   $("hold").dataset.act = paused ? "resume" : "pause";
   $("stop").textContent = stopping ? "Stopping after this round" : "Stop training …";
   $("hold").disabled = $("stop").disabled = over || !!stopping;
-  $("more").disabled = $("labels").disabled = !!ungrown;
+  $("more").disabled = $("labels").disabled = over || !!ungrown;
   $("more").title = ungrown ?? "";
 }
 
@@ -70,7 +70,7 @@ async function command(act, content = {}) {
 }
 
 const SAID = { pause: "Training pauses after this rollout; you can go on answering.", resume: "Training goes on.",
-  stop: "Training stops with a checkpoint; the same command resumes it.", labels: "The run will ask for more." };
+  stop: "Training stops; the same command resumes it from its last checkpoint.", labels: "The run will ask for more." };
 
 const wanted = () => storage.read(KEPT) ?? WIDE.matches;
 
