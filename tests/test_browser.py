@@ -506,7 +506,7 @@ def test_the_keys_on_the_buttons_can_be_read(run: Path, tab: playwright.Page, sc
     with label(run) as page:
         at(tab, page)
         press(tab, "ArrowLeft")
-        wait(tab, "![...document.querySelectorAll('button')].some(button => button.disabled)")
+        wait(tab, "![...document.querySelectorAll('main button')].some(button => button.disabled)")
         wait(tab, "!document.querySelector('.hit')")
         found = tab.evaluate(CONTRAST)
         assert len(found) == 8 and min(found) >= 4.5, found
@@ -590,7 +590,7 @@ def test_an_environment_of_ones_own_is_trained_by_a_person(tmp_path: Path, tab: 
         shown = tab.evaluate(
             "[...document.querySelectorAll('.stage:not([hidden]) video')].map(v => [v.videoWidth, v.videoHeight])"
         )
-        assert shown == [[360, 240]] * 2, "120 x 80 pixels, enlarged to about 400"
+        assert shown == [[600, 400]] * 2, "120 x 80 pixels, enlarged to about 600"
         said = {press(tab, "ArrowLeft" if i % 2 else "ArrowRight") for i in range(4)}
         until(lambda: answers(run).keys() >= said)
         store = Store(run / "preferences.sqlite")

@@ -81,7 +81,7 @@ def composed(task: str) -> dict[str, Any]:
 @pytest.mark.parametrize("task", load.EARLIER)
 def test_a_run_that_is_older_than_the_setting_is_drawn_as_its_environment_says_today(task: str) -> None:
     now = composed(task)
-    assert load.EARLIER[task] == now["film"]
+    assert load.EARLIER[task].items() <= now["film"].items(), "what helps to judge motion came later"
     assert film.drawing({"task": task}).fps == film.drawing(now).fps
     assert film.find({"task": task, "film": None}) is None, "unless it says that nothing does"
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clips_without_states_cannot_be_drawn_from_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlhp.film.mujoco.studio", lambda *args: __import__("contextlib").nullcontext(iter))
+    monkeypatch.setattr("rlhp.film.mujoco.studio", lambda *args, **options: __import__("contextlib").nullcontext(iter))
     with film.MuJoCo("hopper").studio(64) as shoot, pytest.raises(UserError, match="no simulator states"):
         shoot(clip(3))
 

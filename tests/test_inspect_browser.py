@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_browser import ARGUMENTS, CHROMIUM, pytestmark  # noqa: F401  skips where there is no browser
 
 from rlhp import film
 from rlhp.inspect import films
@@ -28,19 +26,15 @@ def clip(k: int) -> Segment:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[playwright.Page]:
+def page(tab: playwright.Page, tmp_path: Path) -> playwright.Page:
     clips = [clip(k) for k in range(6)]
     true = np.stack([each.true_reward for each in clips])
     rewards = Rewards(np.stack([true + 0.1 * k for k in range(3)]), true)
     shown, problem = films.shoot({"task": "point"}, clips, rewards, 96, "h264")
     assert not problem and all(each.fps == float(film.Point.fps) for each in shown)
     (tmp_path / "report.html").write_text(document("Clips", "", [films_of(shown)]), "utf-8")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page()
-        page.goto(f"file://{tmp_path / 'report.html'}")
-        yield page
-        browser.close()
+    tab.goto(f"file://{tmp_path / 'report.html'}")
+    return tab
 
 
 def test_the_line_is_at_the_step_that_the_film_shows(page: playwright.Page) -> None:
