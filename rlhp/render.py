@@ -19,6 +19,7 @@ MODE = "rgb_array"
 def headless() -> None:
     """Let pygame draw where there is no screen, and without a greeting; to be called before an environment is made."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # SDL would catch SIGTERM, and the process would not end
     if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -572,3 +575,15 @@ def test_a_run_on_a_mujoco_id_has_states_and_renders_nothing(tmp_path: Path):
     assert clip is not None and clip.state is not None and clip.state.ndim == 2
     if film.draws():
         assert show.film_policy(tmp_path, tmp_path / "policy.webm", seconds=0.2).is_file()
+
+
+def test_a_process_that_draws_by_pygame_ends_when_it_is_told_to() -> None:
+    code = (
+        "import gymnasium, signal; from rlhp.render import headless; headless();"
+        "env = gymnasium.make('CartPole-v1', render_mode='rgb_array'); env.reset(); env.render();"
+        "print('drawn', flush=True); signal.pause()"
+    )
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "drawn\n"
+        process.terminate()
+        assert process.wait(60) == -signal.SIGTERM
