@@ -511,3 +511,11 @@ def test_a_lease_whose_browser_is_gone_comes_back(tmp_path: Path) -> None:
         second = Person(page, "annotator-2")
         assert until(second.pairs)[0]["query"] == 0
     store.close()
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_page_runs() -> None:
+    script = Path(__file__).parents[1] / "experiments" / "page" / "benchmark.py"
+    command = [sys.executable, str(script), "--people", "2", "--pace", "5", "--seconds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].startswith("| 2 | 5 | 10 |"), done.stderr

@@ -243,6 +243,7 @@ def test_a_worker_that_dies_is_told_in_a_sentence_and_ends_the_others():
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_whoever_began_them_also_amid_a_step(end):
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell may have it ignored
         "import numpy as np; from test_own_envs import made, acts, play;"
         "env = made('odd_envs:Failing-v0', 2, workers=2, way='hang'); env.reset(); play(env, acts(env, 4));"
         "env.step_async(acts(env, 1)[0]); print(*(p.pid for p in env._stepping._processes), flush=True); env.step_wait()"

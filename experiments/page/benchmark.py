@@ -101,13 +101,13 @@ def answer(page: Served, name: str, count: int, pace: float) -> list[float]:
     """So many answers at this pace; what the server took for each of them and the next pairs, in ms."""
     headers, times = {"authorization": f"Bearer {page.token}"}, []
     with httpx.Client(base_url=f"http://127.0.0.1:{page.port}/api/", headers=headers, timeout=30) as client:
-        pairs = client.post("next", json={"annotator": name}).raise_for_status().json()["pairs"]
+        pairs = client.post("next", json={"annotator": name}).raise_for_status().json()["questions"]
         began = time.monotonic()
         for i in range(count):
             time.sleep(max(0.0, began + i / pace - time.monotonic()))
-            said = {"annotator": name, **pairs[0], "choice": "left", "seen": 1.0}
+            said = {"annotator": name, **pairs[0], "value": "left", "seen": 1.0}
             reply = client.post("answer", json=said).raise_for_status()
-            pairs = reply.json()["pairs"]
+            pairs = reply.json()["questions"]
             times.append(float(reply.headers["server-timing"].rpartition("=")[2]))
     return times
 
