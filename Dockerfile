@@ -17,8 +17,8 @@ COPY rlhp rlhp
 RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -c constraints.txt .
 ENV PATH=/opt/venv/bin:$PATH
 
-RUN useradd --create-home rlhp && mkdir -p /work/runs && chown -R rlhp:rlhp /work
+RUN useradd --create-home rlhp && mkdir -p /srv/rlhp/runs && chown -R rlhp:rlhp /srv/rlhp
 USER rlhp
-WORKDIR /work
+WORKDIR /srv/rlhp
 ENTRYPOINT ["rlhp"]
 CMD ["--help"]

@@ -125,7 +125,7 @@ SAID = {  # by phase: what the page says, and what its button does, if it has on
     "ready": ("A new episode. Your keys are below the picture.", "Start"),
     "playing": ("", ""),
     "paused": ("Paused.", "Go on"),
-    "finished": ("This session has ended. What you have kept is written.", ""),
+    "finished": ("This page has ended. The episodes that you kept are saved.", ""),
     "over": ("The episode is over. Keep it as a demonstration, or throw it away.", ""),
 }
 

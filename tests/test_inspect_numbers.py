@@ -179,7 +179,7 @@ def test_bootstrap_covers_a_mean():
     found = bootstrap(lambda rows: float(x[rows].mean()), 400)
     assert found.value == pytest.approx(x.mean())
     assert found.high - found.low == pytest.approx(2 * 1.96 * x.std() / 20, rel=0.1)
-    twins = np.repeat(x[:100], 4)  # the same four times tells no more than once
+    twins = np.repeat(x[:100], 4)  # four copies hold no more information than one
     grouped = bootstrap(lambda rows: float(twins[rows].mean()), 400, np.repeat(np.arange(100), 4))
     assert grouped.high - grouped.low == pytest.approx(2 * 1.96 * x[:100].std() / 10, rel=0.15)
 

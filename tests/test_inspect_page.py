@@ -1,4 +1,4 @@
-"""`/inspect`: the report in a frame, made anew by a process beside the page, for the owner alone."""
+"""`/inspect`: the report in a frame, updated by a process beside the page, for the owner alone."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_fails_is_said_and_not_tried_again_before_the_next_checkpoint(run: 
 
 
 def test_closing_ends_the_process_and_begins_no_other(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "COMMAND", [sys.executable, "-c", "import time; time.sleep(600)"])
+    monkeypatch.setattr(inspection, "COMMAND", [sys.executable, "-c", "import signal; signal.pause()"])
     look = Inspection(run, "h264")
     checkpoint(run, 100)
     assert look().working

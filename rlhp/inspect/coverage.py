@@ -141,7 +141,7 @@ def _distances(rewards: Array, before: Array, after: Array, steps: Coverage, dis
 
 
 def _estimated(distance: Any, block: Array, n: int, seed: int) -> Estimate:
-    """A distance with its interval: blocks are drawn with repetitions, and the fits made anew."""
+    """A distance with its interval: a block bootstrap that repeats the fits for each draw."""
     there = np.bincount(block) > 0
     times, rng = there.astype(float), np.random.default_rng(seed)
     value, chosen = distance(times), np.flatnonzero(there)

@@ -41,7 +41,7 @@ def foreseen(run: Path, said: Iterable[Ranked]) -> list[tuple[float, float]]:
 def concordance(ranks: Sequence[int], predicted: Mapping[int, Sequence[float]], query: int) -> float | None:
     """Of the pairs of clips that an answer tells apart, the share that r-hat has in the same order; its ties count half.
 
-    None where nothing was predicted of the question, or the answer tells no clips apart. Ranks: lower is better.
+    None where nothing was predicted of the question, or the answer does not prefer a clip. Ranks: lower is better.
     """
     returns = predicted.get(query, ())
     if len(returns) != len(ranks):

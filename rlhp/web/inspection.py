@@ -1,4 +1,4 @@
-"""The report of `rlhp inspect` on a run, made anew in the background."""
+"""The report of `rlhp inspect` on a run, updated in the background."""
 
 from __future__ import annotations
 
