@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pages import Person, filmed, make_run, until
 
-from rlhp.run import Served, attempt, dismiss, dismissed, served, serving
+from rlhp.run import Served, attempt, dismiss, dismissed, held, served, serving
 from rlhp.train import page
 from rlhp.web import serve
 from rlhp.web.room import Visits
@@ -153,6 +153,21 @@ def test_that_an_earlier_page_was_told_to_end_is_no_reason_not_to_start_one_agai
         keeper.begin()
         until(lambda: len(starts.read_text()) > 2, PATIENCE)
         assert not dismissed(run)
+
+
+def test_a_page_that_is_about_to_end_is_not_taken_for_one_that_died(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts, looks = tmp_path / "starts", []
+    monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x')"))
+    monkeypatch.setattr(page, "LOOK", 0.01)
+    monkeypatch.setattr(page, "held", lambda run: looks.append(run) or held(run))
+    with serving(run):
+        dismiss(run)  # and is seen before the lock is released
+        with closing(page.Keeper(run)) as keeper:
+            keeper.begin()
+            until(lambda: len(looks) > 10, PATIENCE)
+    assert starts.read_text() == "x"  # the one start that it begins with
 
 
 def test_why_a_page_does_not_come_up_is_told(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

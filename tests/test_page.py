@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browsing import LAYOUT, PAIR, SHOWN, STILL, answers, at, press, stored, wait
+from browsing import LAYOUT, PAIR, SHOWING, SHOWN, STILL, answers, at, press, stored, wait
 from pages import Person, filmed, label, make_run, until
 
 from rlhp.run import Served
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 CLIPS = {"comparison": 2, "graded_comparison": 2, "ranking": 4, "rating": 1, "good_bad": 1}
 TIME = "document.querySelector('.stage:not([hidden]) video').currentTime"
 
+# A key that comes before anything is drawn again after the help was closed, which is when its box loses the focus.
+AT_ONCE = """() => {
+    const help = document.getElementById('help'), box = document.getElementById('notify');
+    help.showModal();
+    box.focus();
+    help.close();
+    box.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft', bubbles: true}));
+}"""
 CHOSEN = """() => {
     const figures = [...document.querySelectorAll('.stage:not([hidden]) figure')];
     figures[1].click();
@@ -201,6 +209,9 @@ def test_help_opens_by_its_key_and_keys_do_not_answer_meanwhile(tmp_path: Path, 
         tab.keyboard.press("Escape")
         assert not tab.is_visible("#help") and answers(run) == {}
         assert said(run, tab, "ArrowLeft") == "left"
+        wait(tab, SHOWING)
+        with tab.expect_request("**/api/answer"):
+            tab.evaluate(AT_ONCE)
 
 
 WAITING = {

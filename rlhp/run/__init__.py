@@ -23,7 +23,7 @@ from rlhp.run.directory import (
     shown,
 )
 from rlhp.run.keys import NAME, NAMES, Bearer, annotators_of, bearer, key_of
-from rlhp.run.page import Served, announce, dismiss, dismissed, last_served, links, new_token, recall, served, serving
+from rlhp.run.page import Served, announce, dismiss, dismissed, held, last_served, links, new_token, recall, served, serving
 from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "dismissed",
     "failure",
     "finished",
+    "held",
     "key_of",
     "last_checkpoint",
     "last_served",

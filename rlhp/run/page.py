@@ -89,6 +89,11 @@ def serving(run: Path) -> Iterator[bool]:
         yield alone
 
 
+def held(run: Path) -> bool:
+    """Whether some process serves this run, is about to, or is about to end: a page that starts now finds the lock taken."""
+    return locked(run / LOCK)
+
+
 def dismiss(run: Path) -> None:
     """Record, while `serving`, that somebody told the page to end, as opposed to a page that died: it is not started again."""
     (run / LOCK).write_text("")

@@ -14,7 +14,7 @@ from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
 
 from rlhp import film
-from rlhp.run import Served, control, dismissed, finished, links, read_settings, recall, served
+from rlhp.run import Served, control, dismissed, finished, held, links, read_settings, recall, served
 from rlhp.store import Waiting
 
 LOG = "page.log"
@@ -87,7 +87,7 @@ class Keeper:
     def _keep(self) -> None:
         pause = LOOK
         while not self._over.wait(pause):
-            if served(self._run) is not None or dismissed(self._run):  # a page that somebody told to end stays so
+            if held(self._run) or dismissed(self._run):  # a page that somebody told to end stays so, from its last moments on
                 pause = LOOK
                 continue
             there = self._start()

@@ -16,10 +16,13 @@ function clipsInView() {
   return bottom + top >= 0 && bottom + top <= 2 * innerHeight; // their middle is
 }
 
+/** Whether a key goes to something of this kind that is seen; what a closed dialog hides keeps the focus for a moment. */
+const isIn = (event, kind) => event.target.closest?.(kind)?.checkVisibility() ?? false;
+
 function pressed(event) {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.target.closest?.(TYPES_HERE)) return;
-  if (PRESSES.includes(event.key) && event.target.closest?.("button, summary, a")) return;
+  if (isIn(event, TYPES_HERE)) return;
+  if (PRESSES.includes(event.key) && isIn(event, "button, summary, a")) return;
   const arrow = event.key.startsWith("Arrow");
   const name = arrow && event.shiftKey ? `Shift+${event.key}` : event.key;
   const act = keys()[name] ?? COMMANDS[event.key];
