@@ -489,7 +489,7 @@ def test_what_can_no_longer_be_saved_amid_a_run_is_said_once(capfd):
     assert "saved" in env.snapshot() and "cannot be saved" not in capfd.readouterr().err
     env.set_attr("script", threading.Lock(), indices=[1])
     assert set(env.snapshot()) == set(env.snapshot()) == {"steps"}
-    assert capfd.readouterr().err.count("Line cannot be saved (Line.script holds a _thread.lock)") == 1
+    assert capfd.readouterr().err.count("Line cannot be saved (Line.script is a _thread.lock)") == 1
 
 
 def test_what_an_environment_draws_with_is_no_state():
