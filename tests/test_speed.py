@@ -67,7 +67,7 @@ def test_report_draws_and_judges(speed, tmp_path, capsys):
     assert verdicts["hopper: time with 700 labels, of the time on the true reward"] == ["FAIL", "1.25"]
     assert verdicts["hopper: whole loop with 700 labels, times Stable-Baselines3's speed"] == ["PASS", "4.80"]
     assert verdicts["halfcheetah: times imitation's speed"] == ["FAIL", "9.00"]
-    assert verdicts["halfcheetah: true return after 100,000 steps, beside imitation's"] == ["FAIL", "290.00"]
+    assert verdicts["halfcheetah: true return after 100,000 steps, compared with imitation's"] == ["FAIL", "290.00"]
     assert verdicts["peak memory at 2,000 steps, of that at 200"] == ["PASS", "1.05"]
 
 

@@ -414,7 +414,7 @@ def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "short 0.850 at least 0.9 hopper: share of the true reward with 700 labels, after 1,000 steps" in words
     assert "missing - at least 0.9 reacher: share of the true reward with 700 labels, after 1,000 steps" in words
     assert "missing - at least 0.75 mean share over the 8 tasks with 350 labels, after 1,000 steps" in words
-    paper = "return with 700 labels after {} steps, beside the paper's after 20,000,000"
+    paper = "return with 700 labels after {} steps, compared with the paper's after 20,000,000"
     assert "PASS 4,500 at least 4,490 hopper: " + paper.format("2,000") in words
     assert "PASS -3.000 (-3.000 to -3.000) at least -3.1 reacher: " + paper.format("1,000") in words
     assert "missing - at least 4,850 walker: " + paper.format("1,000") in words

@@ -1,10 +1,10 @@
-"""The paper's figure 5 on three tasks: what each part of the method is worth, with 700 labels.
+"""The paper's figure 5 on three tasks: the effect of each part of the method, with 700 labels.
 
     python experiments/ablations/analysis.py [FOLDER ...]    # default: runs/ablation
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
-into failed.csv; draws ablations.png and prints the table. The whole method and the true reward are those of ../figure2, from its
-tables. All but the merging is done from files, so it works without run directories too.
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
+into failed.csv; draws ablations.png and prints the table. The whole method and the true reward come from the tables of
+../figure2. Everything except the merging reads only files, so it also works without run directories.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LAYOUT = Layout(
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Merge what there is, then draw and print."""
+    """Merge the runs, then draw and print."""
     print(gathered(arguments, (FOLDER,), HERE))
     study = with_reference(read(HERE), read(FIGURE2), (WHOLE, TRUE))
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)

@@ -1,11 +1,11 @@
-"""The paper's figures 3 and 6 on Atari: true reward, 5,500 and 3,300 labels on seven games, and each part of the method on Pong.
+"""The paper's figures 3 and 6 on Atari: true reward, 5,500 and 3,300 labels on seven games, and ablations on Pong.
 
-    python experiments/atari/analysis.py [FOLDER ...]    # default: runs/figure3 and runs/ablation, as far as they are there
-    python experiments/atari/analysis.py --random        # random.csv: what uniformly random actions score
+    python experiments/atari/analysis.py [FOLDER ...]    # default: runs/figure3 and runs/ablation, if they exist
+    python experiments/atari/analysis.py --random        # random.csv: scores of uniformly random actions
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
-into failed.csv; draws a picture for each length of run, and prints the tables and the targets. All but the merging is done from
-those files, so it works without run directories too.
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
+into failed.csv; draws a figure for each length of run, and prints the tables and the targets. Everything except the merging reads
+only these files, so it also works without run directories.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ FIGURE6 = Layout(
     source="On grey: Christiano et al. (2017), A2C after 50M steps, read off their figure 6",
 )
 ENOUGH = {"pong": 0.9}  # of the true reward's gain over the random policy, with labels
-OTHERS, GAMES_WANTED = 0.8, 4  # the same for the other games, and on how many of them
+OTHERS, GAMES_WANTED = 0.8, 4  # the same for the other games, and the required number of these games
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One line: what, measured (NaN: a run is missing), wanted at least."""
+    """One target: description, measured value (NaN: a run is missing), and required minimum."""
 
     what: str
     measured: float
@@ -73,7 +73,7 @@ class Target:
 
 
 def targets(study: Study, random: dict[str, float]) -> Iterator[Target]:
-    """All that is wanted of the figure, at the longest runs that there are of each game."""
+    """Yield all targets of the figure, on the longest runs of each game."""
     nan = float("nan")
     for steps in lengths(study, FIGURE3):
         few = cell(study, {}, "pong", SOME, steps).seeds
@@ -88,7 +88,7 @@ def targets(study: Study, random: dict[str, float]) -> Iterator[Target]:
 
 
 def best_share(study: Study, random: dict[str, float], game: str) -> float:
-    """Mean share of the true reward's gain with labels, at the longest runs that have both; NaN where there are none."""
+    """Mean share of the true reward's gain with labels, on the longest runs that have both; NaN if there are none."""
     for steps in reversed(lengths(study, FIGURE3)):
         scores = normalised(study.results, random, steps)
         found = [scores[labels][game] for labels in (MANY, SOME) if game in scores.get(labels, {})]
@@ -98,12 +98,12 @@ def best_share(study: Study, random: dict[str, float], game: str) -> float:
 
 
 def lengths(study: Study, layout: Layout) -> list[int]:
-    """The lengths of runs that the tables hold, in steps, ascending."""
+    """Return the lengths of the runs in the tables, in steps, ascending."""
     return sorted({row.total_steps for row in study.results if (row.condition, row.labels) in layout.styles})
 
 
 def part(study: Study, layout: Layout, steps: int) -> Layout:
-    """The tasks and conditions that have runs of that length."""
+    """Return the tasks and conditions that have runs of that length."""
     there = [row for row in study.results if row.total_steps == steps]
     tasks = tuple(task for task in layout.tasks if any(row.env == task for row in there))
     conditions = {(row.condition, row.labels) for row in there}
@@ -112,7 +112,7 @@ def part(study: Study, layout: Layout, steps: int) -> Layout:
 
 
 def report() -> None:
-    """Pictures, tables and targets, from the files beside this one."""
+    """Make figures, tables and targets from the files next to this one."""
     study, random = read(HERE), baseline.read_random(HERE / "random.csv")
     for layout, name in ((FIGURE3, "figure3"), (FIGURE6, "figure6")):
         for steps in lengths(study, layout):
@@ -124,7 +124,7 @@ def report() -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Merge what there is, then report."""
+    """Merge the runs, then report."""
     if [*arguments] == ["--random"]:
         envs = ((game, atari.make(game, n_envs=16, seed=0)) for game in GAMES)
         baseline.write_random(envs, HERE / "random.csv")

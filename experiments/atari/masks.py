@@ -1,4 +1,4 @@
-"""What the masks hide: each game as the console draws it, and as agent and people see it.
+"""Figure of the masks: each game as the console draws it, as people see it, and as the agent sees it.
 
 python experiments/atari/masks.py       # masks.png: from left to right without masks, a person's clip, the agent's frame
 """
@@ -13,12 +13,12 @@ import numpy as np
 from rlhp.atari import GAMES, Game, colour_frames
 from rlhp.atari.emulator import Emulator
 
-STEPS = 260  # of a random policy; a score is on the screen by then
-GAP = 8  # pixels between pictures
+STEPS = 260  # of a random policy; by then a score is on the screen
+GAP = 8  # pixels between images
 
 
 def row(game: Game) -> np.ndarray:
-    """The three pictures side by side, [210, W, 3] uint8."""
+    """Put the three images side by side, [210, W, 3] uint8."""
     emulator, rng, frame = Emulator(game), np.random.default_rng(1), np.zeros((84, 84), np.uint8)
     emulator.begin(10)
     for _ in range(STEPS):
@@ -40,7 +40,7 @@ def row(game: Game) -> np.ndarray:
 
 
 def sheet(games: list[Game]) -> np.ndarray:
-    """Two games beside each other in each line."""
+    """Arrange two games per row."""
     rows = [row(game) for game in games]
     rows += [np.full_like(rows[0], 255)] * (len(rows) % 2)
     wide = [

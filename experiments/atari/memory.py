@@ -1,9 +1,10 @@
-"""What 5,500 labels of a game take: the store, a checkpoint, and the memory of all processes of a run.
+"""Space taken by 5,500 labels of a game: the store, a checkpoint, and the memory of all processes of a run.
 
     python experiments/atari/memory.py [--games pong,seaquest] [--steps 150000,300000] [KEY=VALUE ...]
 
-Trains each game with all 5,500 labels at each number of steps, fewer gradient steps than usual, and writes memory.csv. Memory is
-the proportional set size (shared pages counted once) of the training and the processes that it starts, looked at twice a second.
+Trains each game with all 5,500 labels for each number of steps, with fewer gradient steps than usual, and writes memory.csv.
+Memory is the proportional set size (shared pages counted once) of the training and its child processes, measured twice per
+second.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Row:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """A process and all that it, and they, have started and that still run."""
+    """Yield a process and all its running descendants."""
     yield pid
     for thread in Path(f"/proc/{pid}/task").glob("*"):
         try:
@@ -57,7 +58,7 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def pss(pid: int) -> int:
-    """Proportional set size of a process in bytes; 0 once it is gone."""
+    """Proportional set size of a process in bytes; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -66,7 +67,7 @@ def pss(pid: int) -> int:
 
 
 def measured(env: str, steps: int, threads: int, overrides: Sequence[str]) -> Row:
-    """Train, and look."""
+    """Train and measure."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         settings = [
@@ -93,12 +94,12 @@ def measured(env: str, steps: int, threads: int, overrides: Sequence[str]) -> Ro
 
 
 def size(files: Iterator[Path] | Sequence[Path]) -> int:
-    """Bytes of these files together."""
+    """Total size of the files in bytes."""
     return sum(file.stat().st_size for file in files)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measure, write, print."""
+    """Measure, write the results and print them."""
     options = arguments(argv)
     rows = [measured(env, steps, options.threads, options.overrides) for env in options.games for steps in options.steps]
     write_records(Row, options.out / "memory.csv", rows)
@@ -113,7 +114,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", type=lambda text: text.split(","), default=["pong", "seaquest"])
     parser.add_argument("--steps", type=lambda text: [int(steps) for steps in text.split(",")], default=[150_000, 300_000])

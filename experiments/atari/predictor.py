@@ -1,11 +1,11 @@
-"""How well the reward model on images learns from a run's labels, with each of its approximations and without.
+"""Accuracy of the reward model on images on a run's labels, with and without each of its approximations.
 
     python experiments/atari/predictor.py runs/... [--members 1] [--steps 800] [--seconds 600] [--hold-out 2] [--out FILE]
 
-One question of --hold-out is held out, unless it shows a clip that another shows as well, and the others are fitted. Each
-variant is measured after 25, 50, 100, ... gradient steps: the share of held-out questions, ties apart, of which the members' mean
-tells the answer, beside the processor time that fitting has taken. A variant ends at --steps or --seconds, whichever comes
-first, so that rows can be compared at equal steps and at equal times. One thread. A standard error is about .5 / sqrt(questions).
+One query in --hold-out is held out, unless it shows a clip that another query shows too, and the others are fitted. Each variant
+is measured after 25, 50, 100, ... gradient steps: the fraction of held-out queries, without ties, whose answer the members' mean
+predicts, and the processor time of the fit so far. A variant ends at --steps or --seconds, whichever comes first, so rows can be
+compared at equal steps and at equal times. One thread. The standard error is about .5 / sqrt(queries).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rlhp.store import recorded, segments
 from rlhp.store.codec import Answered, ComparisonBuilder
 from rlhp.types import Comparisons, Evidence, Query
 
-BATCH = 128  # clips predicted at once
+BATCH = 128  # segments predicted at once
 VARIANTS: dict[str, dict[str, Any]] = {
     "all": {"precision": "bfloat16", "every": 4},  # as in ensemble_cnn.yaml
     "float32": {"precision": "float32", "every": 4},
@@ -42,13 +42,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A measurement."""
+    """One measurement."""
 
     variant: str
     steps: int
-    seconds: float  # of processor time, fitting
+    seconds: float  # processor time of the fit
     accuracy: float
-    questions: int  # held out, ties apart
+    questions: int  # held-out queries, without ties
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def read(store: Path) -> Comparisons:
-    """All comparisons that the run was given."""
+    """Read all comparisons of the run."""
     questions, table = recorded(store), ComparisonBuilder()
     names = sorted({name for question in questions.values() for name in question.clips})
     clips = dict(segments(store, names))
@@ -91,7 +91,7 @@ def read(store: Path) -> Comparisons:
 
 
 def apart(comparisons: Comparisons, one_in: int) -> tuple[Comparisons, Comparisons]:
-    """What is fitted, and what is measured on: no ties, and no clips that are fitted."""
+    """Split comparisons into fitted and held-out ones; the latter have no ties and no segments that are fitted."""
     c = comparisons
     kept = c.query % one_in == 0
     fitted = c.rows(~kept)
@@ -100,7 +100,7 @@ def apart(comparisons: Comparisons, one_in: int) -> tuple[Comparisons, Compariso
 
 
 def ensemble(comparisons: Comparisons, members: int, settings: Mapping[str, Any]) -> RewardEnsemble:
-    """The reward model of conf/reward_model/ensemble_cnn.yaml but for these settings."""
+    """Build the reward model of conf/reward_model/ensemble_cnn.yaml with these settings changed."""
     steps = comparisons.clips[:1]
     frame, history = steps.obs.shape[2:], steps.obs.shape[1] - steps.true_reward.shape[1]
     fixed = {"learning_rate": 3e-4, "batch_size": 16, "ema_window": 0.05, "calibration_steps": 512, "dropout_after": 100}
@@ -112,7 +112,7 @@ def ensemble(comparisons: Comparisons, members: int, settings: Mapping[str, Any]
 
 
 def fits(model: RewardEnsemble, fitted: Comparisons, most: int, seconds: float) -> Iterator[tuple[int, float]]:
-    """Gradient steps made and processor time taken, after 25, 50, 100, ..."""
+    """Fit, and yield gradient steps and processor time after 25, 50, 100, ... steps."""
     steps, taken = 25, 0.0
     while steps <= most and taken < seconds:
         began = time.process_time()
@@ -123,7 +123,7 @@ def fits(model: RewardEnsemble, fitted: Comparisons, most: int, seconds: float) 
 
 
 def accuracy(model: RewardEnsemble, held_out: Comparisons) -> float:
-    """The share of comparisons, each of two clips, that the mean of the members tells."""
+    """Fraction of comparisons, each of two segments, that the members' mean predicts."""
     used, row = np.unique(held_out.shown.T, return_inverse=True)
     parts = np.array_split(used, max(1, len(used) // BATCH))
     sums = np.concatenate([model.predict_members(held_out.clips[part]).sum(axis=2).mean(axis=0) for part in parts])

@@ -1,14 +1,14 @@
-"""What learning from an expert's episodes, or from its answers, comes to: one row a run.
+"""Results of learning from an expert's episodes, or from its answers: one row per run.
 
-    python experiments/demonstrations/analysis.py [FOLDER ...]    # default: runs/demonstrations, as far as it is there
+    python experiments/demonstrations/analysis.py [FOLDER ...]    # default: runs/demonstrations, if it exists
 
-Adds the finished runs below the folders to results.csv beside this file: their policies act for 50 episodes, without noise, in
-environments that nothing was chosen by. Draws demonstrations.png; prints a table and the targets. All but the adding is done from
-results.csv.
+Adds the finished runs below the folders to results.csv next to this file: their policies act for 50 episodes, without noise, in
+environments that were not used for any choice. Draws demonstrations.png; prints a table and the targets. Everything except the
+adding reads only results.csv.
 
-`expert` is the mean return of the expert: of its demonstrations, of which a run may learn from the first ones alone, or of 50
-episodes where it answers (DAgger, SMILe). `share` is the policy's return over the expert's, both counted from a random policy's
-(experiments/figure2/random.csv). `failed` is the share of episodes that come to less than half of that.
+`expert` is the mean return of the expert: of all its demonstrations, even if a run learns from the first ones only, or of 50
+episodes if it answers (DAgger, SMILe). `share` is the policy's return divided by the expert's, both measured from a random
+policy's (experiments/figure2/random.csv). `failed` is the fraction of episodes with less than half of the expert's return.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ EPISODES, SEED = 50, 10_000  # of an evaluation
 TASKS = ("halfcheetah", "hopper", "walker", "ant", "swimmer", "reacher")
 COLOURS = {"cloning": BLUE, "dagger": GREEN, "smile": PINK, "gail": ORANGE, "airl": AMBER}
 REST = SKY
-FIVE = 5  # tasks of six, on which a share is wanted
+FIVE = 5  # tasks of six on which a share is required
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A run: its key, what it came to in training, and 50 episodes of its last policy beside the expert's."""
+    """A run: its key, its return in training, and 50 episodes of its final policy compared with the expert."""
 
     env: str
     condition: str
@@ -53,8 +53,8 @@ class Row:
     total_steps: int
     final_return: float
     wall_s: float
-    episodes: int  # of demonstrations; 0: none, the expert answered
-    labelled: int  # steps that the expert has demonstrated or labelled
+    episodes: int  # demonstrations; 0: none, the expert answered
+    labelled: int  # steps demonstrated or labelled by the expert
     mean: float
     minimum: float
     expert: float
@@ -63,12 +63,12 @@ class Row:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What tells a run from the others."""
+        """Identifies the run."""
         return self.env, self.condition, self.seed, self.total_steps, self.episodes
 
 
 def gather(folders: Sequence[Path]) -> None:
-    """Add the runs that the table does not have yet."""
+    """Add runs that are not in the table yet."""
     rows = {row.key: row for row in read_records(Row, RESULTS)}
     for path in (path for path in analysis.find(folders) if finished(path)):
         run = analysis.load(path)
@@ -89,10 +89,10 @@ def _row(path: Path, run: analysis.RunData, episodes: int) -> Row:
 
 @cache
 def _returns(path: Path) -> Array:
-    """True returns of a run's policy, without noise."""
+    """Measure the true returns of a run's policy, without noise."""
     trained = train.load(path)
     env = trained.make_env(min(EPISODES, 25), SEED)
-    torch.manual_seed(SEED)  # a mixture draws who acts
+    torch.manual_seed(SEED)  # a mixture draws which policy acts
     try:
         return evaluate.returns(trained.policy, env, EPISODES)
     finally:
@@ -100,7 +100,7 @@ def _returns(path: Path) -> Array:
 
 
 def _expert(path: Path) -> tuple[float, int]:
-    """The mean return of the expert behind a run, and how many steps of it, labelled and demonstrated, were learned from."""
+    """Return the mean return of a run's expert, and the number of its labelled or demonstrated steps that the run used."""
     settings, last = train.load(path).settings, read_table(path / "metrics.csv")[-1]
     mean, demonstrated = _demonstrated(path, settings) if settings["demos"] else (np.nan, 0)
     if settings["expert"]:
@@ -109,7 +109,7 @@ def _expert(path: Path) -> tuple[float, int]:
 
 
 def _demonstrated(path: Path, settings: Mapping[str, Any]) -> tuple[float, int]:
-    """The mean return of all demonstrations in a run's folder of them, and the steps of those that the run was given."""
+    """Return the mean return of all demonstrations of a run's expert, and the number of steps that the run used."""
     env = train.load(path).make_env(1, SEED)
     try:
         shown = demonstrations.load(settings["demos"], env)
@@ -119,7 +119,7 @@ def _demonstrated(path: Path, settings: Mapping[str, Any]) -> tuple[float, int]:
 
 
 def cell(rows: Sequence[Row]) -> str:
-    """Mean share, its 95 % interval over seeds, and the seeds; with the worst episode's return and the share that failed."""
+    """Format mean share, 95 % interval over seeds, number of seeds, the worst episode's return and the failed fraction."""
     if not rows:
         return ""
     shares = np.array([row.share for row in rows])
@@ -130,12 +130,12 @@ def cell(rows: Sequence[Row]) -> str:
 
 
 def settings_of(rows: Sequence[Row]) -> list[tuple[str, int]]:
-    """What the table has: condition and episodes, each once."""
+    """Return the distinct pairs of condition and episodes in the table."""
     return sorted({(row.condition, row.episodes) for row in rows})
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """A line for each condition, number of episodes and task."""
+    """Format a line for each condition, number of episodes and task."""
     lines = []
     for condition, episodes in settings_of(rows):
         for task in TASKS:
@@ -145,7 +145,7 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def targets(rows: Sequence[Row]) -> list[str]:
-    """What was wanted, and what there is; a target without runs says so."""
+    """Format the targets with the measured values; a target without runs says so."""
     counted = (("cloning", 16, 0.95), ("dagger", 0, 0.97))
     lines = [_on_five(rows, *each) for each in counted]
     for task, wanted in (("halfcheetah", 0.9), ("hopper", 0.9), ("walker", 0.8), ("ant", 0.8)):
@@ -170,7 +170,7 @@ def _mark(met: bool) -> str:
 
 
 def draw(rows: Sequence[Row]) -> None:
-    """A panel for each task: share of the expert against its steps that were learned from; a dot a run, a line the means."""
+    """Draw a panel per task: share of the expert over the number of its steps; dots are runs, the line is the mean."""
     drawn = figure(11, 5.6)
     panels = drawn.subplots(2, 3, sharey=True)
     for axes, task in zip(panels.flat, TASKS, strict=True):
@@ -196,13 +196,13 @@ def draw(rows: Sequence[Row]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Add what there is, then draw and print."""
+    """Add the runs, then draw and print."""
     folders = [Path(folder) for folder in arguments] or [folder for folder in FOLDERS if folder.is_dir()]
     if folders:
         gather(folders)
     rows = read_records(Row, RESULTS)
     if not rows:
-        raise UserError("there are no runs: train them first, as README.md says.")
+        raise UserError("there are no runs: train them first, see README.md.")
     draw(rows)
     print(*table(rows), "", *targets(rows), sep="\n")
 

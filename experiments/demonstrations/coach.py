@@ -1,4 +1,4 @@
-"""COACH with a synthetic trainer: what signals are worth, from a clone and from scratch.
+"""COACH with a synthetic trainer: the effect of signals, from a clone and from scratch.
 
     rlhp train env=halfcheetah condition=true_reward name=experts
     rlhp demonstrate runs/experts/RUN --episodes 1 -o /tmp/demos
@@ -6,8 +6,8 @@
     rlhp train env=halfcheetah condition=coach expert=runs/experts/RUN agent/start=clone agent.start.run=runs/clones/RUN ...
     python experiments/demonstrations/coach.py runs/main/*-coach-*
 
-Lets the policies that the runs started from and ended with act for ten episodes, the same ones for all, and writes coach.csv
-beside this file: one row per run, with its mean and lowest true return before and after, and how many signals it was given.
+Evaluates the policies that the runs started from and ended with on the same ten episodes, and writes coach.csv next to this file:
+one row per run, with its mean and lowest true return before and after, and the number of signals.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SETTINGS = ("learning_rate", "decay", "n_steps")
 
 
 def acted(run: Path) -> Array:
-    """True returns of the deterministic policy of a run's last checkpoint."""
+    """Measure the true returns of the deterministic policy of a run's last checkpoint."""
     trained = train.load(run)
     env = trained.make_env(EPISODES, SEED)
     try:
@@ -39,7 +39,7 @@ def acted(run: Path) -> Array:
 
 
 def row(run: Path) -> dict[str, Any]:
-    """What a run started from and what it has come to."""
+    """Evaluate a run's first and last policy."""
     settings, last = read_settings(run), read_table(run / "metrics.csv")[-1]
     agent, trainer = settings["agent"], settings["loop"]["trainer"]
     start = agent.get("start") or {}
@@ -64,7 +64,7 @@ def row(run: Path) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure the runs, print and write the rows."""
+    """Measure the runs, then print and write the rows."""
     if not arguments:
         raise UserError("name the run directories of condition=coach, such as runs/main/*-coach-*.")
     rows = [row(Path(run)) for run in arguments]

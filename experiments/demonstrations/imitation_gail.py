@@ -1,9 +1,9 @@
-"""One run of imitation's GAIL on HalfCheetah, for the Python of a venv that holds imitation.
+"""One run of imitation's GAIL on HalfCheetah, run by the Python of a venv that has imitation.
 
     .venv-imitation/bin/python imitation_gail.py STEPS.npz --settings matched --steps 65536 --seed 1 --out FOLDER
 
-`tuned` are the settings that imitation was tuned to there (benchmarking/gail_seals_half_cheetah_best_hp_eval.json in its
-repository), `matched` those of rlhp train condition=gail, as far as imitation has them: it has no gradient penalty.
+`tuned` are imitation's own tuned settings (benchmarking/gail_seals_half_cheetah_best_hp_eval.json in its repository), `matched`
+those of rlhp train condition=gail that imitation supports: it has no gradient penalty.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def trainer(of: dict[str, Any], steps: Path, seed: int) -> GAIL:
-    """GAIL as these settings say."""
+    """Build GAIL with these settings."""
     venv = make_vec_env(TASK, rng=np.random.default_rng(seed), n_envs=of["n_envs"], env_make_kwargs=REWARD)
     normalised = {
         "features_extractor_class": NormalizeFeaturesExtractor,
@@ -72,7 +72,7 @@ def trainer(of: dict[str, Any], steps: Path, seed: int) -> GAIL:
     )
     net = BasicRewardNet(venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm, **of["reward"])
     with np.load(steps) as file:
-        times = -(-of["gail"]["demo_batch_size"] // len(file["act"]))  # imitation wants a whole batch of them at least
+        times = -(-of["gail"]["demo_batch_size"] // len(file["act"]))  # imitation needs at least one whole batch of them
         obs, act, after = (np.concatenate([file[name]] * times) for name in ("obs", "act", "next_obs"))
     n = len(act)
     expert = Transitions(obs=obs, acts=act, infos=np.array([{}] * n), next_obs=after, dones=np.zeros(n, bool))
@@ -87,7 +87,7 @@ def trainer(of: dict[str, Any], steps: Path, seed: int) -> GAIL:
 
 
 def main(argv: list[str]) -> None:
-    """Train, and write what it took beside importing."""
+    """Train, and write the time taken without imports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("demonstrations", type=Path)
     parser.add_argument("--settings", choices=SETTINGS, required=True)

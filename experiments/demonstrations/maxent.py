@@ -1,11 +1,12 @@
-"""Maximum-entropy inverse RL on a grid world, exactly: the reward behind demonstrations, and what it is worth.
+"""Exact maximum-entropy inverse RL on a grid world: the reward inferred from demonstrations, and how good its policy is.
 
     python experiments/demonstrations/maxent.py    # a quarter of a minute on one core
 
-An expert who is soft-optimal for the true reward demonstrates; a reward for each cell is fitted to that, with a standard normal
-prior. Writes maxent.csv (both rewards and occupancies of every cell, from 100 demonstrations) and maxent_demonstrations.csv (how
-far the fitted policy is from the expert after 1 to 1,000 demonstrations, five seeds each) beside this file, draws maxent.png from
-them and prints a table. Rewards are identified up to a constant, so both are drawn with mean 0.
+An expert that is soft-optimal for the true reward demonstrates; a reward per cell is fitted to the demonstrations, with a
+standard normal prior. Writes maxent.csv (both rewards and occupancies of every cell, from 100 demonstrations) and
+maxent_demonstrations.csv (distance of the fitted policy from the expert after 1 to 1,000 demonstrations, five seeds each) next to
+this file, draws maxent.png
+from them and prints a table. Rewards are determined up to a constant, so both are drawn with mean 0.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from rlhp.types import Array, make_rng
 HERE = Path(__file__).parent
 SIZE, HORIZON, SLIP = 6, 20, 0.1
 START = (SIZE - 1, 0)  # row and column: bottom left
-GOAL, WATER = (0, SIZE - 1), [(2, 1), (2, 2), (2, 3), (2, 4), (3, 4), (4, 4)]  # a wall of water with a way round either end
+GOAL, WATER = (0, SIZE - 1), [(2, 1), (2, 2), (2, 3), (2, 4), (3, 4), (4, 4)]  # a wall of water that can be passed at either end
 SHOWN, COUNTS, SEEDS = 100, (1, 3, 10, 30, 100, 300, 1000), range(1, 6)
 
 
@@ -44,14 +45,14 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fit: how far its policy is from the expert's."""
+    """One fit: the distance of its policy from the expert's."""
 
     demonstrations: int
     seed: int
     distance: (
-        float  # share of its time that the policy spends elsewhere than the expert: half the L1 distance of cells' occupancies
+        float  # fraction of its time that the policy spends elsewhere than the expert: half the L1 distance of cell occupancies
     )
-    share: float  # of the expert's true return, where the uniform policy's is 0
+    share: float  # of the expert's true return, with the uniform policy's as 0
 
 
 def world() -> World:
@@ -65,7 +66,7 @@ def world() -> World:
 
 
 def fitted(world: World, demonstrations: int, seed: int) -> tuple[Array, Array]:
-    """The reward [S] fitted to so many demonstrations, and the occupancy [S, A] of its soft-optimal policy."""
+    """Fit a reward [S] to this number of demonstrations; return it and the occupancy [S, A] of its soft-optimal policy."""
     seen = sample(world.mdp, world.policy, demonstrations, make_rng(seed, "demonstrations", demonstrations))
     features = np.repeat(np.eye(SIZE**2)[:, np.newaxis], world.mdp.shape[1], 1)
     found = fit(world.mdp, features, seen, l2=1 / demonstrations)  # the likelihood is a mean, and so is the prior
@@ -80,7 +81,7 @@ def compared(world: World, demonstrations: int, seed: int) -> Row:
 
 
 def cells(world: World) -> list[tuple[float, ...]]:
-    """Row, column, true and fitted reward, occupancy of the expert and of the fitted policy, of every cell."""
+    """Return row, column, true and fitted reward, occupancy of the expert and of the fitted policy, for every cell."""
     theta, found = fitted(world, SHOWN, 1)
     columns = (*np.indices((SIZE, SIZE)).reshape(2, -1), world.reward, theta, world.expert.sum(1), found.sum(1))
     return [tuple(map(float, row)) for row in zip(*columns, strict=True)]
@@ -94,7 +95,7 @@ def write(path: Path, header: Sequence[str], rows: Sequence[Sequence[float]]) ->
 
 
 def panel(page: Figure, axes: Axes, title: str, values: Array, limits: tuple[float, float], colours: str) -> None:
-    """One map of the grid [S], its numbers written into the cells, S the start and G the goal."""
+    """Draw a map of the grid [S] with its numbers in the cells; S is the start and G the goal."""
     picture = values.reshape(SIZE, SIZE)
     image = axes.imshow(picture, cmap=colours, vmin=limits[0], vmax=limits[1])
     middle, half = sum(limits) / 2, (limits[1] - limits[0]) / 2
@@ -110,7 +111,7 @@ def panel(page: Figure, axes: Axes, title: str, values: Array, limits: tuple[flo
 
 
 def curve(axes: Axes, rows: Sequence[Row], title: str, values: Sequence[float]) -> None:
-    """A value against the number of demonstrations: every seed, and their mean."""
+    """Plot a value over the number of demonstrations: every seed, and their mean."""
     tidy(axes).set_xscale("log")
     axes.plot([row.demonstrations for row in rows], values, ".", color=BLUE, alpha=0.4, markersize=5)
     means = [np.mean([v for row, v in zip(rows, values, strict=True) if row.demonstrations == n]) for n in COUNTS]

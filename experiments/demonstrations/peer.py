@@ -1,10 +1,10 @@
-"""GAIL beside plain PPO, and beside imitation's GAIL: environment steps per second of processor time, in turn within one run.
+"""Compares GAIL with plain PPO and with imitation's GAIL: environment steps per second of processor time, alternating in one run.
 
     python experiments/demonstrations/peer.py DEMONSTRATIONS [--task halfcheetah] [--runs 3] [--steps 65536] [--venv FOLDER]
 
-DEMONSTRATIONS is a folder that rlhp demonstrate has written. On HalfCheetah it makes a venv with imitation where there is none
-yet, .venv-imitation beside this file or FOLDER, and trains with it as well, with its tuned settings and with those of rlhp; on
-other tasks it compares GAIL with PPO alone. Every variant has one thread. Prints a line per run, and the ratios.
+DEMONSTRATIONS is a folder written by rlhp demonstrate. On HalfCheetah the script creates a venv with imitation if there is none
+yet, .venv-imitation next to this file or FOLDER, and also trains with imitation, with its tuned settings and with those of rlhp;
+on other tasks it compares GAIL only with PPO. Every variant has one thread. Prints a line per run, and the ratios.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from rlhp.train import build, train
 
 HERE = Path(__file__).parent
 CONSTRAINTS = HERE.parents[1] / "constraints.txt"
-# without its own pins imitation 1.0.1 runs on the versions that rlhp runs on, which is what the comparison wants
+# without its version pins imitation 1.0.1 works with the versions that rlhp uses, as the comparison requires
 NEEDS = ("gymnasium[mujoco]", "stable-baselines3", "torch", "tensorboard", "scipy", "tqdm", "rich")
 IMITATION = "imitation==1.0.1"
-# AIRL without the clone that condition=airl starts from, which is fitted once
+# AIRL without the initial clone of condition=airl, which is fitted only once
 OURS = {"ppo": ["condition=true_reward"], "gail": ["condition=gail"], "airl": ["condition=gail", "reward_model=airl"]}
 THEIRS = ("matched", "tuned")
 EPISODES = 4  # of the demonstrations
 
 
 def settings(task: str, steps: int, seed: int, source: str, overrides: Sequence[str]) -> dict:
-    """Those of a run of rlhp on one thread."""
+    """Return the settings of a run of rlhp on one thread."""
     given = [f"env={task}", f"seed={seed}", f"total_steps={steps}", "threads=1", f"demos={source}", f"episodes={EPISODES}"]
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         resolved = OmegaConf.to_container(compose("config", [*given, *overrides]), resolve=True, throw_on_missing=True)
@@ -48,7 +48,7 @@ def settings(task: str, steps: int, seed: int, source: str, overrides: Sequence[
 
 
 def ours(options: argparse.Namespace) -> None:
-    """One run of rlhp, in a process of its own; what it takes beside importing."""
+    """Train rlhp once, in its own process, and write the time taken without imports."""
     cfg = settings(options.task, options.steps, options.seed, options.demonstrations, OURS[options.ours])
     began = process_time()
     train(cfg, options.out / "run")
@@ -57,7 +57,7 @@ def ours(options: argparse.Namespace) -> None:
 
 
 def python(folder: Path) -> Path:
-    """The interpreter that has imitation; its venv is made where it is not there."""
+    """Return the interpreter that has imitation; creates its venv if it does not exist."""
     binary, done = folder / "bin" / "python", folder / ".ready"
     if not done.exists():
         venv.create(folder, clear=True, with_pip=True)
@@ -69,7 +69,7 @@ def python(folder: Path) -> Path:
 
 
 def for_imitation(options: argparse.Namespace, folder: Path) -> Path:
-    """The demonstrations' steps as a file that numpy reads."""
+    """Write the demonstrations' steps to a file that numpy can read."""
     env = build(settings(options.task, options.steps, 1, options.demonstrations, OURS["ppo"])).env
     steps = demonstrations.load(options.demonstrations, env, EPISODES).transitions()
     np.savez(folder / "steps.npz", obs=steps.obs, act=steps.act, next_obs=steps.next_obs)
@@ -77,7 +77,7 @@ def for_imitation(options: argparse.Namespace, folder: Path) -> Path:
 
 
 def commands(options: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
-    """How each variant is run, but for seed and folder."""
+    """Return the command of each variant, without seed and folder."""
     same = ["--steps", str(options.steps)]
     mine = {
         f"rlhp {k}": [sys.executable, __file__, options.demonstrations, "--task", options.task, "--ours", k, *same] for k in OURS
@@ -89,7 +89,7 @@ def commands(options: argparse.Namespace, folder: Path) -> dict[str, list[str]]:
 
 
 def compare(options: argparse.Namespace) -> dict[str, list[float]]:
-    """Steps per processor second of each variant in each round; the variants take turns."""
+    """Measure steps per processor second of each variant in each round; the variants alternate."""
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         variants = commands(options, Path(folder))
@@ -109,7 +109,7 @@ def compare(options: argparse.Namespace) -> dict[str, list[float]]:
 
 
 def summary(rates: dict[str, list[float]]) -> str:
-    """Medians, and the medians of the ratios within each round."""
+    """Format the medians, and the medians of the ratios within each round."""
     lines = [f"{name:<18} {median(each):9,.0f}" for name, each in rates.items()]
     pairs = [("rlhp ppo", name) for name in ("rlhp gail", "rlhp airl")] + [("rlhp gail", f"imitation {k}") for k in THEIRS]
     for fast, slow in pairs:
@@ -120,13 +120,13 @@ def summary(rates: dict[str, list[float]]) -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Compare; or, as a process of that comparison, one run of rlhp."""
+    """Compare the variants, or, as a child process, run rlhp once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("demonstrations")
     parser.add_argument("--task", default="halfcheetah")
-    parser.add_argument("--runs", type=int, default=3, help="of each variant")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each variant")
     parser.add_argument("--steps", type=int, default=65_536)
-    parser.add_argument("--seed", type=int, default=1, help="of the first run; the next have the next")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first run; later runs increment it")
     parser.add_argument("--venv", type=Path, default=HERE / ".venv-imitation")
     parser.add_argument("--ours", choices=OURS, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)

@@ -2,8 +2,8 @@
 
     python experiments/demonstrations/record.py [FOLDER ...]    # default: runs/experts
 
-Seed 101 is the first expert, and so on; demonstrations/expert-TASK-seedN is a link to its run. Ant's recipe gives no expert whose
-episodes are alike: half of them end on its back. Of 64 episodes the best 16 by return are kept there, else the first 16.
+Seed 101 is the first expert, and so on; demonstrations/expert-TASK-seedN is a link to its run. The episodes of Ant's experts
+differ much: half of them end on its back. There the best 16 of 64 episodes by return are kept, otherwise the first 16.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BEST_OF = {"ant": 64}
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Record what is not recorded yet."""
+    """Record the experts that are not recorded yet."""
     runs = [run for run in analysis.find([Path(folder) for folder in arguments] or FOLDERS) if finished(run)]
     if not runs:
         raise UserError("there are no finished experts: train them first, rlhp train -m experiment=experts.")

@@ -1,10 +1,11 @@
-"""How far ahead a synthetic trainer must look: whether short simulations agree with long ones on which actions are good.
+"""The lookahead that a synthetic trainer needs: whether short simulations agree with long ones on which actions are good.
 
     python experiments/demonstrations/signs.py EXPERT LEARNER    # two runs on one of the MuJoCo tasks
 
-LEARNER's policy acts with noise; at 296 moments the action that it drew is compared with its likeliest one, by what EXPERT makes
-of both in some steps and its value function after them. Prints and writes signs_<task>.csv beside this file: for each number of
-steps the mean size of the advantage, and the share of moments whose sign is that of 150 steps. Half would be chance.
+LEARNER's policy acts with noise; at 296 moments its sampled action is compared with its most likely one, by EXPERT's return over
+some steps after each and its value function after these steps. Prints and writes signs_<task>.csv next to this file: for each
+number of steps the mean size of the advantage, and the fraction of moments whose sign equals that of 150 steps. Chance is one
+half.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from rlhp.train.expert import Expert, Lookahead
 from rlhp.types import Array, UserError
 
 STEPS, LONGEST = (1, 4, 16, 32, 64, 100), 150
-N_ENVS, MADE, EVERY = 8, 300, 8  # environments, steps of each, and between one moment and the next
+N_ENVS, MADE, EVERY = 8, 300, 8  # environments, steps of each, and steps between two moments
 
 
 def moments(learner: train.Trained) -> tuple[Array, Array, Array]:
-    """States [n, S], drawn actions and likeliest actions [n, A]."""
+    """Return states [n, S], sampled actions and most likely actions [n, A]."""
     env, rows = learner.make_env(N_ENVS, 3), []
     torch.manual_seed(1)
     obs = env.reset()
@@ -41,7 +42,7 @@ def moments(learner: train.Trained) -> tuple[Array, Array, Array]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     if len(arguments) != 2:
         raise UserError("name two run directories: an expert of condition=true_reward, and a learner.")
     expert, learner = Expert(Path(arguments[0])), train.load(Path(arguments[1]))

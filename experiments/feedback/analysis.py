@@ -1,10 +1,10 @@
-"""Kinds of questions at equal numbers of answers, and at equal seconds of a person's time.
+"""Types of feedback at equal numbers of answers, and at equal seconds of a person's time.
 
     python experiments/feedback/analysis.py [FOLDER ...]    # default: runs/feedback
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
-into failed.csv; draws answers.png and seconds.png, writes summary.csv and prints the tables. The true reward is that of
-../figure2, from its tables. All but the merging is done from files, so it works without run directories too.
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
+into failed.csv; draws answers.png and seconds.png, writes summary.csv and prints the tables. The true reward comes from
+the tables of ../figure2. Everything except the merging reads only files, so it also works without run directories.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ BUDGETS = {"answers": ANSWERS, "seconds": SECONDS}
 
 
 def looks(labels: Mapping[str, int]) -> dict[Condition, Style]:
-    """A line for each kind, with so many answers."""
+    """Return a style for each type of feedback with this number of answers."""
     return {(kind, labels[kind]): Style(colour, "-", f"{name}, {labels[kind]}") for kind, (colour, name) in KINDS.items()}
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Merge what there is, then draw and print."""
+    """Merge the runs, then draw and print."""
     print(gathered(arguments, (FOLDER,), HERE))
     study = with_reference(read(HERE), read(FIGURE2), (TRUE,))
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)

@@ -1,9 +1,9 @@
 """The paper's figure 2: true reward, 1,400, 700 and 350 labels on all eight tasks.
 
-    python experiments/figure2/analysis.py [FOLDER ...]    # default: runs/figure2 and runs/figure2_long, as far as they are there
-    python experiments/figure2/analysis.py --random        # random.csv: what uniformly random actions return
+    python experiments/figure2/analysis.py [FOLDER ...]    # default: runs/figure2 and runs/figure2_long, if they exist
+    python experiments/figure2/analysis.py --random        # random.csv: returns of uniformly random actions
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
 into failed.csv; draws figure2.png, figure2_long.png (the runs of 2,000,000 steps) and summary.png; writes summary.csv; prints the
 tables and the targets. All but the merging is done from those files, so it works without run directories too.
 """
@@ -52,7 +52,7 @@ PAPERS_OWN = ("halfcheetah", "hopper", "walker", "reacher")  # 700 labels: the p
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One line: what, measured with its 95 % interval (NaN: a run is missing, or a second seed), wanted at least."""
+    """One target: description, value with 95 % interval (NaN: a run, or a second seed, is missing), and required minimum."""
 
     what: str
     measured: tuple[float, float, float]
@@ -67,7 +67,7 @@ class Target:
 
 
 def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
-    """All that is wanted of the figure."""
+    """Yield all targets of the figure."""
     for steps in scores:
         for task in layout(study, steps).tasks:
             what = f"{task}: share of the true reward with 700 labels, after {steps:,} steps"
@@ -78,17 +78,17 @@ def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
     for task in PAPERS_OWN:
         seeds = {steps: cell(study, {}, task, SOME, steps).seeds for steps in (STEPS, LONG)}
         best = max((steps for steps in seeds if seeds[steps]), key=lambda steps: np.mean(seeds[steps]), default=STEPS)
-        what = f"{task}: return with 700 labels after {best:,} steps, beside the paper's after 20,000,000"
+        what = f"{task}: return with 700 labels after {best:,} steps, compared with the paper's after 20,000,000"
         yield Target(what, _mean(np.array(seeds[best])), LAYOUT.published[task, SOME].value)
 
 
 def _mean(values: Array) -> tuple[float, float, float]:
-    """The mean and its interval; NaN of nothing."""
+    """Return the mean and its interval; NaN if there are no values."""
     return (float(values.mean()), *interval([values], average)) if len(values) else (nan, nan, nan)
 
 
 def layout(study: Study, steps: int) -> Layout:
-    """All tasks and conditions; of the longer runs, those that have any."""
+    """Return all tasks and conditions; for the longer runs, only those that have runs."""
     if steps == STEPS:
         return LAYOUT
     there = [row for row in study.results if row.total_steps == steps]
@@ -99,7 +99,7 @@ def layout(study: Study, steps: int) -> Layout:
 
 
 def report() -> None:
-    """Pictures, summary and tables, from the files beside this one."""
+    """Make figures, summary and tables from the files next to this one."""
     study, random = read(HERE), baseline.read_random(HERE / "random.csv")
     lengths = [steps for steps in (STEPS, LONG) if layout(study, steps).tasks]
     scores = {steps: normalised(study.results, random, steps) for steps in lengths}
@@ -113,7 +113,7 @@ def report() -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Merge what there is, then report."""
+    """Merge the runs, then report."""
     if [*arguments] == ["--random"]:
         envs = ((task, mujoco.make(task, n_envs=baseline.EPISODES, seed=0)) for task in LAYOUT.tasks)
         baseline.write_random(envs, HERE / "random.csv")

@@ -2,9 +2,9 @@
 
     python experiments/first_light/analysis.py [FOLDER ...]    # default: runs/first_light
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
-into failed.csv; draws first_light.png; prints the table, and for each task whether the claim holds. All but the merging is done
-from those files, so it works without run directories too.
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
+into failed.csv; draws first_light.png; prints the table, and for each task whether the claim holds. Everything except the merging
+reads only these files, so it also works without run directories.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random 
 
 
 def verdict(task: str, share: float) -> str:
-    """Whether the claim holds on a task; a share that is not there is NaN."""
+    """Format whether the claim holds on a task; a missing share is NaN."""
     return f"{'PASS' if share >= ENOUGH else 'short'}  {task}: {share:.2f} of the true reward's gain, target at least {ENOUGH}"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Merge what there is, then draw and print."""
+    """Merge the runs, then draw and print."""
     print(gathered(arguments, (FOLDER,), HERE))
     study = read(HERE)
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)

@@ -1,10 +1,11 @@
-"""Six published improvements, each switched on alone, beside the method as it is, with 700 labels.
+"""Six published improvements, each switched on alone, compared with the unchanged method, with 700 labels.
 
     python experiments/improvements/analysis.py [FOLDER ...]    # default: runs/improvement
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
-into failed.csv; draws improvements.png and summary.png, writes summary.csv and prints the table. The method as it is and the true
-reward are those of ../figure2, from its tables. All but the merging is done from files, so it works without run directories too.
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
+into failed.csv; draws improvements.png and summary.png, writes summary.csv and prints the table. The unchanged method and the
+true reward come from the tables of ../figure2. Everything except the merging reads only files, so it also works without run
+directories.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ LAYOUT = Layout(
 
 
 def layout(own: Study) -> Layout:
-    """The tasks on which any switch was tried."""
+    """Return the tasks on which any switch was tried."""
     tried = {row.env for row in own.results}
     return replace(LAYOUT, tasks=tuple(task for task in LAYOUT.tasks if task in tried))
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Merge what there is, then draw and print."""
+    """Merge the runs, then draw and print."""
     print(gathered(arguments, (FOLDER,), HERE))
     own = read(HERE)
     study, shown = with_reference(own, read(FIGURE2), (AS_IT_IS, TRUE)), layout(own)

@@ -1,4 +1,4 @@
-"""How often the alarm of `rlhp inspect` rings in simulated runs: python experiments/inspect/false_alarms.py [RUNS]."""
+"""Alarm rates of `rlhp inspect` in simulated runs: python experiments/inspect/false_alarms.py [RUNS]."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from rlhp.inspect.hacking import alarm
 
-POINTS = 128  # of each run: as many held-out clips as a run keeps
+POINTS = 128  # per run: the number of held-out segments that a run keeps
 TIME = np.linspace(0, 1, POINTS)
 TRUE = {  # true reward over training, in standard deviations of its noise; r-hat rises by 10 in all of them
     "flat": 0 * TIME,
@@ -21,7 +21,7 @@ NOISE = (0.0, 0.5, 0.8)  # autocorrelation of successive points
 
 
 def noise(share: float, rng: np.random.Generator) -> np.ndarray:
-    """A stationary series of spread 1."""
+    """Draw a stationary series with standard deviation 1."""
     x, drawn = rng.standard_normal(POINTS), rng.standard_normal(POINTS)
     for i in range(1, POINTS):
         x[i] = share * x[i - 1] + np.sqrt(1 - share**2) * drawn[i]
@@ -29,13 +29,13 @@ def noise(share: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def rings(true: np.ndarray, share: float, seed: int) -> bool:
-    """Whether it rings in one run."""
+    """Return whether one run raises an alarm."""
     rng = np.random.default_rng(seed)
     return alarm(TIME, 10 * TIME + noise(share, rng), true + noise(share, rng), seed).rings
 
 
 def main(arguments: list[str]) -> None:
-    """Write alarms.csv, and print it."""
+    """Write alarms.csv and print it."""
     runs = int(arguments[0]) if arguments else 200
     rows = [
         (name, share, sum(rings(true, share, seed) for seed in range(runs)), runs)

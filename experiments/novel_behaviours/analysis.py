@@ -1,9 +1,9 @@
-"""Novel behaviours: what the robots do that learned a backflip, and to go on one leg.
+"""Novel behaviours: what the robots do after learning a backflip, and going on one leg.
 
     python experiments/novel_behaviours/analysis.py [runs/human]
 
 Rolls out the policy of every finished run below the folder, counts what it does (results.csv), and draws the learning curves
-(curves.png, with the CSV behind it), all beside this file. Without runs the table is printed from results.csv.
+(curves.png, with its CSV), all next to this file. Without runs the table is printed from results.csv.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from rlhp.types import Array, UserError
 
 HERE = Path(__file__).parent
 EPISODES, SEED = 20, 10_000
-UPRIGHT = np.pi / 4  # how far a torso may lean that counts as upright
+UPRIGHT = np.pi / 4  # largest lean of a torso that counts as upright, in radians
 ACTING = (("mean action", True), ("sampled", False))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One count of one policy: over its episodes the mean, the least and the most. The fields are the columns of results.csv."""
+    """One count of one policy: mean, minimum and maximum over its episodes. The fields are the columns of results.csv."""
 
     task: str
     condition: str
@@ -46,8 +46,8 @@ class Row:
 
 
 def episodes(run: Path, deterministic: bool) -> tuple[Array, Array]:
-    """Simulator states [T, N, S] of whole episodes, before each action, and their true returns [N]."""
-    torch.set_num_threads(1)  # small networks are slower on more
+    """Return simulator states [T, N, S] of whole episodes, before each action, and their true returns [N]."""
+    torch.set_num_threads(1)  # small networks are slower with more
     policy = load_policy(run)
     env = policy.make_env(EPISODES, SEED)
     states, returns, obs = [], np.zeros(EPISODES), env.reset()
@@ -60,7 +60,7 @@ def episodes(run: Path, deterministic: bool) -> tuple[Array, Array]:
 
 
 def on_the_floor(model: mujoco.MjModel, states: Array) -> dict[str, Array]:
-    """Which parts of the robot touch the floor, by name: [T, N] bool each, from states [T, N, S]."""
+    """Return which parts of the robot touch the floor, by name: [T, N] bool each, from states [T, N, S]."""
     data, floor = mujoco.MjData(model), model.geom("floor").id
     touch = np.zeros((*states.shape[:2], model.ngeom), bool)
     for place in np.ndindex(states.shape[:2]):
@@ -72,7 +72,7 @@ def on_the_floor(model: mujoco.MjModel, states: Array) -> dict[str, Array]:
 
 
 def backflip(states: Array, touch: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """What Hopper does, per episode [N]. The torso's angle is never wrapped, and falls when it turns backwards."""
+    """Count what Hopper does, per episode [N]. The torso's angle is not wrapped, and decreases when it turns backwards."""
     angle = states[:, :, 2]
     others = np.stack([there for name, there in touch.items() if name != "foot_geom"]).any(axis=0)
     stands = touch["foot_geom"] & ~others & (np.abs((angle + np.pi) % (2 * np.pi) - np.pi) < UPRIGHT)
@@ -91,7 +91,7 @@ def backflip(states: Array, touch: Mapping[str, Array], dt: float) -> dict[str, 
 
 
 def _landed(angle: Array, stands: Array, others: Array) -> tuple[int, int]:
-    """Backward turns from one upright stance to another in an episode [T]; and those in which only the foot touched the floor."""
+    """Count backward turns between two upright stances in an episode [T], and those in which only the foot touched the floor."""
     stances = np.flatnonzero(stands)
     turns = np.round(-angle[stances] / (2 * np.pi)).astype(int)
     all_of_them = clean = 0
@@ -102,7 +102,7 @@ def _landed(angle: Array, stands: Array, others: Array) -> tuple[int, int]:
 
 
 def one_leg(states: Array, touch: Mapping[str, Array], dt: float) -> dict[str, Array]:
-    """What HalfCheetah does, per episode [N]."""
+    """Count what HalfCheetah does, per episode [N]."""
     others = np.stack([there for name, there in touch.items() if name[0] != "b"]).any(axis=0)
     back = touch["bfoot"] | touch["bshin"] | touch["bthigh"]
     return {
@@ -122,7 +122,7 @@ MEASURES: dict[str, Callable[[Array, Mapping[str, Array], float], dict[str, Arra
 
 
 def rows(run: RunData) -> list[Row]:
-    """All counts of one run."""
+    """Return all counts of one run."""
     task, found = TASKS[run.task], []
     for acting, deterministic in ACTING:
         states, returns = episodes(run.path, deterministic)
@@ -134,12 +134,14 @@ def rows(run: RunData) -> list[Row]:
 
 
 def measure(folder: Path) -> None:
-    """Count what the finished runs do, and draw all curves."""
+    """Count what the finished runs do, and draw their curves."""
     runs = [load(path) for path in find([folder])]
     done = [run for run in runs if run.finished and run.task in MEASURES]
     if not done:
-        raise UserError(f"No run in {folder} is finished yet.")
-    counted = [asdict(row) for run in done for row in rows(run)]  # all of them first: what is cut off leaves the file as it was
+        raise UserError(f"no run in {folder} is finished yet: train one first, see README.md.")
+    counted = [
+        asdict(row) for run in done for row in rows(run)
+    ]  # all of them first, so that an interruption does not change the file
     with (HERE / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
@@ -148,7 +150,7 @@ def measure(folder: Path) -> None:
 
 
 def table(file: Path) -> str:
-    """Every count as mean (least to most), a line each."""
+    """Format every count as mean (minimum to maximum), one per line."""
     with file.open(newline="") as text:
         lines, last = [], None
         for row in csv.DictReader(text):
@@ -160,12 +162,12 @@ def table(file: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure where there are runs, then print the table from results.csv."""
+    """Measure the runs, if there are any, then print the table from results.csv."""
     folder = Path(arguments[0] if arguments else "runs/human")
     if folder.is_dir():
         measure(folder)
     else:
-        print(f"{folder} is not there: the table is that of results.csv.")
+        print(f"{folder} does not exist: the table is from results.csv.")
     print(table(HERE / "results.csv"))
 
 

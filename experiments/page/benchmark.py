@@ -1,9 +1,9 @@
-"""How long the page's server takes for an answer and the next pair, while several people answer at once.
+"""Latency of the page's server for an answer and the next pairs, while several people answer at once.
 
     python experiments/page/benchmark.py [--people 4] [--pace 20] [--seconds 10]
 
-Each person answers `pace` pairs a second, without looking. The server runs as `rlhp annotate` does, in a process of its own; the
-clips are those of the point environment, filmed before. Prints one row of the table in README.md.
+Each person answers `pace` pairs per second without looking. The server runs as in `rlhp annotate`, in its own process, with clips
+of the point environment that were filmed before. Prints one row of the table in README.md.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from rlhp.web.clip_cache import RenderSettings
 from rlhp.web.clip_renderer import ClipRenderer
 
 LENGTH, CLIPS, SIZE = 10, 120, 64  # steps of a clip; clips, each in many pairs; pixels
-PATIENCE = 60.0  # seconds for the server to come up
+PATIENCE = 60.0  # seconds that the server gets to start
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=4)
-    parser.add_argument("--pace", type=float, default=20.0, help="answers a second of each person")
+    parser.add_argument("--pace", type=float, default=20.0, help="answers per second of each person")
     parser.add_argument("--seconds", type=float, default=10.0)
     given = parser.parse_args()
     each = int(given.pace * given.seconds)
@@ -50,12 +50,12 @@ def main() -> None:
             times = np.sort(np.concatenate([future.result() for future in futures]))
             took = time.monotonic() - began
     p50, p95 = np.percentile(times, [50, 95])
-    print("| people | answers a second, each | answers | seconds | p50 ms | p95 ms | longest ms |")
+    print("| people | answers per second, each | answers | seconds | p50 ms | p95 ms | longest ms |")
     print(f"| {given.people} | {given.pace:g} | {len(times):,} | {took:.1f} | {p50:.1f} | {p95:.1f} | {times[-1]:.1f} |")
 
 
 def make_run(run: Path, questions: int) -> Path:
-    """A run directory, stopped, with so many open questions whose clips are filmed."""
+    """Create the directory of a stopped run with this number of pending queries, whose clips are filmed."""
     run.mkdir()
     (run / "config.yaml").write_text(yaml.safe_dump({"task": "point", "labels": questions, "max_pending": None}))
     rng, store = np.random.default_rng(0), Store(run / "preferences.sqlite")
@@ -73,7 +73,7 @@ def make_run(run: Path, questions: int) -> Path:
 
 
 def walk(rng: np.random.Generator) -> Segment:
-    """A clip of a point that moves straight on."""
+    """Create a clip of a point that moves in a straight line."""
     start, toward = rng.uniform(-1, 1, 2), rng.uniform(-1, 1, 2)
     obs = (start + np.outer(np.arange(LENGTH) * 0.1, toward)).astype(np.float32)
     return Segment(obs, np.tile(toward, (LENGTH, 1)).astype(np.float32), -np.linalg.norm(obs, axis=1), None)
@@ -81,7 +81,7 @@ def walk(rng: np.random.Generator) -> Segment:
 
 @contextmanager
 def label(run: Path) -> Iterator[Served]:
-    """`rlhp annotate`, meanwhile."""
+    """Run `rlhp annotate` within this block."""
     options = ["--size", str(SIZE), "--minimum-view", "0", "--port", "0", "--repeats", "0"]
     with (run / "label.log").open("wb") as log:
         command = [sys.executable, "-m", "rlhp.cli", "annotate", str(run), *options]
@@ -98,7 +98,7 @@ def label(run: Path) -> Iterator[Served]:
 
 
 def answer(page: Served, name: str, count: int, pace: float) -> list[float]:
-    """So many answers at this pace; what the server took for each of them and the next pairs, in ms."""
+    """Give `count` answers at this pace; return the server's time for each and the next pairs, in ms."""
     headers, times = {"authorization": f"Bearer {page.token}"}, []
     with httpx.Client(base_url=f"http://127.0.0.1:{page.port}/api/", headers=headers, timeout=30) as client:
         pairs = client.post("next", json={"annotator": name}).raise_for_status().json()["questions"]

@@ -1,4 +1,4 @@
-"""What a film costs: CPU seconds to draw and to encode a clip, by the size of its pictures and the samples of a pixel."""
+"""Cost of filming: CPU seconds to render and to encode a clip, by image size and samples per pixel."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 from rlhp import film, robots
 from rlhp.film.render import Aids, clip_renderer
 
-STEPS = {"hopper": 60, "halfcheetah": 30, "ant": 30}  # of a clip that lasts 1.5 s (appendix A.1)
+STEPS = {"hopper": 60, "halfcheetah": 30, "ant": 30}  # steps of a clip of 1.5 s (appendix A.1)
 
 
 def states(robot: str) -> np.ndarray:
-    """The states [L, nq + nv] of a clip with random actions."""
+    """Return the states [L, nq + nv] of a clip with random actions."""
     model, rng = robots.find(robot).model(), np.random.default_rng(0)
     data, found = mujoco.MjData(model), []
     for _ in range(STEPS[robot]):
@@ -28,10 +28,10 @@ def states(robot: str) -> np.ndarray:
 
 
 def cost(robot: str, size: int, samples: int, file: Path) -> tuple[float, float, int]:
-    """CPU seconds to draw, CPU seconds to encode, bytes."""
+    """Measure CPU seconds to render, CPU seconds to encode, and bytes."""
     clip, scene = states(robot), film.MuJoCo(robot)
     with clip_renderer(robots.find(robot).model(), scene.view, size, Aids(marks=True), samples) as shoot:
-        next(iter(shoot(clip)))  # the first picture takes longer
+        next(iter(shoot(clip)))  # the first image takes longer
         began = time.process_time()
         pictures = list(shoot(clip))
         drawn = time.process_time()

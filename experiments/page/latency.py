@@ -1,9 +1,9 @@
-"""How long after a key is pressed `rlhp play` shows what it does: key event in the browser -> picture on the canvas.
+"""Latency of keys in `rlhp play`, from the key event in the browser to the picture on the canvas.
 
     python experiments/page/latency.py [--presses 100] [-- env=pong]
 
-A headless Chromium plays the game at its own speed and presses a key at random moments. A time is from the key event to the first
-picture, drawn, of a step that was taken with it. Prints one row of the table in README.md.
+A headless Chromium plays the game at its own speed and presses a key at random times. A time is from the key event to the first
+drawn picture of a step with this key. Prints one row of the table in README.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-# after `pause` ms press or let go of a key, and wait for the picture that shows it; the time in ms
+# press or release a key after `pause` ms and wait for the picture that shows it; returns the time in ms
 PRESS = """([type, code, pause]) => new Promise((done) => setTimeout(() => {
   const began = performance.now();
   const watch = new MutationObserver(() => {
@@ -53,7 +53,7 @@ def main() -> None:
 
 @contextmanager
 def playing(settings: list[str]) -> Iterator[str]:
-    """The address of a page at which one can play."""
+    """Serve `rlhp play` and yield the address of its page."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "rlhp.cli", "play", *settings, "-o", f"{folder}/kept", "--port", "0"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -66,7 +66,7 @@ def playing(settings: list[str]) -> Iterator[str]:
 
 
 def pressed(tab: Page, address: str, presses: int) -> list[float]:
-    """Times of so many presses, and of as many times that the key is let go."""
+    """Measure the times of `presses` presses and as many releases."""
     rng = np.random.default_rng(0)
     tab.goto(address)
     tab.wait_for_selector("body[data-phase=ready]")

@@ -1,10 +1,10 @@
-"""Pictures of the page for each kind of question, in light and dark, on a screen and on a phone.
+"""Screenshots of the page for each type of feedback, in light and dark mode, on a screen and on a phone.
 
-    python experiments/page/screenshots.py            # all of them, beside this file
+    python experiments/page/screenshots.py            # all of them, next to this file
     python experiments/page/screenshots.py ranking    # one
 
-Each is a page as `rlhp annotate` serves it, with clips of HalfCheetah under random actions; its progress, its history and the run
-beside it are made up.
+Each shows the page of `rlhp annotate` with clips of HalfCheetah with random actions; progress, history and the run next to them
+are invented.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SCREEN, PHONE = (1280, 800), (390, 844)
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What a picture shows. `act`: what a person does before it is taken; `answers`: of theirs so far."""
+    """Content of a screenshot. `act`: what a person does before it is taken; `answers`: number of their answers so far."""
 
     name: str
     kind: str = "comparison"
@@ -59,13 +59,13 @@ class Shot:
 
 
 def rank(page: Page) -> None:
-    """The third clip is best, and the first as good."""
+    """Rank the third clip best, and the first as equal to it."""
     for key in ("3", "1", "="):
         page.keyboard.press(key)
 
 
 def review(page: Page) -> None:
-    """Open an answer that the learner has used."""
+    """Open an answer that has already been used for learning."""
     page.locator("#history button").nth(4).click()
     page.wait_for_timeout(800)
 
@@ -85,7 +85,7 @@ SHOTS = [
 
 
 def clip(model: mujoco.MjModel, rng: np.random.Generator) -> Segment:
-    """30 steps of HalfCheetah, swinging its legs from somewhere."""
+    """Create 30 steps of HalfCheetah that swings its legs, from a random state."""
     data, states = mujoco.MjData(model), []
     data.qvel[0], data.qpos[2] = rng.uniform(-1, 4), rng.uniform(-1, 0.3)
     pace, phase = rng.uniform(5, 15, model.nu), rng.uniform(0, 6, model.nu)
@@ -99,7 +99,7 @@ def clip(model: mujoco.MjModel, rng: np.random.Generator) -> Segment:
 
 
 def make_run(path: Path, kind: str) -> Path:
-    """A run directory with four open questions of a kind."""
+    """Create a run directory with four pending queries of one type."""
     path.mkdir()
     settings = {"condition": "preferences", "labels": 800, "seed": 1, "total_steps": 1_000_000, "max_pending": 20, "page": None}
     asked = {"feedback": kind, "query": {"clips": CLIPS[kind]}}
@@ -117,7 +117,7 @@ def make_run(path: Path, kind: str) -> Path:
 
 @contextmanager
 def label(run: Path) -> Iterator[Served]:
-    """The page of a run, served meanwhile."""
+    """Serve the page of a run within this block."""
     command = [sys.executable, "-m", "rlhp.cli", "annotate", str(run), "--port", "0", "--minimum-view", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
@@ -132,7 +132,7 @@ def label(run: Path) -> Iterator[Served]:
 
 
 def invent(page: Page, shot: Shot) -> None:
-    """Let the page be told of a run under way, and of answers that nobody has given."""
+    """Make the page show an invented run and invented answers."""
     clips: list[str] = []
     mine = {"answers": shot.answers, "per_hour": 500, "undoable": {"query": 9, "round": 0}}
     way = {"state": "training", "step": 431_000, "asked": 230, "answered": 212, "taken": 205, "first": 100, "per_hour": 420}
@@ -166,7 +166,7 @@ def invent(page: Page, shot: Shot) -> None:
 
 
 def take(browser: Browser, address: str, shot: Shot) -> None:
-    """One picture, of clips that stand still."""
+    """Take one screenshot, with paused clips."""
     width, height = shot.size
     phone: dict[str, Any] = {"has_touch": True, "is_mobile": True} if shot.size == PHONE else {}
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=shot.scheme, **phone)  # type: ignore[arg-type]
@@ -186,7 +186,7 @@ def take(browser: Browser, address: str, shot: Shot) -> None:
 
 
 def main() -> None:
-    """Take the pictures that are named, or all."""
+    """Take the named screenshots, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(shot.name for shot in SHOTS))
     names = parser.parse_args().names

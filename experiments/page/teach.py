@@ -1,10 +1,10 @@
-"""Teach HalfCheetah to run right, or left, through the real page: a scripted annotator that sees nothing but pixels.
+"""Teach HalfCheetah to run right, or left, through the real page, with a scripted annotator that sees only pixels.
 
     python experiments/page/teach.py right left              # two runs in runs/page/, rows in taught.csv
-    python experiments/page/teach.py right --kills 20        # the same with page, trainer or both killed now and then
+    python experiments/page/teach.py right --kills 20        # the same, with page, trainer or both killed repeatedly
 
 Chromium plays the clips. In each frame the annotator reads one line of the floor near the camera, which follows the robot, and
-finds how far the line has moved since the frame before. Of two clips it prefers the one in which the robot has gone further.
+determines how far the line has moved since the previous frame. It prefers the clip in which the robot has moved further.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from rlhp.store import labels, segments
 from rlhp.types import Array
 
 HERE = Path(__file__).parent
-KEYS = {-1: "ArrowRight", 0: "ArrowDown", 1: "ArrowLeft"}  # by which clip is better: the right one, neither, the left one
+KEYS = {-1: "ArrowRight", 0: "ArrowDown", 1: "ArrowLeft"}  # by the better clip: the right one, neither, the left one
 RANKS = {-1: (1, 0), 0: (0, 0), 1: (0, 1)}
-LINE = 0.93  # of the picture's height: floor between camera and robot, which nothing hides
-FURTHEST = 0.24  # of the picture's width that the floor may move between two frames: below half the distance of its marks
-CLOSE, CLOSER = 0.03, 0.03  # clips tie that differ by less than so many widths of the picture, and this share of the distance
+LINE = 0.93  # fraction of the picture's height: floor between camera and robot, always visible
+FURTHEST = 0.24  # largest shift of the floor between two frames, in picture widths: below half the distance of its marks
+CLOSE, CLOSER = 0.03, 0.03  # clips tie if they differ by less than this, in picture widths and as a fraction of the distance
 WHERE = "document.body.dataset.phase === 'showing' ? document.body.dataset.pair : null"
 READ = """
 async ({ line }) => {
@@ -62,13 +62,13 @@ async ({ line }) => {
 }
 """
 FPS = 20  # of HalfCheetah's clips
-SIZE = 240  # of the clips in pixels: half of a person's, as reading every frame takes the browser long
+SIZE = 240  # of the clips in pixels: half of a person's, because reading every frame is slow in the browser
 
 
 def moved(lines: Array) -> float:
-    """How far a robot has gone to the right, in widths of the picture: lines of floor [frames, width] seen by a camera with it.
+    """Compute how far a robot has moved to the right, in picture widths, from lines of floor [frames, width] of a camera with it.
 
-    Between two frames the floor is shifted by the whole number of pixels that makes them differ least; of equals the smallest.
+    The shift between two frames is the whole number of pixels that minimises their difference; the smallest of equal ones.
     """
     width = lines.shape[1]
     reach = sorted(range(-int(FURTHEST * width), int(FURTHEST * width) + 1), key=abs)
@@ -76,7 +76,7 @@ def moved(lines: Array) -> float:
 
 
 def _shift(before: Array, after: Array, reach: list[int]) -> int:
-    """By how many of these pixels a line has moved to the right."""
+    """Return by how many pixels, among `reach`, a line has moved to the right."""
     return min(reach, key=lambda shift: _difference(before, after, shift))
 
 
@@ -87,30 +87,30 @@ def _difference(before: Array, after: Array, shift: int) -> float:
 
 
 def better(left: float, right: float, toward: int) -> int:
-    """1 where the left clip goes further `toward` (1: right, -1: left), -1 where the right one does, 0 where they are close."""
+    """Return 1 if the left clip goes further `toward` (1: right, -1: left), -1 if the right one does, 0 if they are close."""
     lead = toward * (left - right)
     return 0 if abs(lead) < CLOSE + CLOSER * max(abs(left), abs(right)) else int(np.sign(lead))
 
 
 @dataclass(frozen=True)
 class Taught:
-    """What a session came to."""
+    """Results of a session."""
 
     direction: str
     answers: int
-    used: int  # of them by the reward model
-    lost: int  # given, and not in the store
-    altered: int  # in the store, and not as they were given
-    wrong: int  # that prefer the clip in which the robot went less far, by the simulator's states
+    used: int  # used by the reward model
+    lost: int  # given, but not in the store
+    altered: int  # in the store, but not as they were given
+    wrong: int  # prefer the clip in which the robot went less far, by the simulator's states
     equal: int
     kills: int
     minutes: float
-    true_return: float  # forwards; mean of 10 episodes of the last policy
-    correlation: float  # of r-hat with the forward reward, times -1 where left was wanted
+    true_return: float  # forward reward; mean of 10 episodes of the final policy
+    correlation: float  # of r-hat with the forward reward, times -1 if the goal is left
 
 
 class Session:
-    """One run, its training as a process of its own, and a browser at its page."""
+    """One run: its training process, and a browser on its page."""
 
     def __init__(self, run: Path, labels: int, steps: int, seed: int, browser: BrowserContext) -> None:
         self.run, self.kills = run, 0
@@ -139,14 +139,14 @@ class Session:
         return subprocess.Popen(self._command, stdout=self._log, stderr=self._log, stdin=subprocess.DEVNULL)
 
     def over(self) -> bool:
-        """Whether the training has ended. Raises RuntimeError where it failed."""
+        """Return whether the training has ended. Raises RuntimeError if it failed."""
         status = self._trainer.poll()
         if status not in (None, 0):
-            raise RuntimeError(f"the training ended with {status}; {self.run / 'teach.log'} says why")
+            raise RuntimeError(f"the training ended with {status}; see {self.run / 'teach.log'}")
         return status == 0
 
     def kill(self, what: str) -> None:
-        """kill -9 the page, the trainer or both; the trainer's command is then given again."""
+        """Kill the page, the trainer or both with SIGKILL, then run the trainer's command again."""
         there = served(self.run)
         if what in ("page", "both") and there is not None:
             os.kill(there.pid, signal.SIGKILL)
@@ -157,12 +157,12 @@ class Session:
         self.kills += 1
 
     def close(self) -> None:
-        """Leave nothing running."""
+        """Stop everything that is running."""
         self.tab.close()
         if self._trainer.poll() is None:
             self._trainer.terminate()
         self._trainer.wait()
-        if there := served(self.run):  # it stays while somebody looks, as a tab did
+        if there := served(self.run):  # it keeps running while a tab is open
             os.kill(there.pid, signal.SIGTERM)
         self._log.close()
 
@@ -174,17 +174,17 @@ def _address(run: Path) -> str:
 
 
 def until(what: Callable[[], object], seconds: float = 120.0) -> object:
-    """The first true value of `what()`. Raises TimeoutError."""
+    """Wait for the first true value of `what()` and return it. Raises TimeoutError."""
     end = time.monotonic() + seconds
     while not (value := what()):
         if time.monotonic() > end:
-            raise TimeoutError("the page did not come up")
+            raise TimeoutError("the page did not start in time")
         time.sleep(0.05)
     return value
 
 
 def teach(session: Session, toward: int, kill_every: float) -> dict[int, int]:
-    """Answer until the training is over; by question, which of the clips shown was said to be better."""
+    """Answer until the training has ended; return the given answer by query."""
     said: dict[int, int] = {}
     rng = random.Random(0)
     while not session.over():
@@ -209,26 +209,26 @@ def _reading() -> str:
 def _shown(tab: Page) -> str | None:
     try:
         return tab.evaluate(WHERE)
-    except Error:  # the page is being loaded
+    except Error:  # the page is loading
         return None
 
 
 def _next(session: Session, pair: str) -> None:
-    """Until the page shows something else; an answer may wait for the least time of viewing."""
+    """Wait until the page shows something else; an answer may wait for the minimum viewing time."""
     end = time.monotonic() + 60
     while not session.over() and _shown(session.tab) == pair and time.monotonic() < end:
         time.sleep(0.02)
 
 
 def went(run: Path) -> dict[str, float]:
-    """By clip, how far the robot really went to the right, in metres: the first number of its states."""
+    """Return by clip how far the robot really moved to the right, in metres: the first number of its states."""
     store = run / "preferences.sqlite"
     names = {name for label in labels(store) for name in label.clips}
     return {name: float(clip.state[-1, 0] - clip.state[0, 0]) for name, clip in segments(store, names)}  # type: ignore[index]
 
 
 def report(session: Session, direction: str, said: dict[int, int], minutes: float) -> Taught:
-    """What the store, the metrics and ten episodes tell of a session that is over."""
+    """Collect the results of a finished session from the store, the metrics and ten episodes."""
     run, toward = session.run, 1 if direction == "right" else -1
     answers, distance = labels(run / "preferences.sqlite"), went(run)
     decided = [label for label in answers if label.ranks and label.ranks[0] != label.ranks[1]]
@@ -264,13 +264,13 @@ def _evaluated(run: Path) -> float:
 
 
 def main() -> None:
-    """Teach in each direction, one after the other, and add a row for each to taught.csv."""
+    """Teach in each direction in turn, and add a row for each to taught.csv."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directions", nargs="+", choices=["right", "left"])
     parser.add_argument("--labels", type=int, default=230)
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=0, help="how often page, trainer or both are killed")
+    parser.add_argument("--kills", type=int, default=0, help="number of times that page, trainer or both are killed")
     parser.add_argument("--runs", type=Path, default=Path("runs/page"))
     options = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -1,10 +1,10 @@
-"""Demonstrations, then comparisons, then PPO with a KL penalty, beside each half alone; and what leaving the clone is worth.
+"""Demonstrations, then comparisons, then PPO with a KL penalty, compared with each half alone; effect of leaving the clone.
 
     python experiments/pipeline/analysis.py [FOLDER ...]    # default: runs/pipeline, runs/overoptimisation
 
-Adds the finished runs below the folders to results.csv (their policies are evaluated: some seconds each) and to divergence.csv
-beside this file; draws pipeline.png and prints the table. Comparisons alone are the runs of 1,000,000 steps of ../figure2, half
-way. All but the adding is done from files, so it works without run directories too.
+Adds the finished runs below the folders to results.csv (after evaluating their policies, some seconds each) and to divergence.csv
+next to this file; draws pipeline.png and prints the table. Comparisons alone are the runs of 1,000,000 steps of ../figure2,
+halfway. Everything except the adding reads only files, so it also works without run directories.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from rlhp.types import Array, UserError
 HERE = Path(__file__).parent
 RESULTS, DIVERGENCE = HERE / "results.csv", HERE / "divergence.csv"
 FIGURE2 = HERE.parent / "figure2" / "curves.csv"
-STEPS = 500_000  # at which the pipeline and comparisons alone are compared
+STEPS = 500_000  # at which pipeline and comparisons alone are compared
 FOLDERS = (Path("runs/pipeline"), Path("runs/overoptimisation"), Path("runs/overoptimisation15"))
 EPISODES, SEED = 20, 10_000  # of an evaluation
-BINS = 30  # of a run's rollouts in divergence.csv
+BINS = 30  # per run, of its rollouts, in divergence.csv
 CONDITIONS = ("pipeline", "overoptimisation")
-STRETCHES = 10  # of a line in the picture
+STRETCHES = 10  # per line in the figure
 TASKS = ("hopper", "walker", "swimmer", "halfcheetah")
-WANTED = 1.15  # times the better of the two halves
+WANTED = 1.15  # required multiple of the better of the two halves
 SHOWN = (("swimmer", 40), ("halfcheetah", 15))  # tasks and labels of the runs of overoptimisation that are drawn
 COLOURS = (ORANGE, AMBER, GREEN, BLUE, PINK)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A run: its key, what it came to in training, and mean returns of its last policy and of the clone that it started from.
+    """A run: its key, its return in training, and mean returns of its final policy and of the clone that it started from.
 
     `episodes` are demonstrations. The returns are NaN for the runs of overoptimisation, which are not evaluated.
     """
@@ -64,13 +64,13 @@ class Row:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What tells a run from the others."""
+        """Identifies the run."""
         return self.env, self.condition, self.labels, self.seed, self.total_steps, self.episodes, self.beta, self.log_std
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Means over a stretch of a run: divergence from the clone in nats per step, true and predicted reward per step."""
+    """Means over one bin of a run: divergence from the clone in nats per step, true and predicted reward per step."""
 
     env: str
     labels: int
@@ -83,7 +83,7 @@ class Divergence:
 
 
 def gather(folders: Sequence[Path]) -> None:
-    """Add what the tables do not have yet."""
+    """Add runs that are not in the tables yet."""
     rows, divergences = {row.key: row for row in read_records(Row, RESULTS)}, read_records(Divergence, DIVERGENCE)
     for path in (path for folder in folders for path in analysis.find([folder]) if finished(path)):
         run = analysis.load(path)
@@ -107,7 +107,7 @@ def _row(run: analysis.RunData, returns: Sequence[float]) -> Row:
 
 
 def _evaluated(path: Path) -> list[float]:
-    """Mean returns of a run's policy without and with noise, then of the one that it started from."""
+    """Measure mean returns of a run's policy without and with noise, then of the one that it started from."""
     trained = train.load(path)
     start = {k.removeprefix("start/"): v for k, v in last_checkpoint(path)["agent"].items() if k.startswith("start/")}
     trained.agent.start.restore(trained.agent, start)
@@ -124,7 +124,7 @@ def _mean(trained: train.Trained, act: Callable[[Array], Array]) -> float:
 
 
 def _divergences(run: analysis.RunData, beta: float) -> Iterator[Divergence]:
-    """One for each of BINS stretches of the rollouts from which the policy learned."""
+    """Yield the means of each of BINS bins of the rollouts from which the policy learned."""
     columns = [run.metrics[name] for name in ("step", "kl_to_reference", "true_reward", "reward_mean")]
     known = np.isfinite(columns[1])
     for part in zip(*(np.array_split(column[known], BINS) for column in columns), strict=True):
@@ -132,7 +132,7 @@ def _divergences(run: analysis.RunData, beta: float) -> Iterator[Divergence]:
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """A line per run of the pipeline and way of acting: the two halves, the whole, and how it compares with the better half."""
+    """Yield a line per run, without and with noise: both halves, the pipeline, and its ratio to the better half."""
     heads = ("clone", 7), ("labels alone", 14), ("pipeline", 10), ("of the better", 15)
     yield f"{'task':<13}{'labels':>7}{'beta':>6}{'log std':>9}  {'policy':<15}" + "".join(
         f"{head:>{width}}" for head, width in heads
@@ -146,7 +146,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _ratio(row: Row, how: str) -> float:
-    """The return of a run's policy, of the better of the clone's and that from as many labels alone."""
+    """Return of a run's policy, divided by the better of the clone's return and that from as many labels alone."""
     return getattr(row, how) / max(getattr(row, f"clone_{how}"), _alone(row))
 
 
@@ -155,7 +155,7 @@ def _alone(row: Row) -> float:
 
 
 def alone(task: str) -> list[tuple[int, float]]:
-    """Labels wanted, and the return with noise from comparisons alone after STEPS, of each seed of ../figure2."""
+    """Return labels, and return with noise from comparisons alone after STEPS, for each seed of ../figure2."""
     runs = [run for run in analysis.read_curves(FIGURE2) if (run.key.env, run.key.condition) == (task, "preferences")]
     return [
         (run.key.labels, float(np.interp(STEPS, run.step, run.true_return))) for run in runs if run.key.total_steps == 2 * STEPS
@@ -163,7 +163,7 @@ def alone(task: str) -> list[tuple[int, float]]:
 
 
 def draw(rows: Sequence[Row], divergences: Sequence[Divergence]) -> None:
-    """True reward and r-hat against the divergence, a row per task; what labels are worth; the whole beside its halves."""
+    """Draw true reward and r-hat over the divergence, one row per task; returns over labels; the pipeline and its halves."""
     drawn = figure(12, 7)
     upper, lower = drawn.subplots(2, 3)
     for shown, (task, labels) in zip((upper, lower), SHOWN, strict=True):
@@ -176,7 +176,7 @@ def draw(rows: Sequence[Row], divergences: Sequence[Divergence]) -> None:
 
 
 def _against_divergence(axes: Axes, points: Sequence[Divergence], name: str, scale: float, head: str) -> None:
-    """A line per beta; its large dot is the run's end."""
+    """Draw a line per beta; its large dot is the end of the run."""
     for beta, colour in zip(sorted({point.beta for point in points}), COLOURS, strict=False):
         run = [point for point in points if point.beta == beta]
         stretches = np.array_split(np.array([(point.kl, scale * getattr(point, name)) for point in run]), STRETCHES)
@@ -191,7 +191,7 @@ def _against_divergence(axes: Axes, points: Sequence[Divergence], name: str, sca
 
 
 def _labels(axes: Axes, rows: Sequence[Row]) -> None:
-    """Return in training against labels: from the clone, with noise in its place where there are 0, and from a random policy."""
+    """Draw return in training over labels: from the clone (at 0 labels the clone with noise), and from a random policy."""
     clones = [(0, row.clone_stochastic) for row in rows if row.clone_stochastic == row.clone_stochastic]
     ours = sorted([*clones, *((row.labels, row.final_return) for row in rows)])
     others = [
@@ -206,7 +206,7 @@ def _labels(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _halves(axes: Axes, rows: Sequence[Row]) -> None:
-    """The pipeline's return divided by that of its better half, without noise and with."""
+    """Draw the pipeline's return divided by that of its better half, without and with noise."""
     for how, colour, shift in (("deterministic", BLUE, -0.1), ("stochastic", AMBER, 0.1)):
         points = [(TASKS.index(row.env) + shift, _ratio(row, how)) for row in rows]
         axes.plot([x for x, _ in points], [y for _, y in points], "o", color=colour, label=how.capitalize())
@@ -219,11 +219,11 @@ def _halves(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Add what there is, then draw and print."""
+    """Add the runs, then draw and print."""
     gather([Path(folder) for folder in arguments] or [folder for folder in FOLDERS if folder.is_dir()])
     rows, divergences = read_records(Row, RESULTS), read_records(Divergence, DIVERGENCE)
     if not rows:
-        raise UserError("there are no runs: train them first, as README.md says.")
+        raise UserError("there are no runs: train them first, see README.md.")
     draw(rows, divergences)
     print(*table(rows), sep="\n")
 

@@ -1,10 +1,10 @@
-"""Does a clone stay as good while PPO takes over on the true reward?
+"""Test whether a clone stays as good while PPO trains it on the true reward.
 
     python experiments/pipeline/takeover.py KEY=VALUE ...    # settings of rlhp train, such as env=hopper demos=FOLDER episodes=4
 
-Starts from a clone of the demonstrations, trains on the true reward, and evaluates the policy every 20,480 steps without noise:
-10 episodes on the same starting states each time. Prints a row for each, and the least share of the clone's own return; with
-out=FILE, appends rows of takeover.csv.
+Starts from a clone of the demonstrations, trains on the true reward, and evaluates the policy every 20,480 steps without noise,
+on 10 episodes with the same initial states each time. Prints a row for each, and the lowest fraction of the clone's own return;
+with out=FILE, appends rows to takeover.csv.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ COLUMNS = ("env", "variant", "seed", "step", "mean", "least", "stochastic", "kl_
 
 
 def settings(overrides: Sequence[str]) -> dict[str, Any]:
-    """What `rlhp train` would be given."""
+    """Return the settings as `rlhp train` would compose them."""
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         cfg = compose("config", [*START, "threads=1", *overrides])
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
 
 
 def rows(cfg: dict[str, Any]) -> Iterator[tuple[int, float, float, float, float]]:
-    """Step, mean and least return without noise, mean return with it, divergence from the clone per step."""
+    """Train, and yield step, mean and lowest return without noise, mean return with noise, and divergence per step."""
     setup, divergence = build(cfg), 0.0
     agent = cast(Blind, setup.agent)
     for i, rollout in enumerate(agent.rollouts(setup.total_steps)):
@@ -50,7 +50,7 @@ def rows(cfg: dict[str, Any]) -> Iterator[tuple[int, float, float, float, float]
 
 
 def _returns(agent: Blind, task: str, deterministic: bool) -> Any:
-    """Returns of whole episodes; what training draws at random is left as it was."""
+    """Measure returns of whole episodes, without affecting the random streams of training."""
     state, env = torch.get_rng_state(), mujoco.make(task, n_envs=EPISODES, seed=10_000)
     found = evaluate.returns(lambda obs: agent.act(obs, deterministic), env, EPISODES)
     env.close()
@@ -65,7 +65,7 @@ def _append(out: Path, row: Sequence[object]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train, evaluate, print."""
+    """Train, evaluate and print."""
     out = next((Path(word.partition("=")[2]) for word in arguments if word.startswith("out=")), None)
     variant = next((word.partition("=")[2] for word in arguments if word.startswith("variant=")), "")
     cfg = settings([word for word in arguments if word.partition("=")[0] not in ("out", "variant")])
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
         means.append(numbers[0])
         if out is not None:
             _append(out, row)
-    print(f"{cfg['task']}: the clone returns {means[0]:.0f}, and never less than {min(means) / means[0]:.3f} of that afterwards")
+    print(f"{cfg['task']}: the clone returns {means[0]:.0f}; the lowest later return is {min(means) / means[0]:.3f} of that")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Every trial of the sweeps that found the recipes, a row each.
+"""Collect every trial of the sweeps that found the recipes, one row each.
 
     python experiments/recipes/collect.py runs/recipes
 
-Reads all run directories below, whatever became of them, and writes trials.csv beside this file: the settings that were tried,
-the steps that the run made, and the mean true return of the episodes that ended in the last 5 % of those steps. Rows that stand
-there already are kept, so that a sweep's folder may go once it has been collected.
+Reads all run directories below, finished or not, and writes trials.csv next to this file: the settings that were tried, the steps
+of the run, and the mean true return of the episodes that ended in the last 5 % of these steps. Existing rows are kept, so a
+sweep's folder can be deleted once it has been collected.
 """
 
 from __future__ import annotations
@@ -33,42 +33,42 @@ COLUMNS = (
 
 
 def last_return(run: RunData) -> float:
-    """Mean true return of the episodes that ended in the last 5 % of the steps made; NaN if none ended."""
+    """Mean true return of the episodes that ended in the last 5 % of the steps so far; NaN if none ended."""
     step, value, episodes = run.ended()
     late = step > 0.95 * run.step
     return float(np.average(value[late], weights=episodes[late])) if late.any() else float("nan")
 
 
 def kind(node: dict[str, Any] | None) -> str | None:
-    """Which of its group a part of the configuration is."""
+    """Return the name of a part of the configuration within its group."""
     return node["_target_"].rpartition(".")[2] if node else None
 
 
 def loss(node: dict[str, Any]) -> str:
-    """A loss with its settings."""
+    """Format a loss with its settings."""
     settings = " ".join(f"{key}={value}" for key, value in node.items() if not key.startswith("_"))
     return f"{kind(node)} {settings}".strip()
 
 
 def crop(node: dict[str, Any] | None) -> str | None:
-    """Between which shares of a clip a reward model was fitted to."""
+    """Format the range of window lengths to which a reward model was fitted, as fractions of a segment."""
     return f"{node['low']:g} to {node['high']:g}" if node and node.get("low", 1) < 1 else None
 
 
 def early_resets(node: dict[str, Any] | None) -> str | None:
-    """What fraction of the environments is reset early, and after how many steps."""
+    """Format the fraction of the environments that is reset early, and the interval in steps."""
     return f"{node['fraction']:g} after {node['interval']}" if node and node["interval"] else None
 
 
 def layers(sizes: Sequence[int] | None) -> str | None:
-    """The widths of a network's hidden layers."""
+    """Format the widths of a network's hidden layers."""
     return None if sizes is None else "x".join(map(str, sizes)) or "none"
 
 
 def learning(config: dict[str, Any]) -> dict[str, Any]:
-    """How the reward was learned; nothing for a run on the true one."""
+    """Return how the reward was learned; empty for a run on the true reward."""
     model, schedule = config["reward_model"], instantiate(config["training_schedule"])
-    if kind(model) == "frozen":  # the reward that an earlier run had learned
+    if kind(model) == "frozen":  # the reward model of an earlier run
         return {"loss": "frozen", "reward_input": model.get("reward_input"), "of": Path(model["run"]).name}
     if kind(model) not in ("mlp_ensemble", "cnn_ensemble", "Ensemble"):  # the last: earlier runs
         return {"loss": kind(model)}
@@ -89,7 +89,7 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def row(run: RunData) -> dict[str, Any]:
-    """A trial: what it was tried with, and what came of it."""
+    """Return a trial: its settings and its results."""
     config = settings(run.path)
     agent = config["agent"]
     policy = agent["policy_kwargs"]
@@ -116,16 +116,16 @@ def row(run: RunData) -> dict[str, Any]:
 
 
 def merged(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    """The rows and those of the table, each trial once: the one that went furthest."""
+    """Merge the rows with those of the table, each trial once: the one with the most steps."""
     known = list(csv.DictReader(TABLE.open())) if TABLE.exists() else []
     text = [{c: "" if new.get(c) is None else str(new[c]) for c in COLUMNS} for new in rows]
-    known = [{c: old.get(c, "") for c in COLUMNS} for old in known]  # a table of fewer columns is taken over
+    known = [{c: old.get(c, "") for c in COLUMNS} for old in known]  # supports tables with fewer columns
     best = {tuple(r[c] for c in COLUMNS[:-2]): r for r in sorted([*known, *text], key=lambda r: int(r["steps"]))}
     return [best[key] for key in sorted(best)]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Collect, write, say how many."""
+    """Collect and write the trials, and print their number."""
     folders = [Path(folder) for folder in arguments] or [Path("runs/recipes")]
     trials = merged([row(load(path)) for path in find(folders)])
     with TABLE.open("w", newline="") as file:

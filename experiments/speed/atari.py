@@ -1,9 +1,9 @@
-"""How fast the Atari environments are, beside the emulator alone and beside ale-py's own vector environment.
+"""Speed of the Atari environments, compared with the emulator alone and with ale-py's own vector environment.
 
     python experiments/speed/atari.py
 
-Rates are taken in turn, in rounds, and told as medians over the rounds of each rate's share of `emulator` in the same round: per
-second, and per second of processor time, which a machine that does other things as well does not change.
+Rates are measured in turn, in rounds, and reported as medians over the rounds of each rate's share of `emulator` in the same
+round: per second, and per second of processor time, which other load on the machine does not change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Clock = Callable[[], float]
 
 @contextmanager
 def emulator(game: Game) -> Iterator[tuple[Step, Clock]]:
-    """`act` and nothing else: no pictures, no states."""
+    """Run only `act`: no images, no states."""
     consoles = [console(game) for _ in range(N)]
     moves = consoles[0].getMinimalActionSet()
 
@@ -46,7 +46,7 @@ def emulator(game: Game) -> Iterator[tuple[Step, Clock]]:
 
 @contextmanager
 def ale_py(game: Game) -> Iterator[tuple[Step, Clock]]:
-    """AtariVectorEnv on one thread: frames without masks, no states."""
+    """Run AtariVectorEnv on one thread: frames without masks, no states."""
     settings = {"reward_clipping": False, "use_fire_reset": False, "stack_num": 1, "num_threads": 1}
     env = AtariVectorEnv(game.rom, N, **settings)
     env.reset(seed=0)
@@ -55,7 +55,7 @@ def ale_py(game: Game) -> Iterator[tuple[Step, Clock]]:
 
 
 def ours(threads: int) -> Callable[[Game], AbstractContextManager[tuple[Step, Clock]]]:
-    """Masked frames, and the states that clips are drawn from."""
+    """Run rlhp's environments: masked frames, and the states from which clips are rendered."""
 
     @contextmanager
     def opened(game: Game) -> Iterator[tuple[Step, Clock]]:
@@ -77,7 +77,7 @@ def workers(env: AtariVecEnv) -> list[int]:
 
 
 def used(pid: int) -> float:
-    """Processor time of another process, in seconds."""
+    """Return the processor time of another process, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -86,7 +86,7 @@ VARIANTS = {"emulator": emulator, "ale_py": ale_py, "rlhp, 1 thread": ours(1), "
 
 
 def rates(step: Step, clock: Clock, actions: np.ndarray) -> tuple[float, float]:
-    """Environment steps per second, and per second of processor time."""
+    """Measure environment steps per second, and per second of processor time."""
     started, began = perf_counter(), clock()
     for row in actions:
         step(row)
@@ -94,7 +94,7 @@ def rates(step: Step, clock: Clock, actions: np.ndarray) -> tuple[float, float]:
 
 
 def measured(game: Game, rounds: int, steps: int) -> np.ndarray:
-    """[variants, rounds, 2]: both rates of every variant."""
+    """Measure both rates of every variant: [variants, rounds, 2]."""
     found, choices = np.zeros((len(VARIANTS), rounds, 2)), len(console(game).getMinimalActionSet())
     with ExitStack() as stack:
         running = [stack.enter_context(opened(game)) for opened in VARIANTS.values()]
@@ -108,7 +108,7 @@ def measured(game: Game, rounds: int, steps: int) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=300, help="of each environment, in a round")
+    parser.add_argument("--steps", type=int, default=300, help="steps of each environment in a round")
     parser.add_argument("--games", nargs="*", default=["pong", "breakout", "seaquest"])
     given = parser.parse_args()
     print(f"{'game':14}{'variant':17}{'steps/s':>9}{'share':>7}{'steps/cpu-s':>13}{'share':>7}")

@@ -1,9 +1,9 @@
-"""How much faster is PPO on an Atari game than Stable-Baselines3's? All variants in one run, as ratios of it.
+"""Speed of PPO on an Atari game compared with Stable-Baselines3: all variants in one run, as ratios.
 
     python experiments/speed/atari_ppo.py [--task pong] [--rounds 3]
 
 Each variant acts and learns for a rollout of 8 environments and 128 steps in each round, on one thread of this process; rounds
-start with different variants. Time is CPU time, so that other load on the machine disturbs little. Prints the medians over the
+start with different variants. Time is CPU time, so other load on the machine has little effect. Prints the medians over the
 rounds and writes atari_ppo.csv.
 """
 
@@ -36,20 +36,20 @@ from rlhp.envs.atari import AtariVecEnv
 from rlhp.envs.atari import make as atari
 
 HERE = Path(__file__).parent
-GYMNASIUM = {"beamrider": "BeamRider", "spaceinvaders": "SpaceInvaders"}  # ids there, where they are not capitalised alone
-STOCK = "SB3 with its Atari wrappers"  # what the ratios are to
+GYMNASIUM = {"beamrider": "BeamRider", "spaceinvaders": "SpaceInvaders"}  # ids that are not just capitalised
+STOCK = "SB3 with its Atari wrappers"  # denominator of the ratios
 Rounds = Iterator[tuple[float, float]]  # CPU seconds of acting and of learning in each round
 
 
 def agent_settings(*overrides: str) -> dict[str, Any]:
-    """The agent's settings in conf/, constructors' arguments as they are there."""
+    """Compose the agent's settings from conf/."""
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         node = OmegaConf.to_container(compose("config", ["threads=1", *overrides]).agent, resolve=True)
     return dict(instantiate(node, _convert_="all").keywords)
 
 
 def stock(task: str) -> Rounds:
-    """PPO.learn on the game as SB3 wraps it; its points, its ends of lives."""
+    """Run PPO.learn on the game with SB3's wrappers, with its points and ends of lives."""
     gymnasium.register_envs(ale_py)
     env = VecFrameStack(make_atari_env(f"{GYMNASIUM.get(task, task.capitalize())}NoFrameskip-v4", n_envs=8, seed=0), 4)
     settings = agent_settings(f"env={task}")
@@ -65,7 +65,7 @@ def stock(task: str) -> Rounds:
 
 
 class Clock(BaseCallback):
-    """Notes when acting ended."""
+    """Records when acting ended."""
 
     def __init__(self, ends: list[float]) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Clock(BaseCallback):
 
 
 def stock_over_ours(task: str) -> Rounds:
-    """SB3's PPO, blind, on this project's environment."""
+    """Run SB3's PPO on this project's environment."""
     settings = agent_settings(f"env={task}")
     del settings["precision"], settings["threads"]
     settings["policy_kwargs"] = {}
@@ -87,7 +87,7 @@ def stock_over_ours(task: str) -> Rounds:
 
 
 def ours(network: str, precision: str) -> Callable[[str], Rounds]:
-    """`conf/agent/ppo_atari.yaml` with a network and a precision."""
+    """Return the variant of `conf/agent/ppo_atari.yaml` with a network and a precision."""
 
     def variant(task: str) -> Rounds:
         settings = agent_settings(f"env={task}", f"agent/network={network}", f"agent.precision={precision}")
@@ -97,12 +97,12 @@ def ours(network: str, precision: str) -> Callable[[str], Rounds]:
 
 
 def environment(task: str) -> AtariVecEnv:
-    """8 consoles in this process."""
+    """Create 8 emulators in this process."""
     return atari(task, n_envs=8, seed=0)
 
 
 def rounds(agent: Any) -> Rounds:
-    """Act and learn, on the true reward."""
+    """Act and learn on the true reward."""
     rollouts, start = agent.rollouts(10**9), process_time()
     for rollout in rollouts:
         acted = process_time()
@@ -123,7 +123,7 @@ VARIANTS: dict[str, Callable[[str], Rounds]] = {
 
 
 def measured(task: str, count: int) -> dict[str, list[tuple[float, float]]]:
-    """CPU seconds of acting and learning, of each variant in each round, after one round that does not count."""
+    """Measure CPU seconds of acting and learning for each variant in each round, after one warm-up round."""
     running = {name: variant(task) for name, variant in VARIANTS.items()}
     for each in running.values():
         next(each)
@@ -136,7 +136,7 @@ def measured(task: str, count: int) -> dict[str, list[tuple[float, float]]]:
 
 
 def table(seconds: dict[str, list[tuple[float, float]]], steps: int = 8 * 128) -> list[tuple[str, float, float, float, float]]:
-    """Of each variant: its steps per CPU second acting, learning and in all, and the last as a ratio to SB3's; medians."""
+    """Compute medians per variant: steps per CPU second acting, learning and in total, and the last relative to SB3's."""
     base = [sum(pair) for pair in seconds[STOCK]]
     rows = []
     for name, pairs in seconds.items():
@@ -147,7 +147,7 @@ def table(seconds: dict[str, list[tuple[float, float]]], steps: int = 8 * 128) -
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measure, write, print."""
+    """Measure, write the results and print them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="pong")
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,11 +1,11 @@
-"""How close to the simulator's own speed does training come?
+"""Training speed as a share of the simulator's own speed.
 
     python experiments/speed/benchmark.py [--tasks hopper,walker] [--rounds 5] [--seconds 3.3] [--threads N] [KEY=VALUE ...]
     python experiments/speed/benchmark.py --profile
     python experiments/speed/benchmark.py --report
 
 Measures five variants of stepping each task, in turn within each round, and writes results.csv (medians), rounds.csv (every
-round), machine.json and speed.png beside this file; prints the table and the targets. `KEY=VALUE` are settings of `rlhp train`.
+round), machine.json and speed.png next to this file; prints the table and the targets. `KEY=VALUE` are settings of `rlhp train`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ VARIANTS = ("raw", "sampling", "loop_true", "loop_700", "sb3")
 LOOPS = {"loop_700": ("labels=700",), "loop_true": ("condition=true_reward",)}
 PROFILES = {"profile_700": LOOPS["loop_700"], "profile_true": LOOPS["loop_true"]}
 COLUMNS = ("env", "what", "steps_per_s", "ratio_to_raw", "rounds")
-Work = Callable[[str, Connection, str], None]  # a process's life: variant, connection, folder
+Work = Callable[[str, Connection, str], None]  # main function of a process: variant, connection, folder
 Rates = dict[str, list[float]]  # variant -> environment steps per second, one number per round
 
 
@@ -59,7 +59,7 @@ class Result:
 
 
 class Worker:
-    """A process that holds one variant."""
+    """A process that runs one variant."""
 
     def __init__(self, variant: str, folder: str, work: Work = work) -> None:
         context = multiprocessing.get_context("spawn")
@@ -69,22 +69,22 @@ class Worker:
         theirs.close()
 
     def begin(self, settings: Settings) -> Window:
-        """Build the variant; returns what it did before it was ready to be measured."""
+        """Build the variant; return what it did before it was ready to be measured."""
         self._connection.send(settings)
         return self._received()
 
     def window(self, seconds: float) -> Window:
-        """Let it run for that long, to the end of the rollout it is in."""
+        """Run the variant for this long, to the end of its current rollout."""
         self._connection.send(seconds)
         return self._received()
 
     def end(self) -> Connection:
-        """Give up the variant; what it still has to say comes from the connection."""
+        """End the variant; its last messages can be read from the returned connection."""
         self._connection.send(None)
         return self._connection
 
     def close(self) -> None:
-        """End the process."""
+        """Stop the process."""
         self._process.kill()
         self._process.join()
 
@@ -97,7 +97,7 @@ class Worker:
 
 @contextmanager
 def workers(variants: Sequence[str], work: Work = work) -> Iterator[dict[str, Worker]]:
-    """One process per variant; what they write is gone in the end."""
+    """Start one process per variant; their files are deleted at the end."""
     with tempfile.TemporaryDirectory() as folder:
         held = {variant: Worker(variant, folder, work) for variant in variants}
         try:
@@ -108,7 +108,7 @@ def workers(variants: Sequence[str], work: Work = work) -> Iterator[dict[str, Wo
 
 
 def configuration(task: str, threads: int, overrides: Sequence[str]) -> dict[str, Any]:
-    """The settings of `rlhp train env=TASK` with these threads."""
+    """Compose the settings of `rlhp train env=TASK` with these threads."""
     with initialize_config_module("rlhp.conf", version_base="1.3"):
         settings = compose("config", [f"env={task}", f"threads={threads}", "name=speed", *overrides])
     resolved = OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)
@@ -117,7 +117,7 @@ def configuration(task: str, threads: int, overrides: Sequence[str]) -> dict[str
 
 
 def measure(task: str, held: dict[str, Worker], options: argparse.Namespace) -> Rates:
-    """Each variant's rate in each round; the variants take turns within a round, each round beginning with another."""
+    """Measure each variant's rate in each round; the variants alternate within a round, and each round starts with another."""
     names, rates = list(held), {name: [] for name in held}
     starts: dict[str, Window] = {}
     for name, worker in held.items():
@@ -133,7 +133,7 @@ def measure(task: str, held: dict[str, Worker], options: argparse.Namespace) -> 
 
 
 def whole_run(start: Window, window: Window, total_steps: int) -> float:
-    """Steps per second of a run of `total_steps` whose start is known and which goes on at the rate of the window."""
+    """Compute steps per second of a run of `total_steps` with this start, which then continues at the rate of the window."""
     return total_steps / (start.seconds + (total_steps - start.steps) / window.rate)
 
 
@@ -141,7 +141,7 @@ def whole_run(start: Window, window: Window, total_steps: int) -> float:
 
 
 def summarise(task: str, rates: Rates) -> list[Result]:
-    """Medians over the rounds; ratios are taken within a round, where the machine's mood is the same."""
+    """Compute medians over the rounds; ratios are computed within a round, in which the machine's state is the same."""
     return [
         Result(task, name, median(values), median(v / r for v, r in zip(values, rates["raw"], strict=True)), len(values))
         for name, values in rates.items()
@@ -149,7 +149,7 @@ def summarise(task: str, rates: Rates) -> list[Result]:
 
 
 def write(folder: Path, rates: dict[str, Rates]) -> None:
-    """results.csv and rounds.csv."""
+    """Write results.csv and rounds.csv."""
     results = [result for task, each in rates.items() for result in summarise(task, each)]
     rows = [(r.env, r.what, f"{r.steps_per_s:.0f}", f"{r.ratio_to_raw:.4f}", r.rounds) for r in results]
     _write_csv(folder / "results.csv", COLUMNS, rows)
@@ -165,7 +165,7 @@ def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]])
 
 
 def read(folder: Path) -> dict[str, Rates]:
-    """The rates of rounds.csv."""
+    """Read the rates of rounds.csv."""
     rates: dict[str, Rates] = {}
     with (folder / "rounds.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -174,7 +174,7 @@ def read(folder: Path) -> dict[str, Rates]:
 
 
 def table(rates: dict[str, Rates]) -> str:
-    """Median, least and most of each variant in steps per second, and its median share of raw."""
+    """Format median, minimum and maximum of each variant in steps per second, and its median share of raw."""
     lines = [f"{'task':<16}{'variant':<12}{'steps/s':>9}{'min':>9}{'max':>9}{'of raw':>9}"]
     for task, each in rates.items():
         for r in summarise(task, each):
@@ -194,7 +194,7 @@ NAMES = {
 
 
 def draw(path: Path, rates: dict[str, Rates]) -> None:
-    """Bars of each variant's share of raw physics, thin lines from the least to the most of the rounds."""
+    """Draw bars of each variant's share of raw physics, with thin lines from minimum to maximum over the rounds."""
     figure = Figure(figsize=(9.5, 4.2), dpi=160, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -224,7 +224,7 @@ def _bar(axes: Axes, x: float, name: str, each: Rates, label: str | None) -> Non
 
 
 def profile(options: argparse.Namespace) -> None:
-    """Print where the time of the whole loop goes, with 700 labels and on the true reward."""
+    """Print the time of each part of the whole loop, with 700 labels and on the true reward."""
     with workers(list(PROFILES)) as held:
         for task in options.tasks:
             columns = {}
@@ -236,7 +236,7 @@ def profile(options: argparse.Namespace) -> None:
 
 
 def report(folder: Path) -> None:
-    """Draw, and print the table and the targets, from the files of the last measurement."""
+    """Draw the figure and print table and targets from the files of the last measurement."""
     rates = read(folder)
     draw(folder / "speed.png", rates)
     print(table(rates))
@@ -244,7 +244,7 @@ def report(folder: Path) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measure, then report."""
+    """Measure, then report the results."""
     options = arguments(argv)
     if options.profile:
         profile(options)
@@ -262,15 +262,17 @@ def main(argv: Sequence[str]) -> None:
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=lambda text: text.split(","), default=list(TASKS), help="names, comma between")
+    parser.add_argument("--tasks", type=lambda text: text.split(","), default=list(TASKS), help="names, separated by commas")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.3, help="of each variant in each round")
-    parser.add_argument("--threads", type=int, default=machine.cores(), help="that step the environments; default: all cores")
+    parser.add_argument("--seconds", type=float, default=3.3, help="seconds per variant and round")
+    parser.add_argument(
+        "--threads", type=int, default=machine.cores(), help="threads that step the environments; default: all cores"
+    )
     parser.add_argument("--out", type=Path, default=HERE)
-    parser.add_argument("--profile", action="store_true", help="print where the loop's time goes, and write nothing")
-    parser.add_argument("--report", action="store_true", help="measure nothing: picture, table and targets from the files")
+    parser.add_argument("--profile", action="store_true", help="print the time of each part of the loop, and write nothing")
+    parser.add_argument("--report", action="store_true", help="do not measure; make figure, table and targets from the files")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
     return parser.parse_args(argv)
 

@@ -1,14 +1,14 @@
-"""What clips of environments of one's own cost: steps a second and memory, with frames of none, one and all environments.
+"""Cost of clips of your own environments: steps per second and memory, with frames of no, one and all environments.
 
     pip install 'gymnasium[box2d]'
     python experiments/speed/frames.py [--rounds 3] [--steps 26] [--ids CarRacing-v3,LunarLander-v3,Hopper-v5]
 
-N environments take random actions, as in a rollout, and clips of 25 steps are cut from what was recorded. The numbers of filmed
-environments take turns within each round; ratios are medians over rounds, of one round's to that without frames. Seconds are of
-one core's time, so that they hold on a busy machine. Hopper-v5 is simulated by MuJoCo: its states are recorded in any case, and
-here it is rendered as it acts all the same. Writes frames.csv.
+N environments take random actions, as in a rollout, and clips of 25 steps are cut from the recording. The numbers of filmed
+environments alternate within each round; ratios are medians over rounds, relative to the same round without frames. Times are
+processor time of one core, so they are valid on a busy machine. Hopper-v5 is simulated by MuJoCo, so its states are recorded
+anyway; here it is also rendered while it acts. Writes frames.csv.
 
-Before, single frames and clips of 25 are compressed losslessly by several means, on the same pictures: codecs.csv.
+Before that, single frames and clips of 25 frames are compressed losslessly by several methods, on the same images: codecs.csv.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ LENGTH, CAPACITY, SIZE = 25, 1500, 400  # steps of a clip; clips of memory; pixe
 
 
 def recorder(id: str, n_envs: int, count: int) -> Recorder:
-    """Environments of which `count` are filmed, and what keeps what they do."""
+    """Create environments, of which `count` are filmed, and their recorder."""
     made = Recorder(gym.make(id, n_envs, 0, filmed=count))
     made.reset()
     return made
 
 
 def measured(recorded: Recorder, steps: int, act: Callable[[], Array]) -> dict[str, float]:
-    """Steps a second, of which those of cutting clips are a part, and what was kept."""
+    """Measure steps per second, including the cutting of clips, and the sizes of what is kept."""
     memory = Recent(LENGTH, CAPACITY, seed=0)
     begin = time.process_time()
     for _ in range(steps):
@@ -69,7 +69,7 @@ def measured(recorded: Recorder, steps: int, act: Callable[[], Array]) -> dict[s
 
 
 def compare(id: str, n_envs: int, rounds: int, steps: int) -> list[dict[str, Any]]:
-    """Rows of the table, one per number of filmed environments."""
+    """Return the rows of the table, one per number of filmed environments."""
     counts = (0, 1, n_envs)
     recorders = {count: recorder(id, n_envs, count) for count in counts}
     rng, space = np.random.default_rng(0), recorders[0].action_space
@@ -101,7 +101,7 @@ def _row(id: str, n_envs: int, count: int, found: dict[int, list[dict[str, float
 
 
 def clip_of(id: str) -> Array:
-    """25 consecutive pictures, from the 60th step on, as they are kept."""
+    """Return 25 consecutive frames, from the 60th step on, as they are kept."""
     env = gymnasium.make(id, render_mode="rgb_array")
     env.reset(seed=0)
     env.action_space.seed(0)
@@ -117,14 +117,14 @@ def clip_of(id: str) -> Array:
 
 
 def png(picture: Array) -> bytes:
-    """As PNG, at its lowest effort."""
+    """Compress as PNG, at the lowest effort."""
     out = io.BytesIO()
     Image.fromarray(picture).save(out, "png", compress_level=1)
     return out.getvalue()
 
 
 def video(codec: str, pixels: str, options: dict[str, str]) -> Callable[[Array], bytes]:
-    """By an encoder of FFmpeg's, in one thread."""
+    """Return a function that compresses with an encoder of FFmpeg, in one thread."""
 
     def encode(pictures: Array) -> bytes:
         out = io.BytesIO()
@@ -140,12 +140,12 @@ def video(codec: str, pixels: str, options: dict[str, str]) -> Callable[[Array],
 
 
 def kept(pictures: Array) -> bytes:
-    """As memory holds a clip: what `rlhp.types.film` makes of the frames that were kept."""
+    """Compress like a clip in memory, with `rlhp.types.film`."""
     return filmed([deflated(picture) for picture in pictures]).data
 
 
 def apart(encode: Callable[[Array], bytes]) -> Callable[[Array], bytes]:
-    """Every picture by itself."""
+    """Return a function that compresses every frame by itself."""
     return lambda pictures: b"".join(encode(picture) for picture in pictures)
 
 
@@ -161,7 +161,7 @@ MEANS: dict[str, Callable[[Array], bytes]] = {
 
 
 def codecs(id: str, repeats: int) -> list[dict[str, Any]]:
-    """Kilobytes and milliseconds a frame, by each means."""
+    """Measure kilobytes and milliseconds per frame, for each method."""
     pictures = clip_of(id)
     rows = []
     for name, encode in MEANS.items():
@@ -178,7 +178,7 @@ def codecs(id: str, repeats: int) -> list[dict[str, Any]]:
 
 
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """As a table, and on the screen."""
+    """Write the rows as CSV, and print them."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
@@ -189,7 +189,7 @@ def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measure, write, print."""
+    """Measure, write the results and print them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ids", type=lambda text: text.split(","), default=["CarRacing-v3", "LunarLander-v3", "Hopper-v5"])
     parser.add_argument("--n-envs", type=int, default=8)

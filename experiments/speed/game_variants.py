@@ -1,4 +1,4 @@
-"""The variants of `games.py`: beside those of the robots' benchmark, the emulator alone and SB3 with its own Atari wrappers."""
+"""The variants of `games.py`: those of the robots' benchmark, the emulator alone, and SB3 with its own Atari wrappers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from rlhp.atari import find
 from rlhp.atari.emulator import FRAME_SKIP, console
 from rlhp.reward import RewardEnsemble
 
-OURS_ALONE = ("precision", "threads", "normalise_observations", "normalise_reward")  # settings that SB3's PPO does not know
+OURS_ALONE = ("precision", "threads", "normalise_observations", "normalise_reward")  # settings that SB3's PPO does not have
 
 
 def raw(settings: Settings, gate: Gate) -> None:
-    """`act` with the frame skip and nothing else, on all cores: each process steps its own share of the consoles."""
+    """Run only `act` with the frame skip, on all cores: each process steps its own share of the emulators."""
     context, steps, ends = multiprocessing.get_context("spawn"), 0, []
     for k in range(settings["threads"]):
         mine, theirs = context.Pipe()
@@ -41,7 +41,7 @@ def raw(settings: Settings, gate: Gate) -> None:
 
 
 def _emulate(connection: Connection, task: str, count: int, seed: int) -> None:
-    """Step `count` consoles at random for as many seconds as come; tell how many steps that were."""
+    """Step `count` emulators at random for each received number of seconds; send the number of steps."""
     consoles, rng = [console(find(task)) for _ in range(count)], np.random.default_rng(seed)
     moves = consoles[0].getMinimalActionSet()
     while (seconds := _received(connection)) is not None:
@@ -57,7 +57,7 @@ def _emulate(connection: Connection, task: str, count: int, seed: int) -> None:
 
 
 def _received(connection: Connection) -> float | None:
-    """What comes next; None when nobody is there any more."""
+    """Receive the next message; None if the connection is closed."""
     try:
         return connection.recv()
     except EOFError:
@@ -65,7 +65,7 @@ def _received(connection: Connection) -> float | None:
 
 
 def sb3(settings: Settings, gate: Gate, vec_env_cls: type[VecEnv], threads: int | None) -> None:
-    """Stock PPO and CnnPolicy with SB3's Atari wrappers; `threads` of torch, None: as many as it takes by itself."""
+    """Run stock PPO and CnnPolicy with SB3's Atari wrappers; `threads` of torch, None: torch's default."""
     if threads is not None:
         torch.set_num_threads(threads)
     torch.manual_seed(settings["seed"])
@@ -79,19 +79,19 @@ def sb3(settings: Settings, gate: Gate, vec_env_cls: type[VecEnv], threads: int 
 
 
 def stock_settings(agent: Settings) -> dict[str, Any]:
-    """The agent's settings as far as stock PPO knows them, with its own network and optimiser."""
+    """Return the agent's settings that stock PPO has, with its own network and optimiser."""
     kept = {key: value for key, value in variants.known_to_ppo(agent).items() if key not in OURS_ALONE}
     return {**kept, "policy_kwargs": {}, **{key: variants.schedule(kept[key]) for key in ("learning_rate", "clip_range")}}
 
 
 def labelled(settings: Settings, gate: Gate) -> None:
-    """The whole loop with labels. Its first gate adds what a shortened first fit lacks to the seconds of the beginning."""
+    """Run the whole loop with labels. Its first gate adds the time that the shortened first fit saves to the start."""
     with timed() as clock:
         variants.loop(settings, _Lengthening(gate.connection, clock=clock, share=settings["first_fit"]))
 
 
 class FitClock:
-    """Seconds and number of the gradient steps made in this process."""
+    """Seconds and number of the gradient steps in this process."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -99,7 +99,7 @@ class FitClock:
 
 @contextmanager
 def timed() -> Iterator[FitClock]:
-    """Fits in this process are timed within this block."""
+    """Time the fits in this process within this block."""
     clock, fit = FitClock(), RewardEnsemble.fit
 
     def timed(self: RewardEnsemble, *args: Any) -> Any:
@@ -117,7 +117,7 @@ def timed() -> Iterator[FitClock]:
 
 
 class _Lengthening(Gate):
-    """A gate whose first window opens as if the fits before it had taken 1 / `share` of their time."""
+    """A gate whose first window opens as if the fits before it had taken 1 / `share` times as long."""
 
     def __init__(self, connection: Connection, clock: FitClock, share: float) -> None:
         super().__init__(connection)
@@ -145,5 +145,5 @@ RUNS: dict[str, Run] = {
 
 
 def work(name: str, connection: Connection, folder: str) -> None:
-    """A process that runs one of RUNS."""
+    """Main function of a process that runs one of RUNS."""
     serve(RUNS[name], connection, folder)

@@ -1,11 +1,11 @@
-"""How close to the emulator's own speed does training from pixels come, and how far beyond Stable-Baselines3's?
+"""Training speed from pixels, as a share of the emulator's speed and relative to Stable-Baselines3.
 
     python experiments/speed/games.py [--tasks pong] [--networks nature,small] [--rounds 3] [--seconds 4] [KEY=VALUE ...]
     python experiments/speed/games.py --profile
     python experiments/speed/games.py --report
 
-As benchmark.py, with the variants of `game_variants`, in the folder games/: a task and a network make a row of the table, and
-rows of other tasks and networks stay as they were. `KEY=VALUE` are settings of `rlhp train`.
+Like benchmark.py, with the variants of `game_variants`, in the folder games/: each pair of task and network is a row of the
+table, and rows of other tasks and networks do not change. `KEY=VALUE` are settings of `rlhp train`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ from game_variants import VARIANTS, work
 from targets import Target, ratio
 
 STEPS = 2_000_000  # of a whole run
-FIRST_FIT = 0.05  # of the first fit is made; its time is multiplied by the reciprocal
-LABELS = ("labels=5500", "schedule=constant")  # at their mean rate over a run, which an annealed one has at a fifth of it
+FIRST_FIT = 0.05  # fraction of the first fit that is run; its time is multiplied by the reciprocal
+LABELS = (
+    "labels=5500",
+    "schedule=constant",
+)  # labels at their mean rate over a run; an annealed schedule has this rate after a fifth of the run
 LOOPS = {"loop_true": ("condition=true_reward",), "loop_5500": LABELS}
 STOCK = ("sb3", "sb3_one_thread", "sb3_workers")
 
 
 def settings(task: str, network: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What a variant is run with."""
+    """Compose the settings of a variant."""
     chosen = [f"agent/network={network}", f"total_steps={STEPS}", *LOOPS.get(name, LOOPS["loop_true"]), *options.overrides]
     found = benchmark.configuration(task, options.threads, chosen)
     schedule = found["training_schedule"]
@@ -41,7 +44,7 @@ def settings(task: str, network: str, name: str, options: argparse.Namespace) ->
 
 
 def measure(task: str, network: str, held: dict[str, Worker], options: argparse.Namespace) -> Rates:
-    """Each variant's rate in each round, in turn; the loops' are those of whole runs."""
+    """Measure each variant's rate in each round, in turn; the rates of loops are those of whole runs."""
     starts = {name: worker.begin(settings(task, network, name, options)) for name, worker in held.items()}
     rates: Rates = {name: [] for name in held}
     names = list(held)
@@ -55,7 +58,7 @@ def measure(task: str, network: str, held: dict[str, Worker], options: argparse.
 
 
 def profile(options: argparse.Namespace) -> None:
-    """Print where the time of the whole loop goes, with labels and on the true reward."""
+    """Print the time of each part of the whole loop, with labels and on the true reward."""
     names = {f"profile_{name.removeprefix('loop_')}": name for name in LOOPS}
     for task in options.tasks:
         for network in options.networks:
@@ -69,12 +72,12 @@ def profile(options: argparse.Namespace) -> None:
 
 
 def stock(rates: Rates) -> list[float]:
-    """The rates of the fastest way to run Stable-Baselines3 that was measured, by its median."""
+    """Return the rates of the fastest measured way to run Stable-Baselines3, by its median."""
     return max((rates[name] for name in STOCK if name in rates), key=median)
 
 
 def judged(rates: dict[str, Rates]) -> list[Target]:
-    """The targets, row by row."""
+    """Return the targets of each row."""
     found = []
     for row, each in rates.items():
         beyond = {"loop_true": 2.5, "loop_5500": 1.8} if row.endswith("nature") else {"loop_true": 4.0}
@@ -93,7 +96,7 @@ def report(folder: Path) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measure, then report."""
+    """Measure, then report the results."""
     options = arguments(argv)
     if options.profile:
         profile(options)
@@ -113,17 +116,19 @@ def main(argv: Sequence[str]) -> None:
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=lambda text: text.split(","), default=["pong"], help="names, comma between")
+    parser.add_argument("--tasks", type=lambda text: text.split(","), default=["pong"], help="names, separated by commas")
     parser.add_argument("--networks", type=lambda text: text.split(","), default=["nature", "small"])
     parser.add_argument("--variants", type=lambda text: text.split(","), default=VARIANTS)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each variant in each round")
-    parser.add_argument("--threads", type=int, default=machine.cores(), help="of the loops and of raw; default: all cores")
+    parser.add_argument("--seconds", type=float, default=4.0, help="seconds per variant and round")
+    parser.add_argument(
+        "--threads", type=int, default=machine.cores(), help="threads of the loops and of raw; default: all cores"
+    )
     parser.add_argument("--out", type=Path, default=benchmark.HERE / "games")
-    parser.add_argument("--profile", action="store_true", help="print where the loops' time goes, and write nothing")
-    parser.add_argument("--report", action="store_true", help="measure nothing: table and targets from the files")
+    parser.add_argument("--profile", action="store_true", help="print the time of each part of the loops, and write nothing")
+    parser.add_argument("--report", action="store_true", help="do not measure; print table and targets from the files")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
     return parser.parse_args(argv)
 

@@ -1,9 +1,9 @@
-"""One run of imitation's preference comparisons on HalfCheetah, for the Python of a venv that holds imitation.
+"""One run of imitation's preference comparisons on HalfCheetah, run by the Python of a venv that has imitation.
 
     .venv-imitation/bin/python imitation_run.py OUT.json --steps 100000 --labels 350 --seed 1
 
-The settings are those of imitation's tutorial 5, "Learning a Reward Function using Preference Comparisons", but for task, steps
-and labels. The reward is the forward velocity alone, as in rlhp's task: the control cost is switched off.
+The settings are those of imitation's tutorial 5, "Learning a Reward Function using Preference Comparisons", except for task,
+steps and labels. The reward is only the forward velocity, as in rlhp's task: the control cost is switched off.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv
 
 TASK, REWARD = "HalfCheetah-v5", {"ctrl_cost_weight": 0.0}
-EPISODES = 20  # to measure the policy by
+EPISODES = 20  # for evaluating the policy
 
 
 def agent(venv: VecEnv, seed: int) -> PPO:
-    """The tutorial's PPO."""
+    """Build the tutorial's PPO."""
     return PPO(
         policy=FeedForward32Policy,
         policy_kwargs={
@@ -53,7 +53,7 @@ def agent(venv: VecEnv, seed: int) -> PPO:
 
 
 def comparisons(venv: VecEnv, policy: PPO, iterations: int, rng: np.random.Generator) -> pc.PreferenceComparisons:
-    """The tutorial's preference comparisons."""
+    """Build the tutorial's preference comparisons."""
     reward_net = BasicRewardNet(venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm)
     trainer = pc.BasicRewardTrainer(
         preference_model=pc.PreferenceModel(reward_net), loss=pc.CrossEntropyRewardLoss(), epochs=3, rng=rng
@@ -76,7 +76,7 @@ def comparisons(venv: VecEnv, policy: PPO, iterations: int, rng: np.random.Gener
 
 
 def run(steps: int, labels: int, seed: int, iterations: int) -> dict[str, float]:
-    """Train and evaluate; seconds are those of building and training."""
+    """Train and evaluate; seconds include building and training."""
     began, rng = perf_counter(), np.random.default_rng(seed)
     torch.manual_seed(seed)
     venv = make_vec_env(TASK, rng=rng, env_make_kwargs=REWARD)
@@ -89,7 +89,7 @@ def run(steps: int, labels: int, seed: int, iterations: int) -> dict[str, float]
 
 
 def main(argv: list[str]) -> None:
-    """Write what `run` returns."""
+    """Run, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=100_000)

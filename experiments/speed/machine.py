@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""Description of the machine on which a measurement was made."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ __all__ = ["cores", "write"]
 
 
 def write(path: Path, command: Sequence[str], **more: Any) -> None:
-    """Processor, cores, versions, date and the command as a file, with whatever else was set."""
+    """Write processor, cores, versions, date, the command and `more` to a file."""
     path.write_text(json.dumps({**describe(), "command": " ".join(command), **more}, indent=2) + "\n")

@@ -1,8 +1,8 @@
-"""Does memory grow with the steps? The peak of whole runs, each in a process of its own.
+"""Growth of memory with the number of steps: the peak of whole runs, each in its own process.
 
     python experiments/speed/memory.py [--task halfcheetah] [--steps 200000,2000000] [KEY=VALUE ...]
 
-Runs `rlhp train` to its end at each number of steps, prints the peak resident memory and the ratio, and writes memory.csv.
+Runs `rlhp train` to its end for each number of steps, prints the peak resident memory and the ratio, and writes memory.csv.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 
 def peak(task: str, steps: int, threads: int, overrides: Sequence[str]) -> float:
-    """Peak resident memory of `rlhp train` in MiB, its pictures at the end included."""
+    """Measure peak resident memory of `rlhp train` in MiB, including its figures at the end."""
     with tempfile.TemporaryDirectory() as folder:
         settings = [f"env={task}", f"total_steps={steps}", f"threads={threads}", f"hydra.run.dir={folder}/run", *overrides]
         command = [sys.executable, "-m", "rlhp.cli", "train", *settings]
@@ -33,7 +33,7 @@ def peak(task: str, steps: int, threads: int, overrides: Sequence[str]) -> float
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measure, write, print."""
+    """Measure, write the results and print them."""
     options = arguments(argv)
     peaks = {steps: peak(options.task, steps, options.threads, options.overrides) for steps in sorted(options.steps)}
     with (options.out / "memory.csv").open("w", newline="") as file:
@@ -41,12 +41,12 @@ def main(argv: Sequence[str]) -> None:
         writer.writerow(("env", "steps", "peak_mib"))
         writer.writerows((options.task, steps, f"{mib:.1f}") for steps, mib in peaks.items())
     for steps, mib in peaks.items():
-        print(f"{options.task}: {mib:,.0f} MiB at most in {steps:,} steps")
+        print(f"{options.task}: peak of {mib:,.0f} MiB in {steps:,} steps")
     print(f"ratio: {peaks[max(peaks)] / peaks[min(peaks)]:.3f}")
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="halfcheetah")
     parser.add_argument("--steps", type=lambda text: [int(steps) for steps in text.split(",")], default=[200_000, 2_000_000])

@@ -1,11 +1,12 @@
-"""How fast env=gym steps environments of one's own, beside Stable-Baselines3's DummyVecEnv and SubprocVecEnv.
+"""Speed of env=gym on your own environments, compared with Stable-Baselines3's DummyVecEnv and SubprocVecEnv.
 
     python experiments/speed/own_task.py [--tasks CarRacing-v3,Humanoid-v5] [--n-envs 8] [--rounds 5] [--seconds 2]
 
-The same environments with the same random actions, stepped and nothing else: by one process (`workers=1`), by two (`workers=2`),
-and as env.workers=null chooses (`chosen`), in `DummyVecEnv` (`dummy`) and in `SubprocVecEnv` with a process for each environment,
-as it comes (`subproc`). All variants exist at once, take turns of some seconds each, and stand still while another one is
-measured; each round begins with another variant. Ratios are taken within a round. Writes own_task.csv and prints its table.
+Only steps the same environments with the same random actions: in one process (`workers=1`), in two (`workers=2`), with the choice
+of env.workers=null (`chosen`), in `DummyVecEnv` (`dummy`), and in an unmodified `SubprocVecEnv` with a process per environment
+(`subproc`). All variants exist at once, run in turn for some seconds each, and pause while another one is measured; each round
+starts
+with another variant. Ratios are computed within a round. Writes own_task.csv and prints its table.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Rates = dict[str, list[float]]  # steps/s in each round, by variant
 
 
 def makers(task: str, n_envs: int, threads: int) -> dict[str, Callable[[], VecEnv]]:
-    """How each variant's environments are made."""
+    """Return functions that create each variant's environments."""
     kwargs = TASKS.get(task, {})
     build = factory(task, {"disable_env_checker": True, **kwargs})
     counts = {"workers=1": 1, "workers=2": 2, "chosen": None}
@@ -47,7 +48,7 @@ def own(task: str, n_envs: int, kwargs: dict[str, Any], workers: int | None, thr
 
 
 def stepped(env: VecEnv, actions: Sequence[Any], seconds: float) -> float:
-    """Steps of an environment per second, for at least so many seconds."""
+    """Measure steps of an environment per second, for at least this many seconds."""
     begun, made = time.perf_counter(), 0
     while made == 0 or time.perf_counter() - begun < seconds:
         env.step(actions[made % len(actions)])
@@ -56,7 +57,7 @@ def stepped(env: VecEnv, actions: Sequence[Any], seconds: float) -> float:
 
 
 def measure(task: str, options: argparse.Namespace) -> tuple[Rates, int]:
-    """The rates of all variants in each round, and how many workers were chosen."""
+    """Measure the rates of all variants in each round; return them and the chosen number of workers."""
     envs = {name: make() for name, make in makers(task, options.n_envs, options.threads).items()}
     actions = [np.array([envs[BASE].action_space.sample() for _ in range(options.n_envs)]) for _ in range(200)]
     rates: Rates = {name: [] for name in VARIANTS}
@@ -75,7 +76,7 @@ def measure(task: str, options: argparse.Namespace) -> tuple[Rates, int]:
 
 
 def rows(task: str, rates: Rates, chosen: int) -> list[dict[str, Any]]:
-    """A row for each variant: medians over the rounds."""
+    """Return a row per variant: medians over the rounds."""
     found = []
     for name, rate in rates.items():
         to = {base: median(a / b for a, b in zip(rate, rates[base], strict=True)) for base in ("dummy", "subproc")}
@@ -92,7 +93,7 @@ def write(path: Path, found: Sequence[dict[str, Any]]) -> None:
 
 
 def table(found: Sequence[dict[str, Any]]) -> str:
-    """As in README.md."""
+    """Format the table of README.md."""
     head = "| task | variant | steps/s | times `dummy` | times `subproc` |\n|---|---|---|---|---|"
     lines = [
         f"| {row['task']} | {row['variant']}{f' ({w})' if (w := row['workers']) else ''} | {row['steps_per_s']:,} | "

@@ -1,8 +1,8 @@
-"""Beside imitation's preference comparisons: the same task, steps, labels and cores, in turn within one run.
+"""Comparison with imitation's preference comparisons: the same task, steps, labels and cores, alternating in one run.
 
     python experiments/speed/peer.py [--runs 3] [--steps 100000] [--labels 350] [--iterations 5]
 
-Makes .venv-imitation beside this file where it is not there yet, trains with imitation and with rlhp in turn, evaluates both
+Creates .venv-imitation next to this file if it does not exist, trains with imitation and with rlhp in turn, evaluates both
 policies, prints a line per run and writes peer.csv and peer-machine.json.
 """
 
@@ -30,16 +30,16 @@ from rlhp.train import load, train
 HERE = Path(__file__).parent
 VENV = HERE / ".venv-imitation"
 CONSTRAINTS = HERE.parents[1] / "constraints.txt"
-# imitation 1.0.1 pins Gymnasium 0.29 and Stable-Baselines3 2.2, and lists what only its scripts need: without its dependencies
-# it runs on the versions that rlhp runs on, which is what the comparison wants
+# imitation 1.0.1 pins Gymnasium 0.29 and Stable-Baselines3 2.2, and lists dependencies that only its scripts need; without its
+# dependencies it works with the versions that rlhp uses, as the comparison requires
 NEEDS = ("gymnasium[mujoco]", "stable-baselines3", "torch", "tensorboard", "scipy", "tqdm", "rich")
 IMITATION = "imitation==1.0.1"
 COLUMNS = ("what", "run", "seconds", "true_return", "steps", "process_seconds")
-EPISODES = 20  # to measure the policy by
+EPISODES = 20  # for evaluating the policy
 
 
 def python() -> Path:
-    """The interpreter that has imitation; its venv is made where it is not there."""
+    """Return the interpreter that has imitation; creates its venv if it does not exist."""
     binary, done = VENV / "bin" / "python", VENV / ".ready"
     if not done.exists():
         venv.create(VENV, clear=True, with_pip=True)
@@ -51,7 +51,7 @@ def python() -> Path:
 
 
 def ours(options: argparse.Namespace) -> None:
-    """One run of rlhp, in a process of its own; seconds are those of building and training."""
+    """Train rlhp once, in its own process; seconds include building and training."""
     overrides = [f"total_steps={options.steps}", f"labels={options.labels}", f"seed={options.seed}", *options.overrides]
     settings = configuration("halfcheetah", options.threads, overrides)
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +66,7 @@ def ours(options: argparse.Namespace) -> None:
 
 
 def timed(command: Sequence[str], out: Path) -> dict[str, float]:
-    """What a run writes to `out`, and the seconds of its whole process."""
+    """Run a command; return what it writes to `out`, and the seconds of the whole process."""
     began = perf_counter()
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
@@ -75,7 +75,7 @@ def timed(command: Sequence[str], out: Path) -> dict[str, float]:
 
 
 def commands(options: argparse.Namespace, seed: int, out: Path) -> dict[str, list[str]]:
-    """The command of either side."""
+    """Return the commands of both sides."""
     same = ["--steps", str(options.steps), "--labels", str(options.labels), "--seed", str(seed)]
     theirs = ["--iterations", str(options.iterations), "--torch-threads", str(options.torch_threads)]
     return {
@@ -85,7 +85,7 @@ def commands(options: argparse.Namespace, seed: int, out: Path) -> dict[str, lis
 
 
 def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """A row per run, imitation's and ours in turn."""
+    """Return a row per run, imitation's and rlhp's in turn."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for i in range(options.runs):
@@ -105,7 +105,7 @@ def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> str:
-    """Median times, the ratio between them, mean returns."""
+    """Format median times, their ratio, and mean returns."""
     seconds = {what: [row["seconds"] for row in rows if row["what"] == what] for what in ("imitation", "rlhp")}
     returns = {what: mean(row["true_return"] for row in rows if row["what"] == what) for what in seconds}
     times = median(a / b for a, b in zip(seconds["imitation"], seconds["rlhp"], strict=True))
@@ -114,7 +114,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Compare; or, as a process of that comparison, one run of ours."""
+    """Compare both, or, as a child process, run rlhp once."""
     options = arguments(argv)
     if options.ours:
         ours(options)
@@ -126,15 +126,15 @@ def main(argv: Sequence[str]) -> None:
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3, help="of either side")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each side")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--labels", type=int, default=350)
-    parser.add_argument("--seed", type=int, default=1, help="of the first run; the next have the next")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first run; later runs increment it")
     parser.add_argument("--iterations", type=int, default=5, help="imitation's num_iterations")
     parser.add_argument("--torch-threads", type=int, default=1, help="imitation's")
-    parser.add_argument("--threads", type=int, default=machine.cores(), help="that step rlhp's environments")
+    parser.add_argument("--threads", type=int, default=machine.cores(), help="threads that step rlhp's environments")
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--ours", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")

@@ -1,9 +1,9 @@
-"""What a gradient step of the reward model on images costs, with its approximations one after the other.
+"""Cost of a gradient step of the reward model on images, adding its approximations one after the other.
 
     python experiments/speed/reward_cnn.py [--rounds 5]
 
-One thread; 16 pairs of clips of 25 stacks of four 84 x 84 frames, as on Atari. Variants take turns, a step each, so that what
-else the machine does falls on all of them; times are medians of processor time. Prints the tables in README.md.
+One thread; 16 pairs of clips of 25 stacks of four 84 x 84 frames, as on Atari. Variants alternate, a step each, so that other
+load on the machine affects all of them; times are medians of processor time. Prints the tables in README.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SEEN, ACTIONS = spaces.Box(0, 255, (STACK, SIZE, SIZE), np.uint8), spaces.Discre
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is timed: a call that makes one gradient step of one member."""
+    """A timed variant: a call that makes one gradient step of one member."""
 
     name: str
     step: Callable[[], None]
@@ -46,11 +46,11 @@ def main() -> None:
     print_steps(variants(comparisons), rounds)
     print_predictions(stack(clips[:16]), rounds)
     inflated = median(lambda: clips[0].obs, 20)
-    print(f"\nInflating a clip takes {1e3 * inflated:.2f} ms.")
+    print(f"\nDecompressing a clip takes {1e3 * inflated:.2f} ms.")
 
 
 def film(rng: np.random.Generator) -> Segment:
-    """A dot that moves over a fixed picture, as deflated as a game's clips."""
+    """Create a dot that moves over a fixed image, which compresses like a game's clips."""
     frames = np.tile(rng.integers(0, 255, (12, 12), dtype=np.uint8).repeat(7, 0).repeat(7, 1), (STEPS + STACK - 1, 1, 1))
     for frame, (row, column) in zip(frames, rng.integers(0, SIZE - 4, (len(frames), 2)), strict=True):
         frame[row : row + 4, column : column + 4] = 255
@@ -58,7 +58,7 @@ def film(rng: np.random.Generator) -> Segment:
 
 
 def compared(clips: list[Segment]) -> Comparisons:
-    """Each clip of the first half against one of the second."""
+    """Compare each clip of the first half with one of the second."""
     n = len(clips) // 2
     steps = stack(clips)
     packed = Clips(tuple(clip.packed_obs for clip in clips), steps.act, steps.true_reward)  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ def compared(clips: list[Segment]) -> Comparisons:
 
 
 def variants(comparisons: Comparisons) -> list[Variant]:
-    """From the network as modules of torch to all approximations."""
+    """Return the variants, from the network as torch modules to all approximations."""
     settings = [
         ("rlhp, exact: float32, channels last", {}),
         ("bfloat16", {"precision": "bfloat16"}),
@@ -81,13 +81,13 @@ def variants(comparisons: Comparisons) -> list[Variant]:
 
 
 def ensemble(**settings: object) -> RewardEnsemble:
-    """One member, which calibrates on hardly anything: only gradient steps are timed."""
+    """Build one member with minimal calibration, since only gradient steps are timed."""
     fixed = {"members": 1, "batch_size": PAIRS, "calibration_steps": 2, "loss": CrossEntropy(), "regulariser": NoRegularisation()}
     return cnn_ensemble(SEEN, ACTIONS, **fixed, **settings)  # type: ignore[arg-type]
 
 
 def stepper(model: RewardEnsemble, comparisons: Comparisons) -> Callable[[], None]:
-    """One more gradient step at each call."""
+    """Return a function that makes one gradient step per call."""
 
     def step() -> None:
         model.fit(Evidence(comparisons), int(model.snapshot()["steps"]) + 1)
@@ -96,7 +96,7 @@ def stepper(model: RewardEnsemble, comparisons: Comparisons) -> Callable[[], Non
 
 
 def modules() -> nn.Sequential:
-    """The paper's network as it is first written down."""
+    """Build the paper's network in the most direct way."""
     parts: list[nn.Module] = []
     channels = STACK
     for filters, kernel, stride in PAPER:
@@ -106,27 +106,27 @@ def modules() -> nn.Sequential:
 
 
 def step_of_modules(network: nn.Sequential, x: torch.Tensor) -> None:
-    """Forward and backward; its optimiser's share is small."""
+    """Run forward and backward passes; the optimiser's share is small."""
     left, right = network(x.float() / 255).reshape(2, PAIRS, STEPS).sum(dim=2)
     nn.functional.softplus(right - left).mean().backward()
 
 
 def median(call: Callable[[], object], rounds: int) -> float:
-    """Seconds of processor time that a call takes."""
+    """Measure the median processor time of a call, in seconds."""
     return float(np.median([seconds(call) for _ in range(rounds)]))
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Of processor time."""
+    """Measure the processor time of a call, in seconds."""
     began = time.process_time()
     call()
     return time.process_time() - began
 
 
 def print_steps(chosen: list[Variant], rounds: int) -> None:
-    """The table of gradient steps."""
+    """Print the table of gradient steps."""
     for variant in chosen:
-        variant.step()  # what is made at the first step
+        variant.step()  # warm-up
     times = np.median([[seconds(variant.step) for variant in chosen] for _ in range(rounds)], axis=0)
     print("| gradient step of a member | ms | times as fast |\n|---|---|---|")
     for variant, took in zip(chosen, times, strict=True):
@@ -134,8 +134,8 @@ def print_steps(chosen: list[Variant], rounds: int) -> None:
 
 
 def print_predictions(steps: Steps, rounds: int) -> None:
-    """The table of predictions."""
-    print("\n| prediction | microseconds a stack and member |\n|---|---|")
+    """Print the table of predictions."""
+    print("\n| prediction | microseconds per stack and member |\n|---|---|")
     for precision in ("float32", "bfloat16"):
         model = ensemble(precision=precision)
         model.predict_members(steps)

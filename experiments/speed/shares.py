@@ -1,4 +1,4 @@
-"""Where the time goes: seconds that each part of a training takes by itself, without those that it calls."""
+"""Profiling: the seconds of each part of training by itself, without the parts that it calls."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from rlhp.store import Store
 PHYSICS, ARRAYS, FORWARD = "physics", "observations, resets", "policy forward"
 NORMALISE, RECORD, COLLECT = "normalisation", "recording", "collecting (SB3's loop)"
 UPDATE, RETURNS = "PPO update", "returns, reward scale"
-FIT, PREDICT, ASK, BOOK = "waiting for the reward fit", "reward prediction", "clips, questions, store", "logs, checkpoints"
+FIT, PREDICT, ASK, BOOK = "waiting for the reward fit", "reward prediction", "clips, queries, store", "logs, checkpoints"
 REST = "rest"
 
-PARTS: list[tuple[type, str, str]] = [  # class, method, part; what a method calls and is listed itself counts there
+PARTS: list[tuple[type, str, str]] = [  # class, method, part; listed methods that a method calls count for their own part
     (MujocoVecEnv, "_start", PHYSICS),
     (MujocoVecEnv, "_finish", PHYSICS),
     (MujocoVecEnv, "_gather", ARRAYS),
@@ -70,14 +70,14 @@ PARTS: list[tuple[type, str, str]] = [  # class, method, part; what a method cal
 
 
 class Clock:
-    """Seconds by part, as `now` counts them; of the parts that are running only the innermost counts. For one thread."""
+    """Seconds by part, measured with `now`; time counts for the innermost running part. For one thread."""
 
     def __init__(self, now: Callable[[], float] | None = None) -> None:
         self._running, self._now = [REST], now or perf_counter
         self.reset()
 
     def reset(self) -> None:
-        """Start anew, with whatever is running."""
+        """Reset all times; running parts keep running."""
         self.seconds: dict[str, float] = defaultdict(float)
         self._last = self._now()
 
@@ -88,7 +88,7 @@ class Clock:
         self._last = now
 
     def timed(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
-        """The function, its time credited to the part."""
+        """Wrap the function so that its time is credited to the part."""
 
         @wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -105,7 +105,7 @@ class Clock:
 
 @contextmanager
 def watching(clock: Clock) -> Iterator[None]:
-    """Every method of PARTS is timed within this block."""
+    """Time every method of PARTS within this block."""
     before = [(owner, name, owner.__dict__.get(name)) for owner, name, _ in PARTS]
     try:
         for owner, name, part in PARTS:
@@ -117,7 +117,7 @@ def watching(clock: Clock) -> Iterator[None]:
 
 
 def table(columns: dict[str, tuple[dict[str, float], int]], per: int) -> str:
-    """Milliseconds of each part per `per` environment steps, and its share; columns: name -> (seconds by part, steps)."""
+    """Format milliseconds per `per` environment steps and share of each part; columns: name -> (seconds by part, steps)."""
     parts = list(dict.fromkeys([part for *_, part in PARTS] + [REST]))
     lines = [f"{f'ms per {per:,} steps':<26}" + "".join(f"{name:>26}" for name in columns)]
     for part in [*parts, "all"]:

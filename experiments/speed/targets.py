@@ -1,4 +1,4 @@
-"""What the loop's speed should be, and whether it is."""
+"""Targets for the loop's speed, and whether they are met."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ LOOP = {"hopper": 0.40, "walker": 0.40, "ant": 0.40}  # of raw, at least, with 7
 PREFERENCES = 1.15  # times the time on the true reward, at most
 SB3 = {"hopper": 3.0}  # times its speed, at least
 PEER = 10.0  # times imitation's speed, at least, with at least its return
-MEMORY = 1.10  # times the peak at the fewer steps, at most
+MEMORY = 1.10  # times the peak with fewer steps, at most
 
 Rates = dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One line: what, measured, wanted."""
+    """One target: description, measured value, required value."""
 
     what: str
     measured: float
@@ -29,7 +29,7 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether the measured number is on the right side."""
+        """Whether the target is met."""
         return self.measured <= self.wanted if self.at_most else self.measured >= self.wanted
 
     def __str__(self) -> str:
@@ -38,12 +38,12 @@ class Target:
 
 
 def table(rates: dict[str, Rates], folder: Path) -> str:
-    """All targets that the files at hand say something about, one line each."""
+    """Format all targets for which the files have data, one line each."""
     return "\n".join(map(str, [*_speeds(rates), *_peer(folder / "peer.csv"), *_memory(folder / "memory.csv")]))
 
 
 def ratio(a: Sequence[float], b: Sequence[float]) -> float:
-    """Median over the rounds of a / b within a round."""
+    """Compute the median over the rounds of a / b within a round."""
     return median(x / y for x, y in zip(a, b, strict=True))
 
 
@@ -75,7 +75,7 @@ def _peer(path: Path) -> Iterator[Target]:
         returns.setdefault(row["what"], []).append(float(row["true_return"]))
     yield Target("halfcheetah: times imitation's speed", ratio(seconds["imitation"], seconds["rlhp"]), PEER)
     theirs, ours = (sum(returns[name]) / len(returns[name]) for name in ("imitation", "rlhp"))
-    yield Target("halfcheetah: true return after 100,000 steps, beside imitation's", ours, theirs)
+    yield Target("halfcheetah: true return after 100,000 steps, compared with imitation's", ours, theirs)
 
 
 def _memory(path: Path) -> Iterator[Target]:

@@ -1,7 +1,7 @@
-"""The five things whose speed is compared, each in a process of its own that runs only while it is asked to.
+"""The five variants whose speed is compared, each in its own process that runs only while it is measured.
 
-A variant is a function (settings, gate) that goes on for ever and calls `gate(steps)` with the environment steps made so far,
-as often as is convenient. The gate lets it through while a window is open, and holds it where it stands otherwise.
+A variant is a function (settings, gate) that never returns and calls `gate(steps)` with the environment steps so far, as often as
+is convenient. The call returns while a window is open, and blocks otherwise.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rlhp.train import build, train
 
 ENDLESS = 10**12  # environment steps
 MORTAL = ("hopper", "walker", "ant")  # Gymnasium ends their episodes early unless told not to
-LEARNS = "entropy"  # in a rollout's numbers since the policy is updated
+LEARNS = "entropy"  # in a rollout's metrics as soon as the policy is updated
 Settings = Mapping[str, Any]
 
 
@@ -42,7 +42,7 @@ class Closed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a variant did while its gate was open, or before it was opened for the first time."""
+    """Steps and seconds of a variant while its gate was open, or before the gate opened for the first time."""
 
     steps: int
     seconds: float
@@ -55,15 +55,15 @@ class Window:
 
 @dataclass(slots=True)
 class Gate:
-    """Holds a variant between windows; the other end of the connection asks for a window of so many seconds, or None to end."""
+    """Blocks a variant between windows; the other end of the connection sends the seconds of a window, or None to end."""
 
     connection: Connection
-    end: float = 0.0  # of the open window; 0: there has been none
-    steps: int = 0  # where the window began
+    end: float = 0.0  # of the open window; 0: none so far
+    steps: int = 0  # at the start of the window
     began: float = field(default_factory=perf_counter)
 
     def __call__(self, steps: int, ready: bool = True) -> None:
-        """Steps made since the start. The first window opens when the variant is `ready`. Raises Closed at the end."""
+        """Report the steps since the start. The first window opens when the variant is `ready`. Raises Closed at the end."""
         now = perf_counter()
         if now < self.end or not ready:
             return
@@ -76,7 +76,7 @@ class Gate:
 
 
 class GateTracker:
-    """The process's gate as a tracker of a training: asked after every rollout, and ready once the policy learns."""
+    """The process's gate as a tracker of training: called after every rollout, and ready once the policy learns."""
 
     current: Gate
 
@@ -84,16 +84,16 @@ class GateTracker:
         self._gate = GateTracker.current
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
-        """The rollout that ended at `step`."""
+        """Report the rollout that ended at `step`."""
         self._gate(step, ready=self._gate.end > 0 or LEARNS in metrics)
 
     def close(self) -> None:
-        """The run has reached its last step, which no window may."""
+        """Raise RuntimeError: the run has reached its last step during the measurement."""
         raise RuntimeError("the run ended while it was measured; take fewer or shorter windows, or a larger total_steps")
 
 
 def raw(settings: Settings, gate: Gate) -> None:
-    """mj_step alone with the task's frame skip on all threads: each steps its own share of the environments, never waiting.
+    """Run only mj_step with the task's frame skip on all threads; each steps its own share of the environments without waiting.
 
     Starts, horizon and actions are those of a policy before its first update: a Gaussian, limited to the control range.
     """
@@ -109,7 +109,7 @@ def raw(settings: Settings, gate: Gate) -> None:
 
 
 def _drive(simulators: list[Simulator], end: float) -> int:
-    """Step these simulators in turn until a time; how many steps that were."""
+    """Step these simulators in turn until a time; return the number of steps."""
     steps = 0
     while perf_counter() < end:
         for simulator in simulators:
@@ -136,7 +136,7 @@ class Simulator:
         self._actions = iter(actions.clip(low, high))
 
     def step(self) -> None:
-        """One environment step; a new episode at the task's horizon."""
+        """Run one environment step; start a new episode at the task's horizon."""
         action = next(self._actions, None)
         if action is None:
             self._begin()
@@ -146,7 +146,7 @@ class Simulator:
 
 
 def sampling(settings: Settings, gate: Gate) -> None:
-    """Policy forward, step and record: the agent's rollouts without any update."""
+    """Run policy, environments and recording: the agent's rollouts without updates."""
     torch.set_num_threads(settings["torch_threads"])
     parts = build(settings)
     try:
@@ -157,15 +157,15 @@ def sampling(settings: Settings, gate: Gate) -> None:
 
 
 def loop(settings: Settings, gate: Gate) -> None:
-    """The whole loop: `rlhp.train.train` as it is, with the gate as its tracker."""
+    """Run the whole loop: unmodified `rlhp.train.train` with the gate as its tracker."""
     GateTracker.current = gate
     train({**settings, "tracker": {"_target_": "variants.GateTracker"}}, Path(tempfile.mkdtemp()) / "run")
 
 
 def profiled(settings: Settings, gate: Gate) -> None:
-    """The whole loop under `shares`: after the last window it sends the seconds that each part took.
+    """Run the whole loop under `shares`; after the last window, send the seconds of each part.
 
-    With one thread all is done in this process, and its processor time is counted, which other load hardly changes.
+    With one thread everything runs in this process, and its processor time is measured, which other load hardly changes.
     """
     clock = shares.Clock(process_time if settings["threads"] == 1 else perf_counter)
     with shares.watching(clock):
@@ -178,7 +178,7 @@ def profiled(settings: Settings, gate: Gate) -> None:
 
 @dataclass(slots=True)
 class _Resetting(Gate):
-    """A gate that sets the clock back to zero where a window opens."""
+    """A gate that resets the clock when a window opens."""
 
     clock: Any = None
 
@@ -191,7 +191,7 @@ class _Resetting(Gate):
 
 
 def sb3(settings: Settings, gate: Gate) -> None:
-    """Stock PPO on the true reward over Gymnasium's environments in a DummyVecEnv, normalised as ours are."""
+    """Run stock PPO on the true reward on Gymnasium's environments in a DummyVecEnv, with the same normalisation."""
     torch.set_num_threads(settings["torch_threads"])
     torch.manual_seed(settings["seed"])
     venv = make_vec_env(lambda: _gymnasium(settings["task"]), settings["n_envs"], seed=settings["seed"])
@@ -204,13 +204,13 @@ def sb3(settings: Settings, gate: Gate) -> None:
 
 
 def _gymnasium(name: str) -> gymnasium.Env:
-    """Gymnasium's environment of a task, without early ends where it has them: ours has none either."""
+    """Create Gymnasium's environment of a task, without early termination, as in rlhp."""
     kwargs = {"terminate_when_unhealthy": False} if name in MORTAL else {}
     return gymnasium.make(find(name).robot.gymnasium_id, disable_env_checker=True, **kwargs)
 
 
 def _ppo_options(agent: Settings) -> dict[str, Any]:
-    """Our agent's settings as far as stock PPO knows them; the optimiser is SB3's own, Adam without `fused`."""
+    """Return the agent's settings that stock PPO has; the optimiser is SB3's own, Adam without `fused`."""
     options = known_to_ppo(agent)
     policy = dict(options["policy_kwargs"])
     policy["activation_fn"] = getattr(torch.nn, policy["activation_fn"])
@@ -219,18 +219,18 @@ def _ppo_options(agent: Settings) -> dict[str, Any]:
 
 
 def known_to_ppo(agent: Settings) -> dict[str, Any]:
-    """The settings that are arguments of stock PPO as well."""
+    """Return the settings that are also arguments of stock PPO."""
     known = set(inspect.signature(PPO).parameters)
     return {key: value for key, value in agent.items() if key in known}
 
 
 def schedule(setting: Any) -> Any:
-    """A number, or the schedule that a node of the settings describes."""
+    """Return a number, or the schedule that a node of the settings describes."""
     return instantiate(setting)
 
 
 class GateCallback(BaseCallback):
-    """The gate as a callback of Stable-Baselines3's: asked before every rollout but the first."""
+    """The gate as a callback of Stable-Baselines3: called before every rollout except the first."""
 
     def __init__(self, gate: Gate) -> None:
         super().__init__()
@@ -256,12 +256,12 @@ RUNS: dict[str, Run] = {
 
 
 def work(name: str, connection: Connection, folder: str) -> None:
-    """A process that runs one of RUNS."""
+    """Main function of a process that runs one of RUNS."""
     serve(RUNS[name], connection, folder)
 
 
 def serve(run: Run, connection: Connection, folder: str) -> None:
-    """Run a variant with whatever settings come, until None comes in their place; its files go to `folder`."""
+    """Run a variant with each received settings, until None is received; write its files to `folder`."""
     tempfile.tempdir = folder
     while (settings := connection.recv()) is not None:
         try:

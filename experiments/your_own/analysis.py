@@ -1,11 +1,11 @@
-"""Tasks that people bring: do 700 labels train as good a policy as the task's own reward does?
+"""Your own tasks: do 700 labels train as good a policy as the task's own reward does?
 
     python experiments/your_own/analysis.py [FOLDER ...]    # default: runs/your_own
-    python experiments/your_own/analysis.py --random        # random.csv: what uniformly random actions return
+    python experiments/your_own/analysis.py --random        # random.csv: returns of uniformly random actions
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv beside this file, and those that failed
-into failed.csv; draws your_own.png; prints the tables, and for each task whether the claim holds. All but the merging is done
-from those files, so it works without run directories too.
+Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
+into failed.csv; draws your_own.png; prints the tables, and for each task whether the claim holds. Everything except the merging
+reads only these files, so it also works without run directories.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rlhp.analysis.style import BLUE, ORANGE, Style, save
 HERE = Path(__file__).parent
 FOLDER = Path("runs/your_own")
 RANDOM = HERE / "random.csv"
-STEPS = {  # that each task is trained for, as its yaml says
+STEPS = {  # training steps per task, as in its yaml
     "walker_walk": 1_000_000,
     "quadruped_walk": 1_000_000,
     "cheetah_run": 1_000_000,
@@ -47,7 +47,7 @@ ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random 
 
 
 def environments() -> Iterator[tuple[str, Any]]:
-    """Each task's environments, as a run has them."""
+    """Yield each task's environments, as in a run."""
     for task in STEPS:
         with initialize_config_module("rlhp.conf", version_base="1.3"):
             node = compose("config", [f"env={task}", "n_envs=8", "threads=1"]).env
@@ -55,7 +55,7 @@ def environments() -> Iterator[tuple[str, Any]]:
 
 
 def told(study: Study) -> Iterator[str]:
-    """A table for each number of steps, and a verdict for each task."""
+    """Yield a table for each number of steps, and a verdict for each task."""
     random, verdicts = baseline.read_random(RANDOM), []
     for steps in dict.fromkeys(STEPS.values()):
         tasks = tuple(task for task in STEPS if STEPS[task] == steps)
@@ -63,12 +63,12 @@ def told(study: Study) -> Iterator[str]:
         yield table(study, scores, replace(LAYOUT, tasks=tasks), steps)
         verdicts += [(task, cell(study, scores, task, LABELS, steps).share) for task in tasks]
     for task, share in verdicts:
-        word = "PASS" if share >= ENOUGH else "short"  # a share that is not there is NaN
-        yield f"{word}  {task}: {share:.2f} of the true reward's gain, at least {ENOUGH} wanted"
+        word = "PASS" if share >= ENOUGH else "short"  # a missing share is NaN
+        yield f"{word}  {task}: {share:.2f} of the true reward's gain, target at least {ENOUGH}"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Merge what there is, then draw and print."""
+    """Merge the runs, then draw and print."""
     if "--random" in arguments:
         return baseline.write_random(environments(), RANDOM)
     print(gathered(arguments, (FOLDER,), HERE))
