@@ -343,7 +343,7 @@ def test_a_kind_cannot_be_asked_about_any_number_of_clips(path: Path) -> None:
             store.ask(questions(1, clips=size), step=0)
         assert store.asked == 0
         store.close()
-    with pytest.raises(UserError, match="no kind of question"):
+    with pytest.raises(UserError, match="not a query kind"):
         Store(path, kind="guess")
 
 
