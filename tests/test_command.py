@@ -67,7 +67,7 @@ TINY = [
         ("-m env=pong,breakout agent/network=small", "the default env, which has no setting agent/network; choose an experiment"),
         ("-m env=pong,breakout agent/netwrk=small", "there is no setting agent/netwrk; the nearest are"),
         ("env=pong agent=ppo agent/network=small", "there is no setting agent/network"),
-        ("env=pong agent/intrinsic_reward=state_entropy", "pixels do not tell"),
+        ("env=pong agent/intrinsic_reward=state_entropy", "pixels do not represent"),
         ("env=hopper agent=ppo_atari", "this agent reads images"),
         ("=3", "give settings as KEY=VALUE"),
         ("labels=${nope}", "Interpolation key 'nope' not found"),

@@ -278,7 +278,7 @@ def test_a_time_limit_can_be_set():
         ("Dict", ""),
         ("ImageDisc", r"images of 16 x 16 x 3: the policy is convolutional \(convolutions of 3 x 3, 3 x 3\), and the reward"),
         ("Camera", r"images \(3 x 16 x 16\) beside 6 numbers: the policy encodes each image"),
-        ("Board", "arrays of 4 x 4 x 2: the policy reads it as a vector of 32 numbers"),
+        ("Board", "arrays of 4 x 4 x 2: the policy reads the observation as a vector of 32 numbers"),
     ],
 )
 def test_what_to_know_before_training_is_said(name, said, capfd):

@@ -213,7 +213,7 @@ def test_an_adaptive_penalty_is_not_corrected_while_the_policy_waits(other):
 @pytest.mark.parametrize(
     "make_it, sentence",
     [
-        (lambda: FixedKL(-1.0), "what a nat of divergence costs"),
+        (lambda: FixedKL(-1.0), "the cost of a nat of divergence"),
         (lambda: AdaptiveKL(0.1, target=0.0, horizon=1), "target and horizon above 0"),
         (lambda: AdaptiveKL(0.1, target=1.0, horizon=0), "target and horizon above 0"),
         (lambda: FromPolicy(Snapshot({}), seed=0, critic_first=-1), "counts rollouts"),
@@ -230,9 +230,9 @@ def test_what_cannot_be_is_refused(make_it, sentence):
 @pytest.mark.parametrize(
     "settings, sentence",
     [
-        ({"normalise_observations": False}, "set agent.normalise_observations as that run did"),
+        ({"normalise_observations": False}, "set agent.normalise_observations as in that run"),
         ({"policy_kwargs": {"net_arch": [32, 32]}}, r"is of shape \(64, .*\), and here of shape \(32, "),
-        ({"policy_kwargs": {"net_arch": [64]}}, "choose agent.policy_kwargs as that run did"),
+        ({"policy_kwargs": {"net_arch": [64]}}, "set agent.policy_kwargs as in that run"),
     ],
 )
 def test_another_network_is_refused(settings, sentence, other):
@@ -349,7 +349,7 @@ def test_a_run_can_be_loaded_where_its_source_is_gone(finished, tmp_path):
     "overrides, sentence",
     [
         (["env=reacher"], "is one for env=point; start from a run on env=reacher"),
-        (["agent.policy_kwargs.net_arch=[32]"], "choose agent.policy_kwargs as that run did"),
+        (["agent.policy_kwargs.net_arch=[32]"], "set agent.policy_kwargs as in that run"),
         (["agent.start.run=/nowhere"], "is not a run directory"),
     ],
 )

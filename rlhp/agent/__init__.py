@@ -1,4 +1,4 @@
-"""What acts: PPO and A2C of Stable-Baselines3, made blind to the environment's reward."""
+"""Agents: Stable-Baselines3's PPO and A2C, blind to the environment's reward."""
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
