@@ -39,16 +39,16 @@ TINY = [
         ("agent.learning_rate.start=fast", "cannot be built with these settings"),
         ("teacher=delayed", "set max_pending=null"),
         ("memory.ends=2", "it is a probability"),
-        ("env.horizon=5", "longer than an episode of 5"),
+        ("env.horizon=5", "exceeds the episode length of 5"),
         ("early_resets.interval=5", "exceeds early_resets.interval=5"),
         ("early_resets.fraction=1", "a fraction from 0 to below 1"),
-        ("labels=7000", "this run can ask 12 of its 7000 questions"),
+        ("labels=7000", "this run can ask 12 of its 7000 queries"),
         ("total_steps=0", "set it to 1 or more"),
         ("max_pending=-1", "set it to 0 or more"),
         ("query.clips=1", "of the kind comparison shows 2 clips, not 1"),
         ("checkpoint_every=0", "set it to 1 or more"),
         ("teacher=human query.clips=11", "people rank at most 10 clips at the page"),
-        ("teacher=human film=null", "cannot be drawn: its yaml names no film"),
+        ("teacher=human film=null", "cannot be rendered: its yaml has no film"),
         ("teacher=human env=gym env.id=odd_envs:NoRender-v0 clip_steps=8", "cannot be drawn: this environment draws no pictures"),
         ("labels=1e2", "labels is 100.0: give a whole number"),
         ("labels=20.5", "give a whole number"),
@@ -115,7 +115,7 @@ def test_a_job_that_is_refused_in_a_sweep_can_be_seen_later(tmp_path, monkeypatc
     assert main(["train", *TINY, "-m", "memory.capacity=1,1500"]) == 2
     failed, done = (sorted(tmp_path.glob(f"runs/main/*capacity-{n}__*/*")) for n in (1, 1500))
     assert {"config.yaml", "failed.txt"} <= {path.name for path in failed}
-    assert "keep at least 2 clips" in next(path for path in failed if path.name == "failed.txt").read_text()
+    assert "keep at least 2 segments" in next(path for path in failed if path.name == "failed.txt").read_text()
     assert "finished.json" in {path.name for path in done}
 
 

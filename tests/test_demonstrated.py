@@ -151,7 +151,7 @@ def test_clips_of_stacked_frames_have_those_before_them() -> None:
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [({"number": -1}, "demo_labels is -1"), ({"length": 6}, "no demonstration is as long as a clip, 6 steps")],
+    [({"number": -1}, "demo_labels is -1"), ({"length": 6}, "no demonstration has the 6 steps of a segment")],
 )
 def test_what_cannot_be_demonstrated_is_refused(given: dict, told: str) -> None:
     settings = {"demonstrations": Demonstrations((expert(5),)), "number": 1, "length": 3, "seed": 0}

@@ -120,7 +120,7 @@ def test_a_discrete_space_that_starts_below_0_is_learned_on():
         ("NoOptions", r"takes no options, as in Gym before 0\.26"),
         ("RewArr", r"an array of shape \(1,\) as its reward: .*reward\.item\(\)"),
         ("AllNaN", "nan as its reward at step 1"),
-        ("Short", "clips of 8 steps are longer than an episode of 5"),
+        ("Short", "clip_steps=8 exceeds the episode length of 5"),
     ],
 )
 def test_it_is_refused_before_there_is_a_run(name, sentence, condition, tmp_path):

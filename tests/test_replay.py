@@ -118,7 +118,7 @@ def test_a_run_that_people_answered_and_that_was_killed_is_refused(tmp_path: Pat
         patched.setattr(Store, "wait", answering(two_people))
         trained(tmp_path / "one", *run)
     with pytest.raises(
-        UserError, match=r"question \d+ is not the one that the recorded run asked, .*killed and resumed"
+        UserError, match=r"query \d+ differs from that of the recorded run, .*killed and resumed"
     ) as error:
         trained(tmp_path / "two", "teacher=replay", f"teacher.run={tmp_path / 'one'}")
     assert ". " not in str(error.value), "one sentence"
