@@ -82,7 +82,7 @@ def test_nothing_held_is_the_first_of_the_actions() -> None:
     ("given", "sentence"),
     [
         ({}, "keyboard.ArrowLeft.action=0"),
-        ({"Up": {"action": 1}}, "keyboard.Up names no key"),
+        ({"Up": {"action": 1}}, "keyboard.Up is not a key"),
         ({"ArrowUp": {"action": 5}}, "give an action of Discrete"),
         ({"ArrowUp": 1}, "give it an action"),
         ({"ArrowUp": {"action": "left"}}, "give an action of Discrete"),
@@ -199,7 +199,7 @@ def test_nothing_is_added_to_what_is_of_another_kind(tmp_path: Path) -> None:
         demonstrations.append(tmp_path, episode(3), env)
     demonstrations.append(tmp_path / "me", episode(3), env)
     other = SimpleNamespace(task="plane", observation_space=env.observation_space, action_space=env.action_space)
-    with pytest.raises(UserError, match="are of env=point"):
+    with pytest.raises(UserError, match="are for env=point"):
         demonstrations.append(tmp_path / "me", episode(3), other)
 
 

@@ -256,7 +256,7 @@ def test_with_one_scale_it_is_the_plain_cross_entropy():
 
 @pytest.mark.parametrize("wrong", [{"low": 0}, {"high": 0.05}, {"rho": 0}, {"rho": log(2)}, {"rho": float("nan")}])
 def test_an_impossible_scale_is_refused(wrong):
-    with pytest.raises(UserError, match="adaptive scale wants"):
+    with pytest.raises(UserError, match="adaptive scale needs"):
         AdaptiveScale(**wrong)
 
 
