@@ -15,7 +15,7 @@ setup: .venv/.ready
 	@sh .ci/setup.sh
 
 demo: setup
-	@.venv/bin/rlhp train experiment=demo
+	@.venv/bin/rlhp demo
 	@sh .ci/setup.sh remind
 
 test: setup

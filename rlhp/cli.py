@@ -35,6 +35,15 @@ Choices (GROUP=NAME):
 
 Bring your own: --config-dir DIR, a folder with the same groups. Everything else that Hydra can do: rlhp train --hydra-help.
 """
+DEMO_HELP = """\
+usage: rlhp demo [KEY=VALUE ...]
+
+HalfCheetah learns to run from 700 synthetic labels, in runs/demo/: at most five minutes on two cores. The run ends with a table,
+learning curves, a picture of the learned reward and a video. The same as rlhp train experiment=demo; settings override its own.
+
+  rlhp demo
+  rlhp demo seed=2 video=false
+"""
 FIT_HELP = """\
 Fit a reward model to comparisons that are there already, in runs/<name>/, and measure it on some that it never sees. No
 environment is needed: what observations and actions are is inferred from the data. The same command again goes on from the
@@ -59,6 +68,7 @@ episode is added when you keep it.
 """
 PLAY_EPILOG = """\
 examples:
+  rlhp demo                                     a robot learns to run in a few minutes
   rlhp play env=pong -o demonstrations/me                              an Atari game at its own speed, its score hidden
   rlhp play env=halfcheetah --speed 0.25                               a robot in slow motion
   rlhp play env=gym env.id=MountainCar-v0                              whatever says what keys do
@@ -159,6 +169,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     parser = argparse.ArgumentParser("rlhp", description="Deep RL from human preferences.", epilog=EPILOG, formatter_class=raw)
     parser.add_argument("--version", action="version", version=f"rlhp {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands.add_parser("demo", help="see it work: a robot learns to run in a few minutes", add_help=False)
     commands.add_parser("train", help="train an agent; settings follow as KEY=VALUE", add_help=False)
     commands.add_parser(
         "fit", help="fit a reward model to comparisons that are there already, without an environment", add_help=False
@@ -368,6 +379,13 @@ def _train(arguments: list[str]) -> int:
     return 0
 
 
+def _demo(arguments: list[str]) -> int:
+    if {"--help", "-h"} & {*arguments}:
+        _say(DEMO_HELP)
+        return 0
+    return _train(["experiment=demo", *arguments])
+
+
 def _extend(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import show, train
@@ -435,7 +453,8 @@ def _play_parser() -> argparse.ArgumentParser:
     return parser
 
 
-HYDRA: dict[str, Callable[[list[str]], int]] = {"train": _train, "fit": _fit, "play": _play}  # commands with settings
+# commands with settings
+HYDRA: dict[str, Callable[[list[str]], int]] = {"demo": _demo, "train": _train, "fit": _fit, "play": _play}
 
 
 def _groups() -> str:

@@ -13,7 +13,7 @@ from rlhp import cli
 from rlhp.labels import table
 from rlhp.types import UserError
 
-COMMANDS = ["train", "plot", "evaluate", "film", "label", "labels", "rate", "export", "import", "doctor"]
+COMMANDS = ["demo", "train", "plot", "evaluate", "film", "label", "labels", "rate", "export", "import", "doctor"]
 
 
 def failing(error: BaseException):
