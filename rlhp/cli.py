@@ -9,11 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from rlhp import __version__
+from rlhp import __version__, completion
 from rlhp.errors import sentence
 from rlhp.types import UserError, escaped
 
@@ -169,13 +167,12 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     parser = argparse.ArgumentParser("rlhp", description="Deep RL from human preferences.", epilog=EPILOG, formatter_class=raw)
     parser.add_argument("--version", action="version", version=f"rlhp {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    commands.add_parser("demo", help="see it work: a robot learns to run in a few minutes", add_help=False)
-    commands.add_parser("train", help="train an agent; settings follow as KEY=VALUE", add_help=False)
-    commands.add_parser(
-        "fit", help="fit a reward model to comparisons that are there already, without an environment", add_help=False
-    )
-    commands.add_parser("play", help="act in an environment yourself, at a page, and keep it as demonstrations", add_help=False)
+    commands.add_parser("demo", help="see it work: a robot learns to run in a few minutes")
+    commands.add_parser("train", help="train an agent; settings follow as KEY=VALUE")
     add: Callable[..., argparse.ArgumentParser] = commands.add_parser
+    fit, play = ({"parents": [parser], "add_help": False} for parser in (_fit_parser(), _play_parser()))
+    add("fit", help="fit a reward model to comparisons that are there already, without an environment", **fit)
+    add("play", help="act in an environment yourself, at a page, and keep it as demonstrations", **play)
     _extend_parser(add("extend", help="go on with a run to more steps and labels, in its own directory"))
     plot = add("plot", help="learning curves over seeds, and the CSV behind them")
     plot.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories, or folders of them")
@@ -234,6 +231,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     _inspect_parser(
         add("inspect", help="whether a learned reward can be trusted: a report, and exit status 1 where it has a fault")
     )
+    _completion_parser(add("completion", help="a script that completes commands, options and settings in your shell"))
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
 
@@ -350,6 +348,18 @@ def _label_parser(label: argparse.ArgumentParser) -> None:
     label.set_defaults(run=_label)
 
 
+def _completion_parser(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print a script for your shell, which completes commands, options, choices and settings. For bash, add to ~/.bashrc: "
+        'eval "$(rlhp completion bash)". For zsh, to ~/.zshrc after compinit: eval "$(rlhp completion zsh)". For fish: '
+        "rlhp completion fish > ~/.config/fish/completions/rlhp.fish"
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("shell", nargs="?", choices=completion.SHELLS, help="whose script")
+    what.add_argument("--settings", metavar="LINE", help=argparse.SUPPRESS)  # by the script, while a setting is typed
+    parser.set_defaults(run=_completion)
+
+
 def _check_opengl() -> None:
     """MuJoCo cannot even be imported where MUJOCO_GL asks for what is not there. Raises UserError."""
     wanted = os.environ.get("MUJOCO_GL")
@@ -458,19 +468,10 @@ HYDRA: dict[str, Callable[[list[str]], int]] = {"demo": _demo, "train": _train, 
 
 
 def _groups() -> str:
-    """The names in each group of the configuration."""
-    found: dict[str, list[str]] = {}
-
-    def walk(folder: Traversable, group: str) -> None:
-        for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-            if entry.is_dir() and not entry.name.startswith("_"):
-                walk(entry, f"{group}/{entry.name}".strip("/"))
-            elif group and entry.name.endswith(".yaml"):
-                found.setdefault(group, []).append(entry.name.removesuffix(".yaml"))
-
-    walk(files("rlhp.conf"), "")
+    """The names in each group of the configuration, a line each."""
+    found = completion.groups()
     width = max(map(len, found))
-    return "\n".join(f"  {group:<{width}}  {', '.join(names)}" for group, names in sorted(found.items()))
+    return "\n".join(f"  {group:<{width}}  {', '.join(names)}" for group, names in found.items())
 
 
 def _plot(options: argparse.Namespace) -> int:
@@ -570,6 +571,14 @@ def _import(options: argparse.Namespace) -> int:
 
     o = options
     _say(labels.import_file(o.path, o.file, labels.parsed(o.columns), o.one, o.minus_one))
+    return 0
+
+
+def _completion(options: argparse.Namespace) -> int:
+    if options.settings is not None:
+        _say("\n".join(completion.settings(options.settings)))
+    else:
+        print(completion.script(_parser()[0], options.shell))
     return 0
 
 
