@@ -89,6 +89,7 @@ examples:
   rlhp rate runs/main/RUN                       Elo ratings of its policy over time, from the answers it was given
   rlhp film runs/main/RUN -o policy.mp4         what it looks like
   rlhp inspect runs/main/RUN                    what its learned reward is worth, as a report
+  rlhp push runs/main/RUN ada/hopper            publish it on the Hugging Face hub (rlhp pull gets it)
 """
 
 
@@ -231,6 +232,8 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     _inspect_parser(
         add("inspect", help="whether a learned reward can be trusted: a report, and exit status 1 where it has a fault")
     )
+    _push_parser(add("push", help="publish a run with a model card: on the Hugging Face hub, or as a folder"))
+    _pull_parser(add("pull", help="get a run that was published, to evaluate it, film it or train on its reward"))
     _completion_parser(add("completion", help="a script that completes commands, options and settings in your shell"))
     add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
     return parser, list(commands.choices)
@@ -346,6 +349,30 @@ def _label_parser(label: argparse.ArgumentParser) -> None:
     label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 600)")
     label.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # started by a training
     label.set_defaults(run=_label)
+
+
+def _push_parser(push: argparse.ArgumentParser) -> None:
+    push.description = (
+        "Publish the policy and the reward model of a run's newest checkpoint with its settings, numbers, pictures and film, and "
+        "a model card. Settings of its page and tracker, keys, absolute paths and, unless asked for, answers are left out."
+    )
+    push.add_argument("path", type=Path, metavar="RUN", help="a run directory of rlhp train or rlhp fit")
+    push.add_argument("repo", nargs="?", metavar="REPO", help="a repository of the hub, as ada/hopper; log in with hf auth login")
+    push.add_argument(
+        "--to", type=Path, metavar="FOLDER", help="write what would be uploaded into a new folder, in place of REPO"
+    )
+    push.add_argument("--answers", action="store_true", help="with questions, clips and answers, and who gave them")
+    push.add_argument("--episodes", type=int, default=0, metavar="N", help="evaluate N new ones for the card (default: none)")
+    push.add_argument("--license", default="mit", metavar="ID", help="as the hub calls it (default: %(default)s)")
+    push.add_argument("--private", action="store_true", help="make a repository that only its owner sees")
+    push.set_defaults(run=_push)
+
+
+def _pull_parser(pull: argparse.ArgumentParser) -> None:
+    pull.add_argument("source", metavar="REPO", help="a repository of the hub, or a folder that rlhp push has written")
+    pull.add_argument("out", type=Path, metavar="FOLDER", help="the new run directory, such as runs/pulled")
+    pull.add_argument("--trust", action="store_true", help="also where its settings name code that is not rlhp's")
+    pull.set_defaults(run=_pull)
 
 
 def _completion_parser(parser: argparse.ArgumentParser) -> None:
@@ -571,6 +598,28 @@ def _import(options: argparse.Namespace) -> int:
 
     o = options
     _say(labels.import_file(o.path, o.file, labels.parsed(o.columns), o.one, o.minus_one))
+    return 0
+
+
+def _push(options: argparse.Namespace) -> int:
+    if (options.repo is None) == (options.to is None):
+        raise UserError("name one place: a repository such as ada/hopper, or a folder with --to.")
+    _check_opengl()
+    from rlhp import hub
+
+    what = hub.Published(options.answers, options.episodes, options.license)
+    if options.to is not None:
+        _say(hub.push_to(options.path, options.to, what))
+    else:
+        _say(hub.push(options.path, options.repo, what, options.private))
+    return 0
+
+
+def _pull(options: argparse.Namespace) -> int:
+    _check_opengl()
+    from rlhp import hub
+
+    _say(hub.pull(options.source, options.out, options.trust))
     return 0
 
 

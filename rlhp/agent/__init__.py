@@ -16,6 +16,7 @@ from rlhp.agent.scale import ReturnScale, Unscaled
 from rlhp.agent.shares import geometric, newest
 from rlhp.agent.stack import FrameStack, stack_frames
 from rlhp.agent.start import FromPolicy
+from rlhp.agent.stock import algorithm, save_stock
 from rlhp.agent.student import Shares, Student
 
 __all__ = [
@@ -40,11 +41,13 @@ __all__ = [
     "Unscaled",
     "ValueRefit",
     "a2c",
+    "algorithm",
     "by_observation",
     "coach",
     "geometric",
     "linear",
     "newest",
     "ppo",
+    "save_stock",
     "stack_frames",
 ]

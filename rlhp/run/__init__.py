@@ -1,7 +1,7 @@
 """A run directory: what a run logs, how it is stopped and how it goes on."""
 
 from rlhp.run.attempt import FAILED, attempt, failure, under_way
-from rlhp.run.checkpoint import write_whole
+from rlhp.run.checkpoint import write_published, write_whole
 from rlhp.run.control import Control, ask, change, control
 from rlhp.run.directory import (
     GROWING,
@@ -10,6 +10,7 @@ from rlhp.run.directory import (
     RunDirectory,
     begun,
     check_owner,
+    check_trainable,
     claim,
     differing,
     discard,
@@ -47,6 +48,7 @@ __all__ = [
     "begun",
     "change",
     "check_owner",
+    "check_trainable",
     "claim",
     "control",
     "differing",
@@ -71,5 +73,6 @@ __all__ = [
     "serving",
     "shown",
     "under_way",
+    "write_published",
     "write_whole",
 ]

@@ -164,6 +164,7 @@ class RunDirectory:
         if checkpoint_every < 1:
             raise UserError(f"checkpoint_every counts environment steps; set it to 1 or more, not {checkpoint_every}.")
         self.path, self._parts, self._total, self._every = path, parts, total_steps, checkpoint_every
+        check_trainable(path)
         self._checkpoints = path / "checkpoints"
         self.resumed_from, self._restored = checkpoint.newest(self._checkpoints)
         self._last = self.resumed_from
@@ -269,6 +270,15 @@ class RunDirectory:
 def reached(path: Path) -> int:
     """The step of a run's newest complete checkpoint; 0 where it has none."""
     return max(checkpoint.complete(path / "checkpoints"), default=0)
+
+
+def check_trainable(path: Path) -> None:
+    """Raises UserError where a run directory holds what was published of a run, and not all that training needs."""
+    if not checkpoint.trainable(path / "checkpoints", reached(path)):
+        raise UserError(
+            f"{path} holds what was published of a run, from which training cannot go on; train a run of your own with its "
+            "settings and name=..., or on its reward with reward_model=frozen."
+        )
 
 
 def reopen(path: Path, config: Mapping[str, Any]) -> None:

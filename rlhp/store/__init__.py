@@ -15,7 +15,7 @@ import numpy as np
 from rlhp.feedback import asked_about, find
 from rlhp.store.answers import Label, as_row, asked, labels, put, recorded, segments, write
 from rlhp.store.codec import Answered, Source, Table, decode, decode_answer, digest, encode
-from rlhp.store.connection import Database, damaged, version_of
+from rlhp.store.connection import Database, copy, damaged, version_of
 from rlhp.store.desk import PERSON, Desk, Given, Lease, Outcome, Reply, Shown, Tally
 from rlhp.store.glance import Counts, Ranked, Taken, counts, newest_clips, people, ranked, taken_after, times
 from rlhp.store.migrate import VERSION
@@ -43,6 +43,7 @@ __all__ = [
     "Tally",
     "Waiting",
     "asked",
+    "copy",
     "counts",
     "digest",
     "is_count",

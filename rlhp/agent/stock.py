@@ -1,0 +1,65 @@
+"""A trained policy as Stable-Baselines3 itself saves one, for programs without rlhp."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+from rlhp.agent.blind import Blind
+from rlhp.agent.mixture import Mixture
+from rlhp.agent.state import normaliser_state, restore_normaliser
+from rlhp.types import ImagesAndVector
+
+POLICY, NORMALISER = "policy.zip", "vec_normalize.pkl"
+SHARED = ("n_steps", "gamma", "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm")  # settings of PPO and A2C
+OF_PPO = ("batch_size", "n_epochs")
+
+
+def save_stock(agent: Blind, folder: Path) -> list[Path]:
+    """Write `policy.zip`, which `PPO.load` or `A2C.load` reads, and `vec_normalize.pkl`, which normalises its observations.
+
+    The latter is left out where observations are not normalised, or not as `VecNormalize` does it. Returns what was written:
+    nothing where the agent acts as a mixture of several policies, which Stable-Baselines3 does not have.
+    """
+    if isinstance(agent.acting_policy(), Mixture):
+        return []
+    stock(agent).save(folder / POLICY)
+    env = agent.env
+    if not isinstance(env, VecNormalize) or isinstance(env.venv.observation_space, ImagesAndVector):
+        return [folder / POLICY]
+    _normaliser(env).save(str(folder / NORMALISER))
+    return [folder / POLICY, folder / NORMALISER]
+
+
+def algorithm(agent: Blind) -> str:
+    """What Stable-Baselines3 calls the agent's algorithm, such as PPO."""
+    return (PPO if isinstance(agent, PPO) else A2C).__name__
+
+
+def stock(agent: Blind) -> OnPolicyAlgorithm:
+    """An agent of Stable-Baselines3 with the same network, on the CPU; its learning rate stays where the agent's began."""
+    kwargs = {name: value for name, value in agent.policy_kwargs.items() if name not in ("optimizer_class", "optimizer_kwargs")}
+    settings = {name: getattr(agent, name) for name in (*SHARED, *(OF_PPO if isinstance(agent, PPO) else ()))}
+    make = PPO if isinstance(agent, PPO) else A2C
+    rate = float(agent.lr_schedule(1))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)  # said when the agent was made
+        made = make(agent.policy_class, _env(agent), rate, policy_kwargs=kwargs, device="cpu", **settings)
+    made.policy.load_state_dict(agent.policy.state_dict())
+    return made
+
+
+def _env(agent: Blind) -> VecEnv:
+    assert agent.env is not None
+    return agent.env
+
+
+def _normaliser(env: VecNormalize) -> VecNormalize:
+    """Stable-Baselines3's own, with the moments of one of ours; it is saved without its environments."""
+    made = VecNormalize(env.venv, training=False, norm_reward=False, clip_obs=env.clip_obs, epsilon=env.epsilon)
+    restore_normaliser(made, normaliser_state(env))
+    return made
