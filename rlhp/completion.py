@@ -49,6 +49,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     for name, command in _commands(parser).items():
         if name in ("demo", "train", "fit"):
             _add_options(command)
+        command.description = None  # shells show the short help of a command
         _complete_paths(command, shtab.FILE, shtab.DIRECTORY)
         if name in (*CONFIGS, "extend"):
             _complete_settings(command, name)
@@ -77,7 +78,7 @@ def _complete_settings(command: argparse.ArgumentParser, name: str) -> None:
     """Have the last arguments of a command completed as settings; Hydra reads them, and not this parser."""
     command._actions[:] = [action for action in command._actions if action.metavar != "KEY=VALUE"]
     rest = command.add_argument("settings", nargs=argparse.REMAINDER, metavar="KEY=VALUE", help="a setting")
-    asked = '(rlhp completion --settings "$(commandline -cp)")'
+    asked = "(rlhp completion --settings (commandline -cp))"  # without quotes: shtab puts it between some
     preamble = {"bash": BASH, "zsh": ZSH}
     _set(rest, {"bash": "_rlhp_settings", "zsh": f" _rlhp_settings {name}", "fish": asked, "preamble": preamble})
 

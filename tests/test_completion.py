@@ -92,6 +92,12 @@ def test_scripts_name_every_command_and_no_hidden_option(shell: str, capsys: pyt
     assert "beside" not in script
 
 
+def test_fish_asks_for_settings_while_one_is_typed_and_not_when_it_reads_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["completion", "fish"])
+    asking = [line for line in capsys.readouterr().out.splitlines() if "completion --settings" in line]
+    assert len(asking) == 5 and all('-ka "(rlhp completion --settings (commandline -cp))"' in line for line in asking)
+
+
 @pytest.mark.parametrize("shell", completion.SHELLS)
 def test_shells_can_read_their_script(shell: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     if shutil.which(shell) is None:
