@@ -7,6 +7,7 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
 from rlhp import cli, labels, show, store
+from rlhp.agent import SmallCNN, stands_alone
 from rlhp.hub import Published, pull, push, push_to, remote
 from rlhp.hub.folder import PATTERNS, listed, published
 from rlhp.hub.trust import foreign
@@ -150,6 +152,11 @@ def test_stable_baselines3_alone_loads_the_policy(run: Path, folder: Path) -> No
     acted = policy.predict(normaliser.normalize_obs(obs), deterministic=True)[0]
     assert np.array_equal(acted, trained.policy(obs)) and np.ptp(acted) > 0
     assert type(policy.policy.optimizer).__module__.startswith("torch")
+
+
+def test_a_network_of_ours_needs_rlhp() -> None:
+    with_ours = SimpleNamespace(policy_kwargs={"features_extractor_class": SmallCNN, "net_arch": []})
+    assert not stands_alone(with_ours) and stands_alone(SimpleNamespace(policy_kwargs={"net_arch": [64]}))
 
 
 def test_a2c_is_saved_as_what_it_is(tmp_path: Path) -> None:

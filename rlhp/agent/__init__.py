@@ -16,7 +16,7 @@ from rlhp.agent.scale import ReturnScale, Unscaled
 from rlhp.agent.shares import geometric, newest
 from rlhp.agent.stack import FrameStack, stack_frames
 from rlhp.agent.start import FromPolicy
-from rlhp.agent.stock import algorithm, save_stock
+from rlhp.agent.stock import algorithm, save_stock, stands_alone
 from rlhp.agent.student import Shares, Student
 
 __all__ = [
@@ -50,4 +50,5 @@ __all__ = [
     "ppo",
     "save_stock",
     "stack_frames",
+    "stands_alone",
 ]

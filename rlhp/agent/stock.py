@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecNormalize
 
 from rlhp.agent.blind import Blind
 from rlhp.agent.mixture import Mixture
@@ -28,8 +29,8 @@ def save_stock(agent: Blind, folder: Path) -> list[Path]:
     if isinstance(agent.acting_policy(), Mixture):
         return []
     stock(agent).save(folder / POLICY)
-    env = agent.env
-    if not isinstance(env, VecNormalize) or isinstance(env.venv.observation_space, ImagesAndVector):
+    env: Any = agent.env
+    if not isinstance(env, VecNormalize) or isinstance(env.observation_space, ImagesAndVector):
         return [folder / POLICY]
     _normaliser(env).save(str(folder / NORMALISER))
     return [folder / POLICY, folder / NORMALISER]
@@ -40,26 +41,30 @@ def algorithm(agent: Blind) -> str:
     return (PPO if isinstance(agent, PPO) else A2C).__name__
 
 
+def stands_alone(agent: Blind) -> bool:
+    """Whether `policy.zip` can be loaded where rlhp is not installed: its network has no class of ours."""
+    extractor = agent.policy_kwargs.get("features_extractor_class")
+    return not str(getattr(extractor, "__module__", "")).startswith("rlhp.")
+
+
 def stock(agent: Blind) -> OnPolicyAlgorithm:
     """An agent of Stable-Baselines3 with the same network, on the CPU; its learning rate stays where the agent's began."""
     kwargs = {name: value for name, value in agent.policy_kwargs.items() if name not in ("optimizer_class", "optimizer_kwargs")}
     settings = {name: getattr(agent, name) for name in (*SHARED, *(OF_PPO if isinstance(agent, PPO) else ()))}
     make = PPO if isinstance(agent, PPO) else A2C
+    policy: Any = agent.policy_class
+    env: Any = agent.env
     rate = float(agent.lr_schedule(1))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)  # said when the agent was made
-        made = make(agent.policy_class, _env(agent), rate, policy_kwargs=kwargs, device="cpu", **settings)
+        made = make(policy, env, rate, policy_kwargs=kwargs, device="cpu", **settings)
     made.policy.load_state_dict(agent.policy.state_dict())
     return made
 
 
-def _env(agent: Blind) -> VecEnv:
-    assert agent.env is not None
-    return agent.env
-
-
 def _normaliser(env: VecNormalize) -> VecNormalize:
     """Stable-Baselines3's own, with the moments of one of ours; it is saved without its environments."""
+    assert env.venv is not None
     made = VecNormalize(env.venv, training=False, norm_reward=False, clip_obs=env.clip_obs, epsilon=env.epsilon)
     restore_normaliser(made, normaliser_state(env))
     return made

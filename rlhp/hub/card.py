@@ -47,6 +47,7 @@ class Card:
     source: str
     licence: str
     algorithm: str | None = None  # of the policy; None: there is none
+    alone: bool = True  # whether Stable-Baselines3 loads the policy without rlhp
     evaluated: Evaluated | None = None
 
     def text(self) -> str:
@@ -123,7 +124,8 @@ class Card:
         """How Stable-Baselines3 loads the policy."""
         if not (self.folder / "policy.zip").is_file():
             return
-        yield f"\nWithout rlhp, Stable-Baselines3 loads the policy: `{self.algorithm}.load('policy.zip')`."
+        where = "without rlhp too" if self.alone else "where rlhp is installed"
+        yield f"\nStable-Baselines3 loads the policy, {where}: `{self.algorithm}.load('policy.zip')`."
         if (self.folder / "vec_normalize.pkl").is_file():
             yield "It reads observations that are normalised: `VecNormalize.load('vec_normalize.pkl', env)`."
 

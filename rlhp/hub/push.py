@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rlhp import evaluate, show, train
-from rlhp.agent import algorithm, save_stock
+from rlhp.agent import algorithm, save_stock, stands_alone
 from rlhp.hub import remote
 from rlhp.hub.card import Card, Evaluated
 from rlhp.hub.folder import CARD, FILM, listed, write_answers, write_folder
@@ -66,14 +67,14 @@ def _write(run: Path, out: Path, what: Published, source: str) -> None:
     write_folder(run, out)
     if what.answers:
         write_answers(run, out)
-    learned: dict[str, str | Evaluated] = {}
+    learned: dict[str, Any] = {}
     if "agent" in read_settings(run):
         trained = train.load(run)
         save_stock(trained.agent, out)
-        learned["algorithm"] = algorithm(trained.agent)
+        learned |= {"algorithm": algorithm(trained.agent), "alone": stands_alone(trained.agent)}
         if what.episodes:
             learned["evaluated"] = _evaluated(trained, what.episodes)
-    card = Card(run, out, source, what.licence, **learned)  # type: ignore[arg-type]
+    card = Card(run, out, source, what.licence, **learned)
     (out / CARD).write_text(card.text(), "utf-8")
 
 
