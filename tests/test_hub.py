@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
-from rlhp import cli, labels, show, store
+from rlhp import answers, cli, report, store
 from rlhp.agent import SmallCNN, stands_alone
 from rlhp.hub import Published, pull, push, push_to, remote
 from rlhp.hub.folder import PATTERNS, listed, published
@@ -107,11 +107,11 @@ def test_settings_of_the_page_and_absolute_paths_are_not_published() -> None:
 
 
 def test_a_pulled_policy_is_worth_the_same(run: Path, pulled: Path) -> None:
-    assert show.returns(pulled, 3, 5) == show.returns(run, 3, 5)
+    assert report.returns(pulled, 3, 5) == report.returns(run, 3, 5)
 
 
 def test_a_pulled_policy_can_be_filmed(pulled: Path, tmp_path: Path) -> None:
-    assert show.film_policy(pulled, tmp_path / "film.mp4", seconds=0.2).stat().st_size > 0
+    assert report.film_policy(pulled, tmp_path / "film.mp4", seconds=0.2).stat().st_size > 0
 
 
 def test_an_agent_is_rewarded_by_a_pulled_reward_model_as_by_the_runs_own(run: Path, pulled: Path) -> None:
@@ -141,7 +141,7 @@ def test_answers_go_along_only_where_they_are_asked_for(run: Path, tmp_path: Pat
     pull(str(tmp_path / "open"), tmp_path / "pulled")
     assert "names of those who gave them included" in told
     assert store.labels(tmp_path / "pulled" / "preferences.sqlite") == store.labels(run / "preferences.sqlite")
-    assert "20" in labels.text(labels.report(tmp_path / "pulled"))
+    assert "20" in answers.text(answers.report(tmp_path / "pulled"))
 
 
 def test_stable_baselines3_alone_loads_the_policy(run: Path, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from rlhp import store
-from rlhp.run import last_checkpoint, reached, read_settings, write_published
+from rlhp.run import last_checkpoint, last_checkpoint_step, read_settings, write_published
 from rlhp.types import Array
 
 CARD, CONFIG, STORE, FILM = "README.md", "config.yaml", "preferences.sqlite", "replay.mp4"  # the hub plays a film of this name
@@ -32,7 +32,7 @@ def write_folder(run: Path, out: Path) -> None:
     Of its newest checkpoint that is the policy and the reward model. Raises UserError where there is none.
     """
     parts = {name: _learned(name, state) for name, state in last_checkpoint(run).items() if name in LEARNED}
-    write_published(out / "checkpoints", reached(run), parts)
+    write_published(out / "checkpoints", last_checkpoint_step(run), parts)
     (out / CONFIG).write_text(yaml.safe_dump(published(read_settings(run)), sort_keys=False, allow_unicode=True), "utf-8")
     _copy([*(run / name for name in COPIED), *run.glob("finished-*.json")], out)
     film = next((run / name for name in FILMS if (run / name).is_file()), None)

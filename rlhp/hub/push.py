@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlhp import evaluate, show, train
+from rlhp import evaluate, report, train
 from rlhp.agent import algorithm, save_stock, stands_alone
 from rlhp.hub import remote
 from rlhp.hub.card import Card, Evaluated
 from rlhp.hub.folder import CARD, FILM, listed, write_answers, write_folder
-from rlhp.run import read_settings, under_way
+from rlhp.run import is_running, read_settings
 from rlhp.types import UserError
 
 SEED = 10_000  # of the starting states of the episodes for the card
@@ -50,7 +50,7 @@ def push_to(run: Path, out: Path, what: Published, source: str | None = None) ->
     Raises UserError where there is no run with a checkpoint, where it is in training, and where `out` holds something already.
     """
     read_settings(run)
-    if under_way(run):
+    if is_running(run):
         raise UserError(f"{run} is in training; wait for its end, or stop it first.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already; name a folder that is not.")
@@ -81,7 +81,7 @@ def _write(run: Path, out: Path, what: Published, source: str) -> None:
 def _evaluated(trained: train.Trained, episodes: int) -> Evaluated:
     env = trained.make_env(max(1, min(episodes, 10)), SEED)
     try:
-        policy, how = show.acting(trained, env, SEED)
+        policy, how = report.acting(trained, env, SEED)
         return Evaluated(evaluate.returns(policy, env, episodes), how)
     finally:
         env.close()
