@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlhp import __version__, cli, store
+from rlhp import __version__, cli, renamed, store
 from rlhp.run import checkpoint
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +54,12 @@ def test_the_changelog_has_the_sections_of_keep_a_changelog() -> None:
 def test_the_changelog_names_the_schema_and_the_format_that_are_written() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     assert f"schema version (now {store.VERSION})" in text and f"its format (now {checkpoint.FORMAT})" in text
+
+
+def test_the_changelog_tells_the_old_names_of_commands_groups_and_choices() -> None:
+    told = (ROOT / "CHANGELOG.md").read_text().partition("### Deprecated")[2]
+    old = [*renamed.COMMANDS, *renamed.GROUPS, *(name for values in renamed.VALUES.values() for name in values)]
+    assert [name for name in old if name not in told] == []
 
 
 def test_containers_run_commands_that_there_are() -> None:

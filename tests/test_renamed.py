@@ -31,7 +31,7 @@ from rlhp.train.overrides import normalise_overrides
 )
 def test_an_old_name_on_the_command_line(old: str, new: str, capsys: pytest.CaptureFixture) -> None:
     assert normalise_overrides([old]) == [new]
-    assert capsys.readouterr().err == f"rlhp: {old} is now called {new}; the old name will not work in the next version.\n"
+    assert capsys.readouterr().err == f"rlhp: {old} is now called {new}; the old name works until version 2.\n"
     assert normalise_overrides([new]) == [new] and capsys.readouterr().err == ""
 
 
