@@ -46,7 +46,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     """What a shell (one of `SHELLS`) has to read to complete the commands, options and settings of a parser."""
     import shtab
 
-    for name, command in _commands(parser).items():
+    for name, command in commands(parser).items():
         if name in ("demo", "train", "fit"):
             _add_options(command)
         command.description = None  # shells show the short help of a command
@@ -56,9 +56,10 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     return shtab.complete(parser, shell) + (BASH_END if shell == "bash" else "")
 
 
-def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(commands.choices)
+def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of its commands, by their names."""
+    (found,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(found.choices)
 
 
 def _complete_paths(command: argparse.ArgumentParser, file: Any, folder: Any) -> None:

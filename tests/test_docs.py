@@ -60,4 +60,4 @@ def test_commands_can_be_given_so(line: str) -> None:
         with initialize_config_module("rlhp.conf", version_base="1.3"):
             compose("config", [word for word in words if word != "-m"])
     elif command != "play":
-        cli._parser()[0].parse_args([command, *words])
+        cli.parser().parse_args([command, *words])

@@ -80,7 +80,7 @@ def test_a_folder_holds_what_was_learned_and_nothing_private(run: Path, folder: 
     for path in map(folder.joinpath, names):
         assert not [
             word
-            for word in (TOKEN, str(run.parent), str(Path.home()), str(Path(cli.__file__).parents[1]))
+            for word in (TOKEN, str(run.parent), str(Path.home()), str(Path(__file__).parents[1]))
             if word.encode() in contents(path)
         ]
 
@@ -297,7 +297,7 @@ def test_what_the_hub_refuses_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPa
     ("part", "named"),
     [
         ({"teacher": {"_target_": "os.system", "command": "true"}}, ["os.system"]),
-        ({"agent": {"callback": {"_target_": "rlhp.cli.os.system"}}}, ["rlhp.cli.os.system"]),
+        ({"agent": {"callback": {"_target_": "rlhp.cli.command.os.system"}}}, ["rlhp.cli.command.os.system"]),
         ({"agent": {"x": {"_target_": "hydra.utils.get_class", "path": "subprocess.Popen"}}}, ["subprocess.Popen"]),
         ({"agent": {"x": {"_target_": "hydra.utils.get_class", "_args_": ["subprocess.Popen"]}}}, ["subprocess.Popen"]),
         ({"env": {"wrappers": ["mine:Wrapper", {"theirs.Wrapper": {"a": 1}}]}}, ["mine:Wrapper", "theirs.Wrapper"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlhp import __version__, cli, renamed, store
+from rlhp import __version__, cli, completion, renamed, store
 from rlhp.run import checkpoint
 
 ROOT = Path(__file__).parents[1]
@@ -64,7 +64,7 @@ def test_the_changelog_tells_the_old_names_of_commands_groups_and_choices() -> N
 
 def test_containers_run_commands_that_there_are() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    assert {service["command"].split()[0] for service in services.values()} <= {*cli._parser()[1]}
+    assert {service["command"].split()[0] for service in services.values()} <= {*completion.commands(cli.parser())}
 
 
 @pytest.mark.parametrize("name", [".github/workflows/ci.yml", ".gitlab-ci.yml"])

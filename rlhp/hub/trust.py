@@ -16,7 +16,7 @@ WRAPPER = re.compile(r"(gymnasium\.wrappers|rlhp\.envs\.endless)[:.]\w+")
 def foreign(settings: Mapping[str, Any]) -> list[str]:
     """The names of code in settings that the configuration of rlhp does not name, sorted.
 
-    Not every name below `rlhp` is ours: `rlhp.cli.os.system` would be found too.
+    Not every name below `rlhp` is ours: `rlhp.cli.command.os.system` would be found too.
     """
     return sorted({*_names(settings)} - ours())
 
