@@ -26,6 +26,7 @@ PAGES = sorted((ROOT / "docs").rglob("*.md"))
 OWN_TASK = ROOT / "docs" / "your_own_task.md"
 BLOCK = re.compile(r"^(<!-- not run: .+ -->\n)?```(\w+)(?: title=\"(\S+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LOADED = re.compile(r"<(?:script|img|link|video)[^>]*?(?:src|href)=\"?(https?:[^\" >]+)")  # from another host
+INLINE = re.compile(r"`(\w+ [\w./-]+ (?:[^`.]|\.(?!\.\.))+|python [\w./]+)`")  # a command with arguments, none of them "..."
 FEWER = (
     (r"total_steps([=:] ?)\d+", r"total_steps\g<1>4096"),
     (r"labels([=:] ?)\d+", r"labels\g<1>20"),
@@ -40,8 +41,10 @@ def blocks(page: Path, kind: str) -> list[str]:
 
 
 def lines(page: Path, program: str) -> list[str]:
-    """The lines of a page's shell blocks that call a program."""
+    """The calls of a program: lines of shell blocks and of indented blocks, and code within a sentence that has arguments."""
     shell = [line for text in blocks(page, "sh") for line in text.replace("\\\n", " ").splitlines()]
+    prose = BLOCK.sub("", page.read_text())
+    shell += re.findall(r"^    (\S.*)", prose, re.MULTILINE) + INLINE.findall(prose)
     return [line for line in shell if line.startswith(f"{program} ")]
 
 
@@ -176,6 +179,27 @@ def test_each_common_setting_has_a_meaning(pages_of_settings: ModuleType) -> Non
 def test_each_choice_says_what_it_is(pages_of_settings: ModuleType) -> None:
     paths = [path for path in (ROOT / "conf").glob("*/**/*.yaml") if path.stem != "none"]
     assert [path for path in paths if not pages_of_settings.summary(path)] == []
+
+
+@pytest.fixture(scope="module")
+def keys(pages_of_settings: ModuleType) -> set[str]:
+    """The settings of all yamls."""
+    return {setting.key for path in (ROOT / "conf").rglob("*.yaml") for setting in pages_of_settings.settings(path)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_settings_that_a_sentence_names_are_there(page: Path, keys: set[str]) -> None:
+    """Such as `agent.gamma` or `query=uniform`; what is in the left column of a translation is another package's."""
+    prose = BLOCK.sub("", page.read_text())
+    if page.stem == "coming_from":
+        prose = re.sub(r"^\| .*? \|", "", prose, flags=re.MULTILINE)
+    parts = {key.split(".")[0] for key in keys}
+    for name, value in re.findall(r"`([a-z_]\w*(?:[./]\w+)*)(?:=([\w./-]*))?[^`]*`", prose):
+        group = ROOT / "conf" / name
+        if group.is_dir() and re.fullmatch(r"[a-z][\w/]*\w", value):
+            assert value == "null" or (group / f"{value}.yaml").is_file(), f"{name}={value}"
+        elif not group.is_dir() and name.split(".")[0] in parts:
+            assert any(f"{key}.".startswith(f"{name}.") or name.startswith(f"{key}.") for key in keys), name
 
 
 def test_a_yaml_becomes_a_table(pages_of_settings: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
