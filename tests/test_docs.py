@@ -33,6 +33,7 @@ FEWER = (
     (r"-\d+-seed1", "-20-seed1"),
 )
 PARSERS = {"fit": cli._fit_parser, "play": cli._play_parser}  # of commands that take settings besides their options
+INTERNAL = "cli doctor perception crew adam finite errors pixels precision physics render workers keys".split()  # modules
 CONFIGS = {"train": "config", "fit": "fit", "play": "config"}
 
 
@@ -217,6 +218,15 @@ def test_a_yaml_becomes_a_table(pages_of_settings: ModuleType, tmp_path: Path, m
         made("agent.rate.start", "0.1", "falls to 0"),
         made("agent.hidden", "[64, 64]", ""),
     ]
+
+
+def test_each_module_is_in_the_api_reference_or_internal() -> None:
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    modules = {f"rlhp.{name}" for layer in layers for name in layer.split(" | ")}
+    shown = {
+        name for page in (ROOT / "docs/reference/api").glob("*.md") for name in re.findall(r"^::: (\S+)", page.read_text(), re.M)
+    }
+    assert modules - shown == {f"rlhp.{name}" for name in INTERNAL}
 
 
 @pytest.mark.slow

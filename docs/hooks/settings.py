@@ -117,7 +117,7 @@ def _groups() -> list[str]:
 def _group(name: str) -> str:
     paths = sorted((CONF / name).glob("*.yaml"))
     rows = [f"| `{path.stem}` | {_cell(summary(path))} |" for path in paths]
-    found = [f"\n## `{name}`\n", "| choice | |", "|---|---|", *rows, ""]
+    found = [f"\n## `{name}`\n", "| choice | meaning |", "|---|---|", *rows, ""]
     return "\n".join([*found, *(_details(name, path) for path in paths)]) + "\n"
 
 
@@ -225,7 +225,7 @@ def _table(rows: list[Setting], first: str = "setting") -> str:
     if not rows:
         return ""
     lines = [f"| `{row.key}` | `{row.default}` | {_cell(row.meaning)} |" for row in rows]
-    return "\n".join([f"| {first} | default | |", "|---|---|---|", *lines])
+    return "\n".join([f"| {first} | default | meaning |", "|---|---|---|", *lines])
 
 
 def _cell(text: str) -> str:
