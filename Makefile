@@ -24,5 +24,5 @@ test: setup
 	@sh .ci/checks.sh
 
 docs: setup
-	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 	@echo "build/docs/index.html"
