@@ -73,7 +73,7 @@ def add_commands(add: Add) -> None:
     """Add the commands. Those of `HYDRA` are run with all words after them: their parsers here are for help and completion."""
     add("demo", help="see it work: a robot learns to run in a few minutes")
     add("train", help="train an agent; settings follow as KEY=VALUE")
-    fit, play = ({"parents": [parser], "add_help": False} for parser in (_fit_parser(), _play_parser()))
+    fit, play = ({"parents": [parser], "add_help": False} for parser in (fit_parser(), play_parser()))
     add("fit", help="fit a reward model to comparisons that are there already, without an environment", **fit)
     add("play", help="act in an environment yourself, at a page, and keep it as demonstrations", **play)
     _extend_options(add("extend", help="go on with a run to more steps and labels, in its own directory"))
@@ -133,7 +133,7 @@ def _extend(options: argparse.Namespace) -> int:
 
 
 def _fit(arguments: list[str]) -> int:
-    options, settings = _fit_parser().parse_known_args(arguments)
+    options, settings = fit_parser().parse_known_args(arguments)
     check_opengl()
     from rlhp import answers, report, train
 
@@ -144,7 +144,8 @@ def _fit(arguments: list[str]) -> int:
     return 0
 
 
-def _fit_parser() -> argparse.ArgumentParser:
+def fit_parser() -> argparse.ArgumentParser:
+    """The options of `rlhp fit`; settings are left over."""
     raw = argparse.RawDescriptionHelpFormatter
     usage = "rlhp fit [-m] DATA [--columns WHAT=COLUMN,...] [--one SIDE] [--minus-one SAYS] [KEY=VALUE ...]"
     parser = argparse.ArgumentParser(
@@ -158,7 +159,7 @@ def _fit_parser() -> argparse.ArgumentParser:
 
 
 def _play(arguments: list[str]) -> int:
-    options, settings = _play_parser().parse_known_args(arguments)
+    options, settings = play_parser().parse_known_args(arguments)
     check_opengl()
     from rlhp.play import play
 
@@ -167,7 +168,8 @@ def _play(arguments: list[str]) -> int:
     return 0
 
 
-def _play_parser() -> argparse.ArgumentParser:
+def play_parser() -> argparse.ArgumentParser:
+    """The options of `rlhp play`; settings are left over."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         "rlhp play",
