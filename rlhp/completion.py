@@ -1,4 +1,4 @@
-"""Shell completion of the `rlhp` command: a script for the shell, and the settings that it asks for while one is typed."""
+"""Shell completion: the script for a shell, and the settings that the script asks for."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _rlhp_settings() {
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """What a shell (one of `SHELLS`) has to read to complete the commands, options and settings of a parser."""
+    """The completion script of a shell, one of `SHELLS`, for the commands, options and settings of a parser."""
     import shtab
 
     for name, command in commands(parser).items():
@@ -89,9 +89,9 @@ def _set(action: argparse.Action, how: Any) -> None:
 
 
 def settings(line: str) -> list[str]:
-    """What the last word of a command line may become, the whole word each; empty where it is no setting.
+    """Completions of the last word of a command line, each the whole word; empty where the command takes no settings.
 
-    A key is completed level by level, a choice to its name, and another value to the one that the setting has.
+    Keys are completed level by level, groups to the names of their choices, and values to the present value.
     """
     words = line.split()
     typed = "" if line[-1:].isspace() else words.pop() if words else ""
@@ -117,7 +117,7 @@ def _candidates(command: str, given: Sequence[str], typed: str) -> Iterable[str]
 
 
 def _composed(config: str, given: Sequence[str]) -> dict[str, Any]:
-    """All settings, unresolved, with what is given as far as it can be composed; empty where nothing can."""
+    """All settings, unresolved, with as many of the given overrides as can be composed; empty where nothing can."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -141,7 +141,7 @@ def _at(settings: Any, path: Sequence[str]) -> Any:
 
 
 def _below(settings: dict[str, Any], key: str) -> list[str]:
-    """The keys beside a dotted one that is begun: those with settings below them end with a dot, others with `=`."""
+    """The keys on the level of a dotted key: those with settings below them end with a dot, the others with `=`."""
     above, dot, _ = key.rpartition(".")
     found = _at(settings, above.split(".")) if dot else settings
     names = found.items() if isinstance(found, dict) else ()

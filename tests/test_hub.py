@@ -18,10 +18,10 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
 from rlhp import answers, cli, report, store
-from rlhp.agent import SmallCNN, stands_alone
-from rlhp.hub import Published, pull, push, push_to, remote
-from rlhp.hub.folder import PATTERNS, listed, published
-from rlhp.hub.trust import foreign
+from rlhp.agent import SmallCNN, loads_without_rlhp
+from rlhp.hub import PushOptions, pull, push, push_to, remote
+from rlhp.hub.code_check import unknown_code
+from rlhp.hub.folder import PATTERNS, published_files, published_settings
 from rlhp.run import last_checkpoint, read_settings
 from rlhp.train import build, extend, load, train
 from rlhp.types import Rollout, UserError
@@ -52,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def folder(run: Path) -> Path:
     """What is published of it."""
-    push_to(run, run.parent / "published", Published())
+    push_to(run, run.parent / "published", PushOptions())
     return run.parent / "published"
 
 
@@ -73,7 +73,7 @@ def contents(path: Path) -> bytes:
 
 def test_a_folder_holds_what_was_learned_and_nothing_private(run: Path, folder: Path) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert names == {str(path) for path in listed(folder)}
+    assert names == {str(path) for path in published_files(folder)}
     assert {"README.md", "config.yaml", "policy.zip", "vec_normalize.pkl", "replay.mp4", "metrics.csv", "finished.json"} < names
     assert {"checkpoints/2048/agent.safetensors", "checkpoints/2048/reward.safetensors", "checkpoints/2048/done"} < names
     assert not [name for name in names if "page" in name or "clips" in name or "sqlite" in name or name == "lock"]
@@ -86,7 +86,7 @@ def test_a_folder_holds_what_was_learned_and_nothing_private(run: Path, folder: 
 
 
 def test_settings_of_the_page_and_absolute_paths_are_not_published() -> None:
-    told = published(
+    told = published_settings(
         {
             "page": {"annotators": ["ada"]},
             "tracker": {"_target_": "rlhp.run.Wandb", "entity": "ada"},
@@ -123,23 +123,23 @@ def test_an_agent_is_rewarded_by_a_pulled_reward_model_as_by_the_runs_own(run: P
 
 def test_training_does_not_go_on_from_what_was_published(pulled: Path) -> None:
     before = {path: path.read_bytes() for path in pulled.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="published of a run, from which training cannot go on"):
+    with pytest.raises(UserError, match="is a published run, which has no checkpoint to train on from"):
         extend(pulled, ["total_steps=4096"])
     assert {path: path.read_bytes() for path in pulled.rglob("*") if path.is_file()} == before
     (pulled / "finished.json").unlink()
-    with pytest.raises(UserError, match="training cannot go on"):
+    with pytest.raises(UserError, match="is a published run"):
         train(read_settings(pulled), pulled)
 
 
 def test_a_pulled_run_can_be_published_again(pulled: Path, tmp_path: Path) -> None:
-    push_to(pulled, tmp_path / "again", Published())
+    push_to(pulled, tmp_path / "again", PushOptions())
     assert (tmp_path / "again" / "replay.mp4").read_bytes() == b"a film"
 
 
 def test_answers_go_along_only_where_they_are_asked_for(run: Path, tmp_path: Path) -> None:
-    told = push_to(run, tmp_path / "open", Published(answers=True))
+    told = push_to(run, tmp_path / "open", PushOptions(answers=True))
     pull(str(tmp_path / "open"), tmp_path / "pulled")
-    assert "names of those who gave them included" in told
+    assert "with answers and the names of the annotators" in told
     assert store.labels(tmp_path / "pulled" / "preferences.sqlite") == store.labels(run / "preferences.sqlite")
     assert "20" in answers.text(answers.report(tmp_path / "pulled"))
 
@@ -156,12 +156,12 @@ def test_stable_baselines3_alone_loads_the_policy(run: Path, folder: Path) -> No
 
 def test_a_network_of_ours_needs_rlhp() -> None:
     with_ours = SimpleNamespace(policy_kwargs={"features_extractor_class": SmallCNN, "net_arch": []})
-    assert not stands_alone(with_ours) and stands_alone(SimpleNamespace(policy_kwargs={"net_arch": [64]}))
+    assert not loads_without_rlhp(with_ours) and loads_without_rlhp(SimpleNamespace(policy_kwargs={"net_arch": [64]}))
 
 
 def test_a2c_is_saved_as_what_it_is(tmp_path: Path) -> None:
     train(settings("agent=a2c", "condition=true_reward", "total_steps=1024"), tmp_path / "run")
-    push_to(tmp_path / "run", tmp_path / "out", Published())
+    push_to(tmp_path / "run", tmp_path / "out", PushOptions())
     assert A2C.load(tmp_path / "out" / "policy.zip").n_steps == read_settings(tmp_path / "run")["agent"]["n_steps"]
     card = (tmp_path / "out" / "README.md").read_text()
     assert "# A2C on point, on the task's own reward" in card and "reward_model=frozen" not in card
@@ -192,7 +192,7 @@ def test_the_card_has_the_front_matter_of_the_hub(folder: Path) -> None:
 
 
 def test_new_episodes_are_evaluated_where_the_card_is_to_say_so(run: Path, tmp_path: Path) -> None:
-    push_to(run, tmp_path / "out", Published(episodes=4, licence="cc-by-4.0"))
+    push_to(run, tmp_path / "out", PushOptions(episodes=4, licence="cc-by-4.0"))
     front, text = card_of(tmp_path / "out")
     mean = re.search(r"over 4 new episodes \(deterministic policy\): mean (-?[\d.,]+) \(95 % bootstrap interval", text)
     assert mean and front["license"] == "cc-by-4.0"
@@ -225,12 +225,12 @@ def test_what_is_uploaded_is_that_folder(run: Path, folder: Path) -> None:
     seen = {}
 
     def upload(place: Path, repo: str, private: bool) -> str:
-        seen.update(names={*listed(place)}, card=(place / "README.md").read_text(), asked=(repo, private))
+        seen.update(names={*published_files(place)}, card=(place / "README.md").read_text(), asked=(repo, private))
         return "https://hub.example.org/ada/point"
 
-    told = push(run, "ada/point", Published(), private=True, upload=upload)
+    told = push(run, "ada/point", PushOptions(), private=True, upload=upload)
     assert told.startswith("https://hub.example.org/ada/point: ") and seen["asked"] == ("ada/point", True)
-    assert seen["names"] == {*listed(folder)} and "rlhp pull ada/point runs/pulled" in seen["card"]
+    assert seen["names"] == {*published_files(folder)} and "rlhp pull ada/point runs/pulled" in seen["card"]
 
 
 def test_a_repository_is_pulled_without_what_no_run_holds(folder: Path, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_repository_is_pulled_without_what_no_run_holds(folder: Path, tmp_path
         (place / "setup.py").write_text("raise SystemExit")
 
     assert pull("ada/point", tmp_path / "run", download=download).endswith("of point, seed 1")
-    assert listed(tmp_path / "run") == listed(folder) and not (tmp_path / "run" / "setup.py").exists()
+    assert published_files(tmp_path / "run") == published_files(folder) and not (tmp_path / "run" / "setup.py").exists()
 
 
 def test_the_hubs_client_takes_what_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +261,7 @@ def test_the_hubs_client_takes_what_it_is_given(tmp_path: Path, monkeypatch: pyt
     assert remote.upload(tmp_path, "ada/point", True) == "https://hub.example.org/ada/point"
     assert called["create_repo"]["exist_ok"] and called["create_repo"]["private"]
     assert called["upload_folder"]["folder_path"] == tmp_path
+    assert "preferences.sqlite" in called["upload_folder"]["delete_patterns"], "answers that were published before"
     inspect.signature(hub.snapshot_download).bind("ada/point", local_dir=tmp_path, allow_patterns=["*"])
 
 
@@ -288,7 +289,7 @@ def test_what_the_hub_refuses_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPa
             raise OSError("404 Client Error.\n\nRepository Not Found")
 
     monkeypatch.setattr(remote, "import_module", lambda name: Hub)
-    with pytest.raises(UserError, match=r"did not serve ada/none \(404 Client Error\.\); check its name"):
+    with pytest.raises(UserError, match=r"refused ada/none \(404 Client Error\.\); check its name"):
         pull("ada/none", tmp_path / "run")
     assert not any(tmp_path.iterdir())
 
@@ -307,18 +308,18 @@ def test_what_the_hub_refuses_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_code_that_is_not_ours_is_named(part: dict, named: list[str]) -> None:
-    assert foreign(part) == named
+    assert unknown_code(part) == named
 
 
 def test_settings_of_ours_name_no_other_code() -> None:
-    assert foreign(settings()) == [] and foreign(settings("env=pong", "teacher=human")) == []
+    assert unknown_code(settings()) == [] and unknown_code(settings("env=pong", "teacher=human")) == []
 
 
 def test_a_run_that_names_other_code_is_pulled_only_where_it_is_trusted(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "theirs")
     config = tmp_path / "theirs" / "config.yaml"
     config.write_text(config.read_text().replace("rlhp.teacher.Oracle", "left.Left"))
-    with pytest.raises(UserError, match=r"not rlhp's \(left\.Left\)"):
+    with pytest.raises(UserError, match=r"not part of rlhp \(left\.Left\)"):
         pull(str(tmp_path / "theirs"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     pull(str(tmp_path / "theirs"), tmp_path / "run", trusted=True)
@@ -338,8 +339,8 @@ def test_what_is_damaged_or_no_run_is_not_pulled(folder: Path, tmp_path: Path) -
 
 def test_no_folder_is_written_over(run: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
-    for refused in (lambda: push_to(run, tmp_path, Published()), lambda: pull(str(folder), tmp_path)):
-        with pytest.raises(UserError, match="is there already"):
+    for refused in (lambda: push_to(run, tmp_path, PushOptions()), lambda: pull(str(folder), tmp_path)):
+        with pytest.raises(UserError, match="exists already"):
             refused()
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 

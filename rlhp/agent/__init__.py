@@ -13,10 +13,10 @@ from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import ValueRefit
 from rlhp.agent.reward_normaliser import NoNormalisation, ReturnNormaliser
 from rlhp.agent.reward_shift import RewardShift
+from rlhp.agent.sb3_export import algorithm_name, loads_without_rlhp, save_sb3
 from rlhp.agent.shares import geometric, newest
 from rlhp.agent.stack import FrameStack, stack_frames
 from rlhp.agent.start import FromPolicy
-from rlhp.agent.stock import algorithm, save_stock, stands_alone
 from rlhp.agent.student import Shares, Student
 
 __all__ = [
@@ -41,14 +41,14 @@ __all__ = [
     "Student",
     "ValueRefit",
     "a2c",
-    "algorithm",
+    "algorithm_name",
     "by_observation",
     "coach",
     "geometric",
     "linear",
+    "loads_without_rlhp",
     "newest",
     "ppo",
-    "save_stock",
+    "save_sb3",
     "stack_frames",
-    "stands_alone",
 ]

@@ -45,11 +45,11 @@ def _push(options: argparse.Namespace) -> int:
     check_opengl()
     from rlhp import hub
 
-    what = hub.Published(options.answers, options.episodes, options.license)
+    given = hub.PushOptions(options.answers, options.episodes, options.license)
     if options.to is not None:
-        say(hub.push_to(options.path, options.to, what))
+        say(hub.push_to(options.path, options.to, given))
     else:
-        say(hub.push(options.path, options.repo, what, options.private))
+        say(hub.push(options.path, options.repo, given, options.private))
     return 0
 
 

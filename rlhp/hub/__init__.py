@@ -1,6 +1,6 @@
-"""Runs that are passed on: a folder with a model card, and its way to the Hugging Face hub and back."""
+"""Publishing runs: a folder with a model card, written locally or uploaded to the Hugging Face hub, and read back."""
 
 from rlhp.hub.pull import pull
-from rlhp.hub.push import Published, push, push_to
+from rlhp.hub.push import PushOptions, push, push_to
 
-__all__ = ["Published", "pull", "push", "push_to"]
+__all__ = ["PushOptions", "pull", "push", "push_to"]

@@ -1,4 +1,4 @@
-"""The model card: what a run is and what it has come to, as Markdown with the front matter that the Hugging Face hub reads."""
+"""The model card of a run: Markdown with the YAML front matter that the Hugging Face hub reads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAPER = "[Christiano et al. (2017)](https://arxiv.org/abs/1706.03741)"
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """True returns of whole episodes [n] of a policy that has learned already, and how it acted in them."""
+    """True returns [n] of new episodes of the final policy, and how it acted in them."""
 
     returns: Array
     how: str
@@ -40,13 +40,13 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a card is made of: the run, the folder that it goes into, and where that can be pulled from."""
+    """What a card is made from: the run, the folder that is published, and what readers pull."""
 
     run: Path
     folder: Path
     source: str
     licence: str
-    algorithm: str | None = None  # of the policy; None: there is none
+    algorithm: str | None = None  # such as PPO; None: there is no policy
     alone: bool = True  # whether Stable-Baselines3 loads the policy without rlhp
     evaluated: Evaluated | None = None
 
@@ -69,13 +69,13 @@ class Card:
         return {**front, "model-index": [self._index(settings, returns)]} if len(returns) else front
 
     def _returns(self) -> Array:
-        """True returns [n] that tell what the policy is worth: measured for the card, or else at the end of training."""
+        """True returns [n] for the hub's tables: of new episodes where there are any, else of the end of training."""
         if self.evaluated:
             return self.evaluated.returns
         return analysis.late_returns(analysis.load(self.run)) if self.algorithm else np.zeros(0)
 
     def _index(self, settings: Mapping[str, Any], returns: Array) -> dict[str, Any]:
-        """The return, as the hub's tables read it."""
+        """The entry of `model-index`, which the hub's tables read."""
         metric = {"type": "mean_reward", "name": "mean true return", "value": f"{returns.mean():.2f} +/- {returns.std():.2f}"}
         task = {"type": "reinforcement-learning", "name": "reinforcement-learning"}
         data = {"name": settings["task"], "type": settings["task"]}
@@ -93,7 +93,7 @@ class Card:
     def _title(self, settings: Mapping[str, Any]) -> str:
         if self.algorithm is None:
             return f"A reward model fitted to {settings['comparisons'] or 'all'} comparisons of {settings['task']}"
-        return f"{self.algorithm} on {settings['task']}, {_taught(self.run, settings)}"
+        return f"{self.algorithm} on {settings['task']}, {_feedback(self.run, settings)}"
 
     def _about(self, settings: Mapping[str, Any]) -> str:
         what = "A policy" if self.algorithm else "A reward model"
@@ -143,7 +143,7 @@ class Card:
         )
 
 
-def _taught(run: Path, settings: Mapping[str, Any]) -> str:
+def _feedback(run: Path, settings: Mapping[str, Any]) -> str:
     """What the policy learned from, in words."""
     used = analysis.load(run).taken.used
     if settings["condition"] == "true_reward":
@@ -154,7 +154,7 @@ def _taught(run: Path, settings: Mapping[str, Any]) -> str:
 
 
 def _learned(settings: Mapping[str, Any]) -> bool:
-    """Whether there is a reward that was learned."""
+    """Whether the reward was learned."""
     return settings["reward_model"]["_target_"] != TRUE_REWARD
 
 

@@ -1,4 +1,4 @@
-"""What is published of a run: a folder that works as a run directory, without what concerns nobody but its owner."""
+"""The folder that is published of a run: a run directory without what is private to its owner."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ COPIED = (
     *("versions.json", "attempts.jsonl", "metrics.csv", "clock.csv", "heldout.csv", "plan.json", "finished.json"),
     *("curve.png", "reward.png", "fit.png"),
 )
-ANSWERS = ("predictions.csv", "feedback.csv", "comparisons.csv")  # beside the store, and like it only where they are asked for
+ANSWERS = ("predictions.csv", "feedback.csv", "comparisons.csv")  # files with answers besides the store
 MADE = (CARD, CONFIG, STORE, FILM, "policy.zip", "vec_normalize.pkl", "checkpoints/*/done", "checkpoints/*/*.safetensors")
 PATTERNS = (*MADE, *COPIED, *ANSWERS, "finished-*.json")  # of all files that such a folder may hold
-LEARNED = {"agent": ("policy/", "normalise/", "mixture/"), "reward": ("",)}  # what acts and judges, of each part of a checkpoint
-UNTOLD = {"page": None, "tracker": {"_target_": "rlhp.run.NoTracker"}}  # where the owner listened, and who was asked
+LEARNED = {
+    "agent": ("policy/", "normalise/", "mixture/"),
+    "reward": ("",),
+}  # names in a checkpoint's parts that acting and predicting need
+PRIVATE = {"page": None, "tracker": {"_target_": "rlhp.run.NoTracker"}}  # settings, and what is published instead
 
 
 def write_folder(run: Path, out: Path) -> None:
-    """Write what is published of a run, its answers left out, into a folder that is there.
+    """Write what is published of a run, except its answers, into an existing folder.
 
-    Of its newest checkpoint that is the policy and the reward model. Raises UserError where there is none.
+    Of the newest checkpoint that is the policy and the reward model. Raises UserError where there is no checkpoint.
     """
     parts = {name: _learned(name, state) for name, state in last_checkpoint(run).items() if name in LEARNED}
     write_published(out / "checkpoints", last_checkpoint_step(run), parts)
-    (out / CONFIG).write_text(yaml.safe_dump(published(read_settings(run)), sort_keys=False, allow_unicode=True), "utf-8")
+    (out / CONFIG).write_text(
+        yaml.safe_dump(published_settings(read_settings(run)), sort_keys=False, allow_unicode=True), "utf-8"
+    )
     _copy([*(run / name for name in COPIED), *run.glob("finished-*.json")], out)
     film = next((run / name for name in FILMS if (run / name).is_file()), None)
     if film is not None:
@@ -41,14 +46,14 @@ def write_folder(run: Path, out: Path) -> None:
 
 
 def write_answers(run: Path, out: Path) -> None:
-    """Add every question, clip and answer, with the names of those who answered."""
+    """Add every query, clip and answer, with the names of the annotators."""
     if (run / STORE).is_file():
         store.copy(run / STORE, out / STORE)
     _copy([run / name for name in ANSWERS], out)
 
 
-def listed(folder: Path) -> list[Path]:
-    """The files of a folder that a published run may hold, by their paths below it."""
+def published_files(folder: Path) -> list[Path]:
+    """The files in a folder that belong to a published run, by their paths below it."""
     found = {path.relative_to(folder) for pattern in PATTERNS for path in folder.glob(pattern) if path.is_file()}
     return sorted(found)
 
@@ -63,9 +68,9 @@ def _learned(part: str, state: Mapping[str, Array]) -> dict[str, Array]:
     return {name: value for name, value in state.items() if name.startswith(LEARNED[part])}
 
 
-def published(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings without those of the owner's page and tracker; of an absolute path the last part alone."""
-    told = {name: UNTOLD.get(name, value) for name, value in settings.items()}
+def published_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those of the page and the tracker; an absolute path is reduced to its last part."""
+    told = {name: PRIVATE.get(name, value) for name, value in settings.items()}
     return {name: _without_folders(value) for name, value in told.items()}
 
 

@@ -1,4 +1,4 @@
-"""`rlhp pull`: a run that somebody has published becomes a run directory here."""
+"""`rlhp pull`: make a run directory of a published run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rlhp.hub import remote
-from rlhp.hub.folder import PATTERNS, listed
-from rlhp.hub.trust import foreign
+from rlhp.hub.code_check import unknown_code
+from rlhp.hub.folder import PATTERNS, published_files
 from rlhp.run import last_checkpoint, read_settings
 from rlhp.types import UserError
 
@@ -17,15 +17,15 @@ Download = Callable[[str, Path, Sequence[str]], None]  # a repository, into a fo
 
 
 def pull(source: str, out: Path, trusted: bool = False, download: Download = remote.download) -> str:
-    """Make a run directory of a published run: of a folder on this machine, or of a repository of the hub; a sentence on it.
+    """Copy a published run, from a local folder or a repository of the hub, to the new folder `out`; a sentence on it.
 
-    Only files that such a run holds are taken, and none is unpickled. Settings name the classes that a run is made of, and
-    whoever writes them could name any function of any package: what rlhp's own configuration does not name is refused, unless
-    the source is `trusted`. Raises UserError then, where the source holds no run, where its checkpoint is damaged, where `out`
-    holds something already, and where the hub cannot be reached or refuses.
+    Only files that belong to a published run are copied, and none is unpickled. The settings of a run name the functions that
+    build it, so a hostile config.yaml could call any function of any package. Names that rlhp's own configuration does not
+    contain are therefore refused, unless the source is `trusted`. Raises UserError in that case, where the source holds no run,
+    where its checkpoint is damaged, where `out` exists and is not empty, and where the download fails.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is there already; name a folder that is not.")
+        raise UserError(f"{out} exists already; name a new folder.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
         found = Path(source)
@@ -42,19 +42,19 @@ def pull(source: str, out: Path, trusted: bool = False, download: Download = rem
 
 
 def _take(source: Path, target: Path) -> None:
-    for path in listed(source):
+    for path in published_files(source):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / path, target / path)
 
 
 def _check(run: Path, source: str, trusted: bool) -> None:
-    """Raises UserError unless this is an intact run that names no code but ours."""
+    """Raises UserError unless this is an intact run that calls no unknown code."""
     if not (run / "config.yaml").is_file():
-        raise UserError(f"{source} holds no run; name what rlhp push has written, a folder or a repository of the hub.")
-    named = foreign(read_settings(run))
+        raise UserError(f"{source} holds no run; name a folder that rlhp push has written, or a repository of the hub.")
+    named = unknown_code(read_settings(run))
     if named and not trusted:
         raise UserError(
-            f"the settings in {source} name code that is not rlhp's ({', '.join(named)}), which would be run; read its "
-            "config.yaml, and pull it with --trust if you trust it."
+            f"config.yaml in {source} would run code that is not part of rlhp ({', '.join(named)}); read it, and add --trust if "
+            "you trust its author."
         )
     last_checkpoint(run)

@@ -1,4 +1,4 @@
-"""`rlhp push`: a run becomes a folder with a model card, which may be uploaded."""
+"""`rlhp push`: write a run as a folder with a model card, and upload it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rlhp import evaluate, report, train
-from rlhp.agent import algorithm, save_stock, stands_alone
+from rlhp.agent import algorithm_name, loads_without_rlhp, save_sb3
 from rlhp.hub import remote
 from rlhp.hub.card import Card, Evaluated
-from rlhp.hub.folder import CARD, FILM, listed, write_answers, write_folder
+from rlhp.hub.folder import CARD, FILM, published_files, write_answers, write_folder
 from rlhp.run import is_running, read_settings
 from rlhp.types import UserError
 
@@ -21,11 +21,11 @@ Upload = Callable[[Path, str, bool], str]  # a folder, a repository, and whether
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """What goes into the folder beside what the run has learned.
+class PushOptions:
+    """What to publish besides the policy, the reward model and the numbers of a run.
 
-    `answers`: questions, clips and answers, with the names of those who gave them; `episodes`: on how many new ones the policy is
-    measured for the card; `licence`: an identifier that the hub knows, such as mit.
+    `answers`: queries, clips and answers, with the names of the annotators; `episodes`: number of new episodes on which the policy
+    is evaluated for the card; `licence`: an identifier that the hub knows, such as mit.
     """
 
     answers: bool = False
@@ -33,48 +33,48 @@ class Published:
     licence: str = "mit"
 
 
-def push(run: Path, repo: str, what: Published, private: bool = False, upload: Upload = remote.upload) -> str:
-    """Upload what is published of a run to a repository of the hub, which is made if it is not there; a sentence on it.
+def push(run: Path, repo: str, options: PushOptions, private: bool = False, upload: Upload = remote.upload) -> str:
+    """Upload a run to a repository of the hub, which is created if it does not exist; a sentence on what was uploaded.
 
-    Raises UserError as `push_to` does, and where the hub cannot be reached or refuses it.
+    Raises UserError as `push_to` does, and where the upload fails.
     """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "run"
-        told = push_to(run, folder, what, source=repo)
+        told = push_to(run, folder, options, source=repo)
         return f"{upload(folder, repo, private)}: {told.partition(': ')[2]}"
 
 
-def push_to(run: Path, out: Path, what: Published, source: str | None = None) -> str:
-    """Write what `push` uploads into a new folder; a sentence on it. `source`: where the card says that it can be pulled from.
+def push_to(run: Path, out: Path, options: PushOptions, source: str | None = None) -> str:
+    """Write what `push` uploads into a new folder; a sentence on it. `source`: what the card tells readers to pull.
 
-    Raises UserError where there is no run with a checkpoint, where it is in training, and where `out` holds something already.
+    Raises UserError where the run has no checkpoint or is in training, and where `out` exists and is not empty.
     """
     read_settings(run)
     if is_running(run):
-        raise UserError(f"{run} is in training; wait for its end, or stop it first.")
+        raise UserError(f"{run} is in training; wait until it ends, or stop it first.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is there already; name a folder that is not.")
+        raise UserError(f"{out} exists already; name a new folder.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
         draft = Path(place) / out.name
         draft.mkdir()
-        _write(run, draft, what, source or out.name)
+        _write(run, draft, options, source or out.name)
         draft.replace(out)  # complete or absent
-    return f"{out}: {_told(out, what)}"
+    return f"{out}: {_summary(out, options)}"
 
 
-def _write(run: Path, out: Path, what: Published, source: str) -> None:
+def _write(run: Path, out: Path, options: PushOptions, source: str) -> None:
     write_folder(run, out)
-    if what.answers:
+    if options.answers:
         write_answers(run, out)
     learned: dict[str, Any] = {}
     if "agent" in read_settings(run):
         trained = train.load(run)
-        save_stock(trained.agent, out)
-        learned |= {"algorithm": algorithm(trained.agent), "alone": stands_alone(trained.agent)}
-        if what.episodes:
-            learned["evaluated"] = _evaluated(trained, what.episodes)
-    card = Card(run, out, source, what.licence, **learned)
+        save_sb3(trained.agent, out)
+        learned |= {"algorithm": algorithm_name(trained.agent), "alone": loads_without_rlhp(trained.agent)}
+        if options.episodes:
+            learned["evaluated"] = _evaluated(trained, options.episodes)
+    card = Card(run, out, source, options.licence, **learned)
     (out / CARD).write_text(card.text(), "utf-8")
 
 
@@ -87,9 +87,9 @@ def _evaluated(trained: train.Trained, episodes: int) -> Evaluated:
         env.close()
 
 
-def _told(out: Path, what: Published) -> str:
-    """What is in it, and what is not though it might be."""
-    size = sum((out / path).stat().st_size for path in listed(out)) / 1e6
-    film = "" if (out / FILM).is_file() else "; without a film, which rlhp film makes in the run directory"
-    answers = "answers and the names of those who gave them included" if what.answers else "without questions and answers"
-    return f"{len(listed(out))} files, {size:.1f} MB, {answers}{film}"
+def _summary(out: Path, options: PushOptions) -> str:
+    """What was written, and what was left out."""
+    size = sum((out / path).stat().st_size for path in published_files(out)) / 1e6
+    film = "" if (out / FILM).is_file() else "; no film: rlhp film RUN makes one that the next push includes"
+    answers = "with answers and the names of the annotators" if options.answers else "without answers"
+    return f"{len(published_files(out))} files, {size:.1f} MB, {answers}{film}"

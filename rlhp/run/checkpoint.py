@@ -37,7 +37,7 @@ def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) ->
 
 
 def write_published(folder: Path, step: int, parts: Mapping[str, State]) -> Path:
-    """Write a checkpoint that holds what a run has learned, and not all that training needs: `trainable` is False for it."""
+    """Write a checkpoint of some parts, from which training cannot go on: `trainable` is False for it."""
     target = folder / str(step)
     _write(target, parts, {"trainable": False})
     return target

@@ -265,11 +265,11 @@ def last_checkpoint_step(path: Path) -> int:
 
 
 def check_trainable(path: Path) -> None:
-    """Raises UserError where a run directory holds what was published of a run, and not all that training needs."""
+    """Raises UserError for a published run, whose checkpoint lacks what training needs."""
     if not checkpoint.trainable(path / "checkpoints", last_checkpoint_step(path)):
         raise UserError(
-            f"{path} holds what was published of a run, from which training cannot go on; train a run of your own with its "
-            "settings and name=..., or on its reward with reward_model=frozen."
+            f"{path} is a published run, which has no checkpoint to train on from; start a run of your own with its settings and "
+            "name=..., or train on its reward with reward_model=frozen."
         )
 
 

@@ -1,4 +1,4 @@
-"""A trained policy as Stable-Baselines3 itself saves one, for programs without rlhp."""
+"""Export of a trained policy in the format of Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ SHARED = ("n_steps", "gamma", "gae_lambda", "ent_coef", "vf_coef", "max_grad_nor
 OF_PPO = ("batch_size", "n_epochs")
 
 
-def save_stock(agent: Blind, folder: Path) -> list[Path]:
+def save_sb3(agent: Blind, folder: Path) -> list[Path]:
     """Write `policy.zip`, which `PPO.load` or `A2C.load` reads, and `vec_normalize.pkl`, which normalises its observations.
 
-    The latter is left out where observations are not normalised, or not as `VecNormalize` does it. Returns what was written:
-    nothing where the agent acts as a mixture of several policies, which Stable-Baselines3 does not have.
+    The latter is left out where observations are not normalised, or not in the way of `VecNormalize`. Returns the files that were
+    written; none for a mixture of policies, which Stable-Baselines3 does not support.
     """
     if isinstance(agent.acting_policy(), Mixture):
         return []
-    stock(agent).save(folder / POLICY)
+    sb3_agent(agent).save(folder / POLICY)
     env: Any = agent.env
     if not isinstance(env, VecNormalize) or isinstance(env.observation_space, ImagesAndVector):
         return [folder / POLICY]
@@ -36,19 +36,19 @@ def save_stock(agent: Blind, folder: Path) -> list[Path]:
     return [folder / POLICY, folder / NORMALISER]
 
 
-def algorithm(agent: Blind) -> str:
-    """What Stable-Baselines3 calls the agent's algorithm, such as PPO."""
+def algorithm_name(agent: Blind) -> str:
+    """The name of the agent's algorithm in Stable-Baselines3: PPO or A2C."""
     return (PPO if isinstance(agent, PPO) else A2C).__name__
 
 
-def stands_alone(agent: Blind) -> bool:
-    """Whether `policy.zip` can be loaded where rlhp is not installed: its network has no class of ours."""
+def loads_without_rlhp(agent: Blind) -> bool:
+    """Whether `policy.zip` can be loaded without rlhp: its features extractor is not one of rlhp's classes."""
     extractor = agent.policy_kwargs.get("features_extractor_class")
     return not str(getattr(extractor, "__module__", "")).startswith("rlhp.")
 
 
-def stock(agent: Blind) -> OnPolicyAlgorithm:
-    """An agent of Stable-Baselines3 with the same network, on the CPU; its learning rate stays where the agent's began."""
+def sb3_agent(agent: Blind) -> OnPolicyAlgorithm:
+    """A PPO or A2C of Stable-Baselines3 with the same network, on the CPU; its learning rate is the agent's initial one."""
     kwargs = {name: value for name, value in agent.policy_kwargs.items() if name not in ("optimizer_class", "optimizer_kwargs")}
     settings = {name: getattr(agent, name) for name in (*SHARED, *(OF_PPO if isinstance(agent, PPO) else ()))}
     make = PPO if isinstance(agent, PPO) else A2C
@@ -63,7 +63,7 @@ def stock(agent: Blind) -> OnPolicyAlgorithm:
 
 
 def _normaliser(env: VecNormalize) -> VecNormalize:
-    """Stable-Baselines3's own, with the moments of one of ours; it is saved without its environments."""
+    """A `VecNormalize` of Stable-Baselines3 with the same moments; it is saved without its environments."""
     assert env.venv is not None
     made = VecNormalize(env.venv, training=False, norm_reward=False, clip_obs=env.clip_obs, epsilon=env.epsilon)
     restore_normaliser(made, normaliser_state(env))

@@ -1,4 +1,4 @@
-"""What the settings of a run that somebody else has made would run."""
+"""Which code the settings of somebody else's run would call."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ NAMED = re.compile(r"^\s*(?:_target_|path):\s*([\w.]+)", re.MULTILINE)  # what H
 WRAPPER = re.compile(r"(gymnasium\.wrappers|rlhp\.envs\.endless)[:.]\w+")
 
 
-def foreign(settings: Mapping[str, Any]) -> list[str]:
-    """The names of code in settings that the configuration of rlhp does not name, sorted.
+def unknown_code(settings: Mapping[str, Any]) -> list[str]:
+    """Names of functions, classes and modules in settings that rlhp's own configuration does not contain, sorted.
 
-    Not every name below `rlhp` is ours: `rlhp.cli.command.os.system` would be found too.
+    A prefix would not do: Hydra also finds `os.system` as `rlhp.cli.command.os.system`.
     """
-    return sorted({*_names(settings)} - ours())
+    return sorted({*_names(settings)} - known_code())
 
 
 def _names(node: Any) -> Iterator[str]:
-    """What would be imported or called for the settings of a part."""
+    """All names that building from these settings would import or call."""
     if isinstance(node, list):
         for value in node:
             yield from _names(value)
@@ -50,8 +50,8 @@ def _wrappers(listed: Any) -> Iterator[str]:
 
 
 @cache
-def ours() -> frozenset[str]:
-    """The names of code in rlhp's configuration."""
+def known_code() -> frozenset[str]:
+    """The names that rlhp's own configuration contains."""
     return frozenset(_found(files("rlhp.conf")))
 
 
