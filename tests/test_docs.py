@@ -34,6 +34,9 @@ FEWER = (
 )
 PARSERS = {"fit": cli._fit_parser, "play": cli._play_parser}  # of commands that take settings besides their options
 HELPERS = (
+    *(),
+    *(),
+)
     "thread_pool",
     "renamed",
     "adam",
