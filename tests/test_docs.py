@@ -34,21 +34,8 @@ FEWER = (
 )
 PARSERS = {"fit": cli._fit_parser, "play": cli._play_parser}  # of commands that take settings besides their options
 HELPERS = (
-    *(),
-    *(),
-)
-    "thread_pool",
-    "renamed",
-    "adam",
-    "finite",
-    "errors",
-    "pixels",
-    "precision",
-    "physics",
-    "render",
-    "perception",
-    "workers",
-    "keys",
+    *("thread_pool", "renamed", "adam", "finite", "errors", "pixels", "precision"),
+    *("physics", "render", "perception", "workers", "keys"),
 )
 INTERNAL = {"cli", "doctor", *HELPERS}  # modules that the reference leaves out
 CONFIGS = {"train": "config", "fit": "fit", "play": "config"}
