@@ -24,8 +24,8 @@ Upload = Callable[[Path, str, bool], str]  # a folder, a repository, and whether
 class PushOptions:
     """What to publish besides the policy, the reward model and the numbers of a run.
 
-    `answers`: queries, clips and answers, with the names of the annotators; `episodes`: number of new episodes on which the policy
-    is evaluated for the card; `licence`: an identifier that the hub knows, such as mit.
+    `answers`: queries, clips and answers, with the names of the annotators; `episodes`: how many new ones the policy is
+    evaluated on for the card; `licence`: an identifier that the hub knows, such as mit.
     """
 
     answers: bool = False
