@@ -13,7 +13,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from rlhp import __version__
+from rlhp import __version__, renamed
 from rlhp.errors import sentence
 from rlhp.types import UserError, escaped
 
@@ -70,10 +70,10 @@ examples:
   rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
   rlhp train teacher=human                      train from your own preferences, given at a page
   rlhp extend runs/main/RUN total_steps=2e6     go on with a run that is finished
-  rlhp label runs/main/RUN                      that page, for any run
+  rlhp annotate runs/main/RUN                      that page, for any run
   rlhp play env=pong -o demonstrations/me       act yourself, and keep it as demonstrations
-  rlhp labels runs/main/RUN                     who answered what, how fast, and how far people agree
-  rlhp export runs/main/RUN labels.jsonl        the answers as a file (rlhp import brings them back)
+  rlhp answers runs/main/RUN                     who answered what, how fast, and how far people agree
+  rlhp export runs/main/RUN answers.jsonl        the answers as a file (rlhp import brings them back)
   rlhp fit comparisons.npz                      a reward model from comparisons that are there already
   rlhp plot runs/main -o curves.png             learning curves of every run below runs/main, and their CSV
   rlhp status runs/first_light                  how far a sweep has come, and how long it will take
@@ -138,12 +138,14 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         parser.print_help()
         return 2
-    first, rest = arguments[0], arguments[1:]
+    first, rest = renamed.COMMANDS.get(arguments[0], arguments[0]), arguments[1:]
+    if first != arguments[0]:
+        print(f"rlhp: {renamed.sentence(f'rlhp {arguments[0]}', f'rlhp {first}')}", file=sys.stderr)
     if first in HYDRA:
         return HYDRA[first](rest)
     if not first.startswith("-") and first not in commands:
         raise UserError(_unknown(first, commands))
-    options = parser.parse_args(arguments)
+    options = parser.parse_args([first, *rest])
     return options.run(options)
 
 
@@ -217,8 +219,8 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
             default=None,
             help="draw actions from the policy, as in training (default where they are discrete, as in games)",
         )
-    _label_parser(add("label", help="a page at which people compare the clips of a run, or of all runs in a folder"))
-    _labels_parsers(add)
+    _annotate_parser(add("annotate", help="a page at which people compare the clips of a run, or of all runs in a folder"))
+    _answers_parsers(add)
     _rate_parser(add("rate", help="Elo ratings: of a run's policy at different steps, or of several runs' policies"))
     _inspect_parser(
         add("inspect", help="whether a learned reward can be trusted: a report, and exit status 1 where it has a fault")
@@ -241,9 +243,9 @@ def _extend_parser(extend: argparse.ArgumentParser) -> None:
     extend.set_defaults(run=_extend)
 
 
-def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
-    labels = add("labels", help="counts, times and agreement of those who answered")
-    labels.set_defaults(run=_labels)
+def _answers_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
+    answers = add("answers", help="counts, times and agreement of those who answered")
+    answers.set_defaults(run=_answers)
     export = add(
         "export",
         help="a run's answers as a file (.jsonl for rlhp import, .parquet for offline preference learners), or its clips",
@@ -262,14 +264,14 @@ def _labels_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         help="answers from a file: of rlhp export, into a run with the same questions; or of anybody's, into a new folder",
         description="The answers of a .jsonl file that rlhp export has written go into a run that holds the same questions. "
         "A data set of anybody's (.npz, .parquet or .jsonl: two segments and a label a row) goes into a new folder, which "
-        "rlhp labels, rlhp export and rlhp fit read.",
+        "rlhp answers, rlhp export and rlhp fit read.",
     )
     bring.set_defaults(run=_import)
     _columns_options(bring)
-    for command in (labels, export, bring):
+    for command in (answers, export, bring):
         command.add_argument("path", type=Path, metavar="RUN", help="a run directory")
-    export.add_argument("file", type=Path, nargs="?", metavar="FILE", help="such as labels.jsonl")
-    bring.add_argument("file", type=Path, metavar="FILE", help="such as labels.jsonl, or comparisons.npz")
+    export.add_argument("file", type=Path, nargs="?", metavar="FILE", help="such as answers.jsonl")
+    bring.add_argument("file", type=Path, metavar="FILE", help="such as answers.jsonl, or comparisons.npz")
 
 
 def _columns_options(command: argparse.ArgumentParser) -> None:
@@ -317,26 +319,30 @@ def _inspect_parser(inspect: argparse.ArgumentParser) -> None:
     inspect.set_defaults(run=_inspect)
 
 
-def _label_parser(label: argparse.ArgumentParser) -> None:
-    label.add_argument(
+def _annotate_parser(annotate: argparse.ArgumentParser) -> None:
+    annotate.add_argument(
         "path",
         type=Path,
         metavar="RUN",
         help="a run directory, in training, stopped or finished; or a folder, all runs below which are served together",
     )
-    label.add_argument("--host", help="where to listen (default: 127.0.0.1, this machine alone)")
-    label.add_argument("--port", type=int, help="or the next that is free (default: 8321)")
-    label.add_argument(
+    annotate.add_argument("--host", help="where to listen (default: 127.0.0.1, this machine alone)")
+    annotate.add_argument("--port", type=int, help="or the next that is free (default: 8321)")
+    annotate.add_argument(
         "--annotator", action="append", default=[], metavar="NAME", help="print a link for this person; repeatable"
     )
-    label.add_argument("--public", metavar="ADDRESS", help="of a proxy in front of the page, as https://label.example.org/hopper")
-    label.add_argument("--overlap", type=int, metavar="K", help="people who answer the same question (default: 1)")
-    label.add_argument("--repeats", type=float, metavar="SHARE", help="of pairs shown once more, sides swapped (default: 0.05)")
-    label.add_argument("--minimum-view", type=float, metavar="SECONDS", help="before a pair can be answered (default: 1)")
-    label.add_argument("--codec", choices=("h264", "vp9"), help="of the clips (default: h264)")
-    label.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 600)")
-    label.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # started by a training
-    label.set_defaults(run=_label)
+    annotate.add_argument(
+        "--public", metavar="ADDRESS", help="of a proxy in front of the page, as https://label.example.org/hopper"
+    )
+    annotate.add_argument("--overlap", type=int, metavar="K", help="people who answer the same question (default: 1)")
+    annotate.add_argument(
+        "--repeats", type=float, metavar="SHARE", help="of pairs shown once more, sides swapped (default: 0.05)"
+    )
+    annotate.add_argument("--minimum-view", type=float, metavar="SECONDS", help="before a pair can be answered (default: 1)")
+    annotate.add_argument("--codec", choices=("h264", "vp9"), help="of the clips (default: h264)")
+    annotate.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 600)")
+    annotate.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # started by a training
+    annotate.set_defaults(run=_annotate)
 
 
 def _check_opengl() -> None:
@@ -359,35 +365,35 @@ def _train(arguments: list[str]) -> int:
         _say(TRAIN_HELP.format(groups=_groups()))
         return 0
     _check_opengl()
-    from rlhp import show, train
+    from rlhp import report, train
     from rlhp.run import finished
 
-    run = train.main(arguments, show.score)
+    run = train.main(arguments, report.score)
     if run is not None and finished(run):  # else it was stopped from its page, which was said
-        show.report(run)
+        report.print_report(run)
     return 0
 
 
 def _extend(options: argparse.Namespace) -> int:
     _check_opengl()
-    from rlhp import show, train
+    from rlhp import report, train
     from rlhp.run import finished
 
     train.extend(options.path, options.settings, options.exact)
     if finished(options.path):
-        show.report(options.path)
+        report.print_report(options.path)
     return 0
 
 
 def _fit(arguments: list[str]) -> int:
     options, settings = _fit_parser().parse_known_args(arguments)
     _check_opengl()
-    from rlhp import labels, show, train
+    from rlhp import answers, report, train
 
     o = options
-    run = train.fit(o.data, settings, show.fit_score, labels.parsed(o.columns), o.one, o.minus_one)
+    run = train.fit(o.data, settings, report.fit_score, answers.parsed(o.columns), o.one, o.minus_one)
     if run is not None:
-        show.report_fit(run)
+        report.print_fit_report(run)
     return 0
 
 
@@ -471,43 +477,43 @@ def _status(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     _check_opengl()
-    from rlhp import show
+    from rlhp import report
 
-    _say(show.returns(options.path, options.episodes, options.seed, options.max_steps, options.deterministic))
+    _say(report.returns(options.path, options.episodes, options.seed, options.max_steps, options.deterministic))
     return 0
 
 
 def _film(options: argparse.Namespace) -> int:
     _check_opengl()
-    from rlhp import show
+    from rlhp import report
 
     out = options.out or options.path / "policy.mp4"
-    _say(show.film_policy(options.path, out, options.seconds, options.seed, options.deterministic))
+    _say(report.film_policy(options.path, out, options.seconds, options.seed, options.deterministic))
     return 0
 
 
 def _demonstrate(options: argparse.Namespace) -> int:
     _check_opengl()
-    from rlhp import show
+    from rlhp import report
 
     o, out = options, options.out or options.path / "demonstrations"
-    _say(show.demonstrate(o.path, out, o.episodes, o.best_of, o.seed, o.max_steps, o.deterministic))
+    _say(report.demonstrate(o.path, out, o.episodes, o.best_of, o.seed, o.max_steps, o.deterministic))
     return 0
 
 
-def _label(options: argparse.Namespace) -> int:
+def _annotate(options: argparse.Namespace) -> int:
     _check_opengl()
     from rlhp import web
 
     names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size", "public")
-    web.label(options.path, {name: getattr(options, name) for name in names}, options.annotator, options.beside)
+    web.annotate(options.path, {name: getattr(options, name) for name in names}, options.annotator, options.beside)
     return 0
 
 
-def _labels(options: argparse.Namespace) -> int:
-    from rlhp import labels
+def _answers(options: argparse.Namespace) -> int:
+    from rlhp import answers
 
-    _say(labels.text(labels.report(options.path)))
+    _say(answers.text(answers.report(options.path)))
     return 0
 
 
@@ -533,24 +539,24 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     if (options.file is None) == (options.minari is None):
-        raise UserError("name one thing to write: a FILE such as labels.jsonl, or a folder with --minari.")
+        raise UserError("name one thing to write: a FILE such as answers.jsonl, or a folder with --minari.")
     if options.minari is not None:
         _check_opengl()
-        from rlhp import show
+        from rlhp import report
 
-        _say(show.export_minari(options.path, options.minari))
+        _say(report.export_minari(options.path, options.minari))
         return 0
-    from rlhp import labels
+    from rlhp import answers
 
-    _say(labels.export_labels(options.path, options.file, options.parquet, options.flagged))
+    _say(answers.export_labels(options.path, options.file, options.parquet, options.flagged))
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
-    from rlhp import labels
+    from rlhp import answers
 
     o = options
-    _say(labels.import_file(o.path, o.file, labels.parsed(o.columns), o.one, o.minus_one))
+    _say(answers.import_file(o.path, o.file, answers.parsed(o.columns), o.one, o.minus_one))
     return 0
 
 

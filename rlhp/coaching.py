@@ -15,4 +15,4 @@ def coach(agent: Agent, trainer: Trainer, run: Run, *, total_steps: int) -> None
         step = agent.num_timesteps
         run.log(step, rollout.metrics())
         run.log(step, agent.update(trainer(rollout, step)))  # feedback comes, and the policy moves
-        run.tick(step)
+        run.end_step(step)

@@ -36,7 +36,7 @@ def clone(
         if step == total_steps:
             run.log(step, learner.finish(demonstrations))
         run.log(step, evaluate())
-        run.tick(step)
+        run.end_step(step)
 
 
 class Student(Protocol):
@@ -89,7 +89,7 @@ def interact(
         run.log(step, {"labelled": float(step), **student.fit()})
         found = evaluate()
         run.log(step, {**found, **student.keep_best(score(found))})
-        run.tick(step)
+        run.end_step(step)
 
     if demonstrations is not None and not student.fitted:
         student.data = demonstrations

@@ -8,7 +8,19 @@ from itertools import pairwise
 
 import numpy as np
 
-from rlhp.types import Array, Frames, Rollout, Segment, Setup, UserError, frames_of, pack_arrays, stream, unpack_arrays, unpacked
+from rlhp.types import (
+    Array,
+    Frames,
+    Rollout,
+    Segment,
+    Setup,
+    UserError,
+    frames_of,
+    make_rng,
+    pack_arrays,
+    unpack_arrays,
+    unpacked,
+)
 
 HELDOUT = 128  # clips kept aside at most, whatever the length of the run
 SPAN = 4  # lengths of a clip that short rollouts are put together to: three quarters of the steps or more are in clips
@@ -44,11 +56,13 @@ class Recent:
 
     def check(self, setup: Setup) -> None:
         """Raises UserError where a clip fits into no episode."""
-        length, horizon, after = self.length, setup.env.horizon, setup.restart_after
+        length, horizon, after = self.length, setup.env.horizon, setup.reset_interval
         if horizon is not None and length > horizon:
             raise UserError(f"clips of {length} steps are longer than an episode of {horizon}; lower clip_steps.")
         if after is not None and length > after:
-            raise UserError(f"clip_steps={length} exceeds restarts.after={after}; raise restarts.after or lower clip_steps.")
+            raise UserError(
+                f"clip_steps={length} exceeds early_resets.interval={after}; raise early_resets.interval or lower clip_steps."
+            )
 
     @property
     def pending(self) -> int:
@@ -75,7 +89,7 @@ class Recent:
         self._cut(whole)
 
     def _cut(self, rollout: Rollout) -> None:
-        rng = stream(self.seed, "memory", self._cuts)
+        rng = make_rng(self.seed, "memory", self._cuts)
         clips = list(_clips(rollout, self.length, self.ends, rng))
         if len(clips) > 1 and self._aside.due(self._cuts):  # a lone clip is needed for questions
             self._aside.add(clips.pop(int(rng.integers(len(clips)))))

@@ -19,7 +19,7 @@ def return_of(clip: Segment, gamma: float = 1.0) -> float:
 
 
 @dataclass(slots=True)
-class Spread:
+class RunningMoments:
     """Mean and standard deviation of all numbers added (Welford's running form)."""
 
     count: int = 0

@@ -150,7 +150,7 @@ def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int,
     env = train.environment(settings, n_envs=1, seed=seed, render=True)
     out = out or Path("demonstrations") / f"play-{env.task}"
     kept = demonstrations.kept(out, env)
-    with closing(env), drawing.studio(SIZE) as shoot:
+    with closing(env), drawing.clip_renderer(SIZE) as shoot:
         keys, clock = keyboard(env, settings.get("keyboard")), Clock(seconds(env, drawing))
         clock.pace(speed)
         with closing(Stage(_facts(settings, env, keys), host, port)) as stage:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlhp import preference
 from rlhp.feedback import asked_about, find
-from rlhp.types import Array, Demonstrations, Memory, Predictor, Segment, Setup, Store, UserError, all_at_once, stack, stream
+from rlhp.types import Array, Demonstrations, Memory, Predictor, Segment, Setup, Store, UserError, all_at_once, make_rng, stack
 
 BATCH = 256  # clips put to the reward model at once: bounds memory where a clip is a film
 
@@ -19,26 +19,26 @@ BATCH = 256  # clips put to the reward model at once: bounds memory where a clip
 class Uniform:
     """Questions about `clips` clips each, uniformly from memory: the paper's "random queries" (section 3.3).
 
-    n questions are made only if memory holds `clips_per_label` clips for every pair among them, or the same clips are compared
-    over and over. Raises UserError for less than 1 clip or a negative `clips_per_label`.
+    n questions are made only if memory holds `min_segments_per_label` clips for each pair among them; otherwise the same clips
+    would be compared again and again. Raises UserError for less than 1 clip or a negative `min_segments_per_label`.
     """
 
     seed: int
     clips: int = 2
-    clips_per_label: float = 4
+    min_segments_per_label: float = 4
 
     def __post_init__(self) -> None:
-        _check(self.clips, self.clips_per_label)
+        _check(self.clips, self.min_segments_per_label)
 
     def check(self, setup: Setup) -> None:
         """Raises UserError where this run cannot ask all of its questions."""
-        _check_reach(setup, self.clips, self.clips_per_label)
+        _check_reach(setup, self.clips, self.min_segments_per_label)
 
     def __call__(self, memory: Memory, n: int, reward: Predictor, step: int) -> list[tuple[Segment, ...]]:
         """n questions, or none while memory holds too little."""
-        if n <= 0 or len(memory) < _needed(n, self.clips, self.clips_per_label):
+        if n <= 0 or len(memory) < _needed(n, self.clips, self.min_segments_per_label):
             return []
-        return memory.sample(n, self.clips, stream(self.seed, "query", step))
+        return memory.sample(n, self.clips, make_rng(self.seed, "query", step))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,22 +51,22 @@ class Disagreement:
     seed: int
     clips: int = 2
     candidates: int = 10
-    clips_per_label: float = 4
+    min_segments_per_label: float = 4
 
     def __post_init__(self) -> None:
-        _check(self.clips, self.clips_per_label)
+        _check(self.clips, self.min_segments_per_label)
         if self.candidates < 1:
             raise UserError(f"query.candidates is {self.candidates}: draw at least 1 candidate per label.")
 
     def check(self, setup: Setup) -> None:
         """Raises UserError where this run cannot ask all of its questions."""
-        _check_reach(setup, self.clips, self.clips_per_label)
+        _check_reach(setup, self.clips, self.min_segments_per_label)
 
     def __call__(self, memory: Memory, n: int, reward: Predictor, step: int) -> list[tuple[Segment, ...]]:
         """Up to n different questions, most disputed first (ties in the order drawn); none while memory holds too little."""
-        if n <= 0 or len(memory) < _needed(n, self.clips, self.clips_per_label):
+        if n <= 0 or len(memory) < _needed(n, self.clips, self.min_segments_per_label):
             return []
-        drawn = memory.sample(self.candidates * n, self.clips, stream(self.seed, "query", step))
+        drawn = memory.sample(self.candidates * n, self.clips, make_rng(self.seed, "query", step))
         questions = _different(drawn)
         disputed = preference.disagreement(_sums(questions, reward))
         return [questions[i] for i in np.argsort(-disputed, kind="stable")[:n]]
@@ -112,7 +112,7 @@ class Demonstrated:
         """Put them into the store, once."""
         if len(memory) < self.number or store.demonstrated:
             return
-        rng = stream(self.seed, "demonstrated")
+        rng = make_rng(self.seed, "demonstrated")
         policys = [clip for (clip,) in memory.sample(self.number, 1, rng)]
         store.demonstrate([(self._drawn(clip, rng), clip) for clip in policys], step)
 
@@ -128,39 +128,40 @@ class Demonstrated:
         return Segment(seen.astype(like.obs.dtype), act.astype(like.act.dtype), reward.astype(like.true_reward.dtype), None)
 
 
-def _check(clips: int, clips_per_label: float) -> None:
+def _check(clips: int, min_segments_per_label: float) -> None:
     if clips < 1:
         raise UserError(f"query.clips is {clips}: a question is about at least 1 clip.")
-    if not clips_per_label >= 0:
-        raise UserError(f"query.clips_per_label is {clips_per_label}: give 0 or more.")
+    if not min_segments_per_label >= 0:
+        raise UserError(f"query.min_segments_per_label is {min_segments_per_label}: give 0 or more.")
 
 
-def _needed(n: int, clips: int, clips_per_label: float) -> float:
+def _needed(n: int, clips: int, min_segments_per_label: float) -> float:
     """How many clips memory must hold before n questions are made."""
-    return max(clips_per_label * clips / 2 * n, clips)
+    return max(min_segments_per_label * clips / 2 * n, clips)
 
 
-def _check_reach(setup: Setup, clips: int, clips_per_label: float) -> None:
+def _check_reach(setup: Setup, clips: int, min_segments_per_label: float) -> None:
     """Refuse a run that ends, or whose memory is full, before the schedule's questions can be asked, or whose kind is another."""
     asked_about(find(setup.settings.get("feedback", "comparison")), clips)
     wanted, capacity = setup.schedule(setup.total_steps), getattr(setup.memory, "capacity", sys.maxsize)
-    fewest = _needed(1, clips, clips_per_label)
+    fewest = _needed(1, clips, min_segments_per_label)
     if wanted and fewest > capacity:
         raise UserError(
             f"a question is chosen from {math.ceil(fewest)} clips, and memory holds {capacity}; "
-            "raise memory.capacity or lower query.clips_per_label."
+            "raise memory.capacity or lower query.min_segments_per_label."
         )
-    asked = reach(setup, clips, clips_per_label)
+    asked = reach(setup, clips, min_segments_per_label)
     if asked < wanted:
         first = setup.schedule(0)
         raise UserError(
             f"this run can ask {asked} of its {wanted} questions: the first {first} are chosen from "
-            f"{math.ceil(_needed(first, clips, clips_per_label))} clips of the untrained policy, and {setup.total_steps:,} steps "
-            "are too few for that and the others; lower labels or query.clips_per_label, or raise total_steps."
+            f"{math.ceil(_needed(first, clips, min_segments_per_label))} clips of the untrained policy, and "
+            f"{setup.total_steps:,} steps are too few for that and the others; lower labels or query.min_segments_per_label, or "
+            "raise total_steps."
         )
 
 
-def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
+def reach(setup: Setup, clips: int, min_segments_per_label: float) -> int:
     """How many questions a run can ask at most, counting as many clips per rollout as fit; asked for as the loop does.
 
     Where clips are of some environments only (`setup.sources`), memory keeps the same share of its clips.
@@ -172,7 +173,7 @@ def reach(setup: Setup, clips: int, clips_per_label: float) -> int:
         share = 1.0 if setup.sources is None else setup.sources(asked) / n_envs
         held, before = min(held + share * per_rollout, share * capacity), held
         n = schedule(step if asked >= first else 0) - asked
-        while n > 0 and _needed(n, clips, clips_per_label) > held:
+        while n > 0 and _needed(n, clips, min_segments_per_label) > held:
             n = 0 if all_at_once(asked, held > before, step, setup.total_steps) else n // 2
         asked += max(n, 0)
     return asked
@@ -197,6 +198,6 @@ def _sums(questions: list[tuple[Segment, ...]], reward: Predictor) -> Array:
     """Each member's predicted return of each clip, [M, Q, K]; a clip in several questions is evaluated once."""
     clips = list({id(clip): clip for question in questions for clip in question}.values())
     batches = (stack(clips[i : i + BATCH]) for i in range(0, len(clips), BATCH))
-    sums = np.concatenate([reward.each(batch).sum(axis=-1) for batch in batches], axis=1)
+    sums = np.concatenate([reward.predict_members(batch).sum(axis=-1) for batch in batches], axis=1)
     row = {id(clip): i for i, clip in enumerate(clips)}
     return sums[:, [[row[id(clip)] for clip in question] for question in questions]]

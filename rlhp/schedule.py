@@ -69,7 +69,7 @@ class Upfront:
         return self.labels
 
 
-class Growing:
+class ExtendableSchedule:
     """A schedule whose total may grow while the run goes on.
 
     `added` are (step, number): from that step on so many more labels are wanted. They are spread over the rest of the run as the
@@ -102,7 +102,7 @@ class NoLabels:
 
 
 @dataclass(frozen=True, slots=True)
-class PerStep:
+class GradientStepsPerStep:
     """Gradient steps of the reward model: so many per 1000 environment steps, and when the initial labels are in, the first fit.
 
     The first fit takes `first_per_1000_steps` for each 1000 of `total_steps`, so that a shortened run keeps the shape and spends
@@ -116,9 +116,11 @@ class PerStep:
 
     def __post_init__(self) -> None:
         if not all(0 <= rate < math.inf for rate in (self.first_per_1000_steps, self.per_1000_steps)):
-            raise UserError(f"effort is {self}, but gradient steps cannot be negative or endless: give numbers from 0 up.")
+            raise UserError(
+                f"training_schedule is {self}, but gradient steps cannot be negative or endless: give numbers from 0 up."
+            )
         if self.total_steps < 1:
-            raise UserError(f"effort.total_steps is {self.total_steps}: give at least 1 environment step.")
+            raise UserError(f"training_schedule.total_steps is {self.total_steps}: give at least 1 environment step.")
 
     def __call__(self, step: int, labels: int) -> int:
         """Gradient steps wanted by `step`, given the labels taken."""
@@ -127,7 +129,7 @@ class PerStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Steady:
+class SteadyGradientSteps:
     """Gradient steps of a reward model that learns from behaviour: so many per 1000 environment steps, whatever the labels.
 
     Raises UserError for a rate out of range.
@@ -137,16 +139,16 @@ class Steady:
 
     def __post_init__(self) -> None:
         if not 0 <= self.per_1000_steps < math.inf:
-            raise UserError(f"effort.per_1000_steps is {self.per_1000_steps}: give a number from 0 up.")
+            raise UserError(f"training_schedule.per_1000_steps is {self.per_1000_steps}: give a number from 0 up.")
 
     def __call__(self, step: int, labels: int) -> int:
         """Gradient steps wanted by `step`."""
         return math.floor(step * self.per_1000_steps / 1000)
 
 
-def steady(per_1000_steps: float, **of_labels: float) -> Steady:
+def steady_gradient_steps(per_1000_steps: float, **of_labels: float) -> SteadyGradientSteps:
     """As `Steady`, from the settings of `PerStep`: those of the first fit to labels say nothing here."""
-    return Steady(per_1000_steps)
+    return SteadyGradientSteps(per_1000_steps)
 
 
 def _check(labels: int, total_steps: int = 1, initial: float = 0.0, first: int | None = None) -> None:

@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from rlhp.feedback import Seen, Standard, find, ranks_of
-from rlhp.perception import Spread, check_faults, perceived_alone, perceived_together, return_of, tied
-from rlhp.types import Answer, Array, Query, Recorded, Segment, Setup, Stateful, Teacher, UserError, stream
+from rlhp.perception import RunningMoments, check_faults, perceived_alone, perceived_together, return_of, tied
+from rlhp.types import Answer, Array, Query, Recorded, Segment, Setup, Stateful, Teacher, UserError, make_rng
 
 
 class Oracle:
@@ -77,7 +77,7 @@ class Noisy:
             raise UserError(f"teacher.equal_within is {equal_within}: give 0 or more standard deviations.")
         self.seed, self.beta, self.mistake = seed, beta, mistake
         self.skip_below, self.equal_within, self.gamma = skip_below, equal_within, gamma
-        self._spread, self._seen = Spread(), Seen(much, remember)
+        self._spread, self._seen = RunningMoments(), Seen(much, remember)
         self._last = -1  # the newest question counted in the spread; ids grow
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer]:
@@ -94,7 +94,7 @@ class Noisy:
         """Scores are returns in standard deviations from the mean, one per clip."""
         if self.skip_below is not None and max(scores) <= self.skip_below:
             return Answer(None)
-        rng = stream(self.seed, "teacher", query.id)
+        rng = make_rng(self.seed, "teacher", query.id)
         if len(scores) == 1:
             perceived = [perceived_alone(rng, scores[0], self.beta, self.mistake, standard.middle())]
         else:
@@ -112,7 +112,7 @@ class Noisy:
     def restore(self, arrays: dict[str, Array]) -> None:
         """Take up the state of a snapshot."""
         count, mean, squares = (float(number) for number in arrays["spread"])
-        self._spread, self._last = Spread(int(count), mean, squares), int(arrays["last"][0])
+        self._spread, self._last = RunningMoments(int(count), mean, squares), int(arrays["last"][0])
         self._seen.restore(arrays)
 
 
@@ -172,7 +172,7 @@ class BPref:
         if self.eps_skip > 0 and max(returns) <= self.eps_skip * mean:
             return Answer(None)
         judged = [return_of(clip, self.gamma) for clip in query.clips]
-        perceived = perceived_together(stream(self.seed, "teacher", query.id), judged, self.beta, self.eps_mistake)
+        perceived = perceived_together(make_rng(self.seed, "teacher", query.id), judged, self.beta, self.eps_mistake)
         return Answer(ranks_of(tied(perceived, returns, self.eps_equal * mean)))
 
     def snapshot(self) -> dict[str, Array]:
@@ -189,7 +189,7 @@ class BPref:
 class Delayed:
     """Answers a question `delay` environment steps after it was asked, as `teacher` would: for studies of label latency.
 
-    Only for `max_open: null`: a loop that waits for answers takes no steps, so these would never come.
+    Only for `max_pending: null`: a loop that waits for answers takes no steps, so these would never come.
     Raises UserError for a negative delay.
     """
 
@@ -254,7 +254,7 @@ class Replay:
 
     `questions` of that run are by id (`rlhp.store.recorded` reads them), and `digest` tells a clip by its content: each question
     asked here must compare the clips that it compared there. `admits` may refuse a run whose questions would be others. Where
-    several people answered one question, all their answers are given. Only for `max_open: null`, as a question that was never
+    several people answered one question, all their answers are given. Only for `max_pending: null`, as a question that was never
     answered stays open.
     Raises UserError if no answer was used, and, when called, at the first question that is another one.
     """
@@ -321,5 +321,5 @@ def _another(id: int) -> UserError:
 
 
 def _check_never_waits(setup: Setup) -> None:
-    if setup.max_open is not None:
-        raise UserError("this teacher answers as training goes on, so waiting for it would never end; set max_open=null.")
+    if setup.max_pending is not None:
+        raise UserError("this teacher answers as training goes on, so waiting for it would never end; set max_pending=null.")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rlhp.types import Array, Rollout, UserError, stream
+from rlhp.types import Array, Rollout, UserError, make_rng
 
 MEMORY = 200  # judgements that the running size of the advantage looks back over, about
 
@@ -50,7 +50,7 @@ class AdvantageTrainer:
     def __call__(self, rollout: Rollout, step: int) -> Array:
         """[T, N]: what is heard during each step, 1 (good), -1 (bad) or 0 (nothing), about the action `delay` steps before."""
         steps, envs = rollout.true_reward.shape
-        judged = stream(self._seed, "trainer", step).random((steps, envs)) < self._speaks
+        judged = make_rng(self._seed, "trainer", step).random((steps, envs)) < self._speaks
         said = np.zeros((steps, envs))
         if judged.any():
             states = (

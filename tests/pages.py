@@ -20,8 +20,8 @@ from rlhp import film
 from rlhp.run import Served, served
 from rlhp.store import Store
 from rlhp.types import Segment
-from rlhp.web.filmer import Filmer
-from rlhp.web.films import Look
+from rlhp.web.clip_cache import RenderSettings
+from rlhp.web.clip_renderer import ClipRenderer
 
 LENGTH = 10
 SETTINGS = {
@@ -30,7 +30,7 @@ SETTINGS = {
     "labels": 40,
     "seed": 1,
     "total_steps": 1000,
-    "max_open": 20,
+    "max_pending": 20,
     "page": None,
 }
 
@@ -59,8 +59,8 @@ def ask(run: Path, questions: int, seed: int = 0, step: int = 0, clips: int = 2,
 
 def filmed(run: Path, size: int = 64, codec: str = "h264") -> Path:
     """The run, with the clips of all open questions."""
-    filmer = Filmer(run, Look("point", size, codec), overlap=1, ahead=10**6)
-    with film.Point().studio(size) as shoot:
+    filmer = ClipRenderer(run, RenderSettings("point", size, codec), overlap=1, ahead=10**6)
+    with film.Point().clip_renderer(size) as shoot:
         while (name := filmer.next()) is not None:
             filmer.film(shoot, film.Point.fps, name)
     return run
@@ -76,8 +76,8 @@ def until(what: Any, seconds: float = 60.0) -> Any:
 
 
 def start(run: Path, *options: str, log: Path | None = None) -> subprocess.Popen[bytes]:
-    """`rlhp label RUN`, in a process of its own."""
-    command = [sys.executable, "-m", "rlhp.cli", "label", str(run), "--size", "64", "--minimum-view", "0", *options]
+    """`rlhp annotate RUN`, in a process of its own."""
+    command = [sys.executable, "-m", "rlhp.cli", "annotate", str(run), "--size", "64", "--minimum-view", "0", *options]
     with (log or run / "label.log").open("ab") as file:
         return subprocess.Popen(command, stdout=file, stderr=file)
 

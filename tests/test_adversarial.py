@@ -14,8 +14,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from rlhp import demonstrations, evaluate, show
-from rlhp.reward import AIRL, GAIL, Background, GradientPenalty, SpectralNorm, Unbounded
+from rlhp import demonstrations, evaluate, report
+from rlhp.reward import AIRL, GAIL, AsynchronousReward, GradientPenalty, SpectralNorm, Unbounded
 from rlhp.reward.airl import ShapedScore
 from rlhp.reward.balanced import Balanced
 from rlhp.reward.gail import StepScore
@@ -283,7 +283,7 @@ def test_airl_takes_log_pi_off_and_a_frozen_one_hands_out_g():
     f.restore(model.snapshot())
     assert np.allclose(paid, f(rollout(obs, log_prob=3.0)) - 3, atol=1e-5)
     clips = Steps(obs[None].astype(np.float32), np.zeros((1, 5, 1), np.float32), np.zeros((1, 5), np.float32))
-    g = model.each(clips)[0, 0]
+    g = model.predict_members(clips)[0, 0]
     assert np.array_equal(model(rollout(obs))[:, 0], g), "where log pi is not recorded it is g"
     assert not np.allclose(f(rollout(obs, log_prob=3.0))[:, 0], g), "shaping is not nothing"
     model.freeze()
@@ -370,7 +370,7 @@ def airl() -> AIRL:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", [make, airl])
 def test_a_fit_in_a_process_of_its_own_gives_the_same_numbers(kind):
-    one, two = (Background(kind, threads) for threads in (1, 2))
+    one, two = (AsynchronousReward(kind, threads) for threads in (1, 2))
     for effort, at in ((8, -1.0), (16, -0.5), (24, 0.5)):
         for each in (one, two):
             each.begin(evidence(policy_at=at), effort)
@@ -468,7 +468,7 @@ TINY = ["env=point", "n_envs=2", "threads=1", "agent.n_steps=64", "agent.batch_s
 
 def test_a_frozen_airl_run_hands_out_g(tmp_path, capsys):
     train(settings(*TINY, "condition=true_reward"), tmp_path / "expert")
-    show.demonstrate(tmp_path / "expert", tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=1000)
+    report.demonstrate(tmp_path / "expert", tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=1000)
     cloned = ["condition=airl", f"demos={tmp_path / 'demos'}", "agent.start.cloning_steps=50", "agent.start.critic_first=1"]
     train(settings(*TINY, *cloned), tmp_path / "airl")
     told = capsys.readouterr().err
@@ -482,5 +482,5 @@ def test_a_frozen_airl_run_hands_out_g(tmp_path, capsys):
     obs, act = np.random.default_rng(0).normal(size=(2, 3, 2, 2)).astype(np.float32)
     steps = Rollout(obs, act, *[np.zeros((3, 2), np.float32)] * 2, None, np.zeros(0), log_prob=np.ones((3, 2), np.float32))
     clips = Steps(obs.swapaxes(0, 1), act.swapaxes(0, 1), np.zeros((2, 3), np.float32))
-    assert np.allclose(setup.reward(steps), learned.reward.each(clips)[0].T, atol=1e-6)
+    assert np.allclose(setup.reward(steps), learned.reward.predict_members(clips)[0].T, atol=1e-6)
     assert not np.allclose(setup.reward(steps), learned.reward(steps))

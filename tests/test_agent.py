@@ -9,9 +9,9 @@ import torch
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
-from rlhp.agent import BlindA2C, BlindPPO, Level, Recorder, ReturnScale, Unscaled, linear
+from rlhp.agent import BlindA2C, BlindPPO, NoNormalisation, Recorder, ReturnNormaliser, RewardShift, linear
 from rlhp.agent.build import make
-from rlhp.agent.lean import LeanPPO, suits
+from rlhp.agent.fast_ppo import FastPPO, supports
 from rlhp.envs import gym as gym_envs
 from rlhp.envs import mujoco as mujoco_envs
 from rlhp.envs import point
@@ -64,7 +64,7 @@ def assert_same(a, b):
         assert torch.equal(left, right), name
 
 
-@pytest.mark.parametrize("base, algorithm", [(PPO, BlindPPO), (PPO, LeanPPO), (A2C, BlindA2C)])
+@pytest.mark.parametrize("base, algorithm", [(PPO, BlindPPO), (PPO, FastPPO), (A2C, BlindA2C)])
 @pytest.mark.parametrize("normalise", [(False, False), (True, False), (True, True)])
 def test_true_reward_gives_the_parameters_of_plain_sb3(base, algorithm, normalise):
     reference = plain(base, pendulums(), *normalise)
@@ -81,7 +81,7 @@ def test_the_same_over_subprocesses():
     second.close()
 
 
-@pytest.mark.parametrize("algorithm", [BlindPPO, LeanPPO])
+@pytest.mark.parametrize("algorithm", [BlindPPO, FastPPO])
 @pytest.mark.parametrize("task", ["reacher", "hopper"])
 def test_the_same_over_native_environments(task, algorithm):
     make_env = lambda: mujoco_envs.make(task, n_envs=4, seed=3, horizon=25)  # noqa: E731
@@ -102,7 +102,7 @@ def test_lean_ppo_learns_and_logs_what_ppo_does(net, batch_size):
     """Not only the parameters: every number that SB3 logs is the same."""
     settings = {**LIKE_OURS, "seed": 5, "policy_kwargs": net, "batch_size": batch_size}
     logs, agents = [], []
-    for algorithm in (BlindPPO, LeanPPO):
+    for algorithm in (BlindPPO, FastPPO):
         env = mujoco_envs.make("walker", n_envs=6, seed=3, horizon=25)
         agents.append(make(algorithm, env, **settings))
         logs.append([])
@@ -132,11 +132,11 @@ def test_lean_ppo_learns_and_logs_what_ppo_does(net, batch_size):
     ],
 )
 def test_the_lean_ppo_is_taken_where_it_does_the_same(settings, lean):
-    assert suits(point.make(n_envs=4, seed=0), {"n_steps": 64, "batch_size": 64, **settings}) is lean
+    assert supports(point.make(n_envs=4, seed=0), {"n_steps": 64, "batch_size": 64, **settings}) is lean
 
 
 def test_the_lean_ppo_needs_vectors():
-    assert not suits(gym_envs.make("CartPole-v1", n_envs=4, seed=0), {"n_steps": 64})  # discrete actions
+    assert not supports(gym_envs.make("CartPole-v1", n_envs=4, seed=0), {"n_steps": 64})  # discrete actions
 
 
 def test_the_agent_is_handed_zero():
@@ -181,7 +181,7 @@ def test_a_rollout_is_what_happened():
 
 def test_a_shortened_episode_has_no_return():
     env = point.make(n_envs=2, seed=0, horizon=4)
-    env.stagger()
+    env.desynchronise()
     recorder = Recorder(env)
     recorder.reset()
     for _ in range(6):
@@ -216,7 +216,7 @@ def test_schedules_run_over_the_whole_of_training():
 
 def test_return_scale_by_hand():
     """gamma 0.5, one environment, rewards 1 and 3: returns 1 and 3.5; SB3's running variance starts from a count of 1e-4."""
-    scaled = ReturnScale(1, gamma=0.5, clip=10)(np.array([[1.0], [3.0]]), np.zeros((2, 1), dtype=bool))
+    scaled = ReturnNormaliser(1, gamma=0.5, clip=10)(np.array([[1.0], [3.0]]), np.zeros((2, 1), dtype=bool))
     reference = VecNormalize(gym_envs.make("CartPole-v1", n_envs=1, seed=0), gamma=0.5)
     expected = []
     for reward in (1.0, 3.0):
@@ -227,7 +227,7 @@ def test_return_scale_by_hand():
 
 def test_level_by_hand():
     """Mean 2 and spread 1 at first; the second rollout is a twentieth of what the running statistics look back over."""
-    level, done = Level(Unscaled(), 3.0), np.zeros((1024, 2), dtype=bool)
+    level, done = RewardShift(NoNormalisation(), 3.0), np.zeros((1024, 2), dtype=bool)
     first = level(np.tile([1.0, 3.0], (1024, 1)), done)
     assert first[0].tolist() == [2.0, 4.0]  # mean 3, spread 1
     second = level(np.full((1024, 2), 12.0), done)
@@ -237,20 +237,20 @@ def test_level_by_hand():
 
 def test_a_levelled_reward_is_the_same_whatever_its_zero_and_its_unit():
     reward, done = np.random.default_rng(0).normal(size=(3, 64, 8)), np.zeros((64, 8), dtype=bool)
-    one, other = (Level(ReturnScale(8, gamma=0.99), 2.0) for _ in range(2))
+    one, other = (RewardShift(ReturnNormaliser(8, gamma=0.99), 2.0) for _ in range(2))
     for rollout in reward:
         assert other(7 * rollout - 40, done) == pytest.approx(one(rollout, done), abs=1e-3)
 
 
 @pytest.mark.parametrize("level", [float("nan"), float("inf"), "high"])
 def test_a_level_that_is_no_number_is_refused_with_a_sentence(level):
-    with pytest.raises(UserError, match=f"reward_level is {level}"):
-        Level(Unscaled(), level)
+    with pytest.raises(UserError, match=f"reward_shift is {level}"):
+        RewardShift(NoNormalisation(), level)
 
 
-@pytest.mark.parametrize("reward_level", [None, 1.5])
-def test_snapshot_and_restore_go_on_bit_for_bit(reward_level):
-    settings = {"gamma": 0.9, "n_steps": 32, "batch_size": 16, "n_epochs": 2, "seed": 0, "reward_level": reward_level}
+@pytest.mark.parametrize("reward_shift", [None, 1.5])
+def test_snapshot_and_restore_go_on_bit_for_bit(reward_shift):
+    settings = {"gamma": 0.9, "n_steps": 32, "batch_size": 16, "n_epochs": 2, "seed": 0, "reward_shift": reward_shift}
     build = lambda: make(BlindPPO, mujoco_envs.make("reacher", n_envs=2, seed=0), **settings)  # noqa: E731
     whole, states = build(), []
     for rollout in whole.rollouts(64 * 6):

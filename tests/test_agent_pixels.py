@@ -14,9 +14,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
-from rlhp.agent import BlindPPO, FrameStack, SmallCNN, StateEntropy, ValueRefit, a2c, lean_cnn, linear, ppo, stack_frames
+from rlhp.agent import BlindPPO, FrameStack, SmallCNN, StateEntropy, ValueRefit, a2c, fast_cnn_ppo, linear, ppo, stack_frames
 from rlhp.agent.build import make
-from rlhp.agent.lean_cnn import LeanCnnPPO, suits
+from rlhp.agent.fast_cnn_ppo import FastCnnPPO, supports
 from rlhp.train import job
 from rlhp.types import UserError
 
@@ -182,7 +182,7 @@ def test_in_float32_the_lean_ppo_learns_and_logs_what_ppo_does(network, truncate
             acts.append(rollout.act)
             agents[-1].update(rollout.true_reward)
             logs[-1].append({name: float(value) for name, value in agents[-1].logger.name_to_value.items()})
-    assert type(agents[1]) is LeanCnnPPO
+    assert type(agents[1]) is FastCnnPPO
     assert np.array_equal(acts[:3], acts[3:])
     assert_near(*agents, within=2e-6)
     fresh = make(BlindPPO, Bright(), **settings(policy_kwargs=network))
@@ -203,7 +203,7 @@ def learned(env: VecEnv, **more: Any) -> Any:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_threads_change_no_number(precision, monkeypatch):
     """Parts of a minibatch and of the environments are the same whoever computes them."""
-    monkeypatch.setattr(lean_cnn, "ROWS", 8)
+    monkeypatch.setattr(fast_cnn_ppo, "ROWS", 8)
     one, two = (learned(Bright(n=8), precision=precision, threads=threads) for threads in (1, 3))
     assert all(torch.equal(a, b) for a, b in zip(one.policy.parameters(), two.policy.parameters(), strict=True))
 
@@ -212,7 +212,7 @@ def test_threads_change_no_number(precision, monkeypatch):
 def test_parts_of_a_minibatch_make_its_gradient(rows, monkeypatch):
     """As exact as rounding: two parts of 16 images, or 12, 12 and 8, against all 32 at once."""
     whole = learned(Bright(), precision="float32")
-    monkeypatch.setattr(lean_cnn, "ROWS", rows)
+    monkeypatch.setattr(fast_cnn_ppo, "ROWS", rows)
     assert_near(whole, learned(Bright(), precision="float32"), within=2e-6)
 
 
@@ -222,7 +222,7 @@ def test_weights_that_are_converted_once_give_what_autocast_gives(network):
     extractor = agent.policy.features_extractor
     images = torch.randint(0, 255, (4, 4, SIDE, SIDE), dtype=torch.uint8)
     with torch.no_grad():
-        found = [agent._forward(images, each) for each in (None, lean_cnn.converted(extractor, torch.bfloat16))]
+        found = [agent._forward(images, each) for each in (None, fast_cnn_ppo.converted(extractor, torch.bfloat16))]
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
     assert {p.dtype for p in extractor.parameters()} == {torch.float32}
 
@@ -348,13 +348,13 @@ def test_acting_takes_stacks_and_gives_actions():
     ],
 )
 def test_the_lean_ppo_is_taken_where_it_does_the_same(more, lean):
-    assert suits(Bright(), {**SETTINGS, **more}) is lean
+    assert supports(Bright(), {**SETTINGS, **more}) is lean
 
 
 def test_the_lean_ppo_needs_images_and_discrete_actions():
     vectors, continuous = Bright(), Bright()
     vectors.observation_space, continuous.action_space = spaces.Box(-1, 1, (3,)), spaces.Box(-1, 1, (2,))
-    assert not suits(vectors, SETTINGS) and not suits(continuous, SETTINGS)
+    assert not supports(vectors, SETTINGS) and not supports(continuous, SETTINGS)
 
 
 def test_what_cannot_be_done_with_frames_is_refused_with_a_sentence():
@@ -366,8 +366,8 @@ def test_what_cannot_be_done_with_frames_is_refused_with_a_sentence():
         ppo(Bright(), **settings(), device="gpu")
     with pytest.raises(UserError, match=r"agent\.refit"):
         ppo(Bright(), **settings(), refit=ValueRefit(seed=0))
-    with pytest.raises(UserError, match=r"agent\.explore"):
-        ppo(Bright(), **settings(), explore=StateEntropy())
+    with pytest.raises(UserError, match=r"agent\.intrinsic_reward"):
+        ppo(Bright(), **settings(), intrinsic_reward=StateEntropy())
     with pytest.raises(UserError, match="this agent reads images"):
         ppo(Bright(stack=1), **settings())  # [36, 36] is no image for SB3
 
@@ -391,7 +391,7 @@ class Stop(BaseCallback):
 def test_callbacks_see_every_step_and_can_end_training():
     stop = Stop()
     agent = ppo(Bright(), **settings(policy_kwargs=SMALL, callback=stop))
-    assert type(agent) is LeanCnnPPO
+    assert type(agent) is FastCnnPPO
     assert len(list(agent.rollouts(100))) == 1  # the second rollout is not finished
     assert stop.seen == [(step, []) for step in range(2, 42, 2)]
 
@@ -400,9 +400,9 @@ def test_a_run_goes_on_in_the_precision_that_it_started_with(tmp_path, monkeypat
     """Of the agent as of the reward model, wherever it is `auto`; on another machine too."""
     asked = {"agent": {"precision": "auto", "device": "cpu"}, "reward_model": {"precision": "float32"}}
     monkeypatch.setattr(job, "best_precision", lambda device: f"the best of {device}")
-    assert job.settled(asked, tmp_path)["agent"]["precision"] == "the best of cpu"
+    assert job.with_chosen_precision(asked, tmp_path)["agent"]["precision"] == "the best of cpu"
     started = {**asked, "agent": {"precision": "bfloat16"}}
     monkeypatch.setattr(job, "begun", lambda path: True)
     monkeypatch.setattr(job, "read_settings", lambda path: started)
-    settled = job.settled(asked, tmp_path)
+    settled = job.with_chosen_precision(asked, tmp_path)
     assert settled["agent"]["precision"] == "bfloat16" and settled["reward_model"] == asked["reward_model"]

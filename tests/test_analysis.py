@@ -366,7 +366,7 @@ def test_copies_and_arguments_of_a_chosen_part_do_not_name_a_line(tmp_path: Path
             (2000, {"_target_": "rlhp.query.Disagreement", "candidates": 10, "seed": 1}),
         ]
     ):
-        copies = {"schedule": {"total_steps": steps}, "effort": {"total_steps": steps}}
+        copies = {"schedule": {"total_steps": steps}, "training_schedule": {"total_steps": steps}}
         write_run(tmp_path / "runs" / str(i), total_steps=steps, settings={**copies, "query": query})
     lines = plotted(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[1])
     assert [settings for *_, settings in lines] == [

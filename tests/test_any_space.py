@@ -13,18 +13,18 @@ from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 from test_odd_envs import ROUNDS, N, T, settings
 
-from rlhp import demonstrations, evaluate, show
+from rlhp import demonstrations, evaluate, report
 from rlhp.agent import BlindPPO, actions, by_observation
 from rlhp.agent.build import make as make_agent
-from rlhp.agent.lean_cnn import LeanCnnPPO
+from rlhp.agent.fast_cnn_ppo import FastCnnPPO
 from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.envs import gym
 from rlhp.envs.gym import observation
 from rlhp.memory import Recent
 from rlhp.preference import CrossEntropy
-from rlhp.reward import NoPenalty, parts_ensemble
+from rlhp.reward import NoRegularisation, parts_ensemble
 from rlhp.reward import by_observation as reward_by_observation
-from rlhp.reward.features import action_width, encode_actions, lasting
+from rlhp.reward.features import action_width, between_clip_variance, encode_actions
 from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store.codec import decode, encode
@@ -186,7 +186,7 @@ def test_whoever_names_an_agent_gets_that_one(name):
 
 
 def test_images_and_choices_are_learned_by_the_lean_algorithm():
-    assert isinstance(composed_agent("ScreenDisc").agent, LeanCnnPPO)
+    assert isinstance(composed_agent("ScreenDisc").agent, FastCnnPPO)
 
 
 @pytest.mark.parametrize(("name", "network"), [("Plain", "MLP"), ("Image", "CNN"), ("Camera", "Parts"), ("Board", "MLP")])
@@ -205,17 +205,24 @@ def test_a_network_that_is_too_large_for_an_image_is_said():
 
 
 def test_exploring_measures_no_distances_between_pixels():
-    with pytest.raises(UserError, match=r"agent\.explore measures distances between states"):
-        composed_agent("Camera", "agent/explore=state_entropy")
+    with pytest.raises(UserError, match=r"agent\.intrinsic_reward measures distances between states"):
+        composed_agent("Camera", "agent/intrinsic_reward=state_entropy")
 
 
 def test_the_functions_can_be_called_without_settings_files():
     env = made("Camera")
     given = {"precision": "float32", "threads": 1, "gamma": 0.9, "batch_size": 16}
     agent = by_observation(env, vectors={}, images={}, parts={"n_steps": 8}, **given)
-    fitting = {"loss": CrossEntropy(), "penalty": NoPenalty()}
+    fitting = {"loss": CrossEntropy(), "regulariser": NoRegularisation()}
     model = reward_by_observation(
-        env.observation_space, env.action_space, vectors={}, images={}, parts={}, hidden=[8], inputs=lasting, **fitting
+        env.observation_space,
+        env.action_space,
+        vectors={},
+        images={},
+        parts={},
+        hidden=[8],
+        input_scaling=between_clip_variance,
+        **fitting,
     )
     assert agent.n_steps == 8 and "3 x 3" in model.chosen
 
@@ -246,12 +253,18 @@ def fitted(which: str, steps: int, **more):
 def new(**more):
     common = {"layers": [[8, 3, 2], [8, 3, 1]], "members": 2, "units": 32, "hidden": (32,), "seed": 0, **more}
     return parts_ensemble(
-        CAMERA, spaces.Discrete(3), loss=CrossEntropy(), penalty=NoPenalty(), learning_rate=3e-3, batch_size=32, **common
+        CAMERA,
+        spaces.Discrete(3),
+        loss=CrossEntropy(),
+        regulariser=NoRegularisation(),
+        learning_rate=3e-3,
+        batch_size=32,
+        **common,
     )
 
 
 def share_of_pairs_in_order(model, held: Steps) -> float:
-    predicted, true = model.each(held).mean(axis=0).sum(axis=1), held.true_reward.sum(axis=1)
+    predicted, true = model.predict_members(held).mean(axis=0).sum(axis=1), held.true_reward.sum(axis=1)
     i, j = np.nonzero(true[:, np.newaxis] > true)
     return float((predicted[i] > predicted[j]).mean())
 
@@ -283,12 +296,12 @@ def test_the_sums_of_clips_and_their_gradient_are_those_of_predictions():
 def test_a_restored_model_predicts_and_learns_the_same():
     model, other, held = fitted("vector", 5), new(), clips(8, "vector", 2)
     other.restore(model.snapshot())
-    assert np.array_equal(model.each(held), other.each(held))
+    assert np.array_equal(model.predict_members(held), other.predict_members(held))
 
 
 def test_the_number_of_threads_does_not_change_the_numbers():
     held = clips(8, "image", 2)
-    assert np.array_equal(fitted("image", 4).each(held), fitted("image", 4, threads=2).each(held))
+    assert np.array_equal(fitted("image", 4).predict_members(held), fitted("image", 4, threads=2).predict_members(held))
 
 
 # Everything that keeps, stores and goes on
@@ -347,8 +360,8 @@ def name_of(run: Path) -> str:
 
 
 def test_it_is_evaluated_demonstrated_and_cloned(run, tmp_path):
-    assert "over 2 episodes" in show.returns(run, 2, 0)
-    show.demonstrate(run, tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=100)
+    assert "over 2 episodes" in report.returns(run, 2, 0)
+    report.demonstrate(run, tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=100)
     more = [f"demos={tmp_path / 'demos'}", "total_steps=20", "loop.evaluate_every=10", "loop.evaluate_episodes=1"]
     train(settings(name_of(run), "cloning", *more), tmp_path / "clone")
     rows = read_table(tmp_path / "clone" / "metrics.csv")
@@ -441,7 +454,7 @@ def columns(rows):
 def test_a_run_that_was_killed_ends_with_the_numbers_of_one_that_was_not(name, tmp_path, monkeypatch):
     cfg = settings(name, "preferences", "env.clone=true", f"checkpoint_every={N * T}", "env.stack=2")
     train(cfg, tmp_path / "whole")
-    tick = RunDirectory.tick
+    tick = RunDirectory.end_step
 
     def die(self, step):
         if step == ROUNDS * N * T:
@@ -449,7 +462,7 @@ def test_a_run_that_was_killed_ends_with_the_numbers_of_one_that_was_not(name, t
         tick(self, step)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RunDirectory, "tick", die)
+        patch.setattr(RunDirectory, "end_step", die)
         train(cfg, tmp_path / "killed")
     train(cfg, tmp_path / "killed")
     for table in ("metrics.csv", "heldout.csv"):

@@ -199,9 +199,9 @@ def test_one_sentence_says_what_is_wrong(settings, sentence):
 
 def test_what_does_not_fit_is_refused():
     env = make("pong", 2, 0)
-    with pytest.raises(UserError, match=r"restarts\.after=null"):
-        env.stagger(after=50)
-    env.stagger()
+    with pytest.raises(UserError, match=r"early_resets\.interval=null"):
+        env.desynchronise(interval=50)
+    env.desynchronise()
     with pytest.raises(UserError, match="resume with the task and n_envs"):
         env.restore(make("qbert", 2, 0).snapshot())
     with pytest.raises(ValueError, match="from 0 to 5"):

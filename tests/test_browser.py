@@ -41,7 +41,7 @@ from rlhp.run import Served, served
 from rlhp.run.record import read_table
 from rlhp.store import Source, Store
 from rlhp.types import Answer, Segment
-from rlhp.web.films import Look
+from rlhp.web.clip_cache import RenderSettings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
@@ -250,14 +250,14 @@ def clip_of(run: Path, question: int) -> Path:
     """The file of a question's first clip."""
     with Store(run / "preferences.sqlite").database.reading() as db:
         (names,) = db.execute("SELECT segments FROM query WHERE id = ?", (question,)).fetchone()
-    return Look("point", 64, "h264").file(run, json.loads(names)[0])
+    return RenderSettings("point", 64, "h264").file(run, json.loads(names)[0])
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"x" * 3000, lambda whole: b""])
 def test_a_damaged_clip_is_filmed_anew_and_other_pairs_are_shown_meanwhile(
     run: Path, tab: playwright.Page, damage: Callable[[bytes], bytes]
 ) -> None:
-    newest = max(query.id for query in Store(run / "preferences.sqlite").open())
+    newest = max(query.id for query in Store(run / "preferences.sqlite").unanswered())
     clip = clip_of(run, newest)
     clip.write_bytes(damage(clip.read_bytes()))
     damaged = made(clip)
@@ -385,7 +385,7 @@ def test_the_end_of_training_is_said_and_the_pair_stays(tmp_path: Path, tab: pla
         at(tab, page)
         store = Store(run / "preferences.sqlite")
         store.answer({0: Answer((0, 1)), 1: Answer((1, 0))}, "human:annotator-2")
-        store.take(1)
+        store.collect(1)
         store.close()
         wait(tab, "document.getElementById('progress').textContent.startsWith('2 of 10')")
         (run / "finished.json").write_text("{}")

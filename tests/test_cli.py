@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rlhp import cli
-from rlhp.labels import table
+from rlhp.answers import table
 from rlhp.types import UserError
 
-COMMANDS = ["train", "plot", "evaluate", "film", "label", "labels", "rate", "export", "import", "doctor"]
+COMMANDS = ["train", "plot", "evaluate", "film", "annotate", "answers", "rate", "export", "import", "doctor"]
 
 
 def failing(error: BaseException):
@@ -165,7 +165,7 @@ def test_names_do_not_steer_the_terminal(monkeypatch, capsys):
     assert told.err == "rlhp: no run \\x1b[2J fake\n"
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "film", "label"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "film", "annotate"])
 def test_a_way_to_draw_that_mujoco_refuses(command, tmp_path):
     program = [sys.executable, "-m", "rlhp.cli", command, "env=point" if command == "train" else str(tmp_path)]
     environment = {**os.environ, "MUJOCO_GL": "foo"}
@@ -180,7 +180,9 @@ def test_stopping_says_how_to_go_on(monkeypatch, capsys):
     assert "same command" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["plot", "evaluate", "film", "demonstrate", "label", "labels", "export", "import", "rate"])
+@pytest.mark.parametrize(
+    "command", ["plot", "evaluate", "film", "demonstrate", "annotate", "answers", "export", "import", "rate"]
+)
 def test_a_run_that_is_not_there(command, tmp_path: Path, capsys):
     file = ["labels.jsonl"] if command in ("export", "import") else []
     assert cli.main([command, str(tmp_path / "nowhere"), *file]) == 2
@@ -197,7 +199,7 @@ def test_a_film_of_an_unknown_kind(tmp_path: Path, capsys):
 @pytest.mark.parametrize(
     "settings", [b"\xff\x00\x1b", b"a: [1,\n b: {", b"", b"- 1", None], ids=["junk", "cut", "empty", "list", "folder"]
 )
-@pytest.mark.parametrize("command", ["evaluate", "film", "plot", "status", "label"])
+@pytest.mark.parametrize("command", ["evaluate", "film", "plot", "status", "annotate"])
 def test_settings_that_cannot_be_read(command, settings, tmp_path, capsys):
     run = tmp_path / "run"
     run.mkdir()

@@ -15,8 +15,8 @@ from rlhp import film
 from rlhp.robots import find
 from rlhp.store import Store
 from rlhp.types import Array, Segment
-from rlhp.web.filmer import Filmer
-from rlhp.web.films import Films, Look
+from rlhp.web.clip_cache import ClipCache, RenderSettings
+from rlhp.web.clip_renderer import ClipRenderer
 
 SIZE = 128
 needs_gl = pytest.mark.skipif(not film.draws(), reason=f"no OpenGL library: {film.APT}")
@@ -39,9 +39,9 @@ def shot(run: Path, task: str, pair: tuple[Segment, Segment], codec: str = "h264
     """The frames [L, SIZE, SIZE, 3] of both clips of a question as a browser decodes them, and their frames a second."""
     store = Store(make_run(run, questions=0) / "preferences.sqlite")
     store.ask([pair], 0)
-    look, (clips,) = Look(task, SIZE, codec), named(store)
-    filmer, drawing = Filmer(run, look, overlap=1), film.drawing({"task": task})
-    with drawing.studio(SIZE) as shoot:
+    look, (clips,) = RenderSettings(task, SIZE, codec), named(store)
+    filmer, drawing = ClipRenderer(run, look, overlap=1), film.drawing({"task": task})
+    with drawing.clip_renderer(SIZE) as shoot:
         while (name := filmer.next()) is not None:
             filmer.film(shoot, drawing.fps, name)
     return [decoded(look.file(run, clip)) for clip in clips]
@@ -73,7 +73,7 @@ def test_a_clip_shows_its_segment_state_by_state(task: str, tmp_path: Path) -> N
     assert len(left) == len(right) == steps and rate == pytest.approx(steps / 1.5)
     for frames, segment in zip((left, right), pair, strict=True):
         assert segment.state is not None
-        with film.MuJoCo(task).studio(SIZE) as shoot:
+        with film.MuJoCo(task).clip_renderer(SIZE) as shoot:
             pictures = np.stack(list(shoot(segment))).astype(int)
         assert np.abs(frames - pictures).mean() < 5, "what compression loses"
         assert nearest(frames, pictures) == list(range(steps))
@@ -94,7 +94,7 @@ def test_without_opengl_the_probe_is_shown_state_by_state(codec: str, tmp_path: 
 def test_clips_on_disk_keep_their_names(tmp_path: Path) -> None:
     """Else all that has been filmed for a run is filmed anew."""
     wanted = blake2b(b"a hopper 400 h264", digest_size=16).hexdigest()
-    assert Look("hopper", 400, "h264").file(tmp_path, "a") == tmp_path / "clips" / f"{wanted}.mp4"
+    assert RenderSettings("hopper", 400, "h264").file(tmp_path, "a") == tmp_path / "clips" / f"{wanted}.mp4"
 
 
 def test_a_clip_is_made_once_and_again_for_another_look(tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_a_clip_is_made_once_and_again_for_another_look(tmp_path: Path) -> None:
 
 def test_only_what_is_asked_is_filmed_newest_first(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", questions=5)
-    store, look = Store(run / "preferences.sqlite"), Look("point", 64, "h264")
-    filmer, films = Filmer(run, look, overlap=1, ahead=2), Films(run, look, overlap=1)
-    with film.Point().studio(64) as shoot:
+    store, look = Store(run / "preferences.sqlite"), RenderSettings("point", 64, "h264")
+    filmer, films = ClipRenderer(run, look, overlap=1, ahead=2), ClipCache(run, look, overlap=1)
+    with film.Point().clip_renderer(64) as shoot:
         for _ in range(2):
             filmer.film(shoot, film.Point.fps, filmer.next() or "")
         assert [films.ready(names) for names in named(store)] == [False] * 4 + [True]

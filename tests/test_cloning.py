@@ -121,7 +121,7 @@ class Diary:
     def log(self, step, metrics):
         self.pending |= metrics
 
-    def tick(self, step):
+    def end_step(self, step):
         self.rows.append((step, self.pending))
         self.pending = {}
 

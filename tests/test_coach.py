@@ -25,7 +25,7 @@ HORIZON = 50
 
 def agent_of(n_envs=2, seed=1, **settings):
     env = point.make(n_envs, seed, HORIZON)
-    env.stagger()
+    env.desynchronise()
     chosen = {"decay": 0.5, "delay": 0, "learning_rate": 0.01, "n_steps": 4, "seed": seed, **settings}
     return coach(env, **chosen)
 
@@ -305,7 +305,7 @@ class Noting:
     def log(self, step, metrics):
         self.rows.setdefault(step, {}).update(metrics)
 
-    def tick(self, step):
+    def end_step(self, step):
         self.events.append(f"tick {step}")
 
 

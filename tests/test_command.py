@@ -21,7 +21,7 @@ TINY = [
     "n_envs=2",
     "agent.n_steps=64",
     "agent.batch_size=64",
-    "effort.first_per_1000_steps=4",
+    "training_schedule.first_per_1000_steps=4",
 ]
 
 
@@ -35,16 +35,16 @@ TINY = [
         ("labels=many", "labels is 'many': give a whole number"),
         ("env=gym", "env.id has no value yet; give it one: env.id=..."),
         ("hopper", "give settings as KEY=VALUE"),
-        ("agent/explore=null", "choose a group by name"),
+        ("agent/intrinsic_reward=null", "choose a group by name"),
         ("agent.learning_rate.start=fast", "cannot be built with these settings"),
-        ("teacher=delayed", "set max_open=null"),
+        ("teacher=delayed", "set max_pending=null"),
         ("memory.ends=2", "it is a probability"),
         ("env.horizon=5", "longer than an episode of 5"),
-        ("restarts.after=5", "exceeds restarts.after=5"),
-        ("restarts.share=1", "a share from 0 to below 1"),
+        ("early_resets.interval=5", "exceeds early_resets.interval=5"),
+        ("early_resets.fraction=1", "a fraction from 0 to below 1"),
         ("labels=7000", "this run can ask 12 of its 7000 questions"),
         ("total_steps=0", "set it to 1 or more"),
-        ("max_open=-1", "set it to 0 or more"),
+        ("max_pending=-1", "set it to 0 or more"),
         ("query.clips=1", "of the kind comparison shows 2 clips, not 1"),
         ("checkpoint_every=0", "set it to 1 or more"),
         ("teacher=human query.clips=11", "people rank at most 10 clips at the page"),
@@ -59,15 +59,15 @@ TINY = [
         ("threads=0", "at least 1"),
         ("torch_threads=two", "torch_threads is 'two'"),
         ("checkpoint_every=often", "whole number of environment steps"),
-        ("max_open=many", "max_open is 'many'"),
-        ("restarts.after=late", "restarts.after is 'late'"),
+        ("max_pending=many", "max_pending is 'many'"),
+        ("early_resets.interval=late", "early_resets.interval is 'late'"),
         ("agent.n_epochs=0", "at least 1"),
         ("video=maybe", "give true or false"),
         ("env=point,hopper", "add -m"),
         ("-m env=pong,breakout agent/network=small", "the default env, which has no setting agent/network; choose an experiment"),
         ("-m env=pong,breakout agent/netwrk=small", "there is no setting agent/netwrk; the nearest are"),
         ("env=pong agent=ppo agent/network=small", "there is no setting agent/network"),
-        ("env=pong agent/explore=state_entropy", "pixels do not tell"),
+        ("env=pong agent/intrinsic_reward=state_entropy", "pixels do not tell"),
         ("env=hopper agent=ppo_atari", "this agent reads images"),
         ("=3", "give settings as KEY=VALUE"),
         ("labels=${nope}", "Interpolation key 'nope' not found"),
@@ -182,7 +182,7 @@ def test_an_error_of_their_own_comes_out_at_once(group, fails, line, theirs):
 @pytest.mark.slow
 def test_a_sweep_of_errors_of_their_own_ends(theirs):
     errors = "KeyError,AssertionError,FileNotFoundError,Circle,Untravelled,none"
-    ended = run(theirs, "-m", "tracker=theirs", "hydra/launcher=local", f"tracker.fails={errors}")
+    ended = run(theirs, "-m", "tracker=theirs", "hydra/launcher=joblib", f"tracker.fails={errors}")
     assert ended.returncode == 1 and '{}["their key"]' in ended.stderr
     assert len(list(theirs.glob("runs/main/*/failed.txt"))) == 6  # the last is no tracker, which shows in training
     assert len(list(theirs.glob("runs/main/*/config.yaml"))) == 6
@@ -207,7 +207,7 @@ def test_a_run_too_short_for_a_picture_of_its_reward_is_done_and_well(tmp_path, 
         raise UserError("too few clips")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("rlhp.show.analysis.reward_png", too_short)
+    monkeypatch.setattr("rlhp.report.analysis.reward_png", too_short)
     assert main(["train", *TINY]) == 0
     assert "no picture of r-hat: too few clips" in capsys.readouterr().out
 
@@ -222,8 +222,8 @@ def test_a_sweep_gives_each_job_one_core_and_a_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("plugin", "choice", "extra"),
     [
-        ("hydra_submitit_launcher.submitit_launcher.SlurmLauncher", "hydra/launcher=slurm", "rlhp[slurm]"),
-        ("hydra_submitit_launcher.submitit_launcher.LocalLauncher", "hydra/launcher=slurm_local", "rlhp[slurm]"),
+        ("hydra_submitit_launcher.submitit_launcher.SlurmLauncher", "hydra/launcher=submitit_slurm", "rlhp[slurm]"),
+        ("hydra_submitit_launcher.submitit_launcher.LocalLauncher", "hydra/launcher=submitit_local", "rlhp[slurm]"),
         ("hydra_ray_launcher.ray_launcher.RayLauncher", "hydra/launcher=ray", "rlhp[ray]"),
         ("hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper", "experiment=tune", "rlhp[optuna]"),
         ("hydra_their_launcher.theirs.Launcher", "hydra/launcher=theirs", "hydra-their-launcher"),
@@ -243,7 +243,7 @@ def test_slurm_where_there_is_none(tmp_path, monkeypatch, capsys):
     pytest.importorskip("submitit", reason="submitit is not installed: pip install -e '.[slurm]'")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["train", "-m", *TINY, "hydra/launcher=slurm"]) == 2
+    assert main(["train", "-m", *TINY, "hydra/launcher=submitit_slurm"]) == 2
     assert "there is no Slurm here" in capsys.readouterr().err.splitlines()[-1]
 
 

@@ -23,14 +23,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from rlhp import show
+from rlhp import report
 from rlhp.feedback import find
 from rlhp.keys import keyboard
 from rlhp.preference import Rankings
 from rlhp.run import RunDirectory
 from rlhp.run.record import read_table
 from rlhp.store import Store, recorded, segments
-from rlhp.store.codec import Answered, Table
+from rlhp.store.codec import Answered, ComparisonBuilder
 from rlhp.train import build, train
 from rlhp.types import Answer, Evidence, Query, Rollout, Segment, Stateful, UserError, stack
 
@@ -43,7 +43,7 @@ ROUNDS, N, T = 3, 2, 64
 TINY = [
     *("n_envs=2", "threads=1", f"agent.n_steps={T}", f"total_steps={ROUNDS * N * T}", "labels=4", "torch_threads=1"),
     "first_labels=null",
-    *("effort.first_per_1000_steps=5", "effort.per_1000_steps=20", "video=false"),
+    *("training_schedule.first_per_1000_steps=5", "training_schedule.per_1000_steps=20", "video=false"),
 ]
 SMALL_REWARD = ["reward_model.layers=[[4,7,6]]", "reward_model.units=8"]  # where it is not what is tested
 SMALL = ["agent/network=small", *SMALL_REWARD]
@@ -64,7 +64,7 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "agent/start/demonstrations": CLONED,
     "agent/kl_penalty/adaptive": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
     "agent/kl_penalty/fixed": ["agent/start=clone", "agent.start.run={recording}", "agent.start.critic_first=1"],
-    "teacher/delayed": ["max_open=null", "teacher.delay=64"],
+    "teacher/delayed": ["max_pending=null", "teacher.delay=64"],
     "experiment/demo_atari": [*PONG, *SMALL_REWARD],
     "experiment/figure3": PONG,
     "experiment/overoptimisation": ["env=point", *CLONED],
@@ -73,7 +73,7 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
     "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8", *SMALL_REWARD],
     "experiment/human/one_leg": ["teacher=oracle"],
-    "teacher/human": ["page=null", "max_open=0"],  # who answers here does so at the store
+    "teacher/human": ["page=null", "max_pending=0"],  # who answers here does so at the store
     "reward_model/ensemble_cnn": [*PONG, "agent/network=small"],
     "reward_model/frozen": ["reward_model.run={recording}"],
     "teacher/replay": ["teacher.run={recording}"],
@@ -147,7 +147,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recorded")
     train(resolved([*TINY, "env=point"]), path)
     train(resolved([*TINY, "env=point", "condition=true_reward"]), path / "expert")
-    show.demonstrate(path, path / "demonstrations", episodes=3, best_of=None, seed=0, max_steps=1000)
+    report.demonstrate(path, path / "demonstrations", episodes=3, best_of=None, seed=0, max_steps=1000)
     return path
 
 
@@ -164,7 +164,7 @@ def somebody(run: Path, file: Path) -> Iterator[None]:
             pass
         store = Store(run / "preferences.sqlite")
         while not over.wait(0.001):
-            store.answer({query.id: Answer((0, 1)) for query in store.open()}, "human:annotator-1")
+            store.answer({query.id: Answer((0, 1)) for query in store.unanswered()}, "human:annotator-1")
         store.close()
 
     thread = Thread(target=answer, daemon=True)
@@ -224,7 +224,7 @@ class Killed(Exception):
 
 
 def die_in_the_last_round(patch: pytest.MonkeyPatch) -> None:
-    whole = RunDirectory.tick
+    whole = RunDirectory.end_step
 
     def tick(run: RunDirectory, step: int) -> None:
         if step == ROUNDS * N * T:
@@ -232,7 +232,7 @@ def die_in_the_last_round(patch: pytest.MonkeyPatch) -> None:
             raise Killed
         whole(run, step)
 
-    patch.setattr(RunDirectory, "tick", tick)
+    patch.setattr(RunDirectory, "end_step", tick)
 
 
 @each
@@ -325,7 +325,7 @@ def a_reward(parts: Any, cfg: dict[str, Any]) -> None:
     assert reward.fitted() == {}
     before = reward.snapshot()
     assert reward(rollout).shape == (T, N) and reward(rollout).dtype == np.float32
-    members = reward.each(clips)
+    members = reward.predict_members(clips)
     assert members.ndim == 3 and members.shape[1:] == (16, 8) and np.isfinite(members).all()
     assert all(np.array_equal(before[k], v, equal_nan=True) for k, v in reward.snapshot().items())
     reward.begin(Evidence(asked), 5)
@@ -369,7 +369,7 @@ def a_kind(parts: Any, cfg: dict[str, Any]) -> None:
         assert kind.parse(json.loads(json.dumps(kind.value(answer))), size) == answer
         assert kind.admits(answer.reversed(), size) and kind.admits(Answer(None), size)
     names = [str(i) for i in range(len(clips))]
-    table, place = Table(), {id(clip): name for clip, name in zip(clips, names, strict=True)}
+    table, place = ComparisonBuilder(), {id(clip): name for clip, name in zip(clips, names, strict=True)}
     table.extend([Answered(asked[i], [place[id(clip)] for clip in asked[i].clips], answers[i], "somebody") for i in answers])
     before = parts.reward.snapshot()
     parts.reward.begin(Evidence(table.comparisons()), 5)
@@ -378,7 +378,7 @@ def a_kind(parts: Any, cfg: dict[str, Any]) -> None:
 
 
 def a_penalty(parts: Any, cfg: dict[str, Any]) -> None:
-    penalty = instantiated(cfg["reward_model"]["penalty"])
+    penalty = instantiated(cfg["reward_model"]["regulariser"])
     start = penalty.start(3)
     later = penalty.next(start, np.ones(3), np.array([0.5, 1.3, 9.0]))
     assert start.shape == later.shape == (3,) and (start >= 0).all() and (np.diff(later) >= 0).all()
@@ -465,7 +465,7 @@ def instantiated(node: dict[str, Any]) -> Any:
 
 CONTRACTS = {
     "agent": an_agent,
-    "agent/explore": an_agent,
+    "agent/intrinsic_reward": an_agent,
     "agent/kl_penalty": an_agent,
     "agent/network": an_agent,
     "agent/refit": an_agent,
@@ -481,10 +481,10 @@ CONTRACTS = {
     "recipe": an_agent,
     "reward_model": a_reward,
     "reward_model/augment": a_reward,
-    "reward_model/inputs": a_reward,
+    "reward_model/input_scaling": a_reward,
     "reward_model/lipschitz": a_reward,
     "reward_model/loss": a_loss,
-    "reward_model/penalty": a_penalty,
+    "reward_model/regulariser": a_penalty,
     "schedule": a_schedule,
     "teacher": a_teacher,
     "tracker": a_tracker,

@@ -15,7 +15,7 @@ from rlhp.loop import _wait
 from rlhp.run import Control, RunDirectory, ask, checkpoint, control, failure, finished, read_settings
 from rlhp.run.control import Controls, change
 from rlhp.run.record import read_table
-from rlhp.schedule import Annealed, Constant, Growing, NoLabels, Upfront
+from rlhp.schedule import Annealed, Constant, ExtendableSchedule, NoLabels, Upfront
 from rlhp.store import Store
 from rlhp.train import build, extend, train
 from rlhp.train.extend import differences
@@ -74,7 +74,7 @@ def test_a_training_holds_until_it_is_told_to_go_on(tmp_path: Path) -> None:
     naps = iter([lambda: None, lambda: ask(tmp_path, more=5), lambda: ask(tmp_path, paused=False)])
     controls = Controls(tmp_path, sleep=lambda seconds: next(naps)())
     assert controls.hold(1024, said.append) == Control(more=5, added=((1024, 5),)), "labels are noticed meanwhile"
-    assert len(said) == 3 and said[0] == f"paused at step 1,024 from the page: rlhp label {tmp_path} serves it"
+    assert len(said) == 3 and said[0] == f"paused at step 1,024 from the page: rlhp annotate {tmp_path} serves it"
 
 
 def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
@@ -94,18 +94,18 @@ def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
     ],
 )
 def test_more_labels_are_spread_as_the_schedule_spreads_its_own(base: Callable[[int], int], levels: tuple[int, ...]) -> None:
-    grown = Growing(base, 1000)
+    grown = ExtendableSchedule(base, 1000)
     assert [grown(step) for step in (0, 500, 750, 1000)] == [base(step) for step in (0, 500, 750, 1000)]
     grown.added = ((500, 30),)
     assert tuple(grown(step) for step in (0, 500, 750, 1000)) == levels and grown(499) == base(499)
 
 
 def test_a_schedule_that_grows_twice_never_falls_and_ends_with_all_of_them() -> None:
-    grown = Growing(Annealed(40, 1000), 1000)
+    grown = ExtendableSchedule(Annealed(40, 1000), 1000)
     grown.added = ((100, 7), (300, 5))
     levels = [grown(step) for step in range(1001)]
     assert levels == sorted(levels) and levels[-1] == 52 and grown(5000) == 52
-    assert Growing(NoLabels(), 1000)(1000) == 0
+    assert ExtendableSchedule(NoLabels(), 1000)(1000) == 0
 
 
 # a training
@@ -121,14 +121,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked_at(step: int, monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
     """Somebody asks this during the round that ends at a step."""
-    tick = RunDirectory.tick
+    tick = RunDirectory.end_step
 
     def then(self: RunDirectory, now: int) -> None:
         if now == step:
             ask(self.path, **fields)
         tick(self, now)
 
-    monkeypatch.setattr(RunDirectory, "tick", then)
+    monkeypatch.setattr(RunDirectory, "end_step", then)
 
 
 def test_a_run_that_is_stopped_goes_on_where_it_was(
@@ -182,7 +182,7 @@ def test_a_pause_is_no_time_of_training(tmp_path: Path, monkeypatch: pytest.Monk
     run.open()
     ask(tmp_path, paused=True)
     now[0] = 3.0
-    run.tick(1)
+    run.end_step(1)
     assert now[0] == 103.0 and run.wall() == 3.0
 
 
@@ -218,7 +218,7 @@ class Waits:
     taken: int = 0
     asked: int = 4
 
-    def wait(self, max_open: int | None) -> None:
+    def wait(self, max_pending: int | None) -> None:
         raise Stopped
 
 

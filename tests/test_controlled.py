@@ -14,7 +14,7 @@ import pytest
 from pages import until
 from test_run import TINY
 
-from rlhp.labels import foresight
+from rlhp.answers import foresight
 from rlhp.run import Served, checkpoint, control, finished, key_of, served
 from rlhp.run.record import read_table
 from rlhp.store import Store, labels, ranked
@@ -33,7 +33,7 @@ def training(run: Path) -> subprocess.Popen[bytes]:
             "first_labels=4",
             "total_steps=2048",
             "checkpoint_every=100000",
-            "max_open=0",
+            "max_pending=0",
         ),
         *("page.port=0", "page.size=64", "page.minimum_view=0", "page.rest_answers=0", "page.rest_seconds=0"),
         *("page.annotators=[ada,bob]", f"hydra.run.dir={run}"),

@@ -12,14 +12,14 @@ from test_contracts import TINY, Killed, N, T, die_in_the_last_round, resolved
 from test_store import LEFT, RIGHT, Clock, questions
 
 from rlhp import demonstrations
+from rlhp.answers import export_labels, import_labels, report, text
 from rlhp.envs import point
-from rlhp.labels import export_labels, import_labels, report, text
 from rlhp.memory import Recent
 from rlhp.query import Demonstrated
 from rlhp.rate import stored
 from rlhp.reward.dataset import Dataset
 from rlhp.run.record import read_table
-from rlhp.store import Desk, Rest, Source, Store, asked, labels, recorded
+from rlhp.store import AnnotationQueue, Source, Store, UndoWindow, asked, labels, recorded
 from rlhp.train import build, train
 from rlhp.types import Demonstrations, Episode, Segment, Steps, UserError
 
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path):
-    opened = Store(path, rest=Rest(0), now=(clock := Clock()), sleep=clock.wait)
+    opened = Store(path, rest=UndoWindow(0), now=(clock := Clock()), sleep=clock.wait)
     yield opened
     opened.close()
 
@@ -50,23 +50,23 @@ def expert(steps: int, first: float = 0.0) -> Episode:
 def test_what_demonstrations_answer_is_learned_from_and_counted_apart(store: Store) -> None:
     store.demonstrate(questions(2), step=5)
     store.ask(questions(1, first=10), step=5)
-    assert (store.demonstrated, store.asked, store.answered, store.taken) == (2, 1, 0, 0)
-    assert [query.id for query in store.open()] == [2]
+    assert (store.demonstrated, store.asked, store.answered, store.used) == (2, 1, 0, 0)
+    assert [query.id for query in store.unanswered()] == [2]
     store.answer({2: RIGHT})
-    comparisons = store.take(5)
-    assert (store.demonstrated, store.asked, store.answered, store.taken) == (2, 1, 1, 1)
-    assert comparisons.query.tolist() == [0, 1, 2] and comparisons.lasting.tolist() == [True, True, False]
+    comparisons = store.collect(5)
+    assert (store.demonstrated, store.asked, store.answered, store.used) == (2, 1, 1, 1)
+    assert comparisons.query.tolist() == [0, 1, 2] and comparisons.always_kept.tolist() == [True, True, False]
     assert comparing.mu(comparisons).tolist() == [1, 1, 0]
-    assert Store(store.path).take(6).lasting.tolist() == [True, True, False], "opened later too"
+    assert Store(store.path).collect(6).always_kept.tolist() == [True, True, False], "opened later too"
 
 
 def test_going_back_undoes_them_as_it_does_what_the_teacher_said(store: Store) -> None:
     store.demonstrate(questions(2), step=5)
-    store.take(5)
+    store.collect(5)
     store.restore(5)
-    assert store.demonstrated == 2 and len(store.take(6)) == 2
+    assert store.demonstrated == 2 and len(store.collect(6)) == 2
     store.restore(4)
-    assert store.demonstrated == 0 and len(store.take(6)) == 0
+    assert store.demonstrated == 0 and len(store.collect(6)) == 0
     with store.database.reading() as db:
         assert (
             db.execute("SELECT COUNT(*) FROM query").fetchone() == db.execute("SELECT COUNT(*) FROM segment").fetchone() == (0,)
@@ -76,8 +76,8 @@ def test_going_back_undoes_them_as_it_does_what_the_teacher_said(store: Store) -
 def test_people_are_never_shown_an_experts_clip(store: Store) -> None:
     store.demonstrate(questions(2), step=0)
     store.ask(questions(1, first=10), step=0)
-    desk = Desk(store.database, overlap=3)
-    assert [pair.query for pair in desk.deal("annotator-1", 9)] == [2]
+    desk = AnnotationQueue(store.database, overlap=3)
+    assert [pair.query for pair in desk.assign("annotator-1", 9)] == [2]
     assert len(desk.wanted(9)) == 1
 
 
@@ -85,7 +85,7 @@ def test_whoever_reads_the_store_knows_them_from_labels(store: Store, path: Path
     store.demonstrate(questions(2), step=0)
     store.ask(questions(2, first=10), step=7)
     store.answer({2: LEFT, 3: LEFT})
-    store.take(7)
+    store.collect(7)
     assert [step for step, _ in asked(path)] == [7, 7] and list(recorded(path)) == [2, 3]
     assert [label.source for label in labels(path)] == [Source.DEMONSTRATION] * 2 + [Source.SYNTHETIC] * 2
     assert stored.answered({"run": path.parent}, 2).names == ("7",), "an expert is no policy of the run"
@@ -101,7 +101,7 @@ def test_whoever_reads_the_store_knows_them_from_labels(store: Store, path: Path
 
 def test_they_stay_among_what_is_drawn_where_only_the_newest_are_else() -> None:
     c = comparing.rankings(comparing_clips(20), [2] * 10)
-    c.lasting[[1, 3]] = True
+    c.always_kept[[1, 3]] = True
     data = Dataset(c, lambda obs, act: torch.from_numpy(obs), 1, 0, newest=3)
     assert set(data.draw(np.random.default_rng(0), 500)) == {1, 3, 7, 8, 9}
 
@@ -132,7 +132,7 @@ def test_an_experts_clips_come_from_anywhere_and_beat_those_of_the_policy(store:
     assert store.demonstrated == 0, "it waits until memory holds as many"
     put(remembered(300), store, step=2)
     put(remembered(300), store, step=3)
-    c = store.take(3)
+    c = store.collect(3)
     assert len(c) == store.demonstrated == 200, "once"
     better, worse = comparing.left(c), comparing.right(c)
     starts, times = np.unique(better.obs[:, 0, 0], return_counts=True)

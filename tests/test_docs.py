@@ -19,7 +19,7 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from rlhp import cli
-from rlhp.train.words import parsed, readable
+from rlhp.train.overrides import normalise_overrides, parse_override
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -33,8 +33,8 @@ FEWER = (
     (r"-\d+-seed1", "-20-seed1"),
 )
 PARSERS = {"fit": cli._fit_parser, "play": cli._play_parser}  # of commands that take settings besides their options
-HELPERS = ("crew", "adam", "finite", "errors", "pixels", "precision", "physics", "render", "perception", "workers", "keys")
-INTERNAL = {"cli", "doctor", *HELPERS}  # modules that the reference leaves out
+NUMERIC = {"adam", "finite", "perception", "physics", "pixels", "precision"}
+INTERNAL = NUMERIC | {"cli", "doctor", "errors", "keys", "renamed", "render", "thread_pool", "workers"}  # not in the reference
 CONFIGS = {"train": "config", "fit": "fit", "play": "config"}
 
 
@@ -93,7 +93,7 @@ def test_commands_can_be_given_so(page: Path, line: str, composer: None, tmp_pat
 
 def with_folder(words: list[str], folder: Path) -> list[str]:
     """Overrides alone, as Hydra reads them: a folder of settings is searched by one of them."""
-    words = readable([word for word in words if word not in ("--help", "--cfg", "job", "-h")])
+    words = normalise_overrides([word for word in words if word not in ("--help", "--cfg", "job", "-h")])
     if "--config-dir" in words:
         place = words.index("--config-dir")
         words[place : place + 2] = [f"hydra.searchpath=[file://{folder / words[place + 1]}]"]
@@ -108,7 +108,7 @@ def combinations(words: list[str]) -> list[list[str]]:
 
 
 def _values(word: str) -> list[str]:
-    override = parsed(word)
+    override = parse_override(word)
     if override is None or not override.is_sweep_override():
         return [word]
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]

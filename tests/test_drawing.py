@@ -20,7 +20,7 @@ from rlhp.agent.stack import stack_frames
 from rlhp.atari import games
 from rlhp.atari.emulator import Emulator
 from rlhp.envs import atari, point
-from rlhp.film import draw, load
+from rlhp.film import load, render
 from rlhp.run.directory import may_change
 from rlhp.types import Drawing, Segment, UserError
 
@@ -42,7 +42,7 @@ class Shades:
         pass
 
     @contextmanager
-    def studio(self, size):
+    def clip_renderer(self, size):
         yield lambda segment: (np.full((size, size, 3), self.shade, np.uint8) for _ in segment.act)
 
 class Half:
@@ -68,7 +68,9 @@ def test_every_environment_names_what_draws_it_and_is_found_with_hydra_and_witho
     settings = composed(task)
     found = film.find(settings)
     assert type(found) is type(instantiate(settings["film"]))
-    assert isinstance(found, film.Own | Drawing)  # the first is not asked for its speed, which it asks an environment for
+    assert isinstance(
+        found, film.SelfRendered | Drawing
+    )  # the first is not asked for its speed, which it asks an environment for
 
 
 def composed(task: str) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def test_what_draws_may_change_between_two_attempts_at_a_run() -> None:
 
 
 def test_what_cannot_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draw, "_loads", lambda library: False)
+    monkeypatch.setattr(render, "_loads", lambda library: False)
     film.drawing({"task": "point"})  # takes no OpenGL
     assert film.find({"task": "hopper"}) is not None, "which another machine draws"
     for settings, said in [
@@ -104,8 +106,8 @@ def test_what_cannot_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clips_without_states_cannot_be_drawn_from_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlhp.film.mujoco.studio", lambda *args, **options: __import__("contextlib").nullcontext(iter))
-    with film.MuJoCo("hopper").studio(64) as shoot, pytest.raises(UserError, match="no simulator states"):
+    monkeypatch.setattr("rlhp.film.mujoco.clip_renderer", lambda *args, **options: __import__("contextlib").nullcontext(iter))
+    with film.MuJoCo("hopper").clip_renderer(64) as shoot, pytest.raises(UserError, match="no simulator states"):
         shoot(clip(3))
 
 
@@ -117,7 +119,7 @@ def test_speed_is_the_paper_s() -> None:
 def test_a_class_of_ones_own(own: Path) -> None:
     node = {"_target_": "shades_of_ones_own.Shades", "shade": 7}
     drawing = film.drawing({"task": "mine", "film": node})
-    with drawing.studio(4) as shoot:
+    with drawing.clip_renderer(4) as shoot:
         pictures = list(shoot(clip(3)))
     assert [picture.tolist() for picture in pictures] == [[[[7, 7, 7]] * 4] * 4] * 3
 
@@ -130,7 +132,7 @@ def test_a_class_of_ones_own(own: Path) -> None:
         ({"_target_": "Shades"}, "film is to be Shades, and Empty module name"),
         ({"_target_": "shades_of_ones_own.Shades"}, "cannot be built from these settings .*missing .* 'shade'"),
         ({"_target_": "shades_of_ones_own.Shades", "shade": 256}, "cannot be built from these settings .256 is no shade"),
-        ({"_target_": "shades_of_ones_own.Half"}, "lacks fps, dt, check or studio"),
+        ({"_target_": "shades_of_ones_own.Half"}, "lacks fps, dt, check or clip_renderer"),
         ({"_target_": "rlhp.film.MuJoCo", "robot": "hoper"}, "no robot 'hoper': did you mean 'hopper'"),
         ({"shade": 3}, "give a mapping whose _target_ names"),
         ("hopper", "film is 'hopper': give a mapping"),
@@ -144,7 +146,7 @@ def test_what_cannot_be_built_is_a_sentence(own: Path, node: object, said: str) 
 def test_the_filming_process_finds_a_class_of_ones_own(own: Path, tmp_path: Path) -> None:
     node = {"_target_": "shades_of_ones_own.Shades", "shade": 7}
     run = make_run(tmp_path / "run", questions=1, task="mine", film=node)
-    command = [sys.executable, "-m", "rlhp.web.filmer", str(run), "64", "h264", "1"]
+    command = [sys.executable, "-m", "rlhp.web.clip_renderer", str(run), "64", "h264", "1"]
     environment = {**os.environ, "PYTHONPATH": str(own)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
         until(lambda: len(list((run / "clips").glob("*.mp4"))) == 2)
@@ -162,7 +164,7 @@ def test_games_are_played_again_in_colour_at_an_integer_scale() -> None:
         states.append(emulator.save())
         emulator.step(int(action))
     flat = np.zeros((4, 84, 84), np.uint8)
-    with film.Atari("breakout").studio(400) as shoot:
+    with film.Atari("breakout").clip_renderer(400) as shoot:
         whole = np.stack(list(shoot(Segment(flat, act, flat[:, 0, 0], states[0][None]))))
         later = np.stack(list(shoot(Segment(flat[2:], act[2:], flat[2:, 0, 0], states[2][None]))))
     assert whole.shape == (4, 420, 320, 3) and (whole[:, ::2, ::2] == whole[:, 1::2, 1::2]).all()
@@ -171,7 +173,7 @@ def test_games_are_played_again_in_colour_at_an_integer_scale() -> None:
 
 
 def test_a_game_s_clip_without_a_state_cannot_be_drawn() -> None:
-    with film.Atari("pong").studio(64) as shoot, pytest.raises(UserError, match="no state of the console"):
+    with film.Atari("pong").clip_renderer(64) as shoot, pytest.raises(UserError, match="no state of the console"):
         list(shoot(clip(3)))
     with pytest.raises(UserError, match="no game 'pung': did you mean 'pong'"):
         film.Atari("pung")
@@ -179,7 +181,7 @@ def test_a_game_s_clip_without_a_state_cannot_be_drawn() -> None:
 
 def test_a_clip_of_25_steps_of_a_game_lasts_as_long_as_the_paper_s() -> None:
     assert 25 / film.Atari.fps == pytest.approx(1.7, abs=0.05)
-    assert film.pace(film.Atari.dt) == (1, 15)
+    assert film.frame_rate(film.Atari.dt) == (1, 15)
 
 
 @pytest.mark.parametrize("game", ["breakout", "seaquest"])
@@ -189,7 +191,7 @@ def test_people_see_in_colour_what_the_agent_sees_across_games(game: str) -> Non
     clips = list(evaluate.watch(lambda obs: rng.integers(0, 4, 1), stack_frames(env), 150))
     env.close()
     assert len(clips) == 2 and sum(len(clip.act) for clip in clips) == 150
-    with film.Atari(game).studio(210) as shoot:
+    with film.Atari(game).clip_renderer(210) as shoot:
         for segment in clips:
             grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in shoot(segment)]
             small = np.stack([cv2.resize(picture, (84, 84), interpolation=cv2.INTER_AREA) for picture in grey])

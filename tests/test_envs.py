@@ -17,7 +17,7 @@ from rlhp.envs import criteria, gym, point
 from rlhp.envs import mujoco as robots
 from rlhp.envs.tasks import TASKS
 from rlhp.robots import ROBOTS
-from rlhp.types import UserError, stream
+from rlhp.types import UserError, make_rng
 
 CONF = Path(__file__).parents[1] / "conf" / "env"
 
@@ -70,7 +70,7 @@ def paper_reward(task, env, info):
 def test_observations_states_and_rewards_are_those_of_gymnasium(task):
     ours, theirs = robots.make(task, n_envs=2, seed=3, horizon=2000), reference(task)
     theirs.reset()
-    theirs.np_random = stream(3, "env", 1, 0)  # the start too: the same generator gives the same state
+    theirs.np_random = make_rng(3, "env", 1, 0)  # the start too: the same generator gives the same state
     mujoco.mj_resetData(theirs.model, theirs.data)
     obs = theirs.reset_model()
     assert np.array_equal(ours.reset()[1], obs)
@@ -240,7 +240,7 @@ def test_an_episode_ends_by_the_time_limit_alone():
 
 def test_staggered_environments_end_one_by_one_and_go_on_whole():
     env = point.make(4, 0, horizon=10)
-    env.stagger()
+    env.desynchronise()
     env.reset()
     ends = [[], [], [], []]
     for step in range(1, 25):
@@ -254,7 +254,7 @@ def test_staggered_environments_end_one_by_one_and_go_on_whole():
 
 def test_environments_that_begin_anew_early_are_out_of_step_and_do_not_count():
     env = point.make(6, 0, horizon=10)
-    env.stagger(after=4, share=0.7)  # 4 of 6
+    env.desynchronise(interval=4, fraction=0.7)  # 4 of 6
     env.reset()
     ends = [[] for _ in range(6)]
     for step in range(1, 13):
@@ -269,7 +269,7 @@ def test_environments_that_begin_anew_early_are_out_of_step_and_do_not_count():
 def test_environments_that_begin_anew_early_are_restored_with_their_clocks():
     one, other = (point.make(6, 0, horizon=10) for _ in range(2))
     for env in (one, other):
-        env.stagger(after=4, share=0.5)
+        env.desynchronise(interval=4, fraction=0.5)
         env.reset()
     for _ in range(3):
         one.step(np.zeros((6, 2)))
@@ -282,7 +282,7 @@ def test_environments_that_begin_anew_early_are_restored_with_their_clocks():
 
 def test_beginning_anew_after_more_steps_than_an_episode_has_changes_nothing():
     env = point.make(2, 0, horizon=3)
-    env.stagger(after=5, share=0.5)
+    env.desynchronise(interval=5, fraction=0.5)
     env.reset()
     dones = [env.step(np.zeros((2, 2))) for _ in range(3)]
     assert dones[-1][2].tolist() == [True, True] and not any("shortened" in info for info in dones[-1][3])
@@ -290,13 +290,13 @@ def test_beginning_anew_after_more_steps_than_an_episode_has_changes_nothing():
 
 @pytest.mark.parametrize(("after", "share"), [(0, 0.5), (5, 1.0), (5, -0.1)])
 def test_restarts_that_cannot_be_are_refused(after, share):
-    with pytest.raises(UserError, match="a share from 0"):
-        point.make(2, 0).stagger(after=after, share=share)
+    with pytest.raises(UserError, match="a fraction from 0"):
+        point.make(2, 0).desynchronise(interval=after, fraction=share)
 
 
 def test_more_environments_than_steps_of_an_episode_still_begin():
     env = point.make(5, 0, horizon=2)
-    env.stagger()
+    env.desynchronise()
     env.reset()
     assert env.step(np.zeros((5, 2)))[2].tolist() == [True, True, False, False, False]
     assert env.step(np.zeros((5, 2)))[2].tolist() == [False, False, True, True, True]
@@ -519,7 +519,7 @@ def test_discrete_actions_are_let_through():
         (lambda: gym.make("Pendulum-v1", 0, 0), "n_envs is 0"),
         (lambda: gym.make("Pendulun-v1", 1, 0), "Pendulum-v1"),
         (lambda: gym.make("Pendulum-v1", 1, 0, {"gravity": 1}), "cannot make 'Pendulum-v1'.*gravity"),
-        (lambda: gym.make("Pendulum-v1", 1, 0).stagger(after=50, share=0.5), "set restarts.after=null"),
+        (lambda: gym.make("Pendulum-v1", 1, 0).desynchronise(interval=50, fraction=0.5), "set early_resets.interval=null"),
         (lambda: gym.make("Pendulum-v1", 1, 0).restore({"physics": np.zeros(1)}), "not of Pendulum-v1"),
         (lambda: gym.make("Pendulum-v1", 1, 0, max_episode_steps=0), "max_episode_steps is 0"),
         (lambda: robots.make("hopper", 1, 0).restore(robots.make("hopper", 2, 0).snapshot()), "n_envs it was made with"),

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rlhp import evaluate, show
+from rlhp import evaluate, report
 from rlhp.envs import mujoco, point
 from rlhp.types import UserError
 
@@ -222,9 +222,9 @@ class Acts:
 )
 def test_discrete_actions_are_drawn_unless_one_says_otherwise(space, given, deterministic):
     trained, env, obs = Acts(), SimpleNamespace(action_space=space), np.zeros((3, 1))
-    policy, how = show.acting(trained, env, 7, given)
+    policy, how = report.acting(trained, env, 7, given)
     assert how == ("deterministic policy" if deterministic else "stochastic policy")
     first = policy(obs)
     assert (first == -1).all() == deterministic
-    assert np.array_equal(show.acting(trained, env, 7, given)[0](obs), first), "by the seed"
-    assert deterministic or not np.array_equal(show.acting(trained, env, 8, given)[0](obs), first)
+    assert np.array_equal(report.acting(trained, env, 7, given)[0](obs), first), "by the seed"
+    assert deterministic or not np.array_equal(report.acting(trained, env, 8, given)[0](obs), first)

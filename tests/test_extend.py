@@ -19,9 +19,9 @@ from rlhp.types import UserError
 STEP = 2 * 32  # of a rollout
 TINY = [
     *("env=point", "n_envs=2", "agent.n_steps=32", "agent.batch_size=32", "threads=1", "memory.capacity=100", "clip_steps=5"),
-    "effort.per_1000_steps=40",
+    "training_schedule.per_1000_steps=40",
 ]
-STEADY = ["agent.learning_rate=0.001", "effort.first_per_1000_steps=0"]  # nothing depends on the end
+STEADY = ["agent.learning_rate=0.001", "training_schedule.first_per_1000_steps=0"]  # nothing depends on the end
 
 
 def settings(*overrides: str) -> dict[str, Any]:
@@ -132,18 +132,18 @@ def _dies_at(name: str) -> Any:
 
 
 def _dies_in_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    whole = RunDirectory.tick
+    whole = RunDirectory.end_step
 
-    def tick(self: RunDirectory, now: int) -> None:
+    def end_step(self: RunDirectory, now: int) -> None:
         if now >= step:
             raise Killed
         whole(self, now)
 
-    monkeypatch.setattr(RunDirectory, "tick", tick)
+    monkeypatch.setattr(RunDirectory, "end_step", end_step)
 
 
 def test_what_depends_on_the_end_is_said_and_goes_on_as_in_the_longer_run(tmp_path: Path, capsys: Any) -> None:
-    half = run(tmp_path / "half", "labels=16", f"total_steps={8 * STEP}", "effort.first_per_1000_steps=20")
+    half = run(tmp_path / "half", "labels=16", f"total_steps={8 * STEP}", "training_schedule.first_per_1000_steps=20")
     was = float(read_table(half / "metrics.csv")[-1]["learning_rate"])
     asked = [float(row["asked"]) for row in read_table(half / "metrics.csv")]
     words = [f"total_steps={16 * STEP}", "labels=24"]
@@ -192,4 +192,4 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_touches_no_numbers_may_change(tmp_path: Path) -> None:
     half = run(tmp_path / "half", *STEADY, "labels=4", "schedule=upfront", f"total_steps={2 * STEP}")
     assert extend(half, f"total_steps={3 * STEP}", "checkpoint_every=64") == 0
-    assert read_settings(half)["checkpoint_every"] == 64 and read_settings(half)["effort"]["total_steps"] == 3 * STEP
+    assert read_settings(half)["checkpoint_every"] == 64 and read_settings(half)["training_schedule"]["total_steps"] == 3 * STEP

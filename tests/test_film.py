@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rlhp import doctor, film
-from rlhp.film import draw, trial
+from rlhp.film import render, trial
 from rlhp.types import Segment, UserError
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
@@ -39,7 +39,7 @@ def model(task: str) -> mujoco.MjModel:
 def at(model: mujoco.MjModel, *, gone: float = 0.0) -> np.ndarray:
     """[1, nq + nv]: the start, `gone` metres further on."""
     qpos = model.qpos0.copy()
-    qpos[draw._ground(model)] += gone
+    qpos[render._ground(model)] += gone
     return np.concatenate([qpos, np.zeros(model.nv)])[None]
 
 
@@ -76,7 +76,7 @@ def test_picture_shows_the_robot_whole(task):
 def test_camera_and_floor_follow_the_robot(task):
     """Models' floors end after 20 to 40 metres; a cheetah runs 250 in an episode."""
     simulated, view = model(task), film.MuJoCo(task).view
-    period = draw._period(simulated)
+    period = render._period(simulated)
     here, far = (picture(simulated, at(simulated, gone=gone), view).astype(int) for gone in (0, 200 * period))
     assert np.abs(here - far).max() <= 2
 
@@ -139,7 +139,7 @@ def test_a_driver_that_hangs_is_given_up(monkeypatch):
 
 
 def test_no_gl_gets_the_apt_line(monkeypatch):
-    monkeypatch.setattr(draw, "_loads", lambda library: False)
+    monkeypatch.setattr(render, "_loads", lambda library: False)
     simulated = model("hopper")
     with pytest.raises(UserError, match="apt-get install -y --no-install-recommends libegl1 libgl1"):
         picture(simulated, at(simulated), film.MuJoCo("hopper").view)
@@ -150,15 +150,15 @@ def test_no_gl_gets_the_apt_line(monkeypatch):
     [("", "EGL GL OSMesa", "egl"), ("", "EGL OSMesa", "osmesa"), ("osmesa", "EGL GL OSMesa", "osmesa")],
 )
 def test_backend_is_chosen_by_what_is_there(wanted, there, chosen, monkeypatch):
-    monkeypatch.setattr(draw.sys, "platform", "linux")
+    monkeypatch.setattr(render.sys, "platform", "linux")
     monkeypatch.setenv("MUJOCO_GL", wanted)
-    monkeypatch.setattr(draw, "_loads", lambda library: library.removeprefix("lib").partition(".")[0] in there.split())
+    monkeypatch.setattr(render, "_loads", lambda library: library.removeprefix("lib").partition(".")[0] in there.split())
     assert film.backend() == chosen
 
 
 @pytest.mark.parametrize(("dt", "every", "fps"), [(0.05, 1, 20), (0.008, 3, Fraction(125, 3)), (0.02, 1, 50), (0.04, 1, 25)])
 def test_a_simulated_second_takes_a_second(dt, every, fps):
-    assert film.pace(dt) == (every, fps)
+    assert film.frame_rate(dt) == (every, fps)
 
 
 @pytest.mark.parametrize(("codec", "name"), [("h264", "clip.mp4"), ("vp9", "clip.webm")])
@@ -201,7 +201,7 @@ def test_one_studio_shoots_clip_after_clip():
     simulated, view = model("hopper"), film.MuJoCo("hopper").view
     fallen = at(simulated)
     fallen[0, 2] = 1.2
-    with film.studio(simulated, view, SIZE) as shoot:
+    with film.clip_renderer(simulated, view, SIZE) as shoot:
         first, second, again = (next(shoot(state)) for state in (at(simulated), fallen, at(simulated)))
     assert (first == again).all() and (first != second).any()
     assert (first == picture(simulated, at(simulated), view)).all()
@@ -209,7 +209,7 @@ def test_one_studio_shoots_clip_after_clip():
 
 def test_the_probe_is_drawn_where_it_is():
     positions = np.array([[0.0, 0.9], [0.9, 0.0]])
-    with film.Point().studio(150) as shoot:
+    with film.Point().clip_renderer(150) as shoot:
         up, right = shoot(Segment(positions, positions, positions[:, 0], None))
     red = [np.argwhere((picture == (190, 80, 50)).all(axis=-1)).mean(axis=0) for picture in (up, right)]
     assert np.allclose(red, [[30, 74.5], [74.5, 119]], atol=1)  # 0.9 of 1.5 m from the middle, 74.5 pixels

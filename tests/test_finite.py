@@ -6,7 +6,7 @@ import torch
 
 from rlhp.agent import BlindA2C, BlindPPO, Recorder
 from rlhp.agent.build import make
-from rlhp.agent.lean import LeanPPO
+from rlhp.agent.fast_ppo import FastPPO
 from rlhp.envs import gym, point
 from rlhp.finite import check_actions, check_received, is_finite
 from rlhp.types import UserError
@@ -112,7 +112,7 @@ def agents():
     """An agent of each kind, about to learn with an absurd learning rate."""
     settings = {"gamma": 0.9, "n_steps": 8, "learning_rate": 1e30, "seed": 0, "max_grad_norm": 1e30}
     ppo = {**settings, "batch_size": 16, "n_epochs": 5}
-    yield "lean", lambda: make(LeanPPO, point.make(2, 0), **ppo)
+    yield "lean", lambda: make(FastPPO, point.make(2, 0), **ppo)
     yield "ppo", lambda: make(BlindPPO, point.make(2, 0), **ppo)
     yield "a2c", lambda: make(BlindA2C, point.make(2, 0), **settings)
     yield "discrete", lambda: make(BlindPPO, gym.make("CartPole-v1", 2, 0), **ppo)
@@ -128,7 +128,7 @@ def test_a_policy_that_has_diverged_is_never_handed_on(build):
 
 def test_weights_that_are_not_finite_end_the_update():
     """That of the last rollout too, after which nobody acts."""
-    agent = make(LeanPPO, point.make(2, 0), gamma=0.9, n_steps=8, batch_size=16, n_epochs=1, seed=0)
+    agent = make(FastPPO, point.make(2, 0), gamma=0.9, n_steps=8, batch_size=16, n_epochs=1, seed=0)
     rollout = next(agent.rollouts(16))
     with torch.no_grad():
         agent.policy.log_std[0] = torch.nan

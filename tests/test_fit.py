@@ -17,8 +17,8 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from rlhp import cli, show
-from rlhp.labels import load
+from rlhp import cli, report
+from rlhp.answers import load
 from rlhp.run import RunDirectory, checkpoint
 from rlhp.run.record import read_table
 from rlhp.train import build, train
@@ -74,26 +74,26 @@ def test_it_learns_what_is_preferred_and_says_how_well_it_is_known(tmp_path: Pat
 def test_labels_that_say_nothing_are_not_learned(tmp_path: Path) -> None:
     """What is held out was never seen: labels at random are guessed right half of the time, however well the others fit."""
     guesses = np.random.default_rng(1).integers(0, 2, 150).astype(float)
-    assert fitted(comparisons(tmp_path, label=guesses), tmp_path / "run", "heldout=0.4", "reward_model/penalty=none") == 0
+    assert fitted(comparisons(tmp_path, label=guesses), tmp_path / "run", "heldout=0.4", "reward_model/regulariser=none") == 0
     held = json.loads((tmp_path / "run" / "finished.json").read_text())["heldout"]
     assert held["low"] < 0.5 < held["high"] and held["comparisons"] == 60
     assert float(read_table(tmp_path / "run" / "metrics.csv")[-1]["train_accuracy"]) > held["share"] + 0.15
 
 
 def test_a_killed_fit_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, whole = comparisons(tmp_path), RunDirectory.tick
+    source, whole = comparisons(tmp_path), RunDirectory.end_step
     for name in ("one", "two"):
         assert fitted(source, tmp_path / name) == 0
 
-    def tick(self: RunDirectory, now: int) -> None:
+    def end_step(self: RunDirectory, now: int) -> None:
         if now >= 90:
             self._metrics(now, {"train_loss": 1.0})
             raise KeyboardInterrupt
         whole(self, now)
 
-    monkeypatch.setattr(RunDirectory, "tick", tick)
+    monkeypatch.setattr(RunDirectory, "end_step", end_step)
     assert fitted(source, tmp_path / "killed") == 130
-    monkeypatch.setattr(RunDirectory, "tick", whole)
+    monkeypatch.setattr(RunDirectory, "end_step", whole)
     assert fitted(source, tmp_path / "killed") == 0
     for name in ("metrics.csv", "comparisons.csv"):
         assert len({(tmp_path / run / name).read_bytes() for run in ("one", "two", "killed")}) == 1
@@ -131,7 +131,7 @@ def test_a_file_that_has_moved_is_the_same_and_one_that_has_changed_is_not(tmp_p
 
 TINY = [
     *("env=point", "n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "total_steps=512", "labels=12", "threads=1"),
-    *("effort.first_per_1000_steps=20", "effort.per_1000_steps=20", "memory.capacity=200"),
+    *("training_schedule.first_per_1000_steps=20", "training_schedule.per_1000_steps=20", "memory.capacity=200"),
 ]
 
 
@@ -166,7 +166,7 @@ def test_a_fit_has_no_policy_to_show(tmp_path: Path, capsys: Any) -> None:
     assert cli.main(["evaluate", str(tmp_path / "run")]) == 2
     assert "holds a reward model and no policy; train one on it with reward_model=frozen" in capsys.readouterr().err
     assert cli.main(["status", str(tmp_path / "run")]) == 0 and "1 done of 1" in capsys.readouterr().out
-    assert show.fit_score(tmp_path / "run") > 0.8
+    assert report.fit_score(tmp_path / "run") > 0.8
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from rlhp import cli
 from rlhp.train.folders import name
 
 TINY = ("env=point", "total_steps=512", "labels=8", "n_envs=2", "agent.n_steps=64", "agent.batch_size=64")
-TRAIN = ["train", "-m", *TINY, "effort.first_per_1000_steps=4", "name=x"]
+TRAIN = ["train", "-m", *TINY, "training_schedule.first_per_1000_steps=4", "name=x"]
 
 
 def folders(root: Path) -> set[str]:
@@ -29,7 +29,18 @@ def test_how_an_override_is_typed_makes_no_difference(typed):
 
 @pytest.mark.parametrize(
     "override",
-    ["x=a b", "x=[64,64]", "x='a,b'", "x=a:b", "x=a\\b", "x='é\x1b\n'", "x=runs/a/b", "agent/explore=null", "~x", "x='='"],
+    [
+        "x=a b",
+        "x=[64,64]",
+        "x='a,b'",
+        "x=a:b",
+        "x=a\\b",
+        "x='é\x1b\n'",
+        "x=runs/a/b",
+        "agent/intrinsic_reward=null",
+        "~x",
+        "x='='",
+    ],
 )
 def test_a_name_holds_what_every_command_takes(override):
     assert re.fullmatch(r"[A-Za-z0-9._+-]+", name([override], []))
@@ -75,7 +86,7 @@ def test_a_sweep_goes_on_in_folders_of_the_names_that_were(tmp_path, monkeypatch
     sweep = [*TRAIN, "seed=1", "experiment=none", "threads=1"]
     assert cli.main(sweep) == 0
     (run,) = (tmp_path / "runs" / "x").glob("*/")
-    old = ",".join(sorted([*TINY, "effort.first_per_1000_steps=4", "seed=1"]))  # experiment and threads were left out
+    old = ",".join(sorted([*TINY, "training_schedule.first_per_1000_steps=4", "seed=1"]))  # experiment and threads were left out
     run.rename(run.with_name(old))
     assert cli.main(sweep) == 0
     assert "finished already" in capsys.readouterr().err and folders(tmp_path) == {old}

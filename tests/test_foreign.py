@@ -12,9 +12,9 @@ import pytest
 from gymnasium import spaces
 
 from rlhp import cli
-from rlhp.labels import load, parsed
-from rlhp.labels.layouts import find
-from rlhp.labels.pairs import read
+from rlhp.answers import load, parsed
+from rlhp.answers.layouts import find
+from rlhp.answers.pairs import read
 from rlhp.store import Source, Store, labels
 from rlhp.types import Answer, Segment, UserError
 
@@ -226,7 +226,7 @@ def test_what_is_imported_can_be_looked_at_and_comes_back(tmp_path: Path, capsys
     file, kept = ipl(tmp_path), tmp_path / "kept"
     assert cli.main(["import", str(kept), str(file)]) == 0 and "a label of 1 prefers obs_2" in capsys.readouterr().out
     assert [row.ranks for row in labels(kept / "preferences.sqlite")] == RANKS
-    assert cli.main(["labels", str(kept)]) == 0
+    assert cli.main(["answers", str(kept)]) == 0
     assert "somebody (imported)        4     2      1      1" in capsys.readouterr().out
     assert load(kept).digest != load(file).digest, "somebody has answered these"
     assert cli.main(["import", str(kept), str(file)]) == 2 and "brings clips of its own along" in capsys.readouterr().err

@@ -9,8 +9,8 @@ from stable_baselines3.common.utils import explained_variance
 
 from rlhp.agent import BlindA2C, BlindPPO, StateEntropy, ValueRefit
 from rlhp.agent.build import make
-from rlhp.agent.explore import nearest
-from rlhp.agent.lean import LeanPPO
+from rlhp.agent.fast_ppo import FastPPO
+from rlhp.agent.intrinsic_reward import nearest
 from rlhp.envs import mujoco as mujoco_envs
 from rlhp.types import Array, Rollout, UserError
 
@@ -19,7 +19,7 @@ SETTINGS = {"n_steps": T, "gamma": 0.9, "learning_rate": 3e-3, "seed": 5}
 PPO = {**SETTINGS, "batch_size": 32, "n_epochs": 2}
 
 
-def agent(algorithm=LeanPPO, **settings):
+def agent(algorithm=FastPPO, **settings):
     env = mujoco_envs.make("reacher", n_envs=N, seed=0, horizon=25)
     return make(algorithm, env, **((SETTINGS if algorithm is BlindA2C else PPO) | settings))
 
@@ -57,13 +57,13 @@ def rewarded(one) -> Rollout:
     return rollout
 
 
-@pytest.mark.parametrize("algorithm", [LeanPPO, BlindPPO, BlindA2C])
+@pytest.mark.parametrize("algorithm", [FastPPO, BlindPPO, BlindA2C])
 def test_a_refit_moves_the_value_function_alone_until_it_explains_enough(algorithm):
     one = agent(algorithm)
     rewarded(one)
     before, buffer = parameters(one), one.rollout_buffer
     explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
-    metrics = ValueRefit(seed=0, epochs=200, below=0.5, batch_size=32)(one, one._credit)
+    metrics = ValueRefit(seed=0, epochs=200, below=0.5, batch_size=32)(one, one._compute_advantages)
     after = parameters(one)
     assert (
         1 < metrics["refit_epochs"] < 200 and metrics["explained_before"] == pytest.approx(float(explained)) and explained < 0.5
@@ -79,7 +79,7 @@ def test_a_refit_moves_the_value_function_alone_until_it_explains_enough(algorit
 def test_a_refit_stops_after_so_many_passes():
     one = agent()
     rewarded(one)
-    assert ValueRefit(seed=0, epochs=3, below=1.0)(one, one._credit)["refit_epochs"] == 3
+    assert ValueRefit(seed=0, epochs=3, below=1.0)(one, one._compute_advantages)["refit_epochs"] == 3
 
 
 def test_where_the_values_explain_enough_nothing_changes():
@@ -87,7 +87,7 @@ def test_where_the_values_explain_enough_nothing_changes():
 
 
 def test_the_lean_ppo_refits_as_ppo_does():
-    one, two = (trained(agent(algorithm, refit=ValueRefit(seed=0))) for algorithm in (LeanPPO, BlindPPO))
+    one, two = (trained(agent(algorithm, refit=ValueRefit(seed=0))) for algorithm in (FastPPO, BlindPPO))
     assert same(parameters(one), parameters(two)) and not same(parameters(one), parameters(trained(agent())))
 
 
@@ -150,20 +150,23 @@ def test_of_the_states_before_an_evenly_spaced_sample_stays():
 
 
 def test_a_rollout_without_reward_is_explored_by():
-    still, moved = parameters(trained(agent(), unrewarded=ROUNDS)), parameters(trained(agent(explore=StateEntropy()), ROUNDS))
+    still, moved = (
+        parameters(trained(agent(), unrewarded=ROUNDS)),
+        parameters(trained(agent(intrinsic_reward=StateEntropy()), ROUNDS)),
+    )
     assert same(still, parameters(agent())) and not same(still, moved)
 
 
 def test_a_rollout_with_a_reward_is_not():
-    assert same(parameters(trained(agent())), parameters(trained(agent(explore=StateEntropy()))))
+    assert same(parameters(trained(agent())), parameters(trained(agent(intrinsic_reward=StateEntropy()))))
 
 
 def test_after_exploring_values_and_scale_begin_anew():
-    one = agent(explore=StateEntropy(), n_epochs=1, learning_rate=lambda remaining: 1e-2 if remaining > 0.4 else 0.0)
+    one = agent(intrinsic_reward=StateEntropy(), n_epochs=1, learning_rate=lambda remaining: 1e-2 if remaining > 0.4 else 0.0)
     fresh = parameters(one)
     for i, rollout in enumerate(one.rollouts(ROUNDS * T * N)):
         if i == 4:  # the learning rate is 0 by now: what is seen is what beginning anew did
-            one._make_up()
+            one._intrinsic_update()
             explored, spread = parameters(one), one.scale.snapshot()
             one.update(rollout.true_reward)
             with torch.no_grad():
@@ -174,13 +177,13 @@ def test_after_exploring_values_and_scale_begin_anew():
     assert not same(critics(explored), critics(fresh)) and same(critics(after), critics(fresh))
     assert same({k: v for k, v in after.items() if "value" not in k}, {k: v for k, v in explored.items() if "value" not in k})
     assert float(spread["count"]) > 4 * T * N > float(one.scale.snapshot()["count"])
-    assert len(one.explore.snapshot()["before"]) == 0
+    assert len(one.intrinsic_reward.snapshot()["before"]) == 0
 
 
 @pytest.mark.parametrize("at", [0, 1, 2, 3])
 def test_an_exploring_agent_goes_on_bit_for_bit(at):
     """Saved after a rollout without a reward it has explored by it already, as the one that was never saved is about to."""
-    build = lambda: agent(explore=StateEntropy(particles=100), refit=ValueRefit(seed=0, epochs=2))  # noqa: E731
+    build = lambda: agent(intrinsic_reward=StateEntropy(particles=100), refit=ValueRefit(seed=0, epochs=2))  # noqa: E731
     states: list = []
     trained(build(), unrewarded=2, keep=states)
     whole, again = trained(build(), unrewarded=2), build()
@@ -191,5 +194,5 @@ def test_an_exploring_agent_goes_on_bit_for_bit(at):
 
 @pytest.mark.parametrize("wrong", [{"neighbours": 0}, {"particles": 0}])
 def test_impossible_exploring_is_refused(wrong):
-    with pytest.raises(UserError, match=r"agent\.explore wants"):
+    with pytest.raises(UserError, match=r"agent\.intrinsic_reward wants"):
         StateEntropy(**wrong)

@@ -56,7 +56,7 @@ class Planted:
     def __init__(self, reward) -> None:
         self.reward = reward  # observations [*B, 2] and actions [*B, 2] -> [*B]
 
-    def each(self, steps: Steps) -> Array:
+    def predict_members(self, steps: Steps) -> Array:
         found = self.reward(steps.obs, steps.act)
         return np.stack(
             [(1 + 0.2 * k) * found + 0.01 * k * np.sin(17 * steps.obs[..., 0]) * (found.std() > 0) for k in range(MEMBERS)]
@@ -139,7 +139,7 @@ class ByHeart(Planted):
             for left in unseen
         ]
 
-    def each(self, steps: Steps) -> Array:
+    def predict_members(self, steps: Steps) -> Array:
         drawn = [np.random.default_rng(crc32(obs.tobytes())).normal(size=(MEMBERS, obs.shape[0])) for obs in steps.obs]
         noise = np.stack(drawn, axis=1)
         for k, known in enumerate(self.known):

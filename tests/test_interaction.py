@@ -14,7 +14,7 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from rlhp import imitate, show
+from rlhp import imitate, report
 from rlhp.agent import Blind, Shares, Student, geometric, newest, ppo
 from rlhp.agent.mixture import Mixture
 from rlhp.agent.shares import without_expert
@@ -211,7 +211,7 @@ class Everything:
     def log(self, step: int, metrics: dict[str, float]) -> None:
         self.logged.setdefault(step, {}).update(metrics)
 
-    def tick(self, step: int) -> None:
+    def end_step(self, step: int) -> None:
         self.events.append(f"tick {step}")
 
 
@@ -408,8 +408,8 @@ def test_a_run_of_smile_is_a_mixture_for_whoever_loads_it(teacher: Path, tmp_pat
     torch.manual_seed(0)
     acts = [loaded.policy(np.zeros((1, 2))).tobytes() for _ in range(60)]
     assert len(set(acts)) == 3, "each of its policies acts by its mean"
-    assert "deterministic policy" in show.returns(tmp_path, episodes=2, seed=0)
-    assert show.returns(tmp_path, episodes=2, seed=0) == show.returns(tmp_path, episodes=2, seed=0)
+    assert "deterministic policy" in report.returns(tmp_path, episodes=2, seed=0)
+    assert report.returns(tmp_path, episodes=2, seed=0) == report.returns(tmp_path, episodes=2, seed=0)
     with pytest.raises(UserError, match="is a mixture, which no single network can start from"):
         build(settings(*TINY, "agent/start=clone", f"agent.start.run={tmp_path}"))
 
@@ -418,7 +418,7 @@ def test_demonstrations_give_a_policy_before_the_first_round(
     teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has a row of its own, and a run that is killed before the first checkpoint has it once."""
-    show.demonstrate(teacher, tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=1000)
+    report.demonstrate(teacher, tmp_path / "demos", episodes=2, best_of=None, seed=0, max_steps=1000)
     run, demos = tmp_path / "run", f"demos={tmp_path / 'demos'}"
     cfg = settings("condition=dagger", *TINY[:-2], "labels=0", *ASKED, f"expert={teacher}", demos)
     with monkeypatch.context() as patch, pytest.raises(KeyError):

@@ -1,4 +1,4 @@
-"""`rlhp label` and `rlhp train teacher=human` as real processes: what they say, and what outlives what."""
+"""`rlhp annotate` and `rlhp train teacher=human` as real processes: what they say, and what outlives what."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from pages import LENGTH, Person, filmed, label, make_run, start, until, walk
 from test_store import version_1
 
 from rlhp import cli
-from rlhp.run import Served, attempt, key_of, last_served, served
-from rlhp.store import VERSION, Desk, Rest, Store, version_of
+from rlhp.run import Served, key_of, last_served, locked_run, served
+from rlhp.store import VERSION, AnnotationQueue, Store, UndoWindow, version_of
 from rlhp.train import page
 from rlhp.types import UserError
 
@@ -44,9 +44,9 @@ TRAIN = [
         "threads=1",
         "agent.n_steps=64",
         f"clip_steps={LENGTH}",
-        "query.clips_per_label=1",
+        "query.min_segments_per_label=1",
     ),
-    *("memory.capacity=400", "effort.first_per_1000_steps=5", "effort.per_1000_steps=5"),
+    *("memory.capacity=400", "training_schedule.first_per_1000_steps=5", "training_schedule.per_1000_steps=5"),
     *("page.size=64", "page.minimum_view=0", "page.port=0"),
 ]
 
@@ -120,7 +120,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 def test_a_page_that_is_served_already(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", questions=1)
     with label(run) as page:
-        second = subprocess.run([sys.executable, "-m", "rlhp.cli", "label", str(run)], capture_output=True, text=True)
+        second = subprocess.run([sys.executable, "-m", "rlhp.cli", "annotate", str(run)], capture_output=True, text=True)
         assert second.returncode == 0 and "served already" in second.stdout and page.address() in second.stdout
 
 
@@ -132,7 +132,7 @@ def test_what_is_no_run(tmp_path: Path, config: str | None, said: str, capsys: p
     if config is not None:
         (tmp_path / "config.yaml").write_text(config)
         (tmp_path / "preferences.sqlite").write_text("not a store")
-    assert cli.main(["label", str(tmp_path)]) == 2
+    assert cli.main(["annotate", str(tmp_path)]) == 2
     err = capsys.readouterr().err
     assert said in err and len(err.splitlines()) == 1
 
@@ -141,7 +141,7 @@ def test_what_is_no_run(tmp_path: Path, config: str | None, said: str, capsys: p
 def test_options_that_are_refused_give_no_address(tmp_path: Path, option: str, value: str, capsys: pytest.CaptureFixture) -> None:
     run = make_run(tmp_path / "run", questions=1)
     options = {"port": "0", option: value}
-    assert cli.main(["label", str(run), *(word for key, given in options.items() for word in (f"--{key}", given))]) == 2
+    assert cli.main(["annotate", str(run), *(word for key, given in options.items() for word in (f"--{key}", given))]) == 2
     out, err = capsys.readouterr()
     assert value in err and len(err.splitlines()) == 1 and out == "" and last_served(run) is None
 
@@ -150,8 +150,8 @@ def test_a_store_of_an_older_version(tmp_path: Path, capsys: pytest.CaptureFixtu
     run = make_run(tmp_path / "run", questions=0)
     (run / "preferences.sqlite").unlink()
     version_1(tmp_path / "new.sqlite").rename(run / "preferences.sqlite")
-    with attempt(run):
-        assert cli.main(["label", str(run)]) == 2
+    with locked_run(run):
+        assert cli.main(["annotate", str(run)]) == 2
     assert "trained by an older rlhp" in capsys.readouterr().err and version_of(run / "preferences.sqlite") == 1
     with label(run, "--overlap", "2") as page:
         assert Person(page, "annotator-1").state()["asked"] == 3
@@ -161,9 +161,9 @@ def test_a_store_of_an_older_version(tmp_path: Path, capsys: pytest.CaptureFixtu
 FILMER = """
 import sys
 import av
-from rlhp.film import draw, video
+from rlhp.film import render, video
 {}
-from rlhp.web.filmer import main
+from rlhp.web.clip_renderer import main
 main([sys.argv[1], "64", "h264", "1"])
 """
 
@@ -182,7 +182,7 @@ def label_filmer(run: Path, broken: str = "") -> Iterator[subprocess.Popen[str]]
 @pytest.mark.parametrize(
     ("task", "broken", "said"),
     [
-        ("hopper", "draw._loads = lambda library: False", "libegl1"),
+        ("hopper", "render._loads = lambda library: False", "libegl1"),
         ("point", "video.av.codecs_available = set()", "encoder libx264 is missing"),
         ("MountainCar-v0", "", "cannot be drawn"),
     ],
@@ -197,9 +197,9 @@ def test_clips_that_cannot_be_made_are_a_sentence(tmp_path: Path, task: str, bro
 
 
 BROKEN_AT_FIRST = """
-from rlhp.web import filmer
-opened, shots, filmer.RETRY = [], [], 0.0
-class Store(filmer.Store):
+from rlhp.web import clip_renderer
+opened, shots, clip_renderer.RETRY = [], [], 0.0
+class Store(clip_renderer.Store):
     def __init__(self, path):
         opened.append(path)
         super().__init__(path)
@@ -208,7 +208,7 @@ def shoot(*args):
     if len(shots) < 4:
         raise OSError(28, f"No space; the store was opened {len(opened)} times, and this is attempt {len(shots)}")
     return write(*args)
-filmer.Store, write, filmer.film.write = Store, filmer.film.write, shoot
+clip_renderer.Store, write, clip_renderer.film.write = Store, clip_renderer.film.write, shoot
 """
 
 
@@ -226,9 +226,9 @@ def test_whoever_films_opens_the_store_once_however_often_that_fails(tmp_path: P
 def test_a_run_whose_clips_cannot_be_drawn_is_a_sentence_at_the_start(
     tmp_path: Path, task: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("rlhp.film.draw._loads", lambda library: False)
+    monkeypatch.setattr("rlhp.film.render._loads", lambda library: False)
     run = make_run(tmp_path / "run", questions=1, task=task)
-    assert cli.main(["label", str(run), "--port", "0"]) == 2
+    assert cli.main(["annotate", str(run), "--port", "0"]) == 2
     out, err = capsys.readouterr()
     assert said in err and len(err.splitlines()) == 1 and out == ""
 
@@ -237,7 +237,7 @@ def test_a_run_whose_clips_cannot_be_drawn_is_a_sentence_at_the_start(
 def test_a_training_that_people_could_not_watch_does_not_begin(
     tmp_path: Path, task: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rlhp.film.draw._loads", lambda library: False)
+    monkeypatch.setattr("rlhp.film.render._loads", lambda library: False)
     run = make_run(tmp_path / "run", questions=1, task=task)
     with pytest.raises(UserError, match=said), page.page(run, wanted=True):
         raise AssertionError("it has begun")
@@ -274,7 +274,7 @@ def read_only(disk: Path) -> Iterator[None]:
 def test_a_read_only_run_directory_is_a_sentence(small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(small_disk / "run", questions=1)
     with read_only(small_disk):
-        assert cli.main(["label", str(run), "--port", "0"]) == 2
+        assert cli.main(["annotate", str(run), "--port", "0"]) == 2
     out, err = capsys.readouterr()
     assert "make it writable" in err and len(err.splitlines()) == 1 and out == ""
 
@@ -367,7 +367,7 @@ def answering(run: Path, name: str, over: Callable[[], bool], pause: float = 0.0
 
 def check_answers(run: Path, kept: list[dict[str, Any]]) -> None:
     """Every acknowledged answer is in the store, once, as it was given, and is learned from once."""
-    store = Store(run / "preferences.sqlite", rest=Rest(0))
+    store = Store(run / "preferences.sqlite", rest=UndoWindow(0))
     with store.database.reading() as db:
         segments = {id: tuple(yaml.safe_load(names)) for id, names in db.execute("SELECT id, segments FROM query")}
     answered = rows(run, "query, teacher, round, ranks, swapped")
@@ -380,10 +380,10 @@ def check_answers(run: Path, kept: list[dict[str, Any]]) -> None:
         swapped = tuple(said["clips"]) != segments[said["query"]]
         assert there[key] == (SWAPPED if swapped else STRAIGHT)[said["value"]], key
         assert flipped[key] == swapped
-    store.take(10**9)
+    store.collect(10**9)
     taken = rows(run, "query, teacher, taken_step, round")
     assert all((step is None) == (round > 0) for _, _, step, round in taken)
-    counted = Counter(store.take(10**9).query.tolist())
+    counted = Counter(store.collect(10**9).query.tolist())
     expected = Counter(query for query, _, round, ranks in rows(run) if round == 0 and ranks is not None)
     assert counted == expected
     store.close()
@@ -391,7 +391,7 @@ def check_answers(run: Path, kept: list[dict[str, Any]]) -> None:
 
 @pytest.mark.slow
 def test_a_training_with_two_people_from_its_first_question_to_its_end(tmp_path: Path) -> None:
-    process = trainer(tmp_path, "labels=40", "total_steps=1280", "max_open=5")
+    process = trainer(tmp_path, "labels=40", "total_steps=1280", "max_pending=5")
     run = tmp_path / "runs/it/point-preferences-40-seed1"
     over = threading.Event()
     kept: list[dict[str, Any]] = []
@@ -424,7 +424,7 @@ def test_a_training_with_two_people_from_its_first_question_to_its_end(tmp_path:
 def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Path) -> None:
     """The trainer, the page's server, or both, killed at 20 random moments while two people answer."""
     run = tmp_path / "runs/it/point-preferences-600-seed1"
-    settings = ("labels=600", "schedule.initial=0.3", "total_steps=12800", "max_open=200", "checkpoint_every=1280")
+    settings = ("labels=600", "schedule.initial=0.3", "total_steps=12800", "max_pending=200", "checkpoint_every=1280")
     process, servers = trainer(tmp_path, *settings), []
     over, kept, rng = threading.Event(), [], random.Random(20)
     people = [
@@ -474,7 +474,7 @@ def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Pa
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_when_four_people_answer_as_fast_as_they_can(tmp_path: Path) -> None:
     people = ["annotator-1", "annotator-2", "annotator-3", "annotator-4"]
-    run = make_run(tmp_path / "run", questions=0, max_open=None)
+    run = make_run(tmp_path / "run", questions=0, max_pending=None)
     rng, store = np.random.default_rng(0), Store(run / "preferences.sqlite")
     clips = [walk(rng) for _ in range(120)]
     store.ask(list(combinations(clips, 2))[: len(people) * ANSWERS + 40], 0)
@@ -506,7 +506,7 @@ def hurry(page: Served, name: str, done: list[int]) -> None:
 def test_a_lease_whose_browser_is_gone_comes_back(tmp_path: Path) -> None:
     run = filmed(make_run(tmp_path / "run", questions=1))
     store = Store(run / "preferences.sqlite")
-    assert Desk(store.database, seconds=1.0).deal("annotator-1", 1)
+    assert AnnotationQueue(store.database, seconds=1.0).assign("annotator-1", 1)
     with label(run) as page:
         second = Person(page, "annotator-2")
         assert until(second.pairs)[0]["query"] == 0

@@ -17,11 +17,11 @@ from pages import LENGTH, Person, label, make_run, walk
 from test_store import version_1
 
 from rlhp import cli
-from rlhp.labels import export_labels, import_labels, report, text
-from rlhp.labels.kappa import cohen, fleiss
-from rlhp.labels.numbers import agreements, people
-from rlhp.run import attempt
-from rlhp.store import Desk, Label, Reply, Rest, Source, Store, labels, version_of
+from rlhp.answers import export_labels, import_labels, report, text
+from rlhp.answers.kappa import cohen, fleiss
+from rlhp.answers.numbers import agreements, people
+from rlhp.run import locked_run
+from rlhp.store import AnnotationQueue, Label, Reply, Source, Store, UndoWindow, labels, version_of
 from rlhp.types import Answer, Segment, UserError
 
 LEFT, RIGHT, EQUAL, UNSURE = (0, 1), (1, 0), (0, 0), None
@@ -58,16 +58,16 @@ def asked(path: Path, questions: int = 30) -> Path:
 def run(tmp_path: Path) -> Path:
     """Two people, overlapping and repeating; a program has ranked; some answers are taken."""
     run = asked(tmp_path / "from")
-    store = Store(run / "preferences.sqlite", rest=Rest(0))
+    store = Store(run / "preferences.sqlite", rest=UndoWindow(0))
     store.answer({30: Answer((2, 0, 0))})
-    desk = Desk(store.database, overlap=2, repeats=0.2)
+    desk = AnnotationQueue(store.database, overlap=2, repeats=0.2)
     for i in range(40):
         by = ("annotator-1", "annotator-2")[i % 2]
-        (pair,) = desk.deal(by, 1, lambda names: len(names) == 2)
+        (pair,) = desk.assign(by, 1, lambda names: len(names) == 2)
         said = ("left", "right", "equal", "unsure")[i % 4 if i % 3 else 0]
         desk.answer(by, Reply(pair.query, pair.round, pair.clips, said, 1 + i / 7))
         if i == 25:
-            store.take(320)
+            store.collect(320)
     store.close()
     return run
 
@@ -94,7 +94,7 @@ def test_a_round_trip_is_exact(run: Path, tmp_path: Path) -> None:
     assert again.read_bytes() == file.read_bytes().replace(b'"source": "synthetic"', b'"source": "import"')
     assert {row.taken_step for row in labels(other / "preferences.sqlite")} == {320, None}
     assert {row.round for row in labels(other / "preferences.sqlite")} == {0, 1}
-    one, two = (Store(path / "preferences.sqlite").take(999) for path in (run, other))
+    one, two = (Store(path / "preferences.sqlite").collect(999) for path in (run, other))
     assert np.array_equal(one.query, two.query) and np.array_equal(one.ranks, two.ranks)
     assert np.array_equal(comparing.left(one).obs, comparing.left(two).obs)
 
@@ -123,9 +123,9 @@ def test_what_is_imported_outlives_the_run_that_goes_back(run: Path, tmp_path: P
     file.write_text(file.read_text().replace("human:annotator-2", "somebody"))
     import_labels(other, file)
     store = Store(other / "preferences.sqlite")
-    store.answer({query.id: Answer((0, 1)) for query in store.open()})
+    store.answer({query.id: Answer((0, 1)) for query in store.unanswered()})
     before = len(labels(store.path))
-    store.take(500)
+    store.collect(500)
     store.restore(0)
     left = labels(store.path)
     assert before > len(left) == 41 and all(label.taken_step is None for label in left)
@@ -159,7 +159,7 @@ def test_importing_twice_changes_nothing(run: Path, tmp_path: Path) -> None:
 def test_the_step_at_which_this_run_took_an_answer_stands(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     export_labels(run, file)
-    Store(run / "preferences.sqlite", rest=Rest(0)).take(640)
+    Store(run / "preferences.sqlite", rest=UndoWindow(0)).collect(640)
     before = dump(run)
     assert "0 of them new" in import_labels(run, file) and dump(run) == before
 
@@ -189,7 +189,7 @@ def test_another_answer_is_refused(run: Path, tmp_path: Path) -> None:
 
 def test_a_run_in_training_is_refused(run: Path, tmp_path: Path) -> None:
     export_labels(run, tmp_path / "labels.jsonl")
-    with attempt(run), pytest.raises(UserError, match="is being trained: stop"):
+    with locked_run(run), pytest.raises(UserError, match="is being trained: stop"):
         import_labels(run, tmp_path / "labels.jsonl")
 
 
@@ -276,7 +276,7 @@ def test_pairs_for_offline_learners(run: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     shapes = make_run(tmp_path / "run", questions=4)
     store = Store(shapes / "preferences.sqlite")
-    asked = store.open()
+    asked = store.unanswered()
     store.answer({0: Answer(LEFT), 1: Answer(RIGHT), 2: Answer(EQUAL), 3: Answer(UNSURE)}, "human:annotator-1", Source.HUMAN)
     assert cli.main(["export", str(shapes), str(tmp_path / "labels.parquet")]) == 0
     table = parquet.read_table(tmp_path / "labels.parquet")
@@ -321,10 +321,10 @@ def test_repeats_and_other_lengths(run: Path, tmp_path: Path) -> None:
 def rated_run(path: Path) -> Path:
     """A run that asks for ratings: of three answers the second was taken back, and the fourth could not be told."""
     run = make_run(path, questions=4, clips=1, feedback="rating")
-    store = Store(run / "preferences.sqlite", rest=Rest(0))
-    desk = Desk(store.database)
+    store = Store(run / "preferences.sqlite", rest=UndoWindow(0))
+    desk = AnnotationQueue(store.database)
     for value in (0.25, 0.75, 1, "unsure"):
-        (shown,) = desk.deal("annotator-1", 1)
+        (shown,) = desk.assign("annotator-1", 1)
         desk.answer("annotator-1", Reply(shown.query, 0, shown.clips, value, 1.0))
     desk.flag("annotator-1", 2, 0, True)
     store.close()
@@ -418,8 +418,8 @@ def test_where_kappa_says_nothing() -> None:
 
 
 def test_kappa_without_its_library(run: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.setattr("rlhp.labels.kappa.find_spec", lambda name: None)
-    assert cli.main(["labels", str(run)]) == 0
+    monkeypatch.setattr("rlhp.answers.kappa.find_spec", lambda name: None)
+    assert cli.main(["answers", str(run)]) == 0
     out = capsys.readouterr().out
     assert out.count("pip install 'rlhp[labels]'") == 1 and "left share" in out, "the rest needs no library"
 
@@ -505,7 +505,7 @@ def test_agreement_with_the_true_reward() -> None:
 
 
 def test_the_table(run: Path, capsys) -> None:
-    assert cli.main(["labels", str(run)]) == 0
+    assert cli.main(["answers", str(run)]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
     repeats = sum(row.round > 0 for row in labels(run / "preferences.sqlite"))
     questions = len({row.query for row in labels(run / "preferences.sqlite")})

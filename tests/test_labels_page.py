@@ -13,8 +13,8 @@ from test_keys import ADA
 from test_predictions import with_store
 from test_web import AUTH, HOST, TOKEN, room
 
-from rlhp.labels import over_time
-from rlhp.labels.over_time import moving, thinned
+from rlhp.answers import over_time
+from rlhp.answers.over_time import moving, thinned
 from rlhp.run import key_of
 from rlhp.run.predictions import Prediction, add_predictions
 from rlhp.store import Store, ranked, times

@@ -10,7 +10,7 @@ import pytest
 from rlhp.loop import learn
 from rlhp.memory import Mixed, Recent
 from rlhp.query import Disagreement, Uniform
-from rlhp.schedule import Annealed, Constant, PerStep, Upfront
+from rlhp.schedule import Annealed, Constant, GradientStepsPerStep, Upfront
 from rlhp.store import Store
 from rlhp.teacher import Noisy, Oracle
 from rlhp.types import Evidence, Rollout, Setup, UserError
@@ -42,7 +42,7 @@ class Predicts:
     def __call__(self, rollout: Rollout) -> Any:
         return rollout.true_reward
 
-    def each(self, steps: Any) -> Any:
+    def predict_members(self, steps: Any) -> Any:
         return np.stack([steps.obs[..., 0], -steps.obs[..., 0]])
 
     def begin(self, evidence: Evidence, effort: int) -> None:
@@ -57,7 +57,7 @@ class Notes:
         self.warned: dict[str, str] = {}
 
     def log(self, step: int, metrics: Any) -> None: ...
-    def tick(self, step: int) -> None: ...
+    def end_step(self, step: int) -> None: ...
     def warn(self, topic: str, text: str) -> None:
         self.warned |= {topic: text} if text else {}
 
@@ -79,8 +79,8 @@ def drawn(seed: int) -> dict[str, Any]:
     )
     clips = one_of(2, 2, 3)
     query = one_of(
-        Uniform(seed=seed, clips=clips, clips_per_label=per_label),
-        Disagreement(seed=seed, clips=clips, clips_per_label=per_label, candidates=3),
+        Uniform(seed=seed, clips=clips, min_segments_per_label=per_label),
+        Disagreement(seed=seed, clips=clips, min_segments_per_label=per_label, candidates=3),
     )
     return {
         "agent": Acts(n_envs, n_steps, episode),
@@ -96,16 +96,24 @@ def trained(tmp_path: Path, run: dict[str, Any]) -> tuple[int, int, Notes]:
     """Labels used and wanted. Raises UserError where the query rule refuses the run."""
     agent, reward, notes = run["agent"], Predicts(), Notes()
     parts = {name: run[name] for name in ("memory", "query", "teacher", "schedule", "total_steps")}
-    effort = PerStep(run["total_steps"], 1, 1)
+    effort = GradientStepsPerStep(run["total_steps"], 1, 1)
     setup = Setup(
-        env=agent, agent=agent, reward=reward, effort=effort, tracker=None, max_open=0, restart_after=None, settings={}, **parts
+        env=agent,
+        agent=agent,
+        reward=reward,
+        training_schedule=effort,
+        tracker=None,
+        max_pending=0,
+        reset_interval=None,
+        settings={},
+        **parts,
     )
     run["query"].check(setup)
     tmp_path.mkdir(exist_ok=True)
     store = Store(tmp_path / "preferences.sqlite")
     order = agent, run["memory"], run["query"], run["teacher"], store, reward, run["schedule"], effort, notes
-    learn(*order, total_steps=run["total_steps"], max_open=0)
-    used = store.taken
+    learn(*order, total_steps=run["total_steps"], max_pending=0)
+    used = store.used
     store.close()
     return used, run["schedule"](run["total_steps"]), notes
 

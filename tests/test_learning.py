@@ -15,7 +15,7 @@ from rlhp.train import load, train
 
 SMALL = [
     *("env=point", "total_steps=40960", "labels=200"),
-    *("n_envs=8", "threads=1", "agent.batch_size=128", "effort.first_per_1000_steps=5"),
+    *("n_envs=8", "threads=1", "agent.batch_size=128", "training_schedule.first_per_1000_steps=5"),
     *("agent.learning_rate.start=0.001", "agent.gamma=0.9"),
 ]
 

@@ -12,7 +12,7 @@ from test_reward import clips, ensemble, rollout, same
 
 from rlhp.likelihood import ANNOTATORS, Graded, Ratings
 from rlhp.preference import AdaptiveScale, CrossEntropy, PlackettLuce, Rankings, agreement, disagreement
-from rlhp.reward import NoPenalty
+from rlhp.reward import NoRegularisation
 from rlhp.train.fit import Measured, _rate
 from rlhp.types import Clips, Comparisons, Evidence, UserError
 
@@ -187,7 +187,7 @@ def test_a_fit_is_measured_by_how_it_orders_what_one_annotator_rated() -> None:
 def test_scales_and_shifts_of_annotators_are_found() -> None:
     """Beside one of scale 1 and shift 0, one of scale 3 and shift 1: log 3 apart, and 1, as far as the decay lets them."""
     data = ratings_of(300, ((1.0, 0.0), (3.0, 1.0)))
-    reward = ensemble(loss=Ratings(decay=0.0), hidden=(), members=1, penalty=NoPenalty(), learning_rate=0.02)
+    reward = ensemble(loss=Ratings(decay=0.0), hidden=(), members=1, regulariser=NoRegularisation(), learning_rate=0.02)
     reward.fit(Evidence(data), 600)
     (one, other), shift = reward.snapshot()["loss/parameters"][:, 0, :2]
     assert other - one == pytest.approx(log(3), abs=0.2)

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from pages import Person, filmed, make_run, until
 
-from rlhp.run import Served, attempt, dismiss, dismissed, held, served, serving
+from rlhp.run import Served, dismiss, dismissed, held, locked_run, served, serving
 from rlhp.train import page
 from rlhp.web import serve
-from rlhp.web.room import Visits
+from rlhp.web.app_state import Activity
 
 PATIENCE = 120.0  # seconds, for a machine that is busy
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
@@ -29,7 +29,7 @@ TRAINER = f"""
 import signal, sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from rlhp.run import attempt
+from rlhp.run import lock
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
 spec = spec_from_file_location("page", {str(SOURCE)!r})  # without the rest of rlhp.train, which takes seconds to import
 page = module_from_spec(spec)
@@ -80,7 +80,7 @@ def training(run: Path, alone: float = 600.0) -> Iterator[subprocess.Popen[str]]
 
 
 def filmers(run: Path) -> set[int]:
-    return {pid for pid, command in processes(run).items() if "rlhp.web.filmer" in command}
+    return {pid for pid, command in processes(run).items() if "rlhp.web.clip_renderer" in command}
 
 
 def page_of(run: Path, but: Served | None = None) -> Served:
@@ -149,7 +149,7 @@ def test_that_an_earlier_page_was_told_to_end_is_no_reason_not_to_start_one_agai
     starts = tmp_path / "starts"
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x')"))
     monkeypatch.setattr(page, "LOOK", 0.01)
-    with closing(page.Keeper(run)) as keeper:
+    with closing(page.PageSupervisor(run)) as keeper:
         keeper.begin()
         until(lambda: len(starts.read_text()) > 2, PATIENCE)
         assert not dismissed(run)
@@ -164,7 +164,7 @@ def test_a_page_that_is_about_to_end_is_not_taken_for_one_that_died(
     monkeypatch.setattr(page, "held", lambda run: looks.append(run) or held(run))
     with serving(run):
         dismiss(run)  # and is seen before the lock is released
-        with closing(page.Keeper(run)) as keeper:
+        with closing(page.PageSupervisor(run)) as keeper:
             keeper.begin()
             until(lambda: len(looks) > 10, PATIENCE)
     assert starts.read_text() == "x"  # the one start that it begins with
@@ -173,7 +173,7 @@ def test_a_page_that_is_about_to_end_is_not_taken_for_one_that_died(
 def test_why_a_page_does_not_come_up_is_told(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     refusal = "import sys; sys.exit('rlhp: size is 9: give 64 to 1024 pixels.')"
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", refusal))
-    with closing(page.Keeper(run)) as keeper:
+    with closing(page.PageSupervisor(run)) as keeper:
         keeper.begin()
     assert "did not start (size is 9: give 64 to 1024 pixels); training goes on" in capsys.readouterr().err
 
@@ -211,8 +211,8 @@ def test_the_page_of_a_finished_training_leaves_when_nobody_is_there(run: Path) 
 
 def test_when_a_page_is_alone(run: Path) -> None:
     now = [0.0]
-    room = type("Room", (), {"run": run, "visits": Visits(lambda: now[0])})()
-    with attempt(run):
+    room = type("Room", (), {"run": run, "visits": Activity(lambda: now[0])})()
+    with locked_run(run):
         now[0] = 10 * serve.ALONE
         assert not serve.alone(room), "a training is under way"
     now[0] += serve.ALONE

@@ -31,7 +31,7 @@ class Everything:
         self.held, self.grows, self.differ = 5, 0, 1
         self.events: list[str] = []
         self.warned: list[str] = []
-        self.num_timesteps = self.asked = self.answered = self.taken = self.trained = 0
+        self.num_timesteps = self.asked = self.answered = self.used = self.trained = 0
         self.rewards: list[Array] = []
         self.logged: dict[int, dict[str, float]] = {}
 
@@ -66,7 +66,7 @@ class Everything:
     def ask(self, questions: Sequence[tuple[Segment, ...]], step: int) -> None:
         self.asked += len(questions)
 
-    def open(self) -> list[Query]:
+    def unanswered(self) -> list[Query]:
         return [Query(i, (), 0) for i in range(self.answered, self.asked)]
 
     def teacher(self, queries: Sequence[Query], step: int) -> dict[int, Answer]:
@@ -76,26 +76,26 @@ class Everything:
         self.events.append(f"answer {len(answers)}")
         self.answered += len(answers)
 
-    def wait(self, max_open: int | None) -> None:
-        self.events.append(f"wait {max_open}")
+    def wait(self, max_pending: int | None) -> None:
+        self.events.append(f"wait {max_pending}")
 
     def settle(self) -> None:
         self.events.append("settle")
 
-    def take(self, step: int) -> Comparisons:
-        self.taken = self.answered
-        zero = np.zeros(self.taken)
-        shown, ranks = np.zeros((self.taken, 2)), np.tile([0, self.differ], (self.taken, 1))
+    def collect(self, step: int) -> Comparisons:
+        self.used = self.answered
+        zero = np.zeros(self.used)
+        shown, ranks = np.zeros((self.used, 2)), np.tile([0, self.differ], (self.used, 1))
         return Comparisons(NO_CLIPS, shown, ranks, zero, zero)
 
     def schedule(self, step: int) -> int:
         return since(self.levels, step)
 
-    def effort(self, step: int, labels: int) -> int:
+    def training_schedule(self, step: int, labels: int) -> int:
         return 1000 * labels + step
 
-    def begin(self, evidence: Evidence, effort: int) -> None:
-        self.events.append(f"fit {len(evidence.comparisons)} to {effort}")
+    def begin(self, evidence: Evidence, gradient_steps: int) -> None:
+        self.events.append(f"fit {len(evidence.comparisons)} to {gradient_steps}")
         self.trained = len(evidence.comparisons)
 
     def fitted(self) -> dict[str, float]:
@@ -112,8 +112,8 @@ class Everything:
     def log(self, step: int, metrics: dict[str, float]) -> None:
         self.logged.setdefault(step, {}).update(metrics)
 
-    def tick(self, step: int) -> None:
-        self.events.append(f"tick {step}")
+    def end_step(self, step: int) -> None:
+        self.events.append(f"end_step {step}")
 
 
 class Late:
@@ -128,23 +128,23 @@ class Late:
         return self._parts.teacher(queries, step)
 
 
-def run(parts: Everything, total_steps: int, max_open: int | None = 0, late: bool = False) -> Everything:
+def run(parts: Everything, total_steps: int, max_pending: int | None = 0, late: bool = False) -> Everything:
     p = parts
     teacher = Late(p) if late else p.teacher
-    learn(p, p, p.select, teacher, p, p, p.schedule, p.effort, p, total_steps=total_steps, max_open=max_open)  # type: ignore[arg-type]
+    learn(p, p, p.select, teacher, p, p, p.schedule, p.training_schedule, p, total_steps=total_steps, max_pending=max_pending)  # type: ignore[arg-type]
     return parts
 
 
 def test_a_round_is_the_papers_figure() -> None:
     events = run(Everything(levels={0: 2, 4: 5}), 8).events
-    first = ["act", "add", "select 2", "answer 2", "wait 0", "reward", "fit 2 to 2004", "tick 4"]
-    second = ["act", "add", "select 3", "answer 3", "wait 0", "reward", "fit 5 to 5008", "update", "tick 8"]
+    first = ["act", "add", "select 2", "answer 2", "wait 0", "reward", "fit 2 to 2004", "end_step 4"]
+    second = ["act", "add", "select 3", "answer 3", "wait 0", "reward", "fit 5 to 5008", "update", "end_step 8"]
     assert events == first + second
 
 
 def test_the_policy_is_not_updated_before_the_initial_labels_are_fitted() -> None:
     parts = run(Everything(levels={0: 3}, answers=1), 5 * STEPS)
-    assert "".join(name[0] for name in parts.events if name.startswith(("update", "tick"))) == "tttutut"
+    assert "".join(name[0] for name in parts.events if name.startswith(("update", "end_step"))) == "eeeueue"
 
 
 def test_the_first_questions_are_the_initial_ones_whenever_they_come() -> None:
@@ -207,28 +207,28 @@ def waits(parts: Everything) -> list[str]:
     return [name.removeprefix("wait ") for name in parts.events if name.startswith("wait")]
 
 
-@pytest.mark.parametrize("max_open", [0, 20, None])
-def test_waiting_is_left_to_the_store(max_open: int | None) -> None:
+@pytest.mark.parametrize("max_pending", [0, 20, None])
+def test_waiting_is_left_to_the_store(max_pending: int | None) -> None:
     """For nobody before there are questions; for every answer to the first ones and, at the end, to all."""
     parts = Everything(levels={0: 2, 12: 5}, offered={0: 0, 8: 99})
-    assert waits(run(parts, 5 * STEPS, max_open)) == [str(max_open), "0", str(max_open), str(max_open), "0"]
+    assert waits(run(parts, 5 * STEPS, max_pending)) == [str(max_pending), "0", str(max_pending), str(max_pending), "0"]
 
 
 def test_nobody_waits_for_a_teacher_who_needs_time() -> None:
-    assert waits(run(Everything(), 3 * STEPS, max_open=None, late=True)) == ["None"] * 3
+    assert waits(run(Everything(), 3 * STEPS, max_pending=None, late=True)) == ["None"] * 3
 
 
 def test_an_interrupt_ends_the_waiting_for_the_last_answers_and_no_other() -> None:
     class Impatient(Everything):
         stop = 2 * STEPS
 
-        def wait(self, max_open: int | None) -> None:
-            super().wait(max_open)
+        def wait(self, max_pending: int | None) -> None:
+            super().wait(max_pending)
             if self.num_timesteps == self.stop:
                 raise KeyboardInterrupt
 
     events = run(Impatient(), 2 * STEPS).events
-    assert events[-1] == f"tick {2 * STEPS}" and events.count("settle") == 1
+    assert events[-1] == f"end_step {2 * STEPS}" and events.count("settle") == 1
     with pytest.raises(KeyboardInterrupt):
         run(Impatient(), 3 * STEPS)
 

@@ -10,9 +10,9 @@ import pytest
 from test_film import at, model, needs_gl
 
 from rlhp import film
-from rlhp.film import draw, marks
+from rlhp.film import marks, render
 from rlhp.types import Segment, UserError
-from rlhp.web.films import Look
+from rlhp.web.clip_cache import RenderSettings
 
 SIZE = 96
 
@@ -66,7 +66,7 @@ def green(picture: np.ndarray) -> float:
 
 @needs_gl
 def test_the_start_line_stays_where_the_robot_was() -> None:
-    with film.MuJoCo("halfcheetah").studio(2 * SIZE) as shoot:
+    with film.MuJoCo("halfcheetah").clip_renderer(2 * SIZE) as shoot:
         first, second = shoot(clip(0.5))
     assert green(first) == pytest.approx(0.5, abs=0.05) and green(second) < green(first) - 0.1
 
@@ -74,7 +74,7 @@ def test_the_start_line_stays_where_the_robot_was() -> None:
 @needs_gl
 def test_marks_and_captions_are_settings() -> None:
     def pictures(**settings: bool) -> list[np.ndarray]:
-        with film.MuJoCo("halfcheetah", **settings).studio(SIZE) as shoot:
+        with film.MuJoCo("halfcheetah", **settings).clip_renderer(SIZE) as shoot:
             return list(shoot(clip(0.5)))
 
     plain, marked, captioned = pictures(marks=False), pictures(), pictures(marks=False, caption=True)
@@ -86,9 +86,9 @@ def test_marks_and_captions_are_settings() -> None:
 @needs_gl
 def test_what_cannot_leave_has_no_marks() -> None:
     reacher = model("reacher")
-    with draw.studio(reacher, film.MuJoCo("reacher").view, SIZE, draw.Aids(marks=True, caption=True)) as shoot:
+    with render.clip_renderer(reacher, film.MuJoCo("reacher").view, SIZE, render.Aids(marks=True, caption=True)) as shoot:
         (marked,) = shoot(at(reacher))
-    with draw.studio(reacher, film.MuJoCo("reacher").view, SIZE) as shoot:
+    with render.clip_renderer(reacher, film.MuJoCo("reacher").view, SIZE) as shoot:
         (plain,) = shoot(at(reacher))
     assert (marked == plain).all()
 
@@ -105,7 +105,8 @@ def test_a_picture_of_600_pixels_is_drawn_whole() -> None:
 def test_clips_are_filmed_anew_where_their_drawing_changes(tmp_path: Path) -> None:
     node = {"_target_": "rlhp.film.MuJoCo", "robot": "hopper"}
     looks = [
-        Look.of({"task": "hopper", **more}, 600, "h264") for more in ({}, {"film": node}, {"film": {**node, "caption": True}})
+        RenderSettings.of({"task": "hopper", **more}, 600, "h264")
+        for more in ({}, {"film": node}, {"film": {**node, "caption": True}})
     ]
     assert len({look.file(tmp_path, "a") for look in looks}) == 3
-    assert looks[0] == Look("hopper", 600, "h264"), "where a run does not say, its clips keep their names"
+    assert looks[0] == RenderSettings("hopper", 600, "h264"), "where a run does not say, its clips keep their names"

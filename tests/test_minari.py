@@ -20,7 +20,7 @@ from rlhp.train import train
 
 TINY = [
     *("env=point", "n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "total_steps=512", "labels=12", "threads=1"),
-    *("effort.first_per_1000_steps=4", "memory.capacity=200"),
+    *("training_schedule.first_per_1000_steps=4", "memory.capacity=200"),
 ]
 
 

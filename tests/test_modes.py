@@ -14,7 +14,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from rlhp.run import claim
+from rlhp.run import create
 from rlhp.run.record import read_table
 from rlhp.schedule import Annealed
 from rlhp.train import build, train
@@ -26,9 +26,9 @@ ROLLOUT, TOTAL, LABELS = 128, 5 * 128, 40
 STEPS = range(ROLLOUT, TOTAL + 1, ROLLOUT)
 TINY = [
     *("env=point", "n_envs=2", "threads=1", "agent.n_steps=64", f"total_steps={TOTAL}", f"labels={LABELS}", "clip_steps=4"),
-    *("query.clips_per_label=1", "effort.first_per_1000_steps=5", "effort.per_1000_steps=20"),
+    *("query.min_segments_per_label=1", "training_schedule.first_per_1000_steps=5", "training_schedule.per_1000_steps=20"),
 ]
-HUMAN = ("teacher=human", "page=null", "max_open=0", "watched=false")  # whoever answers does so at the store
+HUMAN = ("teacher=human", "page=null", "max_pending=0", "watched=false")  # whoever answers does so at the store
 PERSON = """
 import sys, time
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_lock_step_has_every_label_when_it_is_wanted(tmp_path: Path) -> None:
 
 
 def test_late_answers_are_used_late_and_nothing_waits(tmp_path: Path) -> None:
-    columns = trained(tmp_path / "one", "teacher=delayed", f"teacher.delay={2 * ROLLOUT}", "max_open=null")
+    columns = trained(tmp_path / "one", "teacher=delayed", f"teacher.delay={2 * ROLLOUT}", "max_pending=null")
     assert columns["labels"] == [0, 0, *columns["asked"][:-2]]
     updated = [entropy == entropy for entropy in columns["entropy"]]
     assert updated == [False, False, False, True, True]  # until the initial labels are fitted, the random policy explores
@@ -110,7 +110,7 @@ def test_a_person_in_lock_step(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_training_goes_on_ahead_of_a_person(tmp_path: Path) -> None:
     with person(tmp_path / "one", patience=15):
-        columns = trained(tmp_path / "one", *HUMAN, "max_open=20")
+        columns = trained(tmp_path / "one", *HUMAN, "max_pending=20")
     ahead = [asked - labels for asked, labels in zip(columns["asked"], columns["labels"], strict=True)]
     assert 0 < max(ahead) <= 20 and columns["asked"][-1] == columns["labels"][-1] == LABELS
     replayed_alike(tmp_path / "one", tmp_path / "two")
@@ -139,7 +139,7 @@ def test_a_fresh_agent_on_the_reward_of_an_earlier_run(tmp_path: Path, monkeypat
     )
     again = build(settings("reward_model=frozen", f"reward_model.run={tmp_path / 'two'}")).reward  # of a run that was on it
     assert (again(rollout) == learned(rollout)).all()
-    late = build(settings(*frozen, "credit=arrival")).reward
+    late = build(settings(*frozen, "reward_input=next_obs")).reward
     assert (late(comparing.led_to(rollout, obs + 1)) == learned(replace(rollout, obs=obs + 1))).all()
 
 
@@ -147,7 +147,7 @@ def test_a_fresh_agent_on_the_reward_of_an_earlier_run(tmp_path: Path, monkeypat
 def test_a_run_that_is_not_there(choice: str, key: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a run directory"):
         build(settings(choice, f"{key}={tmp_path}"))
-    claim(tmp_path, settings())
+    create(tmp_path, settings())
     with pytest.raises(UserError, match=r"no checkpoint yet|no preference store"):
         build(settings(choice, f"{key}={tmp_path}"))
 
@@ -164,10 +164,10 @@ def test_the_true_reward_needs_nobody(tmp_path: Path) -> None:
     assert columns["reward_corr"] == pytest.approx([1.0] * len(STEPS)) and columns["reward_mean"] == columns["true_reward"]
 
 
-@pytest.mark.parametrize("max_open", [0, 20])
-def test_waiting_for_who_answers_by_the_step_would_never_end(max_open: int) -> None:
+@pytest.mark.parametrize("max_pending", [0, 20])
+def test_waiting_for_who_answers_by_the_step_would_never_end(max_pending: int) -> None:
     questions = {0: {"_target_": "rlhp.types.Recorded", "clips": [], "answers": [[0, None]]}}
     recorded = {"_target_": "rlhp.teacher.Replay", "questions": questions, "digest": None}
     for late in (settings("teacher=delayed")["teacher"], recorded):
-        with pytest.raises(UserError, match="max_open=null"):
-            build({**settings(f"max_open={max_open}"), "teacher": late})
+        with pytest.raises(UserError, match="max_pending=null"):
+            build({**settings(f"max_pending={max_pending}"), "teacher": late})

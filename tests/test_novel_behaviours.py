@@ -102,7 +102,7 @@ def test_a_run_is_counted_drawn_and_printed(analysis, behaviour, tmp_path, monke
         "labels=8",
         "env.horizon=60",
         "agent.batch_size=64",
-        "effort.first_per_1000_steps=20",
+        "training_schedule.first_per_1000_steps=20",
         "clip_steps=10",
     )
     with initialize_config_module("rlhp.conf", version_base="1.3"):

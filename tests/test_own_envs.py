@@ -478,13 +478,13 @@ class Wrong(odd_envs.Line):
 def test_what_cannot_be_saved_is_said_not_lost(kind, reason, capfd):
     assert re.search(reason, trial.obstacle(kind))
     env = GymVecEnv("Kind", [kind] * 2, 0)
-    env.stagger()
+    env.desynchronise()
     assert re.search(f"Kind cannot be saved .*{reason}.*goes on from a reset.*env.clone=true", capfd.readouterr().err)
 
 
 def test_what_can_no_longer_be_saved_amid_a_run_is_said_once(capfd):
     env = GymVecEnv("Line", [odd_envs.Line] * 2, 0)
-    env.stagger()
+    env.desynchronise()
     env.reset()
     assert "saved" in env.snapshot() and "cannot be saved" not in capfd.readouterr().err
     env.set_attr("script", threading.Lock(), indices=[1])
@@ -525,7 +525,7 @@ class Recipe(gymnasium.utils.EzPickle, odd_envs.Line):
 @pytest.mark.parametrize("id", ["odd_envs:Copied-v0", "odd_envs:Closed-v0", "odd_envs:Plain-v0"])
 def test_a_clone_goes_on_with_the_same_numbers(id, capfd):
     env = made(id, clone=True)
-    env.stagger()
+    env.desynchronise()
     assert "env.clone=true: each checkpoint holds" in capfd.readouterr().err
     env.reset()
     play(env, acts(env, 7))

@@ -176,7 +176,7 @@ def test_the_last_answers_can_be_given_again_or_flagged(tmp_path: Path, tab: pla
         stored(run, 2)
         store = Store(run / "preferences.sqlite")
         store.settle()
-        store.take(1)
+        store.collect(1)
         store.close()
         third, fourth = press(tab, "ArrowUp"), press(tab, "ArrowUp")
         wait(tab, "document.querySelectorAll('#history button').length === 4")

@@ -71,7 +71,7 @@ class Distance:
     def __call__(self, rollout):
         return -np.abs(rollout.obs).sum(axis=-1).astype(np.float32)
 
-    def each(self, steps):
+    def predict_members(self, steps):
         return -np.abs(steps.obs).sum(axis=-1)[None]
 
     def fit(self, evidence, effort):
@@ -97,7 +97,7 @@ class Cart(DummyVecEnv):
     def states(self):
         return None
 
-    def stagger(self, after=None, share=0.0):
+    def desynchronise(self, interval=None, fraction=0.0):
         pass
 
 
@@ -110,7 +110,7 @@ class Slope:
         pass
 
     @contextmanager
-    def studio(self, size):
+    def clip_renderer(self, size):
         yield lambda segment: (self.picture(x, size) for x in segment.obs[:, 0])
 
     def picture(self, x, size):

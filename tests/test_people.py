@@ -80,13 +80,13 @@ def test_praise_counts_at_the_step_that_is_shown(monkeypatch: pytest.MonkeyPatch
 
     @contextmanager
     def audience(*_: Any, **facts: Any) -> Iterator[Any]:
-        with film.Point().studio(16) as shoot:
+        with film.Point().clip_renderer(16) as shoot:
             yield paced, shoot
 
     monkeypatch.setattr(people, "audience", audience)
     steps = np.zeros((6, 1))
     rollout = Rollout(np.zeros((6, 1, 2)), np.zeros((6, 1, 2)), steps, steps.astype(bool), None, np.zeros(0))
-    with people.Judge(setup()).present(None) as judge:  # type: ignore[arg-type]
+    with people.HumanTrainer(setup()).present(None) as judge:  # type: ignore[arg-type]
         assert judge(rollout, 6)[:, 0].tolist() == [0, 1, 0, -1, 0, 1]  # a key that is held counts once
     assert stage.shown[-1]["progress"] == "5 of 40 steps"
     assert stage.shown[-1]["kept"] == "1 good, 1 bad"
@@ -94,7 +94,7 @@ def test_praise_counts_at_the_step_that_is_shown(monkeypatch: pytest.MonkeyPatch
 
 def test_a_person_watches_one_environment() -> None:
     with pytest.raises(UserError, match="set n_envs=1"):
-        people.Judge(setup(n_envs=2))
+        people.HumanTrainer(setup(n_envs=2))
 
 
 def test_open_tabs_live_through_a_restart(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from gymnasium import spaces
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from rlhp import film, show
+from rlhp import film, report
 from rlhp.agent import BlindPPO
 from rlhp.agent.build import make as make_agent
 from rlhp.envs import gym
@@ -111,8 +111,8 @@ def test_clips_show_the_frames_of_their_own_steps():
         assert isinstance(rollout.state, Frames) and rollout.sources == 2 == rollout.state.envs
         memory.add(rollout)
     assert len(memory) > 10
-    drawing = film.Own(LINE)
-    with drawing.studio(120) as shoot:
+    drawing = film.SelfRendered(LINE)
+    with drawing.clip_renderer(120) as shoot:
         for clip in [*memory.clips, *memory.heldout]:
             pictures = list(shoot(clip))
             assert len(pictures) == 3
@@ -269,7 +269,7 @@ class Sized:
     def setup(self, total: int, capacity: int, length: int) -> Setup:
         memory = Recent(length, capacity, seed=0)
         parts: dict[str, Any] = {"env": self, "agent": self, "memory": memory, "query": self.query, "schedule": self.schedule}
-        rest = {name: None for name in ("teacher", "reward", "effort", "tracker", "max_open", "restart_after")}
+        rest = {name: None for name in ("teacher", "reward", "training_schedule", "tracker", "max_pending", "reset_interval")}
         return Setup(**parts, **rest, total_steps=total, settings={})
 
 
@@ -290,7 +290,7 @@ def test_as_many_environments_are_filmed_as_questions_need():
     ("schedule", "more", "later"),
     [
         (Constant(labels=110, total_steps=10_000, first=10), {}, 4),  # 1 label a rollout of 100 steps: 4 clips, 1 of each
-        (Constant(labels=110, total_steps=10_000, first=10), {"clips_per_label": 2}, 2),
+        (Constant(labels=110, total_steps=10_000, first=10), {"min_segments_per_label": 2}, 2),
         (Constant(labels=1010, total_steps=10_000, first=10), {}, 10),  # 40 clips a rollout: of all
         (Constant(labels=20, total_steps=10_000, first=10), {}, 1),
     ],
@@ -320,7 +320,7 @@ def test_a_run_asks_about_films_and_goes_on_filming_after_it_was_killed(tmp_path
     rendered_frames = []
     monkeypatch.setattr(Kept, "state", counted(Kept.state, rendered_frames))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RunDirectory, "tick", dies(RunDirectory.tick, at=192))
+        patch.setattr(RunDirectory, "end_step", dies(RunDirectory.end_step, at=192))
         train(cfg, tmp_path / "killed")
     train(cfg, tmp_path / "killed")
     # 16 clips are chosen from for the first four questions, and a rollout of 4 environments, 16 steps each, has 16, less one held
@@ -414,21 +414,21 @@ def test_a_picture_is_shrunk_by_area():
 
 
 def test_speed_is_the_environments_own_but_no_faster_than_people_can_see():
-    assert film.Own(LINE).fps == 30 and film.Own(LINE).dt == 1 / 30
-    assert film.Own(LINE, clip_steps=25).fps == Fraction(50, 3), "25 pictures in 1.5 s"
-    assert film.Own(LINE, clip_steps=90).fps == 30 and film.Own(LINE, clip_steps=25, fps=20).fps == 20
+    assert film.SelfRendered(LINE).fps == 30 and film.SelfRendered(LINE).dt == 1 / 30
+    assert film.SelfRendered(LINE, clip_steps=25).fps == Fraction(50, 3), "25 pictures in 1.5 s"
+    assert film.SelfRendered(LINE, clip_steps=90).fps == 30 and film.SelfRendered(LINE, clip_steps=25, fps=20).fps == 20
     with pytest.raises(UserError, match=r"film\.fps is 0"):
-        film.Own(LINE, fps=0)
+        film.SelfRendered(LINE, fps=0)
 
 
 def test_small_pictures_are_enlarged_sharply_and_large_ones_shrunk():
     flat = np.zeros((1, 1), np.float32)
     for side, size, shape in ((40, 400, (400, 400, 3)), (40, 90, (80, 80, 3)), (400, 96, (96, 96, 3))):
         clip = Segment(flat, flat, flat[:, 0], filmed_of(noise(1, side)))
-        with film.Own(LINE).studio(size) as shoot:
+        with film.SelfRendered(LINE).clip_renderer(size) as shoot:
             (picture,) = shoot(clip)
         assert picture.shape == shape
-    with film.Own(LINE).studio(90) as shoot:
+    with film.SelfRendered(LINE).clip_renderer(90) as shoot:
         (picture,) = shoot(Segment(flat, flat, flat[:, 0], filmed_of(noise(1))))
     assert (picture[::2, ::2] == noise(1)[0]).all() and (picture[1::2, 1::2] == noise(1)[0]).all()
 
@@ -436,7 +436,7 @@ def test_small_pictures_are_enlarged_sharply_and_large_ones_shrunk():
 def test_clips_without_frames_say_what_to_do():
     flat = np.zeros((3, 1), np.float32)
     with (
-        film.Own(LINE).studio(90) as shoot,
+        film.SelfRendered(LINE).clip_renderer(90) as shoot,
         pytest.raises(UserError, match="no frames of them were kept; train with watched=true"),
     ):
         list(shoot(Segment(flat, flat, flat[:, 0], None)))
@@ -447,13 +447,13 @@ def test_clips_without_frames_say_what_to_do():
 )
 def test_what_cannot_be_drawn_is_one_sentence(id, said, recwarn):
     with pytest.raises(UserError, match=said):
-        film.Own(id).check()
+        film.SelfRendered(id).check()
     assert not list(recwarn)
 
 
 def test_a_film_of_the_policy(tmp_path):
     train(settings(), tmp_path)
-    made = show.film_policy(tmp_path, tmp_path / "policy.mp4", seconds=1.0)
+    made = report.film_policy(tmp_path, tmp_path / "policy.mp4", seconds=1.0)
     import av
 
     with av.open(str(made)) as video:
@@ -557,7 +557,7 @@ def test_clips_of_what_mujoco_simulates_are_rendered_again(monkeypatch):
         drawn.append(acting.render())
         acting.step(np.array([1, -1, 1], np.float32))
     flat = np.zeros((5, 1), np.float32)
-    with film.Own("Hopper-v5", {"width": 96, "height": 96}).studio(96) as shoot:
+    with film.SelfRendered("Hopper-v5", {"width": 96, "height": 96}).clip_renderer(96) as shoot:
         again = list(shoot(Segment(flat, flat, flat[:, 0], np.stack(states))))
     assert all((one == two).all() for one, two in zip(drawn, again, strict=True))
     assert (drawn[0] != drawn[4]).any()
@@ -574,7 +574,7 @@ def test_a_run_on_a_mujoco_id_has_states_and_renders_nothing(tmp_path: Path):
     store.close()
     assert clip is not None and clip.state is not None and clip.state.ndim == 2
     if film.draws():
-        assert show.film_policy(tmp_path, tmp_path / "policy.webm", seconds=0.2).is_file()
+        assert report.film_policy(tmp_path, tmp_path / "policy.webm", seconds=0.2).is_file()
 
 
 def test_a_process_that_draws_by_pygame_ends_when_it_is_told_to() -> None:

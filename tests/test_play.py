@@ -246,7 +246,7 @@ def played(*turns: tuple[str, ...] | str, horizon: int = 50, dt: float = 0.1) ->
         return len(kept)
 
     keys = keyboard(env, yaml.safe_load(Path("conf/env/point.yaml").read_text())["keyboard"])
-    with film.Point().studio(32) as shoot:
+    with film.Point().clip_renderer(32) as shoot:
         session = Session(env, keys, Look(env, shoot), stage, Clock(dt, time), keep)  # type: ignore[arg-type]
         with pytest.raises(KeyboardInterrupt):
             session.run()
@@ -346,7 +346,7 @@ def test_keys_that_were_overtaken_do_not_count(client: TestClient, capsys: pytes
 
 
 def test_keys_of_a_browser_that_has_gone_are_let_go(relay: live.Relay, capsys: pytest.CaptureFixture[str]) -> None:
-    relay.press(live.Keys(client="a", n=1, held=["ArrowUp"]))
+    relay.press(live.HeldKeys(client="a", n=1, held=["ArrowUp"]))
     relay.let_go()
     relay.seen["a"] -= 2 * live.GONE
     relay.let_go()

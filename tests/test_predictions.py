@@ -9,10 +9,10 @@ import pytest
 from pages import make_run
 from test_run import Killed, killed_at, settings
 
-from rlhp.labels import foreseen, foresight
-from rlhp.labels.predicted import concordance, share_of
+from rlhp.answers import foreseen, foresight
+from rlhp.answers.predicted import concordance, share_of
 from rlhp.run.predictions import Prediction, add_predictions, keep_predictions, read_predictions
-from rlhp.store import PERSON, Counts, Desk, Source, Store, counts, labels, newest_clips, ranked, taken_after, times
+from rlhp.store import PERSON, AnnotationQueue, Counts, Source, Store, counts, labels, newest_clips, ranked, times, used_after
 from rlhp.train import train
 from rlhp.train.predictions import Predictions
 from rlhp.types import Answer
@@ -83,7 +83,7 @@ def test_agreement_is_one_person_s_or_everybody_s(answered: Path) -> None:
     assert bob is not None and (bob.share, bob.n) == (1.0, 1) and all_of_them is not None and all_of_them.n == 3
     given = [at for at, _ in foreseen(answered, ranked(store.database))]
     assert eve is None and given == sorted(given) and times(store.database, "bob") == {"bob": given[2:]}
-    Desk(store.database).flag("bob", 3, 0, True)
+    AnnotationQueue(store.database).flag("bob", 3, 0, True)
     assert ranked(store.database, "bob") == [], "what was taken back does not count"
     store.close()
 
@@ -91,11 +91,11 @@ def test_agreement_is_one_person_s_or_everybody_s(answered: Path) -> None:
 def test_what_was_taken_and_when(answered: Path) -> None:
     store = Store(answered / "preferences.sqlite")
     store.settle()
-    assert taken_after(store.database, 0) == (0, []) and counts(store.path) == Counts(4, 4, 0)
-    store.take(64)
-    before, new = taken_after(store.database, 0)
+    assert used_after(store.database, 0) == (0, []) and counts(store.path) == Counts(4, 4, 0)
+    store.collect(64)
+    before, new = used_after(store.database, 0)
     assert before == 0 and [(taken.query, taken.step) for taken in new] == [(0, 64), (1, 64), (2, 64), (3, 64)]
-    assert new[0].clips == labels(store.path)[0].clips and taken_after(store.database, 64) == (4, [])
+    assert new[0].clips == labels(store.path)[0].clips and used_after(store.database, 64) == (4, [])
     assert newest_clips(store.database, 1) == [*new[3].clips] and len(newest_clips(store.database, 9)) == 8
     store.close()
 
@@ -104,16 +104,16 @@ def test_a_question_is_predicted_once_and_not_before_the_first_fit(tmp_path: Pat
     run, store = make_run(tmp_path / "run", questions=3), Store(tmp_path / "run" / "preferences.sqlite")
     predict = Predictions(run, store, lambda clip: float(clip.true_reward.sum()), first=1, step=0)
     store.answer({0: Answer((0, 1))})
-    store.take(64)
+    store.collect(64)
     predict()
     assert read_predictions(run) == [], "r-hat has not been fitted"
     store.answer({1: Answer((0, 1))})
-    store.take(128)
+    store.collect(128)
     predict()
     predict()
     with_store(run, {1: (1, 0)}, "bob")
     store.settle()
-    store.take(192)
+    store.collect(192)
     predict()
     (row,) = read_predictions(run)
     first, second = store.segment(labels(store.path)[1].clips[0]), store.segment(labels(store.path)[1].clips[1])

@@ -18,7 +18,7 @@ class Members:
     def __call__(self, rollout: Rollout) -> Array:
         raise AssertionError("questions are chosen by the members apart")
 
-    def each(self, steps: Steps) -> Array:
+    def predict_members(self, steps: Steps) -> Array:
         self.calls.append(len(steps))
         return np.stack([(k - 1) * steps.obs[..., 0] / steps.obs.shape[1] for k in range(3)])
 
@@ -51,7 +51,7 @@ def test_more_clips_per_question_need_more_memory() -> None:
     select = Uniform(seed=0, clips=4)
     assert select(memory_of(79), 10, Members(), 0) == []
     assert [len(question) for question in select(memory_of(80), 10, Members(), 0)] == [4] * 10
-    assert Uniform(seed=0, clips=4, clips_per_label=0)(memory_of(3), 1, Members(), 0) == []
+    assert Uniform(seed=0, clips=4, min_segments_per_label=0)(memory_of(3), 1, Members(), 0) == []
 
 
 @pytest.mark.parametrize("select", [Uniform(seed=0, clips=2), Disagreement(seed=0, clips=2), Disagreement(seed=0, clips=4)])
@@ -72,7 +72,7 @@ def test_the_most_disputed_candidates_are_asked_in_order() -> None:
     memory, n = memory_of(60), 5
     chosen = numbers(Disagreement(seed=0)(memory, n, Members(), 3))
     candidates = numbers(
-        Uniform(seed=0)(memory, n * 10, Members(), 3) or Uniform(seed=0, clips_per_label=0)(memory, 50, Members(), 3)
+        Uniform(seed=0)(memory, n * 10, Members(), 3) or Uniform(seed=0, min_segments_per_label=0)(memory, 50, Members(), 3)
     )
     # members predict differences of -d, 0 and d: their variance grows with |d|
     gaps = sorted({frozenset(pair): abs(pair[0] - pair[1]) for pair in candidates}.values(), reverse=True)
@@ -89,13 +89,13 @@ def _variance(gap: float) -> float:
 def test_ties_fall_to_the_order_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preference, "disagreement", lambda sums: np.zeros(sums.shape[1]))
     memory = memory_of(60)
-    drawn = Uniform(seed=0, clips_per_label=0)(memory, 50, Members(), 3)
+    drawn = Uniform(seed=0, min_segments_per_label=0)(memory, 50, Members(), 3)
     assert numbers(Disagreement(seed=0)(memory, 5, Members(), 3)) == numbers(drawn)[:5]
 
 
 def test_a_disputed_question_is_not_asked_twice() -> None:
     for step in range(20):
-        asked = numbers(Disagreement(seed=0, clips_per_label=2, candidates=50)(memory_of(6), 3, Members(), step))
+        asked = numbers(Disagreement(seed=0, min_segments_per_label=2, candidates=50)(memory_of(6), 3, Members(), step))
         assert len({frozenset(pair) for pair in asked}) == len(asked) == 3
 
 
@@ -117,7 +117,7 @@ def test_sums_reach_the_maths_as_members_questions_clips(monkeypatch: pytest.Mon
 def test_senseless_values_are_refused() -> None:
     for build in (
         lambda: Uniform(seed=0, clips=0),
-        lambda: Uniform(seed=0, clips_per_label=-1),
+        lambda: Uniform(seed=0, min_segments_per_label=-1),
         lambda: Disagreement(seed=0, clips=0),
         lambda: Disagreement(seed=0, candidates=0),
     ):

@@ -12,7 +12,7 @@ import pytest
 from test_modes import HUMAN, LABELS, ROLLOUT, TOTAL, replayed_alike, trained
 
 from rlhp.feedback import COMPARISON
-from rlhp.store import Desk, Reply, Rest, Source, Store, labels, recorded
+from rlhp.store import AnnotationQueue, Reply, Source, Store, UndoWindow, labels, recorded
 from rlhp.types import Answer, Comparisons, UserError
 
 pytestmark = [
@@ -21,19 +21,19 @@ pytestmark = [
 ]
 
 
-def answering(answer: Callable[[Desk, Store], object]) -> Callable[[Store, int | None], None]:
+def answering(answer: Callable[[AnnotationQueue, Store], object]) -> Callable[[Store, int | None], None]:
     """In the place of `Store.wait`: people who answer whenever training would wait, in the same process."""
 
-    def wait(store: Store, max_open: int | None, poll: float = 0.1) -> None:
-        answer(Desk(store.database, overlap=2), store)
+    def wait(store: Store, max_pending: int | None, poll: float = 0.1) -> None:
+        answer(AnnotationQueue(store.database, overlap=2), store)
 
     return wait
 
 
-def say(desk: Desk, store: Store, by: str, most: int) -> None:
+def say(desk: AnnotationQueue, store: Store, by: str, most: int) -> None:
     """A person answers up to so many pairs by the true return; every fifth they cannot tell."""
     for _ in range(most):
-        for pair in desk.deal(by, 1):
+        for pair in desk.assign(by, 1):
             left, right = (store.segment(name).true_reward.sum() for name in pair.clips)  # type: ignore[union-attr]
             wrong = by == "annotator-2" and pair.query % 7 == 0
             ranks = (int(left < right), int(left > right))
@@ -41,7 +41,7 @@ def say(desk: Desk, store: Store, by: str, most: int) -> None:
             desk.answer(by, Reply(pair.query, pair.round, pair.clips, COMPARISON.value(Answer(ranks)), 1.0))
 
 
-def two_people(desk: Desk, store: Store) -> None:
+def two_people(desk: AnnotationQueue, store: Store) -> None:
     """The second is slower, so that many a second opinion is used later than the first, and some questions have one alone."""
     say(desk, store, "annotator-1", LABELS)
     say(desk, store, "annotator-2", 4)
@@ -49,12 +49,12 @@ def two_people(desk: Desk, store: Store) -> None:
 
 @pytest.fixture
 def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rest, "of", lambda page: Rest(0))
+    monkeypatch.setattr(UndoWindow, "of", lambda page: UndoWindow(0))
 
 
 def compared(path: Path) -> Comparisons:
     with closing(Store(path / "preferences.sqlite")) as store:
-        return store.take(TOTAL)
+        return store.collect(TOTAL)
 
 
 @pytest.mark.usefixtures("without_rest")
@@ -83,7 +83,7 @@ def test_a_replay_that_is_killed_and_resumed_ends_alike(tmp_path: Path, monkeypa
     with monkeypatch.context() as patched:
         patched.setattr(Store, "wait", answering(two_people))
         trained(tmp_path / "one", *HUMAN)
-    take = Store.take
+    take = Store.collect
 
     def killed(store: Store, step: int) -> Comparisons:
         if step > 3 * ROLLOUT:
@@ -102,7 +102,7 @@ def test_a_replay_that_is_killed_and_resumed_ends_alike(tmp_path: Path, monkeypa
 def test_a_run_that_people_answered_and_that_was_killed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Questions that nobody had answered were asked anew after the kill, others under their ids."""
 
-    def two_of_each(desk: Desk, store: Store) -> None:
+    def two_of_each(desk: AnnotationQueue, store: Store) -> None:
         if store.asked > 20:
             say(desk, store, "annotator-1", 2)
             with store.database.writing() as db:

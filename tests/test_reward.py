@@ -20,9 +20,9 @@ from torch.nn.functional import leaky_relu
 
 from rlhp.precision import number
 from rlhp.preference import CrossEntropy, PlackettLuce, ReturnError, win_probability
-from rlhp.reward import AdaptiveL2, Background, Crop, NoPenalty, TrueReward, mlp, mlp_ensemble
+from rlhp.reward import AdaptiveL2, AsynchronousReward, Crop, NoRegularisation, TrueReward, mlp, mlp_ensemble
 from rlhp.reward.dataset import Dataset, bootstrap_weights, stride
-from rlhp.reward.features import CLIP, Moments, Normaliser, alike, encode, lasting
+from rlhp.reward.features import CLIP, Moments, Normaliser, between_clip_variance, encode, unit_variance
 from rlhp.types import Clips, Comparisons, Evidence, Rollout, Steps, UserError
 
 ACT = spaces.Box(-1, 1, (2,))
@@ -44,7 +44,7 @@ def compared(n, seed=0, flips=0.0, planted=PLANTED):
 
 
 def ensemble(observations=3, **settings):
-    settings = {"loss": CrossEntropy(), "penalty": AdaptiveL2(), "hidden": (32, 32), "seed": 0} | settings
+    settings = {"loss": CrossEntropy(), "regulariser": AdaptiveL2(), "hidden": (32, 32), "seed": 0} | settings
     return mlp_ensemble(spaces.Box(-np.inf, np.inf, (observations,)), ACT, **settings)
 
 
@@ -62,14 +62,14 @@ def test_which_observation_a_step_is_rewarded_by():
     """Fitted alike, on what clips hold; r-hat(o_t, a_t) or r-hat(o_t+1, a_t) of what the policy did."""
     seen = rollout(clips(4, 0))
     led_to = comparing.led_to(seen, seen.obs + 1)
-    paper, late = ensemble(), ensemble(credit="arrival")
+    paper, late = ensemble(), ensemble(reward_input="next_obs")
     for reward in (paper, late):
         reward.fit(Evidence(compared(20)), 50)
     assert np.array_equal(paper(led_to), paper(seen)) and np.array_equal(late(seen), paper(seen))
     assert np.array_equal(late(led_to), paper(replace(seen, obs=seen.obs + 1)))
     assert not np.allclose(late(led_to), paper(led_to))
-    with pytest.raises(UserError, match="no credit 'later'; choose one of departure, arrival"):
-        ensemble(credit="later")
+    with pytest.raises(UserError, match="no reward_input 'later'; choose one of obs, next_obs"):
+        ensemble(reward_input="later")
 
 
 def test_without_hidden_layers_r_hat_is_linear():
@@ -135,16 +135,16 @@ def test_what_comes_and_goes_within_clips_is_not_taken_for_a_reward():
     asked = comparing.comparisons(left, right, better.astype(np.float32))
 
     def by_action(inputs):
-        reward = ensemble(inputs=inputs)
+        reward = ensemble(input_scaling=inputs)
         reward.fit(Evidence(asked), 300)
         predicted = reward(rollout(held(300, 2)))  # [steps, clips]
         return predicted.std(axis=0).mean() / predicted.mean(axis=0).std()
 
-    assert by_action(lasting) < 0.05 < 0.1 < by_action(alike)
+    assert by_action(between_clip_variance) < 0.05 < 0.1 < by_action(unit_variance)
 
 
 def test_an_untrained_ensemble_says_nothing():
-    assert not ensemble().each(clips(10, 3)).any()
+    assert not ensemble().predict_members(clips(10, 3)).any()
 
 
 def test_the_target_ablation_recovers_the_returns_themselves():
@@ -152,7 +152,7 @@ def test_the_target_ablation_recovers_the_returns_themselves():
     asked = replace(asked, ranks=np.zeros((200, 2), np.int64))  # no preference told
     reward = ensemble(loss=ReturnError())
     metrics = reward.fit(Evidence(asked), 300)
-    predicted, returns = reward.each(unasked).sum(axis=2).mean(axis=0), unasked.true_reward.sum(axis=1)
+    predicted, returns = reward.predict_members(unasked).sum(axis=2).mean(axis=0), unasked.true_reward.sum(axis=1)
     assert np.corrcoef(predicted, returns)[0, 1] > 0.95
     assert predicted.std() == pytest.approx(1, abs=0.25)  # in standard deviations of the labelled clips' returns
     assert "train_accuracy" not in metrics  # nothing but ties
@@ -161,12 +161,14 @@ def test_the_target_ablation_recovers_the_returns_themselves():
 def test_ties_make_clips_alike():
     asked = compared(200)
     tied = replace(asked, ranks=np.zeros((200, 2), np.int64))
-    reward = ensemble(penalty=NoPenalty())
+    reward = ensemble(regulariser=NoRegularisation())
     reward.fit(Evidence(some(asked, slice(100))), 50)
-    before = reward.each(comparing.left(asked)).sum(2).std()
+    before = reward.predict_members(comparing.left(asked)).sum(2).std()
     reward.fit(Evidence(tied), 250)
-    p = win_probability(reward.each(comparing.left(asked)).sum(2), reward.each(comparing.right(asked)).sum(2))
-    assert np.abs(p - 0.5).mean() < 0.05 and reward.each(comparing.left(asked)).sum(2).std() < before
+    p = win_probability(
+        reward.predict_members(comparing.left(asked)).sum(2), reward.predict_members(comparing.right(asked)).sum(2)
+    )
+    assert np.abs(p - 0.5).mean() < 0.05 and reward.predict_members(comparing.left(asked)).sum(2).std() < before
 
 
 # Members
@@ -226,7 +228,7 @@ def test_a_member_that_holds_out_a_comparison_never_trains_on_it():
     asked = compared(40)
     held = bootstrap_weights(asked.query, 3, 0)[0] == 0
     assert 5 < held.sum() < 25
-    reward = ensemble(penalty=NoPenalty())
+    reward = ensemble(regulariser=NoRegularisation())
     before = reward.snapshot()
     reward.fit(Evidence(some(asked, held)), 20)
     after = reward.snapshot()
@@ -239,16 +241,16 @@ def test_what_is_held_out_does_not_change_what_is_learned():
     asked = compared(60)
     held = bootstrap_weights(asked.query, 3, 0)[1] == 0
     lied = replace(asked, ranks=np.where(held[:, None], asked.ranks[:, ::-1], asked.ranks))
-    one, two = (ensemble(penalty=NoPenalty()) for _ in range(2))
+    one, two = (ensemble(regulariser=NoRegularisation()) for _ in range(2))
     one.fit(Evidence(asked), 30)
     two.fit(Evidence(lied), 30)
-    assert np.array_equal(one.each(comparing.left(asked))[1], two.each(comparing.left(asked))[1])
-    assert not np.array_equal(one.each(comparing.left(asked))[0], two.each(comparing.left(asked))[0])
+    assert np.array_equal(one.predict_members(comparing.left(asked))[1], two.predict_members(comparing.left(asked))[1])
+    assert not np.array_equal(one.predict_members(comparing.left(asked))[0], two.predict_members(comparing.left(asked))[0])
 
 
 def test_validation_is_measured_on_what_a_member_never_saw():
     asked = compared(60, flips=0.5)  # nothing to learn: only memory helps
-    metrics = ensemble(penalty=NoPenalty()).fit(Evidence(asked), 400)
+    metrics = ensemble(regulariser=NoRegularisation()).fit(Evidence(asked), 400)
     assert metrics["train_accuracy"] > 0.9 and metrics["valid_accuracy"] < 0.75
     assert metrics["valid_loss"] > 2 * metrics["train_loss"]
 
@@ -351,7 +353,7 @@ def test_a_gradient_step_reads_each_clip_of_a_ranking_once(monkeypatch):
 def test_a_planted_reward_is_recovered_from_rankings(loss, sizes):
     reward, asked, unasked = ensemble(loss=loss), comparing.rankings(clips(sum(sizes), 0), sizes), clips(200, 99)
     metrics = reward.fit(Evidence(asked), 300)
-    predicted = reward.each(unasked).mean(axis=0)
+    predicted = reward.predict_members(unasked).mean(axis=0)
     assert np.corrcoef(predicted.ravel(), unasked.true_reward.ravel())[0, 1] > 0.95
     assert metrics["train_accuracy"] > 0.9 and 0.85 < metrics["valid_accuracy"] < 1
 
@@ -359,20 +361,20 @@ def test_a_planted_reward_is_recovered_from_rankings(loss, sizes):
 def test_rankings_go_to_another_process_in_parts():
     """Whatever the widths: nothing new leaves them as they are."""
     c = comparing.rankings(clips(9, 0), [2, 4, 3])
-    pair = Comparisons(c.clips[:2], c.shown[:1, :2], c.ranks[:1, :2], c.query[:1], c.lasting[:1])
+    pair = Comparisons(c.clips[:2], c.shown[:1, :2], c.ranks[:1, :2], c.query[:1], c.always_kept[:1])
     pair = replace(pair, clips=Clips(pair.clips.obs, pair.clips.act, pair.clips.true_reward))
     for again in (pair.joined(c.after(2, 1)), c.joined(c.after(9, 3))):
         assert np.array_equal(again.shown, c.shown) and np.array_equal(again.ranks, c.ranks) and len(again.clips) == 9
     assert c.joined(c.after(9, 3)) is c
-    narrow = Comparisons(c.clips, c.shown[:, :2], c.ranks[:, :2], c.query, c.lasting)
+    narrow = Comparisons(c.clips, c.shown[:, :2], c.ranks[:, :2], c.query, c.always_kept)
     assert c.joined(narrow.after(9, 2)).shown.tolist()[3] == [6, 7, -1, -1]
 
 
 def test_too_many_clips_for_the_loss_are_refused_before_training():
     setup = SimpleNamespace(query=SimpleNamespace(clips=11))
     with pytest.raises(UserError, match=r"lower query\.clips"):
-        Background(lambda: ensemble(loss=PlackettLuce()), 1).check(setup)
-    Background(lambda: ensemble(loss=CrossEntropy()), 1).check(setup)
+        AsynchronousReward(lambda: ensemble(loss=PlackettLuce()), 1).check(setup)
+    AsynchronousReward(lambda: ensemble(loss=CrossEntropy()), 1).check(setup)
 
 
 def test_a_single_member_sees_what_it_does_not_hold_out_exactly_once():
@@ -388,20 +390,20 @@ def test_the_penalty_rises_above_the_band_and_falls_below_it():
     assert l2.start(2).tolist() == [0.5, 0.5]
     now = l2.next(np.full(6, 0.5), np.ones(6), np.array([2.0, 1.51, 1.5, 1.1, 1.09, np.nan]))
     assert now.tolist() == pytest.approx([0.505, 0.505, 0.5, 0.5, 0.5 / 1.01, 0.5])
-    assert NoPenalty().next(np.zeros(2), np.ones(2), np.full(2, 9.0)).tolist() == [0.0, 0.0]
+    assert NoRegularisation().next(np.zeros(2), np.ones(2), np.full(2, 9.0)).tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("wrong", [{"initial": 0}, {"rate": -0.1}, {"low": 1.6}, {"low": 0}, {"members": 0}, {"average_over": 1}])
+@pytest.mark.parametrize("wrong", [{"initial": 0}, {"rate": -0.1}, {"low": 1.6}, {"low": 0}, {"members": 0}, {"ema_window": 1}])
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(UserError, match="wants"):
-        ensemble(**wrong) if wrong.keys() & {"members", "average_over"} else AdaptiveL2(**wrong)
+        ensemble(**wrong) if wrong.keys() & {"members", "ema_window"} else AdaptiveL2(**wrong)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("penalty, low, high", [(AdaptiveL2(rate=0.01), 1.0, 1.8), (NoPenalty(), 4.0, np.inf)])
+@pytest.mark.parametrize("penalty, low, high", [(AdaptiveL2(rate=0.01), 1.0, 1.8), (NoRegularisation(), 4.0, np.inf)])
 def test_the_adaptive_penalty_brings_the_validation_loss_into_the_band(penalty, low, high):
     noise = np.concatenate([[1.0, 1, 1], np.zeros(19)])  # twenty-two inputs of which three matter: room to overfit
-    reward = ensemble(observations=20, penalty=penalty)
+    reward = ensemble(observations=20, regulariser=penalty)
     reward.fit(Evidence(compared(300, flips=0.1, planted=noise)), 1500)
     ratio = np.divide(*reward.snapshot()["running"][[1, 0]])
     assert ((low < ratio) & (ratio < high)).all(), ratio
@@ -452,7 +454,9 @@ def test_each_member_is_calibrated_over_the_labelled_clips(effort):
     reward, asked = ensemble(), compared(100)
     reward.fit(Evidence(asked), effort)
     state = reward.snapshot()
-    raw = np.concatenate([reward.each(comparing.left(asked)), reward.each(comparing.right(asked))], axis=1).reshape(3, -1)
+    raw = np.concatenate(
+        [reward.predict_members(comparing.left(asked)), reward.predict_members(comparing.right(asked))], axis=1
+    ).reshape(3, -1)
     members = (raw - state["outputs/mean"]) / state["outputs/std"]
     assert members.mean(axis=1) == pytest.approx(np.zeros(3), abs=1e-3)
     assert members.std(axis=1) == pytest.approx(np.ones(3), abs=1e-3)
@@ -467,7 +471,7 @@ def test_reading_never_writes():
         quiet.fit(Evidence(asked), effort)
         read.fit(Evidence(asked), effort)
         values = [read(rollout(other)) for _ in range(5)]
-        read.each(other)
+        read.predict_members(other)
         assert all(np.array_equal(v, values[0]) for v in values)
         assert same(quiet.snapshot(), read.snapshot())
 
@@ -491,7 +495,7 @@ def test_effort_is_a_level():
     assert same(one.snapshot(), two.snapshot())
 
 
-@pytest.mark.parametrize("settings", [{}, {"augment": Crop(seed=0)}, {"average_over": 0.1}], ids=["whole", "cropped", "averaged"])
+@pytest.mark.parametrize("settings", [{}, {"augment": Crop(seed=0)}, {"ema_window": 0.1}], ids=["whole", "cropped", "averaged"])
 def test_a_snapshot_goes_on_bit_for_bit(settings):
     asked = compared(80)
     one, two = ensemble(**settings), ensemble(**settings)
@@ -516,7 +520,7 @@ def test_discrete_actions_become_one_hot():
     left, right = (Steps(obs, a, a.astype(np.float32)) for a in np.split(act, 2))
     gap = left.true_reward.sum(1) - right.true_reward.sum(1)
     asked = comparing.comparisons(left, right, (np.sign(gap) + 1) / 2)
-    reward = mlp_ensemble(spaces.Box(0, 1, (1,)), space, loss=CrossEntropy(), penalty=NoPenalty(), hidden=(16,))
+    reward = mlp_ensemble(spaces.Box(0, 1, (1,)), space, loss=CrossEntropy(), regulariser=NoRegularisation(), hidden=(16,))
     reward.fit(Evidence(asked), 100)
     values = reward(Rollout(np.zeros((3, 1, 1)), np.array([[-1], [0], [1]]), np.zeros((3, 1)), np.zeros((3, 1), bool), None, act))
     assert values[0, 0] < values[1, 0] < values[2, 0]
@@ -526,7 +530,7 @@ def moments(*parts):
     counted = Moments(2)
     for part in parts:
         counted.extend(np.array(part, np.float32))
-    return counted.normaliser(alike)
+    return counted.normaliser(unit_variance)
 
 
 def test_inputs_that_do_not_last_are_made_small():
@@ -534,10 +538,10 @@ def test_inputs_that_do_not_last_are_made_small():
     counted = Moments(2)
     counted.extend(np.array([[[1.0, 0.0], [3.0, 4.0]], [[5.0, 2.0], [7.0, 6.0]]], np.float32))
     ahead = torch.tensor([4 + 5**0.5, 3 + 5**0.5])
-    assert counted.normaliser(alike)(ahead).tolist() == pytest.approx([1, 1])
-    assert counted.normaliser(lasting)(ahead).tolist() == pytest.approx([1, 0.25])
+    assert counted.normaliser(unit_variance)(ahead).tolist() == pytest.approx([1, 1])
+    assert counted.normaliser(between_clip_variance)(ahead).tolist() == pytest.approx([1, 0.25])
     still = np.zeros(2)
-    assert lasting(still, still).tolist() == [1.0, 1.0] and (lasting(still, np.ones(2)) == 1).all()
+    assert between_clip_variance(still, still).tolist() == [1.0, 1.0] and (between_clip_variance(still, np.ones(2)) == 1).all()
 
 
 def test_the_normaliser_leaves_constants_alone_and_clips_spikes():
@@ -557,13 +561,15 @@ def test_moments_do_not_depend_on_how_the_clips_came():
 @pytest.mark.parametrize("obs, act", [(spaces.Discrete(4), ACT), (spaces.Box(0, 1, (2,)), spaces.Text(3))])
 def test_other_spaces_are_refused(obs, act):
     with pytest.raises(UserError, match="reward model reads"):
-        mlp_ensemble(obs, act, loss=CrossEntropy(), penalty=NoPenalty())
+        mlp_ensemble(obs, act, loss=CrossEntropy(), regulariser=NoRegularisation())
 
 
 def test_the_true_reward_in_the_learned_ones_place():
     reward, steps = TrueReward(spaces.Discrete(2), ACT), clips(4, 0)
     assert np.array_equal(reward(rollout(steps)), rollout(steps).true_reward)
-    assert reward.each(steps).shape == (1, 4, 5) and np.array_equal(reward.each(steps)[0], steps.true_reward)
+    assert reward.predict_members(steps).shape == (1, 4, 5) and np.array_equal(
+        reward.predict_members(steps)[0], steps.true_reward
+    )
     assert reward.fit(Evidence(compared(3)), 100) == {} and reward.snapshot() == {}
 
 
@@ -578,7 +584,7 @@ def come_up(behind):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_background_fit_is_the_fit(threads):
-    alone, behind = ensemble(), Background(ensemble, threads)
+    alone, behind = ensemble(), AsynchronousReward(ensemble, threads)
     more = compared(40)
     few = some(more, slice(20))
     behind.begin(Evidence(some(more, slice(0))), 0)
@@ -591,7 +597,7 @@ def test_a_background_fit_is_the_fit(threads):
     assert behind.fitted() == first and behind.fitted() == {}  # said once
     second = alone.fit(Evidence(more), 50)
     behind.begin(Evidence(more), 50)
-    assert np.array_equal(behind.each(comparing.left(more)), alone.each(comparing.left(more)))
+    assert np.array_equal(behind.predict_members(comparing.left(more)), alone.predict_members(comparing.left(more)))
     assert behind.fitted() == second
     behind.begin(Evidence(more), 50)
     assert behind.fitted() == {}  # no gradient step was due
@@ -623,7 +629,7 @@ class Elsewhere(TrueReward):
 
 def moved_out(make=Elsewhere):
     """With its process come up; before that, fits are made here."""
-    behind = Background(make, threads=2)
+    behind = AsynchronousReward(make, threads=2)
     behind.begin(Evidence(compared(2)), 1)
     come_up(behind)
     return behind
@@ -648,7 +654,7 @@ def test_fits_go_on_in_a_process_that_stands_back(tmp_path):
 
 
 def test_a_model_that_no_process_can_be_told_of_stays_here():
-    behind = Background(lambda: Elsewhere(), threads=2)
+    behind = AsynchronousReward(lambda: Elsewhere(), threads=2)
     for effort in (1, 2):
         behind.begin(Evidence(compared(3)), effort)
     assert int(behind.snapshot()["where"]) == os.getpid() and behind._coming is None
@@ -658,7 +664,7 @@ def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
     behind = moved_out()
     behind.begin(Evidence(compared(3)), 13)
     with pytest.raises(ZeroDivisionError, match="thirteen") as raised:
-        behind.each(clips(2, 0))
+        behind.predict_members(clips(2, 0))
     assert "in fit" in "".join(raised.value.__notes__)
     assert found(behind, compared(3), 2)["comparisons"] == 3  # and it is there for more
 
@@ -667,7 +673,7 @@ def test_a_fit_that_is_killed_says_so():
     behind = moved_out()
     behind.begin(Evidence(compared(3)), 99)
     with pytest.raises(UserError, match="is gone"):
-        behind.each(clips(2, 0))
+        behind.predict_members(clips(2, 0))
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
@@ -678,7 +684,7 @@ def test_a_prediction_that_is_not_finite_stops_the_run(number):
             predicted[2, 1] = number
             return predicted
 
-    behind = Background(lambda: Broken(spaces.Discrete(2), ACT), threads=1)
+    behind = AsynchronousReward(lambda: Broken(spaces.Discrete(2), ACT), threads=1)
     with pytest.raises(UserError, match=r"has diverged: of step \[2\] of environment 1 "):
         behind(rollout(clips(3, 0)))
 
@@ -711,7 +717,7 @@ def test_the_process_ends_with_a_killed_owner(tmp_path):
 
 def test_a_background_snapshot_holds_what_is_not_yet_told():
     asked = compared(20)
-    one, two = (Background(ensemble, threads) for threads in (2, 1))
+    one, two = (AsynchronousReward(ensemble, threads) for threads in (2, 1))
     one.begin(Evidence(asked), 20)
     two.restore(one.snapshot())
     assert one.fitted() == two.fitted() != {}
@@ -721,7 +727,7 @@ def test_a_background_snapshot_holds_what_is_not_yet_told():
 
 def test_a_process_apart_goes_on_from_a_snapshot():
     asked = compared(20)
-    one, two = (Background(ensemble, threads) for threads in (1, 2))
+    one, two = (AsynchronousReward(ensemble, threads) for threads in (1, 2))
     one.begin(Evidence(asked), 20)
     two.restore(one.snapshot())
     two.begin(Evidence(asked), 20)  # nothing to do, but for the process to come up
@@ -736,8 +742,8 @@ def test_a_process_apart_goes_on_from_a_snapshot():
 def test_averaged_weights_jump_less_and_learn_as_much():
     asked, unasked = compared(200, flips=0.1), clips(200, 99)
 
-    def jumps_and_correlation(average_over):
-        reward = ensemble(average_over=average_over)
+    def jumps_and_correlation(ema_window):
+        reward = ensemble(ema_window=ema_window)
         seen = []
         for effort in range(400, 420):
             reward.fit(Evidence(asked), effort)

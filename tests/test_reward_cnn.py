@@ -12,13 +12,13 @@ from gymnasium import spaces
 from torch import nn
 
 from rlhp.preference import CrossEntropy
-from rlhp.reward import AdaptiveL2, Crop, NoPenalty, cnn, cnn_ensemble
+from rlhp.reward import AdaptiveL2, Crop, NoRegularisation, cnn, cnn_ensemble
 from rlhp.reward.cnn import CNN, Parameters, Shape
 from rlhp.reward.dataset import Dataset
 from rlhp.reward.dropout import Dropout, drop
 from rlhp.reward.images import Images
 from rlhp.reward.subsample import middle_steps, systematic
-from rlhp.types import Deflated, Evidence, Rollout, Steps, UserError, stacked, stream
+from rlhp.types import Deflated, Evidence, Rollout, Steps, UserError, make_rng, stacked
 
 SIZE, LENGTH, STACK = 20, 6, 2
 SEEN = spaces.Box(0, 255, (STACK, SIZE, SIZE), np.uint8)
@@ -44,7 +44,7 @@ def compared(n, seed=0):
 
 def ensemble(space=SEEN, **settings):
     tiny = {"layers": LAYERS, "units": 16, "learning_rate": 3e-3, "batch_size": 16, "loss": CrossEntropy()}
-    return cnn_ensemble(space, spaces.Discrete(3), **{**tiny, "penalty": AdaptiveL2(rate=0.001), **settings})
+    return cnn_ensemble(space, spaces.Discrete(3), **{**tiny, "regulariser": AdaptiveL2(rate=0.001), **settings})
 
 
 def rollout(steps):
@@ -61,7 +61,7 @@ def same(one, two):
 def test_a_reward_is_learned_from_pictures(settings):
     reward, asked, unasked = ensemble(**settings), compared(150), compared(200, seed=50)
     metrics = reward.fit(Evidence(asked), 150)
-    delta = (reward.each(left(unasked)) - reward.each(right(unasked))).mean(axis=0).sum(axis=1)
+    delta = (reward.predict_members(left(unasked)) - reward.predict_members(right(unasked))).mean(axis=0).sum(axis=1)
     gap = (left(unasked).true_reward - right(unasked).true_reward).mean(axis=1)
     assert ((delta > 0) == (gap > 0))[np.abs(gap) > 1].mean() > 0.9  # where the dots are more than a pixel apart
     assert metrics["valid_accuracy"] > 0.8 and metrics["fit_steps"] == 150
@@ -71,7 +71,7 @@ def test_a_reward_is_learned_from_pictures(settings):
 
 
 def test_an_untrained_ensemble_says_nothing():
-    each = ensemble().each(clips(4, 3))
+    each = ensemble().predict_members(clips(4, 3))
     assert each.shape == (3, 4, LENGTH) and each.dtype == np.float32 and not each.any()
 
 
@@ -167,7 +167,7 @@ def test_threads_change_no_number(settings, monkeypatch):
     asked, unasked = compared(20), clips(10, 5)
     assert alone.fit(Evidence(asked), 5) == shared.fit(Evidence(asked), 5)
     assert same(alone.snapshot(), shared.snapshot())
-    assert np.array_equal(alone.each(unasked), shared.each(unasked))
+    assert np.array_equal(alone.predict_members(unasked), shared.predict_members(unasked))
 
 
 def test_reading_never_writes():
@@ -177,12 +177,12 @@ def test_reading_never_writes():
         quiet.fit(Evidence(asked), effort)
         read.fit(Evidence(asked), effort)
         values = [read(rollout(other)) for _ in range(3)]
-        read.each(other)
+        read.predict_members(other)
         assert all(np.array_equal(v, values[0]) for v in values)
     assert same(quiet.snapshot(), read.snapshot())
 
 
-@pytest.mark.parametrize("settings", [{}, {"every": 2, "average_over": 0.2, "dropout": 0.3}, {"augment": Crop(seed=0)}])
+@pytest.mark.parametrize("settings", [{}, {"every": 2, "ema_window": 0.2, "dropout": 0.3}, {"augment": Crop(seed=0)}])
 def test_a_snapshot_goes_on_bit_for_bit(settings):
     asked, state = compared(40), torch.get_rng_state()
     one, two = ensemble(**settings), ensemble(**settings)
@@ -231,7 +231,7 @@ def test_queries_may_read_few_steps():
     exact, quick = ensemble(), ensemble(query_every=3)
     for reward in (exact, quick):
         reward.fit(Evidence(asked), 10)
-    every, few = (reward.each(left(asked)) for reward in (exact, quick))
+    every, few = (reward.predict_members(left(asked)) for reward in (exact, quick))
     assert np.allclose(few, every[:, :, [1, 1, 1, 4, 4, 4]], atol=1e-5)
     assert np.allclose(exact(rollout(left(asked))), quick(rollout(left(asked))), atol=1e-5)  # the policy is paid for each step
 
@@ -391,8 +391,8 @@ def test_the_papers_network_is_784_wide_after_its_convolutions():
 
 
 def test_no_random_stream_of_batches_is_that_of_phases():
-    assert stream(0, "batch", 3).integers(2**40) != stream(0, "phase", 3).integers(2**40)
+    assert make_rng(0, "batch", 3).integers(2**40) != make_rng(0, "phase", 3).integers(2**40)
 
 
 def test_without_a_penalty_there_is_none():
-    assert ensemble(penalty=NoPenalty()).fit(Evidence(compared(10)), 2)["l2"] == 0
+    assert ensemble(regulariser=NoRegularisation()).fit(Evidence(compared(10)), 2)["l2"] == 0

@@ -15,7 +15,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from rlhp.run import RunDirectory, attempt, check_owner, checkpoint, claim, discard, failure, read_settings
+from rlhp.run import RunDirectory, check_owner, checkpoint, create, discard, failure, locked_run, read_settings
 from rlhp.run.record import Progress, Table, TensorBoard, read_table
 from rlhp.train import load, train
 from rlhp.types import UserError
@@ -25,19 +25,19 @@ SLOW = [
 ]
 TINY = [
     *("n_envs=2", "threads=1", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "total_steps=3072"),
-    *("checkpoint_every=512", "effort.first_per_1000_steps=7"),
-    *("effort.per_1000_steps=10", "query.clips_per_label=1", "clip_steps=10"),
+    *("checkpoint_every=512", "training_schedule.first_per_1000_steps=7"),
+    *("training_schedule.per_1000_steps=10", "query.min_segments_per_label=1", "clip_steps=10"),
 ]
 
 
 def test_a_run_says_when_and_on_what_it_began_and_keeps_saying_it(tmp_path: Path) -> None:
-    claim(tmp_path, {"seed": 1})
+    create(tmp_path, {"seed": 1})
     text = (tmp_path / "versions.json").read_text()
     said = json.loads(text)
     assert said["date"][:2] == "20" and said["cores"] >= 1
     assert {"cpu", "system", "python", "mujoco", "torch"} < set(said)
     (tmp_path / "metrics.csv").touch()  # it has begun
-    claim(tmp_path, {"seed": 1})
+    create(tmp_path, {"seed": 1})
     assert (tmp_path / "versions.json").read_text() == text
 
 
@@ -52,15 +52,15 @@ class Killed(Exception):
 
 def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next run dies in the middle of the row of this step: after the row, before any checkpoint."""
-    whole = RunDirectory.tick
+    whole = RunDirectory.end_step
 
-    def tick(self: RunDirectory, now: int) -> None:
+    def end_step(self: RunDirectory, now: int) -> None:
         if now >= step:
             self._metrics(now, {"true_reward": 1.0})
             raise Killed
         whole(self, now)
 
-    monkeypatch.setattr(RunDirectory, "tick", tick)
+    monkeypatch.setattr(RunDirectory, "end_step", end_step)
 
 
 @pytest.mark.parametrize("task", ["ant", "reacher", *SLOW])
@@ -86,7 +86,7 @@ SWITCHES = [
         "memory.capacity=150",
         "memory.share=0.5",
     ),
-    *("agent/refit=critic", "agent/explore=state_entropy", "query.clips_per_label=20"),
+    *("agent/refit=critic", "agent/intrinsic_reward=state_entropy", "query.min_segments_per_label=20"),
 ]
 
 
@@ -259,7 +259,7 @@ def test_a_checkpoint_counts_only_once_all_that_it_rests_on_is_on_the_disk(tmp_p
     run.sync = lambda: synced.append("store")
     run.open()
     run.log(100, {"x": 1.0})
-    run.tick(100)
+    run.end_step(100)
     before = synced[: synced.index("done.draft")]
     assert {"store", "metrics.csv", "clock.csv", "a.safetensors"} <= set(before)
     assert synced[synced.index("done.draft") + 1 :][:2] == ["100", "checkpoints"]  # the renamed mark, the checkpoint's folder
@@ -274,14 +274,14 @@ class Counter:
 
 
 def test_settings_that_never_began_a_run_do_not_own_the_directory(tmp_path):
-    claim(tmp_path, {"seed": 1})
+    create(tmp_path, {"seed": 1})
     check_owner(tmp_path, {"seed": 2})
-    claim(tmp_path, {"seed": 2})
+    create(tmp_path, {"seed": 2})
     assert read_settings(tmp_path)["seed"] == 2
     (tmp_path / "preferences.sqlite").touch()
     with pytest.raises(UserError, match=r"other settings \(seed\)"):
         check_owner(tmp_path, {"seed": 3})
-    claim(tmp_path, {"seed": 2})
+    create(tmp_path, {"seed": 2})
     discard(tmp_path)
     assert (tmp_path / "config.yaml").exists()  # it has begun
     discard(tmp_path / "nowhere")
@@ -291,7 +291,7 @@ def test_whoever_comes_second_neither_changes_nor_blames_the_first(tmp_path):
     train(settings("env=point"), tmp_path)
     with pytest.raises(UserError, match="other settings"):
         train(settings("env=point", "labels=21"), tmp_path)
-    with attempt(tmp_path), pytest.raises(UserError, match="being trained by another process"):
+    with locked_run(tmp_path), pytest.raises(UserError, match="being trained by another process"):
         train(settings("env=point"), tmp_path)
     assert not (tmp_path / "failed.txt").exists() and read_settings(tmp_path)["labels"] == 20
 
@@ -321,7 +321,7 @@ def test_a_run_remembers_the_precision_it_began_with(tmp_path, monkeypatch):
 def test_a_run_goes_on_under_the_names_that_parts_have_now(tmp_path):
     settings = {"seed": 1, "reward_model": {"_target_": "rlhp.reward.mlp_ensemble", "augment": [{"_target_": "other"}]}}
     earlier = {**settings, "reward_model": {**settings["reward_model"], "_target_": "rlhp.reward.Ensemble"}}
-    claim(tmp_path, earlier)
+    create(tmp_path, earlier)
     (tmp_path / "metrics.csv").touch()  # it has begun
     assert "rlhp.reward.Ensemble" in (tmp_path / "config.yaml").read_text()
     assert read_settings(tmp_path).items() >= settings.items()
@@ -344,16 +344,16 @@ def test_tensorboard_hides_what_a_run_did_after_its_last_checkpoint(tmp_path, re
 
 # The settings of the first runs that may go on: a setting that is not among them is null by default, or in directory.ADDED.
 FIRST = {
-    "": "name condition seed total_steps labels first_labels max_open entropy_bonus l2 l2_rate credit crop n_envs restarts "
-    "threads torch_threads checkpoint_every video instructions film page effort agent teacher memory query schedule "
-    "reward_model task clip_steps env tracker",
+    "": "name condition seed total_steps labels first_labels max_pending entropy_bonus l2 l2_rate reward_input crop n_envs "
+    "early_resets threads torch_threads checkpoint_every video instructions film page "
+    "training_schedule agent teacher memory query schedule reward_model task clip_steps env tracker",
     "agent": "_target_ _partial_ n_steps batch_size n_epochs learning_rate gamma gae_lambda clip_range ent_coef vf_coef "
-    "max_grad_norm target_kl normalise_observations normalise_reward reward_level policy_kwargs seed",
+    "max_grad_norm target_kl normalise_observations normalise_reward reward_shift policy_kwargs seed",
     "memory": "_target_ length capacity seed ends",
-    "query": "_target_ seed clips candidates clips_per_label",
+    "query": "_target_ seed clips candidates min_segments_per_label",
     "schedule": "_target_ labels total_steps initial first c",
-    "reward_model": "loss penalty augment inputs _target_ _partial_ credit members hidden learning_rate batch_size average_over "
-    "precision seed",
+    "reward_model": "loss regulariser augment input_scaling _target_ _partial_ reward_input members hidden "
+    "learning_rate batch_size ema_window precision seed",
     "env": "_target_ task n_envs seed threads horizon",
 }
 
@@ -363,7 +363,7 @@ def test_a_run_goes_on_though_there_are_settings_that_it_did_not_know(tmp_path):
     before = {name: now[name] for name in FIRST[""].split()}
     before |= {part: {k: v for k, v in now[part].items() if k in names.split()} for part, names in FIRST.items() if part}
     assert "feedback_delay" in now and "feedback_delay" not in before
-    claim(tmp_path, before)
+    create(tmp_path, before)
     (tmp_path / "metrics.csv").touch()  # it has begun
     check_owner(tmp_path, now)
 

@@ -16,8 +16,8 @@ from test_web import AUTH, HOST, room, trained
 from rlhp.run import Control, ask, control
 from rlhp.run.predictions import Prediction, add_predictions
 from rlhp.web.app import create
+from rlhp.web.file_cache import FileCache
 from rlhp.web.run import curve
-from rlhp.web.seen import Seen
 
 
 @pytest.fixture
@@ -63,16 +63,16 @@ def test_the_curve_is_of_both_returns_and_an_annotator_sees_r_hat_alone(client: 
 
 def test_a_long_curve_is_thinned_and_ends_where_the_run_is(tmp_path: Path) -> None:
     metrics(tmp_path, [f"{step},0,{step}" for step in range(1, 1001)])
-    points = curve(tmp_path, Seen(), true=True, points=5)
+    points = curve(tmp_path, FileCache(), true=True, points=5)
     assert [step for step, _, _ in points] == [1, 251, 501, 750, 1000]  # rows 0, 249.75, 499.5, 749.25 and 999, rounded to even
-    assert len(curve(tmp_path, Seen(), true=True)) == 200
+    assert len(curve(tmp_path, FileCache(), true=True)) == 200
 
 
 def test_a_row_that_is_being_written_is_left_out(run: Path) -> None:
     metrics(run, ["64,0,1"])
     with (run / "metrics.csv").open("a") as file:
         file.write("12")
-    assert curve(run, Seen(), true=True) == [(64, 1.0, 0.0)]
+    assert curve(run, FileCache(), true=True) == [(64, 1.0, 0.0)]
 
 
 def test_agreement_is_one_s_own_but_for_the_owner_who_may_see_everybody_s(client: TestClient, run: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlhp.schedule import Annealed, Constant, NoLabels, PerStep, Steady, Upfront, steady
+from rlhp.schedule import Annealed, Constant, GradientStepsPerStep, NoLabels, SteadyGradientSteps, Upfront, steady_gradient_steps
 from rlhp.types import UserError
 
 
@@ -54,12 +54,15 @@ def test_no_labels() -> None:
 
 
 def test_effort_waits_for_the_first_label() -> None:
-    effort = PerStep(total_steps=10**6, first_per_1000_steps=1.0, per_1000_steps=2.5)
+    effort = GradientStepsPerStep(total_steps=10**6, first_per_1000_steps=1.0, per_1000_steps=2.5)
     assert [effort(0, 0), effort(10**6, 0), effort(0, 1), effort(1000, 1), effort(4000, 700)] == [0, 0, 1000, 1002, 1010]
 
 
 def test_a_shortened_run_spends_as_great_a_part_of_its_effort_on_the_first_fit() -> None:
-    first = [PerStep(total_steps=steps, first_per_1000_steps=0.5, per_1000_steps=4.0)(0, 1) for steps in (10**6, 10**5, 10)]
+    first = [
+        GradientStepsPerStep(total_steps=steps, first_per_1000_steps=0.5, per_1000_steps=4.0)(0, 1)
+        for steps in (10**6, 10**5, 10)
+    ]
     assert first == [500, 50, 1]
 
 
@@ -71,10 +74,10 @@ def test_values_out_of_range_are_refused_in_a_sentence() -> None:
         lambda: Annealed(10, 10, c=0),
         lambda: Constant(10, 10, initial=float("nan")),
         lambda: Upfront(-1),
-        lambda: PerStep(10, -1.0, 1.0),
-        lambda: PerStep(10, 1.0, -1.0),
-        lambda: PerStep(10, 1.0, float("inf")),
-        lambda: PerStep(0, 1.0, 1.0),
+        lambda: GradientStepsPerStep(10, -1.0, 1.0),
+        lambda: GradientStepsPerStep(10, 1.0, -1.0),
+        lambda: GradientStepsPerStep(10, 1.0, float("inf")),
+        lambda: GradientStepsPerStep(0, 1.0, 1.0),
     ]
     for build in wrong:
         with pytest.raises(UserError, match="give"):
@@ -83,7 +86,7 @@ def test_values_out_of_range_are_refused_in_a_sentence() -> None:
 
 def test_gradient_steps_of_a_model_that_learns_from_behaviour_wait_for_no_label():
     """8 of them for each rollout of 2048 steps at 4 in 1000; what else stands in the settings of `PerStep` says nothing."""
-    for effort in (Steady(4.0), steady(4.0, total_steps=10**6, first_per_1000_steps=1.0)):
+    for effort in (SteadyGradientSteps(4.0), steady_gradient_steps(4.0, total_steps=10**6, first_per_1000_steps=1.0)):
         assert [effort(2048 * i, labels=0) for i in range(4)] == [0, 8, 16, 24] and effort(2048, labels=99) == 8
     with pytest.raises(UserError, match="per_1000_steps"):
-        steady(-1.0)
+        steady_gradient_steps(-1.0)

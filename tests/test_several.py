@@ -18,11 +18,11 @@ from test_web import HOST, TOKEN, trained
 from rlhp.run import Served, announce, key_of, last_served, served, serving
 from rlhp.store import labels
 from rlhp.types import UserError
-from rlhp.web import label
+from rlhp.web import annotate
 from rlhp.web.below import below
 from rlhp.web.found import runs_below
 from rlhp.web.options import Options, options_of
-from rlhp.web.several import IDLE, Several
+from rlhp.web.several import IDLE, RunServer
 from rlhp.web.several_app import create_several
 
 OWNER, ADA = ({"authorization": f"Bearer {key}"} for key in (TOKEN, key_of(TOKEN, "ada")))
@@ -39,8 +39,8 @@ def study(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(study: Path, page: Served = PAGE) -> Iterator[tuple[Several, TestClient]]:
-    runs = Several(study, GIVEN, page, frozenset({"127.0.0.1"}))
+def opened(study: Path, page: Served = PAGE) -> Iterator[tuple[RunServer, TestClient]]:
+    runs = RunServer(study, GIVEN, page, frozenset({"127.0.0.1"}))
     with TestClient(create_several(runs), base_url=HOST) as client:
         yield runs, client
     runs.close()
@@ -149,7 +149,7 @@ def test_a_run_is_closed_when_nobody_has_asked_for_a_while_and_opened_again(stud
     with opened(study) as (runs, client):
         address = f"/{listed(client)['a']['address']}"
         assert client.get(address).status_code == 200
-        monkeypatch.setattr("rlhp.web.room.Visits.idle", lambda self: IDLE + 1)
+        monkeypatch.setattr("rlhp.web.app_state.Activity.idle", lambda self: IDLE + 1)
         with trained(study / "a"):
             runs.close_idle()
             assert served(study / "a") is not None, "not while it is in training"
@@ -168,7 +168,7 @@ def test_all_are_known_by_the_address_of_a_proxy(study: Path) -> None:
 
 
 def test_behind_a_proxy_the_path_may_be_there_or_not(study: Path) -> None:
-    runs = Several(study, GIVEN, PAGE, frozenset({"127.0.0.1"}))
+    runs = RunServer(study, GIVEN, PAGE, frozenset({"127.0.0.1"}))
     with TestClient(below(create_several(runs), "/study"), base_url=HOST) as client:
         key = {"authorization": f"Bearer {runs.token('a')}"}
         for base in ("", "/study"):
@@ -213,7 +213,7 @@ def said_by(page: Served, name: str, run: str) -> int:
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run directory"):
-        label(tmp_path, {})
+        annotate(tmp_path, {})
 
 
 @pytest.mark.parametrize("public", ["label.example.org", "https://", "https://x/?y", "ftp://x", "https://x/<b>", "https://a b"])

@@ -14,7 +14,14 @@ import pytest
 
 SPEED = Path(__file__).parents[1] / "experiments" / "speed"
 MODULES = ("benchmark", "machine", "shares", "targets", "variants")
-TINY = ("n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "labels=8", "clip_steps=10", "effort.first_per_1000_steps=5")
+TINY = (
+    "n_envs=2",
+    "agent.n_steps=64",
+    "agent.batch_size=64",
+    "labels=8",
+    "clip_steps=10",
+    "training_schedule.first_per_1000_steps=5",
+)
 RATES = {
     "raw": [100.0, 120.0, 80.0],
     "sampling": [80.0, 60.0, 64.0],
@@ -89,7 +96,7 @@ def test_every_part_of_the_profile_exists(speed):
 @pytest.mark.slow
 def test_benchmark_runs(tmp_path):
     options = ["--tasks", "hopper", "--rounds", "2", "--seconds", "0.05", "--out", str(tmp_path)]
-    command = [sys.executable, str(SPEED / "benchmark.py"), *options, *TINY, "query.clips_per_label=1"]
+    command = [sys.executable, str(SPEED / "benchmark.py"), *options, *TINY, "query.min_segments_per_label=1"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     results = rows(tmp_path / "results.csv")
@@ -155,7 +162,7 @@ def test_a_first_fit_cut_short_is_counted_whole(games, monkeypatch):
 @pytest.mark.slow
 def test_the_benchmark_of_games_runs(tmp_path):
     pytest.importorskip("ale_py", reason="an extra that is not installed")
-    tiny = ("n_envs=2", "agent.n_steps=32", "agent.batch_size=32", "labels=8", "first_labels=4", "query.clips_per_label=1")
+    tiny = ("n_envs=2", "agent.n_steps=32", "agent.batch_size=32", "labels=8", "first_labels=4", "query.min_segments_per_label=1")
     options = ["--rounds", "1", "--seconds", "0.05", "--networks", "small", "--out", str(tmp_path)]
     command = [sys.executable, str(SPEED / "games.py"), *options, *tiny]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})

@@ -11,11 +11,11 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from rlhp import show
+from rlhp import report
 from rlhp.agent import AdaptiveKL, BlindA2C, BlindPPO, FixedKL, FromPolicy, StateEntropy, ValueRefit
 from rlhp.agent.build import make, ppo
-from rlhp.agent.lean import LeanPPO
-from rlhp.agent.start import check_fit, take_over
+from rlhp.agent.fast_ppo import FastPPO
+from rlhp.agent.start import check_fit, copy_actor
 from rlhp.envs import gym as gym_envs
 from rlhp.envs import mujoco as mujoco_envs
 from rlhp.run import RunDirectory, last_checkpoint
@@ -27,7 +27,7 @@ from rlhp.types import Array, UserError
 T, N = 32, 4
 SETTINGS = {"n_steps": T, "gamma": 0.9, "learning_rate": 3e-3, "seed": 5, "normalise_reward": False}
 PPO = {**SETTINGS, "batch_size": 32, "n_epochs": 2}
-ALGORITHMS = pytest.mark.parametrize("algorithm", [LeanPPO, BlindPPO, BlindA2C])
+ALGORITHMS = pytest.mark.parametrize("algorithm", [FastPPO, BlindPPO, BlindA2C])
 
 
 class Snapshot:
@@ -40,10 +40,10 @@ class Snapshot:
         check_fit(setup.agent, self.state, "it")
 
     def __call__(self, agent) -> None:
-        take_over(agent, self.state)
+        copy_actor(agent, self.state)
 
 
-def agent(algorithm=LeanPPO, seed: int = 0, **settings) -> Any:
+def agent(algorithm=FastPPO, seed: int = 0, **settings) -> Any:
     env = mujoco_envs.make("reacher", n_envs=N, seed=seed, horizon=25)
     return make(algorithm, env, **((SETTINGS if algorithm is BlindA2C else PPO) | settings))
 
@@ -119,7 +119,7 @@ def test_it_goes_on_from_a_snapshot_whatever_became_of_its_source(other):
     assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("more", [{"refit": ValueRefit(seed=0)}, {"reward_level": 2.0, "normalise_reward": True}], ids=str)
+@pytest.mark.parametrize("more", [{"refit": ValueRefit(seed=0)}, {"reward_shift": 2.0, "normalise_reward": True}], ids=str)
 def test_it_goes_with_what_else_becomes_of_a_reward(more, other):
     one = agent(start=FromPolicy(Snapshot(other), seed=0, critic_first=1), kl_penalty=FixedKL(0.1), **more)
     told = [one.update(rollout.true_reward) for rollout in one.rollouts(3 * T * N)]
@@ -219,7 +219,7 @@ def test_an_adaptive_penalty_is_not_corrected_while_the_policy_waits(other):
         (lambda: FromPolicy(Snapshot({}), seed=0, critic_first=-1), "counts rollouts"),
         (lambda: FromPolicy(Snapshot({}), seed=0, log_std=float("nan")), "give a finite number"),
         (lambda: agent(kl_penalty=FixedKL(0.1)), "choose that with agent/start"),
-        (lambda: agent(start=FromPolicy(Snapshot({}), seed=0), explore=StateEntropy()), "set one of them to null"),
+        (lambda: agent(start=FromPolicy(Snapshot({}), seed=0), intrinsic_reward=StateEntropy()), "set one of them to null"),
     ],
 )
 def test_what_cannot_be_is_refused(make_it, sentence):
@@ -275,7 +275,7 @@ def test_a_killed_run_ends_with_equal_metrics_though_its_source_has_gone_on(batc
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("warnings.warn", lambda *a, **k: None)
         train(cfg, tmp_path / "whole")
-        tick = RunDirectory.tick
+        tick = RunDirectory.end_step
 
         def killed(run, step):
             if step == 384:
@@ -283,10 +283,10 @@ def test_a_killed_run_ends_with_equal_metrics_though_its_source_has_gone_on(batc
             tick(run, step)
 
         with pytest.raises(KeyboardInterrupt):
-            patch.setattr(RunDirectory, "tick", killed)
+            patch.setattr(RunDirectory, "end_step", killed)
             train(cfg, tmp_path / "killed")
-        patch.setattr(RunDirectory, "tick", tick)
-        patch.setattr("rlhp.train.starts.take_over", None)  # its policy is not asked for again
+        patch.setattr(RunDirectory, "end_step", tick)
+        patch.setattr("rlhp.train.starts.copy_actor", None)  # its policy is not asked for again
         train(cfg, tmp_path / "killed")
     whole, killed_rows = (read_table(tmp_path / name / "metrics.csv") for name in ("whole", "killed"))
     assert whole == killed_rows and whole[-1]["kl_beta"] != "0.05"
@@ -295,7 +295,7 @@ def test_a_killed_run_ends_with_equal_metrics_though_its_source_has_gone_on(batc
 @pytest.fixture(scope="module")
 def demonstrated(finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demonstrated") / "episodes"
-    show.demonstrate(finished, out, episodes=3, best_of=None, seed=0, max_steps=1000)
+    report.demonstrate(finished, out, episodes=3, best_of=None, seed=0, max_steps=1000)
     return out
 
 

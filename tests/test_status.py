@@ -21,7 +21,7 @@ from test_folders import TINY, TRAIN, folders
 
 from rlhp import cli
 from rlhp.analysis.status import report, run_status
-from rlhp.run import attempt, failure, under_way
+from rlhp.run import failure, is_running, locked_run
 from rlhp.run.sweep import LONGEST, SWEEPS, Sweep, folder_name, names_settings, record, sweeps
 from rlhp.train.sweep import Plan, plan
 from rlhp.types import UserError
@@ -29,7 +29,7 @@ from rlhp.types import UserError
 HOLD = """
 import sys
 from pathlib import Path
-from rlhp.run import attempt
+from rlhp.run import lock
 with attempt(Path(sys.argv[1])):
     print(1, flush=True)
     input()
@@ -49,29 +49,29 @@ def held(tmp_path: Path):
 
 def test_one_process_at_a_time(held) -> None:
     run, process = held
-    assert under_way(run)
-    with pytest.raises(UserError, match="trained by another process"), attempt(run):
+    assert is_running(run)
+    with pytest.raises(UserError, match="trained by another process"), locked_run(run):
         pass
     assert failure(run) is None  # the other one's run has not failed
     process.kill()
     process.wait()
-    assert not under_way(run)
-    with attempt(run):
+    assert not is_running(run)
+    with locked_run(run):
         pass
 
 
 def test_an_error_is_kept_until_the_next_attempt(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), attempt(tmp_path):
+    with pytest.raises(ZeroDivisionError), locked_run(tmp_path):
         _ = 1 / 0
     assert failure(tmp_path) == "ZeroDivisionError: division by zero"
-    with attempt(tmp_path):
+    with locked_run(tmp_path):
         assert failure(tmp_path) is None
 
 
 def test_being_stopped_is_no_failure(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), attempt(tmp_path):
+    with pytest.raises(KeyboardInterrupt), locked_run(tmp_path):
         raise KeyboardInterrupt
-    assert failure(tmp_path) is None and not under_way(tmp_path)
+    assert failure(tmp_path) is None and not is_running(tmp_path)
 
 
 def test_states_and_time_left(held, capsys) -> None:
@@ -248,7 +248,7 @@ def test_runs_that_go_on_in_folders_of_earlier_names_have_begun(study: Path, cap
     assert cli.main(sweep) == 0
     (before,) = sweeps(study).values()
     for seed, job in enumerate(before.jobs, 1):
-        (study / job).rename(study / ",".join(sorted([*TINY, "effort.first_per_1000_steps=4", f"seed={seed}"])))
+        (study / job).rename(study / ",".join(sorted([*TINY, "training_schedule.first_per_1000_steps=4", f"seed={seed}"])))
     assert cli.main(sweep) == 0 and capsys.readouterr().err.count("finished already") == 2
     assert report(study) == f"{study}: 5 done of 5"
 
@@ -266,7 +266,7 @@ def test_jobs_that_lie_in_folders_of_other_names_are_not_missed_here(study: Path
         ([("env", "hopper"), ("seed", "1")], ["seed"], False),
         ([("seed", "1")], ["seed", "env"], False),
         ([("seed2", "1")], ["seed"], False),
-        ([("agent/explore", "a b"), ("x", "-1")], ["agent/explore", "x"], True),
+        ([("agent/intrinsic_reward", "a b"), ("x", "-1")], ["agent/intrinsic_reward", "x"], True),
         ([(f"key{n}", "v" * 50) for n in range(9)], [f"key{n}" for n in range(9)], True),
         ([(f"key{n}", "v" * 50) for n in range(9)], ["key0", "other", *(f"key{n}" for n in range(2, 9))], False),
         ([(f"key{n}", "v" * 50) for n in range(9)], ["key0"], False),

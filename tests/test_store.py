@@ -19,12 +19,12 @@ import pytest
 from rlhp.memory import Recent
 from rlhp.store import (
     VERSION,
-    Desk,
+    AnnotationQueue,
     Outcome,
     Reply,
-    Rest,
     Source,
     Store,
+    UndoWindow,
     Waiting,
     digest,
     labels,
@@ -102,7 +102,7 @@ def test_questions_come_back_bit_for_bit(store: Store, path: Path) -> None:
     asked = Segment(frames, rng.normal(size=(5, 3)).astype(np.float32), rng.normal(size=5), rng.normal(size=(5, 7)))
     store.ask([(asked, clip(1, state=False))], step=12)
     for reader in (store, Store(path)):
-        (query,) = reader.open()
+        (query,) = reader.unanswered()
         assert (query.id, query.asked_step) == (0, 12)
         for name in ("obs", "act", "true_reward", "state"):
             array, original = getattr(query.clips[0], name), getattr(asked, name)
@@ -114,19 +114,19 @@ def test_a_part_of_a_larger_array_is_stored_as_itself(store: Store, path: Path) 
     wide = np.arange(24, dtype=np.float32).reshape(3, 2, 4)
     view = Segment(wide[:, 1], wide[:, 0, :1], wide[:, 0, 3], None)
     store.ask([(view, clip(0))], step=0)
-    assert np.array_equal(Store(path).open()[0].clips[0].obs, wide[:, 1])
+    assert np.array_equal(Store(path).unanswered()[0].clips[0].obs, wide[:, 1])
 
 
 def test_ids_count_up_and_open_is_oldest_first(store: Store) -> None:
     store.ask(questions(2), step=10)
     store.ask([], step=20)
     store.ask(questions(1, first=2), step=30)
-    assert [(query.id, query.asked_step) for query in store.open()] == [(0, 10), (1, 10), (2, 30)]
+    assert [(query.id, query.asked_step) for query in store.unanswered()] == [(0, 10), (1, 10), (2, 30)]
     store.answer({1: LEFT})
-    assert [query.id for query in store.open()] == [0, 2]
-    assert (store.asked, store.answered, store.taken) == (3, 1, 0)
-    store.take(40)
-    assert (store.asked, store.answered, store.taken) == (3, 1, 1)
+    assert [query.id for query in store.unanswered()] == [0, 2]
+    assert (store.asked, store.answered, store.used) == (3, 1, 0)
+    store.collect(40)
+    assert (store.asked, store.answered, store.used) == (3, 1, 1)
 
 
 def test_a_clip_that_questions_share_is_stored_once(store: Store, path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_clip_that_questions_share_is_stored_once(store: Store, path: Path) ->
     store.ask([(clip(0), clip(2))], step=1)
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT COUNT(*) FROM segment").fetchone() == (3,)
-    assert [int(c.obs[0, 0]) for query in Store(path).open() for c in query.clips] == [0, 1, 1, 2, 0, 2]
+    assert [int(c.obs[0, 0]) for query in Store(path).unanswered() for c in query.clips] == [0, 1, 1, 2, 0, 2]
 
 
 def test_a_question_needs_two_clips(store: Store) -> None:
@@ -155,14 +155,14 @@ def test_a_question_outlives_the_memory_it_came_from(store: Store, path: Path) -
     for _ in range(5):
         add(2.0)
     store.answer({0: LEFT, 1: RIGHT, 2: EQUAL})
-    for comparisons in (store.take(1), Store(path).take(1)):
+    for comparisons in (store.collect(1), Store(path).collect(1)):
         assert (comparing.left(comparisons).obs == 1.0).all() and (comparing.right(comparisons).obs == 1.0).all()
 
 
 def test_a_clip_can_be_looked_up_with_its_simulator_states(store: Store) -> None:
     store.ask(questions(2), step=7)
     store.answer({1: LEFT})
-    store.take(7)
+    store.collect(7)
     found = store.segment(digest(clip(2)))
     assert found is not None and found.state is not None and np.array_equal(found.state, np.full((3, 4), 2 / 3))
     assert store.segment(digest(clip(99))) is None
@@ -178,8 +178,8 @@ def test_a_clip_is_looked_up_in_one_statement(store: Store, path: Path) -> None:
 def test_clips_are_kept_in_memory_only_while_their_question_is_open(store: Store) -> None:
     store.ask(questions(3), step=0)
     store.answer({0: LEFT, 2: LEFT})
-    store.take(0)
-    assert [query.id for query in store.open()] == [1]
+    store.collect(0)
+    assert [query.id for query in store.unanswered()] == [1]
     assert sorted(int(clip.obs[0, 0]) for clip in store._segments.values()) == [2, 3]
 
 
@@ -189,7 +189,7 @@ def test_clips_are_kept_in_memory_only_while_their_question_is_open(store: Store
 def test_answers_become_comparisons(store: Store) -> None:
     store.ask(questions(4), step=0)
     store.answer({0: LEFT, 1: RIGHT, 2: EQUAL, 3: CANNOT_TELL})
-    comparisons = store.take(5)
+    comparisons = store.collect(5)
     assert shown(comparisons) == [(0, 0, 1.0), (1, 2, 0.0), (2, 4, 0.5)], "a tie is not 'right', and cannot-tell compares nothing"
     assert comparing.right(comparisons).obs[:, 0, 0].tolist() == [1, 3, 5]
     assert comparing.left(comparisons).true_reward.shape == (3, 3) and comparing.left(comparisons).act[:, 0, 0].tolist() == [
@@ -197,13 +197,13 @@ def test_answers_become_comparisons(store: Store) -> None:
         -2,
         -4,
     ]
-    assert (store.answered, store.taken) == (4, 4), "cannot-tell is an answer"
+    assert (store.answered, store.used) == (4, 4), "cannot-tell is an answer"
 
 
 def test_a_ranking_of_four_counts_once(store: Store) -> None:
     store.ask(questions(1, clips=4), step=0)
     store.answer({0: Answer((2, 0, 0, 3))})
-    comparisons = store.take(0)
+    comparisons = store.collect(0)
     assert len(comparisons) == 1 and comparisons.query.tolist() == [0]
     assert comparisons.ranks.tolist() == [[2, 0, 0, 3]]
     assert comparisons.clips[comparisons.shown[0]].obs[:, 0, 0].tolist() == [0, 1, 2, 3]
@@ -213,21 +213,21 @@ def test_questions_may_show_different_numbers_of_clips(store: Store) -> None:
     """The rows are as wide as the widest so far, and those taken before stay as they were."""
     store.ask(questions(1), step=0)
     store.answer({0: RIGHT})
-    before = store.take(0)
+    before = store.collect(0)
     store.ask(questions(1, clips=3), step=0)
     store.answer({1: Answer((2, 0, 1))})
-    after = store.take(0)
+    after = store.collect(0)
     store.ask(questions(1), step=0)
     store.answer({2: EQUAL})
     assert before.shown.shape == (1, 2) and after.ranks.tolist() == [[1, 0, -1], [2, 0, 1]]
-    last = store.take(0)
+    last = store.collect(0)
     assert last.ranks.tolist() == [[1, 0, -1], [2, 0, 1], [0, 0, -1]] and last.shown[:, 2].tolist() == [-1, last.shown[1, 2], -1]
     assert last.decided().tolist() == [True, True, False]
 
 
 def test_without_answers_comparisons_are_empty(store: Store) -> None:
     for _ in range(2):
-        comparisons = store.take(0)
+        comparisons = store.collect(0)
         assert len(comparisons) == len(comparisons.shown) == len(comparisons.ranks) == len(comparisons.clips) == 0
         assert not comparisons.decided().any()
         assert comparisons.query.dtype == np.int64
@@ -237,43 +237,43 @@ def test_without_answers_comparisons_are_empty(store: Store) -> None:
 def test_comparisons_stand_in_the_order_taken_and_stay(store: Store, path: Path) -> None:
     store.ask(questions(5), step=0)
     store.answer({3: LEFT})
-    first = store.take(10)
-    assert store.take(20) is first, "nothing new: the same object"
+    first = store.collect(10)
+    assert store.collect(20) is first, "nothing new: the same object"
     store.answer({4: RIGHT, 0: LEFT})
-    second = store.take(30)
+    second = store.collect(30)
     assert [query for query, _, _ in shown(second)] == [3, 0, 4]
     assert [query for query, _, _ in shown(first)] == [3], "what was handed out does not change"
     store.answer({2: CANNOT_TELL})
-    assert store.take(40) is not None and store.taken == 4
+    assert store.collect(40) is not None and store.used == 4
     again = Store(path)
-    assert shown(again.take(50)) == shown(second), "a Store opened later returns what was taken before"
+    assert shown(again.collect(50)) == shown(second), "a Store opened later returns what was taken before"
     again.answer({1: LEFT})
-    assert [query for query, _, _ in shown(again.take(60))] == [3, 0, 4, 1]
+    assert [query for query, _, _ in shown(again.collect(60))] == [3, 0, 4, 1]
 
 
 def test_an_answer_may_change_until_it_is_taken(store: Store) -> None:
     store.ask(questions(1), step=0)
     store.answer({0: LEFT})
     store.answer({0: RIGHT})
-    assert shown(store.take(1)) == [(0, 0, 0.0)]
+    assert shown(store.collect(1)) == [(0, 0, 0.0)]
     store.answer({0: LEFT})
-    assert shown(store.take(2)) == [(0, 0, 0.0)] and store.taken == store.answered == 1
+    assert shown(store.collect(2)) == [(0, 0, 0.0)] and store.used == store.answered == 1
 
 
 def test_several_answers_to_one_question_keep_their_order(store: Store, path: Path) -> None:
     store.ask(questions(2), step=0)
     store.answer({0: [LEFT] * 10 + [RIGHT], 1: [EQUAL]})
     expected = [(0, 0, 1.0)] * 10 + [(0, 0, 0.0), (1, 2, 0.5)]
-    assert shown(store.take(1)) == shown(Store(path).take(2)) == expected and store.taken == 2
+    assert shown(store.collect(1)) == shown(Store(path).collect(2)) == expected and store.used == 2
     store.answer({1: [EQUAL, LEFT]})
-    assert shown(store.take(3)) == [*expected, (1, 2, 1.0)], "an answer that is taken stands, another is added"
+    assert shown(store.collect(3)) == [*expected, (1, 2, 1.0)], "an answer that is taken stands, another is added"
 
 
 def test_what_came_from_elsewhere_is_not_overwritten(store: Store) -> None:
     store.ask(questions(1), step=0)
     store.answer({0: LEFT}, "anybody", Source.IMPORT)
     store.answer({0: RIGHT}, "anybody")
-    assert shown(store.take(1)) == [(0, 0, 1.0)]
+    assert shown(store.collect(1)) == [(0, 0, 1.0)]
 
 
 def test_ranks_are_whole_numbers(store: Store) -> None:
@@ -282,29 +282,29 @@ def test_ranks_are_whole_numbers(store: Store) -> None:
     for wrong in ((0.5, 1.0), (0, float("nan"))):
         with pytest.raises(TypeError):
             store.answer({0: Answer(wrong)})  # type: ignore[arg-type]
-    assert shown(store.take(1)) == [(0, 0, 1.0)]
+    assert shown(store.collect(1)) == [(0, 0, 1.0)]
 
 
 def test_two_people_answer_one_question(store: Store) -> None:
     store.ask(questions(1), step=0)
     store.answer({0: LEFT}, teacher="human:annotator-2")
     store.answer({0: RIGHT}, teacher="human:annotator-1")
-    assert shown(store.take(1)) == [(0, 0, 0.0), (0, 0, 1.0)]
-    assert store.answered == store.taken == 1, "one question counts once"
+    assert shown(store.collect(1)) == [(0, 0, 0.0), (0, 0, 1.0)]
+    assert store.answered == store.used == 1, "one question counts once"
 
 
 def test_a_second_opinion_may_come_after_the_first_is_taken(store: Store, path: Path) -> None:
     store.ask(questions(1), step=0)
     store.answer({0: LEFT}, teacher="human:annotator-2")
-    assert shown(store.take(1)) == [(0, 0, 1.0)]
+    assert shown(store.collect(1)) == [(0, 0, 1.0)]
     store.answer({0: RIGHT}, teacher="human:annotator-1")
-    assert shown(store.take(2)) == [(0, 0, 1.0), (0, 0, 0.0)] and store.taken == 1
-    assert shown(Store(path).take(3)) == [(0, 0, 1.0), (0, 0, 0.0)]
+    assert shown(store.collect(2)) == [(0, 0, 1.0), (0, 0, 0.0)] and store.used == 1
+    assert shown(Store(path).collect(3)) == [(0, 0, 1.0), (0, 0, 0.0)]
 
 
 def test_a_persons_answers_to_unknown_questions_are_ignored(store: Store) -> None:
     store.answer({7: Answer((0, 1))}, "human:a", Source.HUMAN)
-    assert store.answered == 0 and len(store.take(0)) == 0
+    assert store.answered == 0 and len(store.collect(0)) == 0
 
 
 def test_each_kind_of_question_wants_answers_of_its_own(tmp_path: Path) -> None:
@@ -317,18 +317,18 @@ def test_each_kind_of_question_wants_answers_of_its_own(tmp_path: Path) -> None:
     ]:
         store = Store(tmp_path / f"{kind}.sqlite", kind=kind)
         store.ask(questions(2, clips=size), step=0)
-        assert [(query.kind, len(query.clips)) for query in store.open()] == [(kind, size)] * 2
+        assert [(query.kind, len(query.clips)) for query in store.unanswered()] == [(kind, size)] * 2
         with pytest.raises(UserError, match=f"as a {kind} wants it"):
             store.answer({0: wrong})
         store.answer({0: right, 1: CANNOT_TELL})
-        taken = store.take(1)
-        assert len(taken) == 1 and store.taken == 2
+        taken = store.collect(1)
+        assert len(taken) == 1 and store.used == 2
         assert taken.ranks.tolist() == [list(right.ranks or (0,))] and taken.shown.shape == (1, size)
         assert np.array_equal(taken.rating, [np.nan if right.rating is None else right.rating], equal_nan=True)
         assert [label.answer() for label in labels(store.path)] == [right, CANNOT_TELL]
         store.close()
         again = Store(store.path)
-        assert np.array_equal(again.take(1).rating, taken.rating, equal_nan=True), "what was taken before is read again"
+        assert np.array_equal(again.collect(1).rating, taken.rating, equal_nan=True), "what was taken before is read again"
         again.close()
 
 
@@ -348,30 +348,30 @@ def test_a_kind_cannot_be_asked_about_any_number_of_clips(path: Path) -> None:
 
 
 def test_an_answer_that_is_taken_back_stays_and_says_so(store: Store, path: Path) -> None:
-    desk = Desk(store.database)
-    store.rest = Rest(0)
+    desk = AnnotationQueue(store.database)
+    store.rest = UndoWindow(0)
     store.ask(questions(2), step=0)
-    for shown_pair in desk.deal("annotator-1", 2):
+    for shown_pair in desk.assign("annotator-1", 2):
         desk.answer("annotator-1", Reply(shown_pair.query, 0, shown_pair.clips, "left", 1.0))
-    before = store.take(1)
-    assert before.flagged.tolist() == [False, False] and store.take(2) is before
+    before = store.collect(1)
+    assert before.flagged.tolist() == [False, False] and store.collect(2) is before
     assert desk.flag("annotator-1", 1, 0, True) and not desk.flag("annotator-2", 1, 0, True)
-    after = store.take(3)
-    assert after.query.tolist() == [0, 1] and after.flagged.tolist() == [False, True] and store.taken == 2
+    after = store.collect(3)
+    assert after.query.tolist() == [0, 1] and after.flagged.tolist() == [False, True] and store.used == 2
     assert after.decided().tolist() == [True, False]
-    assert store.take(4) is after and Store(path).take(4).flagged.tolist() == [False, True]
+    assert store.collect(4) is after and Store(path).collect(4).flagged.tolist() == [False, True]
     desk.flag("annotator-1", 1, 0, False)
-    assert store.take(5).flagged.tolist() == [False, False]
+    assert store.collect(5).flagged.tolist() == [False, False]
 
 
 def test_annotators_are_told_apart_in_the_order_of_their_first_answers(store: Store, path: Path) -> None:
     store.ask(questions(3), step=0)
     store.answer({0: LEFT}, "ada")
     store.answer({0: RIGHT}, "bob")
-    assert store.take(1).annotator.tolist() == [0, 1]
+    assert store.collect(1).annotator.tolist() == [0, 1]
     store.answer({1: LEFT, 2: LEFT}, "bob")
     store.answer({1: LEFT}, "ada")
-    assert store.take(2).annotator.tolist() == [0, 1, 0, 1, 1] == Store(path).take(2).annotator.tolist()
+    assert store.collect(2).annotator.tolist() == [0, 1, 0, 1, 1] == Store(path).collect(2).annotator.tolist()
 
 
 def test_an_answer_must_rank_every_clip(store: Store) -> None:
@@ -390,8 +390,8 @@ def test_waiting_ends_when_enough_is_answered_and_says_why(path: Path) -> None:
     store.ask(questions(3), step=0)
     other = Store(path)
     store.waiting = said.append
-    for max_open in (None, 3):
-        store.wait(max_open)
+    for max_pending in (None, 3):
+        store.wait(max_pending)
     assert said == []
     store.wait(1)
     assert store.answered == 2 and said == [Waiting(3, 0, 1), Waiting(2, 0, 1)]
@@ -420,7 +420,7 @@ def said_by(store: Store, clock: Clock, *ids: int, name: str = "annotator-1", pa
 
 
 def taken(store: Store, step: int = 1) -> list[int]:
-    return sorted(store.take(step).query.tolist())
+    return sorted(store.collect(step).query.tolist())
 
 
 def test_an_answer_rests_until_two_more_are_given(store: Store, clock: Clock) -> None:
@@ -430,7 +430,7 @@ def test_an_answer_rests_until_two_more_are_given(store: Store, clock: Clock) ->
         assert taken(store) == expected
     said_by(store, clock, 4, name="annotator-2")
     assert taken(store) == [0, 1], "what another person says changes nothing"
-    assert (store.answered, store.taken) == (5, 2)
+    assert (store.answered, store.used) == (5, 2)
 
 
 def test_an_answer_rests_for_ten_seconds_at_most(store: Store, clock: Clock) -> None:
@@ -449,8 +449,10 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting(store: Store, clock: Clo
     assert taken(store) == [0]
 
 
-@pytest.mark.parametrize("rest", [Rest(0), Rest(seconds=0), Rest.of({"rest_answers": 0}), Rest.of({"rest_seconds": 0})])
-def test_rest_can_be_switched_off(path: Path, clock: Clock, rest: Rest) -> None:
+@pytest.mark.parametrize(
+    "rest", [UndoWindow(0), UndoWindow(seconds=0), UndoWindow.of({"rest_answers": 0}), UndoWindow.of({"rest_seconds": 0})]
+)
+def test_rest_can_be_switched_off(path: Path, clock: Clock, rest: UndoWindow) -> None:
     store = Store(path, rest=rest, now=clock)
     store.ask(questions(1), step=0)
     said_by(store, clock, 0)
@@ -458,12 +460,12 @@ def test_rest_can_be_switched_off(path: Path, clock: Clock, rest: Rest) -> None:
 
 
 def test_the_rest_of_a_run(path: Path) -> None:
-    assert Rest.of(None) == Rest.of({"port": 1}) == Rest() == Rest(2, 10.0)
-    assert Rest.of({"rest_answers": 5, "rest_seconds": 3}) == Rest(5, 3)
+    assert UndoWindow.of(None) == UndoWindow.of({"port": 1}) == UndoWindow() == UndoWindow(2, 10.0)
+    assert UndoWindow.of({"rest_answers": 5, "rest_seconds": 3}) == UndoWindow(5, 3)
     wrong_seconds = [{"rest_seconds": value} for value in (-0.5, float("nan"), float("inf"), None, "ten")]
     for wrong in ({"rest_answers": -1}, {"rest_answers": None}, *wrong_seconds):
         with pytest.raises(UserError, match=f"page.{next(iter(wrong))}"):
-            Rest.of(wrong)
+            UndoWindow.of(wrong)
 
 
 def test_what_a_program_says_never_rests(store: Store) -> None:
@@ -473,16 +475,16 @@ def test_what_a_program_says_never_rests(store: Store) -> None:
     assert taken(store) == [0]
 
 
-@pytest.mark.parametrize("max_open", [0, 1, 3])
-def test_whoever_waits_gets_every_answer(store: Store, clock: Clock, max_open: int) -> None:
+@pytest.mark.parametrize("max_pending", [0, 1, 3])
+def test_whoever_waits_gets_every_answer(store: Store, clock: Clock, max_pending: int) -> None:
     store.ask(questions(6), step=0)
     said_by(store, clock, *range(6))
     said_by(store, clock, 0, name="annotator-2")
     said: list[Waiting] = []
     store.waiting = said.append
-    store.wait(max_open)
-    assert len(taken(store)) >= 6 - max_open
-    if max_open == 0:
+    store.wait(max_pending)
+    assert len(taken(store)) >= 6 - max_pending
+    if max_pending == 0:
         assert taken(store) == [0, 0, 1, 2, 3, 4, 5], "second opinions too"
         assert said == [Waiting(0, 3, 0), Waiting(0, 2, 0), Waiting(0, 1, 0)], "4 and 5 of the first, 0 of the second"
 
@@ -507,7 +509,7 @@ def played(path: Path) -> Store:
         store.ask(questions(1, first=question), step)
         store.answer({question: LEFT})
         if step < 30:
-            store.take(step)
+            store.collect(step)
     return store
 
 
@@ -523,11 +525,11 @@ def dump(path: Path) -> list[object]:
 def test_restoring_undoes_what_came_later(path: Path, tmp_path: Path) -> None:
     store = played(path)
     store.restore(10)
-    assert (store.asked, store.answered, store.taken) == (1, 1, 1)
-    assert shown(store.take(10)) == [(0, 0, 1.0)] and store.open() == []
+    assert (store.asked, store.answered, store.used) == (1, 1, 1)
+    assert shown(store.collect(10)) == [(0, 0, 1.0)] and store.unanswered() == []
     store.ask(questions(1, first=1), 20)
     store.answer({1: LEFT})
-    assert shown(store.take(20)) == [(0, 0, 1.0), (1, 2, 1.0)]
+    assert shown(store.collect(20)) == [(0, 0, 1.0), (1, 2, 1.0)]
     store.ask(questions(1, first=2), 30)
     store.answer({2: LEFT})
     played(tmp_path / "never_stopped.sqlite")
@@ -543,9 +545,9 @@ def test_a_late_answer_is_given_again_at_its_own_step(store: Store) -> None:
     """Asked at 10, answered at 30 by a delayed teacher; resumed from 20 it must not be used before 30."""
     store.ask(questions(1), 10)
     store.answer({0: LEFT})
-    store.take(30)
+    store.collect(30)
     store.restore(20)
-    assert len(store.take(25)) == 0 and [query.id for query in store.open()] == [0]
+    assert len(store.collect(25)) == 0 and [query.id for query in store.unanswered()] == [0]
 
 
 @pytest.mark.parametrize(("name", "source"), [("human:annotator-1", Source.HUMAN), ("anybody", Source.IMPORT)])
@@ -553,17 +555,17 @@ def test_what_the_runs_own_teacher_did_not_say_is_never_deleted(store: Store, cl
     store.ask(questions(2), 10)
     store.answer({0: LEFT}, name, source)
     clock.wait(10)
-    store.take(20)
+    store.collect(20)
     store.ask(questions(2, first=2), 30)
     store.answer({2: RIGHT}, name, source)
     store.answer({3: LEFT}, "human:program")
     clock.wait(10)
-    store.take(30)
+    store.collect(30)
     store.restore(10)
-    assert (store.asked, store.answered, store.taken) == (3, 2, 0), "not the name tells who answered"
-    assert shown(store.take(15)) == [(0, 0, 1.0), (2, 4, 0.0)]
+    assert (store.asked, store.answered, store.used) == (3, 2, 0), "not the name tells who answered"
+    assert shown(store.collect(15)) == [(0, 0, 1.0), (2, 4, 0.0)]
     store.ask(questions(1, first=9), 20)
-    assert [query.id for query in store.open()] == [1, 3], "ids go on from the greatest that is left"
+    assert [query.id for query in store.unanswered()] == [1, 3], "ids go on from the greatest that is left"
 
 
 # recordings
@@ -578,9 +580,9 @@ def test_recorded_questions_have_the_answers_used_with_their_step(path: Path) ->
     store = played(path)
     store.ask(questions(1, first=3), 40)
     store.answer({3: CANNOT_TELL})
-    store.take(40)
+    store.collect(40)
     store.answer({3: EQUAL, 1: RIGHT}, "another")
-    store.take(50)
+    store.collect(50)
     store.ask(questions(1, first=4), 50)
     store.answer({4: LEFT})
     before = dump(path)
@@ -598,7 +600,7 @@ def test_recorded_questions_have_the_answers_used_with_their_step(path: Path) ->
 
 def test_a_digest_tells_a_clip_by_its_content(store: Store) -> None:
     store.ask([(clip(0), clip(1))], 0)
-    first, second = store.open()[0].clips
+    first, second = store.unanswered()[0].clips
     assert digest(first) == digest(clip(0)) != digest(second)
     assert digest(clip(0, state=False)) != digest(clip(0)) != digest(clip(0, length=2))
 
@@ -618,7 +620,7 @@ def test_two_processes_share_one_store(path: Path) -> None:
     store = Store(path)
     code = """
         while store.asked < 60 or store.answered < 60:
-            for query in store.open():
+            for query in store.unanswered():
                 store.answer({query.id: Answer((0, 1))})
             time.sleep(0.002)
     """
@@ -627,10 +629,10 @@ def test_two_processes_share_one_store(path: Path) -> None:
     for step in range(60):
         store.ask(questions(1, first=step), step)
         store.wait(5, poll=0.002)
-        store.take(step)
+        store.collect(step)
     page.join(60)
-    assert [query for query, _, _ in sorted(shown(store.take(60)))] == list(range(60))
-    assert store.taken == 60
+    assert [query for query, _, _ in sorted(shown(store.collect(60)))] == list(range(60))
+    assert store.used == 60
 
 
 TOGETHER = """
@@ -711,7 +713,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_the_write_undone(store: Store, p
     again = Store(path)
     assert (again.asked, again.answered) == (10, 1)
     again.answer({1: RIGHT})
-    assert [query for query, _, _ in shown(again.take(1))] == [0, 1]
+    assert [query for query, _, _ in shown(again.collect(1))] == [0, 1]
 
 
 @pytest.mark.parametrize("damage", ["text", "half", "header", "scribble"])
@@ -765,7 +767,7 @@ def test_rows_and_columns_that_no_store_has_are_refused_at_once(path: Path, dama
     store = Store(path)
     store.ask(questions(2), 0)
     store.answer({0: LEFT})
-    Desk(store.database).deal("annotator-1", 1)
+    AnnotationQueue(store.database).assign("annotator-1", 1)
     store.close()
     with sqlite3.connect(path) as db:
         db.executescript(damage)
@@ -809,7 +811,7 @@ def test_damage_inside_a_clip_is_found_when_it_is_read(path: Path, damage: str) 
     store.database._connection.execute(damage)
     store.close()
     id, reader = digest(clip(0)), Store(path)
-    for read in (reader.open, lambda: reader.take(1), lambda: reader.segment(id), lambda: list(segments(path, [id]))):
+    for read in (reader.unanswered, lambda: reader.collect(1), lambda: reader.segment(id), lambda: list(segments(path, [id]))):
         with pytest.raises(UserError, match=r"preferences\.sqlite.* move it away"):
             read()
     reader.close()
@@ -840,8 +842,8 @@ def test_a_flipped_bit_is_found_at_once_or_does_no_harm(path: Path, seed: int) -
     store = Store(path)
     store.ask(questions(6), 0)
     store.answer({0: LEFT, 1: RIGHT, 2: CANNOT_TELL})
-    store.take(1)
-    Desk(store.database).deal("annotator-1", 2)
+    store.collect(1)
+    AnnotationQueue(store.database).assign("annotator-1", 2)
     store.close()
     whole, rng = path.read_bytes(), np.random.default_rng(seed)
     found = 0
@@ -851,9 +853,9 @@ def test_a_flipped_bit_is_found_at_once_or_does_no_harm(path: Path, seed: int) -
         path.write_bytes(flipped)
         try:
             with closing(Store(path)) as again:
-                again.open()
-                again.take(2)
-                Desk(again.database).deal("annotator-2", 9)
+                again.unanswered()
+                again.collect(2)
+                AnnotationQueue(again.database).assign("annotator-2", 9)
                 again.restore(0)
             labels(path)
         except UserError as error:
@@ -974,9 +976,9 @@ def test_a_store_of_version_1_is_brought_to_this_one(path: Path) -> None:
     assert version_of(old) == 1 and recorded(old) == recorded(path) and version_of(old) == 1, "reading never writes"
     store = Store(old)
     assert version_of(old) == VERSION and dump(old) == dump(path) and schema(old) == schema(path)
-    assert shown(store.take(40)) == shown(Store(path).take(40)) and (store.asked, store.taken) == (3, 3)
-    desk = Desk(store.database, overlap=2)
-    (pair,) = desk.deal("annotator-1", 1)
+    assert shown(store.collect(40)) == shown(Store(path).collect(40)) and (store.asked, store.used) == (3, 3)
+    desk = AnnotationQueue(store.database, overlap=2)
+    (pair,) = desk.assign("annotator-1", 1)
     assert desk.answer("annotator-1", Reply(pair.query, 0, pair.clips, "left", 1.0)) is Outcome.KEPT
 
 
@@ -1012,7 +1014,7 @@ def test_a_store_of_version_3_is_brought_to_this_one(path: Path) -> None:
     assert not any(label.flagged or label.rating is not None for label in before)
     store = Store(old)
     assert version_of(old) == VERSION and schema(old) == schema(path) and labels(old) == before and recorded(old) == recording
-    assert [query.kind for query in store.open()] == [] and len(store.take(50)) == 5
+    assert [query.kind for query in store.unanswered()] == [] and len(store.collect(50)) == 5
     with store.database.reading() as db:
         assert db.execute("SELECT kind FROM query ORDER BY id").fetchall() == [("comparison",)] * 3 + [("ranking",)]
 
@@ -1034,7 +1036,7 @@ def test_a_full_disk_is_said_and_loses_nothing(store: Store) -> None:
     big = np.random.default_rng(0).normal(size=(100, 100))
     with pytest.raises(UserError, match="full"):
         store.ask([(Segment(big, big, big[:, 0], None), clip(1))], 1)
-    assert store.asked == 1 and len(store.open()) == 1
+    assert store.asked == 1 and len(store.unanswered()) == 1
 
 
 def test_a_lock_that_is_never_given_back_is_said(path: Path) -> None:
@@ -1120,13 +1122,13 @@ def test_questions_are_asked_in_one_transaction(store: Store) -> None:
 def test_a_rollout_without_news_reads_no_questions(store: Store) -> None:
     store.ask(questions(100), 0)
     store.answer(dict.fromkeys(range(80), LEFT))
-    store.take(0)
-    store.open()
+    store.collect(0)
+    store.unanswered()
 
     def rollout() -> None:
         store.ask([], 1)
         store.answer({})
-        assert (store.asked, len(store.open()), store.taken, len(store.take(1))) == (100, 20, 80, 80)
+        assert (store.asked, len(store.unanswered()), store.used, len(store.collect(1))) == (100, 20, 80, 80)
         store.wait(20)
 
     rollout()
@@ -1149,6 +1151,6 @@ def test_what_is_settled_rests_no_more(store: Store) -> None:
     """An interrupt of the last waiting: what people have answered is used, though it could still be undone."""
     store.ask([(clip(0), clip(1)), (clip(2), clip(3))], 0)
     store.answer({0: Answer((0, 1))}, "human:a", Source.HUMAN)
-    assert len(store.take(1)) == 0
+    assert len(store.collect(1)) == 0
     store.settle()
-    assert len(store.take(2)) == 1 and store.taken == 1
+    assert len(store.collect(2)) == 1 and store.used == 1

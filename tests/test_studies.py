@@ -19,13 +19,13 @@ from test_analysis import ROWS, is_png, write_run
 
 from rlhp.analysis import average, baseline, interval, iqm, read_curves, read_published, read_results
 from rlhp.analysis import runs as run_files
-from rlhp.analysis.look import Look
 from rlhp.analysis.panels import Layout, lines, panels
 from rlhp.analysis.records import read_records, write_records
 from rlhp.analysis.report import cell, summary_figure
 from rlhp.analysis.scores import TRUE, Score, normalised, share, summarise, write_scores
 from rlhp.analysis.status import report
-from rlhp.analysis.study import Study, gather, origin, read
+from rlhp.analysis.study import Study, gather, provenance, read
+from rlhp.analysis.style import Style
 from rlhp.analysis.tables import Curve, Key, Published, Result
 from rlhp.envs import mujoco
 from rlhp.run.sweep import Sweep, record
@@ -216,7 +216,7 @@ def test_provenance_is_what_the_runs_say(tmp_path: Path) -> None:
         (run / "versions.json").write_text(json.dumps({**versions, "date": f"2026-01-{day}T10:00:00+00:00"}))
     write_run(tmp_path / "runs" / "3", seed=3)
     gather([tmp_path / "runs"], tmp_path)
-    first, second = origin(read(tmp_path).provenance).splitlines()
+    first, second = provenance(read(tmp_path).provenance).splitlines()
     assert first == "2 runs, 2026-01-02 to 2026-01-04, on 2 cores of A; python 3.11, torch 2.13"
     assert second.startswith("1 run, 20") and "not recorded" in second
 
@@ -243,7 +243,7 @@ def test_provenance_names_every_machine_of_a_run(tmp_path: Path) -> None:
     made(4, {**first, "precision": None, "step": 0})  # on the true reward
     made(3, moved)  # its first attempt was made by a version that told it in versions.json alone
     gather([tmp_path / "runs"], tmp_path)
-    assert origin(read(tmp_path).provenance).splitlines() == [
+    assert provenance(read(tmp_path).provenance).splitlines() == [
         "1 run, 2026-01-02, on 2 cores of A; torch 2.13, precision bfloat16",
         "2 runs, 2026-01-02, on more than one machine: 2 cores of A, then 16 cores of B; "
         "torch 2.13, precision bfloat16; then torch 2.13, precision float32",
@@ -319,7 +319,7 @@ OTHER = ("preferences", 350)
 def layout(*tasks: str) -> Layout:
     published = {(task, key): Published(value, 20_000_000) for task in tasks for key, value in ((KEY, 70.0), (OTHER, 30.0))}
     return Layout(
-        tasks, {KEY: Look("#000000", "-", "700 labels"), OTHER: Look("#777777", "-", "350 labels")}, 2, published, "they"
+        tasks, {KEY: Style("#000000", "-", "700 labels"), OTHER: Style("#777777", "-", "350 labels")}, 2, published, "they"
     )
 
 
@@ -343,7 +343,7 @@ def test_many_missing_lines_are_counted_for_their_names_would_not_fit() -> None:
     published = {("ant", key): Published(1.0, 20_000_000) for key in keys}
     step = np.linspace(10, 990, 50)
     drawn = lines([Curve(Key("ant", *keys[0], 1, 1000), step, step)])
-    page = panels(drawn, Layout(("ant",), {key: Look("#000000", "-", key[0]) for key in keys}, 1, published, "they"))
+    page = panels(drawn, Layout(("ant",), {key: Style("#000000", "-", key[0]) for key in keys}, 1, published, "they"))
     assert [text.get_text() for text in page.axes[0].texts] == ["no run yet: 3 of 4"]
 
 

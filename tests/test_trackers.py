@@ -38,7 +38,7 @@ def wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_mode_is_left_to_wandb_and_its_files_go_into_the_run(wandb, tmp_path):
-    assert cli.main(["train", *TINY, "tracker=wandb", "effort.first_per_1000_steps=4"]) == 0
+    assert cli.main(["train", *TINY, "tracker=wandb", "training_schedule.first_per_1000_steps=4"]) == 0
     given = json.loads(wandb.read_text())
     run = tmp_path / "runs" / "main" / "point-preferences-8-seed1"
     assert given == {"project": "rlhp", "name": "main-point-preferences-8-seed1", "mode": None, "dir": str(run)}
@@ -47,7 +47,7 @@ def test_the_mode_is_left_to_wandb_and_its_files_go_into_the_run(wandb, tmp_path
 def test_wandbs_own_variables_and_any_of_its_settings(wandb, monkeypatch):
     for name, value in (("WANDB_PROJECT", "mine"), ("WANDB_NAME", "a name"), ("WANDB_DIR", "/elsewhere")):
         monkeypatch.setenv(name, value)
-    words = ["tracker=wandb", "tracker.mode=offline", "tracker.group=g", "effort.first_per_1000_steps=4"]
+    words = ["tracker=wandb", "tracker.mode=offline", "tracker.group=g", "training_schedule.first_per_1000_steps=4"]
     assert cli.main(["train", *TINY, *words]) == 0
     assert json.loads(wandb.read_text()) == {
         "project": "mine", "name": "a name", "mode": "offline", "dir": "/elsewhere", "group": "g"

@@ -20,16 +20,16 @@ from fastapi.testclient import TestClient
 from pages import ask, filmed, make_run
 
 from rlhp.run import Served, announce, last_served, served, serving
-from rlhp.store import Desk, Rest, Store
+from rlhp.store import AnnotationQueue, Store, UndoWindow
 from rlhp.types import Answer, UserError
-from rlhp.web.app import STATIC, Room, create
-from rlhp.web.filmer import Filmer
-from rlhp.web.films import Films, Look
-from rlhp.web.guard import LIMIT
+from rlhp.web.app import STATIC, AppState, create
+from rlhp.web.app_state import Activity
+from rlhp.web.auth import LIMIT
+from rlhp.web.clip_cache import ClipCache, RenderSettings
+from rlhp.web.clip_renderer import ClipRenderer
 from rlhp.web.listen import listen
 from rlhp.web.options import Options, options_of
-from rlhp.web.room import Visits
-from rlhp.web.standing import Watcher, settings_of
+from rlhp.web.run_status import RunStatusReader, settings_of
 
 TOKEN = "a-token-that-nobody-guesses"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
@@ -50,10 +50,12 @@ ADDRESSES = [
 WRITES = ["/api/next", "/api/answer", "/api/undo", "/api/damaged", "/api/flag"]
 
 
-def room(run: Path, minimum_view: float = 0.0) -> Room:
-    settings, store, look = settings_of(run), Store(run / "preferences.sqlite"), Look("point", 64, "h264")
-    films, watcher = Films(run, look, 1), Watcher(run, store, settings)
-    return Room(run, settings, store, Desk(store.database), films, watcher, Visits(), minimum_view, "h264", TOKEN)
+def room(run: Path, minimum_view: float = 0.0) -> AppState:
+    settings, store, look = settings_of(run), Store(run / "preferences.sqlite"), RenderSettings("point", 64, "h264")
+    films, watcher = ClipCache(run, look, 1), RunStatusReader(run, store, settings)
+    return AppState(
+        run, settings, store, AnnotationQueue(store.database), films, watcher, Activity(), minimum_view, "h264", TOKEN
+    )
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ def test_a_damaged_clip_is_filmed_anew_once_and_other_pairs_are_dealt_meanwhile(
 
 
 def test_a_clip_that_was_discarded_is_noticed_by_the_filmer(run: Path) -> None:
-    with closing(Filmer(run, Look("point", 64, "h264"), overlap=1)) as filmer:
+    with closing(ClipRenderer(run, RenderSettings("point", 64, "h264"), overlap=1)) as filmer:
         assert filmer.next() is None
         (run / "clips" / "other").touch()  # so that the folder's time is another one, whatever the clock's resolution
         next((run / "clips").glob("*.mp4")).unlink()
@@ -171,7 +173,7 @@ def test_undo(client: TestClient, run: Path) -> None:
         assert undone["undone"] is True and undone["questions"][0] == first
     assert answers(run) == []
     say(client, first)
-    Store(run / "preferences.sqlite", rest=Rest(0)).take(5)
+    Store(run / "preferences.sqlite", rest=UndoWindow(0)).collect(5)
     late = client.post("/api/undo", json={"annotator": "annotator-1", **undoable}, headers=AUTH).json()
     assert late["undone"] is False and late["mine"]["undoable"] is None and len(answers(run)) == 1
 
@@ -208,7 +210,7 @@ def test_where_the_run_stands(client: TestClient, run: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from rlhp.run import attempt
+from rlhp.run import lock
 with attempt(Path(sys.argv[1])):
     print(1, flush=True)
     input()
@@ -226,20 +228,20 @@ def trained(run: Path) -> Iterator[None]:
 
 def test_the_training_s_true_state(run: Path) -> None:
     store = Store(run / "preferences.sqlite")
-    states = [Watcher(run, store, {})().state]
+    states = [RunStatusReader(run, store, {})().state]
     with trained(run):
-        states.append(Watcher(run, store, {})().state)
+        states.append(RunStatusReader(run, store, {})().state)
     (run / "failed.txt").write_text("Traceback\nValueError: no\n")
-    failed = Watcher(run, store, {})()
+    failed = RunStatusReader(run, store, {})()
     (run / "finished.json").write_text("{}")
-    states += [failed.state, Watcher(run, store, {})().state]
+    states += [failed.state, RunStatusReader(run, store, {})().state]
     assert states == ["stopped", "training", "failed", "finished"]
     assert failed.error == "ValueError: no"
     store.close()
 
 
 @pytest.mark.parametrize(
-    ("max_open", "first", "labels", "answered", "steps", "state"),
+    ("max_pending", "first", "labels", "answered", "steps", "state"),
     [  # of four questions, in a training of 1000 steps
         (20, 10, 40, 0, [], "training"),  # not all of the first are asked
         (4, 0, 40, 0, [100], "training"),
@@ -259,14 +261,14 @@ def test_the_training_s_true_state(run: Path) -> None:
     ],
 )
 def test_when_the_training_waits(
-    run: Path, max_open: int | None, first: int, labels: int, answered: int, steps: list[int], state: str
+    run: Path, max_pending: int | None, first: int, labels: int, answered: int, steps: list[int], state: str
 ) -> None:
     (run / "plan.json").write_text(json.dumps({"first_labels": first, "labels": labels}))
     (run / "clock.csv").write_text("step,wall_s\n" + "".join(f"{step},1\n" for step in steps))
     store = Store(run / "preferences.sqlite")
     store.answer(dict.fromkeys(range(answered), Answer((0, 1))), "human:annotator-1")
     with trained(run):
-        assert Watcher(run, store, {"max_open": max_open, "total_steps": 1000})().state == state
+        assert RunStatusReader(run, store, {"max_pending": max_pending, "total_steps": 1000})().state == state
     store.close()
 
 
@@ -287,7 +289,9 @@ def test_the_page_says_what_its_keys_are(client: TestClient) -> None:
 
 
 def test_nothing_of_torch_is_loaded() -> None:
-    code = "import sys; import rlhp.web, rlhp.web.filmer; print({'torch', 'hydra', 'stable_baselines3'} & set(sys.modules))"
+    code = (
+        "import sys; import rlhp.web, rlhp.web.clip_renderer; print({'torch', 'hydra', 'stable_baselines3'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
 
 
@@ -349,7 +353,7 @@ def test_head_is_answered_wherever_get_is(client: TestClient, address: str) -> N
 
 def test_visits_are_counted_of_those_who_have_the_token(run: Path) -> None:
     now = [100.0]
-    visits = Visits(lambda: now[0])
+    visits = Activity(lambda: now[0])
     with TestClient(create(replace(room(run), visits=visits), None), base_url=HOST) as client:
         now[0] = 130.0
         client.get("/")
@@ -564,7 +568,7 @@ def test_nothing_is_unpickled(run: Path, client: TestClient, monkeypatch: pytest
     for name in ("load", "loads", "Unpickler", "_Unpickler"):
         monkeypatch.setattr(pickle, name, no)
     say(client, pairs(client)[0])
-    Store(run / "preferences.sqlite").take(1)
+    Store(run / "preferences.sqlite").collect(1)
     filmed(make_run(run.parent / "other", questions=1))
     sources = [
         file.read_text() for part in ("web", "store", "film", "labels") for file in (STATIC.parents[1] / part).rglob("*.py")

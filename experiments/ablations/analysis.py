@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlhp.analysis import baseline, read_published
-from rlhp.analysis.look import AMBER, BLACK, BLUE, GREEN, PINK, QUIET, SKY, Look
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import table
 from rlhp.analysis.scores import TRUE, normalised
 from rlhp.analysis.script import script
-from rlhp.analysis.study import beside, gathered, origin, read
+from rlhp.analysis.study import gathered, provenance, read, with_reference
+from rlhp.analysis.style import AMBER, BLACK, BLUE, GREEN, PINK, QUIET, SKY, Style
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -27,14 +27,14 @@ STEPS = 1_000_000
 WHOLE = ("preferences", 700)
 LAYOUT = Layout(
     tasks=("halfcheetah", "hopper", "swimmer"),
-    looks={
-        WHOLE: Look(BLUE, "-", "Whole method"),
-        ("random_queries", 700): Look(GREEN, "-", "Random queries"),
-        ("no_ensemble", 700): Look(AMBER, "-", "No ensemble"),
-        ("no_online_queries", 700): Look(SKY, "-", "No online queries"),
-        ("no_regularisation", 700): Look(PINK, "-", "No regularisation"),
-        ("no_segments", 700): Look(BLACK, "--", "No segments"),
-        ("target", 700): Look(QUIET, "--", "Target"),
+    styles={
+        WHOLE: Style(BLUE, "-", "Whole method"),
+        ("random_queries", 700): Style(GREEN, "-", "Random queries"),
+        ("no_ensemble", 700): Style(AMBER, "-", "No ensemble"),
+        ("no_online_queries", 700): Style(SKY, "-", "No online queries"),
+        ("no_regularisation", 700): Style(PINK, "-", "No regularisation"),
+        ("no_segments", 700): Style(BLACK, "--", "No segments"),
+        ("target", 700): Style(QUIET, "--", "Target"),
     },
     columns=3,
     published=read_published(HERE.parent / "paper.csv", "5"),
@@ -45,10 +45,10 @@ LAYOUT = Layout(
 def main(arguments: Sequence[str]) -> None:
     """Merge what there is, then draw and print."""
     print(gathered(arguments, (FOLDER,), HERE))
-    study = beside(read(HERE), read(FIGURE2), (WHOLE, TRUE))
+    study = with_reference(read(HERE), read(FIGURE2), (WHOLE, TRUE))
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
     print(draw(study.curves, LAYOUT, STEPS, HERE / "ablations.png"))
-    print(table(study, scores, LAYOUT, STEPS), "", origin(study.provenance), sep="\n")
+    print(table(study, scores, LAYOUT, STEPS), "", provenance(study.provenance), sep="\n")
 
 
 if __name__ == "__main__":

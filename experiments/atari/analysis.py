@@ -16,12 +16,12 @@ from math import isnan
 from pathlib import Path
 
 from rlhp.analysis import baseline, read_published
-from rlhp.analysis.look import AMBER, BLUE, GREEN, ORANGE, PINK, QUIET, SKY, Look
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import cell, number, table
 from rlhp.analysis.scores import TRUE, normalised
 from rlhp.analysis.script import script
-from rlhp.analysis.study import Study, gathered, origin, read
+from rlhp.analysis.study import Study, gathered, provenance, read
+from rlhp.analysis.style import AMBER, BLUE, GREEN, ORANGE, PINK, QUIET, SKY, Style
 from rlhp.envs import atari
 
 HERE = Path(__file__).parent
@@ -31,20 +31,24 @@ MANY, SOME = ("preferences", 5500), ("preferences", 3300)
 GAMES = ("pong", "breakout", "beamrider", "enduro", "qbert", "seaquest", "spaceinvaders")
 FIGURE3 = Layout(
     tasks=GAMES,
-    looks={TRUE: Look(ORANGE, "-", "True reward"), MANY: Look(BLUE, "-", "5,500 labels"), SOME: Look(GREEN, "-", "3,300 labels")},
+    styles={
+        TRUE: Style(ORANGE, "-", "True reward"),
+        MANY: Style(BLUE, "-", "5,500 labels"),
+        SOME: Style(GREEN, "-", "3,300 labels"),
+    },
     columns=4,
     published=read_published(PAPER, "3"),
     source="On grey: Christiano et al. (2017), A2C after 50M steps, read off their figure 3",
 )
 FIGURE6 = Layout(
     tasks=("pong",),
-    looks={
-        MANY: Look(BLUE, "-", "Whole method"),
-        ("random_queries", 5500): Look(GREEN, "-", "Random queries"),
-        ("no_ensemble", 5500): Look(AMBER, "-", "No ensemble"),
-        ("no_online_queries", 5500): Look(SKY, "-", "No online queries"),
-        ("no_regularisation", 5500): Look(PINK, "-", "No regularisation"),
-        ("target", 5500): Look(QUIET, "--", "Target"),
+    styles={
+        MANY: Style(BLUE, "-", "Whole method"),
+        ("random_queries", 5500): Style(GREEN, "-", "Random queries"),
+        ("no_ensemble", 5500): Style(AMBER, "-", "No ensemble"),
+        ("no_online_queries", 5500): Style(SKY, "-", "No online queries"),
+        ("no_regularisation", 5500): Style(PINK, "-", "No regularisation"),
+        ("target", 5500): Style(QUIET, "--", "Target"),
     },
     columns=1,
     published=read_published(PAPER, "6"),
@@ -95,7 +99,7 @@ def best_share(study: Study, random: dict[str, float], game: str) -> float:
 
 def lengths(study: Study, layout: Layout) -> list[int]:
     """The lengths of runs that the tables hold, in steps, ascending."""
-    return sorted({row.total_steps for row in study.results if (row.condition, row.labels) in layout.looks})
+    return sorted({row.total_steps for row in study.results if (row.condition, row.labels) in layout.styles})
 
 
 def part(study: Study, layout: Layout, steps: int) -> Layout:
@@ -103,7 +107,7 @@ def part(study: Study, layout: Layout, steps: int) -> Layout:
     there = [row for row in study.results if row.total_steps == steps]
     tasks = tuple(task for task in layout.tasks if any(row.env == task for row in there))
     conditions = {(row.condition, row.labels) for row in there}
-    looks = {condition: look for condition, look in layout.looks.items() if condition in conditions}
+    looks = {condition: look for condition, look in layout.styles.items() if condition in conditions}
     return replace(layout, tasks=tasks, looks=looks, columns=min(layout.columns, max(1, len(tasks))))
 
 
@@ -113,10 +117,10 @@ def report() -> None:
     for layout, name in ((FIGURE3, "figure3"), (FIGURE6, "figure6")):
         for steps in lengths(study, layout):
             shown, scores = part(study, layout, steps), normalised(study.results, random, steps)
-            if len(shown.looks) > 1 or layout is FIGURE3:
+            if len(shown.styles) > 1 or layout is FIGURE3:
                 print(draw(study.curves, shown, steps, HERE / f"{name}_{steps // 1000}k.png"))
                 print(table(study, scores, shown, steps), end="\n\n")
-    print(*targets(study, random), "", origin(study.provenance), sep="\n")
+    print(*targets(study, random), "", provenance(study.provenance), sep="\n")
 
 
 def main(arguments: Sequence[str]) -> None:

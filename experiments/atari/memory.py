@@ -22,7 +22,12 @@ from rlhp.analysis.records import write_records
 
 HERE = Path(__file__).parent
 MIB = 2**20
-QUICK = ("query.clips_per_label=1", "memory.capacity=6000", "effort.first_per_1000_steps=0.2", "effort.per_1000_steps=0.5")
+QUICK = (
+    "query.min_segments_per_label=1",
+    "memory.capacity=6000",
+    "training_schedule.first_per_1000_steps=0.2",
+    "training_schedule.per_1000_steps=0.5",
+)
 SMALL = ("agent/network=small", "labels=5500")
 TARGETS = {"store_mib": 150, "checkpoint_mib": 300, "peak_mib": 3 * 1024}
 

@@ -26,7 +26,7 @@ from gymnasium import spaces
 from rlhp.preference import CrossEntropy
 from rlhp.reward import AdaptiveL2, RewardEnsemble, cnn_ensemble
 from rlhp.store import recorded, segments
-from rlhp.store.codec import Answered, Table
+from rlhp.store.codec import Answered, ComparisonBuilder
 from rlhp.types import Comparisons, Evidence, Query
 
 BATCH = 128  # clips predicted at once
@@ -77,7 +77,7 @@ def main() -> None:
 
 def read(store: Path) -> Comparisons:
     """All comparisons that the run was given."""
-    questions, table = recorded(store), Table()
+    questions, table = recorded(store), ComparisonBuilder()
     names = sorted({name for question in questions.values() for name in question.clips})
     clips = dict(segments(store, names))
     table.extend(
@@ -103,10 +103,12 @@ def ensemble(comparisons: Comparisons, members: int, settings: Mapping[str, Any]
     """The reward model of conf/reward_model/ensemble_cnn.yaml but for these settings."""
     steps = comparisons.clips[:1]
     frame, history = steps.obs.shape[2:], steps.obs.shape[1] - steps.true_reward.shape[1]
-    fixed = {"learning_rate": 3e-4, "batch_size": 16, "average_over": 0.05, "calibration_steps": 512, "dropout_after": 100}
+    fixed = {"learning_rate": 3e-4, "batch_size": 16, "ema_window": 0.05, "calibration_steps": 512, "dropout_after": 100}
     penalty = AdaptiveL2(initial=1.0, rate=0.001)
     seen = spaces.Box(0, 255, (history + 1, *frame), np.uint8)
-    return cnn_ensemble(seen, spaces.Discrete(18), members=members, loss=CrossEntropy(), penalty=penalty, **{**fixed, **settings})
+    return cnn_ensemble(
+        seen, spaces.Discrete(18), members=members, loss=CrossEntropy(), regulariser=penalty, **{**fixed, **settings}
+    )
 
 
 def fits(model: RewardEnsemble, fitted: Comparisons, most: int, seconds: float) -> Iterator[tuple[int, float]]:
@@ -124,7 +126,7 @@ def accuracy(model: RewardEnsemble, held_out: Comparisons) -> float:
     """The share of comparisons, each of two clips, that the mean of the members tells."""
     used, row = np.unique(held_out.shown.T, return_inverse=True)
     parts = np.array_split(used, max(1, len(used) // BATCH))
-    sums = np.concatenate([model.each(held_out.clips[part]).sum(axis=2).mean(axis=0) for part in parts])
+    sums = np.concatenate([model.predict_members(held_out.clips[part]).sum(axis=2).mean(axis=0) for part in parts])
     left, right = sums[row].reshape(2, -1)
     return float(((left > right) == (held_out.ranks[:, 0] < held_out.ranks[:, 1])).mean())
 

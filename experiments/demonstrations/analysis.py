@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from rlhp import analysis, demonstrations, evaluate, train
-from rlhp.analysis.look import AMBER, BLUE, GREEN, INK, ORANGE, PINK, SKY, figure, save, tidy, title
 from rlhp.analysis.numbers import interval
 from rlhp.analysis.records import read_records, write_records
 from rlhp.analysis.script import script
+from rlhp.analysis.style import AMBER, BLUE, GREEN, INK, ORANGE, PINK, SKY, figure, save, tidy, title
 from rlhp.run import finished
 from rlhp.run.record import read_table
 from rlhp.types import Array, UserError

@@ -19,10 +19,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rlhp.analysis.look import BLUE, INK, figure, save, tidy
 from rlhp.analysis.script import script
+from rlhp.analysis.style import BLUE, INK, figure, save, tidy
 from rlhp.tabular import TabularMDP, fit, grid, occupancy, sample, soft_policy
-from rlhp.types import Array, stream
+from rlhp.types import Array, make_rng
 
 HERE = Path(__file__).parent
 SIZE, HORIZON, SLIP = 6, 20, 0.1
@@ -66,7 +66,7 @@ def world() -> World:
 
 def fitted(world: World, demonstrations: int, seed: int) -> tuple[Array, Array]:
     """The reward [S] fitted to so many demonstrations, and the occupancy [S, A] of its soft-optimal policy."""
-    seen = sample(world.mdp, world.policy, demonstrations, stream(seed, "demonstrations", demonstrations))
+    seen = sample(world.mdp, world.policy, demonstrations, make_rng(seed, "demonstrations", demonstrations))
     features = np.repeat(np.eye(SIZE**2)[:, np.newaxis], world.mdp.shape[1], 1)
     found = fit(world.mdp, features, seen, l2=1 / demonstrations)  # the likelihood is a mean, and so is the prior
     return found.theta, occupancy(world.mdp, found.policy)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlhp import analysis, show
+from rlhp import analysis, report
 from rlhp.analysis.script import script
 from rlhp.run import finished, read_settings
 from rlhp.types import UserError
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
         settings = read_settings(run)
         name = f"{settings['task']}-seed{settings['seed'] - FIRST_SEED + 1}"
         if not (OUT / name).exists():
-            print(show.demonstrate(run, OUT / name, EPISODES, BEST_OF.get(settings["task"]), 0, STEPS), flush=True)
+            print(report.demonstrate(run, OUT / name, EPISODES, BEST_OF.get(settings["task"]), 0, STEPS), flush=True)
         if not (OUT / f"expert-{name}").is_symlink():
             (OUT / f"expert-{name}").symlink_to(run.resolve())
 

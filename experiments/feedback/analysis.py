@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlhp.analysis import baseline
-from rlhp.analysis.look import AMBER, BLUE, GREEN, PINK, SKY, Condition, Look, save
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import summary_figure, table
 from rlhp.analysis.scores import TRUE, normalised, summarise, write_scores
 from rlhp.analysis.script import script
-from rlhp.analysis.study import beside, gathered, origin, read
+from rlhp.analysis.study import gathered, provenance, read, with_reference
+from rlhp.analysis.style import AMBER, BLUE, GREEN, PINK, SKY, Condition, Style, save
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -37,25 +37,25 @@ SECONDS = {"preferences": 350, "graded_comparison": 280, "ranking": 127, "rating
 BUDGETS = {"answers": ANSWERS, "seconds": SECONDS}
 
 
-def looks(labels: Mapping[str, int]) -> dict[Condition, Look]:
+def looks(labels: Mapping[str, int]) -> dict[Condition, Style]:
     """A line for each kind, with so many answers."""
-    return {(kind, labels[kind]): Look(colour, "-", f"{name}, {labels[kind]}") for kind, (colour, name) in KINDS.items()}
+    return {(kind, labels[kind]): Style(colour, "-", f"{name}, {labels[kind]}") for kind, (colour, name) in KINDS.items()}
 
 
 def main(arguments: Sequence[str]) -> None:
     """Merge what there is, then draw and print."""
     print(gathered(arguments, (FOLDER,), HERE))
-    study = beside(read(HERE), read(FIGURE2), (TRUE,))
+    study = with_reference(read(HERE), read(FIGURE2), (TRUE,))
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
     kept = {key: {task: each for task, each in of.items() if task in TASKS} for key, of in scores.items() if key[0] in KINDS}
     rows = summarise(kept, STEPS)
     write_scores(rows, HERE / "summary.csv")
     for budget, labels in BUDGETS.items():
-        layout = Layout(tasks=TASKS, looks=looks(labels), columns=2)
+        layout = Layout(tasks=TASKS, styles=looks(labels), columns=2)
         print("", f"Equal {budget}:", draw(study.curves, layout, STEPS, HERE / f"{budget}.png"), sep="\n")
         print(table(study, scores, layout, STEPS))
         save(summary_figure(rows, layout), HERE / f"{budget}_summary.png")
-    print("", origin(study.provenance), sep="\n")
+    print("", provenance(study.provenance), sep="\n")
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from rlhp.analysis import baseline, read_published
-from rlhp.analysis.look import BLUE, GREEN, ORANGE, PINK, Look, save
 from rlhp.analysis.numbers import average, interval
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import cell, number, summary_figure, table
 from rlhp.analysis.scores import TRUE, Scores, normalised, share, summarise, write_scores
 from rlhp.analysis.script import script
-from rlhp.analysis.study import Study, gathered, origin, read
+from rlhp.analysis.study import Study, gathered, provenance, read
+from rlhp.analysis.style import BLUE, GREEN, ORANGE, PINK, Style, save
 from rlhp.envs import mujoco
 from rlhp.types import Array
 
@@ -34,11 +34,11 @@ STEPS, LONG = 1_000_000, 2_000_000
 MANY, SOME, FEW = (("preferences", labels) for labels in (1400, 700, 350))
 LAYOUT = Layout(
     tasks=("hopper", "walker", "swimmer", "halfcheetah", "ant", "reacher", "double_pendulum", "pendulum"),
-    looks={
-        TRUE: Look(ORANGE, "-", "True reward"),
-        MANY: Look(PINK, "-", "1,400 labels"),
-        SOME: Look(BLUE, "-", "700 labels"),
-        FEW: Look(GREEN, "-", "350 labels"),
+    styles={
+        TRUE: Style(ORANGE, "-", "True reward"),
+        MANY: Style(PINK, "-", "1,400 labels"),
+        SOME: Style(BLUE, "-", "700 labels"),
+        FEW: Style(GREEN, "-", "350 labels"),
     },
     columns=4,
     # the pendulum's reward and horizon are not the paper's, which could not be recovered: its returns are on another scale
@@ -73,7 +73,7 @@ def targets(study: Study, scores: Mapping[int, Scores]) -> Iterator[Target]:
             what = f"{task}: share of the true reward with 700 labels, after {steps:,} steps"
             yield Target(what, share(scores[steps], SOME, [task]), ENOUGH)
     for condition, wanted in ON_AVERAGE.items():
-        what = f"mean share over the {len(LAYOUT.tasks)} tasks with {LAYOUT.looks[condition].name}, after {STEPS:,} steps"
+        what = f"mean share over the {len(LAYOUT.tasks)} tasks with {LAYOUT.styles[condition].name}, after {STEPS:,} steps"
         yield Target(what, share(scores[STEPS], condition, LAYOUT.tasks), wanted)
     for task in PAPERS_OWN:
         seeds = {steps: cell(study, {}, task, SOME, steps).seeds for steps in (STEPS, LONG)}
@@ -94,7 +94,7 @@ def layout(study: Study, steps: int) -> Layout:
     there = [row for row in study.results if row.total_steps == steps]
     tasks = tuple(task for task in LAYOUT.tasks if any(row.env == task for row in there))
     conditions = {(row.condition, row.labels) for row in there}
-    looks = {condition: look for condition, look in LAYOUT.looks.items() if condition in conditions}
+    looks = {condition: look for condition, look in LAYOUT.styles.items() if condition in conditions}
     return replace(LAYOUT, tasks=tasks, looks=looks, columns=min(4, max(1, len(tasks))))
 
 
@@ -109,7 +109,7 @@ def report() -> None:
     rows = {steps: summarise(scores[steps], steps) for steps in lengths}
     write_scores([row for steps in lengths for row in rows[steps]], HERE / "summary.csv")
     save(summary_figure(rows[STEPS], LAYOUT), HERE / "summary.png")
-    print(*targets(study, scores), "", origin(study.provenance), sep="\n")
+    print(*targets(study, scores), "", provenance(study.provenance), sep="\n")
 
 
 def main(arguments: Sequence[str]) -> None:

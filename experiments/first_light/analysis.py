@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlhp.analysis import baseline, read_published
-from rlhp.analysis.look import BLUE, ORANGE, Look
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import cell, table
 from rlhp.analysis.scores import TRUE, normalised
 from rlhp.analysis.script import script
-from rlhp.analysis.study import gathered, origin, read
+from rlhp.analysis.study import gathered, provenance, read
+from rlhp.analysis.style import BLUE, ORANGE, Style
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -27,7 +27,7 @@ STEPS = 1_000_000
 LABELS = ("preferences", 700)
 LAYOUT = Layout(
     tasks=("halfcheetah", "hopper", "reacher"),
-    looks={TRUE: Look(ORANGE, "-", "True reward"), LABELS: Look(BLUE, "-", "700 labels")},
+    styles={TRUE: Style(ORANGE, "-", "True reward"), LABELS: Style(BLUE, "-", "700 labels")},
     columns=3,
     published=read_published(HERE.parent / "paper.csv", "2"),
     source="On grey: Christiano et al. (2017), TRPO after 20M steps, read off their figure 2",
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     print(draw(study.curves, LAYOUT, STEPS, HERE / "first_light.png"))
     print(table(study, scores, LAYOUT, STEPS))
     print(*(verdict(task, cell(study, scores, task, LABELS, STEPS).share) for task in LAYOUT.tasks), sep="\n")
-    print(origin(study.provenance))
+    print(provenance(study.provenance))
 
 
 if __name__ == "__main__":

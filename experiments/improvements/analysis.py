@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from rlhp.analysis import baseline
-from rlhp.analysis.look import AMBER, BLACK, BLUE, GREEN, PINK, QUIET, SKY, Look, save
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import summary_figure, table
 from rlhp.analysis.scores import TRUE, normalised, summarise, write_scores
 from rlhp.analysis.script import script
-from rlhp.analysis.study import Study, beside, gathered, origin, read
+from rlhp.analysis.study import Study, gathered, provenance, read, with_reference
+from rlhp.analysis.style import AMBER, BLACK, BLUE, GREEN, PINK, QUIET, SKY, Style, save
 
 HERE = Path(__file__).parent
 FIGURE2 = HERE.parent / "figure2"
@@ -28,14 +28,14 @@ STEPS = 1_000_000
 AS_IT_IS = ("preferences", 700)
 LAYOUT = Layout(
     tasks=("halfcheetah", "hopper", "swimmer", "reacher"),
-    looks={
-        AS_IT_IS: Look(BLUE, "-", "As it is"),
-        ("cropped_clips", 700): Look(GREEN, "-", "Cropped clips"),
-        ("mixed_queries", 700): Look(AMBER, "-", "Mixed queries"),
-        ("smoothed_labels", 700): Look(SKY, "-", "Smoothed labels"),
-        ("adaptive_scale", 700): Look(PINK, "-", "Adaptive scale"),
-        ("warm_start", 700): Look(BLACK, "--", "Warm start"),
-        ("value_refit", 700): Look(QUIET, "--", "Value refit"),
+    styles={
+        AS_IT_IS: Style(BLUE, "-", "As it is"),
+        ("cropped_clips", 700): Style(GREEN, "-", "Cropped clips"),
+        ("mixed_queries", 700): Style(AMBER, "-", "Mixed queries"),
+        ("smoothed_labels", 700): Style(SKY, "-", "Smoothed labels"),
+        ("adaptive_scale", 700): Style(PINK, "-", "Adaptive scale"),
+        ("warm_start", 700): Style(BLACK, "--", "Warm start"),
+        ("value_refit", 700): Style(QUIET, "--", "Value refit"),
     },
     columns=2,
 )
@@ -51,16 +51,18 @@ def main(arguments: Sequence[str]) -> None:
     """Merge what there is, then draw and print."""
     print(gathered(arguments, (FOLDER,), HERE))
     own = read(HERE)
-    study, shown = beside(own, read(FIGURE2), (AS_IT_IS, TRUE)), layout(own)
+    study, shown = with_reference(own, read(FIGURE2), (AS_IT_IS, TRUE)), layout(own)
     scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
     kept = {
-        key: {task: values for task, values in scores[key].items() if task in shown.tasks} for key in shown.looks if key in scores
+        key: {task: values for task, values in scores[key].items() if task in shown.tasks}
+        for key in shown.styles
+        if key in scores
     }
     rows = summarise(kept, STEPS)
     write_scores(rows, HERE / "summary.csv")
     save(summary_figure(rows, shown), HERE / "summary.png")
     print(draw(study.curves, shown, STEPS, HERE / "improvements.png"))
-    print(table(study, scores, shown, STEPS), "", origin(study.provenance), sep="\n")
+    print(table(study, scores, shown, STEPS), "", provenance(study.provenance), sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python experiments/page/benchmark.py [--people 4] [--pace 20] [--seconds 10]
 
-Each person answers `pace` pairs a second, without looking. The server runs as `rlhp label` does, in a process of its own; the
+Each person answers `pace` pairs a second, without looking. The server runs as `rlhp annotate` does, in a process of its own; the
 clips are those of the point environment, filmed before. Prints one row of the table in README.md.
 """
 
@@ -28,8 +28,8 @@ from rlhp.film import Point
 from rlhp.run import Served, served
 from rlhp.store import Store
 from rlhp.types import Segment
-from rlhp.web.filmer import Filmer
-from rlhp.web.films import Look
+from rlhp.web.clip_cache import RenderSettings
+from rlhp.web.clip_renderer import ClipRenderer
 
 LENGTH, CLIPS, SIZE = 10, 120, 64  # steps of a clip; clips, each in many pairs; pixels
 PATIENCE = 60.0  # seconds for the server to come up
@@ -57,15 +57,15 @@ def main() -> None:
 def make_run(run: Path, questions: int) -> Path:
     """A run directory, stopped, with so many open questions whose clips are filmed."""
     run.mkdir()
-    (run / "config.yaml").write_text(yaml.safe_dump({"task": "point", "labels": questions, "max_open": None}))
+    (run / "config.yaml").write_text(yaml.safe_dump({"task": "point", "labels": questions, "max_pending": None}))
     rng, store = np.random.default_rng(0), Store(run / "preferences.sqlite")
     clips = [walk(rng) for _ in range(CLIPS)]
     store.ask(list(combinations(clips, 2))[:questions], 0)
     assert store.asked == questions, "ask for fewer answers: that is more than there are pairs"
     store.close()
-    filmer = Filmer(run, Look("point", SIZE, "h264"), overlap=1, ahead=questions)
+    filmer = ClipRenderer(run, RenderSettings("point", SIZE, "h264"), overlap=1, ahead=questions)
     drawing = Point()
-    with drawing.studio(SIZE) as shoot:
+    with drawing.clip_renderer(SIZE) as shoot:
         while (name := filmer.next()) is not None:
             filmer.film(shoot, drawing.fps, name)
     filmer.close()
@@ -81,10 +81,10 @@ def walk(rng: np.random.Generator) -> Segment:
 
 @contextmanager
 def label(run: Path) -> Iterator[Served]:
-    """`rlhp label`, meanwhile."""
+    """`rlhp annotate`, meanwhile."""
     options = ["--size", str(SIZE), "--minimum-view", "0", "--port", "0", "--repeats", "0"]
     with (run / "label.log").open("wb") as log:
-        command = [sys.executable, "-m", "rlhp.cli", "label", str(run), *options]
+        command = [sys.executable, "-m", "rlhp.cli", "annotate", str(run), *options]
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         end = time.monotonic() + PATIENCE

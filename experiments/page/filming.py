@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from rlhp import film, robots
-from rlhp.film.draw import Aids, studio
+from rlhp.film.render import Aids, clip_renderer
 
 STEPS = {"hopper": 60, "halfcheetah": 30, "ant": 30}  # of a clip that lasts 1.5 s (appendix A.1)
 
@@ -30,7 +30,7 @@ def states(robot: str) -> np.ndarray:
 def cost(robot: str, size: int, samples: int, file: Path) -> tuple[float, float, int]:
     """CPU seconds to draw, CPU seconds to encode, bytes."""
     clip, scene = states(robot), film.MuJoCo(robot)
-    with studio(robots.find(robot).model(), scene.view, size, Aids(marks=True), samples) as shoot:
+    with clip_renderer(robots.find(robot).model(), scene.view, size, Aids(marks=True), samples) as shoot:
         next(iter(shoot(clip)))  # the first picture takes longer
         began = time.process_time()
         pictures = list(shoot(clip))

@@ -3,7 +3,7 @@
     python experiments/page/screenshots.py            # all of them, beside this file
     python experiments/page/screenshots.py ranking    # one
 
-Each is a page as `rlhp label` serves it, with clips of HalfCheetah under random actions; its progress, its history and the run
+Each is a page as `rlhp annotate` serves it, with clips of HalfCheetah under random actions; its progress, its history and the run
 beside it are made up.
 """
 
@@ -101,7 +101,7 @@ def clip(model: mujoco.MjModel, rng: np.random.Generator) -> Segment:
 def make_run(path: Path, kind: str) -> Path:
     """A run directory with four open questions of a kind."""
     path.mkdir()
-    settings = {"condition": "preferences", "labels": 800, "seed": 1, "total_steps": 1_000_000, "max_open": 20, "page": None}
+    settings = {"condition": "preferences", "labels": 800, "seed": 1, "total_steps": 1_000_000, "max_pending": 20, "page": None}
     asked = {"feedback": kind, "query": {"clips": CLIPS[kind]}}
     own = {name: ENV[name] for name in ("task", "instructions", "film")}
     (path / "config.yaml").write_text(yaml.safe_dump(settings | asked | own))
@@ -118,7 +118,7 @@ def make_run(path: Path, kind: str) -> Path:
 @contextmanager
 def label(run: Path) -> Iterator[Served]:
     """The page of a run, served meanwhile."""
-    command = [sys.executable, "-m", "rlhp.cli", "label", str(run), "--port", "0", "--minimum-view", "0"]
+    command = [sys.executable, "-m", "rlhp.cli", "annotate", str(run), "--port", "0", "--minimum-view", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         while (page := served(run)) is None:

@@ -115,7 +115,16 @@ class Session:
     def __init__(self, run: Path, labels: int, steps: int, seed: int, browser: BrowserContext) -> None:
         self.run, self.kills = run, 0
         self._command = [
-            *(sys.executable, "-m", "rlhp.cli", "train", "env=halfcheetah", "teacher=human", "max_open=20", f"labels={labels}"),
+            *(
+                sys.executable,
+                "-m",
+                "rlhp.cli",
+                "train",
+                "env=halfcheetah",
+                "teacher=human",
+                "max_pending=20",
+                f"labels={labels}",
+            ),
             *(f"total_steps={steps}", f"seed={seed}", f"hydra.run.dir={run}", "page.repeats=0", "page.port=0"),
             f"page.size={SIZE}",
         ]

@@ -19,9 +19,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from rlhp import analysis, evaluate, train
-from rlhp.analysis.look import AMBER, BLUE, GREEN, INK, ORANGE, PINK, figure, save, tidy, title
 from rlhp.analysis.records import read_records, write_records
 from rlhp.analysis.script import script
+from rlhp.analysis.style import AMBER, BLUE, GREEN, INK, ORANGE, PINK, figure, save, tidy, title
 from rlhp.run import finished, last_checkpoint
 from rlhp.types import Array, UserError
 

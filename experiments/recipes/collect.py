@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from hydra.utils import instantiate
 
 from rlhp.analysis import RunData, find, load
+from rlhp.analysis.runs import settings
 from rlhp.analysis.script import script
 
 TABLE = Path(__file__).parent / "trials.csv"
 AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "max_grad_norm", "target_kl")
-SCALE = ("normalise_reward", "reward_level")
-FIT = ("l2", "l2_rate", "fit_steps", "average_over", "loss", "crop", "inputs", "members", "hidden", "credit", "of")
-REWARD = (*FIT, "memory", "query", "clips_per_label", "explore", "refit")
+SCALE = ("normalise_reward", "reward_shift")
+FIT = ("l2", "l2_rate", "fit_steps", "ema_window", "loss", "crop", "input_scaling", "members", "hidden", "reward_input", "of")
+REWARD = (*FIT, "memory", "query", "min_segments_per_label", "intrinsic_reward", "refit")
 COLUMNS = (
-    *("env", "horizon", "condition", "labels", "seed", "n_envs", "restarts", *AGENT, *SCALE),
+    *("env", "horizon", "condition", "labels", "seed", "n_envs", "early_resets", *AGENT, *SCALE),
     *("learning_rate", "net_arch", "log_std_init", "entropy_bonus", *REWARD, "total_steps", "steps", "final_return"),
 )
 
@@ -55,9 +55,9 @@ def crop(node: dict[str, Any] | None) -> str | None:
     return f"{node['low']:g} to {node['high']:g}" if node and node.get("low", 1) < 1 else None
 
 
-def restarts(node: dict[str, Any] | None) -> str | None:
-    """What share of the environments began anew, and after how many steps."""
-    return f"{node['share']:g} after {node['after']}" if node and node["after"] else None
+def early_resets(node: dict[str, Any] | None) -> str | None:
+    """What fraction of the environments is reset early, and after how many steps."""
+    return f"{node['fraction']:g} after {node['interval']}" if node and node["interval"] else None
 
 
 def layers(sizes: Sequence[int] | None) -> str | None:
@@ -67,26 +67,30 @@ def layers(sizes: Sequence[int] | None) -> str | None:
 
 def learning(config: dict[str, Any]) -> dict[str, Any]:
     """How the reward was learned; nothing for a run on the true one."""
-    model, effort = config["reward_model"], instantiate(config["effort"])
+    model, schedule = config["reward_model"], instantiate(config["training_schedule"])
     if kind(model) == "frozen":  # the reward that an earlier run had learned
-        return {"loss": "frozen", "credit": model.get("credit"), "of": Path(model["run"]).name}
+        return {"loss": "frozen", "reward_input": model.get("reward_input"), "of": Path(model["run"]).name}
     if kind(model) not in ("mlp_ensemble", "cnn_ensemble", "Ensemble"):  # the last: earlier runs
         return {"loss": kind(model)}
     return {
-        **{"l2": model["penalty"].get("initial"), "l2_rate": model["penalty"].get("rate")},
-        "fit_steps": f"{effort(0, 1)}+{effort.per_1000_steps}/1000",
-        **{"average_over": model.get("average_over"), "loss": loss(model["loss"]), "crop": crop(model.get("augment"))},
-        **{"inputs": kind(model.get("inputs")), "members": model.get("members"), "hidden": layers(model.get("hidden"))},
-        "credit": model.get("credit"),
+        **{"l2": model["regulariser"].get("initial"), "l2_rate": model["regulariser"].get("rate")},
+        "fit_steps": f"{schedule(0, 1)}+{schedule.per_1000_steps}/1000",
+        **{"ema_window": model.get("ema_window"), "loss": loss(model["loss"]), "crop": crop(model.get("augment"))},
+        **{
+            "input_scaling": kind(model.get("input_scaling")),
+            "members": model.get("members"),
+            "hidden": layers(model.get("hidden")),
+        },
+        "reward_input": model.get("reward_input"),
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
-        "clips_per_label": config["query"].get("clips_per_label"),
-        **{"explore": kind(config["agent"].get("explore")), "refit": kind(config["agent"].get("refit"))},
+        "min_segments_per_label": config["query"].get("min_segments_per_label"),
+        **{"intrinsic_reward": kind(config["agent"].get("intrinsic_reward")), "refit": kind(config["agent"].get("refit"))},
     }
 
 
 def row(run: RunData) -> dict[str, Any]:
     """A trial: what it was tried with, and what came of it."""
-    config = yaml.safe_load((run.path / "config.yaml").read_text())
+    config = settings(run.path)
     agent = config["agent"]
     policy = agent["policy_kwargs"]
     return {
@@ -97,7 +101,7 @@ def row(run: RunData) -> dict[str, Any]:
             "labels": run.labels,
             "seed": run.seed,
             "n_envs": config["n_envs"],
-            "restarts": restarts(config.get("restarts")),
+            "early_resets": early_resets(config.get("early_resets")),
         },
         **{name: agent.get(name) for name in (*AGENT, *SCALE)},
         "learning_rate": agent["learning_rate"]["start"],

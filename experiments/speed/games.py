@@ -35,9 +35,9 @@ def settings(task: str, network: str, name: str, options: argparse.Namespace) ->
     """What a variant is run with."""
     chosen = [f"agent/network={network}", f"total_steps={STEPS}", *LOOPS.get(name, LOOPS["loop_true"]), *options.overrides]
     found = benchmark.configuration(task, options.threads, chosen)
-    effort = found["effort"]
-    effort["first_per_1000_steps"] *= FIRST_FIT
-    return {**found, "effort": effort, "first_fit": FIRST_FIT}
+    schedule = found["training_schedule"]
+    schedule["first_per_1000_steps"] *= FIRST_FIT
+    return {**found, "training_schedule": schedule, "first_fit": FIRST_FIT}
 
 
 def measure(task: str, network: str, held: dict[str, Worker], options: argparse.Namespace) -> Rates:

@@ -20,7 +20,7 @@ from gymnasium import spaces
 from torch import nn
 
 from rlhp.preference import CrossEntropy
-from rlhp.reward import NoPenalty, RewardEnsemble, cnn_ensemble
+from rlhp.reward import NoRegularisation, RewardEnsemble, cnn_ensemble
 from rlhp.reward.cnn import PAPER
 from rlhp.types import Clips, Comparisons, Evidence, Segment, Steps, stack
 
@@ -82,7 +82,7 @@ def variants(comparisons: Comparisons) -> list[Variant]:
 
 def ensemble(**settings: object) -> RewardEnsemble:
     """One member, which calibrates on hardly anything: only gradient steps are timed."""
-    fixed = {"members": 1, "batch_size": PAIRS, "calibration_steps": 2, "loss": CrossEntropy(), "penalty": NoPenalty()}
+    fixed = {"members": 1, "batch_size": PAIRS, "calibration_steps": 2, "loss": CrossEntropy(), "regulariser": NoRegularisation()}
     return cnn_ensemble(SEEN, ACTIONS, **fixed, **settings)  # type: ignore[arg-type]
 
 
@@ -138,8 +138,8 @@ def print_predictions(steps: Steps, rounds: int) -> None:
     print("\n| prediction | microseconds a stack and member |\n|---|---|")
     for precision in ("float32", "bfloat16"):
         model = ensemble(precision=precision)
-        model.each(steps)
-        took = median(partial(model.each, steps), rounds)
+        model.predict_members(steps)
+        took = median(partial(model.predict_members, steps), rounds)
         print(f"| {precision} | {1e6 * took / steps.true_reward.size:.0f} |")
 
 

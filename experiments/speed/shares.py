@@ -12,18 +12,18 @@ from typing import Any
 from stable_baselines3.common.buffers import RolloutBuffer
 
 from rlhp import query, teacher
-from rlhp.agent import Blind, Recorder, ReturnScale
-from rlhp.agent.lean import LeanPPO
-from rlhp.agent.lean_cnn import LeanCnnPPO
+from rlhp.agent import Blind, Recorder, ReturnNormaliser
+from rlhp.agent.fast_cnn_ppo import FastCnnPPO
+from rlhp.agent.fast_ppo import FastPPO
+from rlhp.agent.manual_mlp import ManualMLP
 from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.agent.stack import FrameStack
-from rlhp.agent.tower import Tower
 from rlhp.atari.workers import Workers
 from rlhp.envs.atari import AtariVecEnv
 from rlhp.envs.batch import BatchVecEnv
 from rlhp.envs.mujoco import MujocoVecEnv
 from rlhp.memory import Recent
-from rlhp.reward import Background
+from rlhp.reward import AsynchronousReward
 from rlhp.run import RunDirectory
 from rlhp.store import Store
 
@@ -39,33 +39,33 @@ PARTS: list[tuple[type, str, str]] = [  # class, method, part; what a method cal
     (MujocoVecEnv, "_gather", ARRAYS),
     (MujocoVecEnv, "states", RECORD),
     (BatchVecEnv, "step_wait", ARRAYS),
-    (Tower, "__call__", FORWARD),
+    (ManualMLP, "__call__", FORWARD),
     (ObservationNormaliser, "step_wait", NORMALISE),
     (Recorder, "step_async", RECORD),
     (Recorder, "step_wait", RECORD),
     (Recorder, "rollout", RECORD),
     (RolloutBuffer, "add", RECORD),
-    (LeanPPO, "collect_rollouts", COLLECT),
-    (LeanPPO, "train", UPDATE),
-    (LeanCnnPPO, "collect_rollouts", COLLECT),
-    (LeanCnnPPO, "_act", FORWARD),
-    (LeanCnnPPO, "train", UPDATE),
+    (FastPPO, "collect_rollouts", COLLECT),
+    (FastPPO, "train", UPDATE),
+    (FastCnnPPO, "collect_rollouts", COLLECT),
+    (FastCnnPPO, "_act", FORWARD),
+    (FastCnnPPO, "train", UPDATE),
     (FrameStack, "step_wait", ARRAYS),
     (Workers, "finish", PHYSICS),
     (AtariVecEnv, "step_wait", ARRAYS),
     (AtariVecEnv, "states", RECORD),
     (Blind, "update", RETURNS),
-    (ReturnScale, "__call__", RETURNS),
+    (ReturnNormaliser, "__call__", RETURNS),
     (RolloutBuffer, "compute_returns_and_advantage", RETURNS),
-    (Background, "_wait", FIT),
-    (Background, "__call__", PREDICT),
+    (AsynchronousReward, "_wait", FIT),
+    (AsynchronousReward, "__call__", PREDICT),
     (Recent, "add", ASK),
     (query.Disagreement, "__call__", ASK),
     (query.Uniform, "__call__", ASK),
     (teacher.Oracle, "__call__", ASK),
     *((Store, method, ASK) for method in ("ask", "open", "answer", "wait", "take", "_counts")),
     (RunDirectory, "log", BOOK),
-    (RunDirectory, "tick", BOOK),
+    (RunDirectory, "end_step", BOOK),
 ]
 
 

@@ -19,12 +19,12 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
 from rlhp.analysis import baseline
-from rlhp.analysis.look import BLUE, ORANGE, Look, save
 from rlhp.analysis.panels import Layout, lines, panels
 from rlhp.analysis.report import cell, table
 from rlhp.analysis.scores import TRUE, normalised
 from rlhp.analysis.script import script
-from rlhp.analysis.study import Study, gathered, origin, read
+from rlhp.analysis.study import Study, gathered, provenance, read
+from rlhp.analysis.style import BLUE, ORANGE, Style, save
 
 HERE = Path(__file__).parent
 FOLDER = Path("runs/your_own")
@@ -40,7 +40,7 @@ STEPS = {  # that each task is trained for, as its yaml says
 LABELS = ("preferences", 700)
 LAYOUT = Layout(
     tasks=tuple(STEPS),
-    looks={TRUE: Look(ORANGE, "-", "True reward"), LABELS: Look(BLUE, "-", "700 labels")},
+    styles={TRUE: Style(ORANGE, "-", "True reward"), LABELS: Style(BLUE, "-", "700 labels")},
     columns=3,
 )
 ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random policy
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     study = read(HERE)
     whole = [run for run in study.curves if run.key.total_steps == STEPS.get(run.key.env)]
     save(panels(lines(whole), LAYOUT), HERE / "your_own.png")
-    print(*told(study), origin(study.provenance), sep="\n")
+    print(*told(study), provenance(study.provenance), sep="\n")
 
 
 if __name__ == "__main__":

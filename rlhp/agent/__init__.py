@@ -7,12 +7,12 @@ from rlhp.agent.cloning import Cloner
 from rlhp.agent.cnn import SmallCNN
 from rlhp.agent.coach import Coach, coach
 from rlhp.agent.encoders import ImageEncoder, PartsEncoder
-from rlhp.agent.explore import StateEntropy
+from rlhp.agent.intrinsic_reward import StateEntropy
 from rlhp.agent.kl_penalty import AdaptiveKL, FixedKL
-from rlhp.agent.level import Level
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import ValueRefit
-from rlhp.agent.scale import ReturnScale, Unscaled
+from rlhp.agent.reward_normaliser import NoNormalisation, ReturnNormaliser
+from rlhp.agent.reward_shift import RewardShift
 from rlhp.agent.shares import geometric, newest
 from rlhp.agent.stack import FrameStack, stack_frames
 from rlhp.agent.start import FromPolicy
@@ -29,15 +29,15 @@ __all__ = [
     "FrameStack",
     "FromPolicy",
     "ImageEncoder",
-    "Level",
+    "NoNormalisation",
     "PartsEncoder",
     "Recorder",
-    "ReturnScale",
+    "ReturnNormaliser",
+    "RewardShift",
     "Shares",
     "SmallCNN",
     "StateEntropy",
     "Student",
-    "Unscaled",
     "ValueRefit",
     "a2c",
     "by_observation",

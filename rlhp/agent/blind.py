@@ -18,14 +18,14 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from rlhp.agent import mixture
-from rlhp.agent.explore import Explore, Still
 from rlhp.agent.frozen_policy import FrozenPolicy, network
+from rlhp.agent.intrinsic_reward import IntrinsicReward, NoIntrinsicReward
 from rlhp.agent.kl_penalty import KLPenalty, Unpenalised
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, evaluate, no_refit, value_parameters
-from rlhp.agent.scale import Scale, Unscaled
+from rlhp.agent.reward_normaliser import NoNormalisation, RewardNormaliser
 from rlhp.agent.stack import FrameStack
-from rlhp.agent.start import AtRandom, Start
+from rlhp.agent.start import RandomStart, Start
 from rlhp.agent.state import (
     normaliser_state,
     optimiser_state,
@@ -54,9 +54,9 @@ class Blind(OnPolicyAlgorithm):
     """Mixin: `rollouts` acts, `update` learns, and in between somebody else decides what the steps were worth."""
 
     recorder: Recorder
-    scale: Scale
+    scale: RewardNormaliser
     refit: Refit
-    explore: Explore
+    intrinsic_reward: IntrinsicReward
     start: Start
     kl_penalty: KLPenalty
     callback: BaseCallback | list[BaseCallback] | None
@@ -65,10 +65,10 @@ class Blind(OnPolicyAlgorithm):
     def attach(
         self,
         recorder: Recorder,
-        scale: Scale | None = None,
+        scale: RewardNormaliser | None = None,
         callback: Any = None,
         refit: Refit = no_refit,
-        explore: Explore | None = None,
+        intrinsic_reward: IntrinsicReward | None = None,
         start: Start | None = None,
         kl_penalty: KLPenalty | None = None,
     ) -> None:
@@ -76,15 +76,15 @@ class Blind(OnPolicyAlgorithm):
         rewarded, and of its policy where it is not, where that starts, and what it costs to leave there. To be called once,
         before training.
         """
-        self.recorder, self.scale, self.callback = recorder, scale or Unscaled(), callback
-        self.refit, self.explore = refit, explore or Still()
-        self.start, self.kl_penalty = start or AtRandom(), kl_penalty or Unpenalised()
+        self.recorder, self.scale, self.callback = recorder, scale or NoNormalisation(), callback
+        self.refit, self.intrinsic_reward = refit, intrinsic_reward or NoIntrinsicReward()
+        self.start, self.kl_penalty = start or RandomStart(), kl_penalty or Unpenalised()
         self._frames = None if self.env is None else unwrap_vec_wrapper(self.env, FrameStack)
         self._unrewarded: list[Rollout] = []
         self._explored = False
         self._mixture: mixture.Mixture | None = None
         self._like: ActorCriticPolicy | None = None  # a network like the policy's, for copies of it
-        self._fresh_scale, self._fresh_explore = self.scale.snapshot(), self.explore.snapshot()
+        self._fresh_scale, self._fresh_explore = self.scale.snapshot(), self.intrinsic_reward.snapshot()
         self._fresh_values = [p.detach().clone() for p in value_parameters(self.policy)]
         self.set_logger(Logger(folder=None, output_formats=[]))
 
@@ -100,7 +100,7 @@ class Blind(OnPolicyAlgorithm):
         callback.on_training_start(locals(), globals())
         assert self.env is not None
         while self.num_timesteps < total_steps:
-            self._make_up()
+            self._intrinsic_update()
             with self._diverging():
                 more = self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
             if not more:
@@ -145,7 +145,7 @@ class Blind(OnPolicyAlgorithm):
         """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
         self._unrewarded = []
         if self._explored:
-            self._start_over()
+            self._reset_critic()
         log_ratio = self.start.log_ratio(self, self._rollout)
         if log_ratio is None:
             return self._improve(reward)
@@ -153,15 +153,15 @@ class Blind(OnPolicyAlgorithm):
         penalty, told = (Unpenalised() if self.start.waiting else self.kl_penalty)(log_ratio)
         return {**self._improve(reward - penalty), **told}
 
-    def _make_up(self) -> None:
+    def _intrinsic_update(self) -> None:
         """If nobody has rewarded the last rollout, explore by it; before the next one, or before the agent is saved."""
         unrewarded, self._unrewarded = self._unrewarded, []
-        for bonus in map(self.explore, unrewarded):
+        for bonus in map(self.intrinsic_reward, unrewarded):
             if bonus is not None:
                 self._improve(bonus)
                 self._explored = True
 
-    def _start_over(self) -> None:
+    def _reset_critic(self) -> None:
         """The first reward after exploring: values, and the scale of the reward, were those of another one.
 
         PrefPPO starts with a fresh value function there too. What this rollout holds of gamma V at time limits is still the old.
@@ -171,7 +171,7 @@ class Blind(OnPolicyAlgorithm):
                 parameter.copy_(fresh)
         evaluate(self)
         self.scale.restore(self._fresh_scale)
-        self.explore.restore(self._fresh_explore)
+        self.intrinsic_reward.restore(self._fresh_explore)
         self._explored = False
 
     def _improve(self, reward: Array) -> Metrics:
@@ -183,9 +183,9 @@ class Blind(OnPolicyAlgorithm):
         buffer, last_done = self.rollout_buffer, np.asarray(self._last_episode_starts)
         done = np.concatenate([buffer.episode_starts[1:] > 0, last_done[np.newaxis]])
         buffer.rewards += self.scale(reward, done)
-        self._credit()
-        refitted = self.refit(self, self._credit)
-        alone = self.start.critic_alone(self, self._credit)
+        self._compute_advantages()
+        refitted = self.refit(self, self._compute_advantages)
+        alone = self.start.critic_alone(self, self._compute_advantages)
         return {**(self._learn() if alone is None else alone), **refitted}
 
     def _learn(self) -> Metrics:
@@ -218,7 +218,7 @@ class Blind(OnPolicyAlgorithm):
             "lower agent.learning_rate.start and train again with name=..."
         )
 
-    def _credit(self) -> None:
+    def _compute_advantages(self) -> None:
         """Returns and advantages of the last rollout, from its rewards and the values in the buffer."""
         with torch.no_grad():
             values = self.policy.predict_values(obs_as_tensor(self._last_obs, self.device))  # type: ignore[arg-type]
@@ -229,12 +229,12 @@ class Blind(OnPolicyAlgorithm):
 
         What it sees and the environments are left out while it has not acted.
         """
-        self._make_up()
+        self._intrinsic_update()
         acted = self._last_obs is not None
         parts = {
             "recorder": self.recorder.snapshot() if acted else {},
             "scale": self.scale.snapshot(),
-            "explore": self.explore.snapshot(),
+            "explore": self.intrinsic_reward.snapshot(),
             "start": self.start.snapshot(),
             "kl_penalty": self.kl_penalty.snapshot(),
             "policy": {k: v.detach().cpu().numpy().copy() for k, v in self.policy.state_dict().items()},
@@ -262,7 +262,7 @@ class Blind(OnPolicyAlgorithm):
         self.restore_policy(state)
         restore_optimiser(self.policy.optimizer, part(state, "optimiser"))
         self.scale.restore(part(state, "scale"))
-        self.explore.restore(part(state, "explore"))
+        self.intrinsic_reward.restore(part(state, "explore"))
         self.start.restore(self, part(state, "start"))
         self.kl_penalty.restore(part(state, "kl_penalty"))
         self._explored = bool(own.get("explored", False))

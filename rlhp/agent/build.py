@@ -12,16 +12,16 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.encoders import ImageEncoder, PartsEncoder
-from rlhp.agent.explore import Explore
+from rlhp.agent.fast_cnn_ppo import FastCnnPPO
+from rlhp.agent.fast_cnn_ppo import supports as suits_images
+from rlhp.agent.fast_ppo import FastPPO, supports
+from rlhp.agent.intrinsic_reward import IntrinsicReward
 from rlhp.agent.kl_penalty import KLPenalty
-from rlhp.agent.lean import LeanPPO, suits
-from rlhp.agent.lean_cnn import LeanCnnPPO
-from rlhp.agent.lean_cnn import suits as suits_images
-from rlhp.agent.level import Level
 from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import Refit, no_refit
-from rlhp.agent.scale import ReturnScale, Unscaled
+from rlhp.agent.reward_normaliser import NoNormalisation, ReturnNormaliser
+from rlhp.agent.reward_shift import RewardShift
 from rlhp.agent.stack import stack_frames
 from rlhp.agent.start import Start
 from rlhp.precision import processor
@@ -46,14 +46,14 @@ def ppo(env: VecEnv, *, precision: str = "auto", threads: int = 1, **settings: A
     share them out. Raises UserError for bfloat16 where there are none.
     """
     if suits_images(env, settings):
-        return make(LeanCnnPPO, env, precision=precision, threads=threads, **settings)
+        return make(FastCnnPPO, env, precision=precision, threads=threads, **settings)
     _check_policy(env, settings.get("policy", "MlpPolicy"), settings.get("policy_kwargs"))
     if precision == "bfloat16":
         raise UserError(
             "agent.precision=bfloat16, which auto may stand for, needs images, discrete actions and stock PPO settings; "
             "set agent.precision=float32."
         )
-    return make(LeanPPO if suits(env, settings) else BlindPPO, env, **settings)
+    return make(FastPPO if supports(env, settings) else BlindPPO, env, **settings)
 
 
 def a2c(env: VecEnv, **settings: Any) -> Blind:
@@ -68,12 +68,12 @@ def make(
     gamma: float,
     normalise_observations: bool = True,
     normalise_reward: bool = True,
-    reward_level: float | None = None,
+    reward_shift: float | None = None,
     policy: str = "MlpPolicy",
     policy_kwargs: Mapping[str, Any] | None = None,
     callback: Any = None,
     refit: Refit = no_refit,
-    explore: Explore | None = None,
+    intrinsic_reward: IntrinsicReward | None = None,
     start: Start | None = None,
     kl_penalty: KLPenalty | None = None,
     device: str = "cpu",
@@ -81,17 +81,17 @@ def make(
 ) -> Blind:
     """An agent that never sees this environment's reward.
 
-    `normalise_observations` acts on what the policy sees, above the recorder; `normalise_reward` divides the reward that it
-    is handed by the spread of its return, after `reward_level` has moved its mean to so many of its spreads. `refit` is what
-    becomes of the value function where the reward has changed, `explore` of the policy while there is no reward. The policy
-    starts from `start`, whose moments of the observations then stay as they are, and `kl_penalty` is what leaving that costs.
-    `settings` go to the algorithm of SB3 as they are; `policy_kwargs.activation_fn` may be the name of a module of torch.nn;
-    `device` is cpu, cuda, or auto: a GPU where there is one. Raises UserError where the algorithm cannot act in this
-    environment, for `refit`, `explore` and `start` where it observes images, and where `start` does not go with the others.
+    `normalise_observations` normalises what the policy sees; the recorder below it keeps raw observations. `normalise_reward`
+    divides the reward by the standard deviation of its return, after `reward_shift` has moved its mean to that many standard
+    deviations. `refit` retrains the value function when the reward has changed; `intrinsic_reward` rewards the policy while
+    there is no reward model. `start` is the policy to start from, whose observation statistics stay fixed, and `kl_penalty`
+    penalises leaving it. `settings` are passed to the SB3 algorithm; `policy_kwargs.activation_fn` may name a module of
+    torch.nn; `device` is cpu, cuda or auto (a GPU if there is one). Raises UserError if the algorithm cannot act in this
+    environment, if `refit`, `intrinsic_reward` or `start` is combined with images, or `start` with another of them.
     """
     _check_policy(env, policy, policy_kwargs)
-    _check_images(env, policy, refit, explore, start)
-    _check_start(start, kl_penalty, explore)
+    _check_images(env, policy, refit, intrinsic_reward, start)
+    _check_start(start, kl_penalty, intrinsic_reward)
     where = processor(device)
     recorder = Recorder(env)
     stacked = stack_frames(recorder)
@@ -105,9 +105,9 @@ def make(
         agent = algorithm(policy, seen, gamma=gamma, policy_kwargs=kwargs, device=where, **settings)  # type: ignore[call-arg]
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # SB3 asserts what it supports, torch raises it
         raise UserError(f"{algorithm.__name__} cannot be built with these settings: {error}") from error
-    scale = ReturnScale(env.num_envs, gamma) if normalise_reward else Unscaled()
-    levelled = scale if reward_level is None else Level(scale, reward_level)
-    agent.attach(recorder, levelled, callback, refit, explore, start, kl_penalty)
+    scale = ReturnNormaliser(env.num_envs, gamma) if normalise_reward else NoNormalisation()
+    levelled = scale if reward_shift is None else RewardShift(scale, reward_shift)
+    agent.attach(recorder, levelled, callback, refit, intrinsic_reward, start, kl_penalty)
     return agent
 
 
@@ -127,31 +127,31 @@ def _check_policy(env: VecEnv, policy: str, policy_kwargs: Mapping[str, Any] | N
         )
 
 
-def _check_images(env: VecEnv, policy: str, refit: Refit, explore: Explore | None, start: Start | None) -> None:
+def _check_images(env: VecEnv, policy: str, refit: Refit, intrinsic_reward: IntrinsicReward | None, start: Start | None) -> None:
     """Raises UserError for what works on vectors alone, where the policy sees images."""
-    if explore is not None and isinstance(env.observation_space, ImagesAndVector):
-        raise UserError("agent.explore measures distances between states, which pixels do not tell; set it to null.")
+    if intrinsic_reward is not None and isinstance(env.observation_space, ImagesAndVector):
+        raise UserError("agent.intrinsic_reward measures distances between states, which pixels do not tell; set it to null.")
     if policy != "CnnPolicy" and not is_image_space(seen_space(env.observation_space, getattr(env, "stack", 1))):
         return
     if refit is not no_refit:
         raise UserError("agent.refit fits layers that a policy does not share, and on images it shares them all; set it to null.")
-    if explore is not None:
-        raise UserError("agent.explore measures distances between states, which pixels do not tell; set it to null.")
+    if intrinsic_reward is not None:
+        raise UserError("agent.intrinsic_reward measures distances between states, which pixels do not tell; set it to null.")
     if start is not None:
         raise UserError(
             "agent.start lets the value function learn before the policy, and on images they share their layers; set it to null."
         )
 
 
-def _check_start(start: Start | None, kl_penalty: KLPenalty | None, explore: Explore | None) -> None:
+def _check_start(start: Start | None, kl_penalty: KLPenalty | None, intrinsic_reward: IntrinsicReward | None) -> None:
     """Raises UserError for what does not go together with the policy that another one starts from, or with none."""
     if start is None and kl_penalty is not None:
         raise UserError(
             "agent.kl_penalty keeps a policy near the one that it starts from; choose that with agent/start=..., or set "
             "agent.kl_penalty=null."
         )
-    if start is not None and explore is not None:
+    if start is not None and intrinsic_reward is not None:
         raise UserError(
-            "agent.explore would lead the policy away from the one that agent.start gives it before anybody has judged that; "
-            "set one of them to null."
+            "agent.intrinsic_reward would lead the policy away from the one that agent.start gives it before that is judged; set "
+            "one of them to null."
         )

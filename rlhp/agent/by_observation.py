@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlhp.agent.blind import Blind
 from rlhp.agent.build import linear, ppo
 from rlhp.agent.encoders import NATURE, ImageEncoder, convolutions
-from rlhp.agent.lean_cnn import suits as suits_images
+from rlhp.agent.fast_cnn_ppo import supports as suits_images
 from rlhp.pixels import described, fits, height_and_width
 from rlhp.types import ImagesAndVector, is_image
 from rlhp.types.frames import seen_space

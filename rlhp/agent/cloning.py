@@ -14,7 +14,7 @@ from torch import Tensor
 from rlhp.agent import actions
 from rlhp.agent.blind import Blind
 from rlhp.agent.refit import acting_parameters
-from rlhp.types import Array, Metrics, Transitions, UserError, numbers, stream
+from rlhp.types import Array, Metrics, Transitions, UserError, make_rng, numbers
 
 CONSTANT = 1e-12  # a variance below which an observation is constant
 ROWS = 1024  # held-out steps that the policy judges at once
@@ -90,7 +90,7 @@ class Cloner:
     def _rows(self, data: Transitions) -> tuple[Array, Array]:
         """Which rows are trained on, and which held out; what observations are normalised by is set with them."""
         if self._data is None or self._data[0] is not data:
-            order = stream(self._seed, "held out").permutation(len(data))
+            order = make_rng(self._seed, "held out").permutation(len(data))
             held = max(1, round(self._held_out * len(data)))
             if held >= len(data):
                 raise UserError(f"{len(data)} steps are too few to learn from; give more demonstrations.")
@@ -108,7 +108,7 @@ class Cloner:
         rms.mean, rms.var, rms.count = mean, np.where(var > CONSTANT, var, 1.0), float(len(rows))
 
     def _step(self, data: Transitions, train: Array) -> float:
-        rows = train[stream(self._seed, "clone", self.steps).integers(len(train), size=self._batch_size)]
+        rows = train[make_rng(self._seed, "clone", self.steps).integers(len(train), size=self._batch_size)]
         loss = self._losses(data, rows).mean()
         for group in self._optimiser.param_groups:
             group["lr"] = self._learning_rate * (1 - min(self.steps / self._total, 1.0))

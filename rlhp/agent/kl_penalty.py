@@ -15,7 +15,7 @@ class KLPenalty(Stateful, Protocol):
     """What a policy pi pays for each step away from pi_0, the policy that it started from.
 
     The penalty is in units of the reward that the agent is handed, and taken off before that is levelled and scaled
-    (`reward_level`, `normalise_reward`). The policy that maximises r - beta (log pi - log pi_0) is then the same whatever the
+    (`reward_shift`, `normalise_reward`). The policy that maximises r - beta (log pi - log pi_0) is then the same whatever the
     scale is, which changes during training. r-hat has a spread of 1, so with a beta of 0.05 a nat of divergence per step costs
     a twentieth of that spread; on the true reward beta is in the task's own units.
     """

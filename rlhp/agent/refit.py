@@ -13,8 +13,8 @@ from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 
 from rlhp.adam import Adam
-from rlhp.agent.samples import column
-from rlhp.types import Metrics, UserError, stream
+from rlhp.agent.samples import swap_and_flatten
+from rlhp.types import Metrics, UserError, make_rng
 
 
 class Refit(Protocol):
@@ -65,7 +65,7 @@ class ValueRefit:
         epoch, before = 0, explained_by(buffer)
         explained = before
         while epoch < self.epochs and explained < self.below:
-            returns = column(buffer.returns).to(agent.device)
+            returns = swap_and_flatten(buffer.returns).to(agent.device)
             for rows in self._minibatches(agent.num_timesteps, epoch, len(returns)):
                 critic.step(rows, returns)
             evaluate(agent)
@@ -76,7 +76,7 @@ class ValueRefit:
         return {"refit_epochs": float(epoch), **explained_before}
 
     def _minibatches(self, step: int, epoch: int, n: int) -> Iterator[Tensor]:
-        order = torch.from_numpy(stream(self.seed, "refit", step, epoch).permutation(n))
+        order = torch.from_numpy(make_rng(self.seed, "refit", step, epoch).permutation(n))
         return iter(order.split(self.batch_size))
 
 
@@ -84,7 +84,7 @@ class _Critic:
     """The value function of an agent over its last rollout."""
 
     def __init__(self, agent: OnPolicyAlgorithm) -> None:
-        self._policy, self._obs = agent.policy, column(agent.rollout_buffer.observations).to(agent.device)
+        self._policy, self._obs = agent.policy, swap_and_flatten(agent.rollout_buffer.observations).to(agent.device)
         self._parameters = value_parameters(self._policy)
         # the same memory under other names: gradients here leave those that the policy's optimiser works with alone
         self._leaves = [p.detach() for p in self._parameters]
@@ -109,7 +109,7 @@ def evaluate(agent: OnPolicyAlgorithm) -> None:
     """Put the values of the last rollout in the buffer, by the value function as it is now."""
     buffer = agent.rollout_buffer
     with torch.no_grad():
-        values = agent.policy.predict_values(column(buffer.observations).to(agent.device))
+        values = agent.policy.predict_values(swap_and_flatten(buffer.observations).to(agent.device))
     steps, envs = buffer.values.shape
     buffer.values[:] = values.cpu().numpy().reshape(envs, steps).T
 

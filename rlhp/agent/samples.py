@@ -27,13 +27,13 @@ class Samples:
     def of(cls, buffer: RolloutBuffer) -> Samples:
         """All steps of a rollout."""
         columns = (buffer.observations, buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)
-        return cls(*map(column, columns))
+        return cls(*map(swap_and_flatten, columns))
 
     @classmethod
     def of_images(cls, buffer: RolloutBuffer) -> Samples:
         """All steps of a rollout on images: `obs` [n, H, W, C] uint8 of the buffer's [T, N, C, H, W]."""
         images = torch.from_numpy(buffer.observations).permute(1, 0, 3, 4, 2).contiguous().flatten(0, 1)
-        return cls(images, *map(column, (buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)))
+        return cls(images, *map(swap_and_flatten, (buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)))
 
     def __len__(self) -> int:
         return len(self.obs)
@@ -55,6 +55,6 @@ class Samples:
         return self.obs, self.act, self.log_prob, self.advantage, self.returns
 
 
-def column(x: Array) -> Tensor:
+def swap_and_flatten(x: Array) -> Tensor:
     """[T, N, ...] -> [N T, ...]."""
     return torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1), dtype=np.float32)).reshape(-1, *x.shape[2:])

@@ -11,7 +11,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rlhp.agent.frozen_policy import FrozenPolicy
 from rlhp.agent.refit import ValueRefit, explained_by, of_value
-from rlhp.agent.samples import column
+from rlhp.agent.samples import swap_and_flatten
 from rlhp.agent.state import part, restore_normaliser
 from rlhp.types import Array, Metrics, Rollout, Setup, UserError
 
@@ -49,7 +49,7 @@ class Start(Protocol):
         ...
 
 
-class AtRandom:
+class RandomStart:
     """The policy is as it was initialised, and learns together with its value function."""
 
     waiting = False
@@ -128,7 +128,7 @@ class FromPolicy:
         self._critic(agent, credit)
         explained = explained_by(agent.rollout_buffer)
         with torch.no_grad():
-            obs = column(agent.rollout_buffer.observations).to(agent.device)
+            obs = swap_and_flatten(agent.rollout_buffer.observations).to(agent.device)
             entropy = agent.policy.get_distribution(obs).entropy()
         told = {"entropy": entropy if entropy is None else float(entropy.mean()), "explained_variance": explained}
         return {name: value for name, value in told.items() if value is not None and np.isfinite(value)}
@@ -160,7 +160,7 @@ class FromPolicy:
             self.policy.restore(kept)
 
 
-def take_over(agent: Any, state: Mapping[str, Array]) -> None:
+def copy_actor(agent: Any, state: Mapping[str, Array]) -> None:
     """Make an agent's actor and the moments of its observations those of another agent's snapshot, which fits."""
     theirs = {name: torch.from_numpy(value.copy()) for name, value in part(state, "policy").items() if not of_value(name)}
     agent.policy.load_state_dict({**agent.policy.state_dict(), **theirs})

@@ -13,7 +13,7 @@ from rlhp.agent.frozen_policy import FrozenPolicy
 from rlhp.agent.mixture import Mixture
 from rlhp.agent.shares import without_expert
 from rlhp.agent.state import part
-from rlhp.types import Array, Metrics, Policy, Transitions, UserError, stream
+from rlhp.types import Array, Metrics, Policy, Transitions, UserError, make_rng
 
 CHECKS = 20  # times in a fit that the steps held out are looked at
 Shares = Callable[[int], Array]  # of `rlhp.agent.shares`
@@ -49,7 +49,7 @@ class Student:
         """Fit a policy to `data`; the agent then acts by all that it has learned."""
         assert self.data is not None, "set before"
         self._agent.become([self._untrained], np.ones(1))
-        seed = int(stream(self._seed, "student", self.fitted).integers(2**31))
+        seed = int(make_rng(self._seed, "student", self.fitted).integers(2**31))
         cloner = Cloner(self._agent, total_steps=self._fit_steps, seed=seed, **self._fit)
         checks = [self._fit_steps * check // CHECKS for check in range(1, CHECKS + 1)]
         metrics = [cloner.fit(self.data, until) for until in checks][-1] | cloner.finish(self.data)

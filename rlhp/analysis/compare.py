@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rlhp.analysis.look import Condition, Look, condition_name, looks, rank, save
 from rlhp.analysis.numbers import curve
 from rlhp.analysis.panels import Layout, Line, lines, panels
 from rlhp.analysis.runs import RunData, find, load
 from rlhp.analysis.settings import Settings, below, canonical, check_known, differing, identity, names, order
+from rlhp.analysis.style import Condition, Style, condition_name, rank, save, styles
 from rlhp.analysis.tables import Curve, Key, write_csv
 from rlhp.types import UserError
 
@@ -142,11 +142,11 @@ def _curves(groups: Sequence[Group]) -> list[Curve]:
     ]
 
 
-def _looks(groups: Sequence[Group]) -> dict[Condition, Look]:
+def _looks(groups: Sequence[Group]) -> dict[Condition, Style]:
     members: dict[Condition, list[Group]] = defaultdict(list)
     for group in groups:
         members[group.condition].append(group)
-    return {key: replace(look, name=_legend(members[key])) for key, look in looks([*members]).items()}
+    return {key: replace(look, name=_legend(members[key])) for key, look in styles([*members]).items()}
 
 
 def _legend(panels: Sequence[Group]) -> str:

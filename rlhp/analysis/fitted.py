@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rlhp.analysis.look import BLUE, GREEN, INK, QUIET, figure, save, tidy
 from rlhp.analysis.runs import FINISHED, RunData, load, read_json
+from rlhp.analysis.style import BLUE, GREEN, INK, QUIET, figure, save, tidy
 from rlhp.types import UserError
 
 CURVES = {"train": QUIET, "valid": GREEN, "heldout": BLUE}

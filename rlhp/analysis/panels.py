@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rlhp.analysis.look import INK, QUIET, Condition, Look, figure, rank, save, steps, tidy, title
 from rlhp.analysis.numbers import band
+from rlhp.analysis.style import INK, QUIET, Condition, Style, figure, rank, save, steps, tidy, title
 from rlhp.analysis.tables import Curve, Published
 from rlhp.types import Array
 
@@ -59,7 +59,7 @@ class Layout:
     """What is laid out: a panel for each task, a look for each condition, and what others published, to stand beside it."""
 
     tasks: Sequence[str]
-    looks: Mapping[Condition, Look]
+    styles: Mapping[Condition, Style]
     columns: int
     published: Mapping[tuple[str, Condition], Published] = field(default_factory=dict)
     source: str = ""  # of what was published, for the legend
@@ -118,35 +118,35 @@ def draw(curves: Iterable[Curve], layout: Layout, total_steps: int, out: Path) -
 
 def _panel(axes: Axes, task: str, conditions: Mapping[Condition, Line], layout: Layout) -> None:
     axes.set_title(title(task), fontsize=10, color=INK)
-    there = {key: line for key, line in conditions.items() if key in layout.looks}
-    for key, look in layout.looks.items():
+    there = {key: line for key, line in conditions.items() if key in layout.styles}
+    for key, look in layout.styles.items():
         if key in there:
             _draw(axes, there[key], look)
     span = max((line.span for line in there.values()), default=1.0)
     steps(axes, span, 4)
-    marks = {key: layout.published[task, key] for key in layout.looks if (task, key) in layout.published}
+    marks = {key: layout.published[task, key] for key in layout.styles if (task, key) in layout.published}
     if marks:
         _strip(axes, span, marks, layout)
-    if missing := [layout.looks[key].name.lower() for key in marks if key not in there]:
+    if missing := [layout.styles[key].name.lower() for key in marks if key not in there]:
         names = "\n".join(missing) if len(missing) <= 2 else f"{len(missing)} of {len(marks)}"
         words = f"no run yet: {names}" if there else "no run yet"
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         axes.text(0.76, 0.03, words, transform=axes.transAxes, ha="right", color=QUIET, fontsize=7.5, bbox=box)
 
 
-def _draw(axes: Axes, line: Line, look: Look) -> None:
+def _draw(axes: Axes, line: Line, look: Style) -> None:
     axes.fill_between(line.step, line.low, line.high, color=look.colour, alpha=0.15, linewidth=0)
-    axes.plot(line.step, line.mean, color=look.colour, linestyle=look.style, linewidth=1.7, solid_capstyle="round")
+    axes.plot(line.step, line.mean, color=look.colour, linestyle=look.line, linewidth=1.7, solid_capstyle="round")
     for one in line.rest[np.isfinite(line.rest).any(axis=1)]:
         axes.plot(line.step, one, color=look.colour, **ALONE)
 
 
 def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout: Layout) -> None:
     """Published values, right of the step axis, each in a column of its own, so that none hides another."""
-    column = span * max(COLUMN, STRIP / len(layout.looks))
-    left, right = span * (1 + GAP), span * (1 + GAP) + column * len(layout.looks)
+    column = span * max(COLUMN, STRIP / len(layout.styles))
+    left, right = span * (1 + GAP), span * (1 + GAP) + column * len(layout.styles)
     axes.axvspan(left, right, color="#F2F2F2", linewidth=0, zorder=0)
-    for i, (key, look) in enumerate(layout.looks.items()):
+    for i, (key, look) in enumerate(layout.styles.items()):
         if key in marks:
             place = left + column * (i + 0.5)
             axes.plot(place, marks[key].value, marker="D", color=look.colour, markersize=3.8, markeredgewidth=0)
@@ -170,9 +170,9 @@ class Legend:
 
 def _legend(drawn: Lines, layout: Layout, width: float) -> Legend:
     """Says how many seeds are behind each line; as many columns as fit into so many inches, long names on several lines."""
-    names = [f"{look.name} ({_counts(drawn, layout.tasks, key)})" for key, look in layout.looks.items()]
-    handles = [Line2D([], [], color=look.colour, linestyle=look.style, linewidth=1.7) for look in layout.looks.values()]
-    if any(np.isfinite(line.rest).any() for line in _lines(drawn, layout.tasks, layout.looks)):
+    names = [f"{look.name} ({_counts(drawn, layout.tasks, key)})" for key, look in layout.styles.items()]
+    handles = [Line2D([], [], color=look.colour, linestyle=look.line, linewidth=1.7) for look in layout.styles.values()]
+    if any(np.isfinite(line.rest).any() for line in _lines(drawn, layout.tasks, layout.styles)):
         names.append("single seeds, where not all have a return")
         handles.append(Line2D([], [], color=QUIET, **ALONE))
     fit = max(1, int(width / (HANDLE + LETTER * max(map(len, names)))))

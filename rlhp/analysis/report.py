@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rlhp.analysis.look import INK, MINUS, Condition, Look, figure, tidy, title
 from rlhp.analysis.panels import Layout
 from rlhp.analysis.scores import ALL, Score, Scores
 from rlhp.analysis.study import Study
+from rlhp.analysis.style import INK, MINUS, Condition, Style, figure, tidy, title
 
 SMALL: dict[str, Any] = {"fontsize": 7.5}
 EDGES = (-0.25, 1.5)  # what lies beyond is drawn at the edge, with its number
@@ -59,11 +59,11 @@ def cell(study: Study, scores: Scores, task: str, condition: Condition, total_st
 
 def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str:
     """A line per task and condition of the layout: mean, what was published, the mean score, and each seed."""
-    wide = max(len(look.name) for look in layout.looks.values()) + 2
+    wide = max(len(look.name) for look in layout.styles.values()) + 2
     lines = [f"{'task':<17}{'':<{wide}}{'mean':>8}{'paper':>9}{'share':>8}   each seed, after {total_steps:,} steps"]
     for task in layout.tasks:
-        names = [task, *[""] * (len(layout.looks) - 1)]
-        for name, (condition, look) in zip(names, layout.looks.items(), strict=True):
+        names = [task, *[""] * (len(layout.styles) - 1)]
+        for name, (condition, look) in zip(names, layout.styles.items(), strict=True):
             here = cell(study, scores, task, condition, total_steps)
             there = layout.published.get((task, condition))
             paper = f"{there.value:>9,.10g}" if there else f"{'-':>9}"
@@ -87,7 +87,7 @@ def summary_figure(rows: Sequence[Score], layout: Layout) -> Figure:
 
 def _whole(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
     known = {(row.condition, row.labels): row for row in rows}
-    for y, (condition, look) in enumerate(layout.looks.items()):
+    for y, (condition, look) in enumerate(layout.styles.items()):
         if condition in known:
             row = known[condition]
             axes.hlines(y, row.low, row.high, color=look.colour, linewidth=9, alpha=0.35)
@@ -96,21 +96,21 @@ def _whole(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
             axes.annotate(
                 said, (np.clip(row.value, 0, 1), y), (0, 13), textcoords="offset points", ha="center", color=INK, **SMALL
             )
-    axes.set_yticks(range(len(layout.looks)), [_counts(look, known.get(key), layout) for key, look in layout.looks.items()])
-    axes.set_ylim(len(layout.looks) - 0.5, -0.6)
+    axes.set_yticks(range(len(layout.styles)), [_counts(look, known.get(key), layout) for key, look in layout.styles.items()])
+    axes.set_ylim(len(layout.styles) - 0.5, -0.6)
     _scale(axes)
     axes.set_title("Interquartile mean, each task with the same\nweight; 95 % bootstrap within tasks", fontsize=10, color=INK)
 
 
-def _counts(look: Look, row: Score | None, layout: Layout) -> str:
+def _counts(look: Style, row: Score | None, layout: Layout) -> str:
     return f"{look.name}\n" + (f"{row.tasks} of {len(layout.tasks)} tasks, {row.runs} runs" if row else "missing")
 
 
 def _each(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
-    places = dict(zip(layout.looks, np.linspace(-0.27, 0.27, len(layout.looks)), strict=True))
+    places = dict(zip(layout.styles, np.linspace(-0.27, 0.27, len(layout.styles)), strict=True))
     for row in rows:
-        if (row.condition, row.labels) in layout.looks and row.env in layout.tasks:
-            look = layout.looks[row.condition, row.labels]
+        if (row.condition, row.labels) in layout.styles and row.env in layout.tasks:
+            look = layout.styles[row.condition, row.labels]
             _dot(axes, row, layout.tasks.index(row.env) + places[row.condition, row.labels], look)
     for y in range(len(layout.tasks) - 1):
         axes.axhline(y + 0.5, color="#E6E6E6", linewidth=0.7)
@@ -120,7 +120,7 @@ def _each(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
     axes.set_title("Each task: mean over seeds,\n95 % bootstrap", fontsize=10, color=INK)
 
 
-def _dot(axes: Axes, row: Score, y: float, look: Look) -> None:
+def _dot(axes: Axes, row: Score, y: float, look: Style) -> None:
     low, high = EDGES
     if low <= row.value <= high:
         axes.hlines(y, max(row.low, low), min(row.high, high), color=look.colour, linewidth=1.5, alpha=0.6)

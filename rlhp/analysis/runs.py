@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 
 from rlhp.analysis.settings import leaves
+from rlhp.renamed import present
 from rlhp.types import Array, UserError
 
 CONFIG, METRICS, CLOCK, HELDOUT, FINISHED = "config.yaml", "metrics.csv", "clock.csv", "heldout.csv", "finished.json"
@@ -183,7 +184,7 @@ def settings(run: Path) -> dict[str, Any]:
         raise UserError(f"{run / CONFIG} is damaged: it cannot be read as the configuration of a run.") from error
     if not isinstance(found, dict):
         raise UserError(f"{run / CONFIG} is damaged: it cannot be read as the configuration of a run.")
-    return found
+    return present(found)
 
 
 def _named(written: Mapping[str, Any], path: Path) -> dict[str, Any]:

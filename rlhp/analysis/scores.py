@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rlhp.analysis.look import Condition
 from rlhp.analysis.numbers import average, interval, iqm
+from rlhp.analysis.style import Condition
 from rlhp.analysis.tables import Result, write_csv
 from rlhp.types import Array
 

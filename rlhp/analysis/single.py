@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from rlhp.analysis.look import BLUE, GREEN, INK, ORANGE, PINK, QUIET, figure, looks, save, steps, tidy, title
 from rlhp.analysis.numbers import correlation, curve, final
 from rlhp.analysis.runs import HELDOUT, RunData, heldout, load
+from rlhp.analysis.style import BLUE, GREEN, INK, ORANGE, PINK, QUIET, figure, save, steps, styles, tidy, title
 from rlhp.types import UserError
 
 MANY = 60  # above so many rows, single ones are dots and their mean is the line
@@ -80,7 +80,7 @@ def curve_png(run: Path, out: Path) -> Path:
 def _draw_return(axes: Axes, run: RunData) -> None:
     step, value, _ = run.ended()
     key = run.condition, run.labels
-    look = looks([key])[key]
+    look = styles([key])[key]
     axes.set_ylabel("True return", color=INK)
     words = f"{look.name.lower()}: {run.taken.used:,} used" if run.taken.used != run.taken.wanted else look.name.lower()
     axes.set_title(f"{title(run.task)}: {words}", fontsize=11, color=INK)

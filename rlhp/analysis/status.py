@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from rlhp.analysis.runs import METRICS, Labels, RunData, files_by_folder, find, load_begun, no_run, run_directories
-from rlhp.run import FAILED, failure, under_way
-from rlhp.run.attempt import LOCK
+from rlhp.run import FAILED, failure, is_running
+from rlhp.run.lock import LOCK
 from rlhp.run.sweep import SWEEPS, sweeps
 from rlhp.types import UserError
 
@@ -61,7 +61,7 @@ class RunStatus:
 def run_status(path: Path) -> RunStatus:
     """One run directory; it may hold no numbers yet. Raises UserError where it is damaged."""
     data, error = load_begun(path), failure(path)
-    state = "done" if data.finished else "running" if under_way(path) else "failed" if error else "stopped"
+    state = "done" if data.finished else "running" if is_running(path) else "failed" if error else "stopped"
     return RunStatus(data, state, error if state == "failed" else None)
 
 

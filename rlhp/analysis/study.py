@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rlhp.analysis.look import Condition
 from rlhp.analysis.numbers import final
 from rlhp.analysis.runs import FINISHED, RunData, text
 from rlhp.analysis.settings import canonical, differing
 from rlhp.analysis.status import RunStatus, begun, run_status
+from rlhp.analysis.style import Condition
 from rlhp.analysis.tables import (
     COLUMNS,
     CURVES,
@@ -78,7 +78,7 @@ class Study:
     provenance: list[Row]  # date, cpu, cores, versions
 
 
-def sort_out(folders: Sequence[Path]) -> Found:
+def classify(folders: Sequence[Path]) -> Found:
     """Every run below the folders. Raises UserError where there is none in one of them, or one is damaged."""
     runs = [*map(run_status, begun(folders))]
     return Found(
@@ -94,7 +94,7 @@ def gather(folders: Sequence[Path], here: Path) -> Found:
     A run that failed once stays in failed.csv until its directory is seen in another state. Raises UserError where a run
     is there twice, runs that the tables take for seeds of one differ in their settings, or a folder holds none.
     """
-    found = sort_out(folders)
+    found = classify(folders)
     done = _by_key(found.done)
     rows = {result.key: [result_row(result)] for result in results(found.done)}
     merge(here / RESULTS_CSV, COLUMNS, rows)
@@ -123,7 +123,7 @@ def read(here: Path) -> Study:
     )
 
 
-def beside(study: Study, other: Study, conditions: Collection[Condition]) -> Study:
+def with_reference(study: Study, other: Study, conditions: Collection[Condition]) -> Study:
     """A study with those conditions of another one, to be compared to; where the runs were made is told of its own alone."""
 
     def wanted(key: Key | Result) -> bool:
@@ -137,7 +137,7 @@ def beside(study: Study, other: Study, conditions: Collection[Condition]) -> Stu
     )
 
 
-def origin(rows: Iterable[Row]) -> str:
+def provenance(rows: Iterable[Row]) -> str:
     """When and on what the runs were made, a line per kind of machine and set of versions."""
     days: dict[tuple[str, ...], list[str]] = {}
     for date, *machine in rows:

@@ -11,7 +11,7 @@ import numpy as np
 from rlhp.atari.block import Block
 from rlhp.atari.emulator import MAX_FRAMES, Emulator
 from rlhp.atari.games import Game, Mask
-from rlhp.types import stream
+from rlhp.types import make_rng
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Player:
         block = self._block
         block.episode[i] += 1
         block.running[i] = 0
-        rng = stream(int(block.seed[0]), "env", i, int(block.episode[i]))
+        rng = make_rng(int(block.seed[0]), "env", i, int(block.episode[i]))
         emulator.begin(int(rng.integers(self._rules.no_ops + 1)))
 
     def _show(self, i: int, emulator: Emulator) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from rlhp.atari.block import Block, layout
 from rlhp.atari.games import Game
 from rlhp.atari.player import Player, Rules
-from rlhp.workers import Here, Layout, Stepping, Workers, mapped, reserve
+from rlhp.workers import InProcess, Layout, Stepping, Workers, mapped, reserve
 
 
 def players(game: Game, rules: Rules, n_envs: int, state_size: int, count: int) -> tuple[Block, Stepping]:
@@ -19,7 +19,7 @@ def players(game: Game, rules: Rules, n_envs: int, state_size: int, count: int) 
     try:
         block = Block(**mapped(fd, fields))
         if count == 1:
-            return block, Here(Player(game, rules, block, range(n_envs)))
+            return block, InProcess(Player(game, rules, block, range(n_envs)))
         makers = [partial(_player, game, rules, fd, fields, range(n_envs)[k::count]) for k in range(count)]
         return block, Workers(makers, fd, "threads=1")
     finally:

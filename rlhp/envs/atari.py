@@ -89,13 +89,13 @@ class AtariVecEnv(NativeVecEnv):
         self._block.episode[:] = -1
         return [int(self._block.seed[0])] * self.num_envs
 
-    def stagger(self, after: int | None = None, share: float = 0.0) -> None:
+    def desynchronise(self, interval: int | None = None, fraction: float = 0.0) -> None:
         """Do nothing: random no-ops put games out of step from the first, and their own chances do the rest.
 
         Raises UserError where early resets are asked for: games would never be seen beyond their beginning.
         """
-        if after is not None:
-            raise UserError(f"{self.task} is not reset early; set restarts.after=null.")
+        if interval is not None:
+            raise UserError(f"{self.task} is not reset early; set early_resets.interval=null.")
 
     @property
     def bindings(self) -> tuple[Binding, ...]:

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from rlhp.envs.native import NativeVecEnv
-from rlhp.types import Array, UserError, stream
+from rlhp.types import Array, UserError, make_rng
 
 
 def check_counts(seed: int, **counts: int) -> None:
@@ -76,20 +76,19 @@ class BatchVecEnv(NativeVecEnv):
 
     # What they share
 
-    def stagger(self, after: int | None = None, share: float = 0.0) -> None:
-        """Put the environments out of step, for training: their first episodes end one by one, spread over an episode's time.
+    def desynchronise(self, interval: int | None = None, fraction: float = 0.0) -> None:
+        """Spread the ends of the first episodes over an episode's length, so that each rollout holds all of its phases.
 
-        In step, all of them would be in the same phase of their episodes all the time, and so would be each rollout. The last
-        environments, a `share` of all, begin anew `after` so many steps, and are put out of step among themselves: a robot that
-        has fallen would lie for the rest of a whole episode. The end of a shortened episode is marked in its info by "shortened":
-        its return is not that of an episode. Raises UserError for values out of range.
+        The last environments, a `fraction` of all, are reset every `interval` steps and spread among themselves: a robot that has
+        fallen would otherwise lie down for the rest of its episode. The info at the end of a shortened episode has "shortened",
+        as its return is not that of an episode. Raises UserError for values out of range.
         """
-        if (after is not None and after < 1) or not 0 <= share < 1:
-            wanted = "give at least 1 step, or null, and a share from 0 to below 1"
-            raise UserError(f"restarts.after is {after} and restarts.share is {share}: {wanted}.")
-        early = 0 if after is None else int(share * self.num_envs)
+        if (interval is not None and interval < 1) or not 0 <= fraction < 1:
+            wanted = "give at least 1 step, or null, and a fraction from 0 to below 1"
+            raise UserError(f"early_resets.interval is {interval} and early_resets.fraction is {fraction}: {wanted}.")
+        early = 0 if interval is None else int(fraction * self.num_envs)
         groups = [self.num_envs - early, early]
-        length = np.repeat([self._limit, min(after or self._limit, self._limit)], groups)
+        length = np.repeat([self._limit, min(interval or self._limit, self._limit)], groups)
         turn = np.concatenate([np.arange(1, size + 1) for size in groups])  # in which of its group each ends first
         self._skipped = self._limit - np.stack([-(-length * turn // np.repeat(groups, groups)), length])
 
@@ -128,7 +127,7 @@ class BatchVecEnv(NativeVecEnv):
     def _next_episode(self, i: int) -> None:
         self._episode[i] += 1
         self._elapsed[i] = self._skips(i)
-        self._begin(i, stream(self._seed, "env", i, int(self._episode[i])))
+        self._begin(i, make_rng(self._seed, "env", i, int(self._episode[i])))
 
     def _skips(self, i: int) -> int:
         """Steps by which the running episode of environment i is shorter than others."""

@@ -13,9 +13,9 @@ import mujoco
 import numpy as np
 from gymnasium import spaces
 
-from rlhp.crew import Crew
 from rlhp.envs.batch import BatchVecEnv, check_counts
 from rlhp.envs.tasks import Task, find
+from rlhp.thread_pool import ThreadPool
 from rlhp.types import Array
 
 # A joint that moves faster, in m/s or rad/s, belongs to a simulation that has blown up: MuJoCo calls an acceleration bad at 1e10,
@@ -53,7 +53,7 @@ class MujocoVecEnv(BatchVecEnv):
         self._now = self._gather()
         self._contacts = "cfrc_ext" in task.reads
         self._waiting = iter(self._data)
-        self._crew = Crew(min(threads, n_envs))
+        self._crew = ThreadPool(min(threads, n_envs))
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T
         observation = spaces.Box(-np.inf, np.inf, task.observe(self._now).shape[1:], np.float64)
         super().__init__(task.name, n_envs, seed, limit, observation, spaces.Box(low, high, dtype=np.float32))

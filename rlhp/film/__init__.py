@@ -5,13 +5,13 @@ environments, by their own `render`), or a class of one's own.
 """
 
 from rlhp.film.atari import Atari
-from rlhp.film.draw import APT, BACKENDS, SIZE, View, backend, draws, frames, probe, studio, without_screen
 from rlhp.film.load import drawing, find, undrawable
 from rlhp.film.mujoco import MuJoCo
-from rlhp.film.own import Own
 from rlhp.film.point import Point
+from rlhp.film.render import APT, BACKENDS, SIZE, View, backend, clip_renderer, draws, frames, probe, without_screen
+from rlhp.film.self_rendered import SelfRendered
 from rlhp.film.trial import complaint, refused
-from rlhp.film.video import CODECS, check, pace, write
+from rlhp.film.video import CODECS, check, frame_rate, write
 
 __all__ = [
     "APT",
@@ -20,20 +20,20 @@ __all__ = [
     "SIZE",
     "Atari",
     "MuJoCo",
-    "Own",
     "Point",
+    "SelfRendered",
     "View",
     "backend",
     "check",
+    "clip_renderer",
     "complaint",
     "drawing",
     "draws",
     "find",
+    "frame_rate",
     "frames",
-    "pace",
     "probe",
     "refused",
-    "studio",
     "undrawable",
     "without_screen",
     "write",

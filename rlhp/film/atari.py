@@ -28,7 +28,7 @@ class Atari:
         """Any machine can play."""
 
     @contextmanager
-    def studio(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
+    def clip_renderer(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
         """Draws one segment after another, as [210 k, 160 k, 3] uint8, 210 k being about `size`."""
         k = max(1, round(size / HEIGHT))
         yield lambda segment: (picture.repeat(k, axis=0).repeat(k, axis=1) for picture in self._played(segment))

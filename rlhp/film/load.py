@@ -58,8 +58,8 @@ def _built(node: Any) -> Drawing:
         raise
     except (TypeError, ValueError) as error:
         raise UserError(f"film cannot be built from these settings ({error}); look at the values given for it.") from error
-    if any(getattr_static(made, name, None) is None for name in ("fps", "dt", "check", "studio")):  # read: not asked
-        raise UserError(f"film is to be {target}, which lacks fps, dt, check or studio; give it what rlhp.types.Drawing lists.")
+    if any(getattr_static(made, name, None) is None for name in ("fps", "dt", "check", "clip_renderer")):  # read: not asked
+        raise UserError(f"film is set to {target}, which lacks fps, dt, check or clip_renderer; implement rlhp.types.Drawing.")
     return made
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rlhp import robots
-from rlhp.film.draw import Aids, View, backend, studio
+from rlhp.film.render import Aids, View, backend, clip_renderer
 from rlhp.types import Array, Segment, UserError
 
 
@@ -49,9 +49,9 @@ class MuJoCo:
         backend()
 
     @contextmanager
-    def studio(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
+    def clip_renderer(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
         """Draws one segment after another, as [size, size, 3] uint8. Raises UserError where this machine cannot."""
-        with studio(self._robot.model(), self.view, size, self._aids, samples=0) as shoot:
+        with clip_renderer(self._robot.model(), self.view, size, self._aids, samples=0) as shoot:
             yield lambda segment: shoot(_states(segment))
 
 

@@ -21,7 +21,7 @@ class Point:
         """Any machine can draw dots."""
 
     @contextmanager
-    def studio(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
+    def clip_renderer(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
         """Draws one segment after another, as [size, size, 3] uint8."""
         yield lambda segment: dots(segment.obs, size)
 

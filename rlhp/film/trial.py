@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from rlhp.film.draw import BACKENDS
+from rlhp.film.render import BACKENDS
 
 PATIENCE = 60.0  # seconds for a driver to come up; one that hangs never does
 

@@ -21,7 +21,7 @@ OPTIONS = {
 }
 
 
-def pace(dt: float, at_most: int = 50) -> tuple[int, Fraction]:
+def frame_rate(dt: float, at_most: int = 50) -> tuple[int, Fraction]:
     """Show every n-th state at this many frames a second, so that a simulated second takes a second. `dt`: seconds a state."""
     every = ceil(1 / (dt * at_most) - 1e-9)
     return every, Fraction(1 / (dt * every)).limit_denominator(1000)

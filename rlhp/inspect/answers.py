@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rlhp import labels, store, train
+from rlhp import answers, store, train
 from rlhp.store import Source
-from rlhp.types import EMPTY, Array, Clips, Comparisons, Segment, stream
+from rlhp.types import EMPTY, Array, Clips, Comparisons, Segment, make_rng
 
 STORE = "preferences.sqlite"
 MOST = 1500  # answers that are looked at; of more, a random part
@@ -63,7 +63,7 @@ def of(run: Path, learned: train.Learned) -> Answers | None:
         return _pairs(learned.data.comparisons, known)
     if not any(map(_counts, _stored(run))):
         return None
-    data = labels.load(run)
+    data = answers.load(run)
     return _pairs(data.comparisons, _known(run, data, learned.step))
 
 
@@ -76,7 +76,7 @@ def _counts(label: store.Label) -> bool:
     return not (label.round or label.flagged or label.answer().unsure or label.source is Source.DEMONSTRATION)
 
 
-def _known(run: Path, data: labels.Preferences, step: int) -> _Known:
+def _known(run: Path, data: answers.Preferences, step: int) -> _Known:
     """What the store knows of answers, of which r-hat was given those that were taken by `step`.
 
     Answers may come, and be withdrawn, while this reads: one that is not there any more does not count.
@@ -121,7 +121,7 @@ def _ranked(comparisons: Comparisons, rows: Array) -> tuple[list[_Pair], int]:
 def _rated(comparisons: Comparisons, known: _Known, rows: Array) -> list[_Pair]:
     """Clips that are rated one by one, in pairs of two of the same annotator, each in up to PARTNERS; equal ratings give none."""
     waiting, found = dict[str | None, int](), list[_Pair]()
-    rated, rng = rows[np.isfinite(comparisons.rating[rows])], stream(0, "inspect/ratings")
+    rated, rng = rows[np.isfinite(comparisons.rating[rows])], make_rng(0, "inspect/ratings")
     for row in (row for _ in range(PARTNERS) for row in rng.permutation(rated).tolist()):
         first = waiting.pop(known.annotator[row], None)
         if first is None:
@@ -135,7 +135,7 @@ def _rated(comparisons: Comparisons, known: _Known, rows: Array) -> list[_Pair]:
 
 def _chosen(rows: Array) -> Array:
     """At most so many rows, in order."""
-    return rows if len(rows) <= MOST else np.sort(stream(0, "inspect/answers").choice(rows, MOST, replace=False))
+    return rows if len(rows) <= MOST else np.sort(make_rng(0, "inspect/answers").choice(rows, MOST, replace=False))
 
 
 def unseen(model: object, answers: Answers, members: int) -> Array:

@@ -14,7 +14,7 @@ from rlhp import train
 from rlhp.finite import check_actions
 from rlhp.inspect import distances, fits
 from rlhp.inspect.estimate import Estimate, absent
-from rlhp.types import Array, Predictor, Rollout, numbers, stream
+from rlhp.types import Array, Predictor, Rollout, make_rng, numbers
 
 ENVS = 16
 STEPS = 10_240  # in all; of images and other large observations LARGE_STEPS
@@ -74,7 +74,7 @@ def _steps(trained: train.Trained, env: Any, model: Predictor, seed: int) -> Ite
     """The columns of `Coverage` of one step of each environment, without the last."""
     torch.manual_seed(seed)
     env.action_space.seed(seed)
-    rng, obs = stream(seed, "inspect/coverage"), np.array(env.reset())
+    rng, obs = make_rng(seed, "inspect/coverage"), np.array(env.reset())
     small, task = partial(_small, env.observation_space), str(getattr(env, "task", type(env).__name__))
     while True:
         random = rng.random(ENVS) < RANDOM

@@ -78,7 +78,7 @@ def _shown(title: str, row: int, rewards: Rewards) -> Shown:
 
 def _filmed(shown: Sequence[Shown], clips: Sequence[Segment], drawing: Any, size: int, codec: str) -> list[Shown]:
     done = []
-    with drawing.studio(size) as draw, TemporaryDirectory() as folder:
+    with drawing.clip_renderer(size) as draw, TemporaryDirectory() as folder:
         for each, clip in zip(shown, clips, strict=True):
             file = film.write(draw(clip), Path(folder) / f"clip.{film.CODECS[codec][1]}", drawing.fps, codec)
             video = f"data:{KINDS[codec]};base64,{b64encode(file.read_bytes()).decode()}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlhp.types import Array, stream
+from rlhp.types import Array, make_rng
 
 WIDTH = 64  # random features beside the numbers themselves
 MOST = 64  # numbers of an observation that are read as they are; of more, so many random projections
@@ -36,7 +36,7 @@ class Features:
 
 def features(states: Array, seed: int = 0) -> Features:
     """Features for states like these [n, ...]; the same for the same seed."""
-    x, rng = states.reshape(len(states), -1).astype(np.float64), stream(seed, "inspect/features")
+    x, rng = states.reshape(len(states), -1).astype(np.float64), make_rng(seed, "inspect/features")
     mean, std = x.mean(axis=0), x.std(axis=0)
     scale = np.where(std > 1e-8, 1 / np.maximum(std, 1e-8), 0.0)
     numbers = int((scale > 0).sum())

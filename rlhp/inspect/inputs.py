@@ -18,7 +18,7 @@ from rlhp.inspect.accuracy import judged
 from rlhp.inspect.answers import Answers
 from rlhp.inspect.estimate import Estimate, bootstrap, correlated
 from rlhp.inspect.predict import Scale, of_clips
-from rlhp.types import Array, Clips, ImagesAndVector, Predictor, Steps, image_axes, is_image, stream
+from rlhp.types import Array, Clips, ImagesAndVector, Predictor, Steps, image_axes, is_image, make_rng
 
 REPEATS, PATCH_REPEATS = 5, 1  # shufflings of each input
 MOST, PATCH_MOST = 400, 100  # pairs that are judged
@@ -122,7 +122,7 @@ def worth(model: Predictor, answers: Answers, unseen: Array, scale: Scale, input
 
 def _judge(model: Predictor, answers: Answers, unseen: Array, scale: Scale, most: int) -> _Judge:
     rows = np.flatnonzero(unseen.any(axis=0))
-    rows = np.sort(stream(0, "inspect/inputs").choice(rows, min(most, len(rows)), replace=False))
+    rows = np.sort(make_rng(0, "inspect/inputs").choice(rows, min(most, len(rows)), replace=False))
     used, place = np.unique(np.stack([answers.better[rows], answers.worse[rows]]), return_inverse=True)
     steps, pairs = answers.clips[used], answers[rows]
     better, worse = place.reshape(2, -1)
@@ -134,13 +134,13 @@ def _judge(model: Predictor, answers: Answers, unseen: Array, scale: Scale, most
 
 def _worth(judge: _Judge, inputs: Inputs, k: int) -> Worth:
     this, repeats = inputs.each[k], PATCH_REPEATS if inputs.patches else REPEATS
-    lost = [judge.lost(_shuffled(judge.steps, [this], stream(0, "inspect/one", k, repeat))) for repeat in range(repeats)]
+    lost = [judge.lost(_shuffled(judge.steps, [this], make_rng(0, "inspect/one", k, repeat))) for repeat in range(repeats)]
     drop = np.mean(lost, axis=0)
     estimate = bootstrap(lambda rows: float(drop[rows].mean()), len(drop), judge.pairs.question)
     if inputs.patches:
         return Worth(this.name, estimate, float("nan"))
     others = [other for i, other in enumerate(inputs.each) if i != k]
-    return Worth(this.name, estimate, judge.left(_shuffled(judge.steps, others, stream(0, "inspect/others"))))
+    return Worth(this.name, estimate, judge.left(_shuffled(judge.steps, others, make_rng(0, "inspect/others"))))
 
 
 def _shuffled(steps: Steps, inputs: Sequence[Input], rng: np.random.Generator) -> Steps:

@@ -47,4 +47,4 @@ def of_segments(model: Predictor, segments: Sequence[Segment]) -> Array:
 
 def of_steps(model: Predictor, parts: Iterable[Steps]) -> Array:
     """The members apart on clips that come in parts."""
-    return np.concatenate([model.each(steps).astype(np.float64) for steps in parts], axis=1)
+    return np.concatenate([model.predict_members(steps).astype(np.float64) for steps in parts], axis=1)

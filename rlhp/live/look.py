@@ -9,7 +9,7 @@ import numpy as np
 
 from rlhp.types import Array, Segment
 
-Shoot = Callable[[Segment], Iterator[Array]]  # of `rlhp.types.Drawing.studio`
+Shoot = Callable[[Segment], Iterator[Array]]  # of `rlhp.types.Drawing.clip_renderer`
 
 
 class Look:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlhp.labels import Report, Table, text
+from rlhp.answers import Report, Table, text
 from rlhp.rate import stored
 from rlhp.rate.games import Player, Scores, play, teacher_of
 from rlhp.rating import Ratings, groups, rate

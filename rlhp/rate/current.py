@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from rlhp import evaluate, show, train
+from rlhp import evaluate, report, train
 from rlhp.rate.games import Player
 from rlhp.run import read_settings
-from rlhp.types import Segment, UserError, stream
+from rlhp.types import Segment, UserError, make_rng
 
 EPISODE = 1000  # steps, where the environment has no time limit
 LONGEST = 100  # episodes that clips are looked for in
@@ -47,7 +47,7 @@ def _clips(trained: train.Trained, number: int, length: int, seed: int) -> list[
             raise UserError(
                 f"clips of {length} steps are longer than an episode of {horizon}; rate runs with a smaller clip_steps."
             )
-        policy, _ = show.acting(trained, env, seed)
+        policy, _ = report.acting(trained, env, seed)
         found = list[Segment]()
         for step, clips in zip(count(1), _stretches(policy, env, length), strict=False):
             found += clips
@@ -57,7 +57,7 @@ def _clips(trained: train.Trained, number: int, length: int, seed: int) -> list[
         env.close()
     if len(found) < number:
         raise UserError(f"episodes are over before they hold {number} clips of {length} steps; lower --games.")
-    return [found[i] for i in stream(seed, "clips").choice(len(found), number, replace=False)]
+    return [found[i] for i in make_rng(seed, "clips").choice(len(found), number, replace=False)]
 
 
 def _stretches(policy: evaluate.Policy, env: Any, length: int) -> Iterator[list[Segment]]:

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from rlhp.teacher import Noisy, Oracle
-from rlhp.types import Answer, Array, Query, Segment, Teacher, UserError, stream
+from rlhp.types import Answer, Array, Query, Segment, Teacher, UserError, make_rng
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def play(players: Sequence[Player], teacher: Teacher, games: int, seed: int) -> 
         raise UserError(
             f"{fewest.name} has {len(fewest.clips)} clips, too few to meet {len(players) - 1} others once each; lower --groups."
         )
-    rng = stream(seed, "games")
+    rng = make_rng(seed, "games")
     decks = [iter(rng.permutation(len(player.clips)).tolist()) for player in players]
     meetings = [pair for pair in combinations(range(len(players)), 2) for _ in range(each)]
     questions = [Query(id, tuple(players[i].clips[next(decks[i])] for i in pair), 0) for id, pair in enumerate(meetings)]

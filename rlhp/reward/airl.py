@@ -15,7 +15,7 @@ from rlhp.reward.balanced import Balanced
 from rlhp.reward.discriminator import INPUTS, Discriminator, check_choice, check_demonstrated, may_terminate, rows
 from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
 from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
-from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, stacked, stream
+from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, UserError, make_rng, stacked
 
 REWARDS = ("f_minus_log_pi", "f", "g")
 
@@ -98,16 +98,16 @@ class AIRL:
         f = (self._scale * self._score.value(self._score.read(steps))).numpy().reshape(act.shape[:2])
         return f if self._paid == "f" else f - rollout.log_prob
 
-    def each(self, steps: Steps) -> Array:
+    def predict_members(self, steps: Steps) -> Array:
         """g of clips, [1, n, L]."""
         return self._unshaped(stacked(steps.obs, steps.act.shape[1], axis=1), steps.act)[np.newaxis]
 
     def _unshaped(self, obs: Array, act: Array) -> Array:
         return (self._scale * self._score.unshaped(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
 
-    def fit(self, evidence: Evidence, effort: int) -> Metrics:
+    def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
         """Train f beside the policy that made the newest rollout, as `Discriminator.fit` says."""
-        return self._discriminator.fit(evidence, effort, _log_pi)
+        return self._discriminator.fit(evidence, gradient_steps, _log_pi)
 
     def snapshot(self) -> dict[str, Array]:
         """The discriminator's."""
@@ -134,7 +134,7 @@ class ShapedScore:
         self.flat.grad = torch.zeros_like(self.flat)
         parts = zip(self.flat.split(counts), self.flat.grad.split(counts), sizes, strict=True)
         self.g, self.h = (TanhMLP(*each) for each in parts)
-        generator = torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31)))
+        generator = torch.Generator().manual_seed(int(make_rng(seed, "reward").integers(2**31)))
         for net in (self.g, self.h):
             net.initialise(generator)
 

@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from rlhp.types import UserError, stream
+from rlhp.types import UserError, make_rng
 
 
-class Augment(Protocol):
+class Augmentation(Protocol):
     """The clips of one gradient step, [n, L, *x], changed in a way that leaves the teacher's answers as they are."""
 
     def __call__(self, clips: Tensor, step: int) -> Tensor:
@@ -20,7 +20,7 @@ class Augment(Protocol):
         ...
 
 
-def whole(clips: Tensor, step: int) -> Tensor:
+def no_augmentation(clips: Tensor, step: int) -> Tensor:
     """The clips as they are."""
     return clips
 
@@ -48,7 +48,7 @@ class Crop:
         n, length = clips.shape[:2]
         if self.low == 1:
             return clips
-        rng = stream(self.seed, "crop", step)
+        rng = make_rng(self.seed, "crop", step)
         window = int(rng.integers(_rounded(self.low * length), _rounded(self.high * length), endpoint=True))
         first = torch.from_numpy(rng.integers(length - window, size=n, endpoint=True))
         return clips[torch.arange(n)[:, None], first[:, None] + torch.arange(window)]

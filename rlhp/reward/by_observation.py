@@ -10,7 +10,7 @@ from gymnasium import spaces
 from rlhp.pixels import Layers, described, fitting, height_and_width
 from rlhp.reward.cnn import PAPER, cnn_ensemble
 from rlhp.reward.ensemble import RewardEnsemble
-from rlhp.reward.features import Weigh
+from rlhp.reward.features import InputScaling
 from rlhp.reward.mlp import mlp_ensemble
 from rlhp.reward.parts import parts_ensemble
 from rlhp.types import ImagesAndVector, is_image
@@ -26,7 +26,7 @@ def by_observation(
     images: Settings,
     parts: Settings,
     hidden: Sequence[int],
-    inputs: Weigh,
+    input_scaling: InputScaling,
     layers: Layers = PAPER,
     units: int = 64,
     threads: int = 1,
@@ -43,7 +43,7 @@ def by_observation(
     common = {name: value for name, value in settings.items() if value is not None}
     reading = {"units": units, "threads": threads, "device": device}
     if isinstance(observation_space, ImagesAndVector):
-        given = {**parts, **common, **reading, "hidden": hidden, "inputs": inputs, "layers": layers}
+        given = {**parts, **common, **reading, "hidden": hidden, "input_scaling": input_scaling, "layers": layers}
         model = parts_ensemble(observation_space, action_space, **given)
         height, width = height_and_width(observation_space.images[0])
         model.chosen = f"the reward model encodes each image ({described(fitting(layers, height, width))}) beside the rest"
@@ -52,5 +52,7 @@ def by_observation(
         model = cnn_ensemble(observation_space, action_space, **{**images, **common, **reading, "layers": chosen})
         model.chosen = f"the reward model is convolutional ({described(chosen)})"
     else:
-        model = mlp_ensemble(observation_space, action_space, **{**vectors, **common, "hidden": hidden, "inputs": inputs})
+        model = mlp_ensemble(
+            observation_space, action_space, **{**vectors, **common, "hidden": hidden, "input_scaling": input_scaling}
+        )
     return model

@@ -14,13 +14,13 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, leaky_relu_, linear
 
-from rlhp.crew import Crew
 from rlhp.precision import number, processor
 from rlhp.reward.dropout import Drop, Dropout
 from rlhp.reward.ensemble import RewardEnsemble
 from rlhp.reward.images import Images
 from rlhp.reward.network import check_members
-from rlhp.types import Array, UserError, stream
+from rlhp.thread_pool import ThreadPool
+from rlhp.types import Array, UserError, make_rng
 
 SLOPE = 0.01  # of the leaky ReLU after each layer
 PAPER = ((16, 7, 3), (16, 5, 2), (16, 3, 1), (16, 3, 1))  # filters, kernel and stride of each convolution
@@ -139,9 +139,9 @@ class CNN:
     ) -> None:
         check_members(members)
         # a thread each: with three members on two threads, one thread would have nothing to do for half of the time
-        self._crew = Crew(max(threads, members) if threads > 1 else 1)
+        self._crew = ThreadPool(max(threads, members) if threads > 1 else 1)
         self._shape, self._dropout, self._number, self._device, self._seed = shape, dropout, number, device, seed
-        self.flat = _initial(shape, members, stream(seed, "reward")).to(device)
+        self.flat = _initial(shape, members, make_rng(seed, "reward")).to(device)
         self.weights = self.flat[:, : sum(map(prod, shape.weights()))]
         self._steady = self.flat.clone()  # what predicts
         self._statistics = torch.zeros(members, 2, sum(shape.filters()), device=device)  # its means and variances
@@ -160,7 +160,7 @@ class CNN:
         x = self._taken(clips.flatten(0, 1))
 
         def one(member: int) -> tuple[Tensor, Tensor]:
-            drop = self._dropout.at(step, stream(self._seed, "dropout", step, member))
+            drop = self._dropout.at(step, make_rng(self._seed, "dropout", step, member))
             with torch.enable_grad():
                 flat = self.flat[member].detach().requires_grad_()
                 predicted = self._train(x, Parameters.of(flat, self._shape), drop)

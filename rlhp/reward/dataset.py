@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rlhp.preference import Rankings
-from rlhp.types import EMPTY, Array, Comparisons, Steps, stacked, stream
+from rlhp.types import EMPTY, Array, Comparisons, Steps, make_rng, stacked
 
 
 def bootstrap_weights(queries: Array, members: int, seed: int) -> Array:
@@ -30,7 +30,7 @@ def bootstrap_weights(queries: Array, members: int, seed: int) -> Array:
 
 @lru_cache(maxsize=2**18)
 def _times_drawn(seed: int, member: int, query: int) -> int:
-    return int(stream(seed, "bootstrap", member, query).poisson(1.0))
+    return int(make_rng(seed, "bootstrap", member, query).poisson(1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Dataset:
         self.comparisons = comparisons
         self._prepare = prepare
         oldest = 0 if newest is None else max(0, len(comparisons) - newest)
-        self._rows = np.concatenate([np.flatnonzero(comparisons.lasting[:oldest]), np.arange(oldest, len(comparisons))])
+        self._rows = np.concatenate([np.flatnonzero(comparisons.always_kept[:oldest]), np.arange(oldest, len(comparisons))])
         self._rows = self._rows[~comparisons.flagged[self._rows]]
         self._returns = _returns(comparisons)
         self._seen = torch.from_numpy(bootstrap_weights(comparisons.query, members, seed))

@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from rlhp.adam import Adam
 from rlhp.reward.lipschitz import Lipschitz, Score
 from rlhp.reward.past import Past
-from rlhp.types import Array, Behaviour, Evidence, Metrics, Setup, Transitions, UserError, stream
+from rlhp.types import Array, Behaviour, Evidence, Metrics, Setup, Transitions, UserError, make_rng
 
 INPUTS = ("state_action", "state")  # what a score may read of a step
 Offset = Callable[[Behaviour, Transitions], Tensor]  # steps [n] -> what is taken off their logits, [n]
@@ -61,17 +61,17 @@ class Discriminator:
         self._optimiser = Adam([judge.flat], lr=learning_rate, fused=True)
         self._steps = 0  # gradient steps made
 
-    def fit(self, evidence: Evidence, effort: int, offset: Offset) -> Metrics:
-        """Train on the newest rollout until `effort` gradient steps have been made since the start of the run.
+    def fit(self, evidence: Evidence, gradient_steps: int, offset: Offset) -> Metrics:
+        """Train on the newest rollout until `gradient_steps` have been made since the start of the run.
 
         Returns means over these steps, taken before each: losses and accuracies of either side, and the penalty; and the
         number of gradient steps so far. Empty where nothing is to be done, or there are no steps of one side.
         """
         expert, behaviour = evidence.demonstrations, evidence.behaviour
-        if expert is None or behaviour is None or effort <= self._steps:
+        if expert is None or behaviour is None or gradient_steps <= self._steps:
             return {}
         self._judge.observe(expert, behaviour.steps)
-        due, n = range(self._steps, effort), effort - self._steps
+        due, n = range(self._steps, gradient_steps), gradient_steps - self._steps
         sides = [self._of_expert(expert, due), self._past.drawn(behaviour.steps, self._batch_size, due)]
         rows = [self._judge.read(side).unflatten(0, (n, -1)) for side in sides]
         offsets = [offset(behaviour, side).view(n, -1) for side in sides]
@@ -81,7 +81,7 @@ class Discriminator:
         return {f"discriminator_{k}": v for k, v in zip(names, means, strict=True)} | {"fit_steps": float(self._steps)}
 
     def _of_expert(self, steps: Transitions, which: range) -> Transitions:
-        draws = (stream(self._seed, "discriminator/expert", step) for step in which)
+        draws = (make_rng(self._seed, "discriminator/expert", step) for step in which)
         return steps[np.concatenate([rng.integers(len(steps), size=self._batch_size) for rng in draws])]
 
     def _step(self, expert: Tensor, policy: Tensor, expert_offset: Tensor, policy_offset: Tensor) -> list[float]:
@@ -94,7 +94,7 @@ class Discriminator:
         of_expert, of_policy = logits.split(self._batch_size)
         pull = torch.cat([-torch.sigmoid(-of_expert), torch.sigmoid(of_policy)])
         run.backward(pull * (self._scale / len(pull)))
-        penalty = self._lipschitz.add(judge, expert, policy, stream(self._seed, "discriminator/between", self._steps))
+        penalty = self._lipschitz.add(judge, expert, policy, make_rng(self._seed, "discriminator/between", self._steps))
         self._optimiser.step()
         self._lipschitz.project(judge)
         self._steps += 1

@@ -9,13 +9,13 @@ from torch import Tensor
 from rlhp.adam import Adam
 from rlhp.likelihood import Learned
 from rlhp.preference import Loss, agreement
-from rlhp.reward import credit as credits
-from rlhp.reward.augment import Augment, whole
+from rlhp.reward import reward_input as credits
+from rlhp.reward.augment import Augmentation, no_augmentation
 from rlhp.reward.dataset import Dataset, bootstrap_weights
 from rlhp.reward.network import Network
-from rlhp.reward.regularise import Penalty
+from rlhp.reward.regulariser import Regulariser
 from rlhp.reward.subsample import middle_steps, systematic
-from rlhp.types import Array, Checked, Comparisons, Evidence, Metrics, Rollout, Setup, Steps, UserError, stacked, stream
+from rlhp.types import Array, Checked, Comparisons, Evidence, Metrics, Rollout, Setup, Steps, UserError, make_rng, stacked
 
 MEMORY = 0.98  # of the running means of the losses, per gradient step
 MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
@@ -24,12 +24,12 @@ MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
 class RewardEnsemble:
     """M predictors of the reward of one step, r-hat(o, a), fitted to the teacher's comparisons.
 
-    The members see different comparisons (`bootstrap_weights`), are held back one by one (`penalty`), and are brought to
+    The members see different comparisons (`bootstrap_weights`), are held back one by one (`regulariser`), and are brought to
     mean 0 and spread 1 one by one after each fit, over `calibration_steps` steps of the labelled clips at most: 2,048 are
     enough for a mean and a spread good to about two per cent, 512 to four. r-hat is `spread` times their mean. Calling it
     never changes it. Where fits are short and calibration is not, it waits for `calibrate_every` gradient steps.
 
-    What predicts are running means of the weights, over about the last `average_over` of the gradient steps made so far (Polyak
+    What predicts are running means of the weights, over about the last `ema_window` of the gradient steps made so far (Polyak
     and Juditsky 1992); 0: the weights themselves. Those go on jumping from one minibatch to the next by several per cent of
     r-hat's spread, and a policy cannot maximise what jumps.
 
@@ -45,15 +45,15 @@ class RewardEnsemble:
         network: Network,
         *,
         loss: Loss,
-        penalty: Penalty,
-        augment: Augment = whole,
-        credit: str = "departure",
+        regulariser: Regulariser,
+        augment: Augmentation = no_augmentation,
+        reward_input: str = "obs",
         learning_rate: float = 1e-3,
         batch_size: int = 64,
         newest: int | None = None,
         every: int = 1,
         query_every: int = 1,
-        average_over: float = 0.0,
+        ema_window: float = 0.0,
         spread: float = 1.0,
         calibration_steps: int = 2048,
         calibrate_every: int = 1,
@@ -66,23 +66,23 @@ class RewardEnsemble:
                 f"the reward model wants {', '.join(counts)} of at least 1, calibration_steps of at least 2, and a learning_rate "
                 "and a spread above 0."
             )
-        if not 0 <= average_over < 1:
+        if not 0 <= ema_window < 1:
             raise UserError(
-                f"the reward model wants an average_over of at least 0 and below 1, a share of its steps, not {average_over}."
+                f"the reward model wants an ema_window of at least 0 and below 1, a share of its steps, not {ema_window}."
             )
         members = len(network.flat)
         self._network, self._members, self._seed = network, members, seed
-        self._credit, self._penalty, self._augment = credits.find(credit), penalty, augment
-        self._loss, self._own = (loss, None) if not isinstance(loss, Learned) else Own.of(loss, members)
+        self._reward_input, self._regulariser, self._augment = credits.find(reward_input), regulariser, augment
+        self._loss, self._own = (loss, None) if not isinstance(loss, Learned) else LossParameters.of(loss, members)
         self._told = loss  # what it was made of
         self._batch_size, self._newest, self._learning_rate = batch_size, newest, learning_rate
-        self._every, self._query_every, self._average_over = every, query_every, average_over
+        self._every, self._query_every, self._average_over = every, query_every, ema_window
         self._spread, self._calibration_steps, self._calibrate_every = spread, calibration_steps, calibrate_every
         # a short memory and a tiny eps: a member that the decay has made small must find its way back by small gradients
         fused = network.flat.device.type == "cpu"
         self._optimiser = Adam([network.flat], lr=learning_rate, betas=(0.9, 0.99), eps=1e-12, fused=fused)
         self._mean, self._std = torch.zeros(members, 1), torch.ones(members, 1)
-        self._l2 = penalty.start(members)
+        self._l2 = regulariser.start(members)
         self._running = np.full((len(MEASURES), members), np.nan)
         self._steps, self._calibrated = 0, 0  # gradient steps made, and made before the last calibration
         self._data: Dataset | None = None
@@ -93,12 +93,12 @@ class RewardEnsemble:
             self._told.check(setup)
 
     def __call__(self, rollout: Rollout) -> Array:
-        """r-hat of every step, [T, N] float32, by the observation that `credit` says: each member calibrated, then their mean."""
-        raw = self._network.predict(self._network.prepare(self._credit(rollout), rollout.act))
+        """r-hat of every step, [T, N] float32: the mean of the calibrated members on the observation named by `reward_input`."""
+        raw = self._network.predict(self._network.prepare(self._reward_input(rollout), rollout.act))
         raw = raw.flatten(1)
         return (self._spread * ((raw - self._mean) / self._std).mean(dim=0)).reshape(rollout.true_reward.shape).numpy()
 
-    def each(self, steps: Steps) -> Array:
+    def predict_members(self, steps: Steps) -> Array:
         """The members apart, in the units that the preference model sums: [M, n, L] float32.
 
         Where one step in `query_every` is read, its reward is repeated for those around it.
@@ -112,18 +112,18 @@ class RewardEnsemble:
         """Which answers, by the ids of their questions [n], each member never trains on: [M, n] bool."""
         return bootstrap_weights(queries, self._members, self._seed) == 0
 
-    def fit(self, evidence: Evidence, effort: int) -> Metrics:
-        """Train on the comparisons until `effort` gradient steps have been made since the start; then calibrate.
+    def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
+        """Train on the comparisons until `gradient_steps` have been made since the start; then calibrate.
 
         Returns the members' mean losses and accuracies (running means over gradient steps), validation measured on what
         each member never trains on (a measure without anything to measure is absent); the l2 coefficient; the number of
         gradient steps so far.
         """
         comparisons = evidence.comparisons
-        if comparisons.flagged.all() or effort <= self._steps:
+        if comparisons.flagged.all() or gradient_steps <= self._steps:
             return {}
         data = self._dataset(comparisons)
-        while self._steps < effort:
+        while self._steps < gradient_steps:
             self._step(data)
         if self._calibrated == 0 or self._steps - self._calibrated >= self._calibrate_every:
             self._calibrate(data)
@@ -141,7 +141,7 @@ class RewardEnsemble:
 
     def _step(self, data: Dataset) -> None:
         """One gradient step of every member on one shared batch; what a member holds out of it measures its validation."""
-        batch = data.batch(data.draw(stream(self._seed, "batch", self._steps), self._batch_size))
+        batch = data.batch(data.draw(make_rng(self._seed, "batch", self._steps), self._batch_size))
         clips, factor = self._thinned(self._augment(batch.clips, self._steps))
         sums = self._network.clip_sums(clips, self._steps).requires_grad_()
         losses = self._loss(factor * sums, batch.rankings)
@@ -165,7 +165,7 @@ class RewardEnsemble:
         if self._every == 1:
             return clips, 1.0
         n, length = clips.shape[:2]
-        read = systematic(n, length, self._every, stream(self._seed, "phase", self._steps))
+        read = systematic(n, length, self._every, make_rng(self._seed, "phase", self._steps))
         chosen = clips.numpy()[np.arange(n)[:, np.newaxis], read]  # numpy copies whole stacks, torch byte by byte
         return torch.from_numpy(chosen), length / read.shape[1]
 
@@ -180,7 +180,7 @@ class RewardEnsemble:
         now = np.stack([_mean(losses, train), _mean(losses, valid), _mean(right, train), _mean(right, valid)])
         now = np.where(np.isnan(now), self._running, now)
         self._running = np.where(np.isnan(self._running), now, MEMORY * self._running + (1 - MEMORY) * now)
-        self._l2 = self._penalty.next(self._l2, self._running[0], self._running[1])
+        self._l2 = self._regulariser.next(self._l2, self._running[0], self._running[1])
 
     def _calibrate(self, data: Dataset) -> None:
         """Mean 0 and spread 1 for every member over the labelled clips (section 2.2.1)."""
@@ -213,7 +213,7 @@ class RewardEnsemble:
             self._own.restore(state)
 
 
-class Own:
+class LossParameters:
     """The parameters of a loss that has some, and how they are learned."""
 
     def __init__(self, parameters: Tensor, learning_rate: float, decay: float) -> None:
@@ -221,7 +221,7 @@ class Own:
         self._optimiser = Adam([parameters], lr=learning_rate)
 
     @classmethod
-    def of(cls, loss: Learned, members: int) -> tuple[Loss, Own]:
+    def of(cls, loss: Learned, members: int) -> tuple[Loss, LossParameters]:
         """The loss for so many members, and its parameters."""
         started, parameters = loss.start(members)
         return started, cls(parameters, loss.learning_rate, loss.decay)

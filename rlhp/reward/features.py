@@ -88,7 +88,7 @@ class Normaliser:
         return ((x - self.mean) / self.unit).clamp_(-CLIP, CLIP)
 
 
-class Weigh(Protocol):
+class InputScaling(Protocol):
     """How large each input is made, from its variances."""
 
     def __call__(self, between: Array, within: Array) -> Array:
@@ -96,12 +96,12 @@ class Weigh(Protocol):
         ...
 
 
-def alike(between: Array, within: Array) -> Array:
+def unit_variance(between: Array, within: Array) -> Array:
     """1 for every input."""
     return np.ones_like(between)
 
 
-def lasting(between: Array, within: Array) -> Array:
+def between_clip_variance(between: Array, within: Array) -> Array:
     """The share of an input's variance that lies between clips rather than within them, and the largest of these 1.
 
     A comparison tells of sums over clips, and what comes and goes within a clip averages out of them, as the noise in a random
@@ -127,7 +127,7 @@ class Moments:
         squares = np.square(clips - means[:, np.newaxis]).mean(axis=1)
         self._means, self._squares = np.concatenate([self._means, means]), np.concatenate([self._squares, squares])
 
-    def normaliser(self, weigh: Weigh) -> Normaliser:
+    def normaliser(self, weigh: InputScaling) -> Normaliser:
         """Zero mean and the spread that `weigh` gives; the variance is the mean one within clips plus that of their means."""
         between, within = self._means.var(axis=0), self._squares.mean(axis=0)
         std = np.sqrt(between + within)

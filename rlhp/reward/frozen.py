@@ -18,11 +18,11 @@ class Frozen:
         """r-hat of every step, [T, N]."""
         return self._model(rollout)
 
-    def each(self, steps: Steps) -> Array:
+    def predict_members(self, steps: Steps) -> Array:
         """The members apart, [M, n, L]."""
-        return self._model.each(steps)
+        return self._model.predict_members(steps)
 
-    def fit(self, evidence: Evidence, effort: int) -> Metrics:
+    def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
         """Nothing to do."""
         return {}
 

@@ -16,7 +16,7 @@ from rlhp.reward.balanced import Balanced
 from rlhp.reward.discriminator import INPUTS, Discriminator, check_choice, check_demonstrated, may_terminate, rows
 from rlhp.reward.lipschitz import GradientPenalty, Lipschitz
 from rlhp.reward.tanh_mlp import Pass, TanhMLP, check_hidden, parameters
-from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, stacked, stream
+from rlhp.types import Array, Behaviour, Evidence, Metrics, Rollout, Setup, Steps, Transitions, make_rng, stacked
 
 REWARDS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
     {"softplus": softplus, "log_d": logsigmoid, "logit": lambda logit: logit}  # -log(1 - D), log D, and their sum
@@ -81,16 +81,16 @@ class GAIL:
         """The reward of every step, [T, N] float32."""
         return self._rewards(rollout.seen(), rollout.act)
 
-    def each(self, steps: Steps) -> Array:
+    def predict_members(self, steps: Steps) -> Array:
         """The same of clips, [1, n, L]."""
         return self._rewards(stacked(steps.obs, steps.act.shape[1], axis=1), steps.act)[np.newaxis]
 
     def _rewards(self, obs: Array, act: Array) -> Array:
         return self._reward(self._score.value(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
 
-    def fit(self, evidence: Evidence, effort: int) -> Metrics:
+    def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
         """Train the discriminator on the newest rollout, as `Discriminator.fit` says."""
-        return self._discriminator.fit(evidence, effort, _nothing)
+        return self._discriminator.fit(evidence, gradient_steps, _nothing)
 
     def snapshot(self) -> dict[str, Array]:
         """The discriminator's."""
@@ -111,7 +111,7 @@ class StepScore:
         self.flat = torch.zeros(parameters(sizes))
         self.flat.grad = torch.zeros_like(self.flat)
         self._net = TanhMLP(self.flat, self.flat.grad, sizes)
-        self._net.initialise(torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31))))
+        self._net.initialise(torch.Generator().manual_seed(int(make_rng(seed, "reward").integers(2**31))))
 
     @property
     def weights(self) -> list[Tensor]:

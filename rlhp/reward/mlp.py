@@ -14,9 +14,9 @@ from torch.nn.functional import leaky_relu, leaky_relu_
 
 from rlhp.precision import number
 from rlhp.reward.ensemble import RewardEnsemble
-from rlhp.reward.features import Moments, Normaliser, Weigh, encode, lasting, width
+from rlhp.reward.features import InputScaling, Moments, Normaliser, between_clip_variance, encode, width
 from rlhp.reward.network import check_members
-from rlhp.types import Array, UserError, stream
+from rlhp.types import Array, UserError, make_rng
 
 SLOPE = 0.01  # of the leaky ReLU between layers
 Weights = list[tuple[Tensor, Tensor]]  # per layer: [M, in, out], [M, 1, out]
@@ -28,7 +28,7 @@ def mlp_ensemble(
     *,
     members: int = 3,
     hidden: Sequence[int] = (64, 64),
-    inputs: Weigh = lasting,
+    input_scaling: InputScaling = between_clip_variance,
     precision: str = "float32",
     seed: int = 0,
     **fitting: Any,
@@ -38,7 +38,7 @@ def mlp_ensemble(
     `hidden` lists the units of each hidden layer; `inputs` says how large each input is made; `precision` is what hidden layers
     are computed in while they are fitted. Raises UserError for settings and spaces that cannot be used.
     """
-    networks = MLP(observation_space, action_space, members, hidden, inputs, precision, seed)
+    networks = MLP(observation_space, action_space, members, hidden, input_scaling, precision, seed)
     return RewardEnsemble(networks, seed=seed, **fitting)
 
 
@@ -51,7 +51,7 @@ class MLP:
         action_space: spaces.Space,
         members: int,
         hidden: Sequence[int],
-        inputs: Weigh,
+        input_scaling: InputScaling,
         precision: str,
         seed: int,
     ) -> None:
@@ -60,9 +60,9 @@ class MLP:
             raise UserError(
                 f"reward_model.hidden lists the units of each layer of the reward model, such as [64, 64], or [], not {hidden}."
             )
-        self._action_space, self._weigh, self._number = action_space, inputs, number(precision)
+        self._action_space, self._weigh, self._number = action_space, input_scaling, number(precision)
         size = width(observation_space, action_space)
-        generator = torch.Generator().manual_seed(int(stream(seed, "reward").integers(2**31)))
+        generator = torch.Generator().manual_seed(int(make_rng(seed, "reward").integers(2**31)))
         self._learned = init(members, (size, *hidden, 1), generator)
         self._steady = self._learned.like()
         self._steady.flat.copy_(self._learned.flat)

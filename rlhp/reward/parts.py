@@ -13,13 +13,13 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlhp.crew import Crew
 from rlhp.pixels import Layers, apart, fitting, floats
 from rlhp.precision import number, processor
 from rlhp.reward.ensemble import RewardEnsemble
-from rlhp.reward.features import Moments, Normaliser, Weigh, action_width, encode_actions, lasting
+from rlhp.reward.features import InputScaling, Moments, Normaliser, action_width, between_clip_variance, encode_actions
 from rlhp.reward.network import check_members
-from rlhp.types import Array, ImagesAndVector, UserError, stream
+from rlhp.thread_pool import ThreadPool
+from rlhp.types import Array, ImagesAndVector, UserError, make_rng
 
 SLOPE = 0.01  # of the leaky ReLU after each layer but the last
 ROWS = 512  # steps predicted at once
@@ -33,7 +33,7 @@ def parts_ensemble(
     members: int = 3,
     units: int = 64,
     hidden: Sequence[int] = (64,),
-    inputs: Weigh = lasting,
+    input_scaling: InputScaling = between_clip_variance,
     precision: str = "float32",
     device: str = "cpu",
     threads: int = 1,
@@ -49,7 +49,9 @@ def parts_ensemble(
     """
     if units < 1 or not hidden or min(hidden) < 1:
         raise UserError(f"the reward model wants layers of at least one unit, not units={units} and hidden={list(hidden)}.")
-    networks = Parts(observation_space, action_space, layers, units, hidden, inputs, members, precision, device, threads, seed)
+    networks = Parts(
+        observation_space, action_space, layers, units, hidden, input_scaling, members, precision, device, threads, seed
+    )
     return RewardEnsemble(networks, seed=seed, **fitting)
 
 
@@ -93,7 +95,7 @@ class Parts:
         layers: Layers,
         units: int,
         hidden: Sequence[int],
-        inputs: Weigh,
+        input_scaling: InputScaling,
         members: int,
         precision: str,
         device: str,
@@ -101,13 +103,13 @@ class Parts:
         seed: int,
     ) -> None:
         check_members(members)
-        self._space, self._action_space, self._weigh = space, action_space, inputs
+        self._space, self._action_space, self._weigh = space, action_space, input_scaling
         self._number, self._device = number(precision, device), processor(device)
-        self._crew = Crew(max(threads, members) if threads > 1 else 1)
+        self._crew = ThreadPool(max(threads, members) if threads > 1 else 1)
         self._acting = action_width(action_space)
         width = space.stack * space.width + self._acting
         net = PartsNet(space, width, layers, units, hidden)
-        self.flat = _initial(net, members, stream(seed, "reward")).to(self._device)
+        self.flat = _initial(net, members, make_rng(seed, "reward")).to(self._device)
         self.weights = self.flat[:, : sum(weight.numel() for weight in _ordered(net) if weight.ndim > 1)]
         self._steady = self.flat.clone()
         self._learned, self._predicting = ([_on(deepcopy(net), flat) for flat in each] for each in (self.flat, self._steady))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlhp.types import Array, Transitions, UserError, stream
+from rlhp.types import Array, Transitions, UserError, make_rng
 
 EACH = 256  # steps of a rollout that are kept
 KEPT = 16_384  # at most; with rollouts of 2,048 steps half of those kept are from the last 90,000
@@ -35,10 +35,10 @@ class Past:
         return newest.joined(kept)[np.concatenate([rows for side in sides for rows in side])]
 
     def _rows(self, name: str, step: int, n: int, size: int) -> Array:
-        return stream(self._seed, f"discriminator/{name}", step).integers(n, size=size)
+        return make_rng(self._seed, f"discriminator/{name}", step).integers(n, size=size)
 
     def _keep(self, newest: Transitions, step: int) -> None:
-        rng = stream(self._seed, "discriminator/keep", step)
+        rng = make_rng(self._seed, "discriminator/keep", step)
         more = newest[rng.integers(len(newest), size=EACH)]
         if self._kept is not None:
             left = np.arange(len(self._kept))

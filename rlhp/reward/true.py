@@ -18,11 +18,11 @@ class TrueReward:
         """The rollout's true reward, [T, N]."""
         return rollout.true_reward
 
-    def each(self, steps: Steps) -> Array:
+    def predict_members(self, steps: Steps) -> Array:
         """The true reward as an ensemble of one that is always sure: [1, n, L]."""
         return steps.true_reward[np.newaxis]
 
-    def fit(self, evidence: Evidence, effort: int) -> Metrics:
+    def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
         """Nothing to do."""
         return {}
 

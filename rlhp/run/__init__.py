@@ -1,6 +1,5 @@
 """A run directory: what a run logs, how it is stopped and how it goes on."""
 
-from rlhp.run.attempt import FAILED, attempt, failure, under_way
 from rlhp.run.checkpoint import write_whole
 from rlhp.run.control import Control, ask, change, control
 from rlhp.run.directory import (
@@ -10,19 +9,20 @@ from rlhp.run.directory import (
     RunDirectory,
     begun,
     check_owner,
-    claim,
+    create,
     differing,
     discard,
     finished,
     last_checkpoint,
+    last_checkpoint_step,
     may_change,
     note_attempt,
-    reached,
     read_settings,
     reopen,
     shown,
 )
 from rlhp.run.keys import NAME, NAMES, Bearer, annotators_of, bearer, key_of
+from rlhp.run.lock import FAILED, failure, is_running, locked_run
 from rlhp.run.page import Served, announce, dismiss, dismissed, held, last_served, links, new_token, recall, served, serving
 from rlhp.run.record import NoTracker, Wandb
 
@@ -42,13 +42,12 @@ __all__ = [
     "annotators_of",
     "announce",
     "ask",
-    "attempt",
     "bearer",
     "begun",
     "change",
     "check_owner",
-    "claim",
     "control",
+    "create",
     "differing",
     "discard",
     "dismiss",
@@ -56,20 +55,21 @@ __all__ = [
     "failure",
     "finished",
     "held",
+    "is_running",
     "key_of",
     "last_checkpoint",
+    "last_checkpoint_step",
     "last_served",
     "links",
+    "locked_run",
     "may_change",
     "new_token",
     "note_attempt",
-    "reached",
     "read_settings",
     "recall",
     "reopen",
     "served",
     "serving",
     "shown",
-    "under_way",
     "write_whole",
 ]

@@ -114,4 +114,4 @@ class Controls:
 
     def _where(self) -> str:
         there = served(self._run)
-        return f"rlhp label {self._run} serves it" if there is None else f"go on there, {there.address()}"
+        return f"rlhp annotate {self._run} serves it" if there is None else f"go on there, {there.address()}"

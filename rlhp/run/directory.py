@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
+from rlhp.renamed import present
 from rlhp.run import checkpoint
-from rlhp.run.attempt import FAILED, LOCK
 from rlhp.run.control import Controls
+from rlhp.run.lock import FAILED, LOCK
 from rlhp.run.machine import describe
 from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_upto
 from rlhp.types import Array, Metrics, Stateful, Stopped, UserError
@@ -28,8 +29,6 @@ THREADS = ("threads", "env.threads", "env.workers", "agent.threads", "reward_mod
 # how one looks at it, and keeps it
 _TOLD = ("tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched", "keyboard")
 MAY_CHANGE = (*THREADS, *_TOLD, "env.clone", "data.path")
-# what parts were called when earlier runs began
-RENAMED = {"rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble"}
 # settings that came later, each with the value that runs without it went by
 ADDED = {
     "loop": {"_target_": "rlhp.train.preferences", "_partial_": True},
@@ -58,7 +57,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         before = None
     if not isinstance(before, dict):
         raise UserError(f"{file} is damaged: it holds no settings; name another run directory, or train anew.")
-    return _completed(_renamed(before))
+    return _completed(present(before))
 
 
 def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,13 +70,6 @@ def _completed_part(node: Any) -> Any:
         return node
     added = ADDED_TO_PARTS.get(str(node.get("_target_")), {})
     return {**added, **{key: _completed_part(value) for key, value in node.items()}}
-
-
-def _renamed(settings: Any) -> Any:
-    """Settings with the names that parts have now."""
-    if isinstance(settings, dict):
-        return {key: RENAMED.get(value, value) if key == "_target_" else _renamed(value) for key, value in settings.items()}
-    return [_renamed(each) for each in settings] if isinstance(settings, list) else settings
 
 
 def differing(path: Path, config: Mapping[str, Any]) -> list[str]:
@@ -115,7 +107,7 @@ def check_owner(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def claim(path: Path, config: Mapping[str, Any]) -> None:
+def create(path: Path, config: Mapping[str, Any]) -> None:
     """Make `path` this configuration's run directory, unless a run has begun there already."""
     path.mkdir(parents=True, exist_ok=True)
     if not begun(path) or not (path / CONFIG).exists():
@@ -214,7 +206,7 @@ class RunDirectory:
             self._progress.warn(text)
         self.warned[topic] = text
 
-    def tick(self, step: int) -> None:
+    def end_step(self, step: int) -> None:
         """The rollout that ended at `step` is done: write its row, and a checkpoint if one is due.
 
         Where people at the page have paused the training, this is where it waits. Raises Stopped if they have stopped it.
@@ -266,7 +258,7 @@ class RunDirectory:
         checkpoint.write_whole(self.path / FINISHED, json.dumps(mark) + "\n")
 
 
-def reached(path: Path) -> int:
+def last_checkpoint_step(path: Path) -> int:
     """The step of a run's newest complete checkpoint; 0 where it has none."""
     return max(checkpoint.complete(path / "checkpoints"), default=0)
 
@@ -278,7 +270,7 @@ def reopen(path: Path, config: Mapping[str, Any]) -> None:
     """
     total = int(read_settings(path)["total_steps"])
     if finished(path):
-        checkpoint.mark_kept(path / "checkpoints", reached(path))
+        checkpoint.mark_kept(path / "checkpoints", last_checkpoint_step(path))
         (path / FINISHED).replace(path / f"finished-{total}.json")
         checkpoint.sync(path)
     checkpoint.write_whole(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False))

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from rlhp.run.attempt import lock, locked
 from rlhp.run.keys import key_of
+from rlhp.run.lock import lock, locked
 from rlhp.types import UserError
 
 SERVED, LOCK = "page.json", "page.lock"

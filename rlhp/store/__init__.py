@@ -13,49 +13,49 @@ from typing import Any
 import numpy as np
 
 from rlhp.feedback import asked_about, find
-from rlhp.store.answers import Label, as_row, asked, labels, put, recorded, segments, write
-from rlhp.store.codec import Answered, Source, Table, decode, decode_answer, digest, encode
+from rlhp.store.annotation_queue import PERSON, AnnotationQueue, AnnotatorStatistics, Given, Lease, Outcome, Reply, Shown
+from rlhp.store.answers import Label, as_row, asked, import_answers, labels, recorded, segments, write
+from rlhp.store.codec import Answered, ComparisonBuilder, Source, decode, decode_answer, digest, encode
 from rlhp.store.connection import Database, damaged, version_of
-from rlhp.store.desk import PERSON, Desk, Given, Lease, Outcome, Reply, Shown, Tally
-from rlhp.store.glance import Counts, Ranked, Taken, counts, newest_clips, people, ranked, taken_after, times
+from rlhp.store.counts import Counts, FirstUse, Ranked, counts, newest_clips, people, ranked, times, used_after
+from rlhp.store.integrity import is_count, is_time
 from rlhp.store.migrate import VERSION
-from rlhp.store.rest import RESTS, Rest, Waiting
-from rlhp.store.sound import is_count, is_time
+from rlhp.store.undo_window import RESTS, UndoWindow, Waiting
 from rlhp.types import Answer, Array, Comparisons, Query, Segment, UserError
 
 __all__ = [
     "PERSON",
     "VERSION",
+    "AnnotationQueue",
+    "AnnotatorStatistics",
     "Counts",
     "Database",
-    "Desk",
+    "FirstUse",
     "Given",
     "Label",
     "Lease",
     "Outcome",
     "Ranked",
     "Reply",
-    "Rest",
     "Shown",
     "Source",
     "Store",
-    "Taken",
-    "Tally",
+    "UndoWindow",
     "Waiting",
     "asked",
     "counts",
     "digest",
+    "import_answers",
     "is_count",
     "is_time",
     "labels",
     "newest_clips",
     "people",
-    "put",
     "ranked",
     "recorded",
     "segments",
-    "taken_after",
     "times",
+    "used_after",
     "version_of",
 ]
 
@@ -113,7 +113,7 @@ class Store:
         self,
         path: str | Path,
         timeout: float = 30.0,
-        rest: Rest = Rest(),  # noqa: B008  it is immutable
+        rest: UndoWindow = UndoWindow(),  # noqa: B008  it is immutable
         kind: str = "comparison",
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -143,7 +143,7 @@ class Store:
         return self._counts().answered
 
     @property
-    def taken(self) -> int:
+    def used(self) -> int:
         """Questions whose answer the reward model has been given."""
         return self._counts().taken
 
@@ -174,7 +174,7 @@ class Store:
             ids = _put(db, pairs, encoded, step, ["comparison"] * len(pairs))
             write(db, [as_row(id, str(Source.DEMONSTRATION), better, now, Source.DEMONSTRATION) for id in ids])
 
-    def open(self) -> list[Query]:
+    def unanswered(self) -> list[Query]:
         """The questions without an answer, oldest first."""
         with self.database.reading() as db:
             version = self.database.version()
@@ -211,18 +211,18 @@ class Store:
                 _check(db, id, answer, source)
             write(db, [as_row(id, name, answer, now, source) for id, name, answer in given])
 
-    def wait(self, max_open: int | None, poll: float = 0.1) -> None:
-        """Block until at most `max_open` questions are unanswered or have an answer that rests, looking every `poll` seconds.
+    def wait(self, max_pending: int | None, poll: float = 0.1) -> None:
+        """Block until at most `max_pending` questions are unanswered or have an answer that rests, looking every `poll` seconds.
 
         So after `wait(0)`, `take` returns an answer to every question, and all answers there are. Whenever what it waits for
         changes meanwhile, `waiting` is told.
         """
-        if max_open is None:
+        if max_pending is None:
             return
-        if max_open < 0:
-            raise UserError(f"max_open is {max_open}: give 0 or more, or null to never wait.")
+        if max_pending < 0:
+            raise UserError(f"max_pending is {max_pending}: give 0 or more, or null to never wait.")
         said = None
-        while not (waiting := self._waiting(max_open)).over():
+        while not (waiting := self._waiting(max_pending)).over():
             if waiting != said:
                 self.waiting(waiting)
                 said = waiting
@@ -230,9 +230,9 @@ class Store:
 
     def settle(self) -> None:
         """No answer rests any more: the next `take` has all there are."""
-        self.rest = Rest(0, 0)
+        self.rest = UndoWindow(0, 0)
 
-    def take(self, step: int) -> Comparisons:
+    def collect(self, step: int) -> Comparisons:
         """All comparisons so far, in the order in which they were first taken; answers new to it are stamped with `step`.
 
         Answers that rest are left for a later call. 'Cannot tell' is stamped but compares nothing. An answer that its annotator
@@ -266,7 +266,7 @@ class Store:
         self._segments: dict[str, Segment] = {}  # of the open questions, by content, so that nothing here goes stale
         self._open: list[Query] = []
         self._opened_at: _Version | None = None
-        self._table = Table()
+        self._table = ComparisonBuilder()
         self._ordered: list[tuple[int, str]] = []  # question and teacher of each row of the table
         self._comparisons: Comparisons | None = None
         self._taken_at: _Version | None = None

@@ -168,7 +168,7 @@ def _asked(db: Connection) -> str:
     return f"id NOT IN (SELECT query FROM answer WHERE {source} = '{Source.DEMONSTRATION}')"
 
 
-def put(database: Database, given: Sequence[Label]) -> int:
+def import_answers(database: Database, given: Sequence[Label]) -> int:
     """Write answers into a store that holds the same questions, exactly as they are given; the number of new ones.
 
     What another run's own teacher answered is an import here, which this run never deletes. An answer that is there already

@@ -82,7 +82,7 @@ def decode_answer(ranks: str | None, rating: float | None, by: str = "") -> Answ
     return Answer(None if ranks is None else tuple(json.loads(ranks)), rating, by)
 
 
-class Growing:
+class GrowableArray:
     """Rows of one shape, appended at amortised constant cost.
 
     What `rows` returned stays as it was: later rows lie behind it, or in a new array.
@@ -118,17 +118,17 @@ class Answered(NamedTuple):
     annotator: str | None = None  # None: not known
 
 
-class Table:
+class ComparisonBuilder:
     """Comparisons in the making: answered questions go in, all comparisons so far come out; a clip of several is held once."""
 
     def __init__(self) -> None:
         self._row: dict[str, int] = {}  # of each clip, by its digest
         self._annotator: dict[str | None, int] = {}  # their numbers, in the order of their first answers
-        self._obs, self._act, self._true_reward = _Observations(), Growing(), Growing()
-        self._shown, self._ranks, self._query, self._lasting = _Widening(), _Widening(), Growing(), Growing()
-        self._rating, self._by = Growing(), Growing()
+        self._obs, self._act, self._true_reward = _Observations(), GrowableArray(), GrowableArray()
+        self._shown, self._ranks, self._query, self._always_kept = _Widening(), _Widening(), GrowableArray(), GrowableArray()
+        self._rating, self._by = GrowableArray(), GrowableArray()
 
-    def extend(self, answered: Sequence[Answered], lasting: Collection[int] = ()) -> None:
+    def extend(self, answered: Sequence[Answered], always_kept: Collection[int] = ()) -> None:
         """Append each answer; 'cannot tell' ranks and rates nothing.
 
         `lasting`: ids of the questions whose answers are learned from however old they are.
@@ -141,7 +141,7 @@ class Table:
         self._shown.extend([[self._row[name] for name in each.names] for each in said])
         self._ranks.extend([each.answer.ranks or [0] for each in said])
         self._query.extend(np.array([each.query.id for each in said], np.int64))
-        self._lasting.extend(np.array([each.query.id in lasting for each in said]))
+        self._always_kept.extend(np.array([each.query.id in always_kept for each in said]))
         self._rating.extend(np.array([np.nan if each.answer.rating is None else each.answer.rating for each in said]))
         self._by.extend(np.array([self._annotator.setdefault(each.annotator, len(self._annotator)) for each in said], np.int64))
 
@@ -158,7 +158,7 @@ class Table:
         clips = Clips(
             self._obs.all(), self._act.rows(np.zeros((0, 0, 0), np.float32)), self._true_reward.rows(np.zeros((0, 0), np.float32))
         )
-        query, lasting = self._query.rows(np.zeros(0, np.int64)), self._lasting.rows(np.zeros(0, bool))
+        query, lasting = self._query.rows(np.zeros(0, np.int64)), self._always_kept.rows(np.zeros(0, bool))
         rating, by = self._rating.rows(np.zeros(0)), self._by.rows(np.zeros(0, np.int64))
         return Comparisons(clips, self._shown.rows(), self._ranks.rows(), query, lasting, rating, by)
 
@@ -167,12 +167,12 @@ class _Widening:
     """Rows of whole numbers, as wide as the widest so far; see `EMPTY`."""
 
     def __init__(self) -> None:
-        self._held, self._width = Growing(), 0
+        self._held, self._width = GrowableArray(), 0
 
     def extend(self, rows: Sequence[Sequence[int]]) -> None:
         widest = max(map(len, rows))
         if widest > self._width:
-            before, self._held, self._width = self.rows(), Growing(), widest
+            before, self._held, self._width = self.rows(), GrowableArray(), widest
             self._held.extend(widened(before, widest))
         self._held.extend(np.concatenate([widened(np.array([row], np.int64), self._width) for row in rows]))
 
@@ -184,7 +184,7 @@ class _Observations:
     """Observations of clips in the making: as arrays, or one by one where they are deflated."""
 
     def __init__(self) -> None:
-        self._arrays, self._deflated = Growing(), list[Deflated]()
+        self._arrays, self._deflated = GrowableArray(), list[Deflated]()
 
     def extend(self, clips: Sequence[Packed]) -> None:
         deflated = [clip for clip in clips if isinstance(clip, Deflated)]

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 
+from rlhp.store.integrity import is_intact, is_readable
 from rlhp.store.migrate import VERSION, statements, steps
-from rlhp.store.sound import readable, sound
 from rlhp.types import UserError
 
 ROOM = 2**16  # bytes: with less the disk is full
@@ -115,13 +115,13 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
 @contextmanager
 def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
     """A connection that cannot write, to an intact store; it may be of an older version, and stays so."""
-    with peek(path) as db:
-        _check(db, path, readable)
+    with open_unchecked(path) as db:
+        _check(db, path, is_readable)
         yield db
 
 
 @contextmanager
-def peek(path: Path) -> Generator[sqlite3.Connection, None, None]:
+def open_unchecked(path: Path) -> Generator[sqlite3.Connection, None, None]:
     """The same to a store that nobody has checked."""
     missing = f"There is no preference store in {path.parent}: name the directory of a run that has asked for comparisons."
     if not path.is_file():
@@ -138,7 +138,7 @@ def peek(path: Path) -> Generator[sqlite3.Connection, None, None]:
 
 def version_of(path: Path) -> int:
     """The version of the store at `path`, whose content is not looked at. Raises UserError if there is none."""
-    with peek(path) as db:
+    with open_unchecked(path) as db:
         return _known_version(db, path)
 
 
@@ -151,7 +151,7 @@ def _prepare(db: sqlite3.Connection, path: Path, timeout: float) -> None:
     """Check what the file holds before anything is written to it; a foreign file is left as it is."""
     if _empty(db):
         _make(db)
-    if _check(db, path, sound) < VERSION:
+    if _check(db, path, is_intact) < VERSION:
         _migrate(db)
     _log_ahead(db, timeout)
     db.execute("PRAGMA synchronous = NORMAL")  # with WAL: a killed process loses nothing, and `sync` withstands a power cut

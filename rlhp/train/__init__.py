@@ -3,10 +3,10 @@
 from rlhp.train.build import build
 from rlhp.train.command import main
 from rlhp.train.compose import compose
-from rlhp.train.earlier import frozen, replay
 from rlhp.train.expert import Expert, expert_trainer
 from rlhp.train.extend import extend
 from rlhp.train.fit import fit
+from rlhp.train.from_run import frozen, replay
 from rlhp.train.job import Trained, environment, load, train
 from rlhp.train.learned import Learned, learned
 from rlhp.train.loops import Cloning, Coaching, preferences

@@ -13,13 +13,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from rlhp import demonstrations, film
-from rlhp.reward import Background
-from rlhp.schedule import Growing
+from rlhp.reward import AsynchronousReward
+from rlhp.schedule import ExtendableSchedule
 from rlhp.train import filming
 from rlhp.types import Checked, Demonstrations, ImagesAndVector, Setup, Stateful, UserError, is_image, seen_space
 
 Settings = Mapping[str, Any]
-PARTS = ("memory", "query", "teacher", "effort", "tracker")
+PARTS = ("memory", "query", "teacher", "training_schedule", "tracker")
 
 
 def build(settings: Settings) -> Setup:
@@ -29,18 +29,18 @@ def build(settings: Settings) -> Setup:
         film.without_screen()  # environments may have to draw, and in processes that they start
     built = _instantiated(settings)
     env = built["env"]
-    env.stagger(**settings["restarts"])
+    env.desynchronise(**settings["early_resets"])
     seen = seen_space(env.observation_space, getattr(env, "stack", 1))
     make = partial(built["reward_model"], seen, env.action_space)
     setup = Setup(
         env=env,
         agent=built["agent"](env),
-        reward=Background(make, settings["threads"]),
-        schedule=Growing(built["schedule"], int(settings["total_steps"])),
+        reward=AsynchronousReward(make, settings["threads"]),
+        schedule=ExtendableSchedule(built["schedule"], int(settings["total_steps"])),
         **{name: built[name] for name in PARTS},
         total_steps=int(settings["total_steps"]),  # 1e6 is a way to write it
-        max_open=settings["max_open"],
-        restart_after=settings["restarts"]["after"],
+        max_pending=settings["max_pending"],
+        reset_interval=settings["early_resets"]["interval"],
         settings=settings,
         demonstrations=_demonstrations(settings, env),
     )
@@ -74,7 +74,7 @@ def _words(space: Any) -> str:
 
 def parts(setup: Setup) -> dict[str, Any]:
     """The parts by name, as they were built from their yamls."""
-    names = ("env", "agent", "memory", "reward", "teacher", "query", "effort", "loop")
+    names = ("env", "agent", "memory", "reward", "teacher", "query", "training_schedule", "loop")
     return {**{name: getattr(setup, name) for name in names}, "schedule": getattr(setup.schedule, "base", setup.schedule)}
 
 
@@ -87,8 +87,8 @@ def _check(settings: Settings) -> None:
     """What no part knows. Raises UserError."""
     if settings["total_steps"] < 1:
         raise UserError(f"total_steps counts environment steps; set it to 1 or more, not {settings['total_steps']}.")
-    if settings["max_open"] is not None and settings["max_open"] < 0:
-        raise UserError("max_open counts questions; set it to 0 or more, or to null to never wait.")
+    if settings["max_pending"] is not None and settings["max_pending"] < 0:
+        raise UserError("max_pending counts questions; set it to 0 or more, or to null to never wait.")
 
 
 def _demonstrations(settings: Settings, env: Any) -> Demonstrations | None:

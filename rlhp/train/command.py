@@ -20,12 +20,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlhp.run import FAILED, check_owner, claim, finished, under_way
+from rlhp.run import FAILED, check_owner, create, finished, is_running
 from rlhp.train.explain import CONFIG, explained, trouble
-from rlhp.train.folders import made
+from rlhp.train.folders import created_folders
 from rlhp.train.job import train
+from rlhp.train.overrides import normalise_overrides
 from rlhp.train.settings import check
-from rlhp.train.words import readable
 from rlhp.types import UserError
 
 GIVEN = ("launcher.cpus_per_task", "launcher.ray.remote.num_cpus")  # where a launcher says how many cores a job is given
@@ -79,13 +79,13 @@ def main(argv: Sequence[str], score: Score, command: Command = TRAIN) -> Path | 
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out whole, to be told apart here
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes of a sweep; torch_threads sets torch's own
-    words = readable(argv)
+    words = normalise_overrides(argv)
     sys.argv = [command.name, *words]
-    made.forget()
+    created_folders.forget()
     try:
         return _composed(words, score, command)
     except UserError:
-        made.remove()
+        created_folders.remove()
         raise
 
 
@@ -98,7 +98,7 @@ def _composed(words: Sequence[str], score: Score, command: Command) -> Path | No
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning)
             hydra.main(**{**CONFIG, "config_name": command.config})(_once(done, score, command.work))()
     except (HydraException, OmegaConfBaseException) as error:
-        made.restore_plan()
+        created_folders.restore_plan()
         raise explained(error, words, command.name, command.config) from error
     except OSError as error:
         if error.errno in UNUSABLE:
@@ -148,8 +148,8 @@ def _note(path: Path, settings: Mapping[str, Any]) -> None:
     """Keep the error being handled where `rlhp status` finds it, unless the directory is another run's."""
     with suppress(OSError, UserError):
         check_owner(path, settings)
-        if not under_way(path) and not finished(path):
-            claim(path, settings)
+        if not is_running(path) and not finished(path):
+            create(path, settings)
             (path / FAILED).write_text(traceback.format_exc())
 
 

@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlhp.train.explain import CONFIG, explained
+from rlhp.train.overrides import normalise_overrides
 from rlhp.train.settings import check
-from rlhp.train.words import readable
 
 
 def compose(argv: Sequence[str], folder: Path | None = None, command: str = "rlhp train") -> dict[str, Any]:
@@ -22,7 +22,7 @@ def compose(argv: Sequence[str], folder: Path | None = None, command: str = "rlh
 
     Raises UserError where they cannot be composed, or a setting is not of its kind.
     """
-    words = readable(argv)
+    words = normalise_overrides(argv)
     search = [] if folder is None else [f"hydra.searchpath=[file://{folder.resolve()}]"]
     GlobalHydra.instance().clear()
     try:

@@ -15,7 +15,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from rlhp.train.words import parsed
+from rlhp.train.overrides import parse_override
 from rlhp.types import UserError
 
 CONFIG = {"version_base": "1.3", "config_path": "pkg://rlhp.conf", "config_name": "config"}
@@ -26,7 +26,7 @@ PLUGINS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray", "hyd
 def trouble(text: str) -> str | None:
     """What a launcher or a sweeper complains of; None where it is not the user's to mend."""
     if "Config group override must be" in text:
-        return "choose a group by name; to remove what a recipe has set, write its dotted key, as in agent.explore=null."
+        return "choose a group by name; to remove what a recipe has set, write its dotted key, as in agent.intrinsic_reward=null."
     if unknown := re.search(r"Unknown plugin class : 'hydra_plugins\.(\w+)", text):
         package = unknown[1].replace("_", "-")
         wanted = f"rlhp[{PLUGINS[unknown[1]]}]" if unknown[1] in PLUGINS else package
@@ -34,7 +34,7 @@ def trouble(text: str) -> str | None:
     if lost := re.search(r"with path (.*)/[^/]*\nhas not produced any output", text):
         return f"a job ended without a result (see {lost[1]}); the same command goes on with what is left of the sweep."
     if 'not detect "srun"' in text:
-        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =local."
+        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=submitit_local or =local."
     return None
 
 
@@ -95,7 +95,7 @@ def _nearest(key: str, keys: Sequence[str]) -> list[str]:
 def _keys(words: Sequence[str], config: str) -> list[str]:
     """The dotted names of all settings and groups, as they are with the groups that `words` choose."""
     GlobalHydra.instance().clear()
-    chosen = [word for word in words if (found := parsed(word)) and found.value_type and not found.is_sweep_override()]
+    chosen = [word for word in words if (found := parse_override(word)) and found.value_type and not found.is_sweep_override()]
     with hydra.initialize_config_module("rlhp.conf", version_base=CONFIG["version_base"]):
         for overrides in ([word for word in chosen if "." not in word.partition("=")[0]], []):
             try:
@@ -108,7 +108,7 @@ def _keys(words: Sequence[str], config: str) -> list[str]:
 
 def _composed_by_the_first(words: Sequence[str], config: str) -> str | None:
     """The first group of a sweep, where its first job can be composed though the sweep cannot; else None."""
-    overrides = [found for word in words if (found := parsed(word)) and found.value_type]
+    overrides = [found for word in words if (found := parse_override(word)) and found.value_type]
     swept = [found for found in overrides if found.is_sweep_override()]
     first = [f"{found.key_or_group}={next(found.sweep_string_iterator())}" for found in swept if found.is_discrete_sweep()]
     fixed = [str(found.input_line) for found in overrides if not found.is_sweep_override()]

@@ -10,16 +10,16 @@ from typing import Any, cast
 import torch
 from hydra.utils import instantiate
 
-from rlhp.run import GROWING, attempt, control, finished, may_change, reached, read_settings, reopen
-from rlhp.schedule import Growing
+from rlhp.run import GROWING, control, finished, last_checkpoint_step, locked_run, may_change, read_settings, reopen
+from rlhp.schedule import ExtendableSchedule
 from rlhp.store import asked
 from rlhp.train.build import build, parts
 from rlhp.train.job import work
 from rlhp.train.loops import Cloning
+from rlhp.train.overrides import parse_override
 from rlhp.train.rounds import Interaction
 from rlhp.train.settings import check
-from rlhp.train.words import parsed
-from rlhp.types import Effort, Schedule, Setup, Stateful, UserError
+from rlhp.types import Schedule, Setup, Stateful, TrainingSchedule, UserError
 
 RATES = ("learning_rate", "clip_range", "clip_range_vf")  # of Stable-Baselines3, numbers or schedules
 SHARES = (1.0, 0.75, 0.5, 0.25)  # of a run that may be left, at which a schedule is looked at
@@ -48,7 +48,7 @@ def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
             print(f"Not as if asked for at once: {sentence}.", file=sys.stderr)
         setups.append(setup)
 
-    with attempt(run, admit):
+    with locked_run(run, admit):
         reopen(run, after)
         old = int(before["total_steps"])
         work(setups[0], run, **({"extends": old} if old < setups[0].total_steps else {}))
@@ -72,7 +72,7 @@ def _extended(run: Path, before: Mapping[str, Any], words: Sequence[str]) -> dic
 
 
 def _change(word: str, before: Mapping[str, Any]) -> tuple[str, Any]:
-    found = parsed(word)
+    found = parse_override(word)
     if found is None or "=" not in word or found.is_sweep_override():
         raise UserError(f"{word!r} is not a setting; give KEY=VALUE, such as total_steps=2000000.")
     key, value = found.get_key_element(), cast(Any, found.value())
@@ -100,7 +100,7 @@ def _copied(node: Any, key: str, old: Any, new: Any) -> Any:
 
 def _admitted(run: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> Setup:
     """The parts of the longer run. Raises UserError where the run cannot go on to its end."""
-    step, total = reached(run), int(after["total_steps"])
+    step, total = last_checkpoint_step(run), int(after["total_steps"])
     if step >= total:
         raise UserError(
             f"{run} has made {step:,} steps already; give more than those as total_steps=..."
@@ -121,13 +121,17 @@ def _admitted(run: Path, before: Mapping[str, Any], after: Mapping[str, Any]) ->
 
 def differences(run: Path, before: Mapping[str, Any], setup: Setup) -> Iterator[str]:
     """A sentence for each thing in which the run so far differs from the first part of the longer one, `setup`."""
-    step, old, new = reached(run), int(before["total_steps"]), setup.total_steps
+    step, old, new = last_checkpoint_step(run), int(before["total_steps"]), setup.total_steps
     rollouts = range(0, step + 1, max(1, _rollout(setup)))
     if not isinstance(setup.loop, Interaction):
         yield from _rates(setup, step, old, new)
     added, base = control(run).added, instantiate(before["schedule"], _convert_="all")
-    yield from _labels(run, Growing(base, old, added), Growing(parts(setup)["schedule"], new, added), rollouts, step, new)
-    yield from _effort(instantiate(before["effort"], _convert_="all"), setup.effort, rollouts, step, new)
+    yield from _labels(
+        run, ExtendableSchedule(base, old, added), ExtendableSchedule(parts(setup)["schedule"], new, added), rollouts, step, new
+    )
+    yield from _training_schedule(
+        instantiate(before["training_schedule"], _convert_="all"), setup.training_schedule, rollouts, step, new
+    )
     if not isinstance(setup.env, Stateful):
         yield "these environments cannot be saved, so they begin anew from a reset"
 
@@ -168,12 +172,12 @@ def _labels(run: Path, old: Schedule, new: Schedule, rollouts: range, step: int,
         )
 
 
-def _effort(old: Effort, new: Effort, rollouts: range, step: int, total: int) -> Iterator[str]:
+def _training_schedule(old: TrainingSchedule, new: TrainingSchedule, rollouts: range, step: int, total: int) -> Iterator[str]:
     """Gradient steps of the reward model that would have been made at other steps."""
     if any(old(at, 1) != new(at, 1) for at in rollouts):
         was, then = old(step, 1), new(step, 1)
         later = "the difference is made up at the first fit" if then > was else "none are made until it is caught up with"
         yield (
-            f"effort depends on the length of the run: with {total:,} steps the reward model would have made {then:,} gradient "
-            f"steps by step {step:,}, and here it made {was:,}; {later}"
+            f"training_schedule depends on the length of the run: with {total:,} steps the reward model would have made {then:,} "
+            f"gradient steps by step {step:,}, and here it made {was:,}; {later}"
         )

@@ -43,10 +43,10 @@ def say(setup: Setup) -> None:
 
 
 def needed(setup: Setup) -> int:
-    """How many environments give, after the first questions, enough clips of the current policy for each further one.
+    """How many environments must keep frames so that every question after the first ones has enough clips of the current policy.
 
-    A question is chosen from `clips_per_label` clips for every pair. They have to be new ones in the busiest stretch of the
-    run that memory reaches back over; and as many questions are to be asked as with frames of all.
+    A question is chosen from `min_segments_per_label` clips for each of its pairs. Where questions come fastest, those clips must
+    all be new, and as many questions must be asked as if all environments kept frames.
     """
     n_envs, clips = setup.env.num_envs, _clips_per_question(setup)
     per_env = _clips_per_rollout(setup)
@@ -66,12 +66,12 @@ def _by_questions(setup: Setup, later: int) -> Sources:
 
 def _asked(setup: Setup, later: int) -> int:
     """How many questions the run can ask."""
-    given = getattr(setup.query, "clips", 2), getattr(setup.query, "clips_per_label", 4.0)
+    given = getattr(setup.query, "clips", 2), getattr(setup.query, "min_segments_per_label", 4.0)
     return reach(replace(setup, sources=_by_questions(setup, later)), *given)
 
 
 def _clips_per_question(setup: Setup) -> float:
-    return getattr(setup.query, "clips_per_label", 4.0) * getattr(setup.query, "clips", 2) / 2
+    return getattr(setup.query, "min_segments_per_label", 4.0) * getattr(setup.query, "clips", 2) / 2
 
 
 def _clips_per_rollout(setup: Setup) -> float:

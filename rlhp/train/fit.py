@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 
-from rlhp import labels
+from rlhp import answers
 from rlhp.preference import ReturnError, win_probability
-from rlhp.run import RunDirectory, attempt, check_owner, claim, finished, note_attempt, read_settings
+from rlhp.run import RunDirectory, check_owner, create, finished, locked_run, note_attempt, read_settings
 from rlhp.train.command import Command, Score, main
 from rlhp.train.heldout import Interval, Split, clustered, interval, split
-from rlhp.train.job import as_rollout, settled
+from rlhp.train.job import as_rollout, with_chosen_precision
 from rlhp.types import EMPTY, Array, Comparisons, Evidence, Metrics, Steps, UserError, seen_space
 
 CHUNK = 64  # clips that are predicted at a time
@@ -41,9 +41,9 @@ def fit(
     """`rlhp fit SOURCE WORDS`: the run directory, or None after a sweep.
 
     `reward_model=frozen reward_model.run=...` trains an agent on the reward that is in it. Raises UserError where the source
-    cannot be read (`labels.load` says how it is), and for settings that cannot be used.
+    cannot be read (`answers.load` says how it is), and for settings that cannot be used.
     """
-    labels.load(source, columns, one, minus_one)  # what is wrong with it is said before anything is made
+    answers.load(source, columns, one, minus_one)  # what is wrong with it is said before anything is made
     data = {"path": str(source.resolve()), "columns": dict(columns or {}), "one": one, "minus_one": minus_one}
     named = [] if any(word.startswith("task=") for word in words) else [f"task='{_task(source)}'"]
     command = Command("rlhp fit", partial(_work, data), "fit")
@@ -60,15 +60,15 @@ def _task(source: Path) -> str:
 def _work(data: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:
     """Fit in the run directory `path`, or go on from its last complete checkpoint; a finished one is left as it is."""
     _check(settings)
-    given = labels.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
+    given = answers.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
     parts = _limited(split(given.comparisons, settings["heldout"], settings["seed"]), settings["comparisons"])
     whole = {**settings, "labels": len(parts.fitted), "data": {**data, "digest": given.digest}}
-    with attempt(path, lambda: check_owner(path, settled(whole, path))):
+    with locked_run(path, lambda: check_owner(path, with_chosen_precision(whole, path))):
         if finished(path):
             print(f"{path} is finished already; to fit anew, give it a name of its own with name=...", file=sys.stderr)
             return
-        whole = settled(whole, path)
-        claim(path, whole)
+        whole = with_chosen_precision(whole, path)
+        create(path, whole)
         torch.set_num_threads(settings["torch_threads"])
         model = _model(whole, given)
         print(_said(given, parts, whole), file=sys.stderr)
@@ -87,13 +87,13 @@ def _check(settings: Mapping[str, Any]) -> None:
             raise UserError(f"{key} is {value}; give a whole number of at least 1, or null.")
 
 
-def given_to(settings: Mapping[str, Any]) -> tuple[labels.Preferences, Array]:
+def given_to(settings: Mapping[str, Any]) -> tuple[answers.Preferences, Array]:
     """The comparisons that the fit of these settings was given, and which rows of them it learned from.
 
     Raises UserError where the source cannot be read any more, or has changed.
     """
     data = settings["data"]
-    found = labels.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
+    found = answers.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
     if found.digest != data["digest"]:
         raise UserError(f"{data['path']} has changed since the fit; put the data back as they were, or fit anew.")
     return found, _limited(split(found.comparisons, settings["heldout"], settings["seed"]), settings["comparisons"]).fitted
@@ -106,7 +106,7 @@ def _limited(parts: Split, most: int | None) -> Split:
     return replace(parts, fitted=parts.fitted[:most])
 
 
-def _said(given: labels.Preferences, parts: Split, settings: Mapping[str, Any]) -> str:
+def _said(given: answers.Preferences, parts: Split, settings: Mapping[str, Any]) -> str:
     """What was found in the data, for people."""
     clips = given.comparisons.clips
     people = {who for who in given.annotator if who is not None}
@@ -128,7 +128,7 @@ def _words(space: Any) -> str:
     return f"{kind}({space.n})" if kind == "Discrete" else f"{kind}{space.shape} of {space.dtype}"
 
 
-def _run(settings: Mapping[str, Any], path: Path, model: Any, given: labels.Preferences, parts: Split) -> None:
+def _run(settings: Mapping[str, Any], path: Path, model: Any, given: answers.Preferences, parts: Split) -> None:
     total, every = int(settings["total_steps"]), int(settings["evaluate_every"])
     run = RunDirectory(path, {"reward": model}, total_steps=total, checkpoint_every=settings["checkpoint_every"])
     note_attempt(path, precision=settings["reward_model"].get("precision"), step=run.resumed_from)
@@ -149,7 +149,7 @@ def _run(settings: Mapping[str, Any], path: Path, model: Any, given: labels.Pref
     )
 
 
-def _model(settings: Mapping[str, Any], given: labels.Preferences) -> Any:
+def _model(settings: Mapping[str, Any], given: answers.Preferences) -> Any:
     """The reward model for what the data hold. Raises UserError for one that does not learn from comparisons alone."""
     node = settings["reward_model"]
     seen = seen_space(given.observation_space(), given.stack)
@@ -171,7 +171,7 @@ def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: Ru
     """Gradient steps up to `step`, and what they came to."""
     run.log(step, model.fit(evidence, step))
     run.log(step, {**_measured(model, out).metrics(), "labels": float(len(evidence.comparisons))})
-    run.tick(step)
+    run.end_step(step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ def _predicted(model: Any, out: Comparisons, clips: Array) -> tuple[Array, Array
     return np.concatenate(returns), np.concatenate(sums, axis=1) if sums else np.zeros((1, 0))
 
 
-def _interval(measured: Measured, given: labels.Preferences, parts: Split) -> Interval:
+def _interval(measured: Measured, given: answers.Preferences, parts: Split) -> Interval:
     known = np.isfinite(measured.right)
     rows = parts.heldout[known]
     who = [given.annotator[row] for row in rows]
@@ -247,7 +247,7 @@ def _interval(measured: Measured, given: labels.Preferences, parts: Split) -> In
     return interval(measured.right[known], clusters)
 
 
-def _write(path: Path, given: labels.Preferences, parts: Split, measured: Measured) -> None:
+def _write(path: Path, given: answers.Preferences, parts: Split, measured: Measured) -> None:
     """The comparisons that were held out, one a row; `preferred` and `probability` are of the first of two clips, or of one."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

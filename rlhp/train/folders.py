@@ -14,9 +14,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rlhp.run import discard, under_way
+from rlhp.run import discard, is_running
 from rlhp.run.sweep import folder_name
-from rlhp.train.words import parsed
+from rlhp.train.overrides import parse_override
 
 MULTIRUN = "multirun.yaml"  # what Hydra writes into the folder of a sweep
 CONFIG = "config.yaml"
@@ -31,7 +31,7 @@ def name(overrides: Sequence[str], exclude: Sequence[str]) -> str:
 
 def _pair(line: str) -> tuple[str, str]:
     """Key and value of an override. How it is typed (quotes, `+`) makes no difference to the run."""
-    override = parsed(line)
+    override = parse_override(line)
     key, _, value = line.partition("=")
     if override is not None and not override.is_delete():
         key, value = override.get_key_element(), override.value()
@@ -75,12 +75,12 @@ class Folders(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """A single run is about to get its directory."""
         with suppress(OmegaConfBaseException):  # which Hydra is about to say
-            made.note(Path(config.hydra.run.dir))
+            created_folders.note(Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """A sweep is about to get its folder."""
         with suppress(OmegaConfBaseException):
-            made.note(Path(config.hydra.sweep.dir))
+            created_folders.note(Path(config.hydra.sweep.dir))
         if (kept := excluded(config)) != list(config.hydra.job.config.override_dirname.exclude_keys):
             config.hydra.overrides.hydra.append(f"{EXCLUDE}=[{','.join(kept)}]")  # which each job is composed with
 
@@ -93,14 +93,14 @@ def launched(config: DictConfig) -> list[str]:
 
 def excluded(config: DictConfig) -> list[str]:
     """The keys that name no folder of a sweep; one that it sweeps over names them, so that no two jobs share a folder."""
-    words = map(parsed, launched(config))
+    words = map(parse_override, launched(config))
     swept = {word.get_key_element().lstrip("+") for word in words if word and word.is_sweep_override()}
     exclude = config.hydra.job.config.override_dirname.exclude_keys
     # runs of different names lie in different folders anyway
     return [key for key in exclude if key == "name" or key not in swept]
 
 
-class Made:
+class CreatedFolders:
     """The folders that the present command makes, and the record of a sweep (multirun.yaml) that it writes over."""
 
     def __init__(self) -> None:
@@ -135,8 +135,10 @@ def _remove(folder: Path) -> None:
     with suppress(OSError):  # another process writes there, or it may not be changed
         if [file.name for file in folder.iterdir()] == [MULTIRUN]:
             (folder / MULTIRUN).unlink()
-        if not under_way(folder):
+        if not is_running(folder):
             discard(folder)
 
 
-made = Made()  # global, for Hydra instantiates the callback that fills it by its name in conf/, and hands it out to nobody
+created_folders = (
+    CreatedFolders()
+)  # global, for Hydra instantiates the callback that fills it by its name in conf/, and hands it out to nobody

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlhp.intervals import wilson
-from rlhp.types import EMPTY, Array, Comparisons, UserError, stream
+from rlhp.types import EMPTY, Array, Comparisons, UserError, make_rng
 
 HALF = 0.5  # a group of comparisons with more than this share of all cannot be put on one side
 
@@ -34,7 +34,7 @@ def split(comparisons: Comparisons, share: float, seed: int) -> Split:
     units = clustered(comparisons)
     apart = bool((units == linked(comparisons.shown)).all())
     size = np.bincount(units)
-    order = stream(seed, "heldout").permutation(len(size))
+    order = make_rng(seed, "heldout").permutation(len(size))
     chosen = order[np.cumsum(size[order]) <= round(share * n)]
     out = np.isin(units, chosen)
     if share > 0 and not 0 < int(out.sum()) < n:

@@ -16,23 +16,23 @@ from hydra.utils import instantiate
 
 from rlhp.agent import Blind, stack_frames
 from rlhp.precision import best_precision
-from rlhp.reward import Background
+from rlhp.reward import AsynchronousReward
 from rlhp.run import (
     PLAN,
     RunDirectory,
     annotators_of,
-    attempt,
     begun,
     check_owner,
-    claim,
+    create,
     finished,
     last_checkpoint,
+    locked_run,
     note_attempt,
     read_settings,
     write_whole,
 )
-from rlhp.schedule import Growing
-from rlhp.store import Rest, Store
+from rlhp.schedule import ExtendableSchedule
+from rlhp.store import Store, UndoWindow
 from rlhp.train import page
 from rlhp.train.build import Settings, build, stateful
 from rlhp.train.predictions import Predictions
@@ -46,14 +46,14 @@ def train(settings: Settings, path: Path) -> None:
 
     def admit() -> None:
         annotators_of(settings)
-        check_owner(path, settled(settings, path))
+        check_owner(path, with_chosen_precision(settings, path))
 
-    with attempt(path, admit):
+    with locked_run(path, admit):
         if finished(path):
             print(f"{path} is finished already; rlhp extend goes on with it, and name=... trains it anew", file=sys.stderr)
             return
-        settings = settled(settings, path)
-        claim(path, settings)
+        settings = with_chosen_precision(settings, path)
+        create(path, settings)
         torch.set_num_threads(settings["torch_threads"])
         work(build(settings), path)
 
@@ -63,10 +63,10 @@ def work(setup: Setup, path: Path, **facts: Any) -> None:
     served: Mapping[str, Any] = setup.settings.get("page") or {}
     wanted = bool(served) and served.get("serve", True) and setup.schedule(setup.total_steps) > 0
     with page.page(path, wanted, annotators_of(setup.settings)):
-        _run(setup, path, Rest.of(served), facts)
+        _run(setup, path, UndoWindow.of(served), facts)
 
 
-def settled(settings: Settings, path: Path) -> Settings:
+def with_chosen_precision(settings: Settings, path: Path) -> Settings:
     """Settings in which each part's `auto` precision is the one that this run began with, or suits this machine."""
     automatic = [name for name in ("reward_model", "agent") if settings.get(name, {}).get("precision") == "auto"]
     before = read_settings(path) if automatic and begun(path) else {}
@@ -77,7 +77,7 @@ def _precise(node: Settings, before: Settings) -> Settings:
     return {**node, "precision": before.get("precision") or best_precision(node.get("device", "cpu"))}
 
 
-def _run(setup: Setup, path: Path, rest: Rest, facts: Mapping[str, Any]) -> None:
+def _run(setup: Setup, path: Path, rest: UndoWindow, facts: Mapping[str, Any]) -> None:
     total, settings = setup.total_steps, setup.settings
     run = RunDirectory(path, stateful(setup), total_steps=total, checkpoint_every=settings["checkpoint_every"])
     precisions = {name: settings[part].get("precision") for name, part in PRECISIONS.items()}
@@ -114,7 +114,7 @@ def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
 def _predict(setup: Setup, store: Store, run: RunDirectory) -> None:
     """Have the predictions of r-hat written down, for the people who answer."""
     reward = setup.reward
-    if isinstance(reward, Background):
+    if isinstance(reward, AsynchronousReward):
         reward.before = Predictions(
             run.path, store, lambda clip: float(reward(as_rollout(stack([clip]))).sum()), setup.schedule(0), run.resumed_from
         )
@@ -128,7 +128,7 @@ def _plan(setup: Setup, path: Path) -> None:
 
 def _grow(setup: Setup, run: RunDirectory, added: tuple[tuple[int, int], ...]) -> None:
     """More labels are wanted than the settings say."""
-    if isinstance(setup.schedule, Growing):
+    if isinstance(setup.schedule, ExtendableSchedule):
         setup.schedule.added = added
         _plan(setup, run.path)
         run.wants(setup.schedule(setup.total_steps))
@@ -136,7 +136,7 @@ def _grow(setup: Setup, run: RunDirectory, added: tuple[tuple[int, int], ...]) -
 
 def _used(wanted: int, store: Store, run: RunDirectory) -> dict[str, int | str]:
     """How many labels were wanted, asked, answered and used; `why`: the reason where fewer were of use, else empty."""
-    asked, answered, used = store.asked, store.answered, store.taken
+    asked, answered, used = store.asked, store.answered, store.used
     reasons = (
         (asked < wanted, run.warned.get("clips", f"memory held too few clips for {wanted - asked} questions")),
         (answered < asked, f"{asked - answered} of {asked} questions were not answered" if answered else "nobody answered"),

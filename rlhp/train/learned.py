@@ -10,13 +10,13 @@ from typing import Any
 from gymnasium import spaces
 from hydra.utils import instantiate
 
-from rlhp import labels
+from rlhp import answers
 from rlhp.reward import TrueReward
-from rlhp.run import last_checkpoint, reached, read_settings
-from rlhp.train.earlier import restored
+from rlhp.run import last_checkpoint, last_checkpoint_step, read_settings
 from rlhp.train.fit import given_to
+from rlhp.train.from_run import restored
 from rlhp.train.job import environment
-from rlhp.types import Array, Memory, Predictor, Segment, UserError, seen_space, stream
+from rlhp.types import Array, Memory, Predictor, Segment, UserError, make_rng, seen_space
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Learned:
     action_space: spaces.Space[Any]
     heldout: Sequence[Segment]  # clips that nobody was asked about, spread over the run, oldest first
     recent: Sequence[Segment]  # some clips of the newest policies
-    data: labels.Preferences | None = None  # what `rlhp fit` was given
+    data: answers.Preferences | None = None  # what `rlhp fit` was given
     fitted: Array | None = None  # which of its comparisons were learned from; the others were held out
 
 
@@ -50,19 +50,19 @@ def learned(run: Path, recent: int = 200) -> Learned:
     if "memory" in (parts := last_checkpoint(run)):
         memory.restore(parts["memory"])  # type: ignore[attr-defined]
     newest = _newest(memory, recent, settings["seed"])
-    return Learned(settings, reached(run), model, seen, env.action_space, tuple(memory.heldout), newest)
+    return Learned(settings, last_checkpoint_step(run), model, seen, env.action_space, tuple(memory.heldout), newest)
 
 
 def _fitted(run: Path, settings: Mapping[str, Any]) -> Learned:
     data, rows = given_to(settings)
     seen = seen_space(data.observation_space(), data.stack)
     actions = data.action_space(settings["actions"])
-    return Learned(settings, reached(run), _model(run, settings, seen, actions), seen, actions, (), (), data, rows)
+    return Learned(settings, last_checkpoint_step(run), _model(run, settings, seen, actions), seen, actions, (), (), data, rows)
 
 
 def _model(run: Path, settings: Mapping[str, Any], seen: spaces.Space[Any], actions: spaces.Space[Any]) -> Predictor:
-    """The reward model, with the credit that it was learned with."""
-    model = restored(seen, actions, str(run), settings["reward_model"].get("credit", "departure"))
+    """The reward model, with the reward input that it was learned with."""
+    model = restored(seen, actions, str(run), settings["reward_model"].get("reward_input", "obs"))
     if isinstance(model, TrueReward):
         raise UserError(f"{run} learned no reward, but a policy from the task's own reward or from an expert; name another run.")
     return model
@@ -70,5 +70,5 @@ def _model(run: Path, settings: Mapping[str, Any], seen: spaces.Space[Any], acti
 
 def _newest(memory: Memory, most: int, seed: int) -> list[Segment]:
     """Different clips of those that questions may be made from."""
-    drawn = memory.sample(2 * most, 1, stream(seed, "inspect/recent")) if len(memory) else []
+    drawn = memory.sample(2 * most, 1, make_rng(seed, "inspect/recent")) if len(memory) else []
     return list({id(clip): clip for (clip,) in drawn}.values())[:most]

@@ -16,7 +16,7 @@ from rlhp.coaching import coach
 from rlhp.imitate import clone
 from rlhp.loop import learn
 from rlhp.query import Demonstrated
-from rlhp.train.people import Judge, taught_by_people
+from rlhp.train.people import HumanTrainer, taught_by_people
 from rlhp.types import Array, Demonstrations, Filming, Loop, Memory, Metrics, Run, Setup, Stateful, Store, Trainer, UserError
 
 
@@ -36,10 +36,10 @@ def preferences(setup: Setup) -> Loop:
             store,
             setup.reward,
             setup.schedule,
-            setup.effort,
+            setup.training_schedule,
             run,
             total_steps=setup.total_steps,
-            max_open=setup.max_open,
+            max_pending=setup.max_pending,
             demonstrations=demonstrated,
             demonstrate=first,
         )
@@ -133,11 +133,11 @@ class Coaching:
 
     def __init__(self, setup: Setup, *, trainer: Callable[[Setup], Trainer]) -> None:
         self._setup = setup
-        self._trainer: Trainer = Judge(setup) if taught_by_people(setup) else trainer(setup)
+        self._trainer: Trainer = HumanTrainer(setup) if taught_by_people(setup) else trainer(setup)
 
     def __call__(self, store: Store, run: Run) -> None:
         """Learn to the end."""
-        with self._trainer.present(run) if isinstance(self._trainer, Judge) else nullcontext():
+        with self._trainer.present(run) if isinstance(self._trainer, HumanTrainer) else nullcontext():
             coach(self._setup.agent, self._trainer, run, total_steps=self._setup.total_steps)
 
     def snapshot(self) -> dict[str, Array]:

@@ -27,18 +27,18 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def page(run: Path, wanted: bool, annotators: Sequence[str] = ()) -> Iterator[None]:
-    """Serve the page of `run` meanwhile, if `wanted`; a page that dies is started again, at the same address.
+    """Serve the page of `run` inside this context, if `wanted`; a page that dies is restarted at the same address.
 
-    Prints the owner's link, and one for each of the `annotators`. The page ends with a training that is interrupted, told to
-    end (SIGTERM, SIGHUP) or fails. After the last step, after a stop from the page and after a kill of the training, it stays as
-    long as somebody looks at it, and goes on with a training that resumes. A page that a person has started with `rlhp label` is
-    used, and left to that person. Raises UserError where clips cannot be drawn here.
+    Prints the owner's link and one for each of the `annotators`. The page ends with a training that is interrupted, terminated
+    (SIGTERM, SIGHUP) or fails. After the last step, a stop from the page or a kill of the training, it stays up as long as
+    somebody has it open, and serves a training that resumes. A page that somebody started with `rlhp annotate` is used and
+    never ended. Raises UserError where clips cannot be drawn on this machine.
     """
     if not wanted:
         yield
         return
     film.drawing(read_settings(run))
-    with _ends_in_order(), closing(Keeper(run, annotators)) as keeper:
+    with _ends_in_order(), closing(PageSupervisor(run, annotators)) as keeper:
         keeper.begin()
         yield
 
@@ -60,7 +60,7 @@ def _ends_in_order() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-class Keeper:
+class PageSupervisor:
     """Keeps the page of a run served: starts it unless it is, and starts it again whenever it has died."""
 
     def __init__(self, run: Path, annotators: Sequence[str] = ()) -> None:
@@ -99,7 +99,7 @@ class Keeper:
         """Start the page; None if it does not come up."""
         with (self._run / LOG).open("a") as log:
             process = self._process = subprocess.Popen(
-                [*COMMAND, "label", str(self._run), "--beside"],
+                [*COMMAND, "annotate", str(self._run), "--beside"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -135,7 +135,7 @@ class Keeper:
 
 def _greeting(run: Path, there: Served | None, annotators: Sequence[str]) -> str:
     if there is None:
-        return f"The page for labels did not start ({_last_words(run)}); training goes on, and rlhp label {run} serves it."
+        return f"The page for labels did not start ({_last_words(run)}); training goes on, and rlhp annotate {run} serves it."
     return "\n  ".join(["Compare clips at", *links(there, annotators)]) if annotators else f"Compare clips at {there.address()}"
 
 
@@ -149,7 +149,7 @@ def _last_words(run: Path) -> str:
 def where(run: Path) -> str:
     """Where to answer, for whoever reads that the training waits."""
     there = served(run)
-    return f"rlhp label {run} serves the page" if there is None else f"open {there.address()}"
+    return f"rlhp annotate {run} serves the page" if there is None else f"open {there.address()}"
 
 
 def stopped(run: Path, step: int, total: int) -> str:

@@ -52,7 +52,7 @@ def audience(setup: Setup, run: Run, **facts: Any) -> Generator[tuple[Pacer, Sho
     before = None if path is None else last_served(path)
     known = {"task": setup.env.task, "orders": [PAUSE], "paced": True, **facts}
     drawing = film.drawing(setup.settings)
-    with drawing.studio(SIZE) as shoot, closing(_stage(known, host, port, before)) as stage:
+    with drawing.clip_renderer(SIZE) as shoot, closing(_stage(known, host, port, before)) as stage:
         if path is not None:
             announce(path, stage.page)
         print(f"Teach at {stage.page.address()}", file=sys.stderr, flush=True)
@@ -73,7 +73,7 @@ def _film(env: Any) -> None:
         env.film(lambda: 1)
 
 
-class Corrector:
+class HumanExpert:
     """A person as DAgger's expert: while somebody acts, the keys that they hold are their labels of the states.
 
     It is itself the policy of the person: what acts at the present step is what they hold. Raises UserError where nobody can see
@@ -163,7 +163,7 @@ class _Watching:
         return act
 
 
-class Judge:
+class HumanTrainer:
     """A person as COACH's trainer: shown each step of a rollout, at its own speed, they press good or bad.
 
     Feedback is heard at the step that is shown; `agent.delay` says how much later than the action it comes. What was said is kept
@@ -180,7 +180,7 @@ class Judge:
         self._shoot: Shoot | None = None
 
     @contextmanager
-    def present(self, run: Run) -> Generator[Judge]:
+    def present(self, run: Run) -> Generator[HumanTrainer]:
         """The person is there meanwhile."""
         _film(self._setup.env)
         path: Path | None = getattr(run, "path", None)

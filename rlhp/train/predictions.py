@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlhp.run.predictions import Prediction, add_predictions, keep_predictions
-from rlhp.store import Store, Taken, taken_after
+from rlhp.store import FirstUse, Store, used_after
 from rlhp.types import Segment, UserError
 
 
@@ -24,14 +24,14 @@ class Predictions:
 
     def __call__(self) -> None:
         """Predict what was taken since this was called last."""
-        before, new = taken_after(self._store.database, self._step)
+        before, new = used_after(self._store.database, self._step)
         if not new:
             return
         self._step = new[-1].step
         if before >= max(self._first, 1):
             add_predictions(self._run, map(self._predicted, new))
 
-    def _predicted(self, taken: Taken) -> Prediction:
+    def _predicted(self, taken: FirstUse) -> Prediction:
         return Prediction(taken.step, taken.query, tuple(map(self._return, taken.clips)))
 
     def _return(self, clip: str) -> float:

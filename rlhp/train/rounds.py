@@ -17,8 +17,8 @@ from rlhp.evaluate import by_mode, visited
 from rlhp.imitate import Gather, all_rounds, asked, interact, newest_round
 from rlhp.train.job import load
 from rlhp.train.loops import check_from_scratch, returns
-from rlhp.train.people import Corrector, taught_by_people
-from rlhp.types import Array, Metrics, Policy, Run, Setup, Store, Transitions, UserError, stream
+from rlhp.train.people import HumanExpert, taught_by_people
+from rlhp.types import Array, Metrics, Policy, Run, Setup, Store, Transitions, UserError, make_rng
 
 # by which numbers the policy is chosen that remains: the higher the better, the latest of equals
 SCORES: Mapping[str, Callable[[Metrics], float]] = {
@@ -149,10 +149,10 @@ class _Trained:
         return distance(actions, self.policy.act(obs), continuous=self._mode)
 
 
-def _person(setup: Setup, steps: int, keep: str, mode: bool) -> Corrector:
+def _person(setup: Setup, steps: int, keep: str, mode: bool) -> HumanExpert:
     if keep == "expert_error":
         raise UserError("a person is not asked about what the policy does after a round; set loop.keep=newest or true_return.")
-    return Corrector(setup, steps, partial(_new, setup, 1), mode)
+    return HumanExpert(setup, steps, partial(_new, setup, 1), mode)
 
 
 def distance(actions: Array, expert: Array, continuous: bool) -> Array:
@@ -187,7 +187,7 @@ def _policy(setup: Setup, run: str | None) -> Policy:
 
 def _new(setup: Setup, n_envs: int, number: int) -> Any:
     """New environments of the run's task for a round, as its policy sees them; what acts draws by its seed too."""
-    rng = stream(setup.settings["seed"], "round", number)
+    rng = make_rng(setup.settings["seed"], "round", number)
     torch.manual_seed(int(rng.integers(2**31)))
     seed = int(rng.integers(2**31))
     return stack_frames(instantiate({**setup.settings["env"], "n_envs": n_envs, "seed": seed}, _convert_="all"))

@@ -8,7 +8,16 @@ from typing import Any
 from rlhp.types import UserError
 
 # each part checks its own range
-WHOLE = ("labels", "clip_steps", "max_open", "restarts.after", "agent.n_steps", "agent.batch_size", "env.filmed", "env.film_size")
+WHOLE = (
+    "labels",
+    "clip_steps",
+    "max_pending",
+    "early_resets.interval",
+    "agent.n_steps",
+    "agent.batch_size",
+    "env.filmed",
+    "env.film_size",
+)
 ONE_OR_MORE = (
     "threads",
     "torch_threads",

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlhp import demonstrations
 from rlhp.agent import Cloner, FromPolicy
-from rlhp.agent.start import check_fit, take_over
+from rlhp.agent.start import check_fit, copy_actor
 from rlhp.agent.state import part
 from rlhp.run import last_checkpoint, read_settings
 from rlhp.types import Setup, UserError
@@ -42,7 +42,7 @@ class _OfRun:
 
     def __call__(self, agent: Any) -> None:
         """Give the agent that policy."""
-        take_over(agent, last_checkpoint(self._run)["agent"])
+        copy_actor(agent, last_checkpoint(self._run)["agent"])
 
 
 def from_demonstrations(

@@ -25,7 +25,7 @@ def escaped(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
-def stream(seed: int, part: str, *key: int) -> np.random.Generator:
+def make_rng(seed: int, part: str, *key: int) -> np.random.Generator:
     """The random stream of one part at one moment (`key`: a step, a question's id, ...).
 
     A pure function of its arguments: a part added later does not shift the others, and a resumed run needs no saved state.

@@ -55,8 +55,8 @@ class Env(Protocol):
         """
         ...
 
-    def stagger(self, after: int | None = None, share: float = 0.0) -> None:
-        """Put the environments out of step; a `share` of them is reset every `after` steps. May refuse with UserError."""
+    def desynchronise(self, interval: int | None = None, fraction: float = 0.0) -> None:
+        """Put the environments out of step; a `fraction` of them is reset every `interval` steps. May refuse with UserError."""
         ...
 
     def close(self) -> None: ...
@@ -101,7 +101,7 @@ class Predictor(Protocol):
         """[T, N], float32: calibrated, the mean over members. Reading never writes."""
         ...
 
-    def each(self, steps: Steps) -> Array:
+    def predict_members(self, steps: Steps) -> Array:
         """[M, n, L]: the members apart and uncalibrated, as the preference model sums them."""
         ...
 
@@ -113,8 +113,8 @@ class RewardModel(Predictor, Stateful, Protocol):
     reward is partly that policy's own has a method `freeze()`, called where the rest of it is to reward another policy.
     """
 
-    def fit(self, evidence: Evidence, effort: int) -> Metrics:
-        """Train on the evidence so far until `effort` gradient steps have been made since the start of the run."""
+    def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
+        """Train on the evidence so far until `gradient_steps` have been made since the start of the run."""
         ...
 
 
@@ -124,7 +124,7 @@ class Reward(Predictor, Protocol):
     `watches` may be absent (False): whether it is fitted to the newest rollout too.
     """
 
-    def begin(self, evidence: Evidence, effort: int) -> None:
+    def begin(self, evidence: Evidence, gradient_steps: int) -> None:
         """Begin to fit, as `RewardModel.fit` does. Whoever asks for a prediction next waits until it is done."""
         ...
 
@@ -152,7 +152,7 @@ class Trainer(Protocol):
         ...
 
 
-class Select(Protocol):
+class QuerySelector(Protocol):
     """Which clips are compared."""
 
     def __call__(self, memory: Memory, n: int, reward: Predictor, step: int) -> list[tuple[Segment, ...]]:
@@ -174,7 +174,7 @@ class Schedule(Protocol):
     def __call__(self, step: int) -> int: ...
 
 
-class Effort(Protocol):
+class TrainingSchedule(Protocol):
     """How many gradient steps of the reward model are wanted by a step, given the labels taken: a level too."""
 
     def __call__(self, step: int, labels: int) -> int: ...
@@ -202,7 +202,7 @@ class Store(Protocol):
     @property
     def asked(self) -> int: ...
     @property
-    def taken(self) -> int:
+    def used(self) -> int:
         """Answers handed to the reward model so far; 'cannot tell' counts."""
         ...
 
@@ -213,14 +213,14 @@ class Store(Protocol):
 
     def demonstrate(self, pairs: Sequence[tuple[Segment, Segment]], step: int) -> None: ...
     def ask(self, questions: Sequence[tuple[Segment, ...]], step: int) -> None: ...
-    def open(self) -> list[Query]: ...
+    def unanswered(self) -> list[Query]: ...
     def answer(self, answers: Mapping[int, Answer | Sequence[Answer]], teacher: str = ...) -> None: ...
-    def wait(self, max_open: int | None) -> None: ...
+    def wait(self, max_pending: int | None) -> None: ...
     def settle(self) -> None:
         """No answer can be undone any more: the next `take` has all there are."""
         ...
 
-    def take(self, step: int) -> Comparisons: ...
+    def collect(self, step: int) -> Comparisons: ...
 
 
 class Run(Protocol):
@@ -231,7 +231,7 @@ class Run(Protocol):
         """Tell the user, once for each topic, what keeps the run from doing what was asked; an empty text takes it back."""
         ...
 
-    def tick(self, step: int) -> None: ...
+    def end_step(self, step: int) -> None: ...
 
 
 class Loop(Protocol):
@@ -247,15 +247,15 @@ class Setup:
     env: Env
     agent: Agent
     memory: Memory
-    query: Select
+    query: QuerySelector
     teacher: Teacher
     reward: Reward
     schedule: Schedule
-    effort: Effort
+    training_schedule: TrainingSchedule
     tracker: Any
     total_steps: int
-    max_open: int | None
-    restart_after: int | None  # steps after which some environments are reset
+    max_pending: int | None
+    reset_interval: int | None  # steps after which some environments are reset
     settings: Mapping[str, Any]  # all of them, for a part that is bound to another run's
     demonstrations: Demonstrations | None = None
     loop: Loop | None = None  # None: not built yet; it is built last, of all the others
@@ -292,7 +292,7 @@ class Drawing(Protocol):
         """Raises UserError where this machine cannot draw."""
         ...
 
-    def studio(self, size: int) -> AbstractContextManager[Callable[[Segment], Iterator[Array]]]:
+    def clip_renderer(self, size: int) -> AbstractContextManager[Callable[[Segment], Iterator[Array]]]:
         """What turns segments into pictures [H, W, 3] uint8 of about `size` pixels, one a step.
 
         Setting up may be slow: it is done once for many segments, in one thread. May raise UserError, as may drawing.

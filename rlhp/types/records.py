@@ -103,7 +103,7 @@ class Rollout:
         ends = [np.flatnonzero([*cut[:-1], True]) + 1 for cut in self.cut.T]
         return float(np.median(np.concatenate([np.diff(end, prepend=0) for end in ends])))
 
-    def against(self, predicted: Array) -> Metrics:
+    def reward_metrics(self, predicted: Array) -> Metrics:
         """How a predicted reward [T, N] compares: its mean, spread and Pearson correlation with the true reward, step by step."""
         mean, std = float(predicted.mean()), float(predicted.std())
         spread = std * float(self.true_reward.std())
@@ -253,7 +253,7 @@ class Comparisons:
     shown: Array  # [n, K]  which of the clips a question shows; EMPTY beyond the last
     ranks: Array  # [n, K]  lower is better, equal ranks are ties; 0 for a clip that is rated; EMPTY beyond the last
     query: Array  # [n]  id of the question; an ensemble's bootstrap weights hang on it
-    lasting: Array  # [n]  bool: learned from however old it is, where only the newest are else
+    always_kept: Array  # [n]  bool: learned from however old it is, where only the newest are else
     rating: Array = field(default_factory=_not_said)  # [n]  from 0 to 1; NaN, the default, where clips are ranked
     annotator: Array = field(
         default_factory=_not_said

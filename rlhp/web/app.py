@@ -13,28 +13,28 @@ from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
 from rlhp.web import inspect_page, labels, run
-from rlhp.web.bodies import (
-    Annotator,
-    Ask,
-    ClipId,
-    Damaged,
-    Dealt,
-    Flag,
-    Flagged,
-    Given,
-    Lease,
-    Say,
-    State,
-    Withdraw,
-)
+from rlhp.web.app_state import KINDS, STATIC, AppState, app_state, static
+from rlhp.web.auth import AuthMiddleware
 from rlhp.web.explain import PLAIN, explain
-from rlhp.web.guard import Guard
-from rlhp.web.room import KINDS, STATIC, Room, room_of, static
+from rlhp.web.schemas import (
+    Annotator,
+    AnswerRequest,
+    AssignedQuestions,
+    ClipId,
+    DamagedClip,
+    FlagRequest,
+    FlagState,
+    GivenAnswer,
+    Lease,
+    PageState,
+    QuestionRequest,
+    UndoRequest,
+)
 
-__all__ = ["STATIC", "Room", "create"]
+__all__ = ["STATIC", "AppState", "create"]
 
 
-def create(room: Room, hosts: frozenset[str] | None, public: str = "") -> FastAPI:
+def create(room: AppState, hosts: frozenset[str] | None, public: str = "") -> FastAPI:
     """The application that serves one run; `hosts`: the names it answers to, None: any; `public`: its address at a proxy."""
     app = FastAPI(description="Give feedback on clips of a run.", **PLAIN)
     app.state.room = room
@@ -45,7 +45,7 @@ def create(room: Room, hosts: frozenset[str] | None, public: str = "") -> FastAP
     app.include_router(inspect_page.router)
     explain(app)
     who: dict[str, Any] = {"token": room.token, "hosts": hosts, "public": urlsplit(public).netloc}
-    app.add_middleware(Guard, visited=room.visits.count, **who)  # pyright: ignore[reportArgumentType]
+    app.add_middleware(AuthMiddleware, visited=room.visits.count, **who)  # pyright: ignore[reportArgumentType]
     return app
 
 
@@ -93,11 +93,11 @@ def icon(request: Request) -> Response:
 
 
 @api.get("/state")
-def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
+def state(request: Request, annotator: Annotated[Annotator, Query()]) -> PageState:
     """Where the run and one person stand."""
-    room = room_of(request)
+    room = app_state(request)
     standing, settings = room.watcher(), room.settings
-    return State(
+    return PageState(
         run=room.run.name,
         task=str(settings["task"]),
         kind=room.kind,
@@ -123,15 +123,15 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> State:
 
 
 @api.post("/next")
-def next_questions(request: Request, body: Ask) -> Dealt:
+def next_questions(request: Request, body: QuestionRequest) -> AssignedQuestions:
     """The questions that a person holds, held for longer, and new ones up to `count`."""
-    return room_of(request).deal(body.annotator, body.count)
+    return app_state(request).deal(body.annotator, body.count)
 
 
 @api.post("/answer")
-def answer(request: Request, body: Say) -> Dealt:
+def answer(request: Request, body: AnswerRequest) -> AssignedQuestions:
     """Take down an answer; sent again, it counts once. The answer to this is sent when it is safe on disk."""
-    room = room_of(request)
+    room = app_state(request)
     if body.seen < room.minimum_view:
         raise HTTPException(422, f"a question is to be looked at for at least {room.minimum_view:g} seconds")
     try:
@@ -142,31 +142,31 @@ def answer(request: Request, body: Say) -> Dealt:
 
 
 @api.post("/undo")
-def undo(request: Request, body: Withdraw) -> Dealt:
+def undo(request: Request, body: UndoRequest) -> AssignedQuestions:
     """Withdraw an answer, unless the learner has taken it; its question comes first then."""
-    room = room_of(request)
+    room = app_state(request)
     undone = room.desk.undo(body.annotator, body.query, body.round)
     return room.deal(body.annotator, body.count).model_copy(update={"undone": undone})
 
 
 @api.get("/history")
-def history(request: Request, annotator: Annotated[Annotator, Query()]) -> list[Given]:
+def history(request: Request, annotator: Annotated[Annotator, Query()]) -> list[GivenAnswer]:
     """The last twenty answers of one person, newest first."""
-    return [Given.model_validate(given, from_attributes=True) for given in room_of(request).desk.history(annotator)]
+    return [GivenAnswer.model_validate(given, from_attributes=True) for given in app_state(request).desk.history(annotator)]
 
 
 @api.post("/flag")
-def flag(request: Request, body: Flag) -> Flagged:
+def flag(request: Request, body: FlagRequest) -> FlagState:
     """Have an answer left out of later fits, or let it count again."""
-    if not room_of(request).desk.flag(body.annotator, body.query, body.round, body.flagged):
+    if not app_state(request).desk.flag(body.annotator, body.query, body.round, body.flagged):
         raise HTTPException(404, "there is no such answer of yours (any more)")
-    return Flagged(flagged=body.flagged)
+    return FlagState(flagged=body.flagged)
 
 
 @api.post("/damaged")
-def damaged(request: Request, body: Damaged) -> Dealt:
+def damaged(request: Request, body: DamagedClip) -> AssignedQuestions:
     """Have a clip that a browser could not play filmed anew, and deal other questions meanwhile."""
-    room = room_of(request)
+    room = app_state(request)
     refilmed = room.films.discard(body.clip, body.version)
     return room.deal(body.annotator, body.count).model_copy(update={"refilmed": refilmed})
 
@@ -174,7 +174,7 @@ def damaged(request: Request, body: Damaged) -> Dealt:
 @api.get("/clips/{segment}", response_class=FileResponse, responses={404: {"description": "not filmed"}})
 def clip(request: Request, segment: ClipId) -> Response:
     """The film of a segment; the page keeps it, and no cache does, so that a damaged one can be replaced."""
-    room = room_of(request)
+    room = app_state(request)
     version = room.films.version(segment)
     if version is None:
         raise HTTPException(404, "there is no such clip")

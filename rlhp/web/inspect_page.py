@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from rlhp.web.guard import HEADERS
-from rlhp.web.room import owner_only, room_of, static
+from rlhp.web.app_state import app_state, owner_only, static
+from rlhp.web.auth import HEADERS
 
 POLICY = "content-security-policy"
 # the page shows the report in a frame, and the report may run its own script and play its own films, and ask for nothing
@@ -56,7 +56,7 @@ def script(request: Request) -> Response:
 @router.get("/inspect/report", include_in_schema=False)
 def report(request: Request) -> Response:
     """The newest report."""
-    file = room_of(request).inspection.report
+    file = app_state(request).inspection.report
     if not file.is_file():
         raise HTTPException(404, "there is no report yet")
     return FileResponse(file, media_type="text/html", headers=ALONE)
@@ -65,4 +65,4 @@ def report(request: Request) -> Response:
 @router.get("/api/inspect")
 def look(request: Request) -> Inspected:
     """Where the inspection stands; asking for it begins one where there is a newer checkpoint."""
-    return Inspected.model_validate(room_of(request).inspection())
+    return Inspected.model_validate(app_state(request).inspection())

@@ -1,4 +1,4 @@
-"""`/labels`: what `rlhp labels` prints, over time, and for the owner of the run the links of those who answer."""
+"""`/labels`: what `rlhp answers` prints, over time, and for the owner of the run the links of those who answer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
-from rlhp.labels import over_time, report
+from rlhp.answers import over_time, report
 from rlhp.run import annotators_of, key_of
 from rlhp.run.predictions import PREDICTIONS
 from rlhp.store import people, ranked, times
-from rlhp.web.bodies import Annotator
-from rlhp.web.room import Room, bearer_of, owner_only, room_of, static
-from rlhp.web.seen import changed
+from rlhp.web.app_state import AppState, app_state, bearer_of, owner_only, static
+from rlhp.web.file_cache import changed
+from rlhp.web.schemas import Annotator
 
 router = APIRouter()
 
@@ -95,12 +95,12 @@ def chart(request: Request) -> Response:
 @router.get("/api/labels")
 def tables(request: Request) -> Labels:
     """Counts, times and agreement of those who answered: everybody's for the owner of the run, else one's own."""
-    room, whose = room_of(request), bearer_of(request).annotator
+    room, whose = app_state(request), bearer_of(request).annotator
     version = changed(room.run / PREDICTIONS), room.store.database.version()
     return room.seen(("labels", whose), version, lambda: _labels(room, whose))
 
 
-def _labels(room: Room, whose: str | None) -> Labels:
+def _labels(room: AppState, whose: str | None) -> Labels:
     told, database = Tables.model_validate(report(room.run, whose)), room.store.database
     drawn = over_time(room.run, ranked(database, whose), times(database, whose))
     return Labels(**told.model_dump(), whose=whose, curves=[Curves.model_validate(curves) for curves in drawn])
@@ -109,6 +109,6 @@ def _labels(room: Room, whose: str | None) -> Labels:
 @router.get("/api/links", dependencies=[Depends(owner_only)])
 def links(request: Request, more: Annotated[list[Annotator], Query(max_length=20)] = []) -> list[Link]:  # noqa: B006
     """Keys of those whom the settings name and those who have answered, and of `more`."""
-    room = room_of(request)
+    room = app_state(request)
     names = dict.fromkeys([*annotators_of(room.settings, room.annotators), *people(room.store.database), *more])
     return [Link(annotator=name, key=key_of(room.token, name)) for name in names]

@@ -25,11 +25,11 @@ from starlette.exceptions import HTTPException
 
 from rlhp.live import read_message
 from rlhp.types import UserError
-from rlhp.web.guard import Guard
+from rlhp.web.app_state import KINDS, STATIC
+from rlhp.web.auth import AuthMiddleware
 from rlhp.web.listen import bound
 from rlhp.web.options import Options
 from rlhp.web.refusal import refusal
-from rlhp.web.room import KINDS, STATIC
 
 HOLD = 2.0  # seconds that a browser waits for the next picture, then it asks again
 LIMIT = 2**22  # bytes that are read ahead
@@ -38,7 +38,7 @@ FILES = ("live.css", "live.js", "icon.svg")
 Client = Field(pattern=r"^[\w-]{1,40}$")
 
 
-class Keys(BaseModel):
+class HeldKeys(BaseModel):
     """The keys that a browser's person holds, the newest last; `n` counts its messages, for they may overtake each other."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,7 +47,7 @@ class Keys(BaseModel):
     held: list[str] = Field(max_length=20)
 
 
-class Ordered(BaseModel):
+class Order(BaseModel):
     """Something to be done by whoever runs the environment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,7 +90,7 @@ class Relay:
         self.over = True
         self.changed.set()
 
-    def press(self, keys: Keys) -> None:
+    def press(self, keys: HeldKeys) -> None:
         """A person holds these keys now."""
         if keys.n <= self.counts.get(keys.client, 0):
             return  # overtaken by a newer one
@@ -115,7 +115,7 @@ def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
     """The application; `hosts`: the names it answers to, None: any."""
     app = FastAPI(title="rlhp", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_middleware(Guard, token=relay.token, hosts=hosts, visited=lambda: None)  # pyright: ignore[reportArgumentType]
+    app.add_middleware(AuthMiddleware, token=relay.token, hosts=hosts, visited=lambda: None)  # pyright: ignore[reportArgumentType]
 
     @app.get("/")
     def index() -> Response:
@@ -137,11 +137,11 @@ def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
         return Response(status_code=204) if found is None else Response(found[1], headers={"x-number": str(found[0])})
 
     @app.post("/api/keys", status_code=204)
-    async def keys(body: Keys) -> None:
+    async def keys(body: HeldKeys) -> None:
         relay.press(body)
 
     @app.post("/api/order", status_code=204)
-    async def order(body: Ordered) -> None:
+    async def order(body: Order) -> None:
         say(order=body.order, value=body.value)
 
     return app

@@ -11,13 +11,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from rlhp.labels import Foresight, foresight
-from rlhp.run import Control, ask, change, control, finished, under_way
+from rlhp.answers import Foresight, foresight
+from rlhp.run import Control, ask, change, control, finished, is_running
 from rlhp.run.predictions import PREDICTIONS
 from rlhp.store import newest_clips, ranked
-from rlhp.web.bodies import Annotator
-from rlhp.web.room import Room, bearer_of, owner_only, room_of
-from rlhp.web.seen import Seen, changed
+from rlhp.web.app_state import AppState, app_state, bearer_of, owner_only
+from rlhp.web.file_cache import FileCache, changed
+from rlhp.web.schemas import Annotator
 
 METRICS = "metrics.csv"
 POINTS = 200  # of a curve
@@ -64,7 +64,7 @@ class More(BaseModel):
 @router.get("")
 def run(request: Request, annotator: Annotated[Annotator | None, Query()] = None) -> Progress:
     """The run so far. What the task's own reward tells is for its owner alone: nobody should answer by it."""
-    room, who = room_of(request), bearer_of(request)
+    room, who = app_state(request), bearer_of(request)
     asked = control(room.run)
     return Progress(
         curve=curve(room.run, room.seen, true=who.owns),
@@ -89,7 +89,7 @@ def pause(request: Request) -> Progress:
 @router.post("/resume", dependencies=[Depends(owner_only)])
 def resume(request: Request) -> Progress:
     """Have it go on."""
-    ask(room_of(request).run, paused=False)  # also one that was killed while it was paused
+    ask(app_state(request).run, paused=False)  # also one that was killed while it was paused
     return run(request)
 
 
@@ -103,7 +103,7 @@ def stop(request: Request) -> Progress:
 @router.post("/labels", dependencies=[Depends(owner_only)])
 def labels(request: Request, body: More) -> Progress:
     """Have so many more questions asked by the end of the run, spread over the rest of it as its schedule spreads them."""
-    room = room_of(request)
+    room = app_state(request)
     if reason := unable_to_grow(room):
         raise HTTPException(409, reason)
     change(room.run, lambda asked: replace(asked, more=asked.more + body.more))
@@ -113,26 +113,26 @@ def labels(request: Request, body: More) -> Progress:
 
 def _ask(request: Request, **fields: bool) -> Control:
     """Ask a training that is under way."""
-    room = room_of(request)
-    if not under_way(room.run):
+    room = app_state(request)
+    if not is_running(room.run):
         raise HTTPException(409, "no training is under way here: run its command again, and it goes on from its last checkpoint")
     return ask(room.run, **fields)
 
 
-def unable_to_grow(room: Room) -> str | None:
+def unable_to_grow(room: AppState) -> str | None:
     """Why no labels can be added to a run, in a sentence; None where they can."""
     if finished(room.run):
         return f"the run is finished; rlhp extend {room.run} total_steps=... labels=... goes on with it"
     return None if room.watcher().labels else "this run asks no questions, so there are no labels to add to"
 
 
-def _film(room: Room) -> str | None:
+def _film(room: AppState) -> str | None:
     """Where the newest clip is that is filmed: it shows about the newest policy, and has cost nothing."""
     newest = (clip for clip in newest_clips(room.store.database, RECENT) if room.films.file(clip).exists())
     return next((f"api/clips/{clip}" for clip in newest), None)
 
 
-def _agreement(room: Room, annotator: str | None) -> Agreed | None:
+def _agreement(room: AppState, annotator: str | None) -> Agreed | None:
     found: Foresight | None = room.seen(
         ("agreement", annotator),
         (changed(room.run / PREDICTIONS), room.store.database.version()),
@@ -141,7 +141,7 @@ def _agreement(room: Room, annotator: str | None) -> Agreed | None:
     return None if found is None else Agreed.model_validate(found)
 
 
-def curve(run: Path, seen: Seen, true: bool, points: int = POINTS) -> list[Point]:
+def curve(run: Path, seen: FileCache, true: bool, points: int = POINTS) -> list[Point]:
     """Steps, mean true returns of the episodes that ended, and means of r-hat a step, at most so many points, the newest last.
 
     True returns are None where they are not to be told (`true` False), and where no episode has ended by then.

@@ -1,4 +1,4 @@
-"""`rlhp label`: the page of a run, or of all runs below a folder, served until it is stopped."""
+"""`rlhp annotate`: the page of a run, or of all runs below a folder, served until it is stopped."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from rlhp import film
-from rlhp.run import Served, annotators_of, announce, dismiss, links, served, serving, under_way
+from rlhp.run import Served, annotators_of, announce, dismiss, is_running, links, served, serving
 from rlhp.types import UserError
 from rlhp.web.app import create
+from rlhp.web.app_state import AppState
 from rlhp.web.below import below
 from rlhp.web.found import is_run, runs_below
 from rlhp.web.listen import listen
-from rlhp.web.opened import close_room, open_room
+from rlhp.web.open_run import close_app_state, open_app_state
 from rlhp.web.options import Options, options_of
-from rlhp.web.room import Room
-from rlhp.web.several import Several
+from rlhp.web.run_status import settings_of
+from rlhp.web.several import RunServer
 from rlhp.web.several_app import create_several
-from rlhp.web.standing import settings_of
 
 PATIENCE = 10.0  # seconds for another process's page to come up
 ALONE = 60.0  # seconds without a request after which a page that a training has started ends, once that training is over
 
 
-def label(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), beside: bool = False) -> None:
+def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), beside: bool = False) -> None:
     """Serve the page of a run, or of all runs below a folder, until interrupted; prints where.
 
     `beside`: started by a training, the page also ends when that training is over and nobody has asked for anything for ALONE
@@ -55,7 +55,7 @@ def label(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] = ()
 
 
 def _label_one(run: Path, settings: Mapping[str, Any], options: Options, annotators: Sequence[str], beside: bool) -> None:
-    room = open_room(run, settings, options, "", annotators)  # refuses what makes no sense before anything is said
+    room = open_app_state(run, settings, options, "", annotators)  # refuses what makes no sense before anything is said
     listening, page = listen(run, options, beside)
     room = room.opened_by(page.token)
     _tell(run, page, options, annotators, quiet=beside)
@@ -68,7 +68,7 @@ def _label_one(run: Path, settings: Mapping[str, Any], options: Options, annotat
 def _label_several(folder: Path, given: Mapping[str, Any], options: Options, annotators: Sequence[str]) -> None:
     listening, page = listen(folder, options, beside=False)
     _tell(folder, page, options, annotators)
-    with closing(Several(folder, given, page, options.hosts, annotators)) as runs:
+    with closing(RunServer(folder, given, page, options.hosts, annotators)) as runs:
         Thread(target=runs.keep_closing, daemon=True).start()
         try:
             _server(create_several(runs), options).run(sockets=[listening])
@@ -118,7 +118,7 @@ def _server(app: ASGIApp, options: Options) -> uvicorn.Server:
     )
 
 
-def _serve_one(room: Room, options: Options, listening: Any, page: Served) -> None:
+def _serve_one(room: AppState, options: Options, listening: Any, page: Served) -> None:
     server = _server(create(room, options.hosts, page.public), options)
     if page.beside:
         Thread(target=_leave_when_alone, args=(room, server), daemon=True).start()
@@ -126,17 +126,17 @@ def _serve_one(room: Room, options: Options, listening: Any, page: Served) -> No
     try:
         server.run(sockets=[listening])
     finally:
-        close_room(room)
+        close_app_state(room)
 
 
-def _leave_when_alone(room: Room, server: uvicorn.Server) -> None:
+def _leave_when_alone(room: AppState, server: uvicorn.Server) -> None:
     while not (server.should_exit or alone(room)):
         time.sleep(min(1.0, ALONE / 10))
     server.should_exit = True
 
 
-def alone(room: Room) -> bool:
+def alone(room: AppState) -> bool:
     """Whether no training is under way and nobody has asked the page for anything for ALONE seconds since."""
-    if under_way(room.run):
+    if is_running(room.run):
         room.visits.count()
     return room.visits.idle() > ALONE

@@ -14,44 +14,44 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from rlhp import film
-from rlhp.run import Served, announce, last_served, served, serving, under_way
+from rlhp.run import Served, announce, is_running, last_served, served, serving
 from rlhp.store import Counts, counts
 from rlhp.types import UserError
 from rlhp.web.app import create
+from rlhp.web.app_state import AppState
+from rlhp.web.file_cache import FileCache, changed
 from rlhp.web.found import CONFIG, runs_below
-from rlhp.web.opened import close_room, open_room
+from rlhp.web.open_run import close_app_state, open_app_state
 from rlhp.web.options import options_of
-from rlhp.web.room import Room
-from rlhp.web.seen import Seen, changed
-from rlhp.web.standing import Standing, Watcher, settings_of
+from rlhp.web.run_status import RunStatus, RunStatusReader, settings_of
 
 IDLE = 600.0  # seconds without a request after which a run that is not in training is closed
 LOOK = 5.0  # seconds between looks for such runs
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenRun:
     """A run that this process serves."""
 
-    room: Room
+    room: AppState
     app: ASGIApp
     closing: ExitStack
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class RunSummary:
     """A run in the list; `problem`: why it cannot be told more about, in a sentence."""
 
     name: str
-    standing: Standing | None
+    standing: RunStatus | None
     problem: str | None = None
 
 
-class Several:
+class RunServer:
     """The runs below a folder, at RUNS/NAME of the page of all of them, `page`; threads may share it.
 
     A run keeps the token of its last page, or has one made of this page's. It is this page's as long as it is open here; one that
-    its own training or another `rlhp label` serves stays theirs, and the list leads there.
+    its own training or another `rlhp annotate` serves stays theirs, and the list leads there.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Several:
     ) -> None:
         self.folder, self.page, self.hosts, self.annotators = folder, page, hosts, annotators
         self._given, self._lock, self._over = given, RLock(), Event()
-        self._opened: dict[str, Opened] = {}
-        self._seen = Seen()
+        self._opened: dict[str, OpenRun] = {}
+        self._seen = FileCache()
 
     def names(self) -> list[str]:
         """The runs that there are now."""
@@ -85,15 +85,15 @@ class Several:
         there = served(self.folder / name)
         return there if there is not None and there.pid != self.page.pid else mine
 
-    def look(self, name: str) -> Glance:
+    def look(self, name: str) -> RunSummary:
         """Where a run stands."""
         run, config = self.folder / name, self.folder / name / CONFIG
         try:
             settings = self._seen(name, changed(config), lambda: settings_of(run))
             store = run / "preferences.sqlite"
-            return Glance(name, Watcher(run, counts(store) if store.is_file() else Counts(), settings)())
+            return RunSummary(name, RunStatusReader(run, counts(store) if store.is_file() else Counts(), settings)())
         except UserError as error:
-            return Glance(name, None, str(error))
+            return RunSummary(name, None, str(error))
 
     def open(self, name: str) -> ASGIApp:
         """The application of a run, which is open from now on.
@@ -105,7 +105,7 @@ class Several:
             opened.room.visits.count()  # so that it is not closed before the request comes there
             return opened.app
 
-    def _open(self, name: str) -> Opened:
+    def _open(self, name: str) -> OpenRun:
         run = self.folder / name
         with ExitStack() as stack:
             if not stack.enter_context(serving(run)):
@@ -114,18 +114,18 @@ class Several:
             film.drawing(settings)
             options = options_of(settings, {**self._given, "public": self.page.public or None})
             page = self.served(name)
-            room = open_room(run, settings, options, page.token, self.annotators)
-            stack.callback(close_room, room)
+            room = open_app_state(run, settings, options, page.token, self.annotators)
+            stack.callback(close_app_state, room)
             announce(run, page)
             room.films.start()
-            opened = self._opened[name] = Opened(room, create(room, self.hosts, self.page.public), stack.pop_all())
+            opened = self._opened[name] = OpenRun(room, create(room, self.hosts, self.page.public), stack.pop_all())
             return opened
 
     def close_idle(self) -> None:
         """Close the runs that are not in training and that nobody has asked for anything for IDLE seconds."""
         with self._lock:
             for name, opened in [*self._opened.items()]:
-                if opened.room.visits.idle() > IDLE and not under_way(opened.room.run):
+                if opened.room.visits.idle() > IDLE and not is_running(opened.room.run):
                     self._opened.pop(name).closing.close()
 
     def keep_closing(self) -> None:

@@ -13,17 +13,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rlhp.run import key_of
 from rlhp.types import UserError
-from rlhp.web.bodies import Annotator
+from rlhp.web.app_state import bearer_of, static
+from rlhp.web.auth import AuthMiddleware
 from rlhp.web.explain import PLAIN, explain
-from rlhp.web.guard import Guard
 from rlhp.web.refusal import refusal
-from rlhp.web.room import bearer_of, static
-from rlhp.web.several import Several
+from rlhp.web.schemas import Annotator
+from rlhp.web.several import RunServer
 
 RUNS = "/runs/"
 
 
-class Listed(BaseModel):
+class RunEntry(BaseModel):
     """A run, and the address of its page for whoever asks: below the list, or a page of its own."""
 
     name: str
@@ -36,15 +36,15 @@ class Listed(BaseModel):
     step: int
 
 
-class Listing(BaseModel):
+class RunList(BaseModel):
     """The runs below a folder."""
 
     folder: str
     owns: bool
-    runs: list[Listed]
+    runs: list[RunEntry]
 
 
-def create_several(runs: Several) -> ASGIApp:
+def create_several(runs: RunServer) -> ASGIApp:
     """The application."""
     listing = _listing(runs)
 
@@ -72,7 +72,7 @@ def _with_slash(scope: Scope) -> Response:
     return RedirectResponse(f"{quote(scope['path'].rpartition('/')[2])}/{f'?{query}' if query else ''}")
 
 
-def _of_run(runs: Several, name: str) -> ASGIApp:
+def _of_run(runs: RunServer, name: str) -> ASGIApp:
     """The page of a run; it is opened for those alone who have a key to it."""
 
     async def opened(scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,26 +84,26 @@ def _of_run(runs: Several, name: str) -> ASGIApp:
             return
         await app(scope, receive, send)
 
-    return Guard(opened, runs.token(name), runs.hosts, lambda: None, urlsplit(runs.page.public).netloc)
+    return AuthMiddleware(opened, runs.token(name), runs.hosts, lambda: None, urlsplit(runs.page.public).netloc)
 
 
-def _listing(runs: Several) -> FastAPI:
+def _listing(runs: RunServer) -> FastAPI:
     app = FastAPI(description="Runs whose clips are compared.", **PLAIN)
     for name in ("page.css", "labels.css", "runs.css", "runs.js", "icon.svg"):
         app.add_api_route(f"/{name}", _file(name), include_in_schema=False)
     app.add_api_route("/", _file("runs.html"), include_in_schema=False)
 
     @app.get("/api/runs")
-    def listed(request: Request, annotator: Annotated[Annotator | None, Query()] = None) -> Listing:
+    def listed(request: Request, annotator: Annotated[Annotator | None, Query()] = None) -> RunList:
         """Every run, and a link to it for whoever asks."""
         who = bearer_of(request)
         name = who.annotator or annotator
         found = [_listed(runs, run, name, who.owns) for run in runs.names()]
-        return Listing(folder=runs.folder.resolve().name, owns=who.owns, runs=found)
+        return RunList(folder=runs.folder.resolve().name, owns=who.owns, runs=found)
 
     explain(app)
     app.add_middleware(
-        Guard,  # pyright: ignore[reportArgumentType]
+        AuthMiddleware,  # pyright: ignore[reportArgumentType]
         token=runs.page.token,
         hosts=runs.hosts,
         visited=lambda: None,
@@ -119,7 +119,7 @@ def _file(name: str):
     return file
 
 
-def _listed(runs: Several, run: str, annotator: str | None, owns: bool) -> Listed:
+def _listed(runs: RunServer, run: str, annotator: str | None, owns: bool) -> RunEntry:
     """A run as one person sees it; its address is relative where it lies below this page."""
     page, found = runs.served(run), runs.look(run)
     key = page.token if owns else key_of(page.token, annotator or "")
@@ -127,7 +127,7 @@ def _listed(runs: Several, run: str, annotator: str | None, owns: bool) -> Liste
     here = page.pid == runs.page.pid
     base = f"runs/{quote(run)}/" if here else page.address(path="/").partition("?")[0]
     standing = found.standing
-    return Listed(
+    return RunEntry(
         name=run,
         address=f"{base}?{named}token={quote(key)}",
         state=standing.state if standing else None,

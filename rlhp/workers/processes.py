@@ -51,7 +51,7 @@ class Stepping(Protocol):
         ...
 
 
-class Here:
+class InProcess:
     """One share that is all of the work, done in the calling process."""
 
     def __init__(self, work: Work) -> None:

@@ -23,8 +23,8 @@ from rlhp.envs.gym.share import ONE, Share
 from rlhp.envs.gym.single import Factory, Single
 from rlhp.keys import Binding
 from rlhp.render import MODE, offers
-from rlhp.types import Array, Deflated, UserError, stream
-from rlhp.workers import Here, Stepping, Workers, mapped, reserve
+from rlhp.types import Array, Deflated, UserError, make_rng
+from rlhp.workers import InProcess, Stepping, Workers, mapped, reserve
 
 
 class GymVecEnv(VecEnv):
@@ -63,7 +63,7 @@ class GymVecEnv(VecEnv):
         drawn = None if filmed else _example(factories[0], first)
         self._fields = layout(len(factories), first.observation_space, first.action_space, drawn)
         self._arrays: dict[str, Array] = {name: np.zeros(*field) for name, field in self._fields.items()}
-        self._stepping: Stepping | None = Here(Group(here, self._arrays)) if here else None
+        self._stepping: Stepping | None = InProcess(Group(here, self._arrays)) if here else None
         self._mode = first.render_mode
         self._draws = offers(first) and first.render_mode == MODE
         # copies: whoever seeds them does not seed those of the first environment
@@ -80,17 +80,17 @@ class GymVecEnv(VecEnv):
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """The next reset begins the episodes of this seed; None keeps the seed. Returns what each environment is seeded with."""
         self._seed = self._seed if seed is None else seed
-        streams = [stream(self._seed, "env", i, self._made) for i in range(self.num_envs)]
+        streams = [make_rng(self._seed, "env", i, self._made) for i in range(self.num_envs)]
         self._seeds = [int(rng.integers(2**31)) for rng in streams]  # as large as every library's seeds may be
         return self._seeds
 
-    def stagger(self, after: int | None = None, share: float = 0.0) -> None:
+    def desynchronise(self, interval: int | None = None, fraction: float = 0.0) -> None:
         """Say on stderr what to know before training: Gymnasium has no way to shorten an episode.
 
         Raises UserError where that is asked for, and where `clone` is set and a pickled environment does not go on as it did.
         """
-        if after is not None:
-            raise UserError(f"Gymnasium has no way to shorten an episode of {self.task}; set restarts.after=null.")
+        if interval is not None:
+            raise UserError(f"Gymnasium has no way to shorten an episode of {self.task}; set early_resets.interval=null.")
         _say(self._why, *notes.limit(self.task, self.horizon))
         if self._clone:
             _say(notes.cloned(self.task, self._factories[0]))

@@ -32,7 +32,7 @@ async function look() {
     $("report").src = `inspect/report?token=${encodeURIComponent(token)}&at=${shown}`;
     $("report").hidden = false;
   } catch {
-    say("The server is away: start it again with rlhp label.", true);
+    say("The server is away: start it again with rlhp annotate.", true);
   }
 }
 

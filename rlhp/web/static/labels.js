@@ -49,7 +49,7 @@ async function look() {
     $("tables").replaceChildren(...labels.tables.map(sheet));
     $("notes").replaceChildren(...labels.notes.map((note) => made("p", note)));
   } catch (error) {
-    say(error.status ? error.message : "The server is away: start it again with rlhp label.", true);
+    say(error.status ? error.message : "The server is away: start it again with rlhp annotate.", true);
   }
 }
 

@@ -48,7 +48,7 @@ async function look() {
     $("runs").replaceChildren(...runs.sort((a, b) => Number(waits(b) > 0) - Number(waits(a) > 0) || a.name.localeCompare(b.name)).map(item));
     [...$("runs").querySelectorAll("a")].find((there) => there.textContent === focused)?.focus();
   } catch {
-    say("The server is away: start it again with rlhp label.", true);
+    say("The server is away: start it again with rlhp annotate.", true);
   }
 }
 

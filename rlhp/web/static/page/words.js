@@ -5,13 +5,13 @@ import { isStored } from "./answers.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 
 export const STATES = { training: "Training", waiting: "Waiting for you", paused: "Training is paused", stopped: "Training is stopped", failed: "Training failed", finished: "The learner is done", away: "No connection", refused: "No access" };
-export const UNPLAYABLE = "This browser cannot play the clips, though they were filmed again: serve them with rlhp label --codec vp9.";
+export const UNPLAYABLE = "This browser cannot play the clips, though they were filmed again: serve them with rlhp annotate --codec vp9.";
 
 /** What keeps the server from answering, in a sentence. */
 export function trouble() {
   if (page.error?.status) return page.error.message;
   const kept = isStored() ? " Your answers are kept here." : " Your answers are kept in this tab alone: leave it open.";
-  return `The page's server does not answer; trying again.${page.pending.length ? kept : ""} If it was stopped, rlhp label starts it.`;
+  return `The page's server does not answer; trying again.${page.pending.length ? kept : ""} If it was stopped, rlhp annotate starts it.`;
 }
 
 /** How many questions wait for this person, filmed or not. */

@@ -1,0 +1,110 @@
+"""What all pictures share: colours, names, and how a figure is made, tidied and saved. No global plotting state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from rlhp.types import UserError
+
+# Okabe and Ito's colours, which the colour-blind tell apart; without the yellow, which is faint on white.
+BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
+INK, QUIET = "#333333", "#8A8A8A"
+TITLES = {
+    "hopper": "Hopper",
+    "walker": "Walker",
+    "halfcheetah": "HalfCheetah",
+    "ant": "Ant",
+    "swimmer": "Swimmer",
+    "reacher": "Reacher",
+    "pendulum": "Pendulum",
+    "double_pendulum": "Double pendulum",
+}
+DPI = 160
+MINUS = "\N{MINUS SIGN}"
+
+Condition = tuple[str, int]  # name and labels
+LineStyle = Literal["-", "--", ":", "-."]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a condition is drawn and called."""
+
+    colour: str
+    line: LineStyle
+    name: str
+
+
+def rank(key: Condition) -> tuple[bool, bool, str, int]:
+    """Order of the conditions: the true reward, the paper's method, everything else by name; more labels later."""
+    name, labels = key
+    return name != "true_reward", name != "preferences", name, labels
+
+
+def styles(keys: Sequence[Condition]) -> dict[Condition, Style]:
+    """A style for each condition: the two that every picture has keep theirs in all pictures."""
+    fixed = {("true_reward", 0): ORANGE, ("preferences", 700): BLUE}
+    lines: tuple[LineStyle, ...] = ("-", "--", ":")
+    free: list[tuple[str, LineStyle]] = [(c, s) for s in lines for c in (GREEN, PINK, AMBER, SKY, BLACK)]
+    others = [key for key in keys if key not in fixed]
+    drawn = {key: Style(*free[i % len(free)], condition_name(key)) for i, key in enumerate(others)}
+    return {key: drawn.get(key) or Style(fixed[key], "-", condition_name(key)) for key in keys}
+
+
+def condition_name(key: Condition) -> str:
+    """A condition as it is written in a legend."""
+    condition, labels = key
+    words = condition.replace("_", " ").capitalize()
+    return f"{words}, {labels:,} labels" if labels else words
+
+
+def title(task: str) -> str:
+    """A task's name as it is written above a picture."""
+    return TITLES.get(task, task)
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, drawn by Agg, so that no screen is needed."""
+    empty = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(empty)
+    return empty
+
+
+def tidy(axes: Axes) -> Axes:
+    """Two spines, a light grid, small grey ticks, thousands in groups."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#BBBBBB")
+    axes.grid(color="#E6E6E6", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(color="#BBBBBB", labelcolor=INK, labelsize=8.5, length=3)
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace("-", MINUS)))
+    return axes
+
+
+def steps(axes: Axes, span: float, ticks: int) -> None:
+    """A step axis from 0 to `span`, labelled 0, 50k, 0.5M, at most so many intervals."""
+    axes.set_xlim(0, span)
+    axes.xaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
+    unit, letter = (1e6, "M") if span >= 1e6 else (1e3, "k") if span >= 1e3 else (1, "")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}{letter}" if value else "0"))
+
+
+def save(drawn: Figure, out: Path) -> None:
+    """Write the figure; its folder is made. Raises UserError for an unknown format or a place that cannot be written."""
+    known = drawn.canvas.get_supported_filetypes()
+    if out.suffix[1:].lower() not in known:
+        raise UserError(f"{out} has no known picture format: use .png, .pdf or .svg.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        drawn.savefig(out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,105 @@
+"""Names of settings, choices and commands that earlier versions had, and their present names.
+
+Old names work on the command line for one version, with a sentence that names the new one. The settings of earlier runs are read
+under their present names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+SETTINGS = {
+    "max_open": "max_pending",
+    "credit": "reward_input",
+    "restarts": "early_resets",
+    "restarts.after": "early_resets.interval",
+    "restarts.share": "early_resets.fraction",
+    "effort": "training_schedule",
+    "query.clips_per_label": "query.min_segments_per_label",
+    "agent.explore": "agent.intrinsic_reward",
+    "agent.reward_level": "agent.reward_shift",
+    "reward_model.average_over": "reward_model.ema_window",
+    "reward_model.credit": "reward_model.reward_input",
+    "reward_model.inputs": "reward_model.input_scaling",
+    "reward_model.penalty": "reward_model.regulariser",
+}
+GROUPS = {
+    "agent/explore": "agent/intrinsic_reward",
+    "reward_model/inputs": "reward_model/input_scaling",
+    "reward_model/penalty": "reward_model/regulariser",
+}
+VALUES = {  # of settings and groups under their present names
+    "reward_input": {"departure": "obs", "arrival": "next_obs"},
+    "reward_model.reward_input": {"departure": "obs", "arrival": "next_obs"},
+    "reward_model/input_scaling": {"alike": "unit", "lasting": "between_clip_variance"},
+    "reward_model/augment": {"whole": "none"},
+    "hydra/launcher": {"local": "joblib", "slurm": "submitit_slurm", "slurm_local": "submitit_local"},
+    "hydra/sweeper": {"search": "optuna"},
+}
+TARGETS = {
+    "rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble",
+    "rlhp.reward.NoPenalty": "rlhp.reward.NoRegularisation",
+    "rlhp.reward.alike": "rlhp.reward.unit_variance",
+    "rlhp.reward.lasting": "rlhp.reward.between_clip_variance",
+    "rlhp.reward.whole": "rlhp.reward.no_augmentation",
+    "rlhp.schedule.PerStep": "rlhp.schedule.GradientStepsPerStep",
+    "rlhp.schedule.Steady": "rlhp.schedule.SteadyGradientSteps",
+    "rlhp.schedule.steady": "rlhp.schedule.steady_gradient_steps",
+    "rlhp.film.Own": "rlhp.film.SelfRendered",
+}
+COMMANDS = {"label": "annotate", "labels": "answers"}
+_OVERRIDE = re.compile(r"(?P<prefix>[+~]{0,2})(?P<key>[\w./]+)(?P<package>@[^=]*)?(?P<value>=.*)?", re.DOTALL)
+
+
+def present(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run under their present names, whatever version wrote them."""
+    return _present(settings, "", "")
+
+
+def _present(settings: Mapping[str, Any], old_prefix: str, new_prefix: str) -> dict[str, Any]:
+    found = {}
+    for key, value in settings.items():
+        old = f"{old_prefix}{key}"
+        new = SETTINGS.get(old, f"{new_prefix}{key}")
+        found[new.rpartition(".")[2]] = _value(value, key, old, new)
+    return found
+
+
+def _value(value: Any, key: str, old: str, new: str) -> Any:
+    if isinstance(value, Mapping):
+        return _present(value, f"{old}.", f"{new}.")
+    if isinstance(value, list):
+        return [_value(each, key, old, new) for each in value]
+    if isinstance(value, str):
+        return TARGETS.get(value, value) if key == "_target_" else VALUES.get(new, {}).get(value, value)
+    return value
+
+
+def override(word: str) -> str:
+    """One KEY=VALUE of a command line under the present names; other words as they are."""
+    parts = _OVERRIDE.fullmatch(word)
+    if parts is None:
+        return word
+    old = parts["key"]
+    key = GROUPS.get(old) or SETTINGS.get(old) or _below(old)
+    values = VALUES.get(key, {})
+    value = ",".join(values.get(each, each) for each in (parts["value"] or "")[1:].split(",")) if values else None
+    written = parts["value"] or "" if value is None or not parts["value"] else f"={value}"
+    return f"{parts['prefix']}{key}{parts['package'] or ''}{written}"
+
+
+def _below(key: str) -> str:
+    """A key whose beginning was renamed: a setting of a part."""
+    head = key
+    while "." in head:
+        head = head.rpartition(".")[0]
+        if head in SETTINGS:
+            return SETTINGS[head] + key[len(head) :]
+    return key
+
+
+def sentence(old: str, new: str) -> str:
+    """What to tell the user who typed an old name."""
+    return f"{old} is now called {new}; the old name will not work in the next version."

@@ -1,0 +1,106 @@
+"""Short looks at a store, for those who tell where a run stands."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlhp.store.annotation_queue import PERSON
+from rlhp.store.connection import Database, open_unchecked, schema_version
+from rlhp.store.migrate import added
+
+# one answer tells when its question was first taken, and how many questions were by then
+_FIRST_TAKEN = """
+SELECT query, MIN(taken_step) AS step, segments FROM answer JOIN query ON query.id = query
+WHERE taken_step IS NOT NULL AND source != 'demonstration' GROUP BY query
+"""
+
+_RANKED = """
+SELECT query, teacher, ranks, answered_at FROM answer
+WHERE source = 'human' AND round = 0 AND NOT flagged AND ranks IS NOT NULL
+"""
+
+_PEOPLE = "SELECT DISTINCT teacher FROM answer WHERE source = 'human' UNION SELECT 'human:' || annotator FROM lease"
+
+_COUNTS = """
+SELECT (SELECT COUNT(*) FROM query WHERE id NOT IN (SELECT query FROM answer WHERE {source} = 'demonstration')),
+       (SELECT COUNT(DISTINCT query) FROM answer WHERE {round} = 0 AND {source} != 'demonstration'),
+       (SELECT COUNT(DISTINCT query) FROM answer WHERE taken_step IS NOT NULL AND {source} != 'demonstration')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstUse:
+    """A question, the step at which the reward model first saw an answer to it, and the ids of its clips."""
+
+    query: int
+    step: int
+    clips: tuple[str, ...]
+
+
+def used_after(database: Database, step: int) -> tuple[int, list[FirstUse]]:
+    """How many questions were first taken up to `step`, and those that were taken later, by step and id."""
+    with database.reading() as db:
+        before = db.execute(f"SELECT COUNT(*) FROM ({_FIRST_TAKEN}) WHERE step <= ?", (step,)).fetchone()[0]
+        rows = db.execute(f"SELECT * FROM ({_FIRST_TAKEN}) WHERE step > ? ORDER BY step, query", (step,)).fetchall()
+    return before, [FirstUse(query, at, tuple(json.loads(clips))) for query, at, clips in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """What a person said of a question's clips: a rank for each, in the store's order, lower is better."""
+
+    query: int
+    annotator: str
+    ranks: tuple[int, ...]
+    answered_at: float  # seconds since 1970
+
+
+def ranked(database: Database, annotator: str | None = None) -> list[Ranked]:
+    """The rankings, of one person or of all, that count: neither repeats nor what was taken back."""
+    with database.reading() as db:
+        sql, who = (_RANKED, ()) if annotator is None else (f"{_RANKED} AND teacher = ?", (PERSON + annotator,))
+        rows = db.execute(sql, who).fetchall()
+        return [Ranked(query, who.removeprefix(PERSON), tuple(json.loads(ranks)), at) for query, who, ranks, at in rows]
+
+
+def newest_clips(database: Database, at_most: int) -> list[str]:
+    """The ids of the clips of the newest questions, newest first."""
+    with database.reading() as db:
+        rows = db.execute("SELECT segments FROM query ORDER BY id DESC LIMIT ?", (at_most,)).fetchall()
+    return list(dict.fromkeys(name for (segments,) in rows for name in json.loads(segments)))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Questions, as `Store` counts them."""
+
+    asked: int = 0
+    answered: int = 0
+    used: int = 0
+
+
+def counts(path: Path) -> Counts:
+    """How many questions there are; the file is only read, and its content not checked. Raises UserError if it is no store."""
+    with open_unchecked(path) as db:
+        return Counts(*db.execute(_COUNTS.format(**added(schema_version(db)))).fetchone())
+
+
+def people(database: Database) -> list[str]:
+    """The names of those who have answered at the page, or hold a question there, in alphabetical order."""
+    with database.reading() as db:
+        names = [name for (name,) in db.execute(_PEOPLE) if name.startswith(PERSON)]
+    return sorted(name.removeprefix(PERSON) for name in names)
+
+
+def times(database: Database, annotator: str | None = None) -> dict[str, list[float]]:
+    """When people answered, repeats included, in seconds since 1970, by annotator: one person, or all."""
+    found: dict[str, list[float]] = {}
+    with database.reading() as db:
+        rows = db.execute("SELECT teacher, answered_at FROM answer WHERE source = 'human' ORDER BY answered_at").fetchall()
+    for who, at in rows:
+        name = who.removeprefix(PERSON)
+        if annotator in (None, name):
+            found.setdefault(name, []).append(at)
+    return found

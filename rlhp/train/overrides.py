@@ -1,0 +1,117 @@
+"""What people type after `rlhp train`, as Hydra can read it: text and paths quoted, keys of open dictionaries let in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
+from hydra.errors import HydraException
+
+from rlhp import renamed
+from rlhp.types import UserError, escaped
+
+SWEEP = ("-m", "--multirun")
+# flags of Hydra's that take the next word
+TAKING = frozenset(
+    "--config-dir -cd --config-path -cp --config-name -cn --cfg -c --package -p --info -i --experimental-rerun".split()  # noqa: SIM905
+)
+TEXTS = ("instructions",)  # settings in which a comma is a comma
+OPEN = re.compile(r"(\w+\.)*(\w+_)?kwargs\.\w.*|tracker\.\w.*|keyboard\.\w.*")  # their keys are not ours to know
+STRUCTURE = re.compile(r"[\[{(]|\w+\(")  # how a list, a dictionary or a function of Hydra's begins
+
+
+def normalise_overrides(words: Sequence[str]) -> list[str]:
+    """The words of a command line with every KEY=VALUE as Hydra reads it, flags last: its parser wants no settings on both sides.
+
+    Raises UserError, with the line as it should be typed, for a value that could mean more than one thing.
+    """
+    sweeps = any(word in SWEEP for word in words)
+    pairs = list(zip(words, ["", *words], strict=False))
+    settings = [word for word, before in pairs if not word.startswith("-") and before not in TAKING]
+    flags = [word for word, before in pairs if word.startswith("-") or before in TAKING]
+    present = [_renamed(word) for word in settings]
+    return [*(_readable(word, sweeps) if "=" in word else word for word in present), *flags]
+
+
+def _renamed(word: str) -> str:
+    """A setting under its present name; an old one is said on stderr."""
+    new = renamed.override(word)
+    if new != word:
+        print(f"rlhp: {escaped(renamed.sentence(word, new))}", file=sys.stderr)
+    return new
+
+
+def parse_override(word: str) -> Override | None:
+    """One KEY=VALUE as Hydra understands it; None if it does not."""
+    try:
+        return OverridesParser.create().parse_overrides([word])[0]
+    except HydraException:
+        return None
+
+
+def _readable(word: str, sweeps: bool) -> str:
+    key, _, value = word.partition("=")
+    if not key:
+        raise UserError(f"{word!r} is not a setting; give settings as KEY=VALUE, such as env=hopper.")
+    if OPEN.fullmatch(key):
+        key = f"++{key}"
+    override = parse_override(f"{key}={value}")
+    if override is None and parse_override(f"{key}=") is None:
+        return word  # not a setting, which Hydra says
+    if _plain(override, value):
+        return f"{key}={value}"
+    if key in TEXTS and not _deliberate(override):
+        return f"{key}={_quoted(value)}"
+    if paths := _paths(value):
+        return f"{key}={','.join(map(_quoted, paths))}"
+    if override is not None:
+        return f"{key}={value}"
+    if STRUCTURE.match(value) or (sweeps and "," in value):
+        items = [value] if STRUCTURE.match(value) else value.split(",")
+        texts = ",".join(QuotedString(item, Quote.double).with_quotes() for item in items)
+        right = shlex.quote(f"{word.partition('=')[0]}={texts}")
+        raise UserError(f"{word} is no value that can be read; if it is text, quote it for the shell and for Hydra: {right}")
+    return f"{key}={_quoted(value)}"
+
+
+def _plain(override: Override | None, value: str) -> bool:
+    """Whether Hydra takes the value for the text that it is."""
+    return override is not None and override.value_type == ValueType.ELEMENT and override.value() == value
+
+
+def _deliberate(override: Override | None) -> bool:
+    """Whether a text was written with Hydra's grammar in mind: in quotes, as a sweep by name, or null."""
+    if override is None:
+        return False
+    if override.value_type == ValueType.SIMPLE_CHOICE_SWEEP:
+        return all(isinstance(item, QuotedString) for item in override.sweep_iterator())
+    return (
+        override.value_type != ValueType.ELEMENT
+        or override.get_value_element_as_str()[:1] in ("", "'", '"')
+        or override.value() is None
+    )
+
+
+def _paths(value: str) -> list[str]:
+    """The paths that a value lists, all of which exist; their names may hold commas. Empty if it lists something else."""
+    found, rest = [], value.split(",")
+    while rest:
+        whole = next((n for n in range(len(rest), 0, -1) if _exists(",".join(rest[:n]))), None)
+        if whole is None:
+            return []
+        found.append(",".join(rest[:whole]))
+        rest = rest[whole:]
+    return found
+
+
+def _exists(path: str) -> bool:
+    return ("/" in path or "=" in path) and os.path.exists(path)
+
+
+def _quoted(text: str) -> str:
+    return QuotedString(text, Quote.single).with_quotes()

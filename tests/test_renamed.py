@@ -1,0 +1,86 @@
+"""Old names of settings, choices and commands keep working, and the user is told the new ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rlhp import cli, renamed
+from rlhp.run import read_settings
+from rlhp.train.overrides import normalise_overrides
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("max_open=5", "max_pending=5"),
+        ("++restarts.after=100", "++early_resets.interval=100"),
+        ("effort.per_1000_steps=8", "training_schedule.per_1000_steps=8"),
+        ("query.clips_per_label=1,2", "query.min_segments_per_label=1,2"),
+        ("credit=arrival,departure", "reward_input=next_obs,obs"),
+        ("reward_model/inputs=alike", "reward_model/input_scaling=unit"),
+        ("reward_model.penalty.initial=0.5", "reward_model.regulariser.initial=0.5"),
+        ("reward_model/augment=whole", "reward_model/augment=none"),
+        ("agent/explore=state_entropy", "agent/intrinsic_reward=state_entropy"),
+        ("agent.explore.neighbours=3", "agent.intrinsic_reward.neighbours=3"),
+        ("hydra/launcher=local", "hydra/launcher=joblib"),
+        ("hydra/sweeper=search", "hydra/sweeper=optuna"),
+    ],
+)
+def test_an_old_name_on_the_command_line(old: str, new: str, capsys: pytest.CaptureFixture) -> None:
+    assert normalise_overrides([old]) == [new]
+    assert capsys.readouterr().err == f"rlhp: {old} is now called {new}; the old name will not work in the next version.\n"
+    assert normalise_overrides([new]) == [new] and capsys.readouterr().err == ""
+
+
+def test_what_only_looks_like_an_old_name_stays(capsys: pytest.CaptureFixture) -> None:
+    words = ["env=hopper", "agent.learning_rate.start=0.1", "teacher=local", "name=whole", "~max_opens", "instructions=credit"]
+    assert [renamed.override(word) for word in words] == words
+
+
+def test_the_settings_of_an_earlier_run_are_read_by_their_present_names(tmp_path: Path) -> None:
+    earlier = {
+        "max_open": 3,
+        "credit": "arrival",
+        "restarts": {"after": 100, "share": 0.75},
+        "effort": {"_target_": "rlhp.schedule.PerStep", "per_1000_steps": 4.0},
+        "agent": {"explore": None, "reward_level": 1.0, "policy_kwargs": {"explore": 1}},
+        "reward_model": {
+            "penalty": {"_target_": "rlhp.reward.NoPenalty"},
+            "inputs": {"_target_": "rlhp.reward.lasting", "_partial_": True},
+            "credit": "departure",
+            "average_over": 0.05,
+        },
+        "query": {"clips_per_label": 4},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(earlier))
+    now = read_settings(tmp_path)
+    assert {key: now[key] for key in ("max_pending", "reward_input", "early_resets")} == {
+        "max_pending": 3,
+        "reward_input": "next_obs",
+        "early_resets": {"interval": 100, "fraction": 0.75},
+    }
+    assert now["training_schedule"] == {"_target_": "rlhp.schedule.GradientStepsPerStep", "per_1000_steps": 4.0}
+    assert now["agent"] == {"intrinsic_reward": None, "reward_shift": 1.0, "policy_kwargs": {"explore": 1}}
+    assert now["reward_model"] == {
+        "regulariser": {"_target_": "rlhp.reward.NoRegularisation"},
+        "input_scaling": {"_target_": "rlhp.reward.between_clip_variance", "_partial_": True},
+        "reward_input": "obs",
+        "ema_window": 0.05,
+    }
+    assert now["query"] == {"min_segments_per_label": 4}
+
+
+@pytest.mark.parametrize(("old", "new"), renamed.COMMANDS.items())
+def test_an_old_command(old: str, new: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert cli.main([old, str(tmp_path / "no")]) == 2
+    told = capsys.readouterr().err
+    assert f"rlhp {old} is now called rlhp {new}" in told and "is not a run directory" in told
+
+
+def test_every_present_name_is_one(capsys: pytest.CaptureFixture) -> None:
+    """A chain of renamings would leave an old name half way."""
+    for names in (renamed.SETTINGS, renamed.GROUPS, renamed.TARGETS, renamed.COMMANDS, *renamed.VALUES.values()):
+        assert not set(names) & set(names.values())
