@@ -180,6 +180,13 @@ def test_each_common_setting_has_a_meaning(pages_of_settings: ModuleType) -> Non
     assert [setting.key for setting in settings if not setting.meaning] == ["hydra/job_logging"]
 
 
+def test_a_setting_that_several_choices_have_is_explained_once(pages_of_settings: ModuleType) -> None:
+    page = pages_of_settings.choices_page()
+    a2c = page[page.index('"agent=a2c"') : page.index('"agent=a2c_atari"')]
+    assert "| `agent.vf_coef` | `0.5` | weight of the value loss |" in a2c
+    assert "| `agent.seed` | `${seed}` | the setting seed |" in a2c
+
+
 def test_each_choice_says_what_it_is(pages_of_settings: ModuleType) -> None:
     paths = [path for path in (ROOT / "conf").glob("*/**/*.yaml") if path.stem != "none"]
     assert [path for path in paths if not pages_of_settings.summary(path)] == []
