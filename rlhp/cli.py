@@ -26,7 +26,8 @@ Train an agent from preferences, in runs/<name>/. The same command again goes on
   rlhp train env=hopper labels=1400 seed=2             another task, more labels, another seed
   rlhp train env=pong agent/network=small              an Atari game from its pixels, the score hidden
   rlhp train env=gym env.id=MountainCarContinuous-v0   any Gymnasium environment with a Box observation
-  rlhp train -m env=hopper,walker seed=1,2,3           a sweep: every combination
+  rlhp train -m env=hopper,walker seed=1,2,3           a sweep: every combination, one after the other
+  rlhp train -m seed=1,2,3 hydra/launcher=joblib       a sweep with a job on each core
   rlhp train -m experiment=first_light                 a whole experiment
   rlhp train --cfg job                                 print all settings, train nothing
 

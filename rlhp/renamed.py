@@ -35,8 +35,8 @@ VALUES = {  # of settings and groups under their present names
     "reward_model.reward_input": {"departure": "obs", "arrival": "next_obs"},
     "reward_model/input_scaling": {"alike": "unit", "lasting": "between_clip_variance"},
     "reward_model/augment": {"whole": "none"},
-    "hydra/launcher": {"local": "joblib", "slurm": "submitit_slurm", "slurm_local": "submitit_local"},
-    "hydra/sweeper": {"search": "optuna"},
+    "hydra/launcher": {"local": "joblib"},
+    "hydra/sweeper": {"search": "optuna_tpe"},
 }
 TARGETS = {
     "rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble",
