@@ -33,8 +33,11 @@ FEWER = (
     (r"-\d+-seed1", "-20-seed1"),
 )
 PARSERS = {"fit": cli._fit_parser, "play": cli._play_parser}  # of commands that take settings besides their options
-NUMERIC = {"adam", "finite", "perception", "physics", "pixels", "precision"}
-INTERNAL = NUMERIC | {"cli", "doctor", "errors", "keys", "renamed", "render", "thread_pool", "workers"}  # not in the reference
+HELPERS = (
+    *("thread_pool", "renamed", "adam", "finite", "errors", "pixels", "precision"),
+    *("physics", "render", "perception", "workers", "keys"),
+)
+INTERNAL = {"cli", "doctor", *HELPERS}  # modules that the reference leaves out
 CONFIGS = {"train": "config", "fit": "fit", "play": "config"}
 
 
