@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PLACES = {"docs": "", "experiments": "experiments", ".assets": "pictures"}  # a folder of the repository: where the site has it
-SHOWN = (".md", ".png", ".jpg", ".mp4", ".csv", ".json")  # files of experiments/ and .assets/ that become part of the site
+SHOWN = (
+    ".md",
+    ".png",
+    ".jpg",
+    ".webp",
+    ".mp4",
+    ".csv",
+    ".json",
+)  # what becomes part of the site
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")  # the text of a link may hold a picture
 
 

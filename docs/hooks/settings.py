@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ CONF = Path(__file__).parents[2] / "conf"
 COMMENT = re.compile(r"[ \t:]*#[ \t]*(.*)")
 SENTENCE = re.compile(r"(?<=\.)\s(?=[A-Z])|(?<![,.;])\n(?=[A-Z][a-z]+ )")  # where one ends, or a command that ends a line
 PACKAGE = re.compile(r"# @package (\S+)")
+FOLLOWS = re.compile(r"\$\{([\w.]+)\}")  # a default that is another setting's value
 INTERNAL = ("defaults", "_target_", "_partial_")  # what a part is built of, not what a user sets
 
 SETTINGS = """\
@@ -123,12 +125,26 @@ def _group(name: str) -> str:
 
 def _details(name: str, path: Path) -> str:
     """A block that unfolds to all that a choice says and sets; empty where it sets nothing."""
-    table = _table(chosen(path) + settings(path))
+    table = _table([_explained(setting) for setting in chosen(path) + settings(path)])
     if not table:
         return ""
     words = "\n".join(_opening(path)).replace("# ", "").replace("#", "")
     body = f"{_prose(words)}\n\n{table}"
     return f'??? note "{name}={path.stem}"\n\n' + "\n".join(f"    {line}" if line else "" for line in body.splitlines()) + "\n"
+
+
+def _explained(setting: Setting) -> Setting:
+    """One without a comment has that of the same setting in another yaml, or names the setting that it follows."""
+    follows = FOLLOWS.fullmatch(setting.default)
+    otherwise = f"the setting {follows.group(1)}" if follows else ""
+    return setting if setting.meaning else replace(setting, meaning=_meanings().get(setting.key, otherwise))
+
+
+@cache
+def _meanings() -> dict[str, str]:
+    """The first comment that a setting has anywhere."""
+    found = [setting for path in sorted(CONF.rglob("*.yaml")) for setting in settings(path) if setting.meaning]
+    return {setting.key: setting.meaning for setting in reversed(found)}
 
 
 def _prose(words: str) -> str:
