@@ -1,6 +1,6 @@
 """Settings, choices and commands that were renamed: old names and current names.
 
-For one version, old names work on the command line and print a sentence with the new name. The settings of earlier runs are
+Until version 2, old names work on the command line and print a sentence with the new name. The settings of earlier runs are
 translated to the current names when they are read.
 """
 
@@ -35,8 +35,8 @@ VALUES = {  # of settings and groups under their current names
     "reward_model.reward_input": {"departure": "obs", "arrival": "next_obs"},
     "reward_model/input_scaling": {"alike": "unit", "lasting": "between_clip_variance"},
     "reward_model/augment": {"whole": "none"},
-    "hydra/launcher": {"local": "joblib", "slurm": "submitit_slurm", "slurm_local": "submitit_local"},
-    "hydra/sweeper": {"search": "optuna"},
+    "hydra/launcher": {"local": "joblib"},
+    "hydra/sweeper": {"search": "optuna_tpe"},
 }
 TARGETS = {
     "rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble",
@@ -102,4 +102,4 @@ def _below(key: str) -> str:
 
 def sentence(old: str, new: str) -> str:
     """The message for a user who typed an old name."""
-    return f"{old} is now called {new}; the old name will not work in the next version."
+    return f"{old} is now called {new}; the old name works until version 2."

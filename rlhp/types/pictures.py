@@ -14,7 +14,7 @@ from rlhp.types.clips import Deflated, Film, film
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The frames of the first k environments before each action: [T][k], each [H, W, 3] uint8, compressed by itself.
+    """The frames of the first k environments before each action: `[T][k]`, each `[H, W, 3]` uint8, compressed by itself.
 
     The number of environments may differ from step to step.
     """
