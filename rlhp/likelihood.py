@@ -72,10 +72,10 @@ class Graded:
     def _log_likelihood(self, lead: Tensor, much: Tensor) -> Tensor:
         # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a))
         slightly = logsigmoid(lead) + logsigmoid(self.threshold - lead) + log(-expm1(-self.threshold))
-        said = torch.where(much, logsigmoid(lead - self.threshold), slightly)
+        answer = torch.where(much, logsigmoid(lead - self.threshold), slightly)
         if self.error == 0:
-            return said
-        return torch.logaddexp(log(1 - self.error) + said, lead.new_tensor(log(self.error / 4)))
+            return answer
+        return torch.logaddexp(log(1 - self.error) + answer, lead.new_tensor(log(self.error / 4)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class Session:
 
     def _show(self, picture: Array | None) -> None:
         steps = len(self._tape)
-        say, go = SAID[self._phase]
+        say, go = TEXTS[self._phase]
         self._stage.show(
             picture,
             phase=self._phase,
@@ -121,7 +121,7 @@ class Session:
         )
 
 
-SAID = {  # the text of the page and of its button, if any, by phase
+TEXTS = {  # the text of the page and of its button, if any, by phase
     "ready": ("A new episode. The keys are below the picture.", "Start"),
     "playing": ("", ""),
     "paused": ("Paused.", "Continue"),

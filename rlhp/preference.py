@@ -43,7 +43,7 @@ def disagreement(sums: Array) -> Array:
     single segment is compared with an average one, whose sum is 0.
     """
     if sums.ndim != 3 or sums.shape[2] < 1:
-        raise ValueError(f"sums must be [members, questions, clips], not {sums.shape}")
+        raise ValueError(f"sums must be [members, queries, clips], not {sums.shape}")
     if sums.shape[2] == 1:
         sums = np.concatenate([sums, np.zeros_like(sums)], axis=2)
     pairs = [win_probability(sums[..., i], sums[..., j]).var(axis=0) for i, j in combinations(range(sums.shape[2]), 2)]

@@ -51,13 +51,13 @@ class AdvantageTrainer:
         """The feedback during each step on the action `delay` steps before, [T, N]: 1 (good), -1 (bad) or 0 (none)."""
         steps, envs = rollout.true_reward.shape
         judged = make_rng(self._seed, "trainer", step).random((steps, envs)) < self._speaks
-        said = np.zeros((steps, envs))
+        feedback = np.zeros((steps, envs))
         if judged.any():
             # without simulator states, observations have to contain the whole state
             states = rollout.state if isinstance(rollout.state, np.ndarray) else rollout.obs
-            said[judged] = self._signs(states[judged], rollout.act[judged], self._usual(rollout.seen()[judged]))
+            feedback[judged] = self._signs(states[judged], rollout.act[judged], self._usual(rollout.seen()[judged]))
         waiting = np.zeros((self._delay, envs)) if self._late is None else self._late
-        everything = np.concatenate([waiting, said])
+        everything = np.concatenate([waiting, feedback])
         self._late = everything[steps:]
         return everything[:steps]
 

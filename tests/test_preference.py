@@ -93,7 +93,7 @@ def test_identical_members_never_disagree(members):
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 0), (1, 3, 4, 2)])
 def test_disagreement_refuses_other_shapes(shape):
-    with pytest.raises(ValueError, match="members, questions"):
+    with pytest.raises(ValueError, match="members, queries"):
         disagreement(np.zeros(shape))
 
 

@@ -33,7 +33,7 @@ def by_observation(
     space: Any = env.observation_space
     if isinstance(space, ImagesAndVector):
         agent = ppo(env, **_merged(parts, settings))
-        agent.chosen = f"the policy encodes each image ({described(convolutions(space.images[0]))}) beside the rest"
+        agent.chosen = f"the policy encodes each image ({described(convolutions(space.images[0]))}) and reads the rest directly"
     elif is_image(space):
         agent = _on_images(env, _merged(images, settings), precision, threads)
     else:

@@ -47,12 +47,12 @@ class Coach(Blind, A2C):
 
     def _feedback_metrics(self, feedback: Array) -> Metrics:
         """Signals so far, the fraction of praise among those of the last rollout, and the policy's entropy."""
-        said = int(np.count_nonzero(feedback))
-        self.signals += said
+        signals = int(np.count_nonzero(feedback))
+        self.signals += signals
         with torch.no_grad():
             last = torch.from_numpy(self.rollout_buffer.observations[-1]).to(self.device)
             entropy = self.policy.get_distribution(last).entropy()
-        praise = {"praise": float((feedback > 0).sum() / said)} if said else {}
+        praise = {"praise": float((feedback > 0).sum() / signals)} if signals else {}
         return {"signals": float(self.signals), **praise, "entropy": float(entropy.mean())}  # type: ignore[union-attr]
 
     def snapshot(self) -> dict[str, Array]:

@@ -23,7 +23,7 @@ OF_PPO = ("batch_size", "n_epochs")
 def save_sb3(agent: Blind, folder: Path) -> list[Path]:
     """Write `policy.zip`, which `PPO.load` or `A2C.load` reads, and `vec_normalize.pkl`, which normalises its observations.
 
-    The latter is left out where observations are not normalised, or not in the way of `VecNormalize`. Returns the files that were
+    The latter is left out if observations are not normalised, or in a way that `VecNormalize` does not support. Returns the files
     written; none for a mixture of policies, which Stable-Baselines3 does not support.
     """
     if isinstance(agent.acting_policy(), Mixture):
@@ -56,14 +56,14 @@ def sb3_agent(agent: Blind) -> OnPolicyAlgorithm:
     env: Any = agent.env
     rate = float(agent.lr_schedule(1))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)  # said when the agent was made
+        warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)  # SB3 warned when the agent was built
         made = make(policy, env, rate, policy_kwargs=kwargs, device="cpu", **settings)
     made.policy.load_state_dict(agent.policy.state_dict())
     return made
 
 
 def _normaliser(env: VecNormalize) -> VecNormalize:
-    """A `VecNormalize` of Stable-Baselines3 with the same moments; it is saved without its environments."""
+    """A `VecNormalize` of Stable-Baselines3 with the same statistics; it is saved without its environments."""
     assert env.venv is not None
     made = VecNormalize(env.venv, training=False, norm_reward=False, clip_obs=env.clip_obs, epsilon=env.epsilon)
     restore_normaliser(made, normaliser_state(env))
