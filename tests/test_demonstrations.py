@@ -99,7 +99,7 @@ def test_files_that_cannot_be_used_get_a_sentence(tmp_path):
         demonstrations.load("nowhere", ENV)
     with pytest.raises(UserError, match="have no episodes"):
         demonstrations.load(written(tmp_path / "empty"), ENV)
-    with pytest.raises(UserError, match="hold 1; ask for 1 to 1"):
+    with pytest.raises(UserError, match="have 1; choose 1 to 1"):
         demonstrations.load(written(tmp_path / "one", episode(3)), ENV, episodes=2)
     broken = episode(3)
     broken.obs[1, 0] = np.nan

@@ -162,7 +162,7 @@ def test_members_stand_apart():
 
 @pytest.mark.parametrize("error", [-0.1, 1.0, float("nan")])
 def test_an_impossible_error_is_refused(error):
-    with pytest.raises(UserError, match="probability"):
+    with pytest.raises(UserError, match="probabilities"):
         CrossEntropy(error)
 
 
@@ -199,7 +199,7 @@ def test_smoothing_leaves_ties_alone_and_is_cancelled_by_an_error_of_its_size():
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
 def test_an_impossible_smoothing_is_refused(smoothing):
-    with pytest.raises(UserError, match="probability"):
+    with pytest.raises(UserError, match="probabilities"):
         CrossEntropy(0.1, smoothing)
 
 
