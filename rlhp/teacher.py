@@ -313,7 +313,7 @@ class Replay:
 def _different_query(id: int) -> UserError:
     return UserError(
         f"query {id} differs from that of the recorded run, so its answers cannot be repeated: train on the machine of that run, "
-        "with its numeric precision and versions (versions.json). A run that people answered and that was killed and resumed "
+        "with its numeric precision and versions (versions.json); a run that people answered and that was killed and resumed "
         "cannot be repeated."
     )
 

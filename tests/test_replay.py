@@ -92,7 +92,7 @@ def test_a_replay_that_is_killed_and_resumed_ends_alike(tmp_path: Path, monkeypa
 
     again = ("teacher=replay", f"teacher.run={tmp_path / 'one'}", f"checkpoint_every={2 * ROLLOUT}")
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(Store, "take", killed)
+        patched.setattr(Store, "collect", killed)
         trained(tmp_path / "two", *again)
     trained(tmp_path / "two", *again)
     assert (tmp_path / "two" / "metrics.csv").read_bytes() == (tmp_path / "one" / "metrics.csv").read_bytes()
