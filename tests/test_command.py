@@ -45,7 +45,7 @@ TINY = [
         ("labels=7000", "this run can ask 12 of its 7000 queries"),
         ("total_steps=0", "set it to 1 or more"),
         ("max_pending=-1", "set it to 0 or more"),
-        ("query.clips=1", "of the kind comparison shows 2 clips, not 1"),
+        ("query.clips=1", "of kind comparison shows 2 clips, not 1"),
         ("checkpoint_every=0", "set it to 1 or more"),
         ("teacher=human query.clips=11", "people rank at most 10 clips at the page"),
         ("teacher=human film=null", "cannot be rendered: its yaml has no film"),
