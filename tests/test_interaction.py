@@ -107,7 +107,7 @@ def test_the_likelihood_of_a_mixture_is_the_weighted_mean() -> None:
 
 @pytest.mark.parametrize("weights", [[0, 0], [1], [2, -1], [np.inf, 1], [np.nan, 1]])
 def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
-    with pytest.raises(ValueError, match="no weights of 2 policies"):
+    with pytest.raises(ValueError, match="are not weights of 2 policies"):
         Mixture([Constant(0), Constant(1)], np.array(weights))
 
 
