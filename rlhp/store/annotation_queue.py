@@ -300,8 +300,10 @@ def _shown(by: str, query: int, segments: str, round: int, kind: str) -> Shown:
 
 def _row(by: str, reply: Reply, answer: Answer, swapped: bool, now: float) -> dict[str, object]:
     """The columns of an answer, with ranks in the order of the query's clips."""
-    stored = answer.reversed() if swapped else answer
-    return as_row(reply.query, PERSON + by, stored, now, Source.HUMAN, round=reply.round, swapped=swapped, shown_at=now - reply.seen)
+    ordered = answer.reversed() if swapped else answer
+    return as_row(
+        reply.query, PERSON + by, ordered, now, Source.HUMAN, round=reply.round, swapped=swapped, shown_at=now - reply.seen
+    )
 
 
 def _given(
