@@ -74,7 +74,7 @@ def test_a_training_holds_until_it_is_told_to_go_on(tmp_path: Path) -> None:
     naps = iter([lambda: None, lambda: ask(tmp_path, more=5), lambda: ask(tmp_path, paused=False)])
     controls = Controls(tmp_path, sleep=lambda seconds: next(naps)())
     assert controls.hold(1024, said.append) == Control(more=5, added=((1024, 5),)), "labels are noticed meanwhile"
-    assert len(said) == 3 and said[0] == f"paused at step 1,024 from the page: rlhp annotate {tmp_path} serves it"
+    assert len(said) == 3 and said[0] == f"paused at step 1,024 from the page: continue it with rlhp annotate {tmp_path}"
 
 
 def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
