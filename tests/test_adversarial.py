@@ -459,7 +459,7 @@ def test_who_may_terminate_is_told_and_who_may_not_is_not(aimless, capsys):
 
 @pytest.mark.parametrize("condition", ["gail", "airl"])
 def test_there_must_be_demonstrations(condition):
-    with pytest.raises(UserError, match="name them with demos="):
+    with pytest.raises(UserError, match="set demos="):
         build(settings("env=point", f"condition={condition}", "threads=1"))
 
 

@@ -140,7 +140,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
         train(settings("env=reacher"), run)
     assert checkpoint.complete(run / "checkpoints")[-1] == 1408, "between two of those that are due"
     assert not finished(run) and failure(run) is None and control(run) == Control(stopped=1408)
-    assert "was stopped from the page; the same command goes on from step 1,408 of 3,072" in capsys.readouterr().err
+    assert "was stopped from the page; repeat the command to continue from step 1,408 of 3,072" in capsys.readouterr().err
     train(settings("env=reacher"), run)
     assert finished(run) and control(run) == Control()
     for name in ("metrics.csv", "heldout.csv"):

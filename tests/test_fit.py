@@ -47,7 +47,7 @@ def test_it_learns_what_is_preferred_and_says_how_well_it_is_known(tmp_path: Pat
     assert fitted(comparisons(tmp_path), tmp_path / "run") == 0
     out, err = capsys.readouterr()
     assert "150 comparisons of 300 clips of 4 steps (Inverse Preference Learning: a label of 1 prefers obs_2)" in err
-    assert "observations Box(3,) of float32; actions Box(2,) of float32\n120 are learned from, 30 held out\n" in err
+    assert "observations Box(3,) of float32; actions Box(2,) of float32\n120 are fitted, 30 held out\n" in err
     held = json.loads((tmp_path / "run" / "finished.json").read_text())["heldout"]
     assert (
         held["share"] >= 0.85
@@ -174,7 +174,7 @@ def test_a_fit_has_no_policy_to_show(tmp_path: Path, capsys: Any) -> None:
     [
         ("reward_model=gail", "learns from what a policy does"),
         ("reward_model=true_reward", "learns nothing from comparisons"),
-        ("reward_model=target", "learns from true returns, which these data do not hold"),
+        ("reward_model=target", "learns from true returns, which these data lack"),
         ("reward_model=ensemble_cnn", "image"),
         ("heldout=1", "share of the comparisons"),
         ("heldout=0.001", "too few to hold out"),

@@ -172,7 +172,7 @@ def test_other_questions_are_refused_and_nothing_is_written(run: Path, tmp_path:
         before = dump(other)
         assert cli.main(["import", str(other), str(file)]) == 2
         err = capsys.readouterr().err
-        assert reason in err and "holds the same questions" in err and len(err.splitlines()) == 1 and dump(other) == before
+        assert reason in err and "has the same queries" in err and len(err.splitlines()) == 1 and dump(other) == before
 
 
 def test_another_answer_is_refused(run: Path, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_page_that_dies_is_served_again_at_the_same_address(run: Path) -> None
         assert again.address() == before.address() and trainer.poll() is None
         assert Person(again, "annotator-1").state()["state"] == "training"
         until(lambda: not films & set(processes(run)), PATIENCE)
-        until(lambda: f"served again: compare clips at {again.address()}" in (run / "train.log").read_text(), PATIENCE)
+        until(lambda: f"has been restarted: compare clips at {again.address()}" in (run / "train.log").read_text(), PATIENCE)
 
 
 def test_a_page_that_somebody_ends_stays_ended(run: Path) -> None:
@@ -175,7 +175,7 @@ def test_why_a_page_does_not_come_up_is_told(run: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", refusal))
     with closing(page.PageSupervisor(run)) as keeper:
         keeper.begin()
-    assert "did not start (size is 9: give 64 to 1024 pixels); training goes on" in capsys.readouterr().err
+    assert "did not start (size is 9: give 64 to 1024 pixels); training continues" in capsys.readouterr().err
 
 
 def test_after_a_kill_of_the_trainer_the_page_goes_on_with_the_one_that_resumes(run: Path) -> None:
