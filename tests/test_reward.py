@@ -395,7 +395,7 @@ def test_the_penalty_rises_above_the_band_and_falls_below_it():
 
 @pytest.mark.parametrize("wrong", [{"initial": 0}, {"rate": -0.1}, {"low": 1.6}, {"low": 0}, {"members": 0}, {"ema_window": 1}])
 def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(UserError, match="needs|must be"):
+    with pytest.raises(UserError, match=r"needs|must be"):
         ensemble(**wrong) if wrong.keys() & {"members", "ema_window"} else AdaptiveL2(**wrong)
 
 

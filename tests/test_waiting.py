@@ -17,7 +17,8 @@ from rlhp.train.page import reason
         (
             10,
             Waiting(4, 2, 5),
-            "waiting for 4 answers until at most 5 are left (2 answers can still be undone); start the page with rlhp annotate {run}",
+            "waiting for 4 answers until at most 5 are left (2 answers can still be undone); start the page with "
+            "rlhp annotate {run}",
         ),
         (10, Waiting(0, 2, 0), "waiting: 2 answers can still be undone"),
     ],
