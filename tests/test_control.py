@@ -26,7 +26,7 @@ from rlhp.types import Stopped, UserError
 
 def test_a_run_that_nobody_has_asked_anything_of_has_no_file(tmp_path: Path) -> None:
     assert control(tmp_path) == Control()
-    Controls(tmp_path).begin(0)
+    Controls(tmp_path).start(0)
     assert not any(tmp_path.iterdir())
 
 
@@ -64,7 +64,7 @@ def test_a_file_that_is_damaged_is_named(tmp_path: Path, text: str) -> None:
 
 def test_a_stop_from_before_is_over_and_a_pause_is_not(tmp_path: Path) -> None:
     ask(tmp_path, paused=True, stop=True, stopped=512)
-    Controls(tmp_path).begin(512)
+    Controls(tmp_path).start(512)
     assert control(tmp_path) == Control(paused=True)
 
 
@@ -73,13 +73,13 @@ def test_a_training_holds_until_it_is_told_to_go_on(tmp_path: Path) -> None:
     said: list[str] = []
     naps = iter([lambda: None, lambda: ask(tmp_path, more=5), lambda: ask(tmp_path, paused=False)])
     controls = Controls(tmp_path, sleep=lambda seconds: next(naps)())
-    assert controls.hold(1024, said.append) == Control(more=5, added=((1024, 5),)), "labels are noticed meanwhile"
+    assert controls.wait_while_paused(1024, said.append) == Control(more=5, added=((1024, 5),)), "labels are noticed meanwhile"
     assert len(said) == 3 and said[0] == f"paused at step 1,024 from the page: continue it with rlhp annotate {tmp_path}"
 
 
 def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
     ask(tmp_path, paused=True)
-    assert Controls(tmp_path, sleep=lambda seconds: ask(tmp_path, stop=True)).hold(0, lambda text: None).stop
+    assert Controls(tmp_path, sleep=lambda seconds: ask(tmp_path, stop=True)).wait_while_paused(0, lambda text: None).stop
 
 
 # more labels

@@ -229,7 +229,7 @@ def test_no_segment_is_on_both_sides(tmp_path: Path) -> None:
     twice = {name: np.concatenate([file[name], file[name]]) for name in file.files}
     given = load(comparisons(tmp_path, **twice)).comparisons
     found = split(given, 0.2, seed=1)
-    assert found.apart and len(found.heldout) == 60 and len(found.fitted) == 240
+    assert found.disjoint and len(found.heldout) == 60 and len(found.fitted) == 240
     assert not {*given.shown[found.heldout].ravel()} & {*given.shown[found.fitted].ravel()}
     assert split(given, 0.2, seed=1).heldout.tolist() == found.heldout.tolist() != split(given, 0.2, seed=2).heldout.tolist()
     assert len(split(given, 0.0, seed=1).heldout) == 0
@@ -242,7 +242,7 @@ def test_where_all_hang_together_the_same_question_stays_on_one_side(tmp_path: P
     chain["obs_1"][20:], chain["action_1"][20:] = file["obs_1"][0], file["action_1"][0]
     given = load(comparisons(tmp_path, **chain)).comparisons
     found = split(given, 0.25, seed=1)
-    assert not found.apart and len(found.heldout) == 10
+    assert not found.disjoint and len(found.heldout) == 10
     assert not {*given.query[found.heldout]} & {*given.query[found.fitted]}
 
 

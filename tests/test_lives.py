@@ -150,7 +150,7 @@ def test_that_an_earlier_page_was_told_to_end_is_no_reason_not_to_start_one_agai
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x')"))
     monkeypatch.setattr(page, "LOOK", 0.01)
     with closing(page.PageSupervisor(run)) as keeper:
-        keeper.begin()
+        keeper.start()
         until(lambda: len(starts.read_text()) > 2, PATIENCE)
         assert not dismissed(run)
 
@@ -165,7 +165,7 @@ def test_a_page_that_is_about_to_end_is_not_taken_for_one_that_died(
     with serving(run):
         dismiss(run)  # and is seen before the lock is released
         with closing(page.PageSupervisor(run)) as keeper:
-            keeper.begin()
+            keeper.start()
             until(lambda: len(looks) > 10, PATIENCE)
     assert starts.read_text() == "x"  # the one start that it begins with
 
@@ -174,7 +174,7 @@ def test_why_a_page_does_not_come_up_is_told(run: Path, monkeypatch: pytest.Monk
     refusal = "import sys; sys.exit('rlhp: size is 9: give 64 to 1024 pixels.')"
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", refusal))
     with closing(page.PageSupervisor(run)) as keeper:
-        keeper.begin()
+        keeper.start()
     assert "did not start (size is 9: give 64 to 1024 pixels); training continues" in capsys.readouterr().err
 
 

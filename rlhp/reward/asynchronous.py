@@ -69,7 +69,7 @@ class AsynchronousReward:
         self._pending = evidence, gradient_steps
         self._switch_to_process()
         if self._fit_process is not None:
-            self._fit_process.begin(evidence, gradient_steps)
+            self._fit_process.start_fit(evidence, gradient_steps)
 
     def _switch_to_process(self) -> None:
         """Start a subprocess, or use it from now on if it is ready."""

@@ -233,8 +233,9 @@ class CNN:
         return self._head(x, of)
 
     def _kernel(self, kernel: Tensor, first: bool) -> Tensor:
-        """A kernel in the number format of the convolutions; the first one also scales images to [0, 1], so that they stay
-        integers until then.
+        """A kernel in the number format of the convolutions.
+
+        The first one also scales images to [0, 1], so that images stay integers until then.
         """
         scaled = kernel * self._shape.images.scale if first else kernel
         return scaled.to(self._number).contiguous(memory_format=torch.channels_last)
@@ -245,9 +246,7 @@ class CNN:
         return linear(leaky_relu_(linear(x.flatten(1), weight, bias), SLOPE).float(), *of.last).squeeze(-1)
 
     def _network_input(self, x: Tensor) -> Tensor:
-        """Stacks [rows, channels, height, width] on the device, in the number format of the networks, with the lowest value
-        subtracted.
-        """
+        """Convert stacks [rows, channels, height, width] to the networks' device and number format, minus their lowest value."""
         if self._device.type == "cuda":
             x = x.contiguous().pin_memory().to(self._device, non_blocking=True)
         low = self._shape.images.low
@@ -282,8 +281,7 @@ def _checked(layers: Sequence[Sequence[int]]) -> tuple[tuple[int, int, int], ...
 
 
 def _initial(shape: Shape, members: int, rng: np.random.Generator) -> Tensor:
-    """Independent parameters for each member [M, P]: uniform within 1 / sqrt(fan-in); batch norm starts with scales 1 and shifts
-    0.
+    """Independent parameters for each member [M, P]: uniform within 1 / sqrt(fan-in); batch norm starts as the identity.
 
     The last layer starts at 0: random initial predictions would remain wherever labels carry no information.
     """

@@ -95,8 +95,9 @@ class InputScaling(Protocol):
     """Sets the scale of each input from its variances."""
 
     def __call__(self, between: Array, within: Array) -> Array:
-        """The standard deviation to scale each input to, from the variance of clips' means and the mean variance within clips;
-        all [width].
+        """The standard deviation to scale each input to [width].
+
+        `between` is the variance of clips' means, `within` the mean variance within clips; both [width].
         """
         ...
 

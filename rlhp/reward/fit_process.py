@@ -75,7 +75,7 @@ class FitProcess:
         """Continue from a snapshot."""
         self._send(state)
 
-    def begin(self, evidence: Evidence, gradient_steps: int) -> None:
+    def start_fit(self, evidence: Evidence, gradient_steps: int) -> None:
         """Start a fit. The comparisons must begin with those of earlier calls."""
         comparisons = evidence.comparisons
         demonstrations = None if self._demonstrations_sent else evidence.demonstrations

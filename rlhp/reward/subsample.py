@@ -14,8 +14,8 @@ def systematic(clips: int, length: int, every: int, rng: np.random.Generator) ->
     the sum over the sample, times L over its size, is an unbiased estimate of the clip's sum.
     """
     read = max(1, round(length / every))
-    apart = np.arange(read) * length // read
-    return np.sort((rng.integers(length, size=(clips, 1)) + apart) % length, axis=1)
+    offsets = np.arange(read) * length // read
+    return np.sort((rng.integers(length, size=(clips, 1)) + offsets) % length, axis=1)
 
 
 def middle_steps(length: int, every: int) -> tuple[Array, Array]:

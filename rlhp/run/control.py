@@ -80,12 +80,12 @@ class Controls:
         self.grow: Callable[[Added], None] = lambda added: None
         self._grown: Added = ()
 
-    def begin(self, step: int) -> None:
+    def start(self, step: int) -> None:
         """Clear earlier stop requests when the training continues from `step`."""
         self._grown = change(self._run, lambda control: replace(control, stop=False, stopped=None)).added
         self.grow(self._grown)
 
-    def look(self, step: int) -> Control:
+    def poll(self, step: int) -> Control:
         """The requests at the end of the round of this step."""
         asked = control(self._run)
         if asked.coming:
@@ -95,9 +95,9 @@ class Controls:
             self.grow(self._grown)
         return asked
 
-    def hold(self, step: int, say: Callable[[str], None]) -> Control:
+    def wait_while_paused(self, step: int, say: Callable[[str], None]) -> Control:
         """Wait while the training is paused; returns the requests that ended the pause. Nothing else waits for that."""
-        while (asked := self.look(step)).paused and not asked.stop:
+        while (asked := self.poll(step)).paused and not asked.stop:
             say(f"paused at step {step:,} from the page: {self._where()}")
             self._sleep(POLL)
         return asked

@@ -181,11 +181,11 @@ class RunDirectory:
         board = TensorBoard(self.path / "tensorboard", self.resumed_from)
         self._progress = Progress(self.path.name, self._total, labels)
         self._trackers = [self._metrics, board, self._progress, *trackers]
-        self.controls.begin(self.resumed_from)
+        self.controls.start(self.resumed_from)
         if self.resumed_from < self._total and self._wait_while_paused(self.resumed_from):
             raise Stopped
 
-    def wants(self, labels: int) -> None:
+    def set_labels(self, labels: int) -> None:
         """Set the number of labels requested by the end."""
         self._progress.labels = labels
 
@@ -216,7 +216,7 @@ class RunDirectory:
         self._pending = {}
         wall = self.wall()
         self._clock(step, {"wall_s": wall, "steps_per_s": (step - self.resumed_from) / max(wall - self._wall, 1e-9)})
-        over, asked = step >= self._total, self.controls.look(step)
+        over, asked = step >= self._total, self.controls.poll(step)
         if step // self._every > self._last // self._every or over or asked.paused or asked.stop:
             self._save(step)
         if not over and (asked.stop or (asked.paused and self._wait_while_paused(step))):
@@ -225,7 +225,7 @@ class RunDirectory:
     def _wait_while_paused(self, step: int) -> bool:
         """Wait while the training is paused, without counting the time as training; returns whether it is to stop."""
         start_time = time.monotonic()
-        stop = self.controls.hold(step, self.say).stop
+        stop = self.controls.wait_while_paused(step, self.say).stop
         self._start_time += time.monotonic() - start_time
         return stop
 

@@ -81,12 +81,12 @@ def serving(run: Path) -> Iterator[bool]:
             f"{run} is not writable ({error.strerror}), and answers are stored there: make it writable, or annotate a copy."
         ) from error
     with file:
-        alone = lock(file)
-        if alone:
+        acquired = lock(file)
+        if acquired:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-        yield alone
+        yield acquired
 
 
 def held(run: Path) -> bool:

@@ -33,10 +33,10 @@ def say(setup: Setup) -> None:
     if setup.sources is None or setup.sources(0) == 0:
         return
     first, total = setup.schedule(0), setup.schedule(setup.total_steps)
-    begin, later = setup.sources(0), setup.sources(min(first, total - 1))
-    until = f" until {first} queries are asked, then of {later}" if begin != later else ""
+    initial, later = setup.sources(0), setup.sources(min(first, total - 1))
+    until = f" until {first} queries are asked, then of {later}" if initial != later else ""
     print(
-        f"{setup.env.task} cannot be rendered again later, so frames are kept as it acts: of {begin} of {setup.env.num_envs} "
+        f"{setup.env.task} cannot be rendered again later, so frames are kept as it acts: of {initial} of {setup.env.num_envs} "
         f"environments{until}; set env.filmed=... to change that.",
         file=sys.stderr,
     )

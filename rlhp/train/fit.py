@@ -118,7 +118,7 @@ def _summary(given: answers.Preferences, parts: Split, settings: Mapping[str, An
         + (f", {given.stack} of them stacked" if given.stack > 1 else "")
         + f"; actions {_describe(given.action_space(settings['actions']))}",
         f"{len(parts.fitted):,} are fitted, {len(parts.heldout):,} held out"
-        + ("" if parts.apart or not len(parts.heldout) else ", which share segments with the fitted ones"),
+        + ("" if parts.disjoint or not len(parts.heldout) else ", which share segments with the fitted ones"),
     )
     return "\n".join(lines)
 
@@ -141,11 +141,16 @@ def _run(settings: Mapping[str, Any], path: Path, model: Any, given: answers.Pre
     measured = _measured(model, out)
     found = _interval(measured, given, parts)
     used = {"wanted": len(parts.fitted), "asked": len(parts.fitted), "answered": len(parts.fitted), "used": len(parts.fitted)}
-    told = {**asdict(found), "comparisons": len(out), "decided": int(np.isfinite(measured.right).sum()), "apart": parts.apart}
+    statistics = {
+        **asdict(found),
+        "comparisons": len(out),
+        "decided": int(np.isfinite(measured.right).sum()),
+        "apart": parts.disjoint,
+    }
     run.finish(
         lambda folder: _write(folder / RESULTS, given, parts, measured),
         labels={**used, "why": ""},
-        heldout={key: None if value != value else value for key, value in {**told, **measured.metrics()}.items()},
+        heldout={key: None if value != value else value for key, value in {**statistics, **measured.metrics()}.items()},
     )
 
 
@@ -261,6 +266,6 @@ def _write(path: Path, given: answers.Preferences, parts: Split, measured: Measu
         for row, p, right in zip(parts.heldout.tolist(), measured.probability, measured.right, strict=True):
             ranks, rating = given.comparisons.ranks[row], float(given.comparisons.rating[row])
             mu = rating if rating == rating else float((ranks[0] < ranks[1]) + 0.5 * (ranks[0] == ranks[1]))
-            said = "" if p != p else f"{mu:g}"
-            question, who = int(given.comparisons.query[row]), given.annotator[row] or ""
-            writer.writerow((question, who, said, *("" if x != x else f"{x:.6g}" for x in (p, right))))
+            preferred = "" if p != p else f"{mu:g}"
+            query, who = int(given.comparisons.query[row]), given.annotator[row] or ""
+            writer.writerow((query, who, preferred, *("" if x != x else f"{x:.6g}" for x in (p, right))))

@@ -19,7 +19,7 @@ class Split:
 
     fitted: Array
     heldout: Array
-    apart: bool  # whether no segment is on both sides for certain
+    disjoint: bool  # whether no segment is on both sides for certain
 
 
 def split(comparisons: Comparisons, share: float, seed: int) -> Split:
@@ -32,14 +32,14 @@ def split(comparisons: Comparisons, share: float, seed: int) -> Split:
         raise UserError(f"heldout={share} is a fraction of the comparisons; set it to at least 0 and below 1.")
     n = len(comparisons)
     units = clustered(comparisons)
-    apart = bool((units == linked(comparisons.shown)).all())
+    disjoint = bool((units == linked(comparisons.shown)).all())
     size = np.bincount(units)
     order = make_rng(seed, "heldout").permutation(len(size))
     chosen = order[np.cumsum(size[order]) <= round(share * n)]
     out = np.isin(units, chosen)
     if share > 0 and not 0 < int(out.sum()) < n:
         raise UserError(f"{n} comparisons are too few to hold out heldout={share} of them; set heldout=0 to fit all.")
-    return Split(np.flatnonzero(~out), np.flatnonzero(out), apart)
+    return Split(np.flatnonzero(~out), np.flatnonzero(out), disjoint)
 
 
 def clustered(comparisons: Comparisons) -> Array:

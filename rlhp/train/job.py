@@ -134,7 +134,7 @@ def _grow(setup: Setup, run: RunDirectory, added: tuple[tuple[int, int], ...]) -
     if isinstance(setup.schedule, ExtendableSchedule):
         setup.schedule.added = added
         _plan(setup, run.path)
-        run.wants(setup.schedule(setup.total_steps))
+        run.set_labels(setup.schedule(setup.total_steps))
 
 
 def _used(requested: int, store: Store, run: RunDirectory) -> dict[str, int | str]:

@@ -39,7 +39,7 @@ def page(run: Path, wanted: bool, annotators: Sequence[str] = ()) -> Iterator[No
         return
     film.drawing(read_settings(run))
     with _exit_on_signals(), closing(PageSupervisor(run, annotators)) as supervisor:
-        supervisor.begin()
+        supervisor.start()
         yield
 
 
@@ -68,7 +68,7 @@ class PageSupervisor:
         self._process: subprocess.Popen[bytes] | None = None  # the last page started
         self._thread = Thread(target=self._keep, name="page", daemon=True)
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Serve the page, print its address, and supervise it, also if an earlier training or a user ended it."""
         recall(self._run)
         print(_greeting(self._run, served(self._run) or self._start(), self._annotators), file=sys.stderr)
@@ -136,14 +136,16 @@ class PageSupervisor:
 def _greeting(run: Path, running: Served | None, annotators: Sequence[str]) -> str:
     if running is None:
         return f"The page did not start ({_last_message(run)}); training continues without it; start it with rlhp annotate {run}."
-    return "\n  ".join(["Compare clips at", *links(running, annotators)]) if annotators else f"Compare clips at {running.address()}"
+    return (
+        "\n  ".join(["Compare clips at", *links(running, annotators)]) if annotators else f"Compare clips at {running.address()}"
+    )
 
 
 def _last_message(run: Path) -> str:
     """The last message of the page, or where to find its log."""
     lines = (run / LOG).read_text().split("\n") if (run / LOG).is_file() else []
-    said = [line.removeprefix("rlhp: ").rstrip(".") for line in lines if line.startswith("rlhp: ")]
-    return said[-1] if said else f"see {run / LOG}"
+    messages = [line.removeprefix("rlhp: ").rstrip(".") for line in lines if line.startswith("rlhp: ")]
+    return messages[-1] if messages else f"see {run / LOG}"
 
 
 def where(run: Path) -> str:

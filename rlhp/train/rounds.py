@@ -116,8 +116,8 @@ class Interaction:
             return actions
 
         found = returns(self._setup, self._episodes, act)
-        apart = np.concatenate(errors)
-        return {**found, "expert_error": float(np.mean(apart))} if len(apart) else found
+        distances = np.concatenate(errors)
+        return {**found, "expert_error": float(np.mean(distances))} if len(distances) else found
 
     def snapshot(self) -> dict[str, Array]:
         """The state of the student and its data."""
