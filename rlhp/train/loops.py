@@ -115,7 +115,7 @@ class Cloning:
         self._cloner = Cloner(agent, total_steps=setup.total_steps, **fit)
 
     def __call__(self, store: Store, run: Run) -> None:
-        """Learn to the end."""
+        """Run the loop to its end."""
         clone(self._cloner, self._data, self._evaluate, run, total_steps=self._setup.total_steps, every=self._every)
 
     def snapshot(self) -> dict[str, Array]:
@@ -123,7 +123,7 @@ class Cloning:
         return self._cloner.snapshot()
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._cloner.restore(state)
 
 
@@ -138,7 +138,7 @@ class Coaching:
         self._trainer: Trainer = HumanTrainer(setup) if taught_by_people(setup) else trainer(setup)
 
     def __call__(self, store: Store, run: Run) -> None:
-        """Learn to the end."""
+        """Run the loop to its end."""
         with self._trainer.present(run) if isinstance(self._trainer, HumanTrainer) else nullcontext():
             coach(self._setup.agent, self._trainer, run, total_steps=self._setup.total_steps)
 
@@ -147,7 +147,7 @@ class Coaching:
         return self._trainer.snapshot() if isinstance(self._trainer, Stateful) else {}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         if isinstance(self._trainer, Stateful):
             self._trainer.restore(state)
 

@@ -35,7 +35,7 @@ def dagger(setup: Setup, *, decay: float, **settings: Any) -> Interaction:
     """
     if not 0 <= decay < 1:
         raise UserError(
-            f"loop.decay={decay} is the factor of the expert's share of actions per round; set it to at least 0 and below 1."
+            f"loop.decay={decay} is the factor of the expert's share of actions from round to round; set it to at least 0 and below 1."
         )
     return Interaction(setup, partial(newest, decay=decay), all_rounds, **settings)
 
@@ -91,7 +91,7 @@ class Interaction:
             self._expert = _PolicyExpert(setup, _policy(setup, expert), steps, n_envs, self._mode)
 
     def __call__(self, store: Store, run: Run) -> None:
-        """Learn to the end."""
+        """Run the loop to its end."""
         with self._expert.present(run):
             interact(
                 self._student,
@@ -124,7 +124,7 @@ class Interaction:
         return self._student.snapshot()
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._student.restore(state)
 
 
