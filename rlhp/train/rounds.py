@@ -35,7 +35,7 @@ def dagger(setup: Setup, *, decay: float, **settings: Any) -> Interaction:
     """
     if not 0 <= decay < 1:
         raise UserError(
-            f"loop.decay={decay} is the factor of the expert's share of actions from round to round; set it to at least 0 and below 1."
+            f"loop.decay={decay} is the factor of the expert's share of actions per round; set it to at least 0 and below 1."
         )
     return Interaction(setup, partial(newest, decay=decay), all_rounds, **settings)
 
