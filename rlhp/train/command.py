@@ -97,7 +97,7 @@ def _composed(words: Sequence[str], score: Score, command: Command) -> Path | No
     outcomes: list[Path | Exception] = []
     try:
         with warnings.catch_warnings():
-            # our launcher config has the plugin's name, which users look for; Hydra warns about that
+            # our ray launcher has the plugin's name, which users look for; Hydra warns about that
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning)
             hydra.main(**{**CONFIG, "config_name": command.config})(_task(outcomes, score, command.work))()
     except (HydraException, OmegaConfBaseException) as error:
