@@ -37,7 +37,7 @@ def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) ->
 
 
 def write_published(folder: Path, step: int, parts: Mapping[str, State]) -> Path:
-    """Write a checkpoint of some parts, from which training cannot go on: `trainable` is False for it."""
+    """Write a checkpoint of some parts for a published run; training cannot continue from it, and `trainable` returns False."""
     target = folder / str(step)
     _write(target, parts, {"trainable": False})
     return target
@@ -55,11 +55,11 @@ def _write(target: Path, parts: Mapping[str, State], facts: Mapping[str, bool]) 
 
 
 def trainable(folder: Path, step: int) -> bool:
-    """Whether training can go on from a complete checkpoint."""
+    """Whether training can continue from a complete checkpoint."""
     try:
         return bool(json.loads((folder / str(step) / DONE).read_text()).get("trainable", True))
     except (ValueError, AttributeError, OSError):
-        return True  # `read` says what is wrong with it
+        return True  # `read` reports the damage
 
 
 def mark_kept(folder: Path, step: int) -> None:

@@ -265,10 +265,10 @@ def last_checkpoint_step(path: Path) -> int:
 
 
 def check_trainable(path: Path) -> None:
-    """Raises UserError for a published run, whose checkpoint lacks what training needs."""
+    """Raise UserError for a published run, whose checkpoint lacks what training needs."""
     if not checkpoint.trainable(path / "checkpoints", last_checkpoint_step(path)):
         raise UserError(
-            f"{path} is a published run, which has no checkpoint to train on from; start a run of your own with its settings and "
+            f"{path} is a published run without a checkpoint to continue from; train a new run with its settings and "
             "name=..., or train on its reward with reward_model=frozen."
         )
 

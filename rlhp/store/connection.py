@@ -138,16 +138,16 @@ def open_unchecked(path: Path) -> Generator[sqlite3.Connection, None, None]:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy an intact store, of one moment, into a file that is not there; what its log holds is in it.
+    """Copy a consistent snapshot of an intact store, including its log, into a new file.
 
-    Raises UserError where there is no store.
+    Raises UserError if there is no store.
     """
     with reading(source) as db, explained(target):
-        made = sqlite3.connect(target)
+        destination = sqlite3.connect(target)
         try:
-            db.backup(made)
+            db.backup(destination)
         finally:
-            made.close()
+            destination.close()
 
 
 def version_of(path: Path) -> int:

@@ -38,7 +38,7 @@ def trouble(text: str) -> str | None:
     if lost := re.search(r"with path (.*)/[^/]*\nhas not produced any output", text):
         return f"a job ended without a result (see {lost[1]}); repeat the command to continue the sweep."
     if 'not detect "srun"' in text:
-        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =local."
+        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =joblib."
     return None
 
 
