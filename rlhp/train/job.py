@@ -118,7 +118,7 @@ def _predict(setup: Setup, store: Store, run: RunDirectory) -> None:
     """Record the predictions of r-hat, for the people who answer."""
     reward = setup.reward
     if isinstance(reward, AsynchronousReward):
-        reward.earlier = Predictions(
+        reward.before = Predictions(
             run.path, store, lambda clip: float(reward(as_rollout(stack([clip]))).sum()), setup.schedule(0), run.resumed_from
         )
 
