@@ -83,7 +83,7 @@ def test_without_hidden_layers_r_hat_is_linear():
 
 @pytest.mark.parametrize("hidden", [8, [0], [64, 1.5], "64"])
 def test_hidden_layers_that_make_no_sense_are_refused(hidden):
-    with pytest.raises(UserError, match=r"hidden lists the units of each layer .* not"):
+    with pytest.raises(UserError, match=r"hidden lists the units of each hidden layer.* not"):
         ensemble(hidden=hidden)
 
 
@@ -672,7 +672,7 @@ def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
 def test_a_fit_that_is_killed_says_so():
     behind = moved_out()
     behind.begin(Evidence(compared(3)), 99)
-    with pytest.raises(UserError, match="is gone"):
+    with pytest.raises(UserError, match="has ended"):
         behind.predict_members(clips(2, 0))
 
 
