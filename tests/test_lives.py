@@ -34,7 +34,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a sh
 spec = spec_from_file_location("page", {str(SOURCE)!r})  # without the rest of rlhp.train, which takes seconds to import
 page = module_from_spec(spec)
 spec.loader.exec_module(page)
-run, page.COMMAND, page.LOOK = Path(sys.argv[1]), (sys.executable, "-c", {PAGE!r}.format(alone=sys.argv[2])), 0.05
+run, page.COMMAND, page.CHECK_INTERVAL = Path(sys.argv[1]), (sys.executable, "-c", {PAGE!r}.format(alone=sys.argv[2])), 0.05
 with attempt(run), page.page(run, True):
     print("ready", flush=True)
     if sys.stdin.readline() == "fail\\n":
@@ -148,7 +148,7 @@ def test_that_an_earlier_page_was_told_to_end_is_no_reason_not_to_start_one_agai
     assert dismissed(run)
     starts = tmp_path / "starts"
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x')"))
-    monkeypatch.setattr(page, "LOOK", 0.01)
+    monkeypatch.setattr(page, "CHECK_INTERVAL", 0.01)
     with closing(page.PageSupervisor(run)) as keeper:
         keeper.start()
         until(lambda: len(starts.read_text()) > 2, PATIENCE)
@@ -160,7 +160,7 @@ def test_a_page_that_is_about_to_end_is_not_taken_for_one_that_died(
 ) -> None:
     starts, looks = tmp_path / "starts", []
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x')"))
-    monkeypatch.setattr(page, "LOOK", 0.01)
+    monkeypatch.setattr(page, "CHECK_INTERVAL", 0.01)
     monkeypatch.setattr(page, "held", lambda run: looks.append(run) or held(run))
     with serving(run):
         dismiss(run)  # and is seen before the lock is released
