@@ -29,8 +29,8 @@ from rlhp.types import UserError
 HOLD = """
 import sys
 from pathlib import Path
-from rlhp.run import lock
-with attempt(Path(sys.argv[1])):
+from rlhp.run import locked_run
+with locked_run(Path(sys.argv[1])):
     print(1, flush=True)
     input()
 """
