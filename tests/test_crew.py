@@ -83,14 +83,14 @@ def test_a_forgotten_crew_is_let_go():
 
 LEAVING = """
 import sys, time, torch
-from rlhp.thread_pool import Crew
+from rlhp.thread_pool import ThreadPool
 
 def work():
     x, end = torch.ones(200, 200), time.monotonic() + 1
     while time.monotonic() < end:
         x = torch.tanh(x @ x)
 
-crew = Crew(2)
+crew = ThreadPool(2)
 crew.start(work)
 time.sleep(0.2)
 sys.exit(7)
