@@ -215,7 +215,7 @@ def test_labels_that_are_added_are_asked_and_a_resumed_run_asks_the_same(
 class Waits:
     """A store in which the waiting is stopped."""
 
-    taken: int = 0
+    used: int = 0
     asked: int = 4
 
     def wait(self, max_pending: int | None) -> None:
