@@ -107,7 +107,7 @@ def test_people_with_keys_teach_a_run_that_its_owner_controls(tmp_path: Path) ->
         assert owner.run("stop")["stopping"] is True
         assert trainer.wait(LONG) == 0
         assert not finished(run) and control(run).stopped == checkpoint.complete(run / "checkpoints")[-1] == steps(run)
-        assert "was stopped from the page; the same command goes on from step" in log.read_text()
+        assert "was stopped from the page; repeat the command to continue from step" in log.read_text()
         assert owner.run()["stopped"] == steps(run), "the page is still there"
 
         trainer = training(run)

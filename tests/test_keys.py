@@ -129,5 +129,5 @@ def test_links_are_listed_the_owner_s_first() -> None:
 def test_annotators_are_named_in_the_settings_and_beside_them() -> None:
     assert annotators_of({"page": {"annotators": ["ada", "bob"]}}, ["bob", "eve"]) == ["ada", "bob", "eve"]
     assert annotators_of({"page": {"annotators": "ada"}}) == ["ada"] and annotators_of({"page": None}) == annotators_of({}) == []
-    with pytest.raises(UserError, match="'a b' is no name for an annotator: up to 40"):
+    with pytest.raises(UserError, match="'a b' is not a valid annotator name: use up to 40"):
         annotators_of({"page": {"annotators": ["a b"]}})

@@ -168,11 +168,11 @@ def test_other_questions_are_refused_and_nothing_is_written(run: Path, tmp_path:
     file = tmp_path / "labels.jsonl"
     export_labels(run, file)
     fewer, others = make_run(tmp_path / "fewer", questions=30), asked(tmp_path / "others", questions=29)
-    for other, reason in ((fewer, "Question 30 is not in"), (others, "Question 29 asks something else in")):
+    for other, reason in ((fewer, "Query 30 is not in"), (others, "Query 29 has other clips or another kind in")):
         before = dump(other)
         assert cli.main(["import", str(other), str(file)]) == 2
         err = capsys.readouterr().err
-        assert reason in err and "holds the same questions" in err and len(err.splitlines()) == 1 and dump(other) == before
+        assert reason in err and "has the same queries" in err and len(err.splitlines()) == 1 and dump(other) == before
 
 
 def test_another_answer_is_refused(run: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_another_answer_is_refused(run: Path, tmp_path: Path) -> None:
     row = json.loads(lines[-2])
     file.write_text("\n".join([*lines, json.dumps(row | {"answered_at": row["answered_at"] + 1})]))
     before = dump(other)
-    with pytest.raises(UserError, match=f"{row['annotator']} has answered question {row['query']} otherwise"):
+    with pytest.raises(UserError, match=f"{row['annotator']} has another answer to query {row['query']}"):
         import_labels(other, file)
     assert dump(other) == before
 

@@ -132,7 +132,7 @@ def test_runs_are_called_as_they_were_given(tmp_path: Path, monkeypatch: pytest.
     assert _named([Path("b"), Path("a")]) == {"b": Path("b"), "a": Path("a")}
     monkeypatch.chdir("a/run")
     assert _named([Path()]) == {"run": Path()}
-    with pytest.raises(UserError, match=r"There is no preference store in \.\./nowhere: name the directory of a run"):
+    with pytest.raises(UserError, match=r"There is no preference store in \.\./nowhere: give the directory of a run"):
         report([Path("../nowhere")])
 
 

@@ -229,9 +229,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(harm, tmp
     file.unlink() if harm is None else file.write_bytes(harm)
     step, parts = checkpoint.newest(tmp_path)
     assert step == 100 and len(parts["a"]["x"]) == 100
-    assert "200 is damaged" in (said := capsys.readouterr().err) and "one before is used" in said
+    assert "200 is damaged" in (said := capsys.readouterr().err) and "using the previous one" in said
     (tmp_path / "100" / checkpoint.DONE).write_text("[]")
-    with pytest.raises(UserError, match="none before it"):
+    with pytest.raises(UserError, match="no earlier one"):
         checkpoint.newest(tmp_path)
     assert checkpoint.newest(tmp_path / "nowhere") == (0, {})
 

@@ -210,8 +210,8 @@ def test_where_the_run_stands(client: TestClient, run: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from rlhp.run import lock
-with attempt(Path(sys.argv[1])):
+from rlhp.run import locked_run
+with locked_run(Path(sys.argv[1])):
     print(1, flush=True)
     input()
 """
