@@ -96,7 +96,7 @@ class SelfRendered:
                 warnings.filterwarnings("ignore", r".*render_mode='\w+' that is not in the possible", UserWarning)
                 env = gymnasium.make(self._id, **settings)
         except (gymnasium.error.Error, ModuleNotFoundError, TypeError) as error:
-            raise UserError(f"Gymnasium cannot create {self._id!r} with rendering: {error}") from error
+            raise UserError(f"Gymnasium cannot make {self._id!r} with rendering: {error}") from error
         if physics(env) is not None:
             backend()
             _soften(env)
