@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from rlhp.answers import Foresight, foresight
+from rlhp.answers import PredictionAccuracy, prediction_accuracy
 from rlhp.run import Control, ask, change, control, finished, is_running
 from rlhp.run.predictions import PREDICTIONS
 from rlhp.store import newest_clips, ranked
@@ -136,10 +136,10 @@ def _film(state: AppState) -> str | None:
 
 
 def _agreement(state: AppState, annotator: str | None) -> Agreed | None:
-    found: Foresight | None = state.cache(
+    found: PredictionAccuracy | None = state.cache(
         ("agreement", annotator),
         (changed(state.run / PREDICTIONS), state.store.database.version()),
-        lambda: foresight(state.run, ranked(state.store.database, annotator)),
+        lambda: prediction_accuracy(state.run, ranked(state.store.database, annotator)),
     )
     return None if found is None else Agreed.model_validate(found)
 
