@@ -112,9 +112,7 @@ def test_undo_while_the_server_is_away_says_so(run: Path, tab: playwright.Page) 
         tab.route("**/api/**", lambda route: route.abort())
         wait(tab, "document.getElementById('state').textContent === 'No connection'")
         tab.keyboard.press("z")
-        wait(
-            tab, "document.getElementById('say').textContent.startsWith('Nothing was undone. The server does not respond')"
-        )
+        wait(tab, "document.getElementById('say').textContent.startsWith('Nothing was undone. The server does not respond')")
         tab.unroute_all(behavior="ignoreErrors")
         assert len(answers(run)) == 1
 

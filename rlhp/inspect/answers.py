@@ -61,7 +61,7 @@ def of_run(run: Path, learned: train.Learned) -> Answers | None:
         n = len(learned.data.comparisons)
         known = _Known(learned.data.annotator, np.full(n, np.nan), np.isin(np.arange(n), learned.fitted), np.ones(n, bool))
         return _pairs(learned.data.comparisons, known)
-    if not any(map(_counts, _stored(run))):
+    if not any(map(_is_judgement, _stored(run))):
         return None
     data = answers.load(run)
     return _pairs(data.comparisons, _known(run, data, learned.step))
@@ -71,7 +71,7 @@ def _stored(run: Path) -> list[store.Label]:
     return store.labels(run / STORE) if (run / STORE).is_file() else []
 
 
-def _counts(label: store.Label) -> bool:
+def _is_judgement(label: store.Label) -> bool:
     """Return whether a label is a judgement that an annotator gave and has not flagged as a mistake."""
     return not (label.round or label.flagged or label.answer().unsure or label.source is Source.DEMONSTRATION)
 
@@ -88,7 +88,9 @@ def _known(run: Path, data: answers.Preferences, step: int) -> _Known:
     given = [present.get(key) for key in zip(data.comparisons.query.tolist(), data.annotator, strict=True)]
     at = np.array([np.nan if label is None else asked.get(label.clips, np.nan) for label in given], float)
     taken = [label is not None and label.taken_step is not None and label.taken_step <= step for label in given]
-    return _Known(data.annotator, at, np.array(taken, bool), np.array([label is not None and _counts(label) for label in given]))
+    return _Known(
+        data.annotator, at, np.array(taken, bool), np.array([label is not None and _is_judgement(label) for label in given])
+    )
 
 
 def _pairs(comparisons: Comparisons, known: _Known) -> Answers | None:

@@ -102,7 +102,7 @@ def _report(scores: Scores, rows: Sequence[Row], teacher: str | None, anchor: st
     zero = "the mean" if anchor is None else anchor
     notes = (
         f"Elo points, {zero} at 0; 400 points are odds of 10 to 1. low and high: 95 % Wald intervals for independent games.",
-        "Each policy has an extra draw with a policy rated 0, which keeps ratings finite; a ranking of several clips is one game.",
+        "Each policy has an extra draw with a policy rated 0, so ratings are finite; a ranking of several clips is one game.",
     )
     head = f"{scores.answers:,} stored answers between them" if teacher is None else f"{scores.answers:,} answers by {teacher}"
     return Report(head, (Table("Ratings", COLUMNS, cells),), notes)

@@ -38,12 +38,12 @@ def score(names: Sequence[str], answers: Sequence[tuple[Sequence[int], Answer]])
     Comparisons between clips of the same policy do not count.
     """
     points, between = np.zeros((len(names), len(names))), 0
-    for whose, answer in answers:
-        meeting = [(whose[i], whose[j], mu) for i, j, mu in answer.pairs() if whose[i] != whose[j]]
+    for policies, answer in answers:
+        meeting = [(policies[i], policies[j], mu) for i, j, mu in answer.pairs() if policies[i] != policies[j]]
         between += bool(meeting)
         for one, other, mu in meeting:
-            points[one, other] += mu / comb(len(whose), 2)
-            points[other, one] += (1 - mu) / comb(len(whose), 2)
+            points[one, other] += mu / comb(len(policies), 2)
+            points[other, one] += (1 - mu) / comb(len(policies), 2)
     return Scores(tuple(names), points, between)
 
 

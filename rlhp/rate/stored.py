@@ -36,14 +36,17 @@ def _named(steps: Sequence[int]) -> str:
 def answered(runs: Mapping[str, Path], groups: int) -> Scores:
     """Score the stored answers without repeats. With several runs, the names of parts include the run's name."""
     names: dict[str, int] = {}
-    whose: dict[str, int] = {}
+    policy_of: dict[str, int] = {}
     for name, run in runs.items():
         for clip, part in periods(run, groups).items():
-            whose.setdefault(clip, names.setdefault(part if len(runs) == 1 else f"{name} {part}", len(names)))
+            policy_of.setdefault(clip, names.setdefault(part if len(runs) == 1 else f"{name} {part}", len(names)))
     given = [
-        label for run in runs.values() for label in labels(run / STORE) if label.round == 0 and set(label.clips) <= whose.keys()
+        label
+        for run in runs.values()
+        for label in labels(run / STORE)
+        if label.round == 0 and set(label.clips) <= policy_of.keys()
     ]
-    return score(list(names), [([whose[clip] for clip in label.clips], label.answer()) for label in given])
+    return score(list(names), [([policy_of[clip] for clip in label.clips], label.answer()) for label in given])
 
 
 def players(run: Path, groups: int) -> Sequence[Player]:

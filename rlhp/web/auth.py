@@ -102,10 +102,10 @@ def _parameter(scope: Scope, name: str) -> list[str]:
 def _named_annotators(body: bytes) -> list[object]:
     """Return the annotator named in a body, parsed as the application does; empty if the application will reject the body."""
     try:
-        said = json.loads(body or b"null")
+        content = json.loads(body or b"null")
     except (ValueError, RecursionError):
         return []
-    return [said["annotator"]] if isinstance(said, dict) and "annotator" in said else []
+    return [content["annotator"]] if isinstance(content, dict) and "annotator" in content else []
 
 
 def _wrong_annotator(who: Bearer | None, named: Sequence[object]) -> tuple[int, str] | None:

@@ -99,16 +99,16 @@ class Relay:
             return  # a newer message has arrived first
         self.counts[keys.client], self.player, self.holding = keys.n, keys.client, bool(keys.held)
         self.last_seen[keys.client] = time.monotonic()
-        say(held=keys.held, n=keys.n)
+        report(held=keys.held, n=keys.n)
 
     def release_idle(self) -> None:
         """Release the keys of a browser that has stopped sending requests."""
         if self.holding and time.monotonic() - self.last_seen.get(self.player, 0.0) > GONE:
             self.holding = False
-            say(held=[], n=self.counts.get(self.player, 0))
+            report(held=[], n=self.counts.get(self.player, 0))
 
 
-def say(**content: Any) -> None:
+def report(**content: Any) -> None:
     """Report to the process that runs the environment."""
     with suppress(BrokenPipeError):  # the parent has ended, and this process is about to
         print(json.dumps(content), flush=True)
@@ -145,7 +145,7 @@ def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
 
     @app.post("/api/order", status_code=204)
     async def order(body: Order) -> None:
-        say(order=body.order, value=body.value)
+        report(order=body.order, value=body.value)
 
     return app
 
@@ -166,7 +166,7 @@ async def _serve() -> None:
     try:
         socket = bound(given["host"], given["port"])
     except UserError as error:
-        say(problem=str(error))
+        report(problem=str(error))
         return
     relay = Relay(given["facts"], given["token"])
     hosts = Options(host=given["host"]).hosts
@@ -174,7 +174,7 @@ async def _serve() -> None:
     config = uvicorn.Config(create(relay, hosts), ws="none", access_log=False, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     tasks = [asyncio.create_task(_relay(messages, relay, server)), asyncio.create_task(_release(relay))]
-    say(port=socket.getsockname()[1])
+    report(port=socket.getsockname()[1])
     await server.serve(sockets=[socket])
     for task in tasks:
         task.cancel()
