@@ -1,6 +1,6 @@
 """Names of settings, choices and commands that earlier versions had, and their present names.
 
-Old names work on the command line for one version, with a sentence that names the new one. The settings of earlier runs are read
+Old names work on the command line until version 2, with a sentence that names the new one. The settings of earlier runs are read
 under their present names.
 """
 
@@ -35,8 +35,8 @@ VALUES = {  # of settings and groups under their present names
     "reward_model.reward_input": {"departure": "obs", "arrival": "next_obs"},
     "reward_model/input_scaling": {"alike": "unit", "lasting": "between_clip_variance"},
     "reward_model/augment": {"whole": "none"},
-    "hydra/launcher": {"local": "joblib", "slurm": "submitit_slurm", "slurm_local": "submitit_local"},
-    "hydra/sweeper": {"search": "optuna"},
+    "hydra/launcher": {"local": "joblib"},
+    "hydra/sweeper": {"search": "optuna_tpe"},
 }
 TARGETS = {
     "rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble",
@@ -102,4 +102,4 @@ def _below(key: str) -> str:
 
 def sentence(old: str, new: str) -> str:
     """What to tell the user who typed an old name."""
-    return f"{old} is now called {new}; the old name will not work in the next version."
+    return f"{old} is now called {new}; the old name works until version 2."

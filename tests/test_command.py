@@ -222,8 +222,8 @@ def test_a_sweep_gives_each_job_one_core_and_a_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("plugin", "choice", "extra"),
     [
-        ("hydra_submitit_launcher.submitit_launcher.SlurmLauncher", "hydra/launcher=submitit_slurm", "rlhp[slurm]"),
-        ("hydra_submitit_launcher.submitit_launcher.LocalLauncher", "hydra/launcher=submitit_local", "rlhp[slurm]"),
+        ("hydra_submitit_launcher.submitit_launcher.SlurmLauncher", "hydra/launcher=slurm", "rlhp[slurm]"),
+        ("hydra_submitit_launcher.submitit_launcher.LocalLauncher", "hydra/launcher=slurm_local", "rlhp[slurm]"),
         ("hydra_ray_launcher.ray_launcher.RayLauncher", "hydra/launcher=ray", "rlhp[ray]"),
         ("hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper", "experiment=tune", "rlhp[optuna]"),
         ("hydra_their_launcher.theirs.Launcher", "hydra/launcher=theirs", "hydra-their-launcher"),
@@ -243,7 +243,7 @@ def test_slurm_where_there_is_none(tmp_path, monkeypatch, capsys):
     pytest.importorskip("submitit", reason="submitit is not installed: pip install -e '.[slurm]'")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["train", "-m", *TINY, "hydra/launcher=submitit_slurm"]) == 2
+    assert main(["train", "-m", *TINY, "hydra/launcher=slurm"]) == 2
     assert "there is no Slurm here" in capsys.readouterr().err.splitlines()[-1]
 
 

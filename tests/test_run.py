@@ -35,7 +35,7 @@ def test_a_run_says_when_and_on_what_it_began_and_keeps_saying_it(tmp_path: Path
     text = (tmp_path / "versions.json").read_text()
     said = json.loads(text)
     assert said["date"][:2] == "20" and said["cores"] >= 1
-    assert {"cpu", "system", "python", "mujoco", "torch"} < set(said)
+    assert {"cpu", "system", "python", "rlhp", "mujoco", "torch"} < set(said)
     (tmp_path / "metrics.csv").touch()  # it has begun
     create(tmp_path, {"seed": 1})
     assert (tmp_path / "versions.json").read_text() == text

@@ -28,6 +28,22 @@ def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) ->
     checkpoint does not exist.
     """
     target = folder / str(step)
+    _write(target, parts, {})
+    sync(folder)
+    for old in complete(folder)[:-keep]:
+        if not (folder / str(old) / KEPT).exists():
+            shutil.rmtree(folder / str(old))
+    return target
+
+
+def write_published(folder: Path, step: int, parts: Mapping[str, State]) -> Path:
+    """Write a checkpoint of some parts, from which training cannot go on: `trainable` is False for it."""
+    target = folder / str(step)
+    _write(target, parts, {"trainable": False})
+    return target
+
+
+def _write(target: Path, parts: Mapping[str, State], facts: Mapping[str, bool]) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for name, state in parts.items():
@@ -35,12 +51,15 @@ def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) ->
         save_file({k: np.array(v, order="C") for k, v in state.items()}, file)
         sync(file)
     digests = {name: _digest(target / f"{name}.safetensors") for name in parts}
-    write_whole(target / DONE, json.dumps({"format": FORMAT, "digests": digests}))
-    sync(folder)
-    for old in complete(folder)[:-keep]:
-        if not (folder / str(old) / KEPT).exists():
-            shutil.rmtree(folder / str(old))
-    return target
+    write_whole(target / DONE, json.dumps({"format": FORMAT, "digests": digests, **facts}))
+
+
+def trainable(folder: Path, step: int) -> bool:
+    """Whether training can go on from a complete checkpoint."""
+    try:
+        return bool(json.loads((folder / str(step) / DONE).read_text()).get("trainable", True))
+    except (ValueError, AttributeError, OSError):
+        return True  # `read` says what is wrong with it
 
 
 def mark_kept(folder: Path, step: int) -> None:

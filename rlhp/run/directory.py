@@ -156,6 +156,7 @@ class RunDirectory:
         if checkpoint_every < 1:
             raise UserError(f"checkpoint_every counts environment steps; set it to 1 or more, not {checkpoint_every}.")
         self.path, self._parts, self._total, self._every = path, parts, total_steps, checkpoint_every
+        check_trainable(path)
         self._checkpoints = path / "checkpoints"
         self.resumed_from, self._restored = checkpoint.newest(self._checkpoints)
         self._last = self.resumed_from
@@ -261,6 +262,15 @@ class RunDirectory:
 def last_checkpoint_step(path: Path) -> int:
     """The step of a run's newest complete checkpoint; 0 where it has none."""
     return max(checkpoint.complete(path / "checkpoints"), default=0)
+
+
+def check_trainable(path: Path) -> None:
+    """Raises UserError for a published run, whose checkpoint lacks what training needs."""
+    if not checkpoint.trainable(path / "checkpoints", last_checkpoint_step(path)):
+        raise UserError(
+            f"{path} is a published run, which has no checkpoint to train on from; start a run of your own with its settings and "
+            "name=..., or train on its reward with reward_model=frozen."
+        )
 
 
 def reopen(path: Path, config: Mapping[str, Any]) -> None:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from rlhp import __version__
+
 PACKAGES = ("gymnasium", "mujoco", "ale-py", "opencv-python-headless", "numpy", "stable-baselines3", "torch", "hydra-core")
 
 
@@ -24,6 +26,7 @@ def describe() -> dict[str, str | int]:
         "cores": cores(),
         "system": platform.platform(),
         "python": platform.python_version(),
+        "rlhp": __version__,
         **{name: version(name) for name in PACKAGES},
     }
 

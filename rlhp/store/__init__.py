@@ -16,7 +16,7 @@ from rlhp.feedback import asked_about, find
 from rlhp.store.annotation_queue import PERSON, AnnotationQueue, AnnotatorStatistics, Given, Lease, Outcome, Reply, Shown
 from rlhp.store.answers import Label, as_row, asked, import_answers, labels, recorded, segments, write
 from rlhp.store.codec import Answered, ComparisonBuilder, Source, decode, decode_answer, digest, encode
-from rlhp.store.connection import Database, damaged, version_of
+from rlhp.store.connection import Database, copy, damaged, version_of
 from rlhp.store.counts import Counts, FirstUse, Ranked, counts, newest_clips, people, ranked, times, used_after
 from rlhp.store.integrity import is_count, is_time
 from rlhp.store.migrate import VERSION
@@ -43,6 +43,7 @@ __all__ = [
     "UndoWindow",
     "Waiting",
     "asked",
+    "copy",
     "counts",
     "digest",
     "import_answers",

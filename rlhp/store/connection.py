@@ -136,6 +136,19 @@ def open_unchecked(path: Path) -> Generator[sqlite3.Connection, None, None]:
             db.close()
 
 
+def copy(source: Path, target: Path) -> None:
+    """Copy an intact store, of one moment, into a file that is not there; what its log holds is in it.
+
+    Raises UserError where there is no store.
+    """
+    with reading(source) as db, explained(target):
+        made = sqlite3.connect(target)
+        try:
+            db.backup(made)
+        finally:
+            made.close()
+
+
 def version_of(path: Path) -> int:
     """The version of the store at `path`, whose content is not looked at. Raises UserError if there is none."""
     with open_unchecked(path) as db:

@@ -94,7 +94,7 @@ def _composed(words: Sequence[str], score: Score, command: Command) -> Path | No
     done: list[Path | Exception] = []
     try:
         with warnings.catch_warnings():
-            # ours is named like the plugin's, which is what users look for; Hydra advises against that
+            # our ray launcher has the plugin's own name, which users look for; Hydra advises against that
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning)
             hydra.main(**{**CONFIG, "config_name": command.config})(_once(done, score, command.work))()
     except (HydraException, OmegaConfBaseException) as error:

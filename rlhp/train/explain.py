@@ -34,7 +34,7 @@ def trouble(text: str) -> str | None:
     if lost := re.search(r"with path (.*)/[^/]*\nhas not produced any output", text):
         return f"a job ended without a result (see {lost[1]}); the same command goes on with what is left of the sweep."
     if 'not detect "srun"' in text:
-        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=submitit_local or =local."
+        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =local."
     return None
 
 

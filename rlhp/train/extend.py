@@ -10,7 +10,17 @@ from typing import Any, cast
 import torch
 from hydra.utils import instantiate
 
-from rlhp.run import GROWING, control, finished, last_checkpoint_step, locked_run, may_change, read_settings, reopen
+from rlhp.run import (
+    GROWING,
+    check_trainable,
+    control,
+    finished,
+    last_checkpoint_step,
+    locked_run,
+    may_change,
+    read_settings,
+    reopen,
+)
 from rlhp.schedule import ExtendableSchedule
 from rlhp.store import asked
 from rlhp.train.build import build, parts
@@ -36,6 +46,7 @@ def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
     that may differ, and for one that ends by choosing a policy.
     """
     before = read_settings(run)
+    check_trainable(run)
     after = _extended(run, before, words)
     setups: list[Setup] = []
 

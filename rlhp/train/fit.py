@@ -233,7 +233,7 @@ def _predicted(model: Any, out: Comparisons, clips: Array) -> tuple[Array, Array
     for first in range(0, len(clips), CHUNK):
         steps: Steps = out.clips[clips[first : first + CHUNK]]
         returns.append(model(as_rollout(steps)).sum(axis=0, dtype=float))
-        sums.append(model.each(steps).sum(axis=2, dtype=float))
+        sums.append(model.predict_members(steps).sum(axis=2, dtype=float))
     return np.concatenate(returns), np.concatenate(sums, axis=1) if sums else np.zeros((1, 0))
 
 

@@ -14,7 +14,7 @@ from rlhp.types.clips import Deflated, Film, film
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What the first k environments looked like before each action: [T][k], each [H, W, 3] uint8, deflated by itself.
+    """What the first k environments looked like before each action: `[T][k]`, each `[H, W, 3]` uint8, deflated by itself.
 
     The number of environments may differ from step to step.
     """
