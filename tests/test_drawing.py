@@ -173,7 +173,7 @@ def test_games_are_played_again_in_colour_at_an_integer_scale() -> None:
 
 
 def test_a_game_s_clip_without_a_state_cannot_be_drawn() -> None:
-    with film.Atari("pong").clip_renderer(64) as shoot, pytest.raises(UserError, match="no state of the console"):
+    with film.Atari("pong").clip_renderer(64) as shoot, pytest.raises(UserError, match="no emulator state"):
         list(shoot(clip(3)))
     with pytest.raises(UserError, match="no game 'pung': did you mean 'pong'"):
         film.Atari("pung")

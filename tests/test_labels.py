@@ -518,7 +518,7 @@ def test_the_table(run: Path, capsys) -> None:
     assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("annotator-1, annotator-2")
 
 
-READS_CLIPS, READS_NONE = [["labels"], ["export", "out.parquet"]], [["export", "out.jsonl"], ["import", "in.jsonl"]]
+READS_CLIPS, READS_NONE = [["answers"], ["export", "out.parquet"]], [["export", "out.jsonl"], ["import", "in.jsonl"]]
 ROWS = ["UPDATE answer SET ranks = '[0'", "ALTER TABLE answer RENAME COLUMN ranks TO said"]
 
 

@@ -210,8 +210,8 @@ def test_where_the_run_stands(client: TestClient, run: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from rlhp.run import lock
-with attempt(Path(sys.argv[1])):
+from rlhp.run.lock import locked_run
+with locked_run(Path(sys.argv[1])):
     print(1, flush=True)
     input()
 """
@@ -276,7 +276,8 @@ def test_openapi_tells_the_bodies(client: TestClient) -> None:
     schema = client.get("/openapi.json", headers=AUTH).json()
     assert set(schema["paths"]) >= {"/api/state", "/api/next", "/api/answer", "/api/undo", "/api/clips/{segment}"}
     assert set(schema["paths"]) >= {"/api/history", "/api/flag"}
-    assert set(schema["components"]["schemas"]["Say"]["properties"]) >= {"annotator", "query", "round", "clips", "value", "seen"}
+    properties = schema["components"]["schemas"]["AnswerRequest"]["properties"]
+    assert set(properties) >= {"annotator", "query", "round", "clips", "value", "seen"}
 
 
 def test_the_page_says_what_its_keys_are(client: TestClient) -> None:
