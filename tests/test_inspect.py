@@ -257,7 +257,7 @@ def test_exit_status_is_1_for_a_fault(trained: Path, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{run}", "-o", "report.pdf"], "no .html file"),
+        (["{run}", "-o", "report.pdf"], "not an .html file"),
         (["{nothing}"], "is not a run directory"),
         (["{run}", "-o", "{file}/report.html"], "cannot be written"),
     ],
@@ -310,7 +310,7 @@ def test_with_a_handful_of_answers_it_says_what_is_missing(
     assert main(["inspect", str(run)]) == 0
     said = capsys.readouterr().out
     assert "too few to distinguish from chance" in said and "5 independent observations are too few" in said
-    assert "too few; 8 are needed" in (run / "inspect.html").read_text()
+    assert "too few; at least 8 are needed" in (run / "inspect.html").read_text()
 
 
 def test_pictures_are_shuffled_by_parts() -> None:

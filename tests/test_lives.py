@@ -29,13 +29,13 @@ TRAINER = f"""
 import signal, sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from rlhp.run import lock
+from rlhp.run.lock import locked_run
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
 spec = spec_from_file_location("page", {str(SOURCE)!r})  # without the rest of rlhp.train, which takes seconds to import
 page = module_from_spec(spec)
 spec.loader.exec_module(page)
 run, page.COMMAND, page.LOOK = Path(sys.argv[1]), (sys.executable, "-c", {PAGE!r}.format(alone=sys.argv[2])), 0.05
-with attempt(run), page.page(run, True):
+with locked_run(run), page.page(run, True):
     print("ready", flush=True)
     if sys.stdin.readline() == "fail\\n":
         raise ValueError("no")
@@ -217,7 +217,7 @@ def test_when_a_page_is_alone(run: Path) -> None:
         assert not serve.is_idle(room), "a training is under way"
     now[0] += serve.IDLE
     assert not serve.is_idle(room)
-    room.visits.count()
+    room.activity.count()
     now[0] += serve.IDLE
     assert not serve.is_idle(room), "somebody was there meanwhile"
     now[0] += 1
