@@ -14,7 +14,7 @@ import pytest
 from pages import until
 from test_run import TINY
 
-from rlhp.answers import foresight
+from rlhp.answers import prediction_accuracy
 from rlhp.run import Served, checkpoint, control, finished, key_of, served
 from rlhp.run.record import read_table
 from rlhp.store import Store, labels, ranked
@@ -119,7 +119,7 @@ def test_people_with_keys_teach_a_run_that_its_owner_controls(tmp_path: Path) ->
         given = labels(run / "preferences.sqlite")
         assert len(given) == 14 and {label.annotator for label in given} == {"human:ada", "human:bob"}
         store = Store(run / "preferences.sqlite")
-        found = foresight(run, ranked(store.database))
+        found = prediction_accuracy(run, ranked(store.database))
         store.close()
         assert found is not None and 0 < found.n < 14 and owner.run()["agreement"]["n"] == found.n
     finally:

@@ -73,7 +73,7 @@ def test_nobody_answers_or_undoes_as_another(client: TestClient, run: Path) -> N
     assert client.post("/api/answer", json={"annotator": "ada", **said}, headers=ADA).json()["outcome"] == "kept"
     undo = {"annotator": "ada", "query": pair["query"], "round": 0}
     refused = client.post("/api/undo", json=undo, headers=BOB)
-    assert refused.status_code == 403 and refused.json()["detail"] == "this link is for bob alone: open your own"
+    assert refused.status_code == 403 and refused.json()["detail"] == "this link is for bob only: open your own link"
     assert [row[1] for row in answers(run)] == ["human:ada"]
     assert client.post("/api/undo", json=undo, headers=ADA).json()["undone"] is True
 

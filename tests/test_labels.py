@@ -229,7 +229,7 @@ def test_what_is_no_answer_is_named_with_its_line(key: str, value: Any, tmp_path
     run, file = make_run(tmp_path / "run", questions=1), tmp_path / "labels.jsonl"
     file.write_text("\n" + json.dumps(GOOD | {key: value}) + "\n")
     with pytest.raises(
-        UserError, match=f"Line 2 of .* is no answer: .*({key if key in GOOD else 'keys'}|rank every|answer a|not both)"
+        UserError, match=f"Line 2 of .* is not an answer: .*({key if key in GOOD else 'keys'}|rank every|answer a|not both)"
     ):
         import_labels(run, file)
     assert labels(run / "preferences.sqlite") == []
@@ -518,7 +518,7 @@ def test_the_table(run: Path, capsys) -> None:
     assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("annotator-1, annotator-2")
 
 
-READS_CLIPS, READS_NONE = [["labels"], ["export", "out.parquet"]], [["export", "out.jsonl"], ["import", "in.jsonl"]]
+READS_CLIPS, READS_NONE = [["answers"], ["export", "out.parquet"]], [["export", "out.jsonl"], ["import", "in.jsonl"]]
 ROWS = ["UPDATE answer SET ranks = '[0'", "ALTER TABLE answer RENAME COLUMN ranks TO said"]
 
 

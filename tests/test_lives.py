@@ -23,7 +23,7 @@ PATIENCE = 120.0  # seconds, for a machine that is busy
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 SOURCE = Path(serve.__file__).parents[1] / "train/page.py"
 # The page, which leaves after so many seconds on its own.
-PAGE = "import sys; from rlhp.web import serve; serve.ALONE = {alone}; from rlhp import cli; sys.exit(cli.main())"
+PAGE = "import sys; from rlhp.web import serve; serve.IDLE = {alone}; from rlhp import cli; sys.exit(cli.main())"
 # What trains: it holds the run, and has its page served, until it is told to end, or to reach its last step.
 TRAINER = f"""
 import signal, sys
@@ -211,14 +211,14 @@ def test_the_page_of_a_finished_training_leaves_when_nobody_is_there(run: Path) 
 
 def test_when_a_page_is_alone(run: Path) -> None:
     now = [0.0]
-    room = type("Room", (), {"run": run, "visits": Activity(lambda: now[0])})()
+    room = type("Room", (), {"run": run, "activity": Activity(lambda: now[0])})()
     with locked_run(run):
-        now[0] = 10 * serve.ALONE
-        assert not serve.alone(room), "a training is under way"
-    now[0] += serve.ALONE
-    assert not serve.alone(room)
-    room.visits.count()
-    now[0] += serve.ALONE
-    assert not serve.alone(room), "somebody was there meanwhile"
+        now[0] = 10 * serve.IDLE
+        assert not serve.is_idle(room), "a training is under way"
+    now[0] += serve.IDLE
+    assert not serve.is_idle(room)
+    room.activity.count()
+    now[0] += serve.IDLE
+    assert not serve.is_idle(room), "somebody was there meanwhile"
     now[0] += 1
-    assert serve.alone(room)
+    assert serve.is_idle(room)
