@@ -83,7 +83,7 @@ def test_a_driver_that_hangs_only_while_it_draws_is_a_note(monkeypatch):
     monkeypatch.setattr("rlhp.film.trial.complaint", lambda program, backend: "it does not respond within 60 s")
     monkeypatch.setattr(film, "complaint", lambda program, backend: None)  # `import mujoco` works
     (finding,) = doctor._switch()
-    assert finding.status == NOTE and "nothing can be drawn so here" in finding.found
+    assert finding.status == NOTE and "it cannot render on this machine" in finding.found
 
 
 def test_doctor_itself_runs_whatever_the_switch_says():

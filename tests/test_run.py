@@ -186,7 +186,7 @@ def test_an_environment_that_cannot_be_saved_resumes_from_a_reset(tmp_path, monk
         killed_at(1800, patch)
         with pytest.raises(Killed):
             train(settings(*own), tmp_path)
-    assert "odd_envs:Closed-v0 cannot be saved (Closed.wind holds a builtins.list_iterator)" in capfd.readouterr().err
+    assert "odd_envs:Closed-v0 cannot be saved (Closed.wind is a builtins.list_iterator)" in capfd.readouterr().err
     train(settings(*own), tmp_path)
     assert [int(row["step"]) for row in read_table(tmp_path / "metrics.csv")] == list(range(128, 3073, 128))
 
