@@ -1,4 +1,5 @@
-# rlhp without a GPU: `docker build -t rlhp .`, then `docker run rlhp --help`. compose.yaml runs a training and its page from it.
+# rlhp without a GPU: `docker build -t rlhp .`, then `docker run rlhp --help`, or `docker run -v $PWD/runs:/srv/rlhp/runs rlhp demo`.
+# compose.yaml runs a training and its page from it, and says what of it is untested.
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 FROM ${BASE}
 

@@ -1,4 +1,4 @@
-"""The optimiser of the policy and of the reward model."""
+"""Adam, the optimiser of policy and reward model."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-SETTINGS = {"betas", "eps", "fused"}  # beside the learning rate
+SETTINGS = {"betas", "eps", "fused"}  # in addition to the learning rate
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015): the numbers of `torch.optim.Adam`, bit for bit, in less time.
+    """Adam (Kingma and Ba 2015): bit for bit the results of `torch.optim.Adam` in less time.
 
-    The first optimiser of torch's own kind imports its compiler, which takes more than a second, and each step of theirs passes
-    hooks and checks that take longer than the arithmetic on a small network. This one has what the agents ask of an
-    optimiser, and the same state dictionary; moments are there from the beginning. Gradients are those that the parameters
-    hold when `step` is called, and every parameter must have one.
+    Creating the first optimiser of torch imports its compiler, which takes more than a second, and each of its steps runs hooks
+    and checks that take longer than the arithmetic for a small network. This class has the interface that the agents use and the
+    same state dictionary, in which moments exist from the start. Every parameter must have a gradient when `step` is called.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self) -> None:
-        """One step along the gradients."""
+        """Make one optimiser step."""
         adam(
             self._values,
             [p.grad for p in self._params],  # type: ignore[misc]
@@ -61,11 +60,11 @@ class Adam:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The moments of each parameter by its number, and the learning rate: not copies."""
+        """The moments of each parameter by its index, and the learning rate; not copied."""
         return {"state": dict(enumerate(self.state)), "param_groups": [{"lr": self.param_groups[0]["lr"]}]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave; before the first step torch's own gives no moments, which are zero then."""
+        """Restore what `state_dict` returned, also that of torch's Adam; missing moments, as before its first step, are 0."""
         for i, mine in enumerate(self.state):
             saved = state_dict["state"].get(i, {})
             for name, value in mine.items():

@@ -1,4 +1,4 @@
-"""Demonstrations: episodes of an expert, read from and written to Minari's datasets (minari.farama.org)."""
+"""Demonstrations: episodes of an expert, read from and written to Minari datasets (minari.farama.org)."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from minari.storage import get_dataset_path
 
 from rlhp.types import Array, Demonstrations, Episode, ImagesAndVector, UserError
 
-TASK = "rlhp_task"  # under which the metadata of a dataset of ours name the task
-SLACK = 1e-5  # by which rounding may bring an action over a bound
-DATA, METADATA = "data", "metadata.json"  # a dataset's folder within the folder that is named after it; what counts its episodes
+TASK = "rlhp_task"  # the metadata entry for the task in datasets written by rlhp
+SLACK = 1e-5  # tolerance for actions that rounding moves beyond a bound
+DATA, METADATA = "data", "metadata.json"  # the data folder within a dataset's folder, and the file that counts its episodes
 
 
 def load(source: str | Path, env: Any, episodes: int | None = None) -> Demonstrations:
-    """The first `episodes` (None: all) of the dataset in a folder, or of Minari's dataset of that name on this machine.
+    """Load the first `episodes` (None: all) of the dataset in a folder, or of the local Minari dataset with that name.
 
-    `env` is the environment that the demonstrations are to be of. Raises UserError where there is no such dataset, where it is
-    empty or damaged, and where it is of another task, of other spaces, or holds numbers that are not finite or actions that `env`
-    does not take.
+    `env` is the environment that the demonstrations have to match. Raises UserError if there is no such dataset, if it is empty
+    or damaged, if it belongs to another task or has other spaces, and if it contains numbers that are not finite or actions
+    outside the action space of `env`.
     """
     dataset = _opened(str(source))
     _check_task(dataset, source, env)
-    there = len(dataset.episode_indices)
-    if there < 1:
-        raise UserError(f"the demonstrations {source} hold no episode; record some with rlhp demonstrate.")
-    if episodes is not None and not 1 <= episodes <= there:
-        raise UserError(f"episodes={episodes} are asked for, and the demonstrations {source} hold {there}; ask for 1 to {there}.")
+    count = len(dataset.episode_indices)
+    if count < 1:
+        raise UserError(f"the demonstrations {source} have no episodes; record some with rlhp demonstrate.")
+    if episodes is not None and not 1 <= episodes <= count:
+        raise UserError(f"episodes={episodes}, but the demonstrations {source} have {count}; choose 1 to {count}.")
     read = tuple(_episode(each, dataset.observation_space, source, env) for each in _some(dataset, episodes, source))
     return Demonstrations(read, getattr(env, "stack", 1))
 
@@ -55,32 +55,32 @@ def _opened(source: str) -> MinariDataset:
         if (folder / METADATA).is_file():
             try:
                 return MinariDataset(folder)
-            except Exception as error:  # whatever damaged files make h5py and json raise
+            except Exception as error:  # h5py and json raise various errors for damaged files
                 raise UserError(f"the demonstrations {source} cannot be read ({_line(error)}); record them again.") from error
     raise UserError(
-        f"there are no demonstrations {source}: name a folder that rlhp demonstrate has written, or a dataset that minari list "
+        f"there are no demonstrations {source}: give a folder that rlhp demonstrate has written, or a dataset that minari list "
         "local shows; minari download fetches others."
     )
 
 
 def _check_task(dataset: MinariDataset, source: str | Path, env: Any) -> None:
-    """Raises UserError where the dataset is of another task, or of one with other spaces."""
+    """Raises UserError if the dataset belongs to another task or has other spaces."""
     task = dataset.storage.metadata.get(TASK)
     if task is not None and task != env.task:
         raise UserError(
-            f"the demonstrations {source} are of env={task}; choose that environment, or demonstrations of {env.task}."
+            f"the demonstrations {source} are for env={task}; choose that environment, or demonstrations for {env.task}."
         )
     for what in ("observation_space", "action_space"):
         theirs, ours = getattr(dataset, what), getattr(env, what)
         if not _alike(theirs, ours) and not (what == "observation_space" and _of_source(theirs, env)):
             raise UserError(
                 f"the {what} of the demonstrations {source} is {_words(theirs)}, and that of env={env.task} is {_words(ours)}; "
-                "choose demonstrations of this environment."
+                "choose demonstrations for this environment."
             )
 
 
 def _alike(a: spaces.Space, b: spaces.Space) -> bool:
-    """Whether two spaces hold the same kind of things; the bounds of a Box may differ."""
+    """Whether two spaces are equal, except for the bounds and the precision of a Box."""
     if isinstance(a, spaces.Box) and isinstance(b, spaces.Box):
         return a.shape == b.shape and np.issubdtype(a.dtype, np.integer) == np.issubdtype(b.dtype, np.integer)
     if isinstance(a, spaces.Dict) and isinstance(b, spaces.Dict):
@@ -91,13 +91,13 @@ def _alike(a: spaces.Space, b: spaces.Space) -> bool:
 
 
 def _of_source(space: spaces.Space, env: Any) -> bool:
-    """Whether observations of this space are those that an environment has before they are made one array."""
+    """Whether this is the space of an environment's observations before they are packed into one array."""
     source = getattr(env, "source", None)
     return source is not None and _alike(space, source[0])
 
 
 def _observations(found: Any, space: spaces.Space, env: Any) -> Array:
-    """The observations of an episode [T + 1, *O] as the environment hands them out."""
+    """Convert the observations of an episode to those of the environment, [T + 1, *O]."""
     if _alike(space, env.observation_space):
         return np.asarray(found)
     array, leaf = env.source[1], found
@@ -107,7 +107,7 @@ def _observations(found: Any, space: spaces.Space, env: Any) -> Array:
 
 
 def _at(found: Any, i: int) -> Any:
-    """Row i of arrays, of a dict of such or of a tuple of such."""
+    """Row i of an array, or of each array in a dict or tuple."""
     if isinstance(found, dict):
         return {key: _at(part, i) for key, part in found.items()}
     return tuple(_at(part, i) for part in found) if isinstance(found, tuple) else found[i]
@@ -128,7 +128,7 @@ def _episode(data: Any, observed: spaces.Space, source: str | Path, env: Any) ->
     for name, values in (("observations", read), ("actions", act)):
         if not np.isfinite(values).all():
             raise UserError(
-                f"{name} of the demonstrations {source} are not finite numbers; record them again, or leave that episode out."
+                f"{name} of the demonstrations {source} are not finite; record them again, or leave that episode out."
             )
     _check_taken(act, source, env)
     obs = obs.astype(np.float32 if space.dtype == np.float64 else space.dtype)
@@ -136,17 +136,17 @@ def _episode(data: Any, observed: spaces.Space, source: str | Path, env: Any) ->
 
 
 def _check_taken(act: Array, source: str | Path, env: Any) -> None:
-    """Raises UserError for actions outside of the environment's space: they are in other units, or were clipped afterwards."""
+    """Raises UserError for actions outside the environment's space, which have other units or were recorded before clipping."""
     low, high = _limits(env.action_space)
     if (act < low - SLACK).any() or (act > high + SLACK).any():
         raise UserError(
-            f"actions of the demonstrations {source} go from {act.min():.4g} to {act.max():.4g}, beyond those of env={env.task}, "
-            f"{np.min(low):.4g} to {np.max(high):.4g}; clip them if that environment did, or record them again."
+            f"actions of the demonstrations {source} range from {act.min():.4g} to {act.max():.4g}, beyond those of "
+            f"env={env.task}, {np.min(low):.4g} to {np.max(high):.4g}; clip them if that environment did, or record them again."
         )
 
 
 def _limits(space: Any) -> tuple[Array, Array]:
-    """The least and the largest actions of a space, each for itself."""
+    """The smallest and the largest actions of a space, elementwise."""
     match space:
         case spaces.Discrete():
             return space.start, space.start + space.n - 1
@@ -159,21 +159,21 @@ def _limits(space: Any) -> tuple[Array, Array]:
 
 
 def save(folder: Path, demonstrations: Demonstrations, env: Any, spec: EnvSpec | None = None, **about: str) -> None:
-    """Write a dataset of Minari's format into a new folder; `about` goes into its metadata.
+    """Write a Minari dataset into a new folder; `about` is added to its metadata.
 
-    With `spec`, Minari's `recover_environment` makes the environment. Raises UserError where the folder is there and not empty.
+    With `spec`, Minari's `recover_environment` creates the environment. Raises UserError if the folder exists and is not empty.
     """
     write(folder, demonstrations.episodes, env, spec, **about)
 
 
 def write(folder: Path, episodes: Iterable[Episode], env: Any, spec: EnvSpec | None = None, **about: str) -> None:
-    """`save` of episodes that need not be held all at once; `env` has their spaces, and names their `task`."""
+    """Save episodes that need not be in memory all at once; `env` defines their spaces and their `task`."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is there already; name a folder that is not.")
+        raise UserError(f"{folder} exists already; give a new folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent.resolve()) as draft, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of what Minari would like to know besides
-        data = Path(draft) / folder.name / DATA  # absolute: Minari looks for its own files there
+        warnings.simplefilter("ignore", UserWarning)  # about optional metadata
+        data = Path(draft) / folder.name / DATA  # an absolute path, since Minari looks for its files there
         data.mkdir(parents=True)
         storage = MinariStorage.new(data, env.observation_space, env.action_space, spec, jpeg_encoding=False)
         storage.update_metadata(_metadata(folder, env, about))
@@ -182,9 +182,9 @@ def write(folder: Path, episodes: Iterable[Episode], env: Any, spec: EnvSpec | N
 
 
 def append(folder: Path, episode: Episode, env: Any, spec: EnvSpec | None = None, **about: str) -> int:
-    """Add one episode to a dataset, which is made if it is not there; how many it holds then.
+    """Add one episode to a dataset, which is created if necessary; returns its number of episodes.
 
-    However this is interrupted, what the dataset held before stays whole. Raises UserError as `kept` does.
+    An interruption never damages the episodes that the dataset had before. Raises UserError as `kept` does.
     """
     if not kept(folder, env):
         write(folder, [episode], env, spec, **about)
@@ -198,29 +198,29 @@ def append(folder: Path, episode: Episode, env: Any, spec: EnvSpec | None = None
         storage.update_episodes([_buffer(episode)])
         _count_steps(storage)
         count = storage.total_episodes
-        for name in sorted(file.name for file in copy.iterdir()):  # the episodes before the metadata that count them
+        for name in sorted(file.name for file in copy.iterdir()):  # episodes first, then the metadata that count them
             (copy / name).replace(data / name)
     return count
 
 
 def kept(folder: Path, env: Any) -> int:
-    """How many episodes `append` finds in a folder; 0 where it makes the dataset.
+    """The number of episodes in a folder that `append` adds to; 0 if there is no dataset yet.
 
-    Raises UserError where it holds a dataset of another task or of other spaces, or something else.
+    Raises UserError if the folder contains a dataset of another task or with other spaces, or something else.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return 0
     if not (folder / DATA / METADATA).is_file():
-        raise UserError(f"{folder} holds no demonstrations to add to; name a new folder, or one that rlhp has written.")
+        raise UserError(f"{folder} has no demonstrations to add to; give a new folder, or one that rlhp has written.")
     dataset = _opened(str(folder))
     _check_task(dataset, folder, env)
     return int(dataset.total_episodes)
 
 
 def _count_steps(storage: MinariStorage) -> None:
-    """Count all steps anew: where adding an episode was interrupted, it may be there and not be counted."""
-    told = storage.get_episode_metadata(range(storage.total_episodes))
-    storage.update_metadata({"total_steps": sum(int(each["total_steps"]) for each in told)})
+    """Recount all steps: after an interruption, the steps of an added episode may not be counted."""
+    episodes = storage.get_episode_metadata(range(storage.total_episodes))
+    storage.update_metadata({"total_steps": sum(int(each["total_steps"]) for each in episodes)})
 
 
 def _metadata(folder: Path, env: Any, about: Mapping[str, str]) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _metadata(folder: Path, env: Any, about: Mapping[str, str]) -> dict[str, Any
 
 
 def dataset_id(folder: Path) -> str:
-    """What Minari calls a dataset: by its place among those of this machine, where the folder is there and named NAME-v0."""
+    """The id of a dataset in Minari: its path below Minari's local datasets if that ends in NAME-v0, else one from its name."""
     root, path = get_dataset_path().resolve(), folder.resolve()
     named = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
     if re.fullmatch(r"([-\w]+/)*[-\w]+-v\d+", named):
@@ -255,11 +255,11 @@ def _line(error: Exception) -> str:
 
 
 def record(policy: Callable[[Array], Array], env: Any, max_steps: int) -> Demonstrations:
-    """The first whole episode of each of N environments, under a policy: what it sees [N, *seen] -> actions [N, *A].
+    """Record the first complete episode of each of N environments, under a policy: observations [N, *seen] -> actions [N, *A].
 
-    `env` is a `VecEnv` that is a `rlhp.types.Env` as well, whose frames are stacked where the policy sees stacks. Episodes that
-    were cut short are left out. Where the agent is not told of an episode's end, as in games, what follows its last action is the
-    first observation of the next one. Raises UserError where an episode is not over after `max_steps` steps.
+    `env` is a `VecEnv` that is also a `rlhp.types.Env`, with stacked frames if the policy sees stacks. Shortened episodes are
+    left out. If the end of an episode is hidden from the agent, as in games, the observation after its last action is the first
+    one of the next episode. Raises UserError if an episode does not end within `max_steps` steps.
     """
     stack = getattr(env, "stack", 1)
     newest: Callable[[Array], Array] = (lambda obs: obs[:, -1]) if stack > 1 else (lambda obs: obs)
@@ -274,14 +274,14 @@ def record(policy: Callable[[Array], Array], env: Any, max_steps: int) -> Demons
         if all(tape.over for tape in tapes):
             return Demonstrations(tuple(tape.episode() for tape in tapes if tape.whole), stack)
     raise UserError(
-        f"an episode of {env.task} is not over after {max_steps:,} steps; give it a time limit, or a larger --max-steps."
+        f"an episode of {env.task} does not end within {max_steps:,} steps; set a time limit, or give a larger --max-steps."
     )
 
 
 class Tape:
-    """The steps of one environment, until its first episode is over.
+    """Records the steps of one environment until its first episode ends.
 
-    `over`: it is; `whole`: and it was not cut short.
+    `over`: the episode has ended; `whole`: it has ended and was not shortened.
     """
 
     def __init__(self) -> None:
@@ -292,7 +292,7 @@ class Tape:
         return len(self._steps)
 
     def add(self, obs: Array, act: Array, reward: float, done: bool, info: Mapping[str, Any], after: Array) -> None:
-        """One step: observations before and after it, and what the environment said of it. Nothing once the episode is over."""
+        """Add a step: the observations before and after it, and what the environment returned. Ignored after the end."""
         if self.over:
             return
         self._steps.append((np.array(obs), np.array(act), reward))
@@ -302,7 +302,7 @@ class Tape:
         self._last = np.array(info["terminal_observation"]) if done else np.array(after)
 
     def episode(self) -> Episode:
-        """The steps so far, at least one."""
+        """The steps so far, of which there must be at least one, as an episode."""
         obs, act, reward = zip(*self._steps, strict=True)
         last = self._last[-1] if self._last.ndim > obs[0].ndim else self._last  # the newest of a stack
         return Episode(np.stack([*obs, last]), np.stack(act), np.array(reward, np.float32), self._terminated)

@@ -26,6 +26,7 @@ OPTIONAL = (
     "optuna",
     "labels",
     "parquet",
+    "hub",
 )  # extras for users; dev is for developers
 
 

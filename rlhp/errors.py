@@ -1,4 +1,4 @@
-"""What an error means to the user, in one sentence, whatever library raised it or wrapped it."""
+"""User messages for errors, in one sentence, whichever library raised or wrapped the error."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterator
 
 from rlhp.types import UserError
 
-LONG = "{error}: a name is longer than this disk takes; give a shorter one"
-FULL = "the disk is full: {error}; free some space and run the same command again, it goes on from the last checkpoint"
+LONG = "{error}: a name is too long for this file system; give a shorter one"
+FULL = "the disk is full: {error}; free some space and run the same command again: it resumes from the last checkpoint"
 CLOSED = "no access: {error}; change the permissions of that file or folder, or work on a copy of the run in a folder of yours"
 FULL_MARKS = ("No space left on device", "database or disk is full")
 CLOSED_MARKS = ("(os error 1)", "(os error 13)", "(os error 30)", "attempt to write a readonly database")
 
 
 def sentence(error: BaseException) -> str | None:
-    """What to tell the user; None where the fault is ours. Looks through what libraries wrap around an error."""
-    return next((told for link in _chain(error) if (told := _told(link))), None)
+    """The message for the user, or None for a bug. Also looks at the causes, since libraries wrap errors."""
+    return next((message for link in _chain(error) if (message := _message(link))), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what caused it, each once: other people's code may close the chain to a circle."""
+    """An error and its causes, each once, since other code may create a cyclic chain."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         yield error
@@ -28,11 +28,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _told(error: BaseException) -> str | None:
-    """The sentence that one error stands for, if it is the user's to mend."""
+def _message(error: BaseException) -> str | None:
+    """The message for a single error, if the user can fix it."""
     text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
     code = error.errno if isinstance(error, OSError) else None
-    # SQLite and safetensors report these in errors of their own
+    # SQLite and safetensors report these with their own error classes
     if code in (errno.ENOSPC, errno.EDQUOT) or any(mark in text for mark in FULL_MARKS):
         return FULL.format(error=text)
     if code in (errno.EACCES, errno.EPERM, errno.EROFS) or any(mark in text for mark in CLOSED_MARKS):

@@ -1,4 +1,4 @@
-"""What a policy is worth under the true reward, and what it looks like."""
+"""Evaluation of policies by the true reward, and their behaviour as segments and pictures."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from rlhp.finite import check_actions, check_observed, check_received
 from rlhp.render import drawn
 from rlhp.types import Array, Deflated, Rollout, Segment, Transitions, UserError, in_a_row
 
-MAX_STEPS = 100_000  # of an episode, before `returns` gives up
-LONGEST = 240  # steps that `watch` holds in memory at a time: whole multiples of what a film shows of them
-NONE: Array = np.zeros(0)  # returns: no episode's
+MAX_STEPS = 100_000  # maximum length of an episode in `returns`
+LONGEST = 240  # maximum length of the segments of `watch`, to bound memory; a multiple of the steps per video frame
+NONE: Array = np.zeros(0)  # the returns of no episodes
 _Step = tuple[Array, Array, float, Array | tuple[Deflated, ...] | None]
 Policy = Callable[[Any], Array]  # raw observations [N, *O] -> actions [N, *A]
 
 
 def by_mode(action_space: spaces.Space) -> bool:
-    """Whether a policy is judged by the modes of its distributions: those of continuous actions.
+    """Whether to evaluate policies by the mode of their distribution: true for continuous actions.
 
-    The likeliest of a few actions is another policy than the one that was trained; in a game it may repeat itself without end.
+    With discrete actions, the mode alone is a different policy than the trained one; in a game it may loop forever.
     """
     return isinstance(action_space, spaces.Box)
 
@@ -33,9 +33,9 @@ def by_mode(action_space: spaces.Space) -> bool:
 def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STEPS) -> Array:
     """Undiscounted true returns, or scores, of `episodes` complete episodes; the environment's rewards are the true ones.
 
-    Each of the N environments contributes a share fixed beforehand: taking whichever episodes end first would favour short ones.
-    Episodes that were cut short do not count. Raises UserError for less than one episode or step, where an environment makes
-    `max_steps` steps without the end of an episode that counts, and where a number is not finite.
+    Each of the N environments contributes a number of episodes fixed in advance, since taking the episodes that end first would
+    favour short ones. Shortened episodes do not count. Raises UserError for less than one episode or step, if an environment
+    makes `max_steps` steps without completing an episode, and if a number is not finite.
     """
     if episodes < 1 or max_steps < 1:
         name, value = ("episodes", episodes) if episodes < 1 else ("max_steps", max_steps)
@@ -58,10 +58,10 @@ def returns(policy: Policy, env: VecEnv, episodes: int, max_steps: int = MAX_STE
 
 
 def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Rewards [N] of each step, which episodes ended [N], which of these were whole [N], and their scores [N]; it never ends.
+    """Yield for each step, without end: rewards [N], which episodes ended [N], which of these are complete [N], scores [N].
 
-    A score is NaN where the environment reports none: it is then the sum of the rewards. An episode ends where a reset follows,
-    whether or not the agent is told.
+    A score is NaN if the environment reports none; it is then the sum of rewards. An episode ends if a reset follows, even one
+    that is hidden from the agent.
     """
     obs: Any = env.reset()
     check_observed(task, env.observation_space, obs, 0)
@@ -77,9 +77,9 @@ def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Arra
 
 
 def visited(policy: Policy, env: VecEnv, steps: int) -> Transitions:
-    """Where a policy goes in `steps` steps from a reset of N environments, and what it does there: [steps N], step by step.
+    """The transitions of a policy in `steps` steps from a reset of N environments: [steps N], step by step.
 
-    The observation after an episode's last step is that episode's. Raises UserError where a number is not finite.
+    The next observation of an episode's last step is the last one of that episode. Raises UserError if a number is not finite.
     """
     task, obs = str(getattr(env, "task", type(env).__name__)), np.array(env.reset())
     rows: list[tuple[Array, Array, Array]] = []
@@ -102,7 +102,7 @@ def _single(x: Array) -> Array:
 
 
 def _endless(task: str, max_steps: int, horizon: int | None) -> str:
-    """`horizon`: steps after which an episode ends; None: not known."""
+    """The message for an episode that does not end; `horizon`: steps after which it ends; None: unknown."""
     why = f"an environment of {task} made {max_steps:,} steps without ending an episode, so there is no return to measure"
     if horizon is not None:
         return f"{why}; its episodes have at most {horizon:,} steps: give a larger --max-steps"
@@ -110,10 +110,11 @@ def _endless(task: str, max_steps: int, horizon: int | None) -> str:
 
 
 def watch(policy: Policy, env: Any, steps: int) -> Iterator[Segment]:
-    """What the first environment does in `steps` steps from its reset, cut wherever a real reset follows, or at LONGEST.
+    """The segments of the first environment in `steps` steps from a reset, each up to a real reset or LONGEST steps.
 
-    `env` is a `VecEnv` that is a `rlhp.types.Env` as well; it steps as segments are asked for. A segment holds no history, and
-    the state before each of its steps; where one state and the actions render a clip (`replays`), the first alone.
+    `env` is a `VecEnv` that is also a `rlhp.types.Env`; it steps while the segments are read. A segment has no earlier
+    observations. It has the state before each of its steps, or only the first one if that and the actions are enough to render
+    it (`replays`).
     """
     stack, replays = getattr(env, "stack", 1), bool(getattr(env, "replays", False))
     rows: list[_Step] = []
@@ -129,7 +130,7 @@ def watch(policy: Policy, env: Any, steps: int) -> Iterator[Segment]:
 
 
 def _segment(rows: list[_Step], replays: bool) -> Segment:
-    """Observation, action and true reward of the first environment and states of all, step by step, as a clip of the first."""
+    """Combine steps (observation, action and true reward of the first environment, states of all) to a segment of the first."""
     obs, act, reward, states = zip(*rows, strict=True)
     kept = [each for each in states if each is not None]
     state = in_a_row(kept) if kept else None
@@ -138,14 +139,14 @@ def _segment(rows: list[_Step], replays: bool) -> Segment:
 
 
 def _alone(rows: Sequence[Array]) -> Array:
-    """[L, 1, ...]: of one environment."""
+    """Stack the steps of one environment: [L, 1, ...]."""
     return np.stack(rows)[:, np.newaxis]
 
 
 def pictures(policy: Policy, env: VecEnv, steps: int) -> Iterator[Array]:
-    """The environment's own pictures [H, W, 3] uint8, before each of `steps` actions; it was made with render_mode "rgb_array".
+    """The environment's own pictures [H, W, 3] uint8, before each of `steps` actions; it needs render_mode "rgb_array".
 
-    Raises UserError if it does not draw, and where the library that it draws with is missing.
+    Raises UserError if it does not render, or if a library for rendering is missing.
     """
     obs = env.reset()
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""Learning a policy from what an expert does, without a reward."""
+"""Learning a policy from the actions of an expert, without a reward."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Protocol
 
 from rlhp.types import Metrics, Policy, Run, Transitions
 
-Label = Callable[[Transitions], Transitions]  # visited states, with what the expert would have done there as actions
-Gather = Callable[[Transitions | None, Transitions], Transitions]  # what was learned from before, and the newest round's steps
+Label = Callable[[Transitions], Transitions]  # replaces the actions of visited steps by the expert's
+Gather = Callable[[Transitions | None, Transitions], Transitions]  # earlier data, steps of the newest round -> data to learn from
 
 
 class Learner(Protocol):
     """A policy that is fitted to actions."""
 
-    steps: int  # gradient steps made so far
+    steps: int  # number of gradient steps so far
 
     def fit(self, data: Transitions, until: int) -> Metrics:
-        """Make gradient steps until `until` have been made."""
+        """Make gradient steps until `until` have been made in total."""
         ...
 
     def finish(self, data: Transitions) -> Metrics:
-        """Keep the best policy that was found."""
+        """Restore the best policy found."""
         ...
 
 
 def clone(
     learner: Learner, demonstrations: Transitions, evaluate: Callable[[], Metrics], run: Run, *, total_steps: int, every: int
 ) -> None:
-    """Behaviour cloning: fit a policy to the expert's actions; `total_steps` and `every` count gradient steps."""
+    """Behaviour cloning: fit a policy to the expert's actions; `total_steps` and `every` are gradient steps."""
     while learner.steps < total_steps:
         step = min(learner.steps + every, total_steps)
         run.log(step, learner.fit(demonstrations, step))
@@ -40,18 +40,18 @@ def clone(
 
 
 class Student(Protocol):
-    """What is taught in rounds; it keeps the policy that it fits in each of them."""
+    """An agent that learns in rounds and keeps the policy of each round."""
 
     data: Transitions | None  # what the next policy is fitted to
-    steps: int  # environment steps made so far
+    steps: int  # number of environment steps so far
 
     @property
     def fitted(self) -> int:
-        """Policies fitted so far."""
+        """The number of policies fitted so far."""
         ...
 
     def actor(self, expert: Policy) -> Policy:
-        """Who acts in the next round."""
+        """The policy that acts in the next round."""
         ...
 
     def fit(self) -> Metrics:
@@ -59,7 +59,7 @@ class Student(Protocol):
         ...
 
     def keep_best(self, score: float) -> Metrics:
-        """What was learned up to the newest policy has this score; what remains is that of the best."""
+        """Score what was learned up to the newest policy, and keep what has the best score."""
         ...
 
 
@@ -76,12 +76,12 @@ def interact(
     total_steps: int,
     demonstrations: Transitions | None = None,
 ) -> None:
-    """Imitation of an expert that can be asked: act, have the visited states labelled, gather, fit, until `total_steps`.
+    """Interactive imitation of an expert: act, label the visited states, gather data and fit, until `total_steps`.
 
-    DAgger (Ross et al. 2011, algorithm 3.1) and SMILe (Ross and Bagnell 2010, algorithm 4.1) differ in who acts, which is the
-    student's to know, and in which states are learned from. `visit` lets a policy act in new environments, by the number of
-    policies fitted so far; `evaluate` measures what the student has learned. Demonstrations are learned from before the first
-    round, at step 0.
+    DAgger (Ross et al. 2011, algorithm 3.1) and SMILe (Ross and Bagnell 2010, algorithm 4.1) differ in the policy that acts,
+    which `student` defines, and in the states that they learn from (`gather`). `visit` lets a policy act in new environments,
+    given the number of policies fitted so far; `evaluate` measures what the student has learned. Demonstrations are fitted
+    before the first round, at step 0.
     """
 
     def learn() -> None:
@@ -95,23 +95,23 @@ def interact(
         student.data = demonstrations
         learn()
     while student.steps < total_steps:
-        visited = visit(student.actor(expert), student.fitted)  # the expert acts, or policies of earlier rounds
-        labelled = label(visited)  # what the expert would have done, whoever acted
-        student.data = gather(student.data, labelled)  # the states of all rounds, or of this one
+        visited = visit(student.actor(expert), student.fitted)  # the expert or policies of earlier rounds act
+        labelled = label(visited)  # with the expert's actions, whichever policy acted
+        student.data = gather(student.data, labelled)  # the steps of all rounds, or of this one
         student.steps += len(labelled)
         learn()
 
 
 def asked(expert: Policy) -> Label:
-    """Labels of an expert that can be asked at any time."""
+    """Label by an expert that can act at any time."""
     return lambda visited: replace(visited, act=expert.act(visited.obs))
 
 
 def all_rounds(before: Transitions | None, new: Transitions) -> Transitions:
-    """DAgger learns from the states of all rounds."""
+    """Gather the steps of all rounds, as in DAgger."""
     return new if before is None else before.joined(new)
 
 
 def newest_round(before: Transitions | None, new: Transitions) -> Transitions:
-    """SMILe learns from the states of each round apart."""
+    """Use only the steps of the newest round, as in SMILe."""
     return new

@@ -1,4 +1,4 @@
-"""What a person's keyboard does: the keys that are held -> an action."""
+"""Keyboard control of an environment: the keys that are held determine the action."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ CODE = r"(Key[A-Z]|Digit\d|Numpad\w+|Arrow(Up|Down|Left|Right)|Space|Comma|Perio
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Keys that are held together, by the names of `KeyboardEvent.code`, and the action that they stand for."""
+    """An action and the keys that are held together for it, by the names of `KeyboardEvent.code`."""
 
     keys: tuple[str, ...]  # such as ("ArrowUp", "Space"); (): no key is held
     action: Array  # [*A]
-    does: str = ""  # in words, for the page
+    does: str = ""  # description for the page
 
 
 @dataclass(frozen=True, slots=True)
 class Keyboard:
-    """All bindings of one task, and which action follows from those whose keys are held."""
+    """All bindings of a task, and how the action is chosen from those whose keys are held."""
 
     bindings: tuple[Binding, ...]
     choose: Callable[[Sequence[Binding], Sequence[str]], Array]
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Every key that does something, in the order of the bindings."""
+        """All bound keys, in the order of the bindings."""
         return tuple(dict.fromkeys(key for binding in self.bindings for key in binding.keys))
 
     def action(self, held: Sequence[str]) -> Array:
-        """The action [*A] for the keys that are held, the newest last; keys that do nothing are ignored."""
+        """The action [*A] for the keys that are held, the newest last; other keys are ignored."""
         pressed = [binding for binding in self.bindings if set(binding.keys) <= set(held)]
         return self.choose(pressed, held)
 
     def legend(self) -> list[dict[str, str]]:
-        """Each key that does something, and what in words."""
+        """All bound keys with their descriptions."""
         words = {binding.keys[0]: binding.does for binding in self.bindings if len(binding.keys) == 1}
         return [{"code": code, "does": words.get(code, "")} for code in self.codes]
 
 
 def keyboard(env: Any, given: Mapping[str, Any] | None) -> Keyboard:
-    """The keyboard of a task: as its settings give it, or as its environment says in `bindings`, which may be absent.
+    """The keyboard of a task, from its settings or from the optional attribute `bindings` of its environment.
 
-    `given` maps keys, joined by + where several are held together, to `action` and `does`. Actions of a Box are added up over
-    the keys that are held, and clipped to its bounds; of other spaces the action of the most keys counts, and among as many, of
-    those pressed last. Without keys it is 0, or the first action. Raises UserError where nobody says what the keys do, and
-    where that is not an action of the environment.
+    `given` maps keys, joined by + if several are held together, to `action` and `does`. Actions of a Box are added up over the
+    keys that are held, and clipped to its bounds. In other spaces, the binding with the most keys counts, and of equal ones the
+    one pressed last. Without keys the action is 0, or the first action. Raises UserError if there are no bindings, or if one is
+    not an action of the environment.
     """
     space = env.action_space
     if given:
@@ -63,7 +63,7 @@ def keyboard(env: Any, given: Mapping[str, Any] | None) -> Keyboard:
         bindings = tuple(getattr(env, "bindings", None) or ())
     if not bindings:
         raise UserError(
-            f"env={env.task} has no keys: give each one an action, such as keyboard.ArrowLeft.action=0 "
+            f"env={env.task} has no keys: give keys and their actions, such as keyboard.ArrowLeft.action=0 "
             "keyboard.ArrowLeft.does=left, or add keyboard to its yaml."
         )
     for binding in bindings:
@@ -73,7 +73,7 @@ def keyboard(env: Any, given: Mapping[str, Any] | None) -> Keyboard:
 
 def _read(name: str, node: Any, space: spaces.Space) -> Binding:
     if not isinstance(node, Mapping) or "action" not in node:
-        raise UserError(f"keyboard.{name} is {node!r}: give it an action, and in words what it does.")
+        raise UserError(f"keyboard.{name} is {node!r}: set its action, and describe it in does.")
     try:
         action = np.asarray(node["action"], space.dtype)
     except (TypeError, ValueError) as error:
@@ -85,7 +85,7 @@ def _check(binding: Binding, space: spaces.Space) -> None:
     wrong = [key for key in binding.keys if not re.fullmatch(CODE, key)]
     name = "+".join(binding.keys)
     if wrong:
-        raise UserError(f"keyboard.{name} names no key: write it as browsers do, such as ArrowLeft, Space, KeyA or Digit1.")
+        raise UserError(f"keyboard.{name} is not a key: use the names of browsers, such as ArrowLeft, Space, KeyA or Digit1.")
     if not space.contains(np.asarray(binding.action, space.dtype)):
         raise UserError(f"keyboard.{name}.action is {binding.action.tolist()}: give an action of {space}.")
 

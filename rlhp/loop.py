@@ -73,26 +73,27 @@ def learn(
 
 
 def _grows(memory: Memory, held: int) -> bool:
-    """Whether memory has more clips than it held, or steps that clips will be cut from."""
+    """Whether memory has more segments than the `held` of before, or pending steps to cut segments from."""
     return len(memory) > held or getattr(memory, "pending", 0) > 0
 
 
 def _select(
     query_selector: QuerySelector, memory: Memory, n: int, reward: Reward, step: int, together: bool
 ) -> list[tuple[Segment, ...]]:
-    """n questions. Where memory holds too little: none if they are to be asked `together`, else half of them, a quarter, ..."""
+    """Select n queries. With too few segments in memory: none if `together`, else try n / 2, n / 4, ..."""
     while n > 0:
-        if (questions := query_selector(memory, n, reward, step)) or together:
-            return questions
+        if (queries := query_selector(memory, n, reward, step)) or together:
+            return queries
         n //= 2
     return []
 
 
 def _wait(store: Store, teacher: Teacher, max_pending: int | None, first: int, over: bool) -> None:
-    """Wait until few enough questions are unanswered: `max_pending`, or none while a label is one of the first or the last.
+    """Wait until at most `max_pending` queries are unanswered; for the initial and the last labels, until none is.
 
-    An interrupt ends the waiting for the last answers, not the run: those that are there are used. Where the training is asked to
-    stop, this round is finished first; the last one is not, as the missing answers are to be waited for again.
+    An interrupt during the wait for the last answers ends the wait and not the run, which then uses the answers it has. A
+    request to stop training lets this round finish first, except the last one: the resumed run waits for its missing answers
+    again.
     """
     waits_for_all = over or store.used < first <= store.asked
     if getattr(teacher, "needs_time", False):
@@ -110,7 +111,7 @@ def _wait(store: Store, teacher: Teacher, max_pending: int | None, first: int, o
 
 
 def _too_few_clips(rollout: Rollout, memory: Memory, missing: int, over: bool) -> str:
-    """Why `missing` questions are not asked, if that is certain."""
+    """Explain why `missing` queries cannot be asked; empty while they still may be."""
     holds = _grows(memory, 0) or len(memory.heldout) > 0
     if missing <= 0 or (holds and not over):
         return ""
@@ -118,14 +119,14 @@ def _too_few_clips(rollout: Rollout, memory: Memory, missing: int, over: bool) -
     if not holds:
         return f"no clip fits: an environment is reset, or a rollout ends, every {apart}; lower clip_steps"
     way = f"train for longer, lower query.min_segments_per_label or, with resets every {apart}, lower clip_steps"
-    return f"memory held too few clips for {missing} questions; {way}"
+    return f"memory held too few clips for {missing} queries; {way}"
 
 
-def _nothing_preferred(comparisons: Comparisons, taken: int) -> str:
-    """Why there is nothing to learn from the answers so far, if that is so."""
-    if not taken or comparisons.decided().any():
+def _nothing_preferred(comparisons: Comparisons, used: int) -> str:
+    """Explain why nothing can be learned from the answers so far; empty if something can."""
+    if not used or comparisons.decided().any():
         return ""
     return (
-        f"all {taken} answers so far are 'equal' or 'cannot tell', so there is no reward to learn; a teacher that adds up the "
-        "true reward cannot tell clips apart where every step pays the same"
+        f"all {used} answers so far are 'equal' or 'cannot tell', so there is no reward to learn; a teacher that compares true "
+        "returns cannot tell clips apart if every step has the same reward"
     )

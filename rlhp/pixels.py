@@ -1,4 +1,4 @@
-"""What networks that read images have in common: which convolutions suit an image, and observations taken apart."""
+"""Common functions of networks for images: which convolutions fit an image, and how observations are split."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 from rlhp.types import ImagesAndVector, image_axes
 
 Layers = Sequence[Sequence[int]]  # filters, kernel and stride of each convolution
-LARGER = 24  # pixels of the shorter side from which both small convolutions skip every second place
-SKIPPED = 16  # and from which the first one does
+LARGER = 24  # pixels of the shorter side from which both small convolutions have stride 2
+SKIPPED = 16  # pixels from which the first one has stride 2
 
 
 def fits(layers: Layers, height: int, width: int) -> bool:
-    """Whether something is left of an image after these convolutions."""
+    """Whether an image is large enough for these convolutions."""
     side = min(height, width)
     for _, kernel, stride in layers:
         if side < kernel:
@@ -27,7 +27,7 @@ def fits(layers: Layers, height: int, width: int) -> bool:
 
 
 def fitting(layers: Layers, height: int, width: int) -> Layers:
-    """These convolutions, or, where an image is too small for them, two of 3 x 3 with as many filters as the first and last."""
+    """These convolutions, or for an image too small for them, two of 3 x 3 with the filters of the first and the last."""
     if fits(layers, height, width):
         return layers
     side = min(height, width)
@@ -35,31 +35,31 @@ def fitting(layers: Layers, height: int, width: int) -> Layers:
 
 
 def described(layers: Layers) -> str:
-    """The convolutions in words."""
+    """Describe the convolutions in words."""
     return "convolutions of " + ", ".join(f"{kernel} x {kernel}" for _, kernel, _ in layers)
 
 
 def height_and_width(space: spaces.Box) -> tuple[int, int]:
-    """Of an image."""
+    """The height and width of an image space."""
     first, second = image_axes(space.shape)
     return space.shape[first], space.shape[second]
 
 
 def channels_first(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """Images [n, *shape] with any axes -> [n, channels, height, width]."""
+    """Rearrange images [n, *shape] of any axis order to [n, channels, height, width]."""
     axes = image_axes(shape)
     order = [axis for axis in range(len(shape)) if axis not in axes] + list(axes)
     return x.permute(0, *(1 + axis for axis in order)).flatten(1, -3) if len(shape) > 2 else x.unsqueeze(1)
 
 
 def scaled(x: Tensor, space: spaces.Box) -> Tensor:
-    """Numbers of an image, whose bounds are all the same, to [0, 1]."""
+    """Scale the numbers of an image, which all have the same bounds, to [0, 1]."""
     low, high = float(np.min(space.low)), float(np.max(space.high))
     return (x.float() - low) / (high - low)
 
 
 def apart(x: Tensor, space: ImagesAndVector) -> tuple[list[Tensor], Tensor]:
-    """Bytes [n, *shape] uint8 -> images [n, stack * channels, height, width] in [0, 1], and vectors [n, stack * width]."""
+    """Split bytes [n, *shape] into images [n, stack * channels, height, width] in [0, 1] and vectors [n, stack * width]."""
     rows = x.reshape(len(x), space.stack, space.bytes)
     starts = zip([0, *space.ends], space.ends, space.images, strict=False)
     images = [scaled(_read(rows[..., a:b], image), image).reshape(len(x), -1, *image.shape[1:]) for a, b, image in starts]
@@ -71,7 +71,7 @@ def _read(x: Tensor, image: spaces.Box) -> Tensor:
 
 
 def floats(x: Tensor) -> Tensor:
-    """Bytes [..., 4 n] -> the numbers [..., n] that they are in single precision."""
+    """Convert bytes [..., 4 n] to the float32 numbers [..., n] that they encode."""
     if x.shape[-1] == 0:
         return x.float()
     return x.clone(memory_format=torch.contiguous_format).view(torch.float32)

@@ -1,4 +1,4 @@
-"""`rlhp play`: a person acts in an environment at a page, and what they keep becomes demonstrations."""
+"""`rlhp play`: a person acts in an environment in the browser, and the episodes that they keep become demonstrations."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from rlhp.keys import Keyboard, keyboard
 from rlhp.live import IDLE, PAUSE, REFRESH, Clock, Look, Order, Stage, seconds
 from rlhp.types import Array, Episode
 
-SIZE = 400  # pixels of the pictures, about
+SIZE = 400  # approximate size of the pictures in pixels
 INSTRUCTIONS = (
-    "You act, at the environment's own speed. An episode that you keep is written at once, as a demonstration from which a "
-    "policy can be learned; you can keep one before its end. What the learner does not see, such as a game's score, is hidden "
-    "from you too."
+    "You control the agent, at the environment's own speed. An episode that you keep is saved at once, as a demonstration from "
+    "which a policy can learn; you can keep an episode before it ends. What the learner does not see, such as a game's score, is "
+    "hidden from you too."
 )
 ORDERS = [
     PAUSE,
     {"order": "keep", "label": "Keep the episode", "code": "KeyK", "phases": ["paused", "over"]},
-    {"order": "discard", "label": "Throw it away", "code": "KeyX", "phases": ["paused", "over"]},
+    {"order": "discard", "label": "Discard it", "code": "KeyX", "phases": ["paused", "over"]},
 ]
 
 
 class Session:
-    """One person, one environment: episodes that are started, paused, kept or thrown away.
+    """A person in one environment, with episodes that are started, paused, kept or discarded.
 
-    `keep` writes an episode, and returns how many are kept in all; `kept` of them are there already.
+    `keep` saves an episode and returns the total number of saved ones; `kept` were saved before.
     """
 
     def __init__(
@@ -40,20 +40,20 @@ class Session:
         self._env, self._keys, self._look, self._stage, self._clock, self._keep = env, keys, look, stage, clock, keep
         self._phase, self._news, self.kept, self.kept_steps = "ready", "", kept, 0
         self._acted, self._drawn = 0, 0.0
-        self._begin()
+        self._start_episode()
 
     def run(self) -> None:
-        """Until it is interrupted."""
+        """Run until interrupted."""
         while True:
             self.turn()
 
     def end(self) -> None:
-        """Tell the page that nobody serves it any more."""
+        """Tell the page that the session has ended."""
         self._phase = "finished"
         self._show(None)
 
     def turn(self) -> None:
-        """Wait for what comes next, and do it: what is asked for, or a step."""
+        """Wait for an order of the page or for the time of the next step, and execute it."""
         wait = self._clock.wait(self._changed()) if self._phase == "playing" else IDLE
         for order in self._stage.wait(wait):
             self._obey(order)
@@ -63,7 +63,7 @@ class Session:
     def _changed(self) -> bool:
         return self._stage.pressed.n != self._acted
 
-    def _begin(self) -> None:
+    def _start_episode(self) -> None:
         self._obs, self._tape, self._phase = np.array(self._env.reset()), demonstrations.Tape(), "ready"
         self._show(self._look.still(self._obs[0], self._keys.action(())))
 
@@ -77,8 +77,8 @@ class Session:
             case "keep", "paused" | "over" if len(self._tape):
                 self._keep_episode()
             case ("discard", "paused" | "over") | ("start", "over"):
-                self._news = f"An episode of {_steps(len(self._tape))} was thrown away."
-                self._begin()
+                self._news = f"An episode of {_steps(len(self._tape))} was discarded."
+                self._start_episode()
             case "speed", _:
                 self._clock.pace(order.value)
         self._show(None)
@@ -88,7 +88,7 @@ class Session:
         self.kept = self._keep(self._tape.episode())
         self.kept_steps += steps
         self._news = f"An episode of {_steps(steps)} is kept."
-        self._begin()
+        self._start_episode()
 
     def _step(self) -> None:
         changed, pressed = self._changed(), self._stage.taken()
@@ -106,7 +106,7 @@ class Session:
 
     def _show(self, picture: Array | None) -> None:
         steps = len(self._tape)
-        say, go = SAID[self._phase]
+        say, go = TEXTS[self._phase]
         self._stage.show(
             picture,
             phase=self._phase,
@@ -121,12 +121,12 @@ class Session:
         )
 
 
-SAID = {  # by phase: what the page says, and what its button does, if it has one
-    "ready": ("A new episode. Your keys are below the picture.", "Start"),
+TEXTS = {  # the text of the page and of its button, if any, by phase
+    "ready": ("A new episode. The keys are below the picture.", "Start"),
     "playing": ("", ""),
-    "paused": ("Paused.", "Go on"),
-    "finished": ("This page has ended. The episodes that you kept are saved.", ""),
-    "over": ("The episode is over. Keep it as a demonstration, or throw it away.", ""),
+    "paused": ("Paused.", "Continue"),
+    "finished": ("The session has ended. The episodes that you kept are saved.", ""),
+    "over": ("The episode is over. Keep it as a demonstration, or discard it.", ""),
 }
 
 
@@ -139,10 +139,10 @@ def _episodes(count: int) -> str:
 
 
 def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int, speed: float, host: str, port: int) -> str:
-    """Let a person act in the environment that the settings `words` choose; a sentence on what was kept in `out`.
+    """Let a person act in the environment of the settings `words`; returns a sentence on what was kept in `out`.
 
-    `folder` has groups of settings of one's own. It goes on until it is interrupted. Raises UserError where the environment
-    cannot be drawn or has no keys, and where `out` holds other demonstrations.
+    `folder` contains the user's own groups of settings. Runs until interrupted. Raises UserError if the environment cannot be
+    rendered or has no keys, and if `out` contains other demonstrations.
     """
     settings = train.compose(words, folder, "rlhp play")
     film.without_screen()
@@ -160,7 +160,7 @@ def play(words: Sequence[str], out: Path | None, folder: Path | None, seed: int,
                 session.run()
             except KeyboardInterrupt:
                 session.end()
-                return _told(session, out)
+                return _summary(session, out)
     return ""
 
 
@@ -170,7 +170,7 @@ def _keeper(out: Path, env: Any, settings: Mapping[str, Any]) -> Callable[[Episo
 
 
 def _facts(settings: Mapping[str, Any], env: Any, keys: Keyboard) -> dict[str, Any]:
-    """What the page is told once."""
+    """The constant facts that the page shows."""
     return {
         "title": "Play",
         "task": env.task,
@@ -181,7 +181,7 @@ def _facts(settings: Mapping[str, Any], env: Any, keys: Keyboard) -> dict[str, A
     }
 
 
-def _told(session: Session, out: Path) -> str:
+def _summary(session: Session, out: Path) -> str:
     if not session.kept_steps:
         return "nothing was kept"
     return f"{out}: {_steps(session.kept_steps)} kept now, {_episodes(session.kept)} in all; learn from them with demos={out}"

@@ -1,4 +1,4 @@
-"""Where networks are computed, and in which floating-point format."""
+"""The device and the floating-point format of networks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from rlhp.types import UserError
 
 
 def processor(device: str) -> torch.device:
-    """The device of this name: `cpu`, `cuda`, or `auto`, a GPU where there is one.
+    """The device of this name: `cpu`, `cuda`, or `auto`, which is a GPU if there is one.
 
-    Raises UserError for another name, and for `cuda` where there is no GPU.
+    Raises UserError for another name, and for `cuda` without a GPU.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"there is no device {device!r}; choose auto, cpu or cuda.")
@@ -21,7 +21,7 @@ def processor(device: str) -> torch.device:
 
 
 def best_precision(device: str = "cpu") -> str:
-    """`bfloat16` where the device has instructions for it, which are several times as fast; elsewhere `float32`."""
+    """`bfloat16` if the device has instructions for it, which are several times faster; otherwise `float32`."""
     if processor(device).type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -29,7 +29,7 @@ def best_precision(device: str = "cpu") -> str:
 
 
 def number(precision: str, device: str = "cpu") -> torch.dtype:
-    """The type of a precision's name: `float32`, `bfloat16`, or `auto`, the better one on this device.
+    """The torch type for a precision: `float32`, `bfloat16`, or `auto`, the better one on this device.
 
     Raises UserError for another name.
     """

@@ -1,4 +1,4 @@
-"""Ratings of policies from games between them: Bradley and Terry's model by maximum likelihood, in Elo points."""
+"""Ratings of policies from games between them: the Bradley-Terry model by maximum likelihood, in Elo points."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import numpy as np
 from rlhp.preference import elo, win_probability
 from rlhp.types import Array
 
-QUANTILE = 1.959964  # of the normal distribution: between minus and plus this lie 95 % of it
-STEP = 2.0  # of log odds, by which Newton's method moves a rating at most
-CLOSE = 1e-10  # as small as a step of it has to be
+QUANTILE = 1.959964  # of the normal distribution, for a 95 % interval
+STEP = 2.0  # maximum change of a rating in one step of Newton's method, in log odds
+CLOSE = 1e-10  # step size at which Newton's method has converged
 
 
 @dataclass(frozen=True, slots=True)
 class Ratings:
-    """Of n policies, in Elo points: who is rated d points higher scores 1 / (1 + 10^(-d / 400)) on average."""
+    """Elo ratings of n policies: a policy rated d points higher scores 1 / (1 + 10^(-d / 400)) on average."""
 
     elo: Array  # [n]
-    error: Array  # [n]  half the width of the 95 % interval
+    error: Array  # [n]  half-width of the 95 % interval
 
 
 def rate(points: Array, anchor: int | None = None, draws: float = 1.0) -> Ratings:
-    """Ratings from `points` [n, n]: what the first scored against the second in all their games, 1 a win and 1/2 a draw.
+    """Rate policies by `points` [n, n]: the first's total score against the second, 1 for a win and 1/2 for a draw.
 
-    The mean rating is 0, or that of the policy `anchor`. Beside the games, every policy draws `draws` games with one that is
-    rated 0, so that whoever has never won or lost has a finite rating; with few games that pulls ratings together. Intervals are
-    Wald's, of the inverse of the observed information with these draws, which holds for independent games. Newton's method; the
-    log-likelihood is concave. Raises ValueError unless `draws` > 0.
+    The mean rating, or that of the policy `anchor`, is 0. In addition to the games, each policy gets `draws` draws against an
+    opponent rated 0, so that policies that never won or never lost have finite ratings; with few games this pulls ratings
+    together. Intervals are Wald intervals from the inverse of the observed information including these draws, valid for
+    independent games. The log-likelihood is concave and maximised by Newton's method. Raises ValueError unless `draws` > 0.
     """
     if not draws > 0:
-        raise ValueError(f"draws={draws}: without any, a policy that never lost has no finite rating")
+        raise ValueError(f"draws={draws}: without draws, a policy that never lost has no finite rating")
     rating = np.zeros(len(points))
     for _ in range(1000):
         slope, information = _slope(points, rating, draws), _information(points, rating, draws)
@@ -46,18 +46,18 @@ def rate(points: Array, anchor: int | None = None, draws: float = 1.0) -> Rating
 
 
 def _expected(rating: Array) -> Array:
-    """[n, n] what the first is expected to score in a game against the second."""
+    """The expected score of the first policy in a game against the second, [n, n]."""
     return win_probability(rating[:, np.newaxis], rating)
 
 
 def _slope(points: Array, rating: Array, draws: float) -> Array:
-    """[n] of the log-likelihood: points scored beyond those expected."""
+    """The gradient [n] of the log-likelihood: points beyond those expected."""
     games, expected = points + points.T, _expected(rating)
     return (points - games * expected).sum(axis=1) - draws * 0.5 * np.tanh(0.5 * rating)
 
 
 def _information(points: Array, rating: Array, draws: float) -> Array:
-    """[n, n] minus the second derivatives."""
+    """The observed information [n, n]: minus the second derivatives."""
     expected = _expected(rating)
     between = (points + points.T) * expected * (1 - expected)
     between = between - np.diag(np.diag(between))
@@ -65,7 +65,7 @@ def _information(points: Array, rating: Array, draws: float) -> Array:
 
 
 def groups(points: Array) -> list[list[int]]:
-    """The policies that games connect, directly or by way of others; ratings of different groups cannot be compared."""
+    """Groups of policies that are connected by games, directly or through others; ratings are comparable only within a group."""
     met, left, found = (points + points.T) > 0, set(range(len(points))), list[list[int]]()
     while left:
         group, new = set[int](), {min(left)}

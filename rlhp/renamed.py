@@ -1,7 +1,7 @@
-"""Names of settings, choices and commands that earlier versions had, and their present names.
+"""Settings, choices and commands that were renamed: old names and current names.
 
-Old names work on the command line for one version, with a sentence that names the new one. The settings of earlier runs are read
-under their present names.
+Until version 2, old names work on the command line and print a sentence with the new name. The settings of earlier runs are
+translated to the current names when they are read.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ GROUPS = {
     "reward_model/inputs": "reward_model/input_scaling",
     "reward_model/penalty": "reward_model/regulariser",
 }
-VALUES = {  # of settings and groups under their present names
+VALUES = {  # of settings and groups under their current names
     "reward_input": {"departure": "obs", "arrival": "next_obs"},
     "reward_model.reward_input": {"departure": "obs", "arrival": "next_obs"},
     "reward_model/input_scaling": {"alike": "unit", "lasting": "between_clip_variance"},
     "reward_model/augment": {"whole": "none"},
-    "hydra/launcher": {"local": "joblib", "slurm": "submitit_slurm", "slurm_local": "submitit_local"},
-    "hydra/sweeper": {"search": "optuna"},
+    "hydra/launcher": {"local": "joblib"},
+    "hydra/sweeper": {"search": "optuna_tpe"},
 }
 TARGETS = {
     "rlhp.reward.Ensemble": "rlhp.reward.mlp_ensemble",
@@ -54,7 +54,7 @@ _OVERRIDE = re.compile(r"(?P<prefix>[+~]{0,2})(?P<key>[\w./]+)(?P<package>@[^=]*
 
 
 def present(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a run under their present names, whatever version wrote them."""
+    """Translate the settings of a run, written by any version, to the current names."""
     return _present(settings, "", "")
 
 
@@ -78,7 +78,7 @@ def _value(value: Any, key: str, old: str, new: str) -> Any:
 
 
 def override(word: str) -> str:
-    """One KEY=VALUE of a command line under the present names; other words as they are."""
+    """Translate one KEY=VALUE of a command line to the current names; return any other word unchanged."""
     parts = _OVERRIDE.fullmatch(word)
     if parts is None:
         return word
@@ -91,7 +91,7 @@ def override(word: str) -> str:
 
 
 def _below(key: str) -> str:
-    """A key whose beginning was renamed: a setting of a part."""
+    """Translate a key that starts with a renamed key, as the settings of a component do."""
     head = key
     while "." in head:
         head = head.rpartition(".")[0]
@@ -101,5 +101,5 @@ def _below(key: str) -> str:
 
 
 def sentence(old: str, new: str) -> str:
-    """What to tell the user who typed an old name."""
-    return f"{old} is now called {new}; the old name will not work in the next version."
+    """The message for a user who typed an old name."""
+    return f"{old} is now called {new}; the old name works until version 2."

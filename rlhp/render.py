@@ -1,4 +1,4 @@
-"""What a Gymnasium environment looks like, as one picture of bounded size."""
+"""Pictures of Gymnasium environments, of bounded size."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ MODE = "rgb_array"
 
 
 def headless() -> None:
-    """Let pygame draw where there is no screen, and without a greeting; to be called before an environment is made."""
+    """Let pygame render without a screen, and without its greeting. Call it before an environment is created."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # SDL would catch SIGTERM, and the process would not end
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # SDL would catch SIGTERM, and the process would not terminate
     if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def offers(env: gymnasium.Env) -> bool:
-    """Whether its class can be asked for pictures, with render_mode=rgb_array."""
+    """Whether the environment supports render_mode=rgb_array."""
     return MODE in (env.metadata.get("render_modes") or ())
 
 
 def rendered(env: gymnasium.Env) -> Array:
-    """[H, W, 3] uint8: the environment's own picture of now; it was made with render_mode=rgb_array.
+    """The environment's current picture, [H, W, 3] uint8; it needs render_mode=rgb_array.
 
-    Raises UserError where it draws none, or a library that it draws with is missing.
+    Raises UserError if it does not render, or if a library for rendering is missing.
     """
     return drawn(env.render)
 
 
 def drawn(draw: Callable[[], Any]) -> Array:
-    """[H, W, 3] uint8: what an environment's own way to draw returns. Raises UserError as `rendered` does."""
+    """The picture [H, W, 3] uint8 that an environment's own render function returns. Raises UserError as `rendered` does."""
     try:
         picture = draw()
     except NotImplementedError:
@@ -52,14 +52,14 @@ def drawn(draw: Callable[[], Any]) -> Array:
         picture = np.repeat(picture[:, :, np.newaxis], 3, axis=2)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] not in (3, 4):
         raise UserError(
-            f"render of this environment returns an array of {picture.dtype}, {list(picture.shape)}: let it return one picture, "
-            "[H, W, 3] uint8."
+            f"render of this environment returns an array of {picture.dtype}, {list(picture.shape)}: it has to return one "
+            "picture, [H, W, 3] uint8."
         )
     return picture[:, :, :3]
 
 
 def shrunk(picture: Array, size: int) -> Array:
-    """A picture [H, W, 3] uint8 of which no side is longer than `size`, in proportion: each pixel the mean of an area."""
+    """Shrink a picture [H, W, 3] uint8 in proportion to sides of at most `size`; each pixel is the mean of an area."""
     height, width = picture.shape[:2]
     longer = max(height, width)
     if longer <= size:

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Robot:
-    """One robot, and how fast it is stepped."""
+    """A robot and its time step."""
 
     gymnasium_id: str
     xml: str
@@ -27,8 +27,8 @@ class Robot:
     dt: float  # seconds of simulated time per environment step
 
     def model(self) -> mujoco.MjModel:
-        """The physics model, compiled from Gymnasium's file; from then on MuJoCo's warnings go to this module's log."""
-        mujoco.set_mju_user_warning(_log.debug)  # else it writes MUJOCO_LOG.TXT into the working directory
+        """Compile the physics model from Gymnasium's file; MuJoCo's warnings then go to this module's log."""
+        mujoco.set_mju_user_warning(_log.debug)  # otherwise MuJoCo writes MUJOCO_LOG.TXT into the working directory
         return mujoco.MjModel.from_xml_path(str(ASSETS / self.xml))
 
 
@@ -45,7 +45,7 @@ ROBOTS = {
 
 
 def find(name: str) -> Robot:
-    """The robot of that name. Raises UserError naming the nearest if there is none."""
+    """Look a robot up by name. Raises UserError with the nearest name if there is none."""
     if name in ROBOTS:
         return ROBOTS[name]
     near = get_close_matches(name, ROBOTS, n=1, cutoff=0.0)[0]

@@ -1,4 +1,4 @@
-"""Threads that share out one piece of work at a time."""
+"""A thread pool with little overhead, for one task at a time."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ Result = TypeVar("Result")
 
 
 class ThreadPool:
-    """The calling thread and its helpers, `threads` in all. For work that lets go of Python's lock, as physics does.
+    """The calling thread and worker threads, `threads` in all, for work that releases Python's GIL, such as physics.
 
-    Between `start` and `finish` the helpers are at it, while the caller may do something else first. Handing over through
-    queues costs some ten microseconds; a pool's futures cost several times that, which is as much as a small model's physics.
+    The workers run between `start` and `finish`, while the caller may do something else first. Passing a task through queues
+    takes about ten microseconds. The futures of `concurrent.futures` take several times as long, which is as much as the physics
+    of a small model.
     """
 
     def __init__(self, threads: int) -> None:
         self._tasks: SimpleQueue[Work | None] = SimpleQueue()
         self._outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._helpers = threads - 1
-        crew = [Thread(target=_help, args=(self._tasks, self._outcomes), daemon=True) for _ in range(self._helpers)]
-        self._dismiss = finalize(self, _dismiss, self._tasks, crew)
-        for helper in crew:
-            helper.start()
+        self._workers = threads - 1
+        workers = [Thread(target=_work, args=(self._tasks, self._outcomes), daemon=True) for _ in range(self._workers)]
+        self._shut_down = finalize(self, _shut_down, self._tasks, workers)
+        for worker in workers:
+            worker.start()
 
     def start(self, work: Work) -> None:
-        """Every helper runs `work`; what it shares out among the threads is its own affair."""
-        for _ in range(self._helpers):
+        """Run `work` in every worker; `work` itself divides the task among the threads."""
+        for _ in range(self._workers):
             self._tasks.put(work)
 
     def finish(self, work: Work) -> None:
-        """The caller runs it as well; back when all are done. Raises what it raised in a helper."""
+        """Run `work` in the calling thread too, and wait for all workers. Raises the first error of a worker."""
         try:
             work()
         finally:
-            outcomes = [self._outcomes.get() for _ in range(self._helpers)]
+            outcomes = [self._outcomes.get() for _ in range(self._workers)]
         for error in outcomes:
             if error is not None:
                 raise error
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """The function of each item, in their order; a thread that is done with one takes the next."""
+        """Apply the function to each item and return the results in order; a thread that is done takes the next item."""
         results: dict[int, Result] = {}
         numbers = iter(range(len(items)))
 
@@ -61,13 +62,13 @@ class ThreadPool:
         return [results[i] for i in range(len(items))]
 
     def close(self) -> None:
-        """Let the helpers go; a crew without helpers goes on working alone."""
-        self._dismiss()
-        self._helpers = 0
+        """Stop the workers; the pool still works, in the calling thread alone."""
+        self._shut_down()
+        self._workers = 0
 
 
-def _help(tasks: SimpleQueue[Work | None], outcomes: SimpleQueue[BaseException | None]) -> None:
-    """A helper's life. It holds on to nothing between two pieces of work, so that a forgotten crew is let go."""
+def _work(tasks: SimpleQueue[Work | None], outcomes: SimpleQueue[BaseException | None]) -> None:
+    """The loop of a worker. It keeps no reference between tasks, so that an unused pool is garbage-collected."""
     while (work := tasks.get()) is not None:
         error = None
         try:
@@ -78,10 +79,10 @@ def _help(tasks: SimpleQueue[Work | None], outcomes: SimpleQueue[BaseException |
         outcomes.put(error)
 
 
-def _dismiss(tasks: SimpleQueue[Work | None], crew: Sequence[Thread]) -> None:
-    """Send the helpers home and wait until they are: one that is at work in native code when Python ends takes it down."""
-    for _ in crew:
+def _shut_down(tasks: SimpleQueue[Work | None], workers: Sequence[Thread]) -> None:
+    """Stop the workers and wait for them: a worker in native code while Python exits would crash the process."""
+    for _ in workers:
         tasks.put(None)
-    for helper in crew:
-        if helper is not current_thread():
-            helper.join()
+    for worker in workers:
+        if worker is not current_thread():
+            worker.join()

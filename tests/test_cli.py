@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rlhp import cli
+from rlhp import cli, doctor
 from rlhp.answers import table
 from rlhp.types import UserError
 
-COMMANDS = ["train", "plot", "evaluate", "film", "annotate", "answers", "rate", "export", "import", "doctor"]
+COMMANDS = ["demo", "train", "plot", "evaluate", "film", "annotate", "answers", "rate", "export", "import", "doctor"]
 
 
 def failing(error: BaseException):
@@ -59,7 +59,7 @@ def test_mistyped_command_names_the_nearest(typed, meant, capsys):
 
 
 def test_user_error_is_one_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_doctor", failing(UserError("labels is -1: ask for at least 0")))
+    monkeypatch.setattr(doctor, "main", failing(UserError("labels is -1: ask for at least 0")))
     assert cli.main(["doctor"]) == 2
     assert capsys.readouterr().err == "rlhp: labels is -1: ask for at least 0\n"
 
@@ -67,7 +67,7 @@ def test_user_error_is_one_sentence(monkeypatch, capsys):
 def test_user_error_is_found_within_what_wraps_it(monkeypatch, capsys):
     wrapped = RuntimeError("Error in call to target")
     wrapped.__cause__ = UserError("no such task")
-    monkeypatch.setattr(cli, "_doctor", failing(wrapped))
+    monkeypatch.setattr(doctor, "main", failing(wrapped))
     assert cli.main(["doctor"]) == 2
     assert capsys.readouterr().err == "rlhp: no such task\n"
 
@@ -82,14 +82,14 @@ def test_user_error_is_found_within_what_wraps_it(monkeypatch, capsys):
     ],
 )
 def test_full_disk(error, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_doctor", failing(error))
+    monkeypatch.setattr(doctor, "main", failing(error))
     assert cli.main(["doctor"]) == 2
     message = capsys.readouterr().err
     assert "the disk is full" in message and "same command again" in message and len(message.splitlines()) == 1
 
 
 def test_a_name_that_the_disk_does_not_take(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_doctor", failing(OSError(errno.ENAMETOOLONG, "File name too long")))
+    monkeypatch.setattr(doctor, "main", failing(OSError(errno.ENAMETOOLONG, "File name too long")))
     assert cli.main(["doctor"]) == 2
     assert "give a shorter one" in capsys.readouterr().err
 
@@ -97,7 +97,7 @@ def test_a_name_that_the_disk_does_not_take(monkeypatch, capsys):
 def test_what_we_did_wrong_keeps_its_traceback(monkeypatch):
     bug = KeyError("ours")
     bug.__context__ = UserError("met on the way, and handled")
-    monkeypatch.setattr(cli, "_doctor", failing(bug))
+    monkeypatch.setattr(doctor, "main", failing(bug))
     with pytest.raises(KeyError):
         cli.main(["doctor"])
 
@@ -105,7 +105,7 @@ def test_what_we_did_wrong_keeps_its_traceback(monkeypatch):
 def test_a_circle_of_causes_is_walked_once(monkeypatch):
     error, cause = KeyError("theirs"), RuntimeError("what wraps it")
     error.__cause__, cause.__cause__ = cause, error
-    monkeypatch.setattr(cli, "_doctor", failing(error))
+    monkeypatch.setattr(doctor, "main", failing(error))
     with pytest.raises(KeyError):
         cli.main(["doctor"])
 
@@ -120,14 +120,14 @@ def test_a_circle_of_causes_is_walked_once(monkeypatch):
     ],
 )
 def test_what_may_not_be_written(error, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_doctor", failing(error))
+    monkeypatch.setattr(doctor, "main", failing(error))
     assert cli.main(["doctor"]) == 2
     message = capsys.readouterr().err
     assert message.startswith("rlhp: no access: ") and "copy of the run" in message and len(message.splitlines()) == 1
 
 
 def test_a_file_that_is_missing_is_not_taken_for_one_of_the_users(monkeypatch):
-    monkeypatch.setattr(cli, "_doctor", failing(FileNotFoundError(errno.ENOENT, "No such file or directory", "ours")))
+    monkeypatch.setattr(doctor, "main", failing(FileNotFoundError(errno.ENOENT, "No such file or directory", "ours")))
     with pytest.raises(FileNotFoundError):
         cli.main(["doctor"])
 
@@ -150,7 +150,7 @@ def test_nobody_reads_on(command, tmp_path):
 
 
 def test_a_broken_pipe_of_ours_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr(cli, "_doctor", failing(BrokenPipeError("to a process that has ended")))
+    monkeypatch.setattr(doctor, "main", failing(BrokenPipeError("to a process that has ended")))
     with pytest.raises(BrokenPipeError):
         cli.main(["doctor"])
 
@@ -158,7 +158,7 @@ def test_a_broken_pipe_of_ours_keeps_its_traceback(monkeypatch):
 def test_names_do_not_steer_the_terminal(monkeypatch, capsys):
     monkeypatch.setattr("rlhp.analysis.status.report", lambda folder: "a run\n\x1b[2Jfake\u202e \udcff é")
     assert cli.main(["status", "runs"]) == 0
-    monkeypatch.setattr(cli, "_doctor", failing(UserError("no run \x1b[2J\nfake")))
+    monkeypatch.setattr(doctor, "main", failing(UserError("no run \x1b[2J\nfake")))
     assert cli.main(["doctor"]) == 2
     told = capsys.readouterr()
     assert told.out == "a run\n\\x1b[2Jfake\\u202e \\udcff é\n"
@@ -175,7 +175,7 @@ def test_a_way_to_draw_that_mujoco_refuses(command, tmp_path):
 
 
 def test_stopping_says_how_to_go_on(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_doctor", failing(KeyboardInterrupt()))
+    monkeypatch.setattr(doctor, "main", failing(KeyboardInterrupt()))
     assert cli.main(["doctor"]) == 130
     assert "same command" in capsys.readouterr().err
 

@@ -33,22 +33,22 @@ TINY = [
         ("agent.n_stepz=3", "the nearest are agent.n_steps"),
         ("labels=-5", "labels is -5: give a whole number of at least 0"),
         ("labels=many", "labels is 'many': give a whole number"),
-        ("env=gym", "env.id has no value yet; give it one: env.id=..."),
+        ("env=gym", "env.id has no value; set it with env.id=..."),
         ("hopper", "give settings as KEY=VALUE"),
         ("agent/intrinsic_reward=null", "choose a group by name"),
         ("agent.learning_rate.start=fast", "cannot be built with these settings"),
         ("teacher=delayed", "set max_pending=null"),
         ("memory.ends=2", "it is a probability"),
-        ("env.horizon=5", "longer than an episode of 5"),
+        ("env.horizon=5", "exceeds the episode length of 5"),
         ("early_resets.interval=5", "exceeds early_resets.interval=5"),
         ("early_resets.fraction=1", "a fraction from 0 to below 1"),
-        ("labels=7000", "this run can ask 12 of its 7000 questions"),
-        ("total_steps=0", "set it to 1 or more"),
-        ("max_pending=-1", "set it to 0 or more"),
-        ("query.clips=1", "of the kind comparison shows 2 clips, not 1"),
-        ("checkpoint_every=0", "set it to 1 or more"),
+        ("labels=7000", "this run can ask 12 of its 7000 queries"),
+        ("total_steps=0", "set it to at least 1"),
+        ("max_pending=-1", "set it to at least 0"),
+        ("query.clips=1", "of kind comparison shows 2 clips, not 1"),
+        ("checkpoint_every=0", "set it to at least 1"),
         ("teacher=human query.clips=11", "people rank at most 10 clips at the page"),
-        ("teacher=human film=null", "cannot be drawn: its yaml names no film"),
+        ("teacher=human film=null", "cannot be rendered: its yaml has no film"),
         ("teacher=human env=gym env.id=odd_envs:NoRender-v0 clip_steps=8", "cannot be drawn: this environment draws no pictures"),
         ("labels=1e2", "labels is 100.0: give a whole number"),
         ("labels=20.5", "give a whole number"),
@@ -67,21 +67,21 @@ TINY = [
         ("-m env=pong,breakout agent/network=small", "the default env, which has no setting agent/network; choose an experiment"),
         ("-m env=pong,breakout agent/netwrk=small", "there is no setting agent/netwrk; the nearest are"),
         ("env=pong agent=ppo agent/network=small", "there is no setting agent/network"),
-        ("env=pong agent/intrinsic_reward=state_entropy", "pixels do not tell"),
+        ("env=pong agent/intrinsic_reward=state_entropy", "pixels do not represent"),
         ("env=hopper agent=ppo_atari", "this agent reads images"),
         ("=3", "give settings as KEY=VALUE"),
         ("labels=${nope}", "Interpolation key 'nope' not found"),
         ("agent.policy_kwargz.x=1", "the nearest are agent.policy_kwargs"),
         ("env.kwargs.x=1", "unexpected keyword argument 'kwargs'"),
         ("experiment=ablation/targt", "the nearest are ablation/target"),
-        ("teacher._target_=nowhere.Teacher", "correct its name, or set PYTHONPATH"),
-        ("teacher._target_=rlhp.teacher.Orakel", "correct its name, or set PYTHONPATH"),
-        ("hydra.run.dir=/dev/null/run", "cannot be a run's folder"),
+        ("teacher._target_=nowhere.Teacher", "correct the name, or set PYTHONPATH"),
+        ("teacher._target_=rlhp.teacher.Orakel", "correct the name, or set PYTHONPATH"),
+        ("hydra.run.dir=/dev/null/run", "cannot be a run directory"),
         ("--config-dir missing", "missing' not found"),
         ("-m env=point,pont", "there is no env=pont"),
         ("-m seed=1,2 labls=3", "there is no setting labls"),
-        ("reward_model=frozen", "reward_model.run has no value yet"),
-        ("teacher=replay", "teacher.run has no value yet"),
+        ("reward_model=frozen", "reward_model.run has no value"),
+        ("teacher=replay", "teacher.run has no value"),
     ],
 )
 def test_one_sentence_and_status_2(wrong, said, tmp_path, monkeypatch, capsys):
@@ -115,7 +115,7 @@ def test_a_job_that_is_refused_in_a_sweep_can_be_seen_later(tmp_path, monkeypatc
     assert main(["train", *TINY, "-m", "memory.capacity=1,1500"]) == 2
     failed, done = (sorted(tmp_path.glob(f"runs/main/*capacity-{n}__*/*")) for n in (1, 1500))
     assert {"config.yaml", "failed.txt"} <= {path.name for path in failed}
-    assert "keep at least 2 clips" in next(path for path in failed if path.name == "failed.txt").read_text()
+    assert "keep at least 2 segments" in next(path for path in failed if path.name == "failed.txt").read_text()
     assert "finished.json" in {path.name for path in done}
 
 
@@ -222,8 +222,8 @@ def test_a_sweep_gives_each_job_one_core_and_a_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("plugin", "choice", "extra"),
     [
-        ("hydra_submitit_launcher.submitit_launcher.SlurmLauncher", "hydra/launcher=submitit_slurm", "rlhp[slurm]"),
-        ("hydra_submitit_launcher.submitit_launcher.LocalLauncher", "hydra/launcher=submitit_local", "rlhp[slurm]"),
+        ("hydra_submitit_launcher.submitit_launcher.SlurmLauncher", "hydra/launcher=slurm", "rlhp[slurm]"),
+        ("hydra_submitit_launcher.submitit_launcher.LocalLauncher", "hydra/launcher=slurm_local", "rlhp[slurm]"),
         ("hydra_ray_launcher.ray_launcher.RayLauncher", "hydra/launcher=ray", "rlhp[ray]"),
         ("hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper", "experiment=tune", "rlhp[optuna]"),
         ("hydra_their_launcher.theirs.Launcher", "hydra/launcher=theirs", "hydra-their-launcher"),
@@ -243,7 +243,7 @@ def test_slurm_where_there_is_none(tmp_path, monkeypatch, capsys):
     pytest.importorskip("submitit", reason="submitit is not installed: pip install -e '.[slurm]'")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["train", "-m", *TINY, "hydra/launcher=submitit_slurm"]) == 2
+    assert main(["train", "-m", *TINY, "hydra/launcher=slurm"]) == 2
     assert "there is no Slurm here" in capsys.readouterr().err.splitlines()[-1]
 
 

@@ -145,13 +145,15 @@ def test_an_experts_clips_come_from_anywhere_and_beat_those_of_the_policy(store:
 
 def test_clips_of_stacked_frames_have_those_before_them() -> None:
     put = Demonstrated(demonstrations=Demonstrations((expert(4),), stack=3), number=1, length=3, seed=0)
-    found = {put._drawn(remembered(1)[0], np.random.default_rng(seed)).obs[:, 0].astype(int).tobytes() for seed in range(20)}
+    found = {
+        put._expert_clip(remembered(1)[0], np.random.default_rng(seed)).obs[:, 0].astype(int).tobytes() for seed in range(20)
+    }
     assert found == {np.array(row).tobytes() for row in ([0, 0, 0, 1, 2], [0, 0, 1, 2, 3])}
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [({"number": -1}, "demo_labels is -1"), ({"length": 6}, "no demonstration is as long as a clip, 6 steps")],
+    [({"number": -1}, "demo_labels is -1"), ({"length": 6}, "no demonstration has the 6 steps of a segment")],
 )
 def test_what_cannot_be_demonstrated_is_refused(given: dict, told: str) -> None:
     settings = {"demonstrations": Demonstrations((expert(5),)), "number": 1, "length": 3, "seed": 0}
@@ -205,5 +207,5 @@ def test_comparisons_that_were_never_made_are_told(shown: Path, tmp_path: Path, 
 
 
 def test_without_demonstrations_there_is_nothing_to_show() -> None:
-    with pytest.raises(UserError, match="name them with demos="):
+    with pytest.raises(UserError, match="set demos="):
         build(resolved([*TINY, "env=point", "demo_labels=6"]))

@@ -83,7 +83,7 @@ def other(**changes):
 @pytest.mark.parametrize(
     ("env", "words"),
     [
-        (other(task="plane"), "are of env=line"),
+        (other(task="plane"), "are for env=line"),
         (other(observation_space=spaces.Box(-9, 9, (3,), np.float32)), r"Box\(2,\) of float32.*env=line is Box\(3,\)"),
         (other(action_space=spaces.Discrete(2)), r"action_space .*Discrete\(2\)"),
     ],
@@ -97,27 +97,27 @@ def test_demonstrations_of_something_else_are_refused(tmp_path, env, words):
 def test_files_that_cannot_be_used_get_a_sentence(tmp_path):
     with pytest.raises(UserError, match="no demonstrations nowhere"):
         demonstrations.load("nowhere", ENV)
-    with pytest.raises(UserError, match="hold no episode"):
+    with pytest.raises(UserError, match="have no episodes"):
         demonstrations.load(written(tmp_path / "empty"), ENV)
-    with pytest.raises(UserError, match="hold 1; ask for 1 to 1"):
+    with pytest.raises(UserError, match="have 1; choose 1 to 1"):
         demonstrations.load(written(tmp_path / "one", episode(3)), ENV, episodes=2)
     broken = episode(3)
     broken.obs[1, 0] = np.nan
     with pytest.raises(UserError, match=r"observations of .* not finite"):
         demonstrations.load(written(tmp_path / "nan", broken), ENV)
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         written(tmp_path / "nan", episode(3))
 
 
 def test_actions_that_the_environment_does_not_take_are_refused(tmp_path):
     narrow = other(action_space=spaces.Box(-0.4, 0.4, (1,), np.float32))
-    with pytest.raises(UserError, match=r"go from -1 to 1, beyond those of env=line, -0\.4 to 0\.4"):
+    with pytest.raises(UserError, match=r"range from -1 to 1, beyond those of env=line, -0\.4 to 0\.4"):
         demonstrations.load(written(tmp_path / "wide", episode(3)), narrow)
     for actions, choices in (([1, 3], spaces.Discrete(3)), ([0, 2], spaces.Discrete(3, start=1))):
         env = other(action_space=choices)
         wrong = Episode(episode(2).obs, np.array(actions), np.zeros(2, np.float32))
         folder = written(tmp_path / f"{actions}", wrong, env=env)
-        with pytest.raises(UserError, match=rf"go from {actions[0]} to {actions[1]}, beyond"):
+        with pytest.raises(UserError, match=rf"range from {actions[0]} to {actions[1]}, beyond"):
             demonstrations.load(folder, env)
 
 
@@ -168,5 +168,5 @@ def test_the_first_episode_of_each_environment_is_recorded():
     assert short.obs[:, 0].tolist() == [0, 1, 2] and long.obs[:, 0].tolist() == [0, 1, 2, 3]
     assert np.allclose(long.act[:, 0], [0, 0.1, 0.2]) and np.allclose(recorded.returns(), [0.1, 0.3])
     assert short.terminated and not long.terminated
-    with pytest.raises(UserError, match="is not over after 2 steps"):
+    with pytest.raises(UserError, match="does not end within 2 steps"):
         demonstrations.record(lambda obs: obs[:, :1], Line(), max_steps=2)

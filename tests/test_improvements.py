@@ -99,7 +99,7 @@ def test_what_a_refit_did_is_logged():
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}, {"below": 1.5}])
 def test_an_impossible_refit_is_refused(wrong):
-    with pytest.raises(UserError, match=r"agent\.refit wants"):
+    with pytest.raises(UserError, match=r"agent\.refit needs"):
         ValueRefit(seed=0, **wrong)
 
 
@@ -194,5 +194,5 @@ def test_an_exploring_agent_goes_on_bit_for_bit(at):
 
 @pytest.mark.parametrize("wrong", [{"neighbours": 0}, {"particles": 0}])
 def test_impossible_exploring_is_refused(wrong):
-    with pytest.raises(UserError, match=r"agent\.intrinsic_reward wants"):
+    with pytest.raises(UserError, match=r"agent\.intrinsic_reward needs"):
         StateEntropy(**wrong)

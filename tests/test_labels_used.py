@@ -148,7 +148,7 @@ def test_a_schedule_that_outgrows_memory_catches_up(tmp_path: Path) -> None:
 
 
 def test_a_run_too_short_for_its_first_questions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"can ask \d\d\d? of its 700 questions: the first 175 are chosen from 700 clips"):
+    with pytest.raises(UserError, match=r"can ask \d\d\d? of its 700 queries: the first 175 are selected from 700 clips"):
         trained(tmp_path, hopper(20_000))
 
 

@@ -116,22 +116,22 @@ def test_disagreement_about_one_clip_is_the_variance_of_its_probability() -> Non
 
 @pytest.mark.parametrize("wrong", [{"threshold": 0}, {"error": 1}])
 def test_an_impossible_grade_is_refused(wrong: dict) -> None:
-    with pytest.raises(UserError, match="graded loss wants"):
+    with pytest.raises(UserError, match="graded loss needs"):
         Graded(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"error": 1}, {"learning_rate": 0}, {"decay": -1}])
 def test_impossible_ratings_are_refused(wrong: dict) -> None:
-    with pytest.raises(UserError, match="loss of ratings wants"):
+    with pytest.raises(UserError, match="loss of ratings needs"):
         Ratings(**wrong)
 
 
 def test_losses_that_only_compare_refuse_single_clips() -> None:
     setup = SimpleNamespace(query=SimpleNamespace(clips=1))
     for loss in (Graded(), AdaptiveScale(), PlackettLuce()):
-        with pytest.raises(UserError, match="reads comparisons and rankings alone"):
+        with pytest.raises(UserError, match="supports only comparisons and rankings"):
             loss.check(setup)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="reads comparisons of two clips"):
+    with pytest.raises(UserError, match="needs comparisons of two clips"):
         Graded().check(SimpleNamespace(query=SimpleNamespace(clips=4)))  # type: ignore[arg-type]
 
 

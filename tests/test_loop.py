@@ -1,10 +1,7 @@
 """The loop with fakes: who is called, in which order, and with what."""
 
-import inspect
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -195,12 +192,6 @@ def test_every_round_logs_what_each_part_says() -> None:
 def test_it_ends_with_the_first_rollout_that_reaches_the_total(total: int, rounds: int) -> None:
     parts = run(Everything(), total)
     assert parts.num_timesteps == rounds * STEPS and Counter(parts.events)["act"] == rounds
-
-
-def test_the_readme_shows_the_loop_as_it_is() -> None:
-    source = inspect.getsource(learn)
-    body = dedent(source[source.index("    first = schedule(0)") :])
-    assert f"```python\n{body}```" in (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def waits(parts: Everything) -> list[str]:

@@ -282,5 +282,5 @@ def test_rollouts_shorter_than_a_clip_are_put_together() -> None:
 def test_a_memory_is_refused_clips_that_no_episode_holds_and_not_short_rollouts() -> None:
     setup = SimpleNamespace(env=SimpleNamespace(horizon=20), agent=SimpleNamespace(n_steps=5), reset_interval=None)
     Recent(length=20, capacity=100, seed=0).check(setup)
-    with pytest.raises(UserError, match="longer than an episode of 20"):
+    with pytest.raises(UserError, match="exceeds the episode length of 20"):
         Recent(length=21, capacity=100, seed=0).check(setup)

@@ -120,7 +120,7 @@ def test_one_thing_is_written_and_nothing_twice(run: Path, there: Path, capsys: 
     assert cli.main(["export", str(run), str(there / "x.jsonl"), "--minari", str(there)]) == 2
     assert cli.main(["export", str(run), "--minari", str(there / "a-v0")]) == 0
     assert cli.main(["export", str(run), "--minari", str(there / "a-v0")]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_a_dataset_is_called_by_its_place(there: Path, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_discrete_space_that_starts_below_0_is_learned_on():
         ("NoOptions", r"has no argument options, as in Gym before 0\.26"),
         ("RewArr", r"an array of shape \(1,\) as its reward: .*reward\.item\(\)"),
         ("AllNaN", "nan as its reward at step 1"),
-        ("Short", "clips of 8 steps are longer than an episode of 5"),
+        ("Short", "clip_steps=8 exceeds the episode length of 5"),
     ],
 )
 def test_it_is_refused_before_there_is_a_run(name, sentence, condition, tmp_path):
@@ -278,7 +278,7 @@ def test_a_time_limit_can_be_set():
         ("Dict", ""),
         ("ImageDisc", r"images of 16 x 16 x 3: the policy is convolutional \(convolutions of 3 x 3, 3 x 3\), and the reward"),
         ("Camera", r"images \(3 x 16 x 16\) beside 6 numbers: the policy encodes each image"),
-        ("Board", "arrays of 4 x 4 x 2: the policy reads it as a vector of 32 numbers"),
+        ("Board", "arrays of 4 x 4 x 2: the policy reads the observation as a vector of 32 numbers"),
     ],
 )
 def test_what_to_know_before_training_is_said(name, said, capfd):

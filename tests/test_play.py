@@ -82,9 +82,9 @@ def test_nothing_held_is_the_first_of_the_actions() -> None:
     ("given", "sentence"),
     [
         ({}, "keyboard.ArrowLeft.action=0"),
-        ({"Up": {"action": 1}}, "keyboard.Up names no key"),
+        ({"Up": {"action": 1}}, "keyboard.Up is not a key"),
         ({"ArrowUp": {"action": 5}}, "give an action of Discrete"),
-        ({"ArrowUp": 1}, "give it an action"),
+        ({"ArrowUp": 1}, "set its action"),
         ({"ArrowUp": {"action": "left"}}, "give an action of Discrete"),
     ],
 )
@@ -195,11 +195,11 @@ def test_an_episode_whose_keeping_was_interrupted_is_whole_or_not_there(tmp_path
 def test_nothing_is_added_to_what_is_of_another_kind(tmp_path: Path) -> None:
     env = point.make(1, 0)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="name a new folder"):
+    with pytest.raises(UserError, match="give a new folder"):
         demonstrations.append(tmp_path, episode(3), env)
     demonstrations.append(tmp_path / "me", episode(3), env)
     other = SimpleNamespace(task="plane", observation_space=env.observation_space, action_space=env.action_space)
-    with pytest.raises(UserError, match="are of env=point"):
+    with pytest.raises(UserError, match="are for env=point"):
         demonstrations.append(tmp_path / "me", episode(3), other)
 
 
@@ -347,10 +347,10 @@ def test_keys_that_were_overtaken_do_not_count(client: TestClient, capsys: pytes
 
 def test_keys_of_a_browser_that_has_gone_are_let_go(relay: live.Relay, capsys: pytest.CaptureFixture[str]) -> None:
     relay.press(live.HeldKeys(client="a", n=1, held=["ArrowUp"]))
-    relay.let_go()
-    relay.seen["a"] -= 2 * live.GONE
-    relay.let_go()
-    relay.let_go()
+    relay.release_idle()
+    relay.last_seen["a"] -= 2 * live.GONE
+    relay.release_idle()
+    relay.release_idle()
     assert said(capsys) == [{"held": ["ArrowUp"], "n": 1}, {"held": [], "n": 1}]
 
 

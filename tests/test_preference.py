@@ -93,7 +93,7 @@ def test_identical_members_never_disagree(members):
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 0), (1, 3, 4, 2)])
 def test_disagreement_refuses_other_shapes(shape):
-    with pytest.raises(ValueError, match="members, questions"):
+    with pytest.raises(ValueError, match="members, queries"):
         disagreement(np.zeros(shape))
 
 
@@ -162,7 +162,7 @@ def test_members_stand_apart():
 
 @pytest.mark.parametrize("error", [-0.1, 1.0, float("nan")])
 def test_an_impossible_error_is_refused(error):
-    with pytest.raises(UserError, match="probability"):
+    with pytest.raises(UserError, match="probabilities"):
         CrossEntropy(error)
 
 
@@ -199,7 +199,7 @@ def test_smoothing_leaves_ties_alone_and_is_cancelled_by_an_error_of_its_size():
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
 def test_an_impossible_smoothing_is_refused(smoothing):
-    with pytest.raises(UserError, match="probability"):
+    with pytest.raises(UserError, match="probabilities"):
         CrossEntropy(0.1, smoothing)
 
 
@@ -256,7 +256,7 @@ def test_with_one_scale_it_is_the_plain_cross_entropy():
 
 @pytest.mark.parametrize("wrong", [{"low": 0}, {"high": 0.05}, {"rho": 0}, {"rho": log(2)}, {"rho": float("nan")}])
 def test_an_impossible_scale_is_refused(wrong):
-    with pytest.raises(UserError, match="adaptive scale wants"):
+    with pytest.raises(UserError, match="adaptive scale needs"):
         AdaptiveScale(**wrong)
 
 

@@ -92,7 +92,7 @@ def test_a_replay_that_is_killed_and_resumed_ends_alike(tmp_path: Path, monkeypa
 
     again = ("teacher=replay", f"teacher.run={tmp_path / 'one'}", f"checkpoint_every={2 * ROLLOUT}")
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(Store, "take", killed)
+        patched.setattr(Store, "collect", killed)
         trained(tmp_path / "two", *again)
     trained(tmp_path / "two", *again)
     assert (tmp_path / "two" / "metrics.csv").read_bytes() == (tmp_path / "one" / "metrics.csv").read_bytes()
@@ -117,8 +117,6 @@ def test_a_run_that_people_answered_and_that_was_killed_is_refused(tmp_path: Pat
     with monkeypatch.context() as patched:
         patched.setattr(Store, "wait", answering(two_people))
         trained(tmp_path / "one", *run)
-    with pytest.raises(
-        UserError, match=r"question \d+ is not the one that the recorded run asked, .*killed and resumed"
-    ) as error:
+    with pytest.raises(UserError, match=r"query \d+ differs from that of the recorded run, .*killed and resumed") as error:
         trained(tmp_path / "two", "teacher=replay", f"teacher.run={tmp_path / 'one'}")
     assert ". " not in str(error.value), "one sentence"

@@ -35,7 +35,7 @@ def test_a_run_says_when_and_on_what_it_began_and_keeps_saying_it(tmp_path: Path
     text = (tmp_path / "versions.json").read_text()
     said = json.loads(text)
     assert said["date"][:2] == "20" and said["cores"] >= 1
-    assert {"cpu", "system", "python", "mujoco", "torch"} < set(said)
+    assert {"cpu", "system", "python", "rlhp", "mujoco", "torch"} < set(said)
     (tmp_path / "metrics.csv").touch()  # it has begun
     create(tmp_path, {"seed": 1})
     assert (tmp_path / "versions.json").read_text() == text
@@ -229,9 +229,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(harm, tmp
     file.unlink() if harm is None else file.write_bytes(harm)
     step, parts = checkpoint.newest(tmp_path)
     assert step == 100 and len(parts["a"]["x"]) == 100
-    assert "200 is damaged" in (said := capsys.readouterr().err) and "one before is used" in said
+    assert "200 is damaged" in (said := capsys.readouterr().err) and "using the previous one" in said
     (tmp_path / "100" / checkpoint.DONE).write_text("[]")
-    with pytest.raises(UserError, match="none before it"):
+    with pytest.raises(UserError, match="no earlier one"):
         checkpoint.newest(tmp_path)
     assert checkpoint.newest(tmp_path / "nowhere") == (0, {})
 

@@ -129,7 +129,7 @@ def ready(process: subprocess.Popen[bytes], variables: dict[str, str], at: Path)
 @pytest.mark.slow
 def test_jobs_that_are_queued_again_go_on(probe: Path, node: Node) -> None:
     """One by hand, as an operator would, or Slurm itself for a job of higher rank; one by the signal that time is nearly up."""
-    command = node.command(*sweep_command(probe, "hydra/launcher=submitit_slurm", "hydra.launcher.mem_gb=1", LONGER))
+    command = node.command(*sweep_command(probe, "hydra/launcher=slurm", "hydra.launcher.mem_gb=1", LONGER))
     with begun(command, probe) as process:
         reach(4096, probe, 1, process)
         (array,) = {job.partition("_")[0] for job in node.says("squeue", "--noheader", "--array", "--format=%i").split()}

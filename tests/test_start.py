@@ -213,7 +213,7 @@ def test_an_adaptive_penalty_is_not_corrected_while_the_policy_waits(other):
 @pytest.mark.parametrize(
     "make_it, sentence",
     [
-        (lambda: FixedKL(-1.0), "what a nat of divergence costs"),
+        (lambda: FixedKL(-1.0), "the cost of a nat of divergence"),
         (lambda: AdaptiveKL(0.1, target=0.0, horizon=1), "target and horizon above 0"),
         (lambda: AdaptiveKL(0.1, target=1.0, horizon=0), "target and horizon above 0"),
         (lambda: FromPolicy(Snapshot({}), seed=0, critic_first=-1), "counts rollouts"),
@@ -230,9 +230,9 @@ def test_what_cannot_be_is_refused(make_it, sentence):
 @pytest.mark.parametrize(
     "settings, sentence",
     [
-        ({"normalise_observations": False}, "set agent.normalise_observations as that run did"),
+        ({"normalise_observations": False}, "set agent.normalise_observations as in that run"),
         ({"policy_kwargs": {"net_arch": [32, 32]}}, r"is of shape \(64, .*\), and here of shape \(32, "),
-        ({"policy_kwargs": {"net_arch": [64]}}, "choose agent.policy_kwargs as that run did"),
+        ({"policy_kwargs": {"net_arch": [64]}}, "set agent.policy_kwargs as in that run"),
     ],
 )
 def test_another_network_is_refused(settings, sentence, other):
@@ -330,7 +330,7 @@ def test_the_first_labels_are_about_the_clones_clips(demonstrated, tmp_path):
 
 @pytest.mark.parametrize(
     "overrides, sentence",
-    [([], "name them with demos="), (["demos={demonstrated}", "agent.start.cloning_steps=0"], "counts gradient steps")],
+    [([], "set demos="), (["demos={demonstrated}", "agent.start.cloning_steps=0"], "counts gradient steps")],
 )
 def test_an_impossible_clone_is_refused(overrides, sentence, demonstrated):
     with pytest.raises(UserError, match=sentence):
@@ -348,8 +348,8 @@ def test_a_run_can_be_loaded_where_its_source_is_gone(finished, tmp_path):
 @pytest.mark.parametrize(
     "overrides, sentence",
     [
-        (["env=reacher"], "is one for env=point; start from a run on env=reacher"),
-        (["agent.policy_kwargs.net_arch=[32]"], "choose agent.policy_kwargs as that run did"),
+        (["env=reacher"], "is for env=point; start from a run on env=reacher"),
+        (["agent.policy_kwargs.net_arch=[32]"], "set agent.policy_kwargs as in that run"),
         (["agent.start.run=/nowhere"], "is not a run directory"),
     ],
 )

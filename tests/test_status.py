@@ -22,15 +22,15 @@ from test_folders import TINY, TRAIN, folders
 from rlhp import cli
 from rlhp.analysis.status import report, run_status
 from rlhp.run import failure, is_running, locked_run
-from rlhp.run.sweep import LONGEST, SWEEPS, Sweep, folder_name, names_settings, record, sweeps
+from rlhp.run.sweep import MAX_LENGTH, SWEEPS, Sweep, folder_name, names_settings, record, sweeps
 from rlhp.train.sweep import Plan, plan
 from rlhp.types import UserError
 
 HOLD = """
 import sys
 from pathlib import Path
-from rlhp.run import lock
-with attempt(Path(sys.argv[1])):
+from rlhp.run import locked_run
+with locked_run(Path(sys.argv[1])):
     print(1, flush=True)
     input()
 """
@@ -274,5 +274,5 @@ def test_jobs_that_lie_in_folders_of_other_names_are_not_missed_here(study: Path
 )
 def test_a_folders_name_tells_which_settings_name_it(settings: list[tuple[str, str]], keys: list[str], named: bool) -> None:
     assert names_settings(folder_name(settings), keys) is named
-    assert (len(settings) == 9) == (len(folder_name(settings)) > LONGEST)
+    assert (len(settings) == 9) == (len(folder_name(settings)) > MAX_LENGTH)
     assert names_settings(",".join(f"{key}={value}" for key, value in settings), keys) is named

@@ -120,7 +120,7 @@ def as_if_never_stopped(probe: Path, *overrides: str) -> None:
 
 
 def test_a_job_that_has_to_make_room_goes_on(probe: Path) -> None:
-    with begun(sweep_command(probe, "hydra/launcher=submitit_local"), probe) as process:
+    with begun(sweep_command(probe, "hydra/launcher=slurm_local"), probe) as process:
         os.kill(reach(4096, probe, 1, process), signal.SIGUSR2)
         ended_well(process, probe)
     assert [len(attempts(probe, seed)) for seed in (1, 2)] == [2, 1]
@@ -129,12 +129,12 @@ def test_a_job_that_has_to_make_room_goes_on(probe: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_job_ends_the_sweep_and_the_same_command_goes_on(probe: Path) -> None:
-    command = sweep_command(probe, "hydra/launcher=submitit_local")
+    command = sweep_command(probe, "hydra/launcher=slurm_local")
     with begun(command, probe) as process:
         os.kill(reach(4096, probe, 1, process), signal.SIGKILL)
         assert process.wait(timeout=400) == 2
     last = (probe / "log").read_text().splitlines()[-1]
-    assert last.startswith("rlhp: a job ended without a result") and "same command" in last
+    assert last.startswith("rlhp: a job ended without a result") and "repeat the command" in last
     with begun(command, probe) as process:
         ended_well(process, probe)
     assert [len(attempts(probe, seed)) for seed in (1, 2)] == [2, 1]

@@ -183,7 +183,7 @@ def test_replay_repeats_what_several_people_said() -> None:
     queries = [query(1, 2, id=0), query(3, 4, id=1)]
     assert teacher(queries, 100) == {0: (LEFT, UNSURE)}
     assert teacher(queries[1:], 200) == {1: (LEFT,)}
-    resumed = Replay(teacher._questions, digest)
+    resumed = Replay(teacher._queries, digest)
     resumed.restore({name: array.copy() for name, array in teacher.snapshot().items()})
     assert teacher([], 300) == resumed([], 300) == {0: (LEFT, UNSURE, RIGHT)}
     assert teacher([], 400) == {}
@@ -193,11 +193,11 @@ def test_replay_refuses_the_first_question_that_is_another_one() -> None:
     questions = {0: recorded((1, 2), (100, LEFT)), 1: recorded((3, 4)), 2: recorded((5, 6), (100, LEFT))}
     same = [query(1, 2, id=0), query(3, 4, id=1)]
     for other in ([query(4, 3, id=1)], [*same, query(5, 7, id=2)]):
-        with pytest.raises(UserError, match=rf"question {other[-1].id} is not the one .*versions.json"):
+        with pytest.raises(UserError, match=rf"query {other[-1].id} differs from that .*versions.json"):
             Replay(questions, digest)(other, 0)
     teacher = Replay(questions, digest)
     assert teacher(same, 99) == {}
-    with pytest.raises(UserError, match=r"question 2 is not the one"):
+    with pytest.raises(UserError, match=r"query 2 differs from that"):
         teacher(same, 100)  # it was used there before it was asked here
 
 

@@ -1,16 +1,21 @@
-"""A wheel, installed away from the checkout, trains with the configuration that it carries."""
+"""A source distribution and a wheel: what they hold, and that an installation away from the checkout works by itself."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 from pathlib import Path
 
 import pytest
 
+from rlhp import __version__
+
 ROOT = Path(__file__).parents[1]
 SMALL = ["env=point", "total_steps=2000", "labels=20", "n_envs=2", "memory.capacity=200"]
+MADE = {"PKG-INFO", "setup.cfg"}  # by the build
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -22,39 +27,73 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
+def tracked() -> list[str]:
+    """The files of the checkout, by their paths."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout, but a source distribution")
+    return [name for name in run("git", "ls-files", "-z", cwd=ROOT).split("\0") if name and (ROOT / name).exists()]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, tracked) -> Path:
+    """A folder with the source distribution, and the wheel that is built from it."""
+    place = tmp_path_factory.mktemp("built")
+    for name in tracked:  # a build leaves build/ and *.egg-info where it is run
+        (place / "sources" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, place / "sources" / name)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", place / "dist", cwd=place / "sources")
+    return place / "dist"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, built) -> Path:
     """The bin folder of a fresh venv that holds the wheel, and sees this one's dependencies but not its editable rlhp."""
     place = tmp_path_factory.mktemp("wheel")
-    # --outdir and a copy of the sources: a build leaves build/ and *.egg-info where it is run
-    sources = place / "sources"
-    sources.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "rlhp", "conf"):
-        run("cp", "-r", ROOT / name, sources, cwd=place)
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place / "dist", cwd=sources)
-    (wheel,) = (place / "dist").glob("rlhp-*.whl")
+    (wheel,) = built.glob("rlhp-*.whl")
     venv.create(place / "venv", with_pip=False)
+    python = place / "venv" / "bin" / "python"
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=place)
     site = Path(sysconfig.get_path("purelib", vars={"base": str(place / "venv"), "platbase": str(place / "venv")}))
-    run(sys.executable, "-m", "pip", "install", "--no-deps", "--target", site, wheel, cwd=place)
     # A path that a .pth file names is searched, but its own .pth files, the editable install among them, are not read.
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    return place / "venv" / "bin"
+    searched = [path for path in sys.path if Path(path).name == "site-packages"]
+    (site / "dependencies.pth").write_text("\n".join(searched))
+    return python.parent
+
+
+@pytest.mark.slow
+def test_a_source_distribution_holds_what_a_checkout_does(built, tracked):
+    (archive,) = built.glob("rlhp-*.tar.gz")
+    with tarfile.open(archive) as file:
+        held = {member.name.partition("/")[2] for member in file if member.isfile()}
+    assert {name for name in held if "egg-info" not in name} - MADE == set(tracked)
+
+
+@pytest.mark.slow
+def test_archives_and_installation_are_of_this_version(built, installed, tmp_path):
+    assert {path.name for path in built.iterdir()} == {f"rlhp-{__version__}.tar.gz", f"rlhp-{__version__}-py3-none-any.whl"}
+    assert run(installed / "rlhp", "--version", cwd=tmp_path) == f"rlhp {__version__}\n"
+    metadata = "from importlib.metadata import version; print(version('rlhp'))"
+    assert run(installed / "python", "-c", metadata, cwd=tmp_path).strip() == __version__
 
 
 @pytest.mark.slow
 def test_wheel_trains_away_from_the_checkout(installed, tmp_path):
     where = run(installed / "python", "-c", "import rlhp, rlhp.conf; print(rlhp.__file__, *rlhp.conf.__path__)", cwd=tmp_path)
     assert str(ROOT) not in where and str(installed.parent) in where
-    main = "import sys; from rlhp.cli import main; sys.exit(main())"
-    run(installed / "python", "-c", main, "train", *SMALL, cwd=tmp_path)
-    (metrics,) = tmp_path.rglob("metrics.csv")
+    run(installed / "rlhp", "demo", *SMALL, "video=false", cwd=tmp_path)
+    (metrics,) = tmp_path.glob("runs/demo/*/metrics.csv")
     last = metrics.read_text().splitlines()[-1]
     assert int(float(last.split(",")[0])) >= 2000
 
 
 @pytest.mark.slow
+def test_doctor_of_a_wheel_finds_every_dependency(installed, tmp_path):
+    assert "MISSING" not in run(installed / "rlhp", "doctor", cwd=tmp_path)
+
+
+@pytest.mark.slow
 def test_help_from_a_wheel_lists_the_configuration(installed, tmp_path):
-    main = "import sys; from rlhp.cli import main; sys.exit(main())"
-    assert "halfcheetah" in run(installed / "python", "-c", main, "train", "--help", cwd=tmp_path)
+    assert "halfcheetah" in run(installed / "rlhp", "train", "--help", cwd=tmp_path)
 
 
 @pytest.mark.slow
@@ -62,7 +101,7 @@ def test_the_page_is_in_the_wheel(installed, tmp_path):
     listed = "sorted(str(file.relative_to(STATIC)) for file in STATIC.rglob('*') if file.is_file())"
     code = f"from rlhp.web.app import STATIC; print(STATIC, *{listed})"
     place, *files = run(installed / "python", "-c", code, cwd=tmp_path).split()
-    own = Path(__file__).parents[1] / "rlhp/web/static"
+    own = ROOT / "rlhp/web/static"
     assert str(installed.parent) in place and files == sorted(
         str(file.relative_to(own)) for file in own.rglob("*") if file.is_file()
     )

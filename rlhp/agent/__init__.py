@@ -1,4 +1,4 @@
-"""What acts: PPO and A2C of Stable-Baselines3, made blind to the environment's reward."""
+"""Agents: Stable-Baselines3's PPO and A2C, blind to the environment's reward."""
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.build import a2c, linear, ppo
@@ -13,6 +13,7 @@ from rlhp.agent.recorder import Recorder
 from rlhp.agent.refit import ValueRefit
 from rlhp.agent.reward_normaliser import NoNormalisation, ReturnNormaliser
 from rlhp.agent.reward_shift import RewardShift
+from rlhp.agent.sb3_export import algorithm_name, loads_without_rlhp, save_sb3
 from rlhp.agent.shares import geometric, newest
 from rlhp.agent.stack import FrameStack, stack_frames
 from rlhp.agent.start import FromPolicy
@@ -40,11 +41,14 @@ __all__ = [
     "Student",
     "ValueRefit",
     "a2c",
+    "algorithm_name",
     "by_observation",
     "coach",
     "geometric",
     "linear",
+    "loads_without_rlhp",
     "newest",
     "ppo",
+    "save_sb3",
     "stack_frames",
 ]

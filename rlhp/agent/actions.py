@@ -1,4 +1,4 @@
-"""Between the actions that a policy of Stable-Baselines3 chooses and those that an environment's space holds."""
+"""Conversion between the actions that Stable-Baselines3's policies choose and those of an environment's action space."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ _LARGEST = np.finfo(np.float32).max
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """The space that a policy acts in, and what the environment executes for an action of it."""
+    """The policy's action space, and the conversion to and from the environment's action space."""
 
     space: spaces.Space
-    executed: Callable[[Array], Array]  # actions of `space` [N, *A] -> actions of the environment's own space [N, *A]
-    chosen: Callable[[Array], Array]  # and back
+    executed: Callable[[Array], Array]  # actions of the policy [N, *A] -> actions of the environment [N, *A]
+    chosen: Callable[[Array], Array]  # the inverse
 
 
 def of(space: spaces.Space) -> Actions:
-    """Translate what SB3's policies do otherwise than a space says.
+    """Adapt an environment's action space to what SB3's policies support.
 
-    They choose 0 to n - 1 from a Discrete or MultiDiscrete space wherever it starts, want one axis of MultiDiscrete and
-    MultiBinary spaces, choose real numbers from a Box of integers, and want finite bounds of a Box, which they use to clip alone.
+    For Discrete and MultiDiscrete spaces they choose 0 to n - 1, whatever the start of the space. MultiDiscrete and MultiBinary
+    spaces must have one axis. For a Box of integers they choose real numbers. A Box must have finite bounds, which are used
+    only to clip.
     """
     match space:
         case spaces.Discrete() if space.start != 0:
@@ -48,7 +49,7 @@ def of(space: spaces.Space) -> Actions:
 
 
 def _shaped(flat: spaces.Space, space: spaces.Space, start: Array) -> Actions:
-    """Whole numbers from 0 in one axis, of a space with axes of its own and numbers from `start`; policies read them as real."""
+    """Flatten a space of integers from `start` to one axis of integers from 0; policies receive them as float32."""
     shape, dtype = space.shape or (), space.dtype
 
     def executed(chosen: Array) -> Array:

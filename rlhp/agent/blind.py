@@ -1,4 +1,4 @@
-"""Any on-policy algorithm of Stable-Baselines3 as a generator of rollouts that is handed its reward afterwards."""
+"""On-policy algorithms of Stable-Baselines3 as generators of rollouts, which receive the reward afterwards."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from rlhp.agent.state import (
 from rlhp.finite import is_finite
 from rlhp.types import Array, Behaviour, Metrics, Policy, Rollout, Setup, Transitions, UserError
 
-NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged negated
+NAMES = {  # SB3's log entries and their names here; the entropy is logged negated
     "train/policy_gradient_loss": "policy_loss",
     "train/policy_loss": "policy_loss",
     "train/value_loss": "value_loss",
@@ -51,7 +51,7 @@ NAMES = {  # what SB3 logs, and what it is called here; the entropy is logged ne
 
 
 class Blind(OnPolicyAlgorithm):
-    """Mixin: `rollouts` acts, `update` learns, and in between somebody else decides what the steps were worth."""
+    """Mixin for SB3's algorithms: `rollouts` acts, and `update` learns from a reward that the caller provides."""
 
     recorder: Recorder
     scale: RewardNormaliser
@@ -60,7 +60,7 @@ class Blind(OnPolicyAlgorithm):
     start: Start
     kl_penalty: KLPenalty
     callback: BaseCallback | list[BaseCallback] | None
-    chosen: str = ""  # networks that nobody named, in words
+    chosen: str = ""  # description of automatically chosen networks
 
     def attach(
         self,
@@ -72,9 +72,11 @@ class Blind(OnPolicyAlgorithm):
         start: Start | None = None,
         kl_penalty: KLPenalty | None = None,
     ) -> None:
-        """Give it its recorder, the scale of its reward, callbacks of SB3's kind, what becomes of its value function when it is
-        rewarded, and of its policy where it is not, where that starts, and what it costs to leave there. To be called once,
-        before training.
+        """Set the components of the agent. Call it once, before training.
+
+        `recorder` records the environment, and `scale` normalises the reward. `callback` is passed to SB3. `refit` retrains the
+        value function before an update, `intrinsic_reward` rewards rollouts that get no reward, `start` sets the initial policy,
+        and `kl_penalty` penalises leaving it.
         """
         self.recorder, self.scale, self.callback = recorder, scale or NoNormalisation(), callback
         self.refit, self.intrinsic_reward = refit, intrinsic_reward or NoIntrinsicReward()
@@ -83,15 +85,15 @@ class Blind(OnPolicyAlgorithm):
         self._unrewarded: list[Rollout] = []
         self._explored = False
         self._mixture: mixture.Mixture | None = None
-        self._like: ActorCriticPolicy | None = None  # a network like the policy's, for copies of it
-        self._fresh_scale, self._fresh_explore = self.scale.snapshot(), self.intrinsic_reward.snapshot()
-        self._fresh_values = [p.detach().clone() for p in value_parameters(self.policy)]
+        self._template: ActorCriticPolicy | None = None  # a network like the policy's, for copies of it
+        self._initial_scale, self._initial_intrinsic = self.scale.snapshot(), self.intrinsic_reward.snapshot()
+        self._initial_values = [p.detach().clone() for p in value_parameters(self.policy)]
         self.set_logger(Logger(folder=None, output_formats=[]))
 
     def rollouts(self, total_steps: int) -> Iterator[Rollout]:
-        """Act until `total_steps` environment steps have been made, counted from the start of the run.
+        """Act until `total_steps` environment steps, counted from the start of the run.
 
-        Set up once, so that learning-rate and clip schedules run over the whole of training.
+        SB3's setup runs once, so that learning-rate and clip schedules cover the whole training.
         """
         if self.num_timesteps == 0:
             self.start.begin(self)
@@ -112,49 +114,53 @@ class Blind(OnPolicyAlgorithm):
         callback.on_training_end()
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError where the policy cannot start as it is to."""
+        """Raises UserError if the policy cannot start as configured."""
         self.start.check(setup)
 
     def behaviour(self) -> Behaviour:
-        """The last rollout without its true reward, and the policy that made it; to be asked before `update`."""
+        """The last rollout without its true reward, and the policy that made it; call it before `update`."""
         rollout, n = self._rollout, self.n_steps * self.n_envs
         steps = (rollout.seen(), rollout.act, rollout.seen_after(), self.rollout_buffer.log_probs)
         obs, act, after, log_prob = (x.reshape(n, *x.shape[2:]) for x in steps)
         return Behaviour(Transitions(obs, act, after), log_prob, self.frozen_policy())
 
     def frozen_policy(self) -> FrozenPolicy:
-        """The network as it is now, which training goes on from."""
-        if self._like is None:
-            self._like = network(self.policy)  # type: ignore[arg-type]
-        return FrozenPolicy(self._like, self.policy.state_dict(), self._vec_normalize_env, self.recorder.venv.action_space)
+        """A frozen copy of the network in training."""
+        if self._template is None:
+            self._template = network(self.policy)  # type: ignore[arg-type]
+        return FrozenPolicy(self._template, self.policy.state_dict(), self._vec_normalize_env, self.recorder.venv.action_space)
 
     def acting_policy(self) -> Policy:
-        """What `act` goes by, as it is now: the mixture that the agent has become, else its network."""
+        """A frozen copy of the policy that `act` uses: the mixture set by `become`, else the network."""
         return self._mixture or self.frozen_policy()
 
     def become(self, policies: Sequence[FrozenPolicy], weights: Array) -> None:
-        """Act as a mixture of policies of agents built alike, by their weights [n], from now on.
+        """Act from now on as a mixture of policies with these weights [n]; the policies are of agents built in the same way.
 
-        The network becomes the policy with the largest weight, the first of equals; where no other has any, it acts alone.
+        The network takes the parameters of the policy with the largest weight, the first of equals. If no other policy has a
+        positive weight, it acts alone.
         """
         acting = np.flatnonzero(weights).tolist()
         self._mixture = mixture.Mixture([policies[j] for j in acting], weights[acting]) if len(acting) > 1 else None
         self._restore_network(policies[int(np.argmax(weights))].snapshot())
 
     def update(self, reward: Array) -> Metrics:
-        """Improve the policy on the last rollout, rewarded [T, N]. Raises UserError where the policy is not finite then."""
+        """Improve the policy on the last rollout with this reward [T, N]. Raises UserError if the policy is not finite then."""
         self._unrewarded = []
         if self._explored:
             self._reset_critic()
         log_ratio = self.start.log_ratio(self, self._rollout)
         if log_ratio is None:
             return self._improve(reward)
-        # a policy that waits pays nothing, and tells an adaptive penalty nothing of how far it would go
-        penalty, told = (Unpenalised() if self.start.waiting else self.kl_penalty)(log_ratio)
-        return {**self._improve(reward - penalty), **told}
+        # no penalty while the policy waits for its value function: it does not move, so an adaptive penalty would learn nothing
+        penalty, metrics = (Unpenalised() if self.start.waiting else self.kl_penalty)(log_ratio)
+        return {**self._improve(reward - penalty), **metrics}
 
     def _intrinsic_update(self) -> None:
-        """If nobody has rewarded the last rollout, explore by it; before the next one, or before the agent is saved."""
+        """Update the policy by the intrinsic reward if the last rollout got no other.
+
+        Called before the next rollout and before the agent is saved.
+        """
         unrewarded, self._unrewarded = self._unrewarded, []
         for bonus in map(self.intrinsic_reward, unrewarded):
             if bonus is not None:
@@ -162,23 +168,24 @@ class Blind(OnPolicyAlgorithm):
                 self._explored = True
 
     def _reset_critic(self) -> None:
-        """The first reward after exploring: values, and the scale of the reward, were those of another one.
+        """Reset the value function and the scale of the reward, which belong to the intrinsic reward, at the first real reward.
 
-        PrefPPO starts with a fresh value function there too. What this rollout holds of gamma V at time limits is still the old.
+        PrefPPO also starts with a new value function there. The gamma V at time limits in this rollout is still that of the old
+        one.
         """
         with torch.no_grad():
-            for parameter, fresh in zip(value_parameters(self.policy), self._fresh_values, strict=True):
-                parameter.copy_(fresh)
+            for parameter, initial in zip(value_parameters(self.policy), self._initial_values, strict=True):
+                parameter.copy_(initial)
         evaluate(self)
-        self.scale.restore(self._fresh_scale)
-        self.intrinsic_reward.restore(self._fresh_explore)
+        self.scale.restore(self._initial_scale)
+        self.intrinsic_reward.restore(self._initial_intrinsic)
         self._explored = False
 
     def _improve(self, reward: Array) -> Metrics:
-        """One update of the policy, by the reward [T, N] of the last rollout.
+        """Update the policy by the reward [T, N] of the last rollout.
 
-        The buffer already holds gamma V(last observation) where a time limit cut an episode: the reward is added to it, and
-        returns and advantages are computed again.
+        At time limits the buffer already holds gamma V(last observation). The reward is added to it, and returns and advantages
+        are recomputed.
         """
         buffer, last_done = self.rollout_buffer, np.asarray(self._last_episode_starts)
         done = np.concatenate([buffer.episode_starts[1:] > 0, last_done[np.newaxis]])
@@ -189,8 +196,8 @@ class Blind(OnPolicyAlgorithm):
         return {**(self._learn() if alone is None else alone), **refitted}
 
     def _learn(self) -> Metrics:
-        """The algorithm's own step, on what the buffer holds. Raises UserError where the policy is not finite then."""
-        with self._diverging(), np.errstate(all="ignore"):  # what overflows is seen in the parameters
+        """Run the algorithm's own update on the buffer. Raises UserError if the policy is not finite then."""
+        with self._diverging(), np.errstate(all="ignore"):  # an overflow shows in the parameters, which are checked
             self.train()
         self._check_finite()
         logged = self.logger.name_to_value
@@ -198,13 +205,13 @@ class Blind(OnPolicyAlgorithm):
         return {"entropy": -float(logged["train/entropy_loss"]), **metrics}
 
     def _check_finite(self) -> None:
-        """Raises UserError where the policy's parameters are not."""
+        """Raises UserError if a parameter of the policy is not finite."""
         if not all(is_finite(parameter.detach().cpu().numpy()) for parameter in self.policy.parameters()):
             raise UserError(self._diverged())
 
     @contextmanager
     def _diverging(self) -> Iterator[None]:
-        """What torch's distributions say of a policy's parameters that are not finite, as the user's error."""
+        """Convert the ValueError of torch's distributions for parameters that are not finite to a UserError."""
         try:
             yield
         except ValueError as error:
@@ -219,15 +226,15 @@ class Blind(OnPolicyAlgorithm):
         )
 
     def _compute_advantages(self) -> None:
-        """Returns and advantages of the last rollout, from its rewards and the values in the buffer."""
+        """Compute returns and advantages of the last rollout from the rewards and values in the buffer."""
         with torch.no_grad():
             values = self.policy.predict_values(obs_as_tensor(self._last_obs, self.device))  # type: ignore[arg-type]
         self.rollout_buffer.compute_returns_and_advantage(values, np.asarray(self._last_episode_starts))
 
     def snapshot(self) -> dict[str, Array]:
-        """Everything that the next step depends on, as arrays: weights, optimiser, environments, statistics, random streams.
+        """Return everything that the next step depends on: weights, optimiser, environments, statistics, random states.
 
-        What it sees and the environments are left out while it has not acted.
+        Before the agent's first step, observations and environments are left out.
         """
         self._intrinsic_update()
         acted = self._last_obs is not None
@@ -255,7 +262,7 @@ class Blind(OnPolicyAlgorithm):
         return {f"{name}/{k}": v for name, state in parts.items() for k, v in state.items()}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot: bit for bit on the CPU where the environments can, else from a reset of them."""
+        """Continue from a snapshot: bit for bit on the CPU if the environments can be restored, else from a reset."""
         own = part(state, "self")
         self.num_timesteps, self._n_updates = int(own["num_timesteps"]), int(own["n_updates"])
         self._current_progress_remaining = float(own["progress"])
@@ -273,7 +280,7 @@ class Blind(OnPolicyAlgorithm):
         restore_random(part(state, "random"))
 
     def restore_policy(self, state: dict[str, Array]) -> None:
-        """The policy of a snapshot, and the statistics that its observations are normalised by: enough to act."""
+        """Restore only what acting needs: the policy and the statistics that normalise its observations."""
         self._restore_network(state)
         mixed = part(state, "mixture")
         self._mixture = mixture.restored(mixed, self.frozen_policy()) if mixed else None
@@ -283,7 +290,7 @@ class Blind(OnPolicyAlgorithm):
         restore_normaliser(self._vec_normalize_env, part(state, "normalise"))
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:
-        """Raw observations, stacked where the policy sees stacks, [N, *O] -> actions [N, *A], as the environment takes them."""
+        """Choose actions [N, *A] of the environment's action space for raw, possibly stacked observations [N, *O]."""
         if self._mixture is not None:
             return self._mixture.act(obs, deterministic)
         seen = obs if self._vec_normalize_env is None else self._vec_normalize_env.normalize_obs(obs)
@@ -291,8 +298,8 @@ class Blind(OnPolicyAlgorithm):
 
 
 class BlindPPO(Blind, PPO):
-    """Proximal policy optimisation, blind."""
+    """Proximal policy optimisation that never sees the environment's reward."""
 
 
 class BlindA2C(Blind, A2C):
-    """Advantage actor-critic, blind: the paper's algorithm on Atari."""
+    """Advantage actor-critic that never sees the environment's reward: the paper's algorithm on Atari."""

@@ -1,4 +1,4 @@
-"""Agents from settings."""
+"""Build agents from settings."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ from rlhp.types.frames import seen_space
 
 
 def linear(start: float, zero_at: float = 1.0) -> Callable[[float], float]:
-    """A schedule from `start` at the beginning of training to 0 at its end, for a learning rate or a clip range.
+    """A linear schedule for a learning rate or a clip range, from `start` at the start of training to 0 at its end.
 
-    `zero_at` is where it would be 0, in lengths of training: above 1 training ends before that. Raises UserError for less than 1.
+    `zero_at` is the time at which it would reach 0, as a multiple of the training length; above 1, training ends earlier.
+    Raises UserError if it is less than 1.
     """
     if zero_at < 1:
         raise UserError(f"a linear schedule with zero_at={zero_at} would be 0 before training ends; set it to 1 or more.")
@@ -40,24 +41,24 @@ def linear(start: float, zero_at: float = 1.0) -> Callable[[float], float]:
 
 
 def ppo(env: VecEnv, *, precision: str = "auto", threads: int = 1, **settings: Any) -> Blind:
-    """A blind PPO on this environment, a lean one wherever it does the same; settings as for `make`.
+    """Build a blind PPO for this environment, a fast implementation if it supports the settings; settings as for `make`.
 
-    `precision` is that of the lean one's convolutions: float32, bfloat16, or auto, the better one on this device; `threads`
-    share them out. Raises UserError for bfloat16 where there are none.
+    `precision` and `threads` apply to the convolutions of `FastCnnPPO`: float32, bfloat16, or auto, the better one on this
+    device. Raises UserError for bfloat16 with another implementation.
     """
     if suits_images(env, settings):
         return make(FastCnnPPO, env, precision=precision, threads=threads, **settings)
     _check_policy(env, settings.get("policy", "MlpPolicy"), settings.get("policy_kwargs"))
     if precision == "bfloat16":
         raise UserError(
-            "agent.precision=bfloat16, which auto may stand for, needs images, discrete actions and stock PPO settings; "
+            "agent.precision=bfloat16, which auto may select, needs images, discrete actions and stock PPO settings; "
             "set agent.precision=float32."
         )
     return make(FastPPO if supports(env, settings) else BlindPPO, env, **settings)
 
 
 def a2c(env: VecEnv, **settings: Any) -> Blind:
-    """A blind A2C on this environment; settings as for `make`."""
+    """Build a blind A2C for this environment; settings as for `make`."""
     return make(BlindA2C, env, **settings)
 
 
@@ -97,8 +98,8 @@ def make(
     stacked = stack_frames(recorder)
     seen = ObservationNormaliser(stacked) if normalise_observations else stacked
     if start is not None and isinstance(seen, ObservationNormaliser):
-        seen.training = False  # under other moments the policy would be another one
-    kwargs = _encoded(seen.observation_space, policy_kwargs)
+        seen.training = False  # other statistics would change the policy
+    kwargs = _with_extractor(seen.observation_space, policy_kwargs)
     if isinstance(kwargs.get("activation_fn"), str):
         kwargs["activation_fn"] = getattr(torch.nn, kwargs["activation_fn"])
     try:
@@ -106,19 +107,19 @@ def make(
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # SB3 asserts what it supports, torch raises it
         raise UserError(f"{algorithm.__name__} cannot be built with these settings: {error}") from error
     scale = ReturnNormaliser(env.num_envs, gamma) if normalise_reward else NoNormalisation()
-    levelled = scale if reward_shift is None else RewardShift(scale, reward_shift)
-    agent.attach(recorder, levelled, callback, refit, intrinsic_reward, start, kl_penalty)
+    shifted = scale if reward_shift is None else RewardShift(scale, reward_shift)
+    agent.attach(recorder, shifted, callback, refit, intrinsic_reward, start, kl_penalty)
     return agent
 
 
-def _encoded(space: spaces.Space, policy_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The keywords of a policy, with what takes observations of several parts apart where they name nothing else."""
+def _with_extractor(space: spaces.Space, policy_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The keywords of a policy; observations of images and a vector get a `PartsEncoder` unless they name an extractor."""
     default = {"features_extractor_class": PartsEncoder} if isinstance(space, ImagesAndVector) else {}
     return {**default, **(policy_kwargs or {})}
 
 
 def _check_policy(env: VecEnv, policy: str, policy_kwargs: Mapping[str, Any] | None) -> None:
-    """Raises UserError for a policy on images where there are none, or none that its network reads."""
+    """Raises UserError for an image policy if observations are not images, or not images that its network supports."""
     seen = seen_space(env.observation_space, getattr(env, "stack", 1))
     ours = (policy_kwargs or {}).get("features_extractor_class") is ImageEncoder
     if policy == "CnnPolicy" and not is_image_space(seen) and not (ours and is_image(seen)):
@@ -128,15 +129,22 @@ def _check_policy(env: VecEnv, policy: str, policy_kwargs: Mapping[str, Any] | N
 
 
 def _check_images(env: VecEnv, policy: str, refit: Refit, intrinsic_reward: IntrinsicReward | None, start: Start | None) -> None:
-    """Raises UserError for what works on vectors alone, where the policy sees images."""
+    """Raises UserError for settings that support only vectors, if the policy sees images."""
     if intrinsic_reward is not None and isinstance(env.observation_space, ImagesAndVector):
-        raise UserError("agent.intrinsic_reward measures distances between states, which pixels do not tell; set it to null.")
+        raise UserError(
+            "agent.intrinsic_reward measures distances between states, which pixels do not represent; set it to null."
+        )
     if policy != "CnnPolicy" and not is_image_space(seen_space(env.observation_space, getattr(env, "stack", 1))):
         return
     if refit is not no_refit:
-        raise UserError("agent.refit fits layers that a policy does not share, and on images it shares them all; set it to null.")
+        raise UserError(
+            "agent.refit fits layers of the value function that the policy does not use, and on images they share all layers; "
+            "set it to null."
+        )
     if intrinsic_reward is not None:
-        raise UserError("agent.intrinsic_reward measures distances between states, which pixels do not tell; set it to null.")
+        raise UserError(
+            "agent.intrinsic_reward measures distances between states, which pixels do not represent; set it to null."
+        )
     if start is not None:
         raise UserError(
             "agent.start lets the value function learn before the policy, and on images they share their layers; set it to null."
@@ -144,14 +152,14 @@ def _check_images(env: VecEnv, policy: str, refit: Refit, intrinsic_reward: Intr
 
 
 def _check_start(start: Start | None, kl_penalty: KLPenalty | None, intrinsic_reward: IntrinsicReward | None) -> None:
-    """Raises UserError for what does not go together with the policy that another one starts from, or with none."""
+    """Raises UserError for settings that need a policy to start from, or that do not work with one."""
     if start is None and kl_penalty is not None:
         raise UserError(
-            "agent.kl_penalty keeps a policy near the one that it starts from; choose that with agent/start=..., or set "
+            "agent.kl_penalty keeps the policy near the one that it starts from; choose that with agent/start=..., or set "
             "agent.kl_penalty=null."
         )
     if start is not None and intrinsic_reward is not None:
         raise UserError(
-            "agent.intrinsic_reward would lead the policy away from the one that agent.start gives it before that is judged; set "
-            "one of them to null."
+            "agent.intrinsic_reward would change the policy of agent.start before its segments are compared; set one of them to "
+            "null."
         )

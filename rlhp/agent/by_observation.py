@@ -1,4 +1,4 @@
-"""PPO with the settings and networks that suit what is observed."""
+"""PPO with settings and networks chosen by the observation space."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ Settings = Mapping[str, Any]
 def by_observation(
     env: VecEnv, *, vectors: Settings, images: Settings, parts: Settings, precision: str, threads: int, **settings: Any
 ) -> Blind:
-    """A blind PPO whose settings are those of `vectors`, `images` or `parts`, images beside a vector, by what `env` observes.
+    """Build a blind PPO with the settings of `vectors`, `images` or `parts` (images and a vector), by the observations of `env`.
 
-    A setting given beside these that is not None holds whatever is observed, and so do the entries of a mapping, such as
-    `policy_kwargs`. `precision` and `threads` are those of `rlhp.agent.ppo`, for images. Settings of `learning_rate` and
-    `clip_range` that are mappings are those of `rlhp.agent.linear`. Raises UserError as `ppo` does.
+    Other `settings` that are not None override these; mappings such as `policy_kwargs` are merged entry by entry. `precision`
+    and `threads` are those of `rlhp.agent.ppo`, for images. A `learning_rate` or `clip_range` that is a mapping has the
+    arguments of `rlhp.agent.linear`. Raises UserError as `ppo` does.
     """
     space: Any = env.observation_space
     if isinstance(space, ImagesAndVector):
         agent = ppo(env, **_merged(parts, settings))
-        agent.chosen = f"the policy encodes each image ({described(convolutions(space.images[0]))}) beside the rest"
+        agent.chosen = f"the policy encodes each image ({described(convolutions(space.images[0]))}) and reads the rest directly"
     elif is_image(space):
         agent = _on_images(env, _merged(images, settings), precision, threads)
     else:
         agent = ppo(env, **_merged(vectors, settings))
         shape = space.shape or ()
-        agent.chosen = f"the policy reads it as a vector of {prod(shape):,} numbers" if len(shape) > 1 else ""
+        agent.chosen = f"the policy reads the observation as a vector of {prod(shape):,} numbers" if len(shape) > 1 else ""
     return agent
 
 
@@ -47,13 +47,10 @@ def _on_images(env: VecEnv, settings: dict[str, Any], precision: str, threads: i
     seen: Any = seen_space(env.observation_space, getattr(env, "stack", 1))
     kwargs = {"features_extractor_class": ImageEncoder, **(settings.get("policy_kwargs") or {})}
     small = not fits(NATURE, *height_and_width(seen))
-    settings.setdefault(
-        "normalise_observations", small
-    )  # small ones are symbols more often than pictures, some of them tiny numbers
+    # small images are more often symbols than pictures, and some of their numbers are tiny
+    settings.setdefault("normalise_observations", small)
     if not isinstance(env.action_space, spaces.Box):
-        kwargs.pop(
-            "log_std_init", None
-        )  # of Gaussian policies; SB3 ignores it elsewhere, and the lean algorithm does not know it
+        kwargs.pop("log_std_init", None)  # only for Gaussian policies; SB3 ignores it otherwise, FastCnnPPO does not support it
     settings["policy_kwargs"] = kwargs
     if is_image_space(seen) and suits_images(env, settings):
         settings |= {"precision": precision, "threads": threads}
@@ -65,7 +62,7 @@ def _on_images(env: VecEnv, settings: dict[str, Any], precision: str, threads: i
 
 
 def _merged(chosen: Settings, given: Settings) -> dict[str, Any]:
-    """What is given where it says something, else what is chosen."""
+    """Merge `given` settings that are not None into the `chosen` ones."""
     merged = {name: value for name, value in chosen.items() if value is not None}
     for name, value in given.items():
         if isinstance(value, Mapping) and isinstance(merged.get(name, {}), Mapping):

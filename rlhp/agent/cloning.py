@@ -1,4 +1,4 @@
-"""A policy fitted to actions by maximum likelihood: behaviour cloning, and the fit in each round of DAgger and SMILe."""
+"""Fitting a policy to actions by maximum likelihood: for behaviour cloning, and in each round of DAgger and SMILe."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from rlhp.agent.blind import Blind
 from rlhp.agent.refit import acting_parameters
 from rlhp.types import Array, Metrics, Transitions, UserError, make_rng, numbers
 
-CONSTANT = 1e-12  # a variance below which an observation is constant
-ROWS = 1024  # held-out steps that the policy judges at once
+CONSTANT = 1e-12  # variance below which an observation is constant
+ROWS = 1024  # held-out steps in one forward pass
 
 
 class Cloner:
-    """Fits an agent's policy to the actions of somebody else by maximum likelihood; its value function is left alone.
+    """Fits an agent's policy to given actions by maximum likelihood; the value function does not change.
 
-    A Gaussian policy's mean is fitted by squared error, which is the likelihood whatever the spread; the spread that is likeliest
-    then, the error on the steps held out, is set last and is at least `min_std`. A categorical one is fitted by cross-entropy.
-    Observations are normalised by the moments of what is learned from, where the agent normalises them; what is constant there
-    keeps its unit, or the least that it changes would be as far off as can be.
+    The mean of a Gaussian policy is fitted by squared error, which is maximum likelihood for any standard deviation. The
+    standard deviation is set last, to the error on the held-out steps, its maximum-likelihood value, but to at least `min_std`.
+    Categorical policies are fitted by cross-entropy. If the agent normalises observations, it uses the statistics of the
+    training data. Observations that are constant there keep their scale; otherwise the smallest change would become an extreme
+    value.
 
-    A share `held_out` of the steps, drawn at random, is never trained on; what remains in the end is the policy that fitted
-    them best (early stopping). These have neighbours that are trained on, which whole episodes would not; but one of a few
-    episodes is too many to lose, and an unusual one among those held out ends the fit much too soon. The learning rate falls
+    A random fraction `held_out` of the steps is never trained on; the final policy is the one that fits them best (early
+    stopping). Single steps are held out although their neighbours are trained on, which whole episodes would avoid: of a few
+    episodes none can be spared, and an unusual held-out episode would stop the fit much too early. The learning rate falls
     linearly to 0 over `total_steps` gradient steps. Raises UserError for settings out of range.
     """
 
@@ -48,26 +49,24 @@ class Cloner:
     ) -> None:
         if total_steps < 1 or batch_size < 1 or not learning_rate > 0 or weight_decay < 0 or not min_std > 0:
             raise UserError(
-                "cloning wants total_steps and batch_size of at least 1, learning_rate and min_std above 0, and no negative "
-                "weight_decay."
+                "cloning needs total_steps and batch_size of at least 1, learning_rate and min_std above 0, and weight_decay of "
+                "at least 0."
             )
         if not 0 < held_out < 1:
-            raise UserError(f"cloning wants held_out, a share of the steps, between 0 and 1, not {held_out}.")
+            raise UserError(f"cloning needs a held_out between 0 and 1, a fraction of the steps, not {held_out}.")
         self.agent, self.steps = agent, 0
         self._total, self._batch_size, self._seed = total_steps, batch_size, seed
         self._learning_rate, self._held_out, self._min_std = learning_rate, held_out, min_std
         self._parameters = acting_parameters(agent.policy)
         self._optimiser = torch.optim.AdamW(self._parameters, lr=learning_rate, weight_decay=weight_decay)
         self._best, self._kept = np.inf, self._weights()
-        self._data: tuple[Transitions, Array, Array] | None = (
-            None  # what is learned from, and which rows are trained on and held out
-        )
+        self._data: tuple[Transitions, Array, Array] | None = None  # data, training rows and held-out rows
 
     def fit(self, data: Transitions, until: int) -> Metrics:
-        """Make gradient steps until `until` have been made; the same `data` is given each time.
+        """Make gradient steps until `until` have been made in total; every call gets the same `data`.
 
-        Returns the mean loss of these gradient steps, and that on the steps held out: squared error or cross-entropy, in nats up
-        to a constant.
+        Returns the mean loss of these gradient steps and the loss on the held-out steps: squared error or cross-entropy, in nats
+        up to a constant.
         """
         train, valid = self._rows(data)
         losses = []
@@ -80,7 +79,7 @@ class Cloner:
         return {**metrics, "fit_steps": float(self.steps)}
 
     def finish(self, data: Transitions) -> Metrics:
-        """Keep the policy that fitted the steps held out best, and set its spread."""
+        """Restore the policy with the best held-out loss, and set its standard deviation."""
         with torch.no_grad():
             for parameter, kept in zip(self._parameters, self._kept, strict=True):
                 parameter.copy_(kept)
@@ -88,7 +87,7 @@ class Cloner:
         return {"best_valid_loss": self._best, **spread}
 
     def _rows(self, data: Transitions) -> tuple[Array, Array]:
-        """Which rows are trained on, and which held out; what observations are normalised by is set with them."""
+        """The training rows and the held-out rows; for new data, also sets the statistics that normalise observations."""
         if self._data is None or self._data[0] is not data:
             order = make_rng(self._seed, "held out").permutation(len(data))
             held = max(1, round(self._held_out * len(data)))
@@ -119,14 +118,14 @@ class Cloner:
         return float(loss.detach())
 
     def _losses(self, data: Transitions, rows: Array) -> Tensor:
-        """Of each row [n]."""
+        """The loss of each row, [n]."""
         distribution, act = self._distribution(data, rows)
         if isinstance(distribution, DiagGaussianDistribution):
             return 0.5 * (act - distribution.distribution.mean).square().sum(dim=1)
         return -distribution.log_prob(act)
 
     def _distribution(self, data: Transitions, rows: Array) -> tuple[Any, Tensor]:
-        """What the policy would do at these steps, and what was done [n, *A]."""
+        """The policy's distribution at these steps, and the actions taken [n, *A]."""
         policy, normaliser = self.agent.policy, self.agent.get_vec_normalize_env()
         obs = data.obs[rows] if normaliser is None else normaliser.normalize_obs(data.obs[rows])
         act = actions.of(self.agent.recorder.venv.action_space).chosen(data.act[rows])
@@ -137,7 +136,7 @@ class Cloner:
             return float(torch.cat([self._losses(data, rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)]).mean())
 
     def _set_spread(self, data: Transitions, rows: Array) -> Metrics:
-        """The likeliest spread of a Gaussian policy, given its mean."""
+        """Set the maximum-likelihood standard deviation of a Gaussian policy, given its mean."""
         log_std: Tensor | None = getattr(self.agent.policy, "log_std", None)
         if log_std is None:
             return {}
@@ -154,14 +153,14 @@ class Cloner:
         return [parameter.detach().clone() for parameter in self._parameters]
 
     def snapshot(self) -> dict[str, Array]:
-        """All that the next gradient step depends on beside the agent."""
+        """Return everything except the agent that the next gradient step depends on."""
         moments = self._optimiser.state_dict()["state"]
         adam = {f"adam/{i}/{k}": v.cpu().numpy().copy() for i, each in moments.items() for k, v in each.items()}
         kept = {f"kept/{i}": weights.cpu().numpy().copy() for i, weights in enumerate(self._kept)}
         return {**adam, **kept, "best": np.array(self._best), "steps": np.array(self.steps)}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self.steps, self._best, moments = int(state["steps"]), float(state["best"]), {}
         self._kept = [torch.from_numpy(state[f"kept/{i}"].copy()) for i in range(len(self._kept))]
         for key, value in state.items():
@@ -172,6 +171,6 @@ class Cloner:
 
 
 def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Of parameters that the loss depends on, and zeros for the others."""
+    """The gradient of each parameter; zeros for parameters that the loss does not depend on."""
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     return tuple(torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True))

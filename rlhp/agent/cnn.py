@@ -14,9 +14,9 @@ from rlhp.types import UserError
 
 
 class SmallCNN(BaseFeaturesExtractor):
-    """The three convolutions of NatureCNN (Mnih et al. 2015) with 16, 32 and 32 filters in the place of 32, 64 and 64.
+    """The three convolutions of NatureCNN (Mnih et al. 2015) with 16, 32 and 32 filters instead of 32, 64 and 64.
 
-    Half of its filters and half of its units take half of its time. Images [n, C, H, W] in 0 to 1 -> [n, features_dim].
+    With half of the filters and half of the units it takes half of the time. Images [n, C, H, W] in [0, 1] -> [n, features_dim].
     """
 
     def __init__(self, observation_space: spaces.Space[Any], features_dim: int = 256) -> None:
@@ -39,5 +39,5 @@ class SmallCNN(BaseFeaturesExtractor):
         self.linear = nn.Sequential(nn.Linear(flat, features_dim), nn.ReLU())
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Images to features."""
+        """Compute features [n, features_dim] of images."""
         return self.linear(self.cnn(observations))

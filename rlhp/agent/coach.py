@@ -1,4 +1,4 @@
-"""COACH: an actor whose critic is whoever watches it."""
+"""COACH: an actor-critic agent whose critic is a human trainer."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from rlhp.types import Array, Metrics
 
 
 class Coach(Blind, A2C):
-    """Convergent actor-critic by humans (MacGlashan et al. 2017): feedback stands for the advantage of what the agent did.
+    """Convergent actor-critic by humans (MacGlashan et al. 2017): feedback replaces the advantage of the agent's actions.
 
-    Of A2C it has the policy and the rollouts; its value function is not used. The policy moves after a rollout of T steps, by all
-    the feedback that was heard meanwhile: with n_steps=1 after every step, as in the paper.
+    It uses the policy and the rollouts of A2C, but not the value function. The policy is updated after each rollout of T steps,
+    by all feedback received in it: with n_steps=1 after every step, as in the paper.
     """
 
     traces: Traces
-    signals: int  # feedback other than 0, so far
+    signals: int  # number of feedback signals other than 0 so far
 
     def listen(self, traces: Traces) -> None:
-        """Give it its traces. To be called once, before training."""
+        """Set the eligibility traces. Call it once, before training."""
         self.traces, self.signals = traces, 0
 
     def update(self, reward: Array) -> Metrics:
-        """theta <- theta + alpha sum_t f_t e_t for the feedback f [T, N] that was heard, summed over environments (algorithm 1).
+        """Apply theta <- theta + alpha sum_t f_t e_t for the feedback f [T, N], summed over environments (algorithm 1).
 
-        Raises UserError where the policy is not finite then.
+        Raises UserError if the policy is not finite then.
         """
         self._unrewarded = []
         self._update_learning_rate(self.policy.optimizer)
@@ -43,39 +43,39 @@ class Coach(Blind, A2C):
             for parameter, step in zip(self.traces.parameters, steps, strict=True):
                 parameter.add_(step, alpha=rate)
         self._check_finite()
-        return self._told(reward)
+        return self._feedback_metrics(reward)
 
-    def _told(self, feedback: Array) -> Metrics:
-        """Signals so far, the share of praise among those of the last rollout, and how much the policy tries out."""
-        said = int(np.count_nonzero(feedback))
-        self.signals += said
+    def _feedback_metrics(self, feedback: Array) -> Metrics:
+        """Signals so far, the fraction of praise among those of the last rollout, and the policy's entropy."""
+        signals = int(np.count_nonzero(feedback))
+        self.signals += signals
         with torch.no_grad():
             last = torch.from_numpy(self.rollout_buffer.observations[-1]).to(self.device)
             entropy = self.policy.get_distribution(last).entropy()
-        praise = {"praise": float((feedback > 0).sum() / said)} if said else {}
+        praise = {"praise": float((feedback > 0).sum() / signals)} if signals else {}
         return {"signals": float(self.signals), **praise, "entropy": float(entropy.mean())}  # type: ignore[union-attr]
 
     def snapshot(self) -> dict[str, Array]:
-        """As every agent's, and the traces."""
+        """The snapshot of a blind agent, and the traces."""
         traces = {f"traces/{k}": v for k, v in self.traces.snapshot().items()}
         return {**super().snapshot(), **traces, "signals": np.array(self.signals)}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot, as every agent does."""
+        """Continue from a snapshot."""
         super().restore(state)
         self.signals = int(state["signals"])
         self.traces.restore({k.removeprefix("traces/"): v for k, v in state.items() if k.startswith("traces/")})
 
 
 def coach(env: VecEnv, *, decay: float, delay: int, **settings: Any) -> Coach:
-    """A COACH agent in this environment.
+    """Build a COACH agent for this environment.
 
-    `decay` is lambda of its traces (the paper has 0.95), `delay` how many steps of an environment later than an action the
-    feedback on it comes (6, a fifth of a second); `learning_rate` is alpha. The other settings are those of `rlhp.agent.a2c`.
-    Raises UserError for values out of range.
+    `decay` is the lambda of the traces (0.95 in the paper). `delay` is the number of environment steps between an action and
+    the feedback on it (6, a fifth of a second at the paper's 33 ms per step). `learning_rate` is alpha. The other settings are
+    those of `rlhp.agent.a2c`. Raises UserError for values out of range.
     """
-    kwargs = {**settings.pop("policy_kwargs", {}), "optimizer_class": Adam, "optimizer_kwargs": {}}  # not used: one that is light
-    # nothing is discounted, nothing scaled
+    kwargs = {**settings.pop("policy_kwargs", {}), "optimizer_class": Adam, "optimizer_kwargs": {}}  # unused, but cheap to build
+    # no discounting and no scaling: feedback is the advantage itself
     agent = make(Coach, env, gamma=1.0, normalise_reward=False, policy_kwargs=kwargs, use_rms_prop=False, **settings)
     assert isinstance(agent, Coach)
     agent.listen(Traces(agent.policy, env.num_envs, decay, delay))

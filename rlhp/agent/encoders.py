@@ -1,4 +1,4 @@
-"""How a policy reads images, and images beside a vector."""
+"""Feature extractors of policies for images, and for images beside a vector."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ UNITS, UNITS_SMALL = 512, 128  # after NatureCNN's convolutions, and after those
 
 
 def convolutions(space: spaces.Box) -> Layers:
-    """Those of NatureCNN, or smaller ones where an image is too small for them."""
+    """The convolutions of NatureCNN, or smaller ones if the image is too small for them."""
     return fitting(NATURE, *height_and_width(space))
 
 
 class ImageEncoder(BaseFeaturesExtractor):
-    """Convolutions and a layer of `features_dim` units on images of any axes and type, or on stacks of them.
+    """Convolutions and a linear layer of `features_dim` units, for images of any axis order and type and for stacks of them.
 
-    On images of 36 x 36 or more it is NatureCNN. Observations come as SB3 hands them to extractors, as real numbers [n, *O]: in
-    [0, 1] and channels first where it has taken them for images itself. Numbers without bounds, as a normaliser gives them, are
-    taken as they are, others scaled to [0, 1].
+    For images of 36 x 36 or more it is NatureCNN. SB3 passes observations to extractors as real numbers [n, *O]; those that it
+    recognises as images are already channels first and in [0, 1]. Unbounded numbers, as from a normaliser, are used unchanged;
+    others are scaled to [0, 1].
     """
 
     def __init__(self, observation_space: spaces.Space[Any], features_dim: int | None = None) -> None:
@@ -41,7 +41,7 @@ class ImageEncoder(BaseFeaturesExtractor):
         self.cnn = convolutional(channels, height, width, convolutions(observation_space), units)
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Images [n, *O] to features [n, units]."""
+        """Compute features [n, units] of images [n, *O]."""
         if self._ready:
             return self.cnn(observations)
         seen = scaled(observations, self._space) if self._space.is_bounded() else observations
@@ -49,9 +49,9 @@ class ImageEncoder(BaseFeaturesExtractor):
 
 
 class PartsEncoder(BaseFeaturesExtractor):
-    """An encoder of its own for each image of an `ImagesAndVector`, side by side with the vector as it is.
+    """A separate encoder for each image of an `ImagesAndVector`; the features are concatenated with the unchanged vector.
 
-    Observations come as SB3 hands them to extractors: their bytes as real numbers [n, *O].
+    SB3 passes observations to extractors as real numbers: here the bytes, [n, *O].
     """
 
     def __init__(self, observation_space: spaces.Space[Any], image_features: int | None = None) -> None:
@@ -66,7 +66,7 @@ class PartsEncoder(BaseFeaturesExtractor):
         )
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Bytes [n, *O] to features [n, units]."""
+        """Compute features [n, units] of observations in bytes [n, *O]."""
         images, vector = apart(observations.to(torch.uint8), self._space)
         return torch.cat([*(cnn(image) for cnn, image in zip(self.cnns, images, strict=True)), vector], dim=1)
 

@@ -1,4 +1,4 @@
-"""PPO of Stable-Baselines3 on images, in a fraction of the time: channels last, and bfloat16 where the processor has it."""
+"""Stable-Baselines3's PPO on images in a fraction of the time: channels last, and bfloat16 if the processor supports it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from rlhp.thread_pool import ThreadPool
 from rlhp.types import Array
 from rlhp.types.frames import seen_space
 
-ROWS = 128  # images of a minibatch that go through the network at once
-ACTING = 4  # and of environments
+ROWS = 128  # images of a minibatch in one forward pass
+ACTING = 4  # environments in one forward pass
 ALL = 2**31
 KWARGS = {"net_arch", "activation_fn", "ortho_init", "optimizer_kwargs", "features_extractor_class", "features_extractor_kwargs"}
 
 
 def supports(env: VecEnv, settings: Mapping[str, Any]) -> bool:
-    """Whether LeanCnnPPO can do what PPO would do here: images in, one of n actions out, shared convolutions."""
+    """Whether FastCnnPPO can replace PPO for these settings: image observations, discrete actions, shared convolutions."""
     policy_kwargs = settings.get("policy_kwargs") or {}
     return (
         settings.get("policy") == "CnnPolicy"
@@ -45,23 +45,23 @@ def supports(env: VecEnv, settings: Mapping[str, Any]) -> bool:
         and policy_kwargs.get("optimizer_kwargs", {}).keys() <= SETTINGS
         and not any(settings.get(name) for name in LEFT_OUT)
         and settings.get("normalize_advantage", True)
-        and env.num_envs * settings.get("n_steps", 2048) % settings.get("batch_size", 64) != 1  # a sample alone has no spread
+        and env.num_envs * settings.get("n_steps", 2048) % settings.get("batch_size", 64) != 1  # one sample has no deviation
     )
 
 
 class FastCnnPPO(FastRollouts):
-    """BlindPPO where `suits` says so.
+    """A fast BlindPPO for the settings that `supports` accepts.
 
     The convolutions are computed in `precision` (float32, bfloat16, or auto: the better one on this device), the layers after
-    them in float32. In float32 the numbers are those of SB3 but for rounding: sums over channels are made in another order.
+    them in float32. In float32 the results equal those of SB3 up to rounding, since sums over channels have another order.
 
-    On the CPU a minibatch goes through the network in parts of `ROWS` images, which `threads` threads share out. How many there
-    are does not change the numbers, and they do not wait for each other inside an operation, as torch's own threads do:
-    where cores have other work to do, those are many times as slow as one.
+    On the CPU a minibatch goes through the network in parts of `ROWS` images, distributed over `threads` threads. The number of
+    threads does not change the results. Unlike torch's own threads they do not wait for each other inside an operation; on cores
+    that are busy with other work, torch's threads are many times slower than a single thread.
     """
 
     def __init__(self, *args: Any, precision: str = "auto", threads: int = 1, **kwargs: Any) -> None:
-        self._precision, self._crew = precision, ThreadPool(threads)
+        self._precision, self._pool = precision, ThreadPool(threads)
         super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:
@@ -69,18 +69,18 @@ class FastCnnPPO(FastRollouts):
         super()._setup_model()
         self._number = number(self._precision, self.device.type)
         policy: Any = self.policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # an optimiser of the parameters where they are now
+        # the parameters have moved in memory, so the optimiser is rebuilt
         policy.optimizer = Adam(policy.parameters(), lr=self.lr_schedule(1), **policy.optimizer_kwargs)
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int) -> bool:
-        """As LeanRollouts does it; weights are converted to the convolutions' precision once."""
-        self.policy.set_training_mode(False)  # of parts such as dropout, as in SB3
+        """Collect a rollout as `FastRollouts`, with weights converted to the convolutions' precision once."""
+        self.policy.set_training_mode(False)  # for layers such as dropout, as in SB3
         self._acting = converted(self.policy.features_extractor, self._number)  # type: ignore[union-attr]
         return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
 
     def _act(self, env: VecEnv, buffer: RolloutBuffer, n_steps: int) -> Array:
         images = torch.from_numpy(np.asarray(self._last_obs)).to(self.device)
-        parts = self._crew.map(self._predicted, images.split(self._rows(ACTING)))
+        parts = self._pool.map(self._predicted, images.split(self._rows(ACTING)))
         log_probs, values = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
         actions = torch.multinomial(log_probs.softmax(1), 1)
         env.step_async(actions[:, 0].numpy())
@@ -91,26 +91,26 @@ class FastCnnPPO(FastRollouts):
         return self._predicted(obs.to(self.device))[1].cpu()
 
     def _predicted(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """`_forward` within a rollout, without a graph."""
+        """`_forward` during a rollout, without gradients."""
         with torch.no_grad():
             return self._forward(obs, self._acting)
 
     def _forward(self, obs: Tensor, extractor: nn.Module | None = None) -> tuple[Tensor, Tensor]:
-        """Images [n, C, H, W] uint8 -> log probabilities [n, A] and values [n]; `extractor`: the policy's."""
+        """Images [n, C, H, W] uint8 -> log probabilities [n, A] and values [n]; `extractor` defaults to the policy's."""
         policy: Any = self.policy
         seen = obs.to(self._number, memory_format=torch.channels_last).div_(255)
-        # no cache: threads would share it
+        # no cache, since threads would share it
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._number == torch.bfloat16, cache_enabled=False):
             features = (extractor or policy.features_extractor)(seen)
         actor, critic = policy.mlp_extractor(features.float())
         return policy.action_net(actor).log_softmax(1), policy.value_net(critic)[:, 0]
 
     def _rows(self, most: int) -> int:
-        """How many images go through the network at once; a GPU takes all of them."""
+        """The number of images in one forward pass; on a GPU, all of them."""
         return most if self.device.type == "cpu" else ALL
 
     def train(self) -> None:
-        """Improve the policy on what the buffer holds, and log what SB3 logs."""
+        """Update the policy on the rollout in the buffer, and log what SB3 logs."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         clip = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]
@@ -122,16 +122,16 @@ class FastCnnPPO(FastRollouts):
         self._record(epochs, clip)
 
     def _epoch(self, samples: Samples, clip: float) -> dict[str, Tensor]:
-        """One pass over the samples, shuffled, a gradient step per minibatch; what SB3 logs of each, [minibatches]."""
+        """Make one pass over the shuffled samples with a gradient step per minibatch; returns SB3's log, each [minibatches]."""
         order = np.random.permutation(len(samples))
         starts = range(0, len(order), self.batch_size)
         seen = [self._gradient_step(samples.take(order[i : i + self.batch_size]), clip) for i in starts]
         return {name: torch.stack([each[name] for each in seen]) for name in seen[0]}
 
     def _gradient_step(self, batch: Samples, clip: float) -> dict[str, Tensor]:
-        """One step of the optimiser; what SB3 logs of it."""
+        """Make one optimiser step; returns what SB3 logs about it."""
         images = batch.obs.permute(0, 3, 1, 2)
-        parts = self._crew.map(self._forward, images.split(self._rows(ROWS)))
+        parts = self._pool.map(self._forward, images.split(self._rows(ROWS)))
         log_probs, values = (torch.cat(column).detach().requires_grad_() for column in zip(*parts, strict=True))
         losses = surrogate(log_probs, batch, clip)
         losses["value_loss"] = mse_loss(values, batch.returns)
@@ -142,15 +142,15 @@ class FastCnnPPO(FastRollouts):
         return {"loss": loss.detach(), **{name: value.detach() for name, value in losses.items()}}
 
     def _backward(self, parts: Sequence[tuple[Tensor, Tensor]], *into: Tensor) -> None:
-        """Put every parameter's gradient in place, given the loss's for log probabilities [n, A] and values [n] of all parts."""
+        """Set all parameters' gradients, given the loss's gradients for log probabilities [n, A] and values [n] of all parts."""
         sizes, parameters = [len(values) for _, values in parts], list(self.policy.parameters())
         each = list(zip(parts, *(gradient.split(sizes) for gradient in into), strict=True))
-        gradients = self._crew.map(lambda part: torch.autograd.grad(part[0], parameters, part[1:]), each)
+        gradients = self._pool.map(lambda part: torch.autograd.grad(part[0], parameters, part[1:]), each)
         for parameter, *shares in zip(parameters, *gradients, strict=True):
             parameter.grad = sum(shares[1:], start=shares[0])
 
     def _record(self, epochs: list[dict[str, Tensor]], clip: float) -> None:
-        """SB3's log of an update; the Kullback-Leibler divergence is that of the last epoch, the loss that of the last step."""
+        """Log an update as SB3 does: the Kullback-Leibler divergence of the last epoch, the loss of the last gradient step."""
         for name in ("entropy_loss", "policy_gradient_loss", "value_loss", "clip_fraction"):
             self.logger.record(f"train/{name}", float(torch.cat([epoch[name] for epoch in epochs]).double().mean()))
         self.logger.record("train/approx_kl", float(epochs[-1]["approx_kl"].mean()))
@@ -162,7 +162,7 @@ class FastCnnPPO(FastRollouts):
 
 
 def converted(extractor: nn.Module, number: torch.dtype) -> nn.Module:
-    """A copy whose convolutions and linear layers, which autocast would convert at each call, are of this type already."""
+    """Copy an extractor with its convolutions and linear layers in this type, which autocast would convert at every call."""
     acting = deepcopy(extractor).requires_grad_(False)
     for layer in acting.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -171,9 +171,9 @@ def converted(extractor: nn.Module, number: torch.dtype) -> nn.Module:
 
 
 def surrogate(log_probs: Tensor, batch: Samples, clip: float) -> dict[str, Tensor]:
-    """PPO's clipped surrogate (Schulman et al. 2017, equation 7), the negative entropy, and what SB3 logs beside them.
+    """PPO's clipped surrogate (Schulman et al. 2017, equation 7), the negative entropy, and what else SB3 logs.
 
-    `log_probs` [n, A] are those of every action in the batch's n states.
+    `log_probs` [n, A] are those of all actions in the batch's n states.
     """
     advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
     log_ratio = log_probs.gather(1, batch.act.long())[:, 0] - batch.log_prob

@@ -1,4 +1,4 @@
-"""PPO of Stable-Baselines3 without what makes it slow on small networks: its numbers bit for bit, in less time."""
+"""Stable-Baselines3's PPO without its overhead on small networks: bit for bit the same results in less time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from rlhp.agent.manual_mlp import ManualMLP
 from rlhp.agent.samples import Samples, swap_and_flatten
 from rlhp.types import Array, ImagesAndVector, seen_space
 
-KWARGS = {"net_arch", "activation_fn", "log_std_init", "ortho_init", "optimizer_kwargs"}  # of a policy that it knows
-SB3_ADAM = {"eps": 1e-5}  # what SB3 gives to torch's Adam where nothing else is asked for
-LEFT_OUT = ("clip_range_vf", "target_kl", "use_sde", "rollout_buffer_class")  # settings that it does without
+KWARGS = {"net_arch", "activation_fn", "log_std_init", "ortho_init", "optimizer_kwargs"}  # supported policy keywords
+SB3_ADAM = {"eps": 1e-5}  # SB3's default settings of torch's Adam
+LEFT_OUT = ("clip_range_vf", "target_kl", "use_sde", "rollout_buffer_class")  # unsupported settings
 
 
 def supports(env: VecEnv, settings: Mapping[str, Any]) -> bool:
-    """Whether LeanPPO can do what PPO would do here: vectors in, vectors out, tanh layers, whole minibatches."""
+    """Whether FastPPO can replace PPO for these settings: vector observations and actions, tanh layers, whole minibatches."""
     size, batch = env.num_envs * settings.get("n_steps", 2048), settings.get("batch_size", 64)
     policy_kwargs = settings.get("policy_kwargs") or {}
     return (
@@ -51,10 +51,10 @@ def _is_vector(space: spaces.Space) -> bool:
 
 
 class FastPPO(FastRollouts):
-    """BlindPPO where `suits` says so.
+    """A fast BlindPPO for the settings that `supports` accepts.
 
-    A step of acting and a minibatch of learning are some dozens of small operations, and most of their time goes into what
-    surrounds them: distribution objects, autograd's graph, one call per parameter. Here they are written out.
+    A step of acting and a minibatch of learning consist of a few dozen small operations, and most of their time is overhead:
+    distribution objects, autograd's graph, one call per parameter. Here the operations are written out.
     """
 
     def _setup_model(self) -> None:
@@ -73,7 +73,7 @@ class FastPPO(FastRollouts):
         mean = self._actor(obs)
         chosen = mean + torch.randn(mean.shape) * self._std
         env.step_async(np.clip(chosen.numpy(), space.low, space.high))  # type: ignore[attr-defined]
-        self._off.append(chosen - mean)  # physics is under way: what acting does not wait for is done meanwhile
+        self._deviations.append(chosen - mean)  # physics runs meanwhile, so do here what acting does not wait for
         buffer.values[n_steps] = self._values(obs).numpy()
         return chosen.numpy()
 
@@ -81,18 +81,18 @@ class FastPPO(FastRollouts):
         return self._critic(obs.float())[:, 0]
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int) -> bool:
-        """As LeanRollouts does it; log probabilities are computed for all steps at once."""
-        self._std, self._off = self._log_std.exp(), []
+        """Collect a rollout as `FastRollouts`, with log probabilities computed for all steps at once."""
+        self._std, self._deviations = self._log_std.exp(), []
         return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
 
     def _complete(self, buffer: RolloutBuffer) -> None:
         super()._complete(buffer)
-        off = torch.cat(self._off).numpy()  # [T N, A], the actions' distance from the mean
-        policy = Gaussian(self._log_std, len(off))
-        buffer.log_probs[:] = policy.log_prob(policy.terms(off)).numpy().reshape(buffer.log_probs.shape)
+        deviations = torch.cat(self._deviations).numpy()  # [T N, A], actions minus their means
+        policy = Gaussian(self._log_std, len(deviations))
+        buffer.log_probs[:] = policy.log_prob(policy.terms(deviations)).numpy().reshape(buffer.log_probs.shape)
 
     def train(self) -> None:
-        """Improve the policy on what the buffer holds, and log what SB3 logs."""
+        """Update the policy on the rollout in the buffer, and log what SB3 logs."""
         self._update_learning_rate(self.policy.optimizer)
         surrogate = Surrogate(self.clip_range(self._current_progress_remaining), self.ent_coef)  # type: ignore[operator]
         samples = Samples.of(self.rollout_buffer)
@@ -103,7 +103,7 @@ class FastPPO(FastRollouts):
         self._record(epochs, surrogate.clip)
 
     def _epoch(self, samples: Samples, surrogate: Surrogate) -> dict[str, Tensor]:
-        """One pass over the shuffled samples, a gradient step per minibatch; what SB3 logs of each, [minibatches]."""
+        """Make one pass over the shuffled samples with a gradient step per minibatch; returns SB3's log, each [minibatches]."""
         rows = samples.advantage.view(-1, self.batch_size)
         advantages = (rows - rows.mean(dim=1, keepdim=True)) / (rows.std(dim=1, keepdim=True) + 1e-8)
         seen = []
@@ -116,7 +116,7 @@ class FastPPO(FastRollouts):
         return {**losses, "value_loss": (samples.returns.view_as(rows) - values).square().mean(dim=1)}
 
     def _gradient(self, batch: Samples, advantage: Tensor, surrogate: Surrogate) -> tuple[Tensor, Tensor, Tensor]:
-        """Put the gradient of the whole loss in place; log probabilities, log_std and values before the step."""
+        """Set the gradient of the whole loss; returns log probabilities, log_std and values before the step."""
         policy = Gaussian(self._log_std, len(batch))
         actor = self._actor.forward(batch.obs)
         into_mean, into_log_std, log_prob = surrogate.gradient(policy, batch.act - actor[-1], batch.log_prob, advantage)
@@ -129,7 +129,7 @@ class FastPPO(FastRollouts):
         return log_prob, policy.log_std, values
 
     def _record(self, epochs: list[dict[str, Tensor]], clip: float) -> None:
-        """SB3's log of an update; the Kullback-Leibler divergence is that of the last epoch, the loss that of the last step."""
+        """Log an update as SB3 does: the Kullback-Leibler divergence of the last epoch, the loss of the last gradient step."""
         losses = {name: torch.cat([epoch[name] for epoch in epochs]) for name in epochs[0]}
         for name in ("entropy_loss", "policy_gradient_loss", "value_loss", "clip_fraction"):
             self.logger.record(f"train/{name}", float(losses[name].double().mean()))

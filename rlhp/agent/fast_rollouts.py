@@ -1,4 +1,4 @@
-"""The rollouts of Stable-Baselines3's PPO, as the lean algorithms make them."""
+"""How the fast implementations of PPO collect rollouts."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from rlhp.types import Array
 
 
 class FastRollouts(BlindPPO):
-    """What LeanPPO and LeanCnnPPO share: the loop over a rollout's steps."""
+    """The loop over a rollout's steps, which FastPPO and FastCnnPPO share."""
 
     @abstractmethod
     def _act(self, env: VecEnv, buffer: RolloutBuffer, n_steps: int) -> Array:
-        """Start the environments' step number `n_steps`, and put in the buffer what is known of it; the actions [N, *A]."""
+        """Start step `n_steps` of the environments and write what is known of it to the buffer; returns actions [N, *A]."""
 
     @abstractmethod
     def _values(self, obs: Tensor) -> Tensor:
-        """The values [n] of observations [n, *O], without a graph."""
+        """The values [n] of observations [n, *O], without gradients."""
 
     def _complete(self, buffer: RolloutBuffer) -> None:
-        """Put in the buffer what is left of a whole rollout."""
+        """Write to the buffer what is computed at the end of a rollout."""
         buffer.pos, buffer.full = buffer.buffer_size, True
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int) -> bool:
-        """Act for `n_rollout_steps` in every environment; returns and advantages are left to `update`.
+        """Act for `n_rollout_steps` in every environment; `update` computes returns and advantages.
 
-        Callbacks find SB3's local variables, as far as they are not torch's.
+        Callbacks see SB3's local variables, except those that are torch tensors.
         """
         rollout_buffer.reset()
         callback.on_rollout_start()
@@ -55,7 +55,7 @@ class FastRollouts(BlindPPO):
         return True
 
     def _bootstrapped(self, rewards: Array, dones: Array, infos: list[dict[str, Any]]) -> Array:
-        """The rewards [N], with gamma V(last observation) added where a time limit cut an episode."""
+        """Add gamma V(last observation) to the rewards [N] of episodes that a time limit truncated."""
         if dones.any():
             self._update_info_buffer(infos, dones)
         for i in np.flatnonzero(dones):

@@ -1,4 +1,4 @@
-"""A network's parameters in one stretch of memory."""
+"""A network's parameters in contiguous memory."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-LANES = 16  # single-precision numbers that a processor works on at once, at most
+LANES = 16  # maximum number of float32 in one vector operation of a processor
 
 
 class FlatParameters:
-    """One vector in place of many parameters, which become views into it, and their gradients into the vector's gradient.
+    """Combines parameters into one vector: they become views of it, and their gradients views of its gradient.
 
-    An optimiser that works element by element then does in one call what it did in one per parameter, with the same results
-    bit for bit. So that they are the same, parameters whose length is no multiple of LANES stay apart: an optimiser's kernel
-    may round the numbers that are left over from whole lanes differently.
+    An element-wise optimiser then makes one call instead of one per parameter, with bit for bit the same results. For that,
+    parameters whose length is not a multiple of LANES stay separate: an optimiser's kernel may round the elements after the
+    last whole vector differently.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -34,7 +34,7 @@ class FlatParameters:
         self._each = [grad(p) for p in module.parameters()]
 
     def clip(self, norm: float) -> None:
-        """Shrink the gradient to this norm if it is longer: torch's `clip_grad_norm_`, bit for bit."""
+        """Clip the gradient to this norm: torch's `clip_grad_norm_`, bit for bit."""
         total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._each))).numpy()  # pyright: ignore[reportPrivateImportUsage]
         share = np.float32(1) / (total + np.float32(1e-6)) * np.float32(norm)  # rounded as torch does it
         if share < 1:
@@ -42,6 +42,6 @@ class FlatParameters:
 
 
 def grad(parameter: Tensor) -> Tensor:
-    """The gradient's place."""
+    """The gradient tensor of a parameter, which must exist."""
     assert parameter.grad is not None
     return parameter.grad

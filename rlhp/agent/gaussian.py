@@ -1,4 +1,4 @@
-"""PPO's clipped surrogate for a Gaussian policy, and its gradient, written out."""
+"""PPO's clipped surrogate for a Gaussian policy, with its gradient written out."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ NORMALISER = np.float32(log(sqrt(2 * pi)))
 
 
 class Gaussian:
-    """n times the same independent normal distributions; as torch.distributions computes them, bit for bit.
+    """n copies of the same independent normal distributions, computed bit for bit as by torch.distributions.
 
-    The spread is spelt out for each of the n rows, [n, A]: arithmetic on one stretch of memory is several times as fast as on
-    rows of A numbers. Plain arithmetic is numpy's: on so few numbers its calls cost a fraction of torch's, and round alike.
+    The standard deviation is repeated for each of the n rows, [n, A]: arithmetic on contiguous memory is several times faster
+    than on rows of A numbers. Simple arithmetic uses numpy: for so few numbers its calls cost a fraction of torch's, with the
+    same rounding.
     """
 
     def __init__(self, parameter: Tensor, n: int) -> None:
         std = parameter.exp()
         self.row = std.numpy()  # [A]
-        self.log_std = std.log()  # [A]; rounding sets it apart from the parameter
+        self.log_std = std.log()  # [A]; differs from the parameter by rounding
         self.std = np.repeat(self.row[np.newaxis], n, axis=0)
         self.twice_var = np.float32(2) * (self.std * self.std)
 
-    def terms(self, off: Array) -> Array:
-        """Distances from the mean [n, A] -> -off^2 / (2 std^2), [n, A]."""
-        return -(off * off) / self.twice_var
+    def terms(self, deviation: Array) -> Array:
+        """-deviation^2 / (2 std^2), for deviations from the mean [n, A]."""
+        return -(deviation * deviation) / self.twice_var
 
     def log_prob(self, terms: Array) -> Tensor:
-        """Log probabilities [n]."""
+        """Log probabilities [n] of what `terms` returned."""
         each = terms - self.log_std.numpy() - NORMALISER
         return torch.from_numpy(each).sum(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """-E[min(rho A, clip(rho, 1 - c, 1 + c) A)] - ent_coef E[entropy], rho the ratio of new to old probability.
+    """-E[min(rho A, clip(rho, 1 - c, 1 + c) A)] - ent_coef E[entropy], where rho is the ratio of new to old probability.
 
     Schulman et al. (2017), equation 7.
     """
@@ -48,17 +49,19 @@ class Surrogate:
     clip: float
     ent_coef: float
 
-    def gradient(self, policy: Gaussian, off: Tensor, old_log_prob: Tensor, advantage: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the loss for the mean action [n, A] and for the parameter log_std [A]; last the log probabilities [n].
+    def gradient(
+        self, policy: Gaussian, deviation: Tensor, old_log_prob: Tensor, advantage: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradients of the loss for the mean action [n, A] and the parameter log_std [A], and the log probabilities [n].
 
-        `off` [n, A] is action minus mean. The sums are made in the order in which autograd makes them.
+        `deviation` [n, A] is action minus mean. Sums are computed in autograd's order.
         """
-        n, distance, gain = np.float32(len(off)), off.numpy(), advantage.numpy()
+        n, distance, gain = np.float32(len(deviation)), deviation.numpy(), advantage.numpy()
         terms = policy.terms(distance)
         log_prob = policy.log_prob(terms)
         ratio = torch.exp(log_prob - old_log_prob).numpy()
         high, low = np.float32(1 + self.clip), np.float32(1 - self.clip)
-        free = np.where(gain > 0, ratio <= high, ratio >= low)  # the others are clipped: no gradient
+        free = np.where(gain > 0, ratio <= high, ratio >= low)  # the others are clipped and have no gradient
         into_log_prob = (gain * np.float32(-1 / n) * free * ratio)[:, np.newaxis]
         into_mean = into_log_prob / policy.twice_var * (2 * distance)
         into_std = np.float32(-self.ent_coef) / n / policy.std - into_log_prob / policy.std
@@ -66,7 +69,7 @@ class Surrogate:
         return torch.from_numpy(into_mean), torch.from_numpy(into_std).sum(0) * torch.from_numpy(policy.row), log_prob
 
     def losses(self, advantage: Tensor, log_prob: Tensor, old_log_prob: Tensor, log_std: Tensor) -> dict[str, Tensor]:
-        """What SB3 logs of b minibatches of n steps, under its names: all arguments [b, n], but log_std [b, A]; all values [b].
+        """SB3's log entries, each [b], for b minibatches of n steps; arguments are [b, n], except log_std [b, A].
 
         The divergence from the old policy is Schulman's estimate (joschu.net/blog/kl-approx.html).
         """

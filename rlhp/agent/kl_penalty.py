@@ -1,4 +1,4 @@
-"""A reward that keeps a policy near the one that it started from."""
+"""Penalties that keep a policy near the one that it started from."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import numpy as np
 
 from rlhp.types import Array, Metrics, Stateful, UserError
 
-MOST = 0.2  # of the relative error of the divergence that one correction answers to (Ziegler et al. 2019, section 2.2)
+MOST = 0.2  # limit of the relative error in one correction of beta (Ziegler et al. 2019, section 2.2)
 
 
 class KLPenalty(Stateful, Protocol):
-    """What a policy pi pays for each step away from pi_0, the policy that it started from.
+    """A penalty per step for the divergence of a policy pi from pi_0, the policy that it started from.
 
-    The penalty is in units of the reward that the agent is handed, and taken off before that is levelled and scaled
-    (`reward_shift`, `normalise_reward`). The policy that maximises r - beta (log pi - log pi_0) is then the same whatever the
-    scale is, which changes during training. r-hat has a spread of 1, so with a beta of 0.05 a nat of divergence per step costs
-    a twentieth of that spread; on the true reward beta is in the task's own units.
+    The penalty is in units of the reward that the agent receives. It is subtracted before the reward is shifted and scaled
+    (`reward_shift`, `normalise_reward`), so the policy that maximises r - beta (log pi - log pi_0) does not depend on that
+    scale, which changes during training. r-hat has a standard deviation of 1: with a beta of 0.05, a nat of divergence per step
+    costs a twentieth of it. On the true reward, beta is in the task's units.
     """
 
     def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
-        """The penalty [T, N] and what to log, given log pi(a|s) - log pi_0(a|s) [T, N], whose mean is KL(pi || pi_0) per step."""
+        """The penalty [T, N] and metrics, given log pi(a|s) - log pi_0(a|s) [T, N], whose mean is KL(pi || pi_0) per step."""
         ...
 
 
 class Unpenalised:
-    """Takes nothing off."""
+    """No penalty."""
 
     def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
         """Zeros, and the divergence."""
@@ -50,7 +50,7 @@ class FixedKL:
         self._beta = _checked_beta(beta)
 
     def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
-        """The penalty [T, N]; its mean, the divergence and beta."""
+        """The penalty [T, N]; logs its mean, the divergence and beta."""
         return _penalty(self._beta, log_ratio)
 
     def snapshot(self) -> dict[str, Array]:
@@ -62,40 +62,42 @@ class FixedKL:
 
 
 class AdaptiveKL:
-    """A beta that brings the divergence to a target (Ziegler et al. 2019, section 2.2).
+    """Adapts beta so that the divergence reaches a target (Ziegler et al. 2019, section 2.2).
 
-    After a rollout of n steps with the divergence KL, beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / horizon), with
-    n / horizon at most 1. `target` is in nats per step, `horizon` in environment steps: the larger, the slower. Raises
-    UserError for a number that is not above 0.
+    After a rollout of n steps with divergence KL, beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / horizon), with
+    n / horizon at most 1. `target` is in nats per step, `horizon` in environment steps; a larger horizon adapts more slowly.
+    Raises UserError for a number that is not above 0.
     """
 
     def __init__(self, beta: float, target: float, horizon: float) -> None:
         if not (beta > 0 and target > 0 and horizon > 0):
             raise UserError(
-                f"agent.kl_penalty wants beta, target and horizon above 0, not {beta}, {target} and {horizon}; "
-                "for none at all, set agent.kl_penalty=null."
+                f"agent.kl_penalty needs beta, target and horizon above 0, not {beta}, {target} and {horizon}; "
+                "for no penalty, set agent.kl_penalty=null."
             )
         self._beta, self._target, self._horizon = _checked_beta(beta), target, horizon
 
     def __call__(self, log_ratio: Array) -> tuple[Array, Metrics]:
-        """The penalty [T, N] by beta as it is; then beta is corrected."""
-        penalty, told = _penalty(self._beta, log_ratio)
-        error = np.clip(told["kl_to_reference"] / self._target - 1, -MOST, MOST)
+        """The penalty [T, N] by the current beta, which is then adapted."""
+        penalty, metrics = _penalty(self._beta, log_ratio)
+        error = np.clip(metrics["kl_to_reference"] / self._target - 1, -MOST, MOST)
         self._beta *= float(1 + error * min(1.0, log_ratio.size / self._horizon))
-        return penalty, told
+        return penalty, metrics
 
     def snapshot(self) -> dict[str, Array]:
-        """beta."""
+        """The current beta."""
         return {"beta": np.array(self._beta)}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._beta = float(state["beta"])
 
 
 def _checked_beta(beta: float) -> float:
     if not 0 <= beta < np.inf:
-        raise UserError(f"agent.kl_penalty.beta is {beta}, but it is what a nat of divergence costs: give a number from 0 up.")
+        raise UserError(
+            f"agent.kl_penalty.beta is {beta}, but it is the cost of a nat of divergence: give a number of at least 0."
+        )
     return float(beta)
 
 

@@ -1,4 +1,4 @@
-"""A multi-layer perceptron forwards and backwards, written out."""
+"""A multi-layer perceptron with its forward and backward pass written out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from rlhp.agent.flat_parameters import grad
 
 
 class ManualMLP:
-    """Linear layers with tanh between them, on the layers' own parameters.
+    """Linear layers with tanh between them, which uses the layers' parameters.
 
-    The products are those that autograd would make, in the same order and layout, so that results and gradients are equal to
-    its own bit for bit; what is saved is the recording of a graph for every call. Gradients are written over the parameters'
-    `grad`, which must be there.
+    The products are those of autograd, in the same order and layout, so outputs and gradients are equal bit for bit; it saves
+    recording a graph for every call. Gradients overwrite the parameters' `grad`, which must exist.
     """
 
     def __init__(self, layers: Sequence[Linear]) -> None:
@@ -24,11 +23,11 @@ class ManualMLP:
         self._grads = [(grad(layer.weight), grad(layer.bias)) for layer in layers]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """x [n, in] -> [n, out]."""
+        """The output [n, out] for x [n, in]."""
         return self.forward(x)[-1]
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """x [n, in] -> what `backward` needs: x, the output of each hidden layer, and last the tower's own [n, out]."""
+        """What `backward` needs, for x [n, in]: x, the output of each hidden layer and the network's output [n, out]."""
         seen = [x]
         for _, weight, bias in self._layers[:-1]:
             seen.append(torch.addmm(bias, seen[-1], weight).tanh_())
@@ -37,7 +36,7 @@ class ManualMLP:
         return seen
 
     def backward(self, seen: Sequence[Tensor], into: Tensor) -> None:
-        """Put the gradients in place: `seen` from `forward`, and the gradient of the loss for the tower's output [n, out]."""
+        """Set the parameters' gradients, given `forward`'s result `seen` and the loss's gradient for the output [n, out]."""
         for i in reversed(range(len(self._layers))):
             into_weight, into_bias = self._grads[i]
             torch.mm(into.t(), seen[i], out=into_weight)

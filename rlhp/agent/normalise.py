@@ -1,4 +1,4 @@
-"""Observations brought to mean 0 and spread 1 by what has been seen so far."""
+"""Normalisation of observations to mean 0 and standard deviation 1 by running statistics."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rlhp.types import Array, ImagesAndVector, numbers, with_numbers
 
 
 class ObservationNormaliser(VecNormalize):
-    """SB3's VecNormalize of Box observations alone, bit for bit, without the statistics of a reward that is always 0.
+    """SB3's VecNormalize for Box observations, bit for bit, without the statistics of a reward that is always 0.
 
-    Of images beside a vector, the vector alone is normalised. Where SB3 would keep what it has normalised as whole numbers,
-    since the environment's are, it is kept in single precision.
+    Of images with a vector, only the vector is normalised. Normalised integer observations are float32, where SB3 would keep
+    them as integers.
     """
 
     def __init__(self, venv: VecEnv) -> None:
@@ -30,7 +30,7 @@ class ObservationNormaliser(VecNormalize):
             self.observation_space = spaces.Box(-np.inf, np.inf, space.shape, np.float32)
 
     def reset(self) -> Array:
-        """Start all episodes anew; their first observations are counted too."""
+        """Reset all environments; their first observations count in the statistics too."""
         self.old_obs = np.asarray(self.venv.reset())  # pyright: ignore[reportOptionalMemberAccess]
         self.returns = np.zeros(self.num_envs)
         if self.training:
@@ -38,7 +38,7 @@ class ObservationNormaliser(VecNormalize):
         return self.normalize_obs(self.old_obs)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """The environment's step, its observations counted and normalised, those at an episode's end too."""
+        """Update the statistics and normalise the step's observations, including the last ones of episodes."""
         obs, reward, dones, infos = self.venv.step_wait()  # pyright: ignore[reportOptionalMemberAccess]
         self.old_obs, self.old_reward = np.asarray(obs), reward
         if self.training:
@@ -49,7 +49,7 @@ class ObservationNormaliser(VecNormalize):
         return self.normalize_obs(self.old_obs), reward, dones, infos
 
     def normalize_obs(self, obs: Any) -> Array:
-        """[*B, *O] -> the same in units of the spread, clipped, float32; counts nothing."""
+        """Normalise and clip observations [*B, *O] to float32, without updating the statistics."""
         rms: Any = self.obs_rms
         scaled = (numbers(self._space, obs) - rms.mean) / np.sqrt(rms.var + self.epsilon)
         clipped = np.minimum(np.maximum(scaled, -self.clip_obs), self.clip_obs).astype(np.float32)

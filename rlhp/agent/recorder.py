@@ -1,4 +1,4 @@
-"""What happened, kept for the teacher and the reward model; what the agent gets is reward zero."""
+"""Recording of what happens in an environment, for teacher and reward model; the agent gets reward 0."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rlhp.types import Array, Deflated, Rollout, Stateful, in_a_row
 
 
 class Recorder(VecEnvWrapper):
-    """Keeps raw observations, executed actions and the true reward, and hands on reward zero: the agent is blind.
+    """Records raw observations, executed actions and the true reward, and returns reward 0: the agent is blind.
 
-    It sits directly on the environment, below any normalisation, so that what it keeps is raw. Its action space is the one that
-    the policy acts in (see `rlhp.agent.actions`); it keeps actions as the environment executed them. Raises UserError at the
-    first observation, reward or action that is not finite.
+    It wraps the environment directly, below any normalisation, so its records are raw. Its action space is that of the policy
+    (see `rlhp.agent.actions`); it records actions as the environment executed them. Raises UserError at the first observation,
+    reward or action that is not finite.
     """
 
     def __init__(self, venv: VecEnv) -> None:
@@ -26,7 +26,7 @@ class Recorder(VecEnvWrapper):
         super().__init__(venv, action_space=actions.space)
         self.executed = actions.executed
         self._task = str(getattr(venv, "task", type(venv).__name__))
-        self._history = getattr(venv, "stack", 1) - 1  # how many earlier observations a network sees beside each
+        self._history = getattr(venv, "stack", 1) - 1  # number of earlier observations that a network sees with each one
         self._replays = bool(getattr(venv, "replays", False))
         self._before: list[Array] = []  # the earlier observations at the start of the rollout, oldest first
         self._obs: Array = np.zeros(0)
@@ -42,7 +42,7 @@ class Recorder(VecEnvWrapper):
         self._unstable = 0
 
     def seed(self, seed: int | None = None) -> Sequence[None]:
-        """Do nothing: environments are seeded when they are built, and SB3 would put the agent's seed in place of theirs."""
+        """Do nothing: environments are seeded when they are built, and SB3 would replace their seeds by the agent's."""
         return [None] * self.num_envs
 
     def reset(self) -> VecEnvObs:
@@ -55,16 +55,16 @@ class Recorder(VecEnvWrapper):
         return self._obs
 
     def step_async(self, actions: Array) -> None:
-        """Pass the action on, and remember it with the state it is taken in."""
+        """Start a step, and record the action with the state in which it is taken."""
         check_actions(self._task, actions, self._made)
         state = self.venv.states()  # type: ignore[attr-defined]
         self._act = self.executed(actions)
-        self.venv.step_async(self._act.copy())  # an environment may change what it is given
+        self.venv.step_async(self._act.copy())  # a copy, since environments may change it
         if state is not None:
             self._states.append(state)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """The environment's step with its reward taken out."""
+        """Finish the step and record it; returns reward 0."""
         obs, true_reward, done, infos = self.venv.step_wait()
         self._made += self.num_envs
         check_received(self._task, "reward", true_reward, self._made)
@@ -78,7 +78,7 @@ class Recorder(VecEnvWrapper):
         return obs, np.zeros(self.num_envs, dtype=np.float32), done, infos
 
     def _end(self, i: int, info: dict, visible: bool) -> None:
-        """An episode of environment i is over; one that was cut short has no return. `visible`: the agent is told."""
+        """Record the end of an episode of environment i; a shortened one has no return. `visible`: the agent sees the end."""
         if visible:
             last = np.asarray(info["terminal_observation"])
             check_observed(self._task, self.observation_space, last[np.newaxis], self._made, i, "last observation")
@@ -89,7 +89,7 @@ class Recorder(VecEnvWrapper):
         self._running[i] = 0.0
 
     def rollout(self) -> Rollout:
-        """All steps since the last call, as one record."""
+        """Return all steps since the last call as one record."""
         obs, act, true_reward, cut = (list(column) for column in zip(*self._steps, strict=True))
         obs = [*self._before, *obs]
         rollout = Rollout(
@@ -109,7 +109,7 @@ class Recorder(VecEnvWrapper):
         return rollout
 
     def snapshot(self) -> dict[str, Array]:
-        """The environments' state, the episodes' returns so far; taken between rollouts."""
+        """The state of the environments and the returns of running episodes; called between rollouts."""
         saved = self.venv.snapshot() if isinstance(self.venv, Stateful) else {}
         inner = {f"env/{k}": v for k, v in saved.items()}
         before = {"before": np.stack(self._before)} if self._before else {}
@@ -117,7 +117,7 @@ class Recorder(VecEnvWrapper):
         return {**inner, **before, **mine}
 
     def restore(self, state: dict[str, Array]) -> bool:
-        """Go on from a snapshot; False if these environments cannot, and must start from a reset."""
+        """Continue from a snapshot; False if the environments cannot be restored and must start from a reset."""
         inner = {k.removeprefix("env/"): v for k, v in state.items() if k.startswith("env/")}
         self._forget()
         self._made = int(state.get("made", 0))  # older checkpoints do not count steps
@@ -129,10 +129,10 @@ class Recorder(VecEnvWrapper):
 
 
 def _ended(done: Array, infos: Sequence[dict]) -> Array:
-    """Which environments are reset [N], whether or not the agent is told."""
+    """Which environments are reset [N], also if that is hidden from the agent."""
     return np.array(done) | np.array([bool(info.get("cut")) for info in infos])
 
 
 def _single(x: Array) -> Array:
-    """In single precision (integers stay as they are): what is kept is read by networks."""
+    """Convert float64 to float32, which networks read; other types stay."""
     return x.astype(np.float32) if x.dtype == np.float64 else x

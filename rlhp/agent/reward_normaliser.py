@@ -1,4 +1,4 @@
-"""The scale of the reward that the policy's algorithm works with."""
+"""Scaling of the reward for the policy's algorithm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlhp.types import Array, Stateful
 
 
 class RewardNormaliser(Stateful, Protocol):
-    """Reward [T, N] and episode ends [T, N] -> scaled reward [T, N] float32."""
+    """Scales rewards: reward [T, N] and episode ends [T, N] -> scaled reward [T, N] float32."""
 
     def __call__(self, reward: Array, done: Array) -> Array:
         """Scale one rollout."""
@@ -19,10 +19,10 @@ class RewardNormaliser(Stateful, Protocol):
 
 
 class ReturnNormaliser:
-    """Divides the reward by the running spread of its discounted return, and clips it: what SB3's VecNormalize does.
+    """Divides the reward by the running standard deviation of its discounted return and clips it, as SB3's VecNormalize.
 
-    A value function learns targets near 1 and hardly learns targets of some hundred, true reward or r-hat alike. The mean
-    is left alone. Bit for bit the rewards of VecNormalize(norm_reward=True), but for a whole rollout at once.
+    A value function learns targets near 1 but hardly targets of several hundred, for the true reward and for r-hat. The mean
+    does not change. The results equal those of VecNormalize(norm_reward=True) bit for bit, for a whole rollout at once.
     """
 
     def __init__(self, n_envs: int, gamma: float, clip: float = 10.0, epsilon: float = 1e-8) -> None:
@@ -31,7 +31,7 @@ class ReturnNormaliser:
         self._returns = np.zeros(n_envs)
 
     def __call__(self, reward: Array, done: Array) -> Array:
-        """Scale one rollout and learn from it."""
+        """Update the statistics with one rollout, and scale it."""
         returns = self._discounted(reward, done)
         means, spreads = returns.mean(axis=1), returns.var(axis=1)
         divisors = np.empty((len(reward), 1))
@@ -41,7 +41,7 @@ class ReturnNormaliser:
         return np.clip(reward / divisors, -self._clip, self._clip).astype(np.float32)
 
     def _discounted(self, reward: Array, done: Array) -> Array:
-        """The return up to each step, [T, N]; it starts again after an episode's end."""
+        """The discounted sum of rewards up to each step, [T, N]; it restarts after the end of an episode."""
         returns = np.empty(reward.shape)
         for t, (now, ended) in enumerate(zip(reward, done, strict=True)):
             returns[t] = self._returns * self._gamma + now
@@ -58,16 +58,16 @@ class ReturnNormaliser:
         }
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._spread.mean, self._spread.var = state["mean"].copy(), state["var"].copy()
         self._spread.count, self._returns = float(state["count"]), state["returns"].copy()
 
 
 class NoNormalisation:
-    """Leaves the reward as it is."""
+    """Does not scale the reward."""
 
     def __call__(self, reward: Array, done: Array) -> Array:
-        """The reward, in single precision."""
+        """The reward in float32."""
         return reward.astype(np.float32)
 
     def snapshot(self) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""A rollout as PPO learns from it."""
+"""A rollout as samples for PPO's gradient steps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rlhp.types import Array
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Steps as PPO learns from them, environment after environment: all [n, ...] in single precision, but images uint8."""
+    """Samples for PPO, environment by environment: all [n, ...] float32, but images uint8."""
 
     obs: Tensor
     act: Tensor
-    log_prob: Tensor  # when they were taken
+    log_prob: Tensor  # of the actions under the policy that took them
     advantage: Tensor
     returns: Tensor
 
@@ -31,7 +31,7 @@ class Samples:
 
     @classmethod
     def of_images(cls, buffer: RolloutBuffer) -> Samples:
-        """All steps of a rollout on images: `obs` [n, H, W, C] uint8 of the buffer's [T, N, C, H, W]."""
+        """All steps of a rollout on images: the buffer's [T, N, C, H, W] becomes `obs` [n, H, W, C] uint8."""
         images = torch.from_numpy(buffer.observations).permute(1, 0, 3, 4, 2).contiguous().flatten(0, 1)
         return cls(images, *map(swap_and_flatten, (buffer.actions, buffer.log_probs, buffer.advantages, buffer.returns)))
 
@@ -39,16 +39,16 @@ class Samples:
         return len(self.obs)
 
     def to(self, device: torch.device) -> Samples:
-        """On a device."""
+        """Move the samples to a device."""
         return Samples(*(each.to(device) for each in self._columns()))
 
     def take(self, rows: Array) -> Samples:
-        """These rows, in this order."""
+        """Select these rows, in this order."""
         index = torch.from_numpy(rows).to(self.obs.device)
         return Samples(*(each.index_select(0, index) for each in self._columns()))
 
     def split(self, size: int) -> Iterator[Samples]:
-        """In minibatches."""
+        """Split into minibatches."""
         return (Samples(*parts) for parts in zip(*(each.split(size) for each in self._columns()), strict=True))
 
     def _columns(self) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Frames stacked for the policy."""
+"""Frame stacking for the policy."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rlhp.types.frames import seen_space
 
 
 def stack_frames(env: VecEnv) -> VecEnv:
-    """The environment as its policy sees it: with `FrameStack` where its attribute `stack` is above 1, else itself."""
+    """Wrap an environment in `FrameStack` if its attribute `stack` is above 1; else return it unchanged."""
     return FrameStack(env) if getattr(env, "stack", 1) > 1 else env
 
 
 class FrameStack(VecEnvWrapper):
-    """Observes the newest `stack` frames of each environment, [N, stack, *O], oldest first; `stack` is the environment's own.
+    """Stacks the newest `stack` frames of each environment, [N, stack, *O], oldest first; `stack` is the environment's attribute.
 
-    A stack starts with the first frame repeated, and runs on over every reset, so that it is what a rollout's frames give.
+    A stack starts with the first frame repeated. It continues across resets, so that it equals the stacks of a rollout's frames.
     """
 
     def __init__(self, venv: VecEnv) -> None:
@@ -29,16 +29,16 @@ class FrameStack(VecEnvWrapper):
         self._frames: Array = np.zeros((venv.num_envs, *space.shape), space.dtype)
 
     def reset(self) -> Array:
-        """Start all stacks with the first frames."""
+        """Reset the environments and fill all stacks with the first frames."""
         self._frames = np.empty_like(self._frames)
         self._frames[:] = np.asarray(self.venv.reset())[:, np.newaxis]
         return self._frames
 
     def step_wait(self) -> VecEnvStepReturn:
-        """The environment's step with its observations stacked, those at an episode's end too."""
+        """Stack the step's observations, including the last ones of episodes."""
         newest, reward, dones, infos = self.venv.step_wait()
         before, newest = self._frames[:, 1:], np.asarray(newest)
-        self._frames = np.concatenate([before, newest[:, np.newaxis]], axis=1)  # callers keep the array of the step before
+        self._frames = np.concatenate([before, newest[:, np.newaxis]], axis=1)  # a new array, since callers keep the last one
         for i in np.flatnonzero(dones):
             if "terminal_observation" in infos[i]:
                 last = np.asarray(infos[i]["terminal_observation"])

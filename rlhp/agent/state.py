@@ -1,4 +1,4 @@
-"""What an agent depends on beside itself, as arrays of a snapshot: its optimiser, its normaliser, the random streams."""
+"""The state of an agent's optimiser, observation normaliser and random generators, as arrays of a snapshot."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rlhp.types import Array
 
 
 def part(state: Mapping[str, Array], name: str) -> dict[str, Array]:
-    """The entries of a snapshot below `name`, without it."""
+    """The entries of a snapshot with the prefix `name/`, without the prefix."""
     return {k.removeprefix(f"{name}/"): v for k, v in state.items() if k.startswith(f"{name}/")}
 
 
 def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Array]:
-    """The moments of each parameter by its number; whole numbers stay whole numbers."""
+    """The optimiser's state of each parameter, by index; integers stay integers."""
     state = optimiser.state_dict()["state"]
     return {
         f"{i}/{k}": v.cpu().numpy().copy() if isinstance(v, torch.Tensor) else np.array(v)
@@ -29,7 +29,7 @@ def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Array]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Array]) -> None:
-    """Go on from `optimiser_state`."""
+    """Restore what `optimiser_state` returned."""
     moments: dict[int, dict[str, Any]] = {}
     for key, value in state.items():
         i, name = key.split("/")
@@ -39,7 +39,7 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Array])
 
 
 def normaliser_state(normaliser: VecNormalize | None) -> dict[str, Array]:
-    """The moments of the observations; nothing where there is no normaliser."""
+    """The statistics of the observations; empty without a normaliser."""
     if normaliser is None:
         return {}
     rms = normaliser.obs_rms
@@ -47,14 +47,14 @@ def normaliser_state(normaliser: VecNormalize | None) -> dict[str, Array]:
 
 
 def restore_normaliser(normaliser: VecNormalize | None, state: dict[str, Array]) -> None:
-    """Go on from `normaliser_state`; nothing to do where there is no normaliser."""
+    """Restore what `normaliser_state` returned; does nothing without a normaliser."""
     if normaliser is not None:
         rms = normaliser.obs_rms
         rms.mean, rms.var, rms.count = state["mean"].copy(), state["var"].copy(), float(state["count"])  # type: ignore[union-attr]
 
 
 def random_state() -> dict[str, Array]:
-    """SB3 draws actions from torch's global stream and shuffles minibatches by NumPy's."""
+    """The states of torch's global random generator, which samples SB3's actions, and of NumPy's, which shuffles minibatches."""
     kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     assert kind == "MT19937"
     return {
@@ -66,7 +66,7 @@ def random_state() -> dict[str, Array]:
 
 
 def restore_random(state: dict[str, Array]) -> None:
-    """Go on from `random_state`."""
+    """Restore what `random_state` returned."""
     torch.set_rng_state(torch.from_numpy(state["torch"].copy()))
     position, has_gauss = (int(v) for v in state["position"])
     np.random.set_state(("MT19937", state["keys"], position, has_gauss, float(state["gauss"])))

@@ -1,4 +1,4 @@
-"""An agent that is taught in rounds, and what it has learned in each of them."""
+"""An agent that learns from an expert in rounds, with the policies of all rounds."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from rlhp.agent.shares import without_expert
 from rlhp.agent.state import part
 from rlhp.types import Array, Metrics, Policy, Transitions, UserError, make_rng
 
-CHECKS = 20  # times in a fit that the steps held out are looked at
+CHECKS = 20  # evaluations on the held-out steps during a fit
 Shares = Callable[[int], Array]  # of `rlhp.agent.shares`
 
 
 class Student:
-    """Fits one policy a round, each from the same untrained network, and keeps them all.
+    """Fits one policy per round, each from the same untrained network, and keeps them all.
 
-    `shares` is who acts in the next round, and, without the expert, what was learned so far. The agent acts by the latter, as of
-    the round with the highest score. `fit` are settings of `Cloner`; a fit takes `fit_steps` gradient steps.
+    `shares` gives the probabilities of expert and policies in the next round. Without the expert they define the mixture learned
+    so far; the agent acts by that of the round with the highest score. `fit` are settings of `Cloner`; a fit takes `fit_steps`
+    gradient steps.
     """
 
     def __init__(self, agent: Blind, shares: Shares, *, fit_steps: int, seed: int, **fit: Any) -> None:
         if fit_steps < CHECKS:
-            raise UserError(f"a round's fit wants fit_steps of at least {CHECKS} gradient steps, not {fit_steps}.")
+            raise UserError(f"fit_steps is {fit_steps}, but the fit of a round needs at least {CHECKS} gradient steps; raise it.")
         self.data: Transitions | None = None  # what the next policy is fitted to
         self.steps = 0  # environment steps made so far
         self._agent, self._shares, self._seed, self._fit_steps, self._fit = agent, shares, seed, fit_steps, fit
@@ -38,16 +39,16 @@ class Student:
 
     @property
     def fitted(self) -> int:
-        """Policies fitted so far."""
+        """The number of policies fitted so far."""
         return len(self._policies)
 
     def actor(self, expert: Policy) -> Policy:
-        """Who acts in the next round: the expert and the policies so far, drawn at each step."""
+        """The mixture of the expert and the policies so far that acts in the next round."""
         return Mixture([expert, *self._policies], self._shares(self.fitted))
 
     def fit(self) -> Metrics:
-        """Fit a policy to `data`; the agent then acts by all that it has learned."""
-        assert self.data is not None, "set before"
+        """Fit a policy to `data`; the agent then acts by the mixture of all its policies."""
+        assert self.data is not None, "set `data` first"
         self._agent.become([self._untrained], np.ones(1))
         seed = int(make_rng(self._seed, "student", self.fitted).integers(2**31))
         cloner = Cloner(self._agent, total_steps=self._fit_steps, seed=seed, **self._fit)
@@ -58,7 +59,7 @@ class Student:
         return metrics
 
     def keep_best(self, score: float) -> Metrics:
-        """What was learned with the newest policy has this score; the agent acts as of the best round, the latest of equals."""
+        """Score the mixture with the newest policy; the agent then acts as of the best round, the latest of equal ones."""
         self._scores.append(score)
         best = max(range(self.fitted), key=lambda i: (self._scores[i], i)) + 1
         self._act_as_of(best)
@@ -68,13 +69,13 @@ class Student:
         self._agent.become(self._policies[:fitted], without_expert(self._shares(fitted)))
 
     def snapshot(self) -> dict[str, Array]:
-        """The policies, their scores and the data; what the agent acts by is in the agent's own snapshot."""
+        """The policies, their scores and the data; the mixture that acts is in the agent's snapshot."""
         data = {} if self.data is None else {f"data/{k}": getattr(self.data, k) for k in ("obs", "act", "next_obs")}
         policies = {f"policies/{i}/{k}": v for i, p in enumerate(self._policies) for k, v in p.snapshot().items()}
         return {**data, **policies, "scores": np.array(self._scores, np.float64), "steps": np.array(self.steps)}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         data, self._scores, self.steps = part(state, "data"), state["scores"].tolist(), int(state["steps"])
         self.data = Transitions(**{k: v.copy() for k, v in data.items()}) if data else None
         self._policies = [self._agent.frozen_policy() for _ in self._scores]

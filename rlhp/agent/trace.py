@@ -1,4 +1,4 @@
-"""Eligibility traces: which parameters a signal that comes now is about."""
+"""Eligibility traces, which assign feedback to earlier actions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rlhp.types import Array, UserError
 
 
 class Traces:
-    """N traces e over the parameters that a policy acts by: e <- decay e + grad log pi(a | s), of the action `delay` steps ago.
+    """N traces e over a policy's parameters: e <- decay e + grad log pi(a | s), for the action `delay` steps ago.
 
-    MacGlashan et al. (2017), algorithm 1: who gives feedback speaks late, and means more than one action. `delay` counts steps of
-    one environment. A Gaussian's spread is left alone: where it shrinks, grad log pi grows without bound, and the policy is lost.
-    Raises UserError for values out of range.
+    MacGlashan et al. (2017), algorithm 1: feedback comes late and is about more than one action. `delay` counts steps of one
+    environment. A Gaussian's standard deviation is not learned: when it shrinks, grad log pi grows without bound and destroys
+    the policy. Raises UserError for values out of range.
     """
 
     def __init__(self, policy: Any, n_envs: int, decay: float, delay: int) -> None:
@@ -31,14 +31,14 @@ class Traces:
         self._waiting: tuple[Array, Array] | None = None  # observations and actions of the last steps, [delay, N, ...]
 
     def follow(self, obs: Array, act: Array, feedback: Array) -> list[Tensor]:
-        """Take T steps of N environments in: sum_{t, i} f_{t, i} e_{t, i}, for each parameter.
+        """Add T steps of N environments; returns sum_{t, i} f_{t, i} e_{t, i} for each parameter.
 
-        obs [T, N, *O] as the policy sees them, act [T, N, *A], feedback [T, N] as it is heard at each step. The gradients are
-        those of the policy as it is now, and the sums are worked out for the whole rollout: a step's gradient counts as often as
-        later feedback reaches back to it, sum_k decay^k f_{t + k}, and so does the trace that there was.
+        obs [T, N, *O] as the policy sees them, act [T, N, *A], and the feedback [T, N] received at each step. Gradients are
+        those of the current policy, and the sums are computed for the whole rollout: the gradient of a step is weighted by the
+        later feedback that reaches back to it, sum_k decay^k f_{t + k}, and so is the trace of earlier rollouts.
         """
         obs, act = self._delayed(obs, act)
-        heard = feedback[len(feedback) - len(obs) :]  # before the first of all steps, traces are 0
+        heard = feedback[len(feedback) - len(obs) :]  # before the first step of all, traces are 0
         if not len(obs):
             return [torch.zeros_like(p) for p in self.parameters]
         log_prob = self._log_prob(obs, act)
@@ -47,11 +47,11 @@ class Traces:
         if self._decay:
             before = torch.as_tensor(self._decay * credit[0], dtype=torch.float32, device=log_prob.device)
             moved = [new + torch.tensordot(before, old, dims=1) for new, old in zip(moved, self._traces, strict=True)]
-            self._move_on(log_prob)
+            self._update_traces(log_prob)
         return moved
 
-    def _move_on(self, log_prob: Tensor) -> None:
-        """The traces after these steps."""
+    def _update_traces(self, log_prob: Tensor) -> None:
+        """Update the traces by these steps."""
         steps, envs = log_prob.shape
         for i in range(envs):
             weight = np.zeros((steps, envs))
@@ -60,18 +60,18 @@ class Traces:
                 trace[i].mul_(self._decay**steps).add_(new)
 
     def _gradients(self, log_prob: Tensor, weight: Array) -> list[Tensor]:
-        """Of sum_{t, i} weight log pi."""
+        """The gradient of sum_{t, i} weight log pi for each parameter."""
         into = torch.as_tensor(weight, dtype=torch.float32, device=log_prob.device)
         return list(torch.autograd.grad((into * log_prob).sum(), self.parameters, retain_graph=True))
 
     def _log_prob(self, obs: Array, act: Array) -> Tensor:
-        """[T, N]"""
+        """log pi of the actions, [T, N]."""
         device, shape = self.parameters[0].device, obs.shape[:2]
         seen, done = (torch.from_numpy(np.ascontiguousarray(x)).flatten(0, 1).to(device) for x in (obs, act))
         return self._policy.get_distribution(seen).log_prob(done.long().flatten() if self._discrete else done.float()).view(shape)
 
     def _delayed(self, obs: Array, act: Array) -> tuple[Array, Array]:
-        """The steps that are `delay` old by the end of each of these; at first fewer. Those that are younger wait."""
+        """The steps that are `delay` steps old when each of these ends, at first fewer; newer ones wait."""
         if self._waiting is not None:
             obs, act = (np.concatenate(pair) for pair in zip(self._waiting, (obs, act), strict=True))
         due = max(len(obs) - self._delay, 0)
@@ -79,19 +79,19 @@ class Traces:
         return obs[:due], act[:due]
 
     def snapshot(self) -> dict[str, Array]:
-        """The traces, and the steps that are not in them yet."""
+        """The traces, and the steps that are not part of them yet."""
         traces = {f"trace/{i}": trace.cpu().numpy().copy() for i, trace in enumerate(self._traces)}
         return traces if self._waiting is None else {**traces, "obs": self._waiting[0], "act": self._waiting[1]}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         for i, trace in enumerate(self._traces):
             trace.copy_(torch.from_numpy(state[f"trace/{i}"].copy()))
         self._waiting = (state["obs"].copy(), state["act"].copy()) if "obs" in state else None
 
 
 def credited(feedback: Array, decay: float) -> Array:
-    """[T, N]: what each step gets of the feedback that follows, sum_k decay^k f_{t + k}."""
+    """The discounted feedback that follows each step, sum_k decay^k f_{t + k}, [T, N]."""
     credit = np.array(feedback, dtype=float)
     for t in range(len(credit) - 2, -1, -1):
         credit[t] += decay * credit[t + 1]

@@ -2,7 +2,7 @@
 
 from rlhp.analysis.compare import plot
 from rlhp.analysis.fitted import fit_png, fit_summary, heldout_accuracy
-from rlhp.analysis.numbers import average, band, correlation, curve, final_return, interval, iqm
+from rlhp.analysis.numbers import average, band, correlation, curve, final_return, interval, iqm, late_returns
 from rlhp.analysis.panels import Layout, lines, panels
 from rlhp.analysis.runs import RunData, find, heldout, load
 from rlhp.analysis.single import curve_png, reward_png, summary
@@ -26,6 +26,7 @@ __all__ = [
     "heldout_accuracy",
     "interval",
     "iqm",
+    "late_returns",
     "lines",
     "load",
     "panels",

@@ -34,10 +34,20 @@ def final(run: RunData) -> Final:
     step, value, episodes = run.ended()
     if not len(step):
         raise UserError(f"No episode has ended in {run.path}, so it has no return: train for more steps.")
-    rows = step > (1 - FINAL) * run.total_steps
-    late = bool(rows.any())
-    rows[-1] = True
-    return Final(float(np.average(value[rows], weights=episodes[rows])), int(step[rows][0]), late)
+    late = step > (1 - FINAL) * run.total_steps
+    rows = _final_rows(late)
+    return Final(float(np.average(value[rows], weights=episodes[rows])), int(step[rows][0]), bool(late.any()))
+
+
+def _final_rows(late: Array) -> Array:
+    """Which rows a final return is taken over, [E] bool, of those that lie in the last 5 %, [E] bool: these, and the last one."""
+    return late | (np.arange(len(late)) == len(late) - 1)
+
+
+def late_returns(run: RunData) -> Array:
+    """The mean true returns [n] of the rollouts that `final` is taken over; empty where no episode has ended."""
+    step, value, _ = run.ended()
+    return value[_final_rows(step > (1 - FINAL) * run.total_steps)]
 
 
 def final_return(run: RunData) -> float:

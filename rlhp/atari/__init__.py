@@ -1,7 +1,7 @@
 """Atari 2600 games in the Arcade Learning Environment: emulator, hidden scores, and clips replayed in colour.
 
-It stands below environments and film, which both use it, and imports neither torch nor Stable-Baselines3: worker processes
-start in a fraction of a second.
+Both `rlhp.envs` and `rlhp.film` use it. It imports neither torch nor Stable-Baselines3, so that worker processes start in a
+fraction of a second.
 """
 
 from rlhp.atari.games import GAMES, Game, Mask, find

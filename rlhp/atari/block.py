@@ -1,4 +1,4 @@
-"""What environments and the processes that step them share, as arrays."""
+"""Arrays that are shared by environments and the worker processes that step them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from rlhp.workers import Layout
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """N environments as arrays, whoever steps them."""
+    """N environments as arrays, for any process that steps them."""
 
     seed: Array  # [1] int64
-    episode: Array  # [N] int64  which game runs, counted from 0; -1: none yet
-    action: Array  # [N] int64  in: what to do in the next step
-    reward: Array  # [N] float32  the true reward of the last step
-    cut: Array  # [N] bool  a game ended with the last step, and the next one has begun
-    score: Array  # [N] float64  the points of that game
-    running: Array  # [N] float64  the points of the running game so far
-    frame: Array  # [N, 84, 84] uint8  the current observation
-    state: Array  # [N, S] uint8  the console's state there
+    episode: Array  # [N] int64  index of the current game, from 0; -1: none yet
+    action: Array  # [N] int64  input: actions of the next step
+    reward: Array  # [N] float32  true rewards of the last step
+    cut: Array  # [N] bool  a game ended in the last step, and the next one has started
+    score: Array  # [N] float64  points of that game
+    running: Array  # [N] float64  points of the current game so far
+    frame: Array  # [N, 84, 84] uint8  current observations
+    state: Array  # [N, S] uint8  the consoles' states
 
 
 def layout(n: int, state_size: int) -> Layout:
-    """The arrays of a block of n environments whose state has so many bytes."""
+    """The arrays of a block of n environments; `state_size` is in bytes."""
     column = (n,)
     return {
         "seed": ((1,), np.int64),

@@ -1,4 +1,4 @@
-"""Hand-written criteria for behaviours that no game rewards (section 3.2), read from the console's 128 bytes of RAM."""
+"""Hand-written criteria for behaviours without a game reward (section 3.2), computed from the console's 128 bytes of RAM."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from rlhp.types import Array
 
-# Enduro's RAM, found by holding bytes at a value: with its speed at 24 the car neither passes nor is passed. Seven slots hold the
-# cars in sight, from right beside to the horizon; 0 is an empty one.
+# Enduro's RAM, found by fixing bytes at a value: at a speed of 24 the car neither passes other cars nor is passed. Seven slots
+# contain the visible cars, from right next to the player to the horizon; 0 is an empty slot.
 SPEED, SLOTS = 22, slice(27, 34)
 PACE = 24
 
 
 def pace(before: Array, after: Array) -> float:
-    """Enduro: keep alongside other cars, from 0 to 1 a step; RAM [128] before and after it.
+    """Enduro: stay level with other cars, from 0 to 1 per step, given the RAM [128] before and after the step.
 
-    What counts is how well the car's speed matches theirs: 1 at the same speed, 0 at twice that or more. It counts in full
-    beside a car, less with the distance to the nearest, and half where none is in sight, so that matching the speed pays before
-    there is one to stay with. The slowest there is, 6, earns an eighth to a quarter, and racing past them nothing.
+    The reward is how well the car matches the speed of the others: 1 at the same speed, 0 at twice that or more. It counts fully
+    next to a car, less with the distance to the nearest one, and half if none is visible, so that matching the speed pays even
+    without another car. The lowest speed, 6, earns an eighth to a quarter, and racing past the others earns nothing.
     """
     matched = max(0.0, 1 - abs(int(after[SPEED]) - PACE) / PACE)
     cars = np.flatnonzero(after[SLOTS])

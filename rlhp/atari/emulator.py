@@ -1,4 +1,4 @@
-"""One console with one game, stepped four native frames at a time as in Mnih et al. 2015."""
+"""An emulated console with one game, stepped by four native frames as in Mnih et al. 2015."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rlhp.atari.games import GAMES, Game, Mask
 from rlhp.atari.screen import hide, shrink
 from rlhp.types import Array, UserError
 
-FRAME_SKIP = 4  # native frames that an action is held for; 60 of them are a second
-MAX_FRAMES = 108_000  # native frames, 30 minutes, after which a game is cut
+FRAME_SKIP = 4  # native frames per action; there are 60 per second
+MAX_FRAMES = 108_000  # native frames, 30 minutes, after which a game is truncated
 SCREEN = (210, 160)  # native pixels of all seven games
 MEND = "unset ALE_ROMS_DIR if it is set, else pip install --force-reinstall ale-py"
 
-ALEInterface.setLoggerMode(LoggerMode.Error)  # else it greets on standard error
+ALEInterface.setLoggerMode(LoggerMode.Error)  # otherwise it prints a banner on standard error
 
 
 def console(game: Game, max_frames: int = 0) -> ALEInterface:
-    """A console with the game's ROM, at the start of a game; `max_frames` 0 is no limit. No sticky actions: those are of 2018.
+    """Create a console with the game's ROM, at the start of a game; `max_frames` 0 means no limit.
 
-    Raises UserError where the ROM cannot be read.
+    There are no sticky actions, which were introduced in 2018. Raises UserError if the ROM cannot be read.
     """
     ale = ALEInterface()
     ale.setInt("frame_skip", 1)
@@ -35,7 +35,7 @@ def console(game: Game, max_frames: int = 0) -> ALEInterface:
 
 
 def missing() -> list[str]:
-    """The games whose ROMs, which come with ale-py, cannot be read."""
+    """The games whose ROMs cannot be read; ale-py contains them."""
     return [name for name, game in GAMES.items() if not _readable(game)]
 
 
@@ -48,7 +48,7 @@ def _readable(game: Game) -> bool:
 
 
 def _rom(game: Game) -> str:
-    """The file with the game's ROM. Raises UserError where it is missing, or another one than it should be."""
+    """The path of the game's ROM. Raises UserError if it is missing or not the expected one."""
     try:
         path = roms.get_rom_path(game.rom)
     except OSError as error:
@@ -59,9 +59,9 @@ def _rom(game: Game) -> str:
 
 
 def advance(ale: ALEInterface, move: Any, look: Callable[[int], None]) -> int:
-    """Hold a move for four native frames, and `look` (0, then 1) at the last two; the points won.
+    """Hold a move for four native frames and call `look` (with 0, then 1) at the last two; returns the points won.
 
-    The console draws some sprites in every other frame only. Once the game is over it stands still.
+    Two frames are needed because the console draws some sprites only in every other frame. After the end of a game it stops.
     """
     points = ale.act(move) + ale.act(move) + ale.act(move)
     look(0)
@@ -71,10 +71,10 @@ def advance(ale: ALEInterface, move: Any, look: Callable[[int], None]) -> int:
 
 
 class Emulator:
-    """One game: starts, steps, small grey frames, and states that it goes on from.
+    """An emulated game: starts, steps, small grey frames, and states that can be saved and loaded.
 
-    `masks` are what is hidden: the game's own, but in tests. Without sticky actions a game is a pure function of its start and
-    the actions, and so is every frame that follows a saved state.
+    `masks` are the hidden areas: those of the game, except in tests. Without sticky actions a game depends only on its start and
+    the actions, and so does each frame after a saved state.
     """
 
     def __init__(self, game: Game, max_frames: int = MAX_FRAMES, masks: tuple[Mask, ...] | None = None) -> None:
@@ -86,11 +86,11 @@ class Emulator:
         self._colours, self._both = np.zeros((2, *SCREEN), np.uint8)
         self._look(0)
         self._start, self._start_grey = self.ale.cloneState(), self._grey[0].copy()
-        self.ale.act(0)  # a console that never moved does not take a state
+        self.ale.act(0)  # before its first step, a console cannot load a state
 
     @property
     def over(self) -> bool:
-        """Whether the game is over, or was cut at the limit of frames."""
+        """Whether the game is over, or truncated at the limit of frames."""
         return self.ale.game_over()
 
     @property
@@ -99,10 +99,10 @@ class Emulator:
         return self.ale.game_over(with_truncation=False)
 
     def begin(self, no_ops: int) -> None:
-        """Start a game, and do nothing for so many native frames.
+        """Start a game with `no_ops` native frames without action.
 
-        It starts from the state after the ROM was loaded, since BeamRider's own reset keeps something of the game before; the
-        reset is for what a state does not hold, without which Qbert goes another way.
+        It starts from the state after the ROM was loaded, since BeamRider's reset keeps parts of the previous game. The reset is
+        for what a state does not contain; without it, Qbert runs differently.
         """
         self.ale.reset_game()
         self.ale.restoreState(self._start)
@@ -114,7 +114,7 @@ class Emulator:
         self._grey[0] = self._grey[1]
 
     def step(self, action: int) -> int:
-        """Take an action of the game's minimal set for four native frames; the points won."""
+        """Take an action of the game's minimal action set for four native frames; returns the points won."""
         return advance(self.ale, self.moves[action], self._look)
 
     def draw(self, out: Array) -> None:
@@ -123,11 +123,11 @@ class Emulator:
         shrink(self._both, out)
 
     def save(self) -> Array:
-        """The console's state [S] uint8, of a size that is constant per game. The screen is no part of it."""
+        """The console's state [S] uint8, whose size is constant per game. It does not contain the screen."""
         return np.frombuffer(self.ale.cloneState().serialize(), np.uint8)
 
     def load(self, state: Array) -> None:
-        """Go on from a saved state [S]; what `draw` draws is right after the next step."""
+        """Load a saved state [S]; `draw` is correct only after the next step."""
         self.ale.restoreState(ALEState(state.tobytes()))
 
     def _look(self, k: int) -> None:

@@ -1,8 +1,8 @@
-"""The paper's seven Atari games as records: the ROM, what is hidden, and what the synthetic teacher is paid by (section 3.1.2).
+"""The paper's seven Atari games as records: the ROM, the hidden areas, and the reward of the synthetic teacher (section 3.1.2).
 
-The paper blacks out the score in all games, so that the teacher's labels are the only source of the reward, and beside it the
-number of enemies in BeamRider and the speedometer in Enduro (appendix A.2). It does not print the areas; those here are exact:
-they cover every pixel that depends on the score, and nothing else.
+The paper blacks out the score in all games, so that the teacher's labels are the only source of the reward, and also the number
+of enemies in BeamRider and the speedometer in Enduro (appendix A.2). It does not give the areas. Those here are exact: they
+cover every pixel that depends on the score, and nothing else.
 """
 
 from __future__ import annotations
@@ -17,32 +17,28 @@ from rlhp.types import Array, UserError
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A box of native pixels that nobody sees, half open."""
+    """A hidden box of native pixels; `bottom` and `right` are exclusive."""
 
     top: int
     bottom: int
     left: int
     right: int
-    sprites: tuple[int, ...] = ()  # palette indices of what passes in front of the digits, and stays visible
+    sprites: tuple[int, ...] = ()  # palette indices of sprites that pass in front of the digits and stay visible
 
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """A task: one game, and what its true reward is."""
+    """A task: a game and its true reward."""
 
     name: str
     rom: str  # in ale-py
     masks: tuple[Mask, ...]
-    game_over_penalty: float = (
-        1.0  # "all games but Pong" have a penalty at the end of the episode (appendix A.2), of unknown size
-    )
-    criterion: Callable[[Array, Array], float] | None = (
-        None  # (RAM before, RAM after) -> reward, in the place of the game's points
-    )
+    game_over_penalty: float = 1.0  # all games but Pong have a penalty of unknown size at the end of an episode (appendix A.2)
+    criterion: Callable[[Array, Array], float] | None = None  # (RAM before, RAM after) -> reward, instead of the game's points
 
 
 def find(name: str) -> Game:
-    """The game of that name. Raises UserError naming the nearest if there is none."""
+    """Look a game up by name. Raises UserError with the nearest name if there is none."""
     if name in GAMES:
         return GAMES[name]
     near = get_close_matches(name, GAMES, n=1, cutoff=0.0)[0]
@@ -55,7 +51,7 @@ GAMES: dict[str, Game] = {
     game.name: game
     for game in [
         Game("beamrider", "beam_rider", (Mask(10, 18, 61, 107), Mask(32, 40, 16, 41))),  # score, enemies left in the sector
-        Game("breakout", "breakout", (Mask(5, 15, 36, 80),)),  # the lives' digit begins at column 100
+        Game("breakout", "breakout", (Mask(5, 15, 36, 80),)),  # the digit of the lives starts at column 100
         Game("enduro", "enduro", _ENDURO),
         Game("pong", "pong", (Mask(1, 21, 20, 48), Mask(1, 21, 100, 128)), game_over_penalty=0.0),
         Game("qbert", "qbert", (Mask(6, 13, 34, 71, sprites=(52,)),)),  # the player; the digits change colour with the round

@@ -1,4 +1,4 @@
-"""What keys do in a game: its own joystick, by the names of the actions."""
+"""The keys of a game: its joystick, by the names of the actions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEYS = {"UP": "ArrowUp", "DOWN": "ArrowDown", "LEFT": "ArrowLeft", "RIGHT": "Arr
 
 
 def bindings(game: Game) -> tuple[Binding, ...]:
-    """The actions of the game's minimal set, each by the parts of its name: UPRIGHTFIRE is up, right and the button."""
+    """Bind the actions of the game's minimal action set by the parts of their names: UPRIGHTFIRE is up, right and fire."""
     names = [action.name for action in console(game).getMinimalActionSet()]
     found = [tuple(part for part in KEYS if part in name) for name in names]
     return tuple(

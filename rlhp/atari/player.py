@@ -1,4 +1,4 @@
-"""Some environments of a block, stepped one after the other."""
+"""Steps some environments of a block, one after the other."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from rlhp.types import make_rng
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How games begin and end, and what the teacher judges by."""
+    """How games start and end, and the true reward."""
 
-    no_ops: int = 30  # a game begins with 0 to so many native frames of doing nothing, at random
+    no_ops: int = 30  # a game starts with a random number of native frames without action, from 0 to this
     max_frames: int = MAX_FRAMES
     clip_rewards: bool = True  # the sign of a step's points; False: the points
     game_over_penalty: float = 1.0
     life_loss_penalty: float = 0.0  # for each life lost
-    masks: tuple[Mask, ...] | None = None  # what is hidden; None: what the game says
+    masks: tuple[Mask, ...] | None = None  # hidden areas; None: those of the game
 
 
 class Player:
-    """The environments `rows` of a block: each its own console, started anew where its game is over.
+    """Plays the environments `rows` of a block, each with its own console, and starts a new game when one is over.
 
-    Game e of environment i is a pure function of (seed, i, e) and the actions, whoever else steps beside it.
+    Game e of environment i depends only on (seed, i, e) and the actions, and not on the other environments.
     """
 
     def __init__(self, game: Game, rules: Rules, block: Block, rows: Sequence[int]) -> None:
@@ -37,14 +37,14 @@ class Player:
         self._emulators = {i: Emulator(game, rules.max_frames, rules.masks) for i in rows}
 
     def __call__(self, order: bytes, argument: Any = None) -> None:
-        """Do what a key of ORDERS stands for."""
+        """Execute an order, a key of ORDERS."""
         ORDERS[order](self)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
     def reset(self) -> None:
-        """Begin the next game of every environment."""
+        """Start the next game in each environment."""
         for i, emulator in self._emulators.items():
             self._begin(i, emulator)
             self._show(i, emulator)
@@ -56,7 +56,7 @@ class Player:
             self._show(i, emulator)
 
     def load(self) -> None:
-        """Go on from the block's states; where no game has begun yet, there is none."""
+        """Load the block's states; an environment whose first game has not started has none."""
         for i, emulator in self._emulators.items():
             if self._block.episode[i] >= 0:
                 emulator.load(self._block.state[i])

@@ -1,4 +1,4 @@
-"""From the console's screen to what is seen: hidden scores, the maximum of two frames, and the small grey image."""
+"""From the console's screen to observations: hidden scores and small grey images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from rlhp.atari.games import Mask
 from rlhp.types import Array
 
-SIZE = 84  # pixels of an observation, both ways (Mnih et al. 2015)
+SIZE = 84  # height and width of an observation in pixels (Mnih et al. 2015)
 
-cv2.setNumThreads(1)  # images are small, and threads of OpenCV's own would compete with workers for the same cores
+cv2.setNumThreads(1)  # images are small, and OpenCV's threads would compete with workers for the same cores
 
 
 def hide(picture: Array, colours: Array, masks: tuple[Mask, ...]) -> None:
-    """Black out in place what nobody may see: agent, teacher and people.
+    """Black out the masks in place; they are hidden from agent, teacher and people.
 
-    `picture` is one native frame, [210, 160] grey or [210, 160, 3] RGB; `colours` [210, 160] the same frame as palette indices,
-    read where a mask leaves sprites visible.
+    `picture` is one native frame, [210, 160] grey or [210, 160, 3] RGB. `colours` [210, 160] is the same frame as palette
+    indices, used for masks that leave sprites visible.
     """
     for mask in masks:
         box = slice(mask.top, mask.bottom), slice(mask.left, mask.right)

@@ -1,4 +1,4 @@
-"""Who steps the environments of a block: this process, or worker processes with a share each."""
+"""Steps the environments of a block in this process, or in worker processes with a part of them each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlhp.workers import InProcess, Layout, Stepping, Workers, mapped, reserve
 
 
 def players(game: Game, rules: Rules, n_envs: int, state_size: int, count: int) -> tuple[Block, Stepping]:
-    """A block of `n_envs` environments and `count` players; with one there is no process but this one."""
+    """Create a block of `n_envs` environments with `count` players, each in a worker process unless `count` is 1."""
     fields = layout(n_envs, state_size)
     fd = reserve(fields)
     try:

@@ -1,6 +1,7 @@
-"""Kinds of questions: how many clips one shows, what can be answered, and how a synthetic teacher answers it.
+"""Query kinds: how many clips a query shows, which answers are valid, and how a synthetic teacher answers it.
 
-A kind is one module here. The store keeps its name with each question; the page, the files of answers and the teachers ask it.
+Each kind is one module here. The store keeps the name of the kind with each query; the page, the answer files and the teachers
+use the kind.
 """
 
 from rlhp.feedback.choices import Choices
@@ -35,20 +36,20 @@ __all__ = [
 
 
 def find(name: str) -> Kind:
-    """The kind of this name. Raises UserError where there is none."""
+    """Look a kind up by name. Raises UserError if there is none."""
     if name not in KINDS:
-        raise UserError(f"feedback={name} is no kind of question; choose one of {', '.join(KINDS)}.")
+        raise UserError(f"feedback={name} is not a query kind; choose one of {', '.join(KINDS)}.")
     return KINDS[name]
 
 
 def asked_about(kind: Kind, clips: int) -> Kind:
-    """The kind of a question about so many clips in a run of this kind: a comparison of more than two is a ranking.
+    """The kind of a query about `clips` clips, in a run with this kind: a comparison of more than two clips is a ranking.
 
-    Raises UserError where the kind cannot be asked about so many.
+    Raises UserError if the kind does not allow that number of clips.
     """
     asked = RANKING if kind is COMPARISON and clips > COMPARISON.most else kind
     if not asked.fewest <= clips <= asked.most:
         many = f"{asked.fewest}" if asked.fewest == asked.most else f"{asked.fewest} to {asked.most}"
         shown = "1 clip" if many == "1" else f"{many} clips"
-        raise UserError(f"a question of the kind {asked.name} shows {shown}, not {clips}; set query.clips.")
+        raise UserError(f"a query of kind {asked.name} shows {shown}, not {clips}; set query.clips.")
     return asked

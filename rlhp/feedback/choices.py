@@ -1,4 +1,4 @@
-"""Kinds of questions that are answered by choosing one of a few words."""
+"""Query kinds that are answered by choosing one of a few words."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from rlhp.types import Answer
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A `Kind` whose answers are the words in `answers`, or `unsure`."""
+    """A `Kind` whose answers are the words in `answers` and `unsure`."""
 
     name: str
     clips: int
     answers: Mapping[str, Answer]
-    word: Callable[[Answer], str]  # which of the words says this answer; not asked where the teacher cannot tell
+    word: Callable[[Answer], str]  # the word for an answer; not called for 'cannot tell'
     judge: Callable[[Sequence[float], Standard], Answer]
 
     @property
     def fewest(self) -> int:
-        """As many as it shows."""
+        """The number of clips, which is fixed."""
         return self.clips
 
     @property
     def most(self) -> int:
-        """As many as it shows."""
+        """The number of clips, which is fixed."""
         return self.clips
 
     def parse(self, value: object, clips: int) -> Answer:
-        """The answer for a word. Raises InvalidAnswer for any other value."""
+        """Convert a word to an answer. Raises InvalidAnswer for any other value."""
         if value == UNSURE:
             return Answer(None)
         if not isinstance(value, str) or value not in self.answers:
@@ -39,11 +39,11 @@ class Choices:
         return self.answers[value]
 
     def value(self, answer: Answer) -> str:
-        """The word."""
+        """Convert an answer to its word."""
         return UNSURE if answer.unsure else self.word(answer)
 
     def admits(self, answer: Answer, clips: int) -> bool:
-        """Whether the answer says what the words can say: ranks of two clips, or a rating of one that is one of theirs."""
+        """Whether words can express the answer: ranks for the clips, or for one clip a rating that belongs to a word."""
         if clips != self.clips or answer.unsure:
             return clips == self.clips
         if answer.ranks is not None:

@@ -18,7 +18,7 @@ def _word(answer: Answer) -> str:
 
 
 def _judge(returns: Sequence[float], standard: Standard) -> Answer:
-    """The larger return is preferred; equal ones tie."""
+    """Prefer the larger return; equal returns are ties."""
     return Answer(ranks_of(returns))
 
 

@@ -16,7 +16,7 @@ def _word(answer: Answer) -> str:
 
 
 def _judge(returns: Sequence[float], standard: Standard) -> Answer:
-    """Good is what is better than the median of the clips seen."""
+    """Good if better than the median of the clips seen."""
     return ANSWERS["good" if standard.share_below(returns[0]) > 0.5 else "bad"]
 
 

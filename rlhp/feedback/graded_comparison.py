@@ -9,7 +9,7 @@ from rlhp.feedback.ranking import ranks_of
 from rlhp.feedback.standard import Standard
 from rlhp.types import Answer
 
-MUCH = 2  # ranks from which a clip is much better
+MUCH = 2  # difference in rank that means "much better"
 ANSWERS = {
     "left_much": Answer((0, MUCH)),
     "left": Answer((0, 1)),
@@ -26,7 +26,7 @@ def _word(answer: Answer) -> str:
 
 
 def _judge(returns: Sequence[float], standard: Standard) -> Answer:
-    """Much better is what returns more by `standard.much` standard deviations of the clips seen."""
+    """Much better if the returns differ by at least `standard.much` standard deviations of the clips seen."""
     left, right = ranks_of(returns)
     far = abs(returns[0] - returns[1]) >= standard.much * standard.spread()
     return Answer((MUCH * left, MUCH * right) if far else (left, right))

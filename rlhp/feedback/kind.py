@@ -1,4 +1,4 @@
-"""What every kind of question provides."""
+"""The protocol of query kinds."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from typing import Protocol
 from rlhp.feedback.standard import Standard
 from rlhp.types import Answer
 
-UNSURE = "unsure"  # what a person says who cannot tell, whatever the kind
+UNSURE = "unsure"  # the word for 'cannot tell', in every kind
 
 
 class InvalidAnswer(ValueError):
-    """What was sent answers no question of its kind."""
+    """The value is not a valid answer to a query of its kind."""
 
 
 class Kind(Protocol):
-    """One kind of question. An answer's ranks or rating follow the order in which clips are given."""
+    """A query kind. The ranks or the rating of an answer follow the order of the clips."""
 
     @property
     def name(self) -> str:
-        """As the store, the settings and the page call it."""
+        """Its name in the store, in the settings and on the page."""
         ...
 
     @property
     def fewest(self) -> int:
-        """Clips that a question shows at least."""
+        """The minimum number of clips in a query."""
         ...
 
     @property
     def most(self) -> int:
-        """Clips that a question shows at most."""
+        """The maximum number of clips in a query."""
         ...
 
     def parse(self, value: object, clips: int) -> Answer:
-        """The answer that the page sends as `value` about so many clips. Raises InvalidAnswer, saying what is expected."""
+        """Convert the `value` that the page sends about `clips` clips. Raises InvalidAnswer, saying what is expected."""
         ...
 
     def value(self, answer: Answer) -> object:
-        """What the page sends for this answer."""
+        """The value that the page sends for this answer."""
         ...
 
     def admits(self, answer: Answer, clips: int) -> bool:
-        """Whether this is an answer to such a question about so many clips."""
+        """Whether this is a valid answer to a query about `clips` clips."""
         ...
 
     def judge(self, returns: Sequence[float], standard: Standard, /) -> Answer:
-        """What a teacher says who perceives these returns, one per clip."""
+        """The answer of a synthetic teacher who perceives these returns, one per clip."""
         ...

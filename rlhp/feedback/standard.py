@@ -1,4 +1,4 @@
-"""What a synthetic teacher compares a single clip with: the clips that it has seen, never those to come."""
+"""The clips that a synthetic teacher has seen so far, which it compares a single clip with."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rlhp.types import Array, UserError
 
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """Returns of clips seen, or perceived ones."""
+    """True or perceived returns of the clips seen."""
 
     seen: Sequence[float]  # ascending, at least one
-    much: float = 1.0  # standard deviations from which a difference is large
+    much: float = 1.0  # standard deviations that make a large difference
 
     def share_below(self, value: float) -> float:
-        """The share of the clips seen that are worse than this one; equal ones count half, as in a percentile rank."""
+        """The fraction of the clips seen that are worse than `value`; equal ones count half, as in a percentile rank."""
         return (bisect_left(self.seen, value) + bisect_right(self.seen, value)) / (2 * len(self.seen))
 
     def middle(self) -> float:
@@ -29,15 +29,15 @@ class Standard:
         return float(np.median(self.seen))
 
     def spread(self) -> float:
-        """The standard deviation of the clips seen; 1 where all are equal."""
+        """The standard deviation of the clips seen; 1 if all are equal."""
         mean = math.fsum(self.seen) / len(self.seen)
         return math.sqrt(math.fsum((value - mean) ** 2 for value in self.seen) / len(self.seen)) or 1.0
 
 
 class Seen:
-    """The returns of the newest `remember` clips that a teacher was asked about, each question counted once; None: of all.
+    """The returns of the newest `remember` clips that a teacher has seen (None: all); each query counts once.
 
-    Raises UserError for a `remember` below 1, and for a `much` that is not above 0.
+    Raises UserError if `remember` is below 1 or `much` is not above 0.
     """
 
     def __init__(self, much: float, remember: int | None) -> None:
@@ -47,16 +47,16 @@ class Seen:
             raise UserError(f"teacher.remember is {remember}: give 1 clip or more, or null for all.")
         self._much = much
         self._returns: deque[float] = deque(maxlen=remember)
-        self._last = -1  # the newest question counted; ids grow
+        self._last = -1  # id of the newest query counted; ids increase
 
     def add(self, returns: Mapping[int, Sequence[float]]) -> None:
-        """Take notice of questions by their ids, with a return for each clip."""
+        """Add queries by their ids, with a return for each clip; ids already added are ignored."""
         for id in sorted(id for id in returns if id > self._last):
             self._returns.extend(returns[id])
             self._last = id
 
     def standard(self, mean: float = 0.0, deviation: float = 1.0) -> Standard:
-        """What clips are compared with, in `deviation` from the `mean`."""
+        """The returns of the clips seen, standardised by `mean` and `deviation`."""
         return Standard(sorted((value - mean) / deviation for value in self._returns), self._much)
 
     def snapshot(self) -> dict[str, Array]:
@@ -64,6 +64,6 @@ class Seen:
         return {"seen": np.array(self._returns, np.float64), "seen_last": np.array([self._last])}
 
     def restore(self, arrays: dict[str, Array]) -> None:
-        """Take up the state of a snapshot; earlier ones hold none."""
+        """Continue from a snapshot; those of earlier versions have no such state."""
         self._returns = deque(arrays.get("seen", np.zeros(0)).tolist(), maxlen=self._returns.maxlen)
         self._last = int(arrays["seen_last"][0]) if "seen_last" in arrays else -1

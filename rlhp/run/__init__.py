@@ -1,6 +1,6 @@
-"""A run directory: what a run logs, how it is stopped and how it goes on."""
+"""Run directories: logs, checkpoints, resuming, and control of a running training."""
 
-from rlhp.run.checkpoint import write_whole
+from rlhp.run.checkpoint import write_published, write_whole
 from rlhp.run.control import Control, ask, change, control
 from rlhp.run.directory import (
     GROWING,
@@ -9,6 +9,7 @@ from rlhp.run.directory import (
     RunDirectory,
     begun,
     check_owner,
+    check_trainable,
     create,
     differing,
     discard,
@@ -46,6 +47,7 @@ __all__ = [
     "begun",
     "change",
     "check_owner",
+    "check_trainable",
     "control",
     "create",
     "differing",
@@ -71,5 +73,6 @@ __all__ = [
     "served",
     "serving",
     "shown",
+    "write_published",
     "write_whole",
 ]

@@ -1,4 +1,4 @@
-"""The records that pass between the parts, and the protocols that the parts fulfil."""
+"""The records that components exchange, and the protocols that they implement."""
 
 from rlhp.types.basics import Array, Metrics, Stopped, UserError, escaped, make_rng
 from rlhp.types.clips import (

@@ -1,4 +1,4 @@
-"""What everything else is written in: arrays, metrics, the user's errors, random streams."""
+"""Basic types: arrays, metrics, user errors and random streams."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ Metrics = dict[str, float]
 
 
 class UserError(ValueError):
-    """What the user asked for cannot be done: one sentence that says what to do instead (exit status 2)."""
+    """A mistake of the user: one sentence that says what to do instead (exit status 2)."""
 
 
 class Stopped(Exception):
-    """Somebody has asked the training to stop, to go on later from its last checkpoint: nothing went wrong."""
+    """Training was asked to stop, and can resume from its last checkpoint. Not an error."""
 
 
 def escaped(text: str, keep: str = "") -> str:
-    r"""The text as a terminal can show it: characters that would steer it are written as \x1b; those in `keep` stay."""
+    r"""Escape control characters, such as \x1b, so that text is safe to print; characters in `keep` stay."""
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def make_rng(seed: int, part: str, *key: int) -> np.random.Generator:
-    """The random stream of one part at one moment (`key`: a step, a question's id, ...).
+    """Return the random generator of one component at one moment (`key`: a step, a query's id, ...).
 
-    A pure function of its arguments: a part added later does not shift the others, and a resumed run needs no saved state.
+    It depends on the arguments alone. So adding a component does not change the random numbers of the others, and resuming a
+    run needs no saved state.
     """
     return np.random.default_rng((seed, crc32(part.encode()), *key))

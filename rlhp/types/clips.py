@@ -1,4 +1,4 @@
-"""Clips of behaviour, each held once, and in little memory where its observations are images."""
+"""Segments of behaviour: each is stored once, and compressed if its observations are images."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy as np
 
 from rlhp.types.basics import Array
 
-LARGE = 4096  # bytes from which an array of bytes is deflated: a screen or an emulator's state, not a row of sensors
+LARGE = 4096  # bytes from which a uint8 array is compressed: a screen or an emulator's state, not a few sensors
 
 
 @dataclass(frozen=True, slots=True)
 class Deflated:
-    """An array of bytes in less space: a clip of a game takes a twentieth."""
+    """A compressed uint8 array; a segment of a game shrinks to a twentieth of its size."""
 
     data: bytes
     shape: tuple[int, ...]
 
     def array(self) -> Array:
-        """The array itself; it cannot be written to."""
+        """Decompress to a read-only array."""
         return np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """L frames of one size, exact: each deflated as it is, or as its difference from the one before, whichever is smaller.
+    """L frames of one size, compressed without loss: each by itself or as the difference from the previous one.
 
-    `data` begins with L whole numbers of 4 bytes: how many bytes each frame takes, negative for a difference.
+    The smaller of the two is kept. `data` starts with L int32: the size of each frame in bytes, negative for a difference.
     """
 
     data: bytes
@@ -49,18 +49,18 @@ class Film:
 
 
 Packed = Array | Deflated | Film
-KINDS: dict[str, type[Deflated] | type[Film]] = {"data": Deflated, "film": Film}  # as snapshots call them
+KINDS: dict[str, type[Deflated] | type[Film]] = {"data": Deflated, "film": Film}  # by their names in snapshots
 
 
 def deflated(array: Array) -> Deflated:
-    """An array of bytes in less space."""
+    """Compress a uint8 array."""
     return Deflated(zlib.compress(np.ascontiguousarray(array).data, 1), array.shape)
 
 
 def film(frames: Sequence[Deflated]) -> Film:
-    """The film of consecutive frames. Raises ValueError if there are none, or if they differ in size."""
+    """Combine consecutive frames into a film. Raises ValueError if there are none, or if they differ in size."""
     if len({frame.shape for frame in frames}) != 1:
-        raise ValueError(f"a film is of frames of one size, not of {sorted({frame.shape for frame in frames})}")
+        raise ValueError(f"a film needs frames of one size, not of {sorted({frame.shape for frame in frames})}")
     parts, sizes, before = list[bytes](), list[int](), None
     for frame in frames:
         picture = frame.array()
@@ -73,19 +73,19 @@ def film(frames: Sequence[Deflated]) -> Film:
 
 
 def packed(array: Packed) -> Packed:
-    """Deflated if it is a large array of bytes, else as it is."""
+    """Compress a large uint8 array; return anything else unchanged."""
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.nbytes < LARGE:
         return array
     return deflated(array)
 
 
 def unpacked(array: Packed) -> Array:
-    """The array that `packed` was given."""
+    """Decompress if necessary: the inverse of `packed`."""
     return array if isinstance(array, np.ndarray) else array.array()
 
 
 def pack_arrays(name: str, arrays: Sequence[Packed]) -> dict[str, Array]:
-    """Arrays of one shape and kind as entries of a snapshot, compressed ones as they are; nothing for none."""
+    """Convert arrays of one shape and kind to entries of a snapshot; compressed ones stay compressed. Empty for no arrays."""
     for kind, made in KINDS.items():
         small = [array for array in arrays if isinstance(array, made)]
         if small:
@@ -95,7 +95,7 @@ def pack_arrays(name: str, arrays: Sequence[Packed]) -> dict[str, Array]:
 
 
 def unpack_arrays(name: str, state: dict[str, Array]) -> list[Packed]:
-    """What `pack_arrays` was given; an empty list for nothing."""
+    """The inverse of `pack_arrays`; an empty list if the snapshot has no such entries."""
     if name in state:
         return [row.copy() for row in state[name]]
     for kind, made in KINDS.items():
@@ -106,7 +106,10 @@ def unpack_arrays(name: str, state: dict[str, Array]) -> list[Packed]:
 
 
 class Segment:
-    """One clip: L consecutive steps, never across a cut; copies, so that no rollout is kept alive by a view."""
+    """L consecutive steps of one environment, never across a reset.
+
+    The arrays are copies: a view would keep its whole rollout in memory.
+    """
 
     __slots__ = ("act", "packed_obs", "packed_state", "true_reward")
 
@@ -121,25 +124,25 @@ class Segment:
 
     @property
     def obs(self) -> Array:
-        """[H + L, *O]: H earlier observations, then that before each action."""
+        """[H + L, *O]: H earlier observations, then the observation before each action."""
         return unpacked(self.packed_obs)
 
     @property
     def state(self) -> Array | None:
-        """[L, S], or [1, S] where the first state and the actions give the others; None where there is none.
+        """What the segment is rendered from: [L, S], or [1, S] if the first state and the actions determine the others.
 
-        Of an environment that keeps frames, [L, H, W, 3] uint8: what it looked like before each action.
+        For an environment that keeps frames it is [L, H, W, 3] uint8, the frame before each action. None: not recorded.
         """
         return None if self.packed_state is None else unpacked(self.packed_state)
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """n clips of L steps each, stacked."""
+    """n segments of L steps each, stacked."""
 
-    obs: Array  # [n, H + L, *O]  as the environment gives them
+    obs: Array  # [n, H + L, *O]  raw
     act: Array  # [n, L, *A]
-    true_reward: Array  # [n, L]  for measuring, and for the `target` ablation alone
+    true_reward: Array  # [n, L]  only for evaluation and the `target` ablation
 
     def __len__(self) -> int:
         return len(self.obs)
@@ -149,7 +152,7 @@ class Steps:
 
 
 def stack(segments: Sequence[Segment]) -> Steps:
-    """Segments of one length, stacked. Raises ValueError if there are none."""
+    """Stack segments of one length. Raises ValueError if there are none."""
     return Steps(
         np.stack([s.obs for s in segments]), np.stack([s.act for s in segments]), np.stack([s.true_reward for s in segments])
     )
@@ -157,9 +160,9 @@ def stack(segments: Sequence[Segment]) -> Steps:
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """C clips of L steps each, of which those are inflated that are read."""
+    """C segments of L steps each, decompressed on access."""
 
-    obs: Array | tuple[Deflated, ...]  # [C, H + L, *O], or one by one
+    obs: Array | tuple[Deflated, ...]  # [C, H + L, *O], or one compressed array per segment
     act: Array  # [C, L, *A]
     true_reward: Array  # [C, L]
 
@@ -167,7 +170,7 @@ class Clips:
         return len(self.true_reward)
 
     def __getitem__(self, rows: Any) -> Steps:
-        """The clips of these rows (a slice or an array of n whole numbers), stacked."""
+        """The segments of these rows (a slice or n indices), stacked."""
         return Steps(self._obs(rows), self.act[rows], self.true_reward[rows])
 
     def _obs(self, rows: Any) -> Array:
@@ -181,7 +184,7 @@ class Clips:
         return inflated
 
     def at(self, rows: Array, times: Array) -> Steps:
-        """Single steps, as n clips of one step each: the `times` [n] of the clips `rows` [n]."""
+        """Single steps as n segments of one step each: step `times[i]` of segment `rows[i]`."""
         obs, first = self.obs, rows
         if isinstance(obs, tuple):
             some, first = np.unique(rows, return_inverse=True)
@@ -191,11 +194,11 @@ class Clips:
         return Steps(seen, self.act[rows, times][:, np.newaxis], self.true_reward[rows, times][:, np.newaxis])
 
     def after(self, first: int) -> Clips:
-        """Those from the first on, still packed."""
+        """The segments from index `first` on, still compressed."""
         return Clips(self.obs[first:], self.act[first:], self.true_reward[first:])
 
     def joined(self, more: Clips) -> Clips:
-        """These, and then others of the same shape."""
+        """Append other segments of the same shape."""
         act, true_reward = (np.concatenate(pair) for pair in ((self.act, more.act), (self.true_reward, more.true_reward)))
         if isinstance(self.obs, tuple) or isinstance(more.obs, tuple):
             return Clips((*self.obs, *more.obs), act, true_reward)

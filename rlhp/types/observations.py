@@ -1,4 +1,4 @@
-"""Observations that are images, and observations of several parts in one array."""
+"""Image observations, and observations of several parts in one array."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from gymnasium import spaces
 
 from rlhp.types.basics import Array
 
-LEAST = 16  # pixels of an image's shorter side: a smaller one is a board or a map more often than a picture, and read as a table
-LEAST_OF_REALS = 24  # and where there is no axis of channels and no bytes
+LEAST = 16  # pixels of an image's shorter side: smaller ones are more often boards or maps, and treated as vectors
+LEAST_OF_REALS = 24  # the same for two axes of real numbers
 
 
 class ImagesAndVector(spaces.Box):
-    """What an observation of several parts is kept as: the bytes of its images, then those of a vector in single precision.
+    """The space of observations that combine images and a vector: the bytes of the images, then those of the float32 vector.
 
-    It is one array of uint8, so that whatever keeps observations keeps these too, bit for bit; networks take it apart. `images`
-    are the spaces of the images, channels first, uint8 or float32; `width` counts the vector's numbers. Of a `stack` of
-    observations it is [stack, bytes].
+    An observation is one uint8 array, so it is stored like any other, without loss; networks split it. `images` are the spaces
+    of the images, channels first, uint8 or float32; `width` is the length of the vector. The shape is [bytes], or
+    [stack, bytes] for a stack of observations.
     """
 
     def __init__(self, images: Sequence[spaces.Box], width: int, stack: int = 1) -> None:
@@ -29,17 +29,17 @@ class ImagesAndVector(spaces.Box):
         super().__init__(0, 255, (self.bytes,) if stack == 1 else (stack, self.bytes), np.uint8)
 
     def pack(self, images: Sequence[Array], vector: Array) -> Array:
-        """One observation of its parts: images of the spaces' shapes and types, and the vector [width] -> [bytes] uint8."""
+        """Pack images of the spaces' shapes and types and a vector [width] into one observation [bytes] uint8."""
         parts = [*images, np.asarray(vector, np.float32)]
         return np.concatenate([np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in parts])
 
     def vector(self, obs: Array) -> Array:
-        """Observations [*B, *shape] -> their vectors, a copy: [*B, stack * width] float32."""
+        """A copy of the vectors of observations [*B, *shape]: [*B, stack * width] float32."""
         lead = obs.shape[: obs.ndim - len(self.shape)]
         return self._vectors(obs).copy().view(np.float32).reshape(*lead, self.stack * self.width)
 
     def with_vector(self, obs: Array, vector: Array) -> Array:
-        """The same observations [*B, *shape] with other vectors [*B, stack * width]."""
+        """Observations [*B, *shape] with their vectors replaced by `vector` [*B, stack * width]."""
         changed = obs.copy()
         self._vectors(changed)[:] = np.ascontiguousarray(vector, np.float32).view(np.uint8).reshape(self._vectors(obs).shape)
         return changed
@@ -49,14 +49,14 @@ class ImagesAndVector(spaces.Box):
         return obs[..., self.bytes - 4 * self.width :]
 
     def floats(self, obs: Array) -> Array:
-        """All numbers of observations [*B, *shape] that are no bytes, in single precision: [*B, n]."""
+        """All float32 numbers of observations [*B, *shape]: of float images and of the vector, [*B, n]."""
         lead = obs.shape[: obs.ndim - len(self.shape)]
         starts = zip([0, *self.ends], self.ends, self.images, strict=False)
         parts = [obs[..., a:b] for a, b, image in starts if image.dtype != np.uint8] + [self._vectors(obs)]
         return np.concatenate([part.reshape(*lead, -1) for part in parts], axis=-1).view(np.float32)
 
     def stacked(self, stack: int) -> ImagesAndVector:
-        """The space of so many observations together."""
+        """The space of `stack` observations together."""
         return ImagesAndVector(self.images, self.width, stack)
 
     def __eq__(self, other: object) -> bool:
@@ -74,26 +74,27 @@ def _bytes(image: spaces.Box) -> int:
 
 
 def numbers(space: spaces.Space[Any], obs: Array) -> Array:
-    """What is normalised of observations [*B, *O] of this space: all of it, or the vectors [*B, n] beside images."""
+    """The part of observations [*B, *O] that is normalised: all of it, or beside images the vectors [*B, n]."""
     return space.vector(obs) if isinstance(space, ImagesAndVector) else obs
 
 
 def with_numbers(space: spaces.Space[Any], obs: Array, changed: Array) -> Array:
-    """The observations [*B, *O] with what `numbers` gave changed to this."""
+    """Observations [*B, *O] with the part that `numbers` returns replaced by `changed`."""
     return space.with_vector(obs, changed) if isinstance(space, ImagesAndVector) else changed
 
 
 def image_axes(shape: Sequence[int]) -> tuple[int, int]:
-    """Which axes are height and width: the two longest ones, the first ones of several that are as long."""
+    """The axes of height and width: the two longest ones, the first of equally long ones."""
     first, second = sorted(sorted(range(len(shape)), key=lambda axis: -shape[axis])[:2])
     return first, second
 
 
 def is_image(space: spaces.Space[Any]) -> bool:
-    """Whether observations are pictures that convolutions suit, or a stack of them.
+    """Whether observations are images, or stacks of images, that suit convolutions.
 
-    Bytes of two to four axes are, unless they are too small. Other numbers are where all have the same finite bounds, and, of two
-    axes alone, where these are those of grey levels and the matrix is larger than a table would be.
+    An image has two to four axes, the same finite bounds for all its numbers, and a shorter side of at least `LEAST` pixels.
+    With two axes, the numbers are uint8, or real with the bounds of grey levels and a shorter side of at least
+    `LEAST_OF_REALS`.
     """
     box: Any = space
     if not isinstance(space, spaces.Box) or not 2 <= len(box.shape) <= 4:

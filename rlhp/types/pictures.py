@@ -1,4 +1,4 @@
-"""Frames of a rollout: compressed one by one as environments act, of the first so many of them."""
+"""Frames of a rollout: those of the first k environments, compressed one by one while they act."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlhp.types.clips import Deflated, Film, film
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What the first k environments looked like before each action: [T][k], each [H, W, 3] uint8, deflated by itself.
+    """The frames of the first k environments before each action: `[T][k]`, each `[H, W, 3]` uint8, compressed by itself.
 
     The number of environments may differ from step to step.
     """
@@ -23,19 +23,19 @@ class Frames:
 
     @property
     def envs(self) -> int:
-        """k: how many environments there are frames of at every step."""
+        """k: the number of environments that have frames at every step."""
         return min(map(len, self.rows), default=0)
 
     def film(self, steps: slice, env: int) -> Film:
-        """What one environment looked like at these steps."""
+        """The frames of one environment at these steps."""
         return film([row[env] for row in self.rows[steps]])
 
     def joined(self, more: Frames) -> Frames:
-        """These, and those of the following steps."""
+        """Append the frames of the following steps."""
         return Frames(self.rows + more.rows)
 
     def arrays(self, name: str) -> dict[str, Array]:
-        """As entries of a snapshot; without those that `envs` leaves out."""
+        """Convert the frames of the first `envs` environments to entries of a snapshot."""
         flat = [frame for row in self.rows for frame in row[: self.envs]]
         data = np.frombuffer(b"".join(frame.data for frame in flat), np.uint8)
         sizes = [len(self.rows), self.envs, *(flat[0].shape if flat else ())]
@@ -43,14 +43,14 @@ class Frames:
 
 
 def in_a_row(states: Sequence[Array | tuple[Deflated, ...]]) -> Array | Frames:
-    """What `Env.states` returned before each of T >= 1 steps, always of one kind, as a rollout holds it."""
+    """Combine what `Env.states` returned before each of T >= 1 steps, always of one kind, to the `state` of a rollout."""
     if isinstance(states[0], tuple):
         return Frames(tuple(cast(Sequence[tuple[Deflated, ...]], states)))
     return np.stack(cast(Sequence[Array], states))
 
 
 def frames_of(name: str, arrays: dict[str, Array]) -> Frames | None:
-    """What `Frames.arrays` was called on; None where a snapshot holds no frames of that name."""
+    """The inverse of `Frames.arrays`; None if the snapshot has no frames of that name."""
     if f"{name}/frames" not in arrays:
         return None
     steps, envs, *shape = (int(size) for size in arrays[f"{name}/sizes"])

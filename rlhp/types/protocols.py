@@ -1,4 +1,4 @@
-"""The protocols that the parts fulfil; shapes as in `rlhp.types.records`. They are structural: nothing inherits."""
+"""The protocols that components implement; shapes as in `rlhp.types.records`. They are structural: nothing inherits."""
 
 from __future__ import annotations
 
@@ -17,46 +17,50 @@ from rlhp.types.records import Answer, Behaviour, Comparisons, Demonstrations, E
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A part that changes while training: its state belongs to the checkpoint."""
+    """A component whose state changes during training and is part of the checkpoint."""
 
     def snapshot(self) -> dict[str, Array]:
-        """All that the next step depends on, as arrays."""
+        """Return everything that the next step depends on, as arrays."""
         ...
 
     def restore(self, state: dict[str, Array]) -> Any:
-        """Go on from a snapshot of a part built alike."""
+        """Continue from a snapshot of a component built in the same way."""
         ...
 
 
 class Env(Protocol):
-    """N environments: what is wanted beyond an SB3 `VecEnv`.
+    """N environments: what an environment needs beyond SB3's `VecEnv`.
 
-    A step's reward is the true one, by which the teacher judges. An environment may hide from the agent where its episodes end:
-    it then says `info["cut"]` where a real reset follows a step that is not done. `info["score"]` at an episode's end is its
-    score for people and tables, where that is not the sum of true rewards. Four attributes may be absent: `stack` (1), how many
-    of its newest observations a network sees together, `replays` (False), whether one state and the actions after it are
-    enough to render a clip, `terminates` (True), whether the agent may be told of an end before the horizon, and `bindings`
-    (none), a sequence of `rlhp.keys.Binding`: what keys do where a person acts.
+    A step's reward is the true reward, which the teacher judges by. An environment may hide the ends of its episodes from the
+    agent: it then sets `info["cut"]` if a real reset follows a step that is not done. `info["score"]` at the end of an episode
+    is its score for people and tables, if that is not the sum of true rewards. Four attributes are optional: `stack` (default
+    1), the number of newest observations that a network sees together; `replays` (False), whether the first state and the
+    actions are enough to render a clip; `terminates` (True), whether the agent may see an episode end before the horizon; and
+    `bindings` (none), a sequence of `rlhp.keys.Binding`, the keys by which a person acts.
 
-    One that is `Stateful` as well resumes exactly; its `restore` returns the observations, or None where it goes on from a reset.
+    An environment that is also `Stateful` resumes exactly. Its `restore` returns the observations, or None if it can only
+    continue from a reset.
     """
 
     num_envs: int
     task: str
-    horizon: int | None  # steps after which an episode ends; None: not known
+    horizon: int | None  # steps after which an episode ends; None: unknown
 
     def states(self) -> Array | tuple[Deflated, ...] | None:
-        """What clips of people are drawn from, at the current observation; asked before each action.
+        """What clips are rendered from, at the current observation; called before each action.
 
-        [N, S]: simulator states, from which `film` of the environment's yaml renders them, in another process. Or, where nothing
-        can be rendered again, what the first k <= N environments look like, k frames [H, W, 3] uint8 of one size, each
-        compressed (`rlhp.types.deflated`): clips are then cut from these environments alone, and k may change from step to step.
-        None: there are no clips to be shown.
+        [N, S]: simulator states, which the `film` of the environment's yaml renders in another process. An environment that
+        cannot be rendered later returns frames of its first k <= N environments instead: k frames [H, W, 3] uint8 of one size,
+        each compressed (`rlhp.types.deflated`). Segments are then cut from these environments alone, and k may change from
+        step to step. None: there are no clips to show.
         """
         ...
 
     def desynchronise(self, interval: int | None = None, fraction: float = 0.0) -> None:
-        """Put the environments out of step; a `fraction` of them is reset every `interval` steps. May refuse with UserError."""
+        """Start the environments at different times, and reset a `fraction` of them every `interval` steps.
+
+        May raise UserError.
+        """
         ...
 
     def close(self) -> None: ...
@@ -64,53 +68,54 @@ class Env(Protocol):
 
 @runtime_checkable
 class Filming(Protocol):
-    """An environment that can keep frames of what it does, which costs time: it does as long as somebody wants them."""
+    """An environment that can keep frames. Rendering takes time, so it keeps only as many as are needed."""
 
     @property
     def films(self) -> bool:
-        """Whether it is to keep frames at all."""
+        """Whether it keeps frames at all."""
         ...
 
     def film(self, wanted: Callable[[], int]) -> None:
-        """From now on keep frames of the first `wanted()` environments; it is asked before each step."""
+        """From now on keep frames of the first `wanted()` environments; `wanted` is called before each step."""
         ...
 
 
 class Memory(Protocol):
-    """Recent clips of the agent's behaviour, from which questions are made.
+    """Recent segments of the agent's behaviour, which queries are selected from.
 
-    `pending` may be absent (0): how many steps are held until there are enough to cut clips from.
+    The attribute `pending` is optional (default 0): the number of steps kept until there are enough to cut segments from.
     """
 
     @property
     def heldout(self) -> Sequence[Segment]:
-        """Clips that are never offered for questions: for measuring; may be empty."""
+        """Held-out segments: used for evaluation, never for queries; may be empty."""
         ...
 
     def __len__(self) -> int: ...
     def add(self, rollout: Rollout) -> None: ...
     def sample(self, n: int, clips: int, rng: np.random.Generator) -> list[tuple[Segment, ...]]:
-        """n tuples of `clips` different segments, uniformly."""
+        """Draw n tuples of `clips` different segments, uniformly."""
         ...
 
 
 class Predictor(Protocol):
-    """What r-hat says."""
+    """The predictions of r-hat."""
 
     def __call__(self, rollout: Rollout) -> Array:
-        """[T, N], float32: calibrated, the mean over members. Reading never writes."""
+        """Predict the reward of each step, [T, N] float32: calibrated, the mean over members. Changes no state."""
         ...
 
     def predict_members(self, steps: Steps) -> Array:
-        """[M, n, L]: the members apart and uncalibrated, as the preference model sums them."""
+        """The uncalibrated reward by each member, [M, n, L], as the preference model sums it."""
         ...
 
 
 class RewardModel(Predictor, Stateful, Protocol):
-    """r-hat as a part: what predicts, and how it is fitted.
+    """r-hat as a component: how it predicts and how it is fitted.
 
-    One that is fitted to what the policy does has an attribute `watches = True`, and is given the newest rollout. One whose
-    reward is partly that policy's own has a method `freeze()`, called where the rest of it is to reward another policy.
+    A reward model that is also fitted to the policy's behaviour has an attribute `watches = True` and receives the newest
+    rollout. One whose reward depends partly on that policy has a method `freeze()`, which removes this part before the reward
+    trains another policy.
     """
 
     def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
@@ -119,96 +124,100 @@ class RewardModel(Predictor, Stateful, Protocol):
 
 
 class Reward(Predictor, Protocol):
-    """r-hat as the loop sees it: a fit is begun, and goes on while the loop does.
+    """r-hat as the loop uses it: a fit may run in the background.
 
-    `watches` may be absent (False): whether it is fitted to the newest rollout too.
+    The attribute `watches` is optional (default False): whether the reward model is also fitted to the newest rollout.
     """
 
     def begin(self, evidence: Evidence, gradient_steps: int) -> None:
-        """Begin to fit, as `RewardModel.fit` does. Whoever asks for a prediction next waits until it is done."""
+        """Start a fit, as `RewardModel.fit` does it. Predictions wait until it is done."""
         ...
 
     def fitted(self) -> Metrics:
-        """What the last fit that was begun found; waits for it. Empty before the first, and when it was told already."""
+        """Wait for the last fit and return its metrics; empty before the first fit and if they were returned already."""
         ...
 
 
 class Teacher(Protocol):
-    """Who compares. One whose answers come as training goes on has an attribute `needs_time = True`: nobody waits for it."""
+    """Answers queries. The loop does not wait for a teacher with the attribute `needs_time = True`, who answers later."""
 
     def __call__(self, queries: Sequence[Query], step: int) -> Mapping[int, Answer | Sequence[Answer]]:
-        """What it can say now about these open questions, by id; may be empty. Several people's answers are a sequence."""
+        """Answer those of the unanswered queries that can be answered now, by id; may be empty.
+
+        Answers of several annotators to one query are a sequence.
+        """
         ...
 
 
 class Trainer(Protocol):
-    """Who watches the agent and says of single actions whether they are good or bad."""
+    """Watches the agent and gives feedback on single actions: good or bad."""
 
     def __call__(self, rollout: Rollout, step: int) -> Array:
-        """[T, N], float: what was heard during each step of the newest rollout; above 0 is good, below is bad, 0 is nothing said.
+        """Feedback received during each step of the newest rollout, [T, N] float: > 0 is good, < 0 is bad, 0 is none.
 
-        It may be about earlier actions, those of rollouts before included: people are late.
+        Since people react late, it may be about earlier actions, also those of earlier rollouts.
         """
         ...
 
 
 class QuerySelector(Protocol):
-    """Which clips are compared."""
+    """Selects the segments to compare."""
 
     def __call__(self, memory: Memory, n: int, reward: Predictor, step: int) -> list[tuple[Segment, ...]]:
-        """Up to n questions; none while memory holds too little for so many."""
+        """Select up to n queries; none while memory holds too few segments for n."""
         ...
 
 
 def all_at_once(asked: int, grows: bool, step: int, total_steps: int) -> bool:
-    """Whether the initial questions wait until all can be asked: none is asked yet, memory grows, half of the run is left.
+    """Whether the initial queries wait until all of them can be asked.
 
-    Otherwise fewer are asked than are wanted where memory holds too little, and the rest later.
+    They do if none has been asked yet, memory grows and half of the run is left. Otherwise, with too few segments in memory,
+    some are asked now and the rest later.
     """
     return asked == 0 and grows and 2 * step <= total_steps
 
 
 class Schedule(Protocol):
-    """How many labels are wanted by a step: a level, so it may be asked at any time and any number of times."""
+    """The total number of labels by a step. It is a level, not an increment, so it can be read at any time and repeatedly."""
 
     def __call__(self, step: int) -> int: ...
 
 
 class TrainingSchedule(Protocol):
-    """How many gradient steps of the reward model are wanted by a step, given the labels taken: a level too."""
+    """The total number of the reward model's gradient steps by a step, given the labels used so far; a level too."""
 
     def __call__(self, step: int, labels: int) -> int: ...
 
 
 class Agent(Protocol):
-    """What acts, and maximises the reward it is handed."""
+    """Acts, and maximises the reward that it receives."""
 
     num_timesteps: int
     n_steps: int  # of a rollout, in each environment
 
     def rollouts(self, total_steps: int) -> Iterator[Rollout]: ...
     def behaviour(self) -> Behaviour:
-        """The last rollout without its true reward, and the policy that made it; to be asked before `update`."""
+        """The last rollout without its true reward, and the policy that made it; call it before `update`."""
         ...
 
     def update(self, reward: Array) -> Metrics:
-        """Improve the policy on the last rollout, rewarded [T, N]."""
+        """Improve the policy on the last rollout with this reward [T, N]."""
         ...
 
 
 class Store(Protocol):
-    """Questions and answers: the only place where loop and teachers meet."""
+    """Stores queries and answers: loop and teachers exchange them only here."""
 
     @property
     def asked(self) -> int: ...
     @property
     def used(self) -> int:
-        """Answers handed to the reward model so far; 'cannot tell' counts."""
+        """The number of answers that the reward model has received; 'cannot tell' counts."""
         ...
 
     @property
     def demonstrated(self) -> int:
-        """Comparisons that demonstrations have answered: neither asked nor taken."""
+        """The number of comparisons answered by demonstrations; they count neither as asked nor as used."""
         ...
 
     def demonstrate(self, pairs: Sequence[tuple[Segment, Segment]], step: int) -> None: ...
@@ -217,7 +226,7 @@ class Store(Protocol):
     def answer(self, answers: Mapping[int, Answer | Sequence[Answer]], teacher: str = ...) -> None: ...
     def wait(self, max_pending: int | None) -> None: ...
     def settle(self) -> None:
-        """No answer can be undone any more: the next `take` has all there are."""
+        """Make all answers final, so that none can be undone and the next `collect` returns them all."""
         ...
 
     def collect(self, step: int) -> Comparisons: ...
@@ -228,21 +237,21 @@ class Run(Protocol):
 
     def log(self, step: int, metrics: Metrics) -> None: ...
     def warn(self, topic: str, text: str) -> None:
-        """Tell the user, once for each topic, what keeps the run from doing what was asked; an empty text takes it back."""
+        """Warn the user once per topic that the run cannot do as configured; an empty text withdraws the warning."""
         ...
 
     def end_step(self, step: int) -> None: ...
 
 
 class Loop(Protocol):
-    """A way of learning, from a run's start or its last checkpoint to its end; what it holds of its own is `Stateful`."""
+    """A learning method: runs from the start of a run, or its last checkpoint, to its end. It is `Stateful` if it has state."""
 
     def __call__(self, store: Store, run: Run) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """All parts of a run and the settings that they share: what a part can check itself against before training."""
+    """All components of a run and their common settings, so that a component can check before training that they fit."""
 
     env: Env
     agent: Agent
@@ -256,45 +265,45 @@ class Setup:
     total_steps: int
     max_pending: int | None
     reset_interval: int | None  # steps after which some environments are reset
-    settings: Mapping[str, Any]  # all of them, for a part that is bound to another run's
+    settings: Mapping[str, Any]  # all of them, for a component that has to match those of another run
     demonstrations: Demonstrations | None = None
-    loop: Loop | None = None  # None: not built yet; it is built last, of all the others
-    sources: Callable[[int], int] | None = None  # of how many environments, with so many questions asked, clips are; None: all
+    loop: Loop | None = None  # None: not built yet; it is built last, from all other components
+    sources: Callable[[int], int] | None = None  # queries asked -> environments that segments are cut from; None: all
 
 
 @runtime_checkable
 class Checked(Protocol):
-    """A part that can tell whether it works together with the others."""
+    """A component that can check whether it works with the others."""
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError where it does not, in a sentence that says what to change."""
+        """Raises UserError if it does not, with a sentence that says what to change."""
         ...
 
 
 @runtime_checkable
 class Drawing(Protocol):
-    """What draws the clips of an environment, and films of a policy; an environment's yaml names it as `film`.
+    """Renders the clips of an environment and videos of a policy; the environment's yaml names it as `film`.
 
-    It is built from that yaml alone, also where no training runs and there is no torch: building one must be cheap.
+    It is built from that yaml alone, also by processes without training and without torch, so building it must be cheap.
     """
 
     @property
     def fps(self) -> Fraction | int:
-        """Pictures a second at which people watch a clip."""
+        """Frames per second at which people watch a clip."""
         ...
 
     @property
     def dt(self) -> float:
-        """Seconds of simulated time from one picture to the next: a film of a policy shows a second of them in a second."""
+        """Seconds of simulated time between two frames; videos of a policy play in simulated time."""
         ...
 
     def check(self) -> None:
-        """Raises UserError where this machine cannot draw."""
+        """Raises UserError if this machine cannot render."""
         ...
 
     def clip_renderer(self, size: int) -> AbstractContextManager[Callable[[Segment], Iterator[Array]]]:
-        """What turns segments into pictures [H, W, 3] uint8 of about `size` pixels, one a step.
+        """Return a renderer of segments: frames [H, W, 3] uint8 of about `size` pixels, one per step.
 
-        Setting up may be slow: it is done once for many segments, in one thread. May raise UserError, as may drawing.
+        Its setup may be slow and is done once for many segments, in one thread. Setup and rendering may raise UserError.
         """
         ...

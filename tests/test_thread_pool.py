@@ -1,4 +1,4 @@
-"""Threads that share out work."""
+"""A thread pool."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from rlhp.thread_pool import ThreadPool
 
 
-def together(crew, items):
+def together(pool, items):
     """The items, each with its square, as the threads took them."""
     waiting, done = iter(items), []
 
@@ -17,17 +17,17 @@ def together(crew, items):
         for item in waiting:
             done.append((item, item * item))
 
-    crew.start(work)
-    crew.finish(work)
+    pool.start(work)
+    pool.finish(work)
     return done
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_every_item_is_done_once(threads):
-    crew = ThreadPool(threads)
-    assert sorted(together(crew, range(50))) == [(x, x * x) for x in range(50)]
-    crew.close()
-    assert together(crew, range(3)) == [(0, 0), (1, 1), (2, 4)]
+    pool = ThreadPool(threads)
+    assert sorted(together(pool, range(50))) == [(x, x * x) for x in range(50)]
+    pool.close()
+    assert together(pool, range(3)) == [(0, 0), (1, 1), (2, 4)]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -47,56 +47,56 @@ def test_what_an_item_raises_reaches_the_caller():
         ThreadPool(2).map(lambda x: 1 / x, [1, 0, 2])
 
 
-def test_helpers_work_while_the_caller_does_something_else():
-    crew, done = ThreadPool(2), threading.Event()
-    crew.start(done.set)
+def test_workers_work_while_the_caller_does_something_else():
+    pool, done = ThreadPool(2), threading.Event()
+    pool.start(done.set)
     assert done.wait(timeout=10)
-    crew.finish(lambda: None)
+    pool.finish(lambda: None)
 
 
 def test_threads_work_at_the_same_time():
-    crew, meeting = ThreadPool(2), threading.Barrier(2)
-    crew.start(lambda: meeting.wait(timeout=10))
-    crew.finish(lambda: meeting.wait(timeout=10))
+    pool, meeting = ThreadPool(2), threading.Barrier(2)
+    pool.start(lambda: meeting.wait(timeout=10))
+    pool.finish(lambda: meeting.wait(timeout=10))
     assert not meeting.broken
 
 
-def test_what_a_helper_raises_reaches_the_caller_and_the_crew_lives_on():
-    crew = ThreadPool(2)
-    crew.start(lambda: 1 / 0)
+def test_what_a_worker_raises_reaches_the_caller_and_the_pool_still_works():
+    pool = ThreadPool(2)
+    pool.start(lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        crew.finish(lambda: None)
-    assert together(crew, [3]) == [(3, 9)]
+        pool.finish(lambda: None)
+    assert together(pool, [3]) == [(3, 9)]
 
 
-def test_a_forgotten_crew_is_let_go():
+def test_an_unused_pool_is_collected():
     before = set(threading.enumerate())
-    crew = ThreadPool(4)
-    together(crew, range(8))
-    helpers = set(threading.enumerate()) - before
-    assert len(helpers) == 3
-    del crew
-    for helper in helpers:
-        helper.join(timeout=10)
-    assert not any(helper.is_alive() for helper in helpers)
+    pool = ThreadPool(4)
+    together(pool, range(8))
+    workers = set(threading.enumerate()) - before
+    assert len(workers) == 3
+    del pool
+    for worker in workers:
+        worker.join(timeout=10)
+    assert not any(worker.is_alive() for worker in workers)
 
 
 LEAVING = """
 import sys, time, torch
-from rlhp.thread_pool import Crew
+from rlhp.thread_pool import ThreadPool
 
 def work():
     x, end = torch.ones(200, 200), time.monotonic() + 1
     while time.monotonic() < end:
         x = torch.tanh(x @ x)
 
-crew = Crew(2)
-crew.start(work)
+pool = ThreadPool(2)
+pool.start(work)
 time.sleep(0.2)
 sys.exit(7)
 """
 
 
-def test_a_program_that_ends_while_a_helper_works_ends_as_it_says():
+def test_a_program_that_ends_while_a_worker_works_ends_as_it_says():
     ended = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (7, "")
