@@ -193,7 +193,7 @@ def test_what_a_number_is_not_is_said_when_it_is_gathered(tmp_path: Path) -> Non
     said = str(gather([tmp_path / "runs"], tmp_path)).splitlines()
     assert [line.replace(str(tmp_path), "") for line in said[1:]] == [
         "  labels: /runs/few: 40 of 100 used",
-        "  no episode ended in the last 5 % of /runs/early: its return is of step 500",
+        "  no episode ended in the last 5 % of /runs/early: its return is from step 500",
     ]
     write_run(tmp_path / "runs" / "broken", seed=4, rows=[(500, 5.0, 1, 50, 0.7), (1000, "nan", 1, 100, 0.9)])
     with pytest.raises(UserError, match="broken is not a number"):

@@ -107,8 +107,8 @@ def part(study: Study, layout: Layout, steps: int) -> Layout:
     there = [row for row in study.results if row.total_steps == steps]
     tasks = tuple(task for task in layout.tasks if any(row.env == task for row in there))
     conditions = {(row.condition, row.labels) for row in there}
-    looks = {condition: look for condition, look in layout.styles.items() if condition in conditions}
-    return replace(layout, tasks=tasks, looks=looks, columns=min(layout.columns, max(1, len(tasks))))
+    styles = {condition: style for condition, style in layout.styles.items() if condition in conditions}
+    return replace(layout, tasks=tasks, styles=styles, columns=min(layout.columns, max(1, len(tasks))))
 
 
 def report() -> None:

@@ -37,7 +37,7 @@ SECONDS = {"preferences": 350, "graded_comparison": 280, "ranking": 127, "rating
 BUDGETS = {"answers": ANSWERS, "seconds": SECONDS}
 
 
-def looks(labels: Mapping[str, int]) -> dict[Condition, Style]:
+def styles(labels: Mapping[str, int]) -> dict[Condition, Style]:
     """Return a style for each type of feedback with this number of answers."""
     return {(kind, labels[kind]): Style(colour, "-", f"{name}, {labels[kind]}") for kind, (colour, name) in KINDS.items()}
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     rows = summarise(kept, STEPS)
     write_scores(rows, HERE / "summary.csv")
     for budget, labels in BUDGETS.items():
-        layout = Layout(tasks=TASKS, styles=looks(labels), columns=2)
+        layout = Layout(tasks=TASKS, styles=styles(labels), columns=2)
         print("", f"Equal {budget}:", draw(study.curves, layout, STEPS, HERE / f"{budget}.png"), sep="\n")
         print(table(study, scores, layout, STEPS))
         save(summary_figure(rows, layout), HERE / f"{budget}_summary.png")

@@ -94,8 +94,8 @@ def layout(study: Study, steps: int) -> Layout:
     there = [row for row in study.results if row.total_steps == steps]
     tasks = tuple(task for task in LAYOUT.tasks if any(row.env == task for row in there))
     conditions = {(row.condition, row.labels) for row in there}
-    looks = {condition: look for condition, look in LAYOUT.styles.items() if condition in conditions}
-    return replace(LAYOUT, tasks=tasks, looks=looks, columns=min(4, max(1, len(tasks))))
+    styles = {condition: style for condition, style in LAYOUT.styles.items() if condition in conditions}
+    return replace(LAYOUT, tasks=tasks, styles=styles, columns=min(4, max(1, len(tasks))))
 
 
 def report() -> None:
