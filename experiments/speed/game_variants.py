@@ -124,7 +124,7 @@ class _Lengthening(Gate):
         self._clock, self._share = clock, share
 
     def __call__(self, steps: int, ready: bool = True) -> None:
-        """As a gate."""
+        """Report the steps, like `Gate`."""
         if self.end == 0 and ready:
             self.began -= self._clock.seconds * (1 / self._share - 1)
         super().__call__(steps, ready)

@@ -37,7 +37,7 @@ Settings = Mapping[str, Any]
 
 
 class Closed(Exception):
-    """The variant is not needed any more."""
+    """Raised in a variant that is not needed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class _Resetting(Gate):
     clock: Any = None
 
     def __call__(self, steps: int, ready: bool = True) -> None:
-        """As a gate."""
+        """Report the steps, like `Gate`."""
         before = self.end
         Gate.__call__(self, steps, ready)
         if self.end != before:

@@ -40,12 +40,12 @@ def final(run: RunData) -> Final:
 
 
 def _final_rows(late: Array) -> Array:
-    """Which rows a final return is taken over, [E] bool, of those that lie in the last 5 %, [E] bool: these, and the last one."""
+    """Return the rows that a final return averages, [E] bool: those in the last 5 % (`late`, [E] bool), and the last row."""
     return late | (np.arange(len(late)) == len(late) - 1)
 
 
 def late_returns(run: RunData) -> Array:
-    """The mean true returns [n] of the rollouts that `final` is taken over; empty where no episode has ended."""
+    """Return the mean true returns [n] of the rollouts that `final` averages; empty if no episode has ended."""
     step, value, _ = run.ended()
     return value[_final_rows(step > (1 - FINAL) * run.total_steps)]
 
