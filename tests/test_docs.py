@@ -174,8 +174,8 @@ def pages_of_settings() -> ModuleType:
 
 def test_the_reference_has_each_setting(pages_of_settings: ModuleType) -> None:
     page = pages_of_settings.settings_page()
-    assert "| `labels` | `700` | answered questions by the end of training |" in page
-    assert "| `memory` | `recent` | the segments that queries are made from |" in page
+    assert "| `labels` | `700` | answered queries by the end of training |" in page
+    assert "| `memory` | `recent` | segments from which queries are made |" in page
 
 
 def test_each_common_setting_has_a_meaning(pages_of_settings: ModuleType) -> None:
