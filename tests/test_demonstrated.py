@@ -145,7 +145,9 @@ def test_an_experts_clips_come_from_anywhere_and_beat_those_of_the_policy(store:
 
 def test_clips_of_stacked_frames_have_those_before_them() -> None:
     put = Demonstrated(demonstrations=Demonstrations((expert(4),), stack=3), number=1, length=3, seed=0)
-    found = {put._expert_clip(remembered(1)[0], np.random.default_rng(seed)).obs[:, 0].astype(int).tobytes() for seed in range(20)}
+    found = {
+        put._expert_clip(remembered(1)[0], np.random.default_rng(seed)).obs[:, 0].astype(int).tobytes() for seed in range(20)
+    }
     assert found == {np.array(row).tobytes() for row in ([0, 0, 0, 1, 2], [0, 0, 1, 2, 3])}
 
 

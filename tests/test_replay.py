@@ -117,8 +117,6 @@ def test_a_run_that_people_answered_and_that_was_killed_is_refused(tmp_path: Pat
     with monkeypatch.context() as patched:
         patched.setattr(Store, "wait", answering(two_people))
         trained(tmp_path / "one", *run)
-    with pytest.raises(
-        UserError, match=r"query \d+ differs from that of the recorded run, .*killed and resumed"
-    ) as error:
+    with pytest.raises(UserError, match=r"query \d+ differs from that of the recorded run, .*killed and resumed") as error:
         trained(tmp_path / "two", "teacher=replay", f"teacher.run={tmp_path / 'one'}")
     assert ". " not in str(error.value), "one sentence"
