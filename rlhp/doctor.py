@@ -1,4 +1,4 @@
-"""What is missing on this machine, and the line that mends it."""
+"""Checks of this machine's installation: what is missing, and how to fix it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import av
 from packaging.requirements import Requirement
 
 OK, NOTE, MISSING = "ok", "note", "MISSING"
-ROOM = 1.0  # GB that a long run with checkpoints may need
+ROOM = 1.0  # GB of disk space that a long run with checkpoints may need
 PROBE = "from rlhp import film; film.probe()"
 OPTIONAL = (
     "wandb",
@@ -27,12 +27,12 @@ OPTIONAL = (
     "labels",
     "parquet",
     "hub",
-)  # extras for users; dev is for those who change the code
+)  # extras for users; dev is for developers
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One row: MISSING is needed for training, a note is not; `mend` is what to do about either."""
+    """Result of one check: MISSING is needed for training, a note is not; `mend` says how to fix it."""
 
     what: str
     status: str
@@ -41,14 +41,14 @@ class Finding:
 
 
 def main() -> int:
-    """Print every finding; 0 if all that training needs is there, else 1."""
+    """Print all findings; return 0 if everything that training needs is installed, otherwise 1."""
     findings = [*_python(), *_packages(), *_switch(), *_drawing(), *_encoder(), *_games(), *_machine(), *_folder(Path("runs"))]
     print(table(findings))
     return int(any(finding.status == MISSING for finding in findings))
 
 
 def table(findings: list[Finding]) -> str:
-    """The findings in aligned columns, each remedy on a line of its own below what it mends."""
+    """Format the findings in aligned columns, each with its remedy on the next line."""
     what, status = (max(len(getattr(f, name)) for f in findings) for name in ("what", "status"))
     lines: list[str] = []
     for f in findings:
@@ -64,7 +64,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """One row per dependency of ours, as pyproject.toml declares them."""
+    """Check each dependency declared in pyproject.toml."""
     try:
         declared = [Requirement(line) for line in requires("rlhp") or ()]
     except PackageNotFoundError:
@@ -77,20 +77,20 @@ def _packages() -> Iterator[Finding]:
             yield package(need, NOTE)
 
 
-def package(need: Requirement, if_not: str) -> Finding:
-    """Whether a package is there in a version that we support."""
+def package(need: Requirement, otherwise: str) -> Finding:
+    """Check that a package is installed in a supported version; `otherwise` is the status if it is not."""
     mend = f"pip install '{need.name}{need.specifier}'"
     try:
         found = version(need.name)
     except PackageNotFoundError:
-        return Finding(need.name, if_not, "not installed", mend)
+        return Finding(need.name, otherwise, "not installed", mend)
     if need.specifier.contains(found, prereleases=True):
         return Finding(need.name, OK, found)
-    return Finding(need.name, if_not, f"{found}, which is not {need.specifier}", mend)
+    return Finding(need.name, otherwise, f"{found}, which is not {need.specifier}", mend)
 
 
 def _switch() -> Iterator[Finding]:
-    """Whether what MUJOCO_GL asks for can be used: where MuJoCo refuses it, nothing can be trained either."""
+    """Check that the backend named in MUJOCO_GL works; if MuJoCo rejects it, training fails too."""
     wanted = os.environ.get("MUJOCO_GL")
     if not wanted:
         return
@@ -98,18 +98,18 @@ def _switch() -> Iterator[Finding]:
     if why := _film().complaint("import mujoco", wanted):
         yield Finding("MUJOCO_GL", MISSING, f"{wanted} is unusable: {why}"[:110], mend)
     elif _film().refused():
-        yield Finding("MUJOCO_GL", NOTE, f"{wanted} is unusable: nothing can be drawn so here", mend)
+        yield Finding("MUJOCO_GL", NOTE, f"{wanted} is unusable: it cannot render on this machine", mend)
     else:
         yield Finding("MUJOCO_GL", OK, wanted)
 
 
 def _drawing() -> Iterator[Finding]:
-    """The first way to draw that works, or why the first of them does not."""
+    """Find the first rendering backend that works, or report why the first one does not."""
     complaints: list[str] = []
     for backend in _film().BACKENDS if sys.platform == "linux" else ("",):
         why = _film().complaint(PROBE, backend)
         if why is None:
-            yield Finding("OpenGL (videos)", OK, backend or "there")
+            yield Finding("OpenGL (videos)", OK, backend or "available")
             return
         complaints.append(why)
     reason = complaints[0].rpartition("UserError: ")[2].partition(";")[0]
@@ -117,7 +117,7 @@ def _drawing() -> Iterator[Finding]:
 
 
 def _film() -> ModuleType:
-    """The package `film`, which cannot be imported while MUJOCO_GL asks for what MuJoCo refuses."""
+    """Import the package `film`, which fails while MUJOCO_GL names a backend that MuJoCo rejects."""
     before = os.environ.pop("MUJOCO_GL", None)
     try:
         return import_module("rlhp.film")
@@ -128,18 +128,20 @@ def _film() -> ModuleType:
 
 def _encoder() -> Iterator[Finding]:
     for codec, (encoder, _) in _film().CODECS.items():
-        there = encoder in av.codecs_available
-        yield Finding(f"{codec} (videos)", OK if there else NOTE, encoder, "" if there else "pip install --force-reinstall av")
+        available = encoder in av.codecs_available
+        yield Finding(
+            f"{codec} (videos)", OK if available else NOTE, encoder, "" if available else "pip install --force-reinstall av"
+        )
 
 
 def _games() -> Iterator[Finding]:
-    """Whether the games can be played."""
+    """Check that the Atari games can be played."""
     try:
         missing = import_module("rlhp.atari.emulator").missing()
     except ImportError as error:
         missing = [str(error)]
     mend = "pip install --force-reinstall ale-py opencv-python-headless" if missing else ""
-    yield Finding("Atari games", NOTE if missing else OK, ", ".join(missing)[:110] or "there", mend)
+    yield Finding("Atari games", NOTE if missing else OK, ", ".join(missing)[:110] or "available", mend)
 
 
 def _machine() -> Iterator[Finding]:
@@ -149,13 +151,15 @@ def _machine() -> Iterator[Finding]:
 
 
 def _folder(runs: Path) -> Iterator[Finding]:
-    """Whether runs can be written here: looks, and leaves nothing behind."""
+    """Check that runs can be written here, without leaving a file."""
     place = runs if runs.is_dir() else runs.absolute().parent
     try:
         with tempfile.TemporaryFile(dir=place):
-            yield Finding("runs/", OK, f"{place} can be written")
+            yield Finding("runs/", OK, f"{place} is writable")
     except OSError as error:
-        yield Finding("runs/", MISSING, f"{place}: {error.strerror}", "change to a folder of yours, or free some space")
+        yield Finding(
+            "runs/", MISSING, f"{place}: {error.strerror}", "change to a folder that you can write to, or free some space"
+        )
     free = shutil.disk_usage(place).free / 1e9
     mend = "" if free >= ROOM else f"free at least {ROOM:.0f} GB"
     yield Finding("disk", OK if free >= ROOM else NOTE, f"{free:.1f} GB free", mend)

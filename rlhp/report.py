@@ -1,4 +1,4 @@
-"""What a run has come to: its true return, its policy on film, and the report at the end of a training."""
+"""Results of a run: true return, video of the policy, datasets, and the report at the end of training."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ STORE = "preferences.sqlite"
 
 
 def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_STEPS, deterministic: bool | None = None) -> str:
-    """A sentence on the true return of a run's policy; an episode may have up to `max_steps` steps.
+    """Return a sentence on the true return of a run's policy; an episode may have up to `max_steps` steps.
 
-    `deterministic`: as for `acting`. Raises UserError where it cannot be loaded, and where episodes do not end.
+    `deterministic`: see `acting`. Raises UserError if the policy cannot be loaded, or episodes do not end.
     """
     trained = train.load(run)
     env = trained.make_env(max(1, min(episodes, 10)), seed)
@@ -40,9 +40,10 @@ def returns(run: Path, episodes: int, seed: int, max_steps: int = evaluate.MAX_S
 
 
 def acting(trained: train.Trained, env: Any, seed: int, deterministic: bool | None = None) -> tuple[evaluate.Policy, str]:
-    """How a run's policy acts while it is watched, and the words for it.
+    """Return a run's policy for evaluation, and a description of how it acts.
 
-    Deterministically it takes the mode of its distribution, else it draws from it, by `seed`. None: as `evaluate.by_mode` says.
+    A deterministic policy takes the mode of its distribution; otherwise actions are sampled with `seed`. `deterministic` None:
+    `evaluate.by_mode` decides.
     """
     chosen = evaluate.by_mode(env.action_space) if deterministic is None else deterministic
     torch.manual_seed(seed)
@@ -50,18 +51,18 @@ def acting(trained: train.Trained, env: Any, seed: int, deterministic: bool | No
 
 
 def score(run: Path) -> float:
-    """What a search for better settings goes by: the final true return. Raises UserError where no episode has ended."""
+    """Return the objective of a hyperparameter search: the final true return. Raises UserError if no episode has ended."""
     return analysis.final_return(analysis.load(run))
 
 
 def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000, deterministic: bool | None = None) -> Path:
-    """Film `seconds` of simulated time of a run's policy; an .mp4 holds h264, a .webm vp9.
+    """Film `seconds` of simulated time of a run's policy and return the path; an .mp4 file holds h264, a .webm file vp9.
 
-    `deterministic`: as for `acting`. Raises UserError where there is no run, no OpenGL, or nothing to draw.
+    `deterministic`: see `acting`. Raises UserError if there is no run, no OpenGL, or no renderer.
     """
     codec = {".mp4": "h264", ".webm": "vp9"}.get(out.suffix)
     if codec is None:
-        raise UserError(f"a film cannot be written as {out.suffix or out}; name an .mp4 or a .webm file.")
+        raise UserError(f"a video cannot be written as {out.suffix or out}; name an .mp4 or a .webm file.")
     if seconds <= 0:
         raise UserError(f"{seconds:g} seconds cannot be filmed; give more than 0.")
     film.without_screen()  # for Gymnasium's own renderer
@@ -69,7 +70,7 @@ def film_policy(run: Path, out: Path, seconds: float = 10.0, seed: int = 10_000,
         return _film(train.load(run), out, codec, seconds, seed, deterministic)
     except UserError:
         raise
-    except Exception as error:  # Gymnasium's renderer fails in many ways where OpenGL does
+    except Exception as error:  # Gymnasium's renderer fails in many ways if OpenGL does not work
         if sentence := film.refused():
             raise UserError(sentence) from error
         raise
@@ -87,8 +88,8 @@ def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: i
             return film.write(pictures, out, fps, codec)
         every, fps = film.frame_rate(drawing.dt)
         segments = evaluate.watch(policy, env, max(1, round(seconds / drawing.dt)))
-        with drawing.clip_renderer(film.SIZE) as shoot:
-            pictures = chain.from_iterable(_every(every, shoot, segment) for segment in segments)
+        with drawing.clip_renderer(film.SIZE) as render:
+            pictures = chain.from_iterable(_every(every, render, segment) for segment in segments)
             return film.write(pictures, out, fps, codec)
     finally:
         env.close()
@@ -97,26 +98,26 @@ def _film(trained: train.Trained, out: Path, codec: str, seconds: float, seed: i
 def demonstrate(
     run: Path, out: Path, episodes: int, best_of: int | None, seed: int, max_steps: int, deterministic: bool | None = None
 ) -> str:
-    """Record `episodes` episodes of a run's policy as a dataset of Minari's: the first ones, or the `best_of` so many by return.
+    """Record `episodes` episodes of a run's policy as a Minari dataset: the first ones, or the best of `best_of` by return.
 
-    `deterministic`: as for `acting`. Returns a sentence on what was recorded. Raises UserError where there is no run, where `out`
-    is there already, and where too few episodes were whole.
+    `deterministic`: see `acting`. Returns a sentence on what was recorded. Raises UserError if there is no run, `out` exists
+    already, or too few episodes are complete.
     """
     recorded = best_of or episodes
     if not 1 <= episodes <= recorded:
         raise UserError(
-            f"{episodes} episodes cannot be chosen from {recorded}; --episodes is at least 1, and --best-of at least that."
+            f"{episodes} episodes cannot be chosen from {recorded}; --episodes must be at least 1, and --best-of not smaller."
         )
     trained = train.load(run)
     env = trained.make_env(recorded, seed)
     try:
         policy, how = acting(trained, env, seed, deterministic)
-        whole = demonstrations.record(policy, env, max_steps).episodes
-        if len(whole) < episodes:
+        complete = demonstrations.record(policy, env, max_steps).episodes
+        if len(complete) < episodes:
             raise UserError(
-                f"{len(whole)} of {recorded} episodes were whole, too few for {episodes}; record more with --best-of."
+                f"{len(complete)} of {recorded} episodes are complete, too few for {episodes}; record more with --best-of."
             )
-        best = sorted(whole, key=lambda e: -e.true_reward.sum()) if best_of else whole
+        best = sorted(complete, key=lambda e: -e.true_reward.sum()) if best_of else complete
         chosen = Demonstrations(tuple(best[:episodes]), getattr(env, "stack", 1))
         selection = f"the best {episodes} of {recorded} episodes by return" if best_of else f"{episodes} episodes as they came"
         about = f"{how} of a run on env={trained.settings['task']}, seed {trained.settings['seed']}; {selection}"
@@ -130,34 +131,35 @@ def demonstrate(
 
 
 def export_minari(run: Path, out: Path) -> str:
-    """Write the clips that a run asked about as a dataset of Minari's, an episode each; a sentence on it.
+    """Write the clips that a run asked about as a Minari dataset with one episode per clip, and return a sentence on it.
 
-    A clip of L steps has L - 1 transitions: what its last action led to is not in it. Rewards are the true ones; where an
-    imported data set has none they are 0, which is said. The spaces are those of the run's environment, or those that the data
-    show. Raises UserError where there are no clips, where they have one step, or where `out` is there already.
+    A clip of L steps has L - 1 transitions, since it does not hold the observation after its last action. Rewards are the true
+    rewards; if an imported dataset has none, they are written as 0, and the sentence says so. Spaces are those of the run's
+    environment, or are inferred from the data. Raises UserError if there are no clips, clips have one step, or `out` exists
+    already.
     """
     names = list(dict.fromkeys(name for _, clips in store.asked(run / STORE) for name in clips))
     if not names:
         raise UserError(f"{run} has asked nothing yet, so it has no clips; train it first.")
     (_, first), *_ = store.segments(run / STORE, names[:1])
     if len(first) < 2:
-        raise UserError(f"the clips of {run} have one step each and hold no transition, so there is nothing to write.")
+        raise UserError(f"the clips of {run} have one step each and thus no transitions, so there is nothing to write.")
     clips = (clip for _, clip in store.segments(run / STORE, names))
     lacking = "" if np.isfinite(first.true_reward).all() else "; their rewards are not known, and written as 0"
-    about = f"the {len(names):,} clips that {run.name} asked about, an episode each{lacking}"
+    about = f"the {len(names):,} clips that {run.name} asked about, one episode each{lacking}"
     with _spaces(run) as (env, spec):
         demonstrations.write(out, map(_transitions, clips), env, spec, description=about)
     return f"{out}: {about}, {len(names) * (len(first) - 1):,} transitions; minari calls it {demonstrations.dataset_id(out)}"
 
 
 def _transitions(clip: Segment) -> Episode:
-    """A clip as an episode, without the action after which nothing is known."""
+    """Convert a clip to an episode, without the last action, whose next observation is unknown."""
     return Episode(clip.obs[len(clip.obs) - len(clip) :], clip.act[:-1], np.nan_to_num(clip.true_reward[:-1]))
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """What data show of the environment that they are of."""
+class _Inferred:
+    """The task and the spaces of an environment, inferred from data."""
 
     task: str
     observation_space: spaces.Space[Any]
@@ -166,10 +168,10 @@ class _Shown:
 
 @contextmanager
 def _spaces(run: Path) -> Iterator[tuple[Any, Any]]:
-    """What has the task and the spaces of a run, and what its environment is made from; the latter None where nobody knows."""
+    """Yield an object with the task and the spaces of a run, and the environment's spec; the spec is None if it is unknown."""
     if not (run / "config.yaml").is_file():
         given = answers.load(run)
-        yield _Shown(run.name, given.observation_space(), given.action_space()), None
+        yield _Inferred(run.name, given.observation_space(), given.action_space()), None
         return
     settings = read_settings(run)
     env = train.environment(settings, n_envs=1, seed=0)
@@ -179,16 +181,16 @@ def _spaces(run: Path) -> Iterator[tuple[Any, Any]]:
         env.close()
 
 
-def _every(n: int, shoot: Callable[[Segment], Iterator[Array]], segment: Segment) -> Iterator[Array]:
-    """The pictures of every n-th step; the others are not drawn where each step has its own state."""
+def _every(n: int, render: Callable[[Segment], Iterator[Array]], segment: Segment) -> Iterator[Array]:
+    """Return the pictures of every n-th step; the others are not rendered if each step has its own state."""
     obs, act, reward, state = segment.obs, segment.act, segment.true_reward, segment.state
     if state is not None and len(state) < len(act):
-        return islice(shoot(segment), 0, None, n)
-    return shoot(Segment(obs[::n], act[::n], reward[::n], None if state is None else state[::n]))
+        return islice(render(segment), 0, None, n)
+    return render(Segment(obs[::n], act[::n], reward[::n], None if state is None else state[::n]))
 
 
 def _rendered(policy: evaluate.Policy, env: Any, seconds: float) -> tuple[Iterator[Array], Fraction]:
-    """The environment's own pictures of the policy, and how many a second."""
+    """Return the environment's own pictures of the policy, and the frames per second."""
     dt = 1 / getattr(env, "metadata", {}).get("render_fps", 30)
     every, fps = film.frame_rate(dt)
     pictures = evaluate.pictures(policy, env, max(1, round(seconds / dt)))
@@ -196,28 +198,28 @@ def _rendered(policy: evaluate.Policy, env: Any, seconds: float) -> tuple[Iterat
 
 
 def fit_score(run: Path) -> float:
-    """What a search for better settings of a fit goes by: the held-out accuracy. Raises UserError where nothing was held out."""
+    """Return the objective of a search over fits: the held-out accuracy. Raises UserError if no answers were held out."""
     return analysis.heldout_accuracy(run)
 
 
 def print_fit_report(run: Path) -> None:
-    """Print what a fit has come to, and the path of its learning curves."""
+    """Print a summary of a fit, and the path of its learning curves."""
     print("\n" + analysis.fit_summary(run) + "\n")
     print(analysis.fit_png(run, run / "fit.png"))
 
 
 def print_report(run: Path) -> None:
-    """Print a short table on a run, and the paths of the pictures (and the video, if its settings want one) made from it."""
+    """Print a short table on a run, and the paths of its plots and, if its settings enable one, its video."""
     print("\n" + analysis.summary(analysis.load(run)) + "\n")
-    settings, made, missed = read_settings(run), [analysis.curve_png(run, run / "curve.png")], []
-    wanted: list[tuple[str, Callable[[], Path]]] = []
+    settings, made, failed = read_settings(run), [analysis.curve_png(run, run / "curve.png")], []
+    optional: list[tuple[str, Callable[[], Path]]] = []
     if (run / "heldout.csv").is_file() and settings.get("labels"):
-        wanted.append(("picture of r-hat", lambda: analysis.reward_png(run, run / "reward.png")))
+        optional.append(("picture of r-hat", lambda: analysis.reward_png(run, run / "reward.png")))
     if settings.get("video"):
-        wanted.append(("video", lambda: film_policy(run, run / "policy.mp4")))
-    for name, make in wanted:
+        optional.append(("video", lambda: film_policy(run, run / "policy.mp4")))
+    for name, make in optional:
         try:
             made.append(make())
-        except UserError as error:  # the training is done and well: what a short run or a machine cannot draw is left out
-            missed.append(f"no {name}: {error}")
-    print("\n".join([*map(str, made), *missed]))
+        except UserError as error:  # training has succeeded: a plot or video that cannot be made is no reason to fail
+            failed.append(f"no {name}: {error}")
+    print("\n".join([*map(str, made), *failed]))

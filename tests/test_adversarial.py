@@ -19,7 +19,7 @@ from rlhp.reward import AIRL, GAIL, AsynchronousReward, GradientPenalty, Spectra
 from rlhp.reward.airl import ShapedScore
 from rlhp.reward.balanced import Balanced
 from rlhp.reward.gail import StepScore
-from rlhp.reward.past import EACH, KEPT, Past
+from rlhp.reward.past import CAPACITY, KEPT_PER_ROLLOUT, Past
 from rlhp.reward.tanh_mlp import TanhMLP, parameters
 from rlhp.run import last_checkpoint
 from rlhp.train import build, load, train
@@ -236,11 +236,11 @@ def test_what_is_shown_as_earlier_is_earlier():
 
 
 def test_of_earlier_rollouts_so_many_are_kept_and_the_older_the_fewer():
-    past, rollouts = Past(0.5, seed=0), 2 * KEPT // EACH
+    past, rollouts = Past(0.5, seed=0), 2 * CAPACITY // KEPT_PER_ROLLOUT
     for i in range(rollouts):
         past.drawn(steps_of(np.full(10, i)), 2, range(i, i + 1))
     kept = past.snapshot()["past/act"].flatten()
-    assert len(kept) == KEPT and (kept == rollouts - 1).sum() == EACH
+    assert len(kept) == CAPACITY and (kept == rollouts - 1).sum() == KEPT_PER_ROLLOUT
     assert (kept < rollouts // 2).sum() < (kept >= rollouts // 2).sum()
 
 
@@ -374,10 +374,10 @@ def test_a_fit_in_a_process_of_its_own_gives_the_same_numbers(kind):
     for effort, at in ((8, -1.0), (16, -0.5), (24, 0.5)):
         for each in (one, two):
             each.begin(evidence(policy_at=at), effort)
-        while two._coming is None or not two._coming.ready:
+        while two._starting is None or not two._starting.ready:
             time.sleep(0.05)
         assert one.fitted() == two.fitted()
-    assert two._apart is not None and one.watches
+    assert two._fit_process is not None and one.watches
     ours, theirs = one.snapshot(), two.snapshot()
     assert ours.keys() == theirs.keys() and all(np.array_equal(ours[k], theirs[k]) for k in ours)
 
@@ -449,17 +449,17 @@ def test_surviving_is_not_imitation(aimless, tmp_path, capsys):
 
 def test_who_may_terminate_is_told_and_who_may_not_is_not(aimless, capsys):
     build(settings(*WALK, "condition=gail", f"demos={aimless}", "reward_model.reward=logit"))
-    assert "may end early" not in capsys.readouterr().err
+    assert "may terminate early" not in capsys.readouterr().err
     build(settings(*WALK, "condition=gail", f"demos={aimless}"))
     told = capsys.readouterr().err
-    assert "episodes of test_adversarial:Walk-v0 may end early" in told and "reward_model.reward=logit" in told
+    assert "episodes of test_adversarial:Walk-v0 may terminate early" in told and "reward_model.reward=logit" in told
     build(settings(*WALK, "condition=airl", f"demos={aimless}", "agent.start.cloning_steps=1"))
-    assert "may end early, and reward_model=airl reads an end as if the episode went on" in capsys.readouterr().err
+    assert "and reward_model=airl treats a termination as if the episode continued" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("condition", ["gail", "airl"])
 def test_there_must_be_demonstrations(condition):
-    with pytest.raises(UserError, match="name them with demos="):
+    with pytest.raises(UserError, match="set demos="):
         build(settings("env=point", f"condition={condition}", "threads=1"))
 
 
@@ -472,9 +472,9 @@ def test_a_frozen_airl_run_hands_out_g(tmp_path, capsys):
     cloned = ["condition=airl", f"demos={tmp_path / 'demos'}", "agent.start.cloning_steps=50", "agent.start.critic_first=1"]
     train(settings(*TINY, *cloned), tmp_path / "airl")
     told = capsys.readouterr().err
-    assert "agent/start" not in told and "may end early" not in told
+    assert "agent/start" not in told and "may terminate early" not in told
     build(settings(*TINY, "condition=gail", cloned[1]))
-    assert "may end early" not in capsys.readouterr().err, "time alone ends an episode"
+    assert "may terminate early" not in capsys.readouterr().err, "time alone ends an episode"
     setup = build(settings(*TINY, "reward_model=frozen", f"reward_model.run={tmp_path / 'airl'}"))
     learned = build(settings(*TINY, "reward_model=airl", "schedule=none", cloned[1]))
     assert "agent/start=demonstrations" in capsys.readouterr().err, "from scratch f learns nothing"

@@ -282,7 +282,7 @@ def test_labels_are_those_used_of_those_wanted(tmp_path: Path) -> None:
     none = write_run(tmp_path / "none", labels=50, rows=[(100, 1, 1, 0, "")])
     assert str(analysis.load(none).taken) == "0 of 50 used"
     true = write_run(tmp_path / "true", condition="true_reward", rows=[(100, 1, 1, 0, "")])
-    assert "none wanted" in analysis.summary(analysis.load(true))
+    assert "none requested" in analysis.summary(analysis.load(true))
 
 
 def test_a_final_return_that_is_not_of_the_end_is_marked(tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_runs_of_all_versions_on_a_gymnasium_environment_are_of_one_task(tmp_pat
 def test_a_seed_counts_once(tmp_path: Path) -> None:
     write_run(tmp_path / "a", settings=made(0.001, 1))
     write_run(tmp_path / "b", settings={**made(0.001, 1), "name": "b"})
-    with pytest.raises(UserError, match=r"/a and .*/b hold the same run"):
+    with pytest.raises(UserError, match=r"/a and .*/b are the same run"):
         analysis.plot([tmp_path / "a", tmp_path / "b"], tmp_path / "plot.png")
 
 
@@ -472,7 +472,7 @@ def test_the_mean_ends_where_the_first_seed_ends(tmp_path: Path, monkeypatch: py
     assert np.isnan(mean.get_ydata()[25:]).all() and set(mean.get_ydata()[4:25]) == {20.0}
     assert [text.get_text().replace("\n", " ") for text in page.legends[0].get_texts()] == [
         "Preferences, 50-100 of 100 labels (2 seeds, 1 not finished)",
-        "single seeds, where not all have a return",
+        "single seeds, where some have no return",
     ]
 
 

@@ -195,7 +195,7 @@ def test_a_reward_model_suits_what_is_observed(name, network):
 
 
 def test_a_reward_model_for_vectors_refuses_images_beside_one():
-    with pytest.raises(UserError, match=r"images beside one; choose reward_model=by_observation"):
+    with pytest.raises(UserError, match=r"observations also have images; choose reward_model=by_observation"):
         composed_agent("Camera", "reward_model=ensemble_mlp")
 
 
@@ -279,7 +279,7 @@ def test_clips_nobody_compared_are_ranked_right_where_one_part_alone_tells(which
 def test_the_sums_of_clips_and_their_gradient_are_those_of_predictions():
     model, held = fitted("image", 3), clips(3, "image", 2)
     network = model._network
-    network._steady.copy_(network.flat)
+    network._averaged.copy_(network.flat)
     x = network.prepare(held.obs, held.act)
     sums = network.clip_sums(x, 0)
     assert torch.allclose(sums, network.predict(x).sum(dim=2), atol=1e-5)

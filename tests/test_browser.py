@@ -112,9 +112,7 @@ def test_undo_while_the_server_is_away_says_so(run: Path, tab: playwright.Page) 
         tab.route("**/api/**", lambda route: route.abort())
         wait(tab, "document.getElementById('state').textContent === 'No connection'")
         tab.keyboard.press("z")
-        wait(
-            tab, "document.getElementById('say').textContent.startsWith('Nothing is undone. The page\\'s server does not answer')"
-        )
+        wait(tab, "document.getElementById('say').textContent.startsWith('Nothing was undone. The server does not respond')")
         tab.unroute_all(behavior="ignoreErrors")
         assert len(answers(run)) == 1
 
@@ -389,8 +387,8 @@ def test_the_end_of_training_is_said_and_the_pair_stays(tmp_path: Path, tab: pla
         store.close()
         wait(tab, "document.getElementById('progress').textContent.startsWith('2 of 10')")
         (run / "finished.json").write_text("{}")
-        wait(tab, "document.getElementById('progress').textContent === 'The learner is done: it used 2 of 40 labels'")
-        assert tab.inner_text("#state") == "The learner is done" and "not learned from" in tab.inner_text("#say")
+        wait(tab, "document.getElementById('progress').textContent === 'Training is finished: it used 2 of 40 labels'")
+        assert tab.inner_text("#state") == "Training is finished" and "not learned from" in tab.inner_text("#say")
         for _ in range(3):
             press(tab, "ArrowLeft")
         wait(tab, "document.getElementById('why').textContent.includes('it used 2 of 40 labels')")

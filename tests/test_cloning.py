@@ -172,15 +172,15 @@ def test_what_would_be_ignored_is_refused(tmp_path):
     env = build(resolved(settings[:-1])).env
     few = Episode(np.zeros((3, 2), np.float32), np.zeros((2, 2), np.float32), np.zeros(2, np.float32))
     demonstrations.save(tmp_path / "demos", Demonstrations((few,)), env)
-    with pytest.raises(UserError, match="nothing here learns from demos="):
+    with pytest.raises(UserError, match="these settings do not use demos="):
         build(resolved(settings))
-    with pytest.raises(UserError, match="leave agent/start out"):
+    with pytest.raises(UserError, match="remove agent/start"):
         build(resolved([*settings, "condition=cloning", "agent/start=demonstrations"]))
     assert build(resolved([*settings, "demo_labels=2", "clip_steps=2"])).demonstrations is not None
 
 
 def test_cloning_without_demonstrations_is_said():
-    with pytest.raises(UserError, match="name them with demos="):
+    with pytest.raises(UserError, match="set demos="):
         build(resolved([*TINY, "env=point", "agent.batch_size=64", "condition=cloning"]))
     with pytest.raises(UserError, match="episodes=2 counts demonstrations"):
         build(resolved([*TINY, "env=point", "agent.batch_size=64", "episodes=2"]))

@@ -373,10 +373,10 @@ def test_an_experts_values_are_in_units_of_the_true_reward(runs):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ([], "name a run on the true reward with expert=RUN"),
+        ([], "set expert=RUN to a run on the true reward"),
         (["expert={runs}/preferences"], "has not learned from the true reward"),
-        (["expert={runs}/true_reward", "env=reacher"], "knows env=point, not reacher"),
-        (["expert={runs}/true_reward", "loop.trainer.lookahead=0"], "set it to 1 or more"),
+        (["expert={runs}/true_reward", "env=reacher"], "was trained on env=point, not reacher"),
+        (["expert={runs}/true_reward", "loop.trainer.lookahead=0"], "set it to at least 1"),
         (["expert={runs}/true_reward", "loop.trainer.lookahead=50"], "simulates 50 steps"),
         (["expert={runs}/true_reward", "loop.trainer.lookahead=4", "loop.trainer.speaks=0"], "give a probability above 0"),
         (["expert={runs}/true_reward", "agent.decay=1"], "give a decay from 0"),

@@ -26,7 +26,7 @@ from rlhp.types import Stopped, UserError
 
 def test_a_run_that_nobody_has_asked_anything_of_has_no_file(tmp_path: Path) -> None:
     assert control(tmp_path) == Control()
-    Controls(tmp_path).begin(0)
+    Controls(tmp_path).start(0)
     assert not any(tmp_path.iterdir())
 
 
@@ -64,7 +64,7 @@ def test_a_file_that_is_damaged_is_named(tmp_path: Path, text: str) -> None:
 
 def test_a_stop_from_before_is_over_and_a_pause_is_not(tmp_path: Path) -> None:
     ask(tmp_path, paused=True, stop=True, stopped=512)
-    Controls(tmp_path).begin(512)
+    Controls(tmp_path).start(512)
     assert control(tmp_path) == Control(paused=True)
 
 
@@ -73,13 +73,13 @@ def test_a_training_holds_until_it_is_told_to_go_on(tmp_path: Path) -> None:
     said: list[str] = []
     naps = iter([lambda: None, lambda: ask(tmp_path, more=5), lambda: ask(tmp_path, paused=False)])
     controls = Controls(tmp_path, sleep=lambda seconds: next(naps)())
-    assert controls.hold(1024, said.append) == Control(more=5, added=((1024, 5),)), "labels are noticed meanwhile"
-    assert len(said) == 3 and said[0] == f"paused at step 1,024 from the page: rlhp annotate {tmp_path} serves it"
+    assert controls.wait_while_paused(1024, said.append) == Control(more=5, added=((1024, 5),)), "labels are noticed meanwhile"
+    assert len(said) == 3 and said[0] == f"paused at step 1,024 from the page: continue it with rlhp annotate {tmp_path}"
 
 
 def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
     ask(tmp_path, paused=True)
-    assert Controls(tmp_path, sleep=lambda seconds: ask(tmp_path, stop=True)).hold(0, lambda text: None).stop
+    assert Controls(tmp_path, sleep=lambda seconds: ask(tmp_path, stop=True)).wait_while_paused(0, lambda text: None).stop
 
 
 # more labels
@@ -140,7 +140,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
         train(settings("env=reacher"), run)
     assert checkpoint.complete(run / "checkpoints")[-1] == 1408, "between two of those that are due"
     assert not finished(run) and failure(run) is None and control(run) == Control(stopped=1408)
-    assert "was stopped from the page; the same command goes on from step 1,408 of 3,072" in capsys.readouterr().err
+    assert "was stopped from the page; repeat the command to continue from step 1,408 of 3,072" in capsys.readouterr().err
     train(settings("env=reacher"), run)
     assert finished(run) and control(run) == Control()
     for name in ("metrics.csv", "heldout.csv"):
@@ -215,7 +215,7 @@ def test_labels_that_are_added_are_asked_and_a_resumed_run_asks_the_same(
 class Waits:
     """A store in which the waiting is stopped."""
 
-    taken: int = 0
+    used: int = 0
     asked: int = 4
 
     def wait(self, max_pending: int | None) -> None:

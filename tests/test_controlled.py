@@ -14,7 +14,7 @@ import pytest
 from pages import until
 from test_run import TINY
 
-from rlhp.answers import foresight
+from rlhp.answers import prediction_accuracy
 from rlhp.run import Served, checkpoint, control, finished, key_of, served
 from rlhp.run.record import read_table
 from rlhp.store import Store, labels, ranked
@@ -107,7 +107,7 @@ def test_people_with_keys_teach_a_run_that_its_owner_controls(tmp_path: Path) ->
         assert owner.run("stop")["stopping"] is True
         assert trainer.wait(LONG) == 0
         assert not finished(run) and control(run).stopped == checkpoint.complete(run / "checkpoints")[-1] == steps(run)
-        assert "was stopped from the page; the same command goes on from step" in log.read_text()
+        assert "was stopped from the page; repeat the command to continue from step" in log.read_text()
         assert owner.run()["stopped"] == steps(run), "the page is still there"
 
         trainer = training(run)
@@ -119,7 +119,7 @@ def test_people_with_keys_teach_a_run_that_its_owner_controls(tmp_path: Path) ->
         given = labels(run / "preferences.sqlite")
         assert len(given) == 14 and {label.annotator for label in given} == {"human:ada", "human:bob"}
         store = Store(run / "preferences.sqlite")
-        found = foresight(run, ranked(store.database))
+        found = prediction_accuracy(run, ranked(store.database))
         store.close()
         assert found is not None and 0 < found.n < 14 and owner.run()["agreement"]["n"] == found.n
     finally:

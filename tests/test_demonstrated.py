@@ -207,5 +207,5 @@ def test_comparisons_that_were_never_made_are_told(shown: Path, tmp_path: Path, 
 
 
 def test_without_demonstrations_there_is_nothing_to_show() -> None:
-    with pytest.raises(UserError, match="name them with demos="):
+    with pytest.raises(UserError, match="set demos="):
         build(resolved([*TINY, "env=point", "demo_labels=6"]))

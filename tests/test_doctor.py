@@ -74,16 +74,16 @@ def test_a_driver_that_hangs_is_told(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "egl")
     monkeypatch.setattr("rlhp.film.trial.PATIENCE", 0.0)
     (switch,), (drawing,) = doctor._switch(), doctor._drawing()
-    assert switch.status == MISSING and "egl is unusable: it does not answer within" in switch.found
-    assert drawing.status == NOTE and "cannot draw: it does not answer within" in drawing.found
+    assert switch.status == MISSING and "egl is unusable: it does not respond within" in switch.found
+    assert drawing.status == NOTE and "cannot draw: it does not respond within" in drawing.found
 
 
 def test_a_driver_that_hangs_only_while_it_draws_is_a_note(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "egl")
-    monkeypatch.setattr("rlhp.film.trial.complaint", lambda program, backend: "it does not answer within 60 s")
+    monkeypatch.setattr("rlhp.film.trial.complaint", lambda program, backend: "it does not respond within 60 s")
     monkeypatch.setattr(film, "complaint", lambda program, backend: None)  # `import mujoco` works
     (finding,) = doctor._switch()
-    assert finding.status == NOTE and "nothing can be drawn so here" in finding.found
+    assert finding.status == NOTE and "it cannot render on this machine" in finding.found
 
 
 def test_doctor_itself_runs_whatever_the_switch_says():

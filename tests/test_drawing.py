@@ -127,9 +127,9 @@ def test_a_class_of_ones_own(own: Path) -> None:
 @pytest.mark.parametrize(
     ("node", "said"),
     [
-        ({"_target_": "shades_of_ones_own.Missing"}, "film is to be shades_of_ones_own.Missing, and module .*PYTHONPATH"),
-        ({"_target_": "nowhere.Shades"}, "film is to be nowhere.Shades, and No module named 'nowhere'; correct its name"),
-        ({"_target_": "Shades"}, "film is to be Shades, and Empty module name"),
+        ({"_target_": "shades_of_ones_own.Missing"}, "film is set to shades_of_ones_own.Missing, but module .*PYTHONPATH"),
+        ({"_target_": "nowhere.Shades"}, "film is set to nowhere.Shades, but No module named 'nowhere'; correct its name"),
+        ({"_target_": "Shades"}, "film is set to Shades, but Empty module name"),
         ({"_target_": "shades_of_ones_own.Shades"}, "cannot be built from these settings .*missing .* 'shade'"),
         ({"_target_": "shades_of_ones_own.Shades", "shade": 256}, "cannot be built from these settings .256 is no shade"),
         ({"_target_": "shades_of_ones_own.Half"}, "lacks fps, dt, check or clip_renderer"),
@@ -173,7 +173,7 @@ def test_games_are_played_again_in_colour_at_an_integer_scale() -> None:
 
 
 def test_a_game_s_clip_without_a_state_cannot_be_drawn() -> None:
-    with film.Atari("pong").clip_renderer(64) as shoot, pytest.raises(UserError, match="no state of the console"):
+    with film.Atari("pong").clip_renderer(64) as shoot, pytest.raises(UserError, match="no emulator state"):
         list(shoot(clip(3)))
     with pytest.raises(UserError, match="no game 'pung': did you mean 'pong'"):
         film.Atari("pung")

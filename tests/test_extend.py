@@ -54,7 +54,7 @@ def test_it_ends_as_if_it_had_been_asked_for_more_at_once(pace: str, tmp_path: P
     assert (whole / "metrics.csv").read_bytes().startswith(before)
     capsys.readouterr()
     assert extend(half, "--exact", f"total_steps={16 * STEP}", *more) == 0
-    assert "Not as if" not in capsys.readouterr().err
+    assert "Different from a run" not in capsys.readouterr().err
     for name in ("metrics.csv", "heldout.csv", "plan.json"):
         assert (half / name).read_bytes() == (whole / name).read_bytes()
     ours, theirs = (read_settings(path) for path in (half, whole))
@@ -149,12 +149,12 @@ def test_what_depends_on_the_end_is_said_and_goes_on_as_in_the_longer_run(tmp_pa
     words = [f"total_steps={16 * STEP}", "labels=24"]
     capsys.readouterr()
     assert extend(half, "--exact", *words) == 2 and finished(half)
-    assert "would not be the run that was asked for so many steps at once: agent.learning_rate" in capsys.readouterr().err
+    assert "would differ from that of a run started with these settings: agent.learning_rate" in capsys.readouterr().err
     assert extend(half, *words) == 0
     err = capsys.readouterr().err
-    assert "agent.learning_rate falls over the whole run: it had come to 0 by step 512, and goes on from 0.0005" in err
-    assert "1,024 steps would have asked 19 by step 512, and here 16 were; 3 are asked at once" in err
-    assert "would have made 41 gradient steps by step 512, and here it made 31; the difference is made up" in err
+    assert "agent.learning_rate falls over the whole run: it was 0 at step 512, and continues from 0.0005" in err
+    assert "1,024 steps asks 19 by step 512, and this one asked 16; 3 are asked at once" in err
+    assert "makes 41 gradient steps by step 512, and here it made 31; the first fit makes the missing ones" in err
     rows = read_table(half / "metrics.csv")
     assert was == 0 and float(rows[8]["learning_rate"]) == pytest.approx(0.001 * (1 - 9 / 16))
     assert [float(row["asked"]) for row in rows][:8] == asked and float(rows[8]["asked"]) >= 19 and float(rows[-1]["asked"]) == 24
@@ -164,10 +164,10 @@ def test_what_depends_on_the_end_is_said_and_goes_on_as_in_the_longer_run(tmp_pa
     "words, said",
     [
         (["total_steps=64"], "total_steps=64 is less than the 128 of"),
-        (["total_steps=128"], "has made 128 steps already; give more"),
-        (["labels=90"], "has made 128 steps already; give more than those as total_steps=..., which labels are asked in"),
+        (["total_steps=128"], "has made 128 steps already; give a larger number"),
+        (["labels=90"], "has made 128 steps already; give a larger number as total_steps=..., during which labels are asked"),
         (["labels=2", "total_steps=256"], "labels=2 is less than the 4 of"),
-        (["seed=2", "total_steps=256"], "seed cannot change while a run goes on"),
+        (["seed=2", "total_steps=256"], "seed cannot change when a run continues"),
         (["agent.gamma=0.9", "total_steps=256"], "agent.gamma cannot change"),
         (["total_steps=many"], "total_steps is 'many': give a whole number"),
         (["total_steps=200.5"], "give a whole number"),

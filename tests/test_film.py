@@ -135,7 +135,7 @@ def test_a_driver_that_hangs_is_given_up(monkeypatch):
     monkeypatch.setattr(trial, "SWITCH", HANGS)
     monkeypatch.setenv("MUJOCO_GL", "egl")
     said = film.refused()
-    assert said is not None and "MUJOCO_GL=egl cannot draw here (it does not answer within 0.01 s); unset it" in said
+    assert said is not None and "MUJOCO_GL=egl cannot draw here (it does not respond within 0.01 s); unset it" in said
 
 
 def test_no_gl_gets_the_apt_line(monkeypatch):
@@ -217,6 +217,6 @@ def test_the_probe_is_drawn_where_it_is():
 
 def test_an_encoder_that_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(film.video.av, "codecs_available", {"libvpx-vp9"})
-    with pytest.raises(UserError, match="libx264 is missing here; get it with: pip"):
+    with pytest.raises(UserError, match="libx264 is missing; install it with: pip"):
         film.write([np.zeros((48, 48, 3), np.uint8)], tmp_path / "x.mp4", 25)
     film.write([np.zeros((48, 48, 3), np.uint8)], tmp_path / "x.webm", 25, "vp9")

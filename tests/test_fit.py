@@ -47,7 +47,7 @@ def test_it_learns_what_is_preferred_and_says_how_well_it_is_known(tmp_path: Pat
     assert fitted(comparisons(tmp_path), tmp_path / "run") == 0
     out, err = capsys.readouterr()
     assert "150 comparisons of 300 clips of 4 steps (Inverse Preference Learning: a label of 1 prefers obs_2)" in err
-    assert "observations Box(3,) of float32; actions Box(2,) of float32\n120 are learned from, 30 held out\n" in err
+    assert "observations Box(3,) of float32; actions Box(2,) of float32\n120 are fitted, 30 held out\n" in err
     held = json.loads((tmp_path / "run" / "finished.json").read_text())["heldout"]
     assert (
         held["share"] >= 0.85
@@ -174,11 +174,11 @@ def test_a_fit_has_no_policy_to_show(tmp_path: Path, capsys: Any) -> None:
     [
         ("reward_model=gail", "learns from what a policy does"),
         ("reward_model=true_reward", "learns nothing from comparisons"),
-        ("reward_model=target", "learns from true returns, which these data do not hold"),
+        ("reward_model=target", "learns from true returns, which these data lack"),
         ("reward_model=ensemble_cnn", "image"),
-        ("heldout=1", "share of the comparisons"),
+        ("heldout=1", "fraction of the comparisons"),
         ("heldout=0.001", "too few to hold out"),
-        ("comparisons=1000", "120 are not held out"),
+        ("comparisons=1000", "120 that are not held out"),
         ("comparisons=0", "give a whole number of at least 1"),
         ("actions=3", "these actions are vectors"),
         ("total_steps=0", "counts gradient steps"),
@@ -229,7 +229,7 @@ def test_no_segment_is_on_both_sides(tmp_path: Path) -> None:
     twice = {name: np.concatenate([file[name], file[name]]) for name in file.files}
     given = load(comparisons(tmp_path, **twice)).comparisons
     found = split(given, 0.2, seed=1)
-    assert found.apart and len(found.heldout) == 60 and len(found.fitted) == 240
+    assert found.disjoint and len(found.heldout) == 60 and len(found.fitted) == 240
     assert not {*given.shown[found.heldout].ravel()} & {*given.shown[found.fitted].ravel()}
     assert split(given, 0.2, seed=1).heldout.tolist() == found.heldout.tolist() != split(given, 0.2, seed=2).heldout.tolist()
     assert len(split(given, 0.0, seed=1).heldout) == 0
@@ -242,7 +242,7 @@ def test_where_all_hang_together_the_same_question_stays_on_one_side(tmp_path: P
     chain["obs_1"][20:], chain["action_1"][20:] = file["obs_1"][0], file["action_1"][0]
     given = load(comparisons(tmp_path, **chain)).comparisons
     found = split(given, 0.25, seed=1)
-    assert not found.apart and len(found.heldout) == 10
+    assert not found.disjoint and len(found.heldout) == 10
     assert not {*given.query[found.heldout]} & {*given.query[found.fitted]}
 
 

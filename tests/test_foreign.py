@@ -111,7 +111,7 @@ def test_whole_numbers_are_choices_and_bytes_are_images(tmp_path: Path) -> None:
     assert found.action_space() == spaces.Discrete(4) and found.action_space(6) == spaces.Discrete(6)
     assert found.observation_space() == spaces.Box(0, 255, (4, 5), np.uint8)
     assert (found.comparisons.clips[found.comparisons.shown[:, 1]].obs == frames[1]).all()
-    with pytest.raises(UserError, match="from 0 to 3, and choices count from 0 to 2; raise actions=3"):
+    with pytest.raises(UserError, match="from 0 to 3, but discrete actions count from 0 to 2; raise actions=3"):
         found.action_space(3)
     with pytest.raises(UserError, match="these actions are vectors"):
         load(ipl(tmp_path)).action_space(2)
@@ -155,9 +155,9 @@ def test_the_same_two_clips_are_one_question_whoever_answers_and_whatever_the_si
     [
         ({"obs_1": np.where(np.arange(ROWS)[:, None, None] == 2, np.nan, OBS[0])}, "row 2 of .*: obs_1 is not finite at step 0"),
         ({"action_2": np.where(np.arange(ROWS)[:, None, None] == 1, np.inf, ACT[1])}, "row 1 of .*: action_2 is not finite"),
-        ({"label": np.array([0, 1, 0.7, 0])}, "row 2 of .*: the label 0.7 is none of 1, 0 and 0.5"),
-        ({"label": np.array([0, 1, 2, 0])}, "row 2 of .*: the label 2 is none of"),
-        ({"label": np.array([0, np.nan, 0, 0])}, "row 1 of .*: the label nan is none of"),
+        ({"label": np.array([0, 1, 0.7, 0])}, "row 2 of .*: the label 0.7 is not one of 1, 0 and 0.5"),
+        ({"label": np.array([0, 1, 2, 0])}, "row 2 of .*: the label 2 is not one of"),
+        ({"label": np.array([0, np.nan, 0, 0])}, "row 1 of .*: the label nan is not one of"),
         ({"label": np.array([[1, 0], [1, 1], [0, 1], [0, 1]])}, r"row 1 of .*: the label \[1 1\] is neither a number nor two"),
         ({"label": np.array(["left"] * 4)}, "row 0 of .*: the label left is neither"),
         ({"label": np.array([0, 1])}, "differ in their number of rows .*label has 2"),
@@ -167,7 +167,7 @@ def test_the_same_two_clips_are_one_question_whoever_answers_and_whatever_the_si
             r"row 0 of .*: obs_2 has 3 steps of observations \(1,\) .* have 3 steps of observations \(2,\)",
         ),
         ({"obs_1": np.array([None] * 4)}, "no objects"),
-        ({"obs_1": np.array([["a"] * LENGTH] * ROWS)}, "row 0 of .*: obs_1 holds no numbers"),
+        ({"obs_1": np.array([["a"] * LENGTH] * ROWS)}, "row 0 of .*: obs_1 does not hold numbers"),
         ({"label": np.full(ROWS, -1)}, "holds no comparison that prefers a clip"),
     ],
 )
@@ -180,12 +180,12 @@ def test_a_row_that_cannot_be_read_is_named(change: dict[str, Any], said: str, t
     "line, said",
     [
         ("{", "line 5 of .* is not JSON"),
-        ("[1]", "line 5 of .* is no object"),
+        ("[1]", "line 5 of .* is not an object"),
         ('{"segment_0": {"obs": [[1, 2]], "act": [[1]]}}', "line 5 of .* has no segment_1.obs"),
         ('{"segment_0": {"obs": [[1, 2], [3]], "act": [[1]]}, "segment_1": {"obs": 0, "act": 0}, "label": 1}', "differ in size"),
         (
             '{"segment_0": {"obs": [[1, 2]], "act": [[1]]}, "segment_1": {"obs": [[1, 2]], "act": [[1]]}, "label": 1}',
-            "line 5 of .*: segment_0.obs has 1 steps .* cut all segments to one length",
+            "line 5 of .*: segment_0.obs has 1 steps .* make all segments equal in length",
         ),
     ],
 )
@@ -200,7 +200,7 @@ def test_a_line_that_cannot_be_read_is_named(line: str, said: str, tmp_path: Pat
     "words, said",
     [
         (["--columns", "left.obs=nope"], "has no column nope; its columns are action_1, action_2, label, obs_1, obs_2"),
-        (["--columns", "left=obs_1"], "names no column; give WHAT=COLUMN"),
+        (["--columns", "left=obs_1"], "names no column; give ROLE=COLUMN"),
         (["--columns", "obs_1"], "names no column"),
     ],
 )
@@ -210,13 +210,17 @@ def test_columns_that_are_not_there_are_named(words: list[str], said: str, tmp_p
 
 
 def test_an_unknown_layout_says_what_to_name() -> None:
-    with pytest.raises(UserError, match=r"x has the columns a, b, which is no layout known here; .* --columns left.obs=COLUMN"):
+    with pytest.raises(UserError, match=r"x has the columns a, b, which match no known layout; .* --columns left.obs=COLUMN"):
         find(["a", "b"], {}, source="x")
 
 
 def test_a_file_of_another_kind_or_none(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_text("not at all")
-    for name, said in (("x.csv", "none of .npz, .parquet, .jsonl"), ("y.npz", "there is no file"), ("x.npz", "is no .npz file")):
+    for name, said in (
+        ("x.csv", "not one of .npz, .parquet, .jsonl"),
+        ("y.npz", "there is no file"),
+        ("x.npz", "is not an .npz file"),
+    ):
         with pytest.raises(UserError, match=said):
             read(tmp_path / name)
 
@@ -229,7 +233,7 @@ def test_what_is_imported_can_be_looked_at_and_comes_back(tmp_path: Path, capsys
     assert cli.main(["answers", str(kept)]) == 0
     assert "somebody (imported)        4     2      1      1" in capsys.readouterr().out
     assert load(kept).digest != load(file).digest, "somebody has answered these"
-    assert cli.main(["import", str(kept), str(file)]) == 2 and "brings clips of its own along" in capsys.readouterr().err
+    assert cli.main(["import", str(kept), str(file)]) == 2 and "contains its own clips" in capsys.readouterr().err
     bad = ipl(tmp_path, label=np.array([0, 1, 7, 0]))
     assert cli.main(["import", str(tmp_path / "new"), str(bad)]) == 2 and not (tmp_path / "new").exists()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("tmp")]

@@ -123,7 +123,7 @@ def test_an_agent_is_rewarded_by_a_pulled_reward_model_as_by_the_runs_own(run: P
 
 def test_training_does_not_go_on_from_what_was_published(pulled: Path) -> None:
     before = {path: path.read_bytes() for path in pulled.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="is a published run, which has no checkpoint to train on from"):
+    with pytest.raises(UserError, match="is a published run without a checkpoint to continue from"):
         extend(pulled, ["total_steps=4096"])
     assert {path: path.read_bytes() for path in pulled.rglob("*") if path.is_file()} == before
     (pulled / "finished.json").unlink()

@@ -78,7 +78,7 @@ def found(run: Path, monkeypatch: pytest.MonkeyPatch, model: object | None = Non
     if model is not None:
         learned = replace(train.learned(run), model=model)  # type: ignore[arg-type]
         monkeypatch.setattr(findings.train, "learned", lambda path: learned)
-    return findings.measure(findings.subject(run, blind), run)
+    return findings.measure(findings.examine(run, blind), run)
 
 
 def flagged(of: findings.Findings) -> set[str]:
@@ -120,7 +120,7 @@ def test_a_reward_of_one_input_is_flagged(trained: Path, monkeypatch: pytest.Mon
 
 
 def test_a_reward_learned_by_heart_is_flagged(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = answers.of(trained, train.learned(trained))
+    given = answers.of_run(trained, train.learned(trained))
     assert given is not None
     model = ByHeart(given)
     of = found(trained, monkeypatch, model)
@@ -169,7 +169,7 @@ def test_an_exploited_reward_is_flagged(trained: Path, tmp_path: Path, monkeypat
     up, turn = np.linspace(0, 1, 60), np.concatenate([np.linspace(0, 1, 25), np.linspace(1, -0.5, 35)])
     columns = {"reward_mean": up + 0.05 * rng.normal(size=60), "true_reward": turn + 0.05 * rng.normal(size=60)}
     of = found(rewritten(trained, tmp_path / "hacked", columns), monkeypatch)
-    assert flagged(of) == {"Is not exploited"} and of.series is not None and "last fitted" in of.series.of
+    assert flagged(of) == {"Is not exploited"} and of.series is not None and "last fitted" in of.series.source
     columns["true_reward"] = up + 0.05 * rng.normal(size=60)
     monkeypatch.undo()
     assert not flagged(found(rewritten(trained, tmp_path / "well", columns), monkeypatch))
@@ -180,7 +180,7 @@ def test_blind_hides_all_that_the_true_reward_tells(trained: Path, monkeypatch: 
     assert of.verdict is Outcome.SOUND
     numbers = (of.clips, of.steps, of.newest_clips, of.newest_steps, of.distances.epic, of.distances.starc, of.order.tau)
     assert all(number.missing == findings.HIDDEN for number in numbers) and of.series is None and of.alarm is None
-    assert "how far apart the true returns are" not in of.agreement.groups
+    assert "difference in true return" not in of.agreement.groups
     unknown = {check.title for check in of.checks if check.outcome is Outcome.UNKNOWN}
     assert unknown == {
         "Follows the true reward",
@@ -193,7 +193,7 @@ def test_blind_hides_all_that_the_true_reward_tells(trained: Path, monkeypatch: 
 
 def test_members_judge_what_they_have_not_learned_from(trained: Path) -> None:
     learned = train.learned(trained)
-    given = answers.of(trained, learned)
+    given = answers.of_run(trained, learned)
     assert given is not None
     unseen = answers.unseen(learned.model, given, MEMBERS)
     assert 0.25 < unseen.mean() < 0.5  # 1 / e of the answers
@@ -205,9 +205,9 @@ def test_an_answer_that_came_too_late_is_held_out_for_all(trained: Path, tmp_pat
     with Store(run / "preferences.sqlite").database.writing() as db:
         db.execute("UPDATE answer SET taken_step = NULL WHERE query = 7")
     learned = train.learned(run)
-    given = answers.of(run, learned)
+    given = answers.of_run(run, learned)
     assert given is not None
-    assert not answers.of(run, replace(learned, step=0)).taken.any(), "r-hat is older than all of its answers"  # type: ignore[union-attr]
+    assert not answers.of_run(run, replace(learned, step=0)).taken.any(), "r-hat is older than all of its answers"  # type: ignore[union-attr]
     late = given.question == 7
     assert late.any() and answers.unseen(learned.model, given, MEMBERS)[:, late].all()
 
@@ -242,7 +242,7 @@ def test_command_writes_one_file_that_needs_no_other(
     page = Sources(text)
     assert page.loaded and all(source.startswith("data:video/mp4;base64,") for source in page.loaded)
     assert not page.open and "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
-    assert text.count('<figure class="clip"') == 8 and "No fault was found" in text
+    assert text.count('<figure class="clip"') == 8 and "No faults found" in text
     assert not (out.parent / f".{out.name}.part").exists()
 
 
@@ -257,7 +257,7 @@ def test_exit_status_is_1_for_a_fault(trained: Path, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{run}", "-o", "report.pdf"], "no .html file"),
+        (["{run}", "-o", "report.pdf"], "not an .html file"),
         (["{nothing}"], "is not a run directory"),
         (["{run}", "-o", "{file}/report.html"], "cannot be written"),
     ],
@@ -296,7 +296,7 @@ def test_a_fit_is_inspected_without_an_environment(trained: Path, tmp_path: Path
     status = main(["inspect", str(fit)])
     said = capsys.readouterr().out
     assert status in (0, 1) and "in the right order" in said and "there is no environment" in said
-    assert "no clips of the run are kept" in (fit / "inspect.html").read_text()
+    assert "the run has no stored clips" in (fit / "inspect.html").read_text()
     told = json.loads((fit / "finished.json").read_text())["heldout"]
     assert told["decided"] > 0
 
@@ -309,8 +309,8 @@ def test_with_a_handful_of_answers_it_says_what_is_missing(
         db.execute("DELETE FROM answer WHERE query >= 5")
     assert main(["inspect", str(run)]) == 0
     said = capsys.readouterr().out
-    assert "too few to tell from chance" in said and "5 independent observations are too few" in said
-    assert "too few; 8 are needed" in (run / "inspect.html").read_text()
+    assert "too few to distinguish from chance" in said and "5 independent observations are too few" in said
+    assert "too few; at least 8 are needed" in (run / "inspect.html").read_text()
 
 
 def test_pictures_are_shuffled_by_parts() -> None:
@@ -322,7 +322,7 @@ def test_pictures_are_shuffled_by_parts() -> None:
     changed = inputs._shuffled(steps, [parts.each[1]], np.random.default_rng(1))
     differs = (changed.obs != steps.obs).any(axis=(0, 1, 4))
     assert differs[:4, 4:8].all() and not differs[4:].any() and not differs[:, :4].any() and not differs[:, 8:].any()
-    assert "not taken apart" in inputs.of_spaces(ImagesAndVector([space], 3), (1203,), spaces.Discrete(3)).missing
+    assert "not analysed" in inputs.of_spaces(ImagesAndVector([space], 3), (1203,), spaces.Discrete(3)).missing
 
 
 def test_clips_that_are_rated_one_by_one_give_pairs_of_one_annotator(tmp_path: Path) -> None:

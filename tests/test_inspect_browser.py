@@ -30,7 +30,7 @@ def page(tab: playwright.Page, tmp_path: Path) -> playwright.Page:
     clips = [clip(k) for k in range(6)]
     true = np.stack([each.true_reward for each in clips])
     rewards = Rewards(np.stack([true + 0.1 * k for k in range(3)]), true)
-    shown, problem = films.shoot({"task": "point"}, clips, rewards, 96, "h264")
+    shown, problem = films.render({"task": "point"}, clips, rewards, 96, "h264")
     assert not problem and all(each.fps == float(film.Point.fps) for each in shown)
     (tmp_path / "report.html").write_text(document("Clips", "", [films_of(shown)]), "utf-8")
     tab.goto(f"file://{tmp_path / 'report.html'}")

@@ -410,7 +410,7 @@ def test_a_run_of_smile_is_a_mixture_for_whoever_loads_it(teacher: Path, tmp_pat
     assert len(set(acts)) == 3, "each of its policies acts by its mean"
     assert "deterministic policy" in report.returns(tmp_path, episodes=2, seed=0)
     assert report.returns(tmp_path, episodes=2, seed=0) == report.returns(tmp_path, episodes=2, seed=0)
-    with pytest.raises(UserError, match="is a mixture, which no single network can start from"):
+    with pytest.raises(UserError, match="is a mixture, which a single network cannot start from"):
         build(settings(*TINY, "agent/start=clone", f"agent.start.run={tmp_path}"))
 
 
@@ -439,7 +439,7 @@ def test_demonstrations_give_a_policy_before_the_first_round(
     [
         ("expert=null", "expert=RUN"),
         ("env=pendulum", "acts in env=point, not in env=pendulum"),
-        ("loop.steps=100", "no whole rounds"),
+        ("loop.steps=100", "is not a multiple of loop.steps"),
         ("loop.n_envs=3", "multiple of n_envs"),
         ("loop.evaluate_episodes=0", "at least 1 of each"),
         ("loop.keep=loss", "choose one of true_return, expert_error, newest"),

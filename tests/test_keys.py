@@ -73,7 +73,7 @@ def test_nobody_answers_or_undoes_as_another(client: TestClient, run: Path) -> N
     assert client.post("/api/answer", json={"annotator": "ada", **said}, headers=ADA).json()["outcome"] == "kept"
     undo = {"annotator": "ada", "query": pair["query"], "round": 0}
     refused = client.post("/api/undo", json=undo, headers=BOB)
-    assert refused.status_code == 403 and refused.json()["detail"] == "this link is for bob alone: open your own"
+    assert refused.status_code == 403 and refused.json()["detail"] == "this link is for bob only: open your own link"
     assert [row[1] for row in answers(run)] == ["human:ada"]
     assert client.post("/api/undo", json=undo, headers=ADA).json()["undone"] is True
 
@@ -129,5 +129,5 @@ def test_links_are_listed_the_owner_s_first() -> None:
 def test_annotators_are_named_in_the_settings_and_beside_them() -> None:
     assert annotators_of({"page": {"annotators": ["ada", "bob"]}}, ["bob", "eve"]) == ["ada", "bob", "eve"]
     assert annotators_of({"page": {"annotators": "ada"}}) == ["ada"] and annotators_of({"page": None}) == annotators_of({}) == []
-    with pytest.raises(UserError, match="'a b' is no name for an annotator: up to 40"):
+    with pytest.raises(UserError, match="'a b' is not a valid annotator name: use up to 40"):
         annotators_of({"page": {"annotators": ["a b"]}})

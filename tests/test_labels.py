@@ -168,11 +168,11 @@ def test_other_questions_are_refused_and_nothing_is_written(run: Path, tmp_path:
     file = tmp_path / "labels.jsonl"
     export_labels(run, file)
     fewer, others = make_run(tmp_path / "fewer", questions=30), asked(tmp_path / "others", questions=29)
-    for other, reason in ((fewer, "Question 30 is not in"), (others, "Question 29 asks something else in")):
+    for other, reason in ((fewer, "Query 30 is not in"), (others, "Query 29 has other clips or another kind in")):
         before = dump(other)
         assert cli.main(["import", str(other), str(file)]) == 2
         err = capsys.readouterr().err
-        assert reason in err and "holds the same questions" in err and len(err.splitlines()) == 1 and dump(other) == before
+        assert reason in err and "has the same queries" in err and len(err.splitlines()) == 1 and dump(other) == before
 
 
 def test_another_answer_is_refused(run: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_another_answer_is_refused(run: Path, tmp_path: Path) -> None:
     row = json.loads(lines[-2])
     file.write_text("\n".join([*lines, json.dumps(row | {"answered_at": row["answered_at"] + 1})]))
     before = dump(other)
-    with pytest.raises(UserError, match=f"{row['annotator']} has answered question {row['query']} otherwise"):
+    with pytest.raises(UserError, match=f"{row['annotator']} has another answer to query {row['query']}"):
         import_labels(other, file)
     assert dump(other) == before
 
@@ -229,7 +229,7 @@ def test_what_is_no_answer_is_named_with_its_line(key: str, value: Any, tmp_path
     run, file = make_run(tmp_path / "run", questions=1), tmp_path / "labels.jsonl"
     file.write_text("\n" + json.dumps(GOOD | {key: value}) + "\n")
     with pytest.raises(
-        UserError, match=f"Line 2 of .* is no answer: .*({key if key in GOOD else 'keys'}|rank every|answer a|not both)"
+        UserError, match=f"Line 2 of .* is not an answer: .*({key if key in GOOD else 'keys'}|rank every|answer a|not both)"
     ):
         import_labels(run, file)
     assert labels(run / "preferences.sqlite") == []
@@ -518,7 +518,7 @@ def test_the_table(run: Path, capsys) -> None:
     assert lines[6].split() == ["between", "questions", "same", "kappa"] and lines[7].startswith("annotator-1, annotator-2")
 
 
-READS_CLIPS, READS_NONE = [["labels"], ["export", "out.parquet"]], [["export", "out.jsonl"], ["import", "in.jsonl"]]
+READS_CLIPS, READS_NONE = [["answers"], ["export", "out.parquet"]], [["export", "out.jsonl"], ["import", "in.jsonl"]]
 ROWS = ["UPDATE answer SET ranks = '[0'", "ALTER TABLE answer RENAME COLUMN ranks TO said"]
 
 

@@ -23,19 +23,19 @@ PATIENCE = 120.0  # seconds, for a machine that is busy
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 SOURCE = Path(serve.__file__).parents[1] / "train/page.py"
 # The page, which leaves after so many seconds on its own.
-PAGE = "import sys; from rlhp.web import serve; serve.ALONE = {alone}; from rlhp import cli; sys.exit(cli.main())"
+PAGE = "import sys; from rlhp.web import serve; serve.IDLE = {alone}; from rlhp import cli; sys.exit(cli.main())"
 # What trains: it holds the run, and has its page served, until it is told to end, or to reach its last step.
 TRAINER = f"""
 import signal, sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from rlhp.run import lock
+from rlhp.run import locked_run
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
 spec = spec_from_file_location("page", {str(SOURCE)!r})  # without the rest of rlhp.train, which takes seconds to import
 page = module_from_spec(spec)
 spec.loader.exec_module(page)
-run, page.COMMAND, page.LOOK = Path(sys.argv[1]), (sys.executable, "-c", {PAGE!r}.format(alone=sys.argv[2])), 0.05
-with attempt(run), page.page(run, True):
+run, page.COMMAND, page.CHECK_INTERVAL = Path(sys.argv[1]), (sys.executable, "-c", {PAGE!r}.format(alone=sys.argv[2])), 0.05
+with locked_run(run), page.page(run, True):
     print("ready", flush=True)
     if sys.stdin.readline() == "fail\\n":
         raise ValueError("no")
@@ -129,7 +129,7 @@ def test_a_page_that_dies_is_served_again_at_the_same_address(run: Path) -> None
         assert again.address() == before.address() and trainer.poll() is None
         assert Person(again, "annotator-1").state()["state"] == "training"
         until(lambda: not films & set(processes(run)), PATIENCE)
-        until(lambda: f"served again: compare clips at {again.address()}" in (run / "train.log").read_text(), PATIENCE)
+        until(lambda: f"has been restarted: compare clips at {again.address()}" in (run / "train.log").read_text(), PATIENCE)
 
 
 def test_a_page_that_somebody_ends_stays_ended(run: Path) -> None:
@@ -148,9 +148,9 @@ def test_that_an_earlier_page_was_told_to_end_is_no_reason_not_to_start_one_agai
     assert dismissed(run)
     starts = tmp_path / "starts"
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x')"))
-    monkeypatch.setattr(page, "LOOK", 0.01)
+    monkeypatch.setattr(page, "CHECK_INTERVAL", 0.01)
     with closing(page.PageSupervisor(run)) as keeper:
-        keeper.begin()
+        keeper.start()
         until(lambda: len(starts.read_text()) > 2, PATIENCE)
         assert not dismissed(run)
 
@@ -160,12 +160,12 @@ def test_a_page_that_is_about_to_end_is_not_taken_for_one_that_died(
 ) -> None:
     starts, looks = tmp_path / "starts", []
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x')"))
-    monkeypatch.setattr(page, "LOOK", 0.01)
+    monkeypatch.setattr(page, "CHECK_INTERVAL", 0.01)
     monkeypatch.setattr(page, "held", lambda run: looks.append(run) or held(run))
     with serving(run):
         dismiss(run)  # and is seen before the lock is released
         with closing(page.PageSupervisor(run)) as keeper:
-            keeper.begin()
+            keeper.start()
             until(lambda: len(looks) > 10, PATIENCE)
     assert starts.read_text() == "x"  # the one start that it begins with
 
@@ -174,8 +174,8 @@ def test_why_a_page_does_not_come_up_is_told(run: Path, monkeypatch: pytest.Monk
     refusal = "import sys; sys.exit('rlhp: size is 9: give 64 to 1024 pixels.')"
     monkeypatch.setattr(page, "COMMAND", (sys.executable, "-c", refusal))
     with closing(page.PageSupervisor(run)) as keeper:
-        keeper.begin()
-    assert "did not start (size is 9: give 64 to 1024 pixels); training goes on" in capsys.readouterr().err
+        keeper.start()
+    assert "did not start (size is 9: give 64 to 1024 pixels); training continues" in capsys.readouterr().err
 
 
 def test_after_a_kill_of_the_trainer_the_page_goes_on_with_the_one_that_resumes(run: Path) -> None:
@@ -211,14 +211,14 @@ def test_the_page_of_a_finished_training_leaves_when_nobody_is_there(run: Path) 
 
 def test_when_a_page_is_alone(run: Path) -> None:
     now = [0.0]
-    room = type("Room", (), {"run": run, "visits": Activity(lambda: now[0])})()
+    room = type("Room", (), {"run": run, "activity": Activity(lambda: now[0])})()
     with locked_run(run):
-        now[0] = 10 * serve.ALONE
-        assert not serve.alone(room), "a training is under way"
-    now[0] += serve.ALONE
-    assert not serve.alone(room)
-    room.visits.count()
-    now[0] += serve.ALONE
-    assert not serve.alone(room), "somebody was there meanwhile"
+        now[0] = 10 * serve.IDLE
+        assert not serve.is_idle(room), "a training is under way"
+    now[0] += serve.IDLE
+    assert not serve.is_idle(room)
+    room.activity.count()
+    now[0] += serve.IDLE
+    assert not serve.is_idle(room), "somebody was there meanwhile"
     now[0] += 1
-    assert serve.alone(room)
+    assert serve.is_idle(room)

@@ -32,16 +32,16 @@ HUMAN = ("teacher=human", "page=null", "max_pending=0", "watched=false")  # whoe
 PERSON = """
 import sys, time
 from pathlib import Path
-from rlhp.store import Desk, Reply, Store
+from rlhp.store import AnnotationQueue, Reply, Store
 
 path, (patience, first, labels) = Path(sys.argv[1]), map(int, sys.argv[2:])
 while not path.exists():
     time.sleep(0.01)
 store = Store(path)
-desk = Desk(store.database, now=lambda: time.time() - 60)  # what was answered a minute ago rests no longer
+desk = AnnotationQueue(store.database, now=lambda: time.time() - 60)  # what was answered a minute ago rests no longer
 while True:
     early, late = store.answered < first, store.asked >= labels  # when training waits for every answer
-    while store.asked - store.answered > (0 if early or late else patience) and (pairs := desk.deal("annotator-1", 1)):
+    while store.asked - store.answered > (0 if early or late else patience) and (pairs := desk.assign("annotator-1", 1)):
         pair, said = pairs[0], "unsure"
         left, right = (store.segment(name).true_reward.sum() for name in pair.clips)
         if pair.query % 5 < 4:

@@ -331,7 +331,7 @@ def test_a_trial_leaves_global_random_streams_alone():
 
     before = np.random.get_state()[1].tolist(), random.getstate()
     assert trial.step_seconds(Global) > 0
-    assert "other numbers" in trial.obstacle(Global)
+    assert "different results" in trial.obstacle(Global)
     assert (np.random.get_state()[1].tolist(), random.getstate()) == before
 
 
@@ -466,20 +466,20 @@ class Wrong(odd_envs.Line):
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        (Generating, "Generating.script holds a builtins.generator"),
-        (Subclass, "Subclass.log holds a .*Log"),
-        (Threaded, "Threaded.held.past holds a _thread.lock"),
-        (Native, "Native.scene holds a mujoco.*MjvScene"),
+        (Generating, "Generating.script is a builtins.generator"),
+        (Subclass, "Subclass.log is a .*Log"),
+        (Threaded, "Threaded.held.past is a _thread.lock"),
+        (Native, "Native.scene is a mujoco.*MjvScene"),
         (Wrong, r"Wrong.get_state\(\) returns a Wrong"),
         (lambda: Clocked(Generating()), "Generating.script"),
-        (odd_envs.Forgetful, "other numbers"),
+        (odd_envs.Forgetful, "different results"),
     ],
 )
 def test_what_cannot_be_saved_is_said_not_lost(kind, reason, capfd):
     assert re.search(reason, trial.obstacle(kind))
     env = GymVecEnv("Kind", [kind] * 2, 0)
     env.desynchronise()
-    assert re.search(f"Kind cannot be saved .*{reason}.*goes on from a reset.*env.clone=true", capfd.readouterr().err)
+    assert re.search(f"Kind cannot be saved .*{reason}.*continues from a reset.*env.clone=true", capfd.readouterr().err)
 
 
 def test_what_can_no_longer_be_saved_amid_a_run_is_said_once(capfd):
@@ -489,7 +489,7 @@ def test_what_can_no_longer_be_saved_amid_a_run_is_said_once(capfd):
     assert "saved" in env.snapshot() and "cannot be saved" not in capfd.readouterr().err
     env.set_attr("script", threading.Lock(), indices=[1])
     assert set(env.snapshot()) == set(env.snapshot()) == {"steps"}
-    assert capfd.readouterr().err.count("Line cannot be saved (Line.script holds a _thread.lock)") == 1
+    assert capfd.readouterr().err.count("Line cannot be saved (Line.script is a _thread.lock)") == 1
 
 
 def test_what_an_environment_draws_with_is_no_state():
@@ -526,7 +526,7 @@ class Recipe(gymnasium.utils.EzPickle, odd_envs.Line):
 def test_a_clone_goes_on_with_the_same_numbers(id, capfd):
     env = made(id, clone=True)
     env.desynchronise()
-    assert "env.clone=true: each checkpoint holds" in capfd.readouterr().err
+    assert "env.clone=true: each checkpoint contains" in capfd.readouterr().err
     env.reset()
     play(env, acts(env, 7))
     saved = env.snapshot()

@@ -183,7 +183,7 @@ def test_the_last_answers_can_be_given_again_or_flagged(tmp_path: Path, tab: pla
         wait(tab, "document.querySelectorAll('#history [data-state=taken]').length === 2")
         for nth, question, ranks in ((0, fourth, "[0, 0]"), (1, third, "[0, 0]")):  # the newest, and the one before
             tab.locator("#history button").nth(nth).click()
-            tab.get_by_role("button", name="Answer it again").click()
+            tab.get_by_role("button", name="Answer again").click()
             wait(tab, f"{PAIR} === '{question}/0'")
             press(tab, "ArrowDown")
             until(lambda: answers(run).get(question) == ranks)  # noqa: B023

@@ -160,7 +160,7 @@ def test_dagger_learns_the_keys_that_a_person_holds(tmp_path: Path) -> None:
     assert "expert_error" not in rows(tmp_path)[0]
 
 
-ROUND = "the learner acts, hold what you would press"
+ROUND = "the learner acts; hold the keys that you would press"
 
 
 def test_coach_hears_what_a_person_says(tmp_path: Path) -> None:

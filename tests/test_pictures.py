@@ -437,7 +437,7 @@ def test_clips_without_frames_say_what_to_do():
     flat = np.zeros((3, 1), np.float32)
     with (
         film.SelfRendered(LINE).clip_renderer(90) as shoot,
-        pytest.raises(UserError, match="no frames of them were kept; train with watched=true"),
+        pytest.raises(UserError, match="their frames were not stored; train with watched=true"),
     ):
         list(shoot(Segment(flat, flat, flat[:, 0], None)))
 

@@ -347,10 +347,10 @@ def test_keys_that_were_overtaken_do_not_count(client: TestClient, capsys: pytes
 
 def test_keys_of_a_browser_that_has_gone_are_let_go(relay: live.Relay, capsys: pytest.CaptureFixture[str]) -> None:
     relay.press(live.HeldKeys(client="a", n=1, held=["ArrowUp"]))
-    relay.let_go()
-    relay.seen["a"] -= 2 * live.GONE
-    relay.let_go()
-    relay.let_go()
+    relay.release_idle()
+    relay.last_seen["a"] -= 2 * live.GONE
+    relay.release_idle()
+    relay.release_idle()
     assert said(capsys) == [{"held": ["ArrowUp"], "n": 1}, {"held": [], "n": 1}]
 
 

@@ -9,7 +9,7 @@ import pytest
 from pages import make_run
 from test_run import Killed, killed_at, settings
 
-from rlhp.answers import foreseen, foresight
+from rlhp.answers import prediction_accuracy, prediction_scores
 from rlhp.answers.predicted import concordance, share_of
 from rlhp.run.predictions import Prediction, add_predictions, keep_predictions, read_predictions
 from rlhp.store import PERSON, AnnotationQueue, Counts, Source, Store, counts, labels, newest_clips, ranked, times, used_after
@@ -78,10 +78,12 @@ def with_store(run: Path, ranks: dict[int, tuple[int, int]], who: str) -> None:
 
 def test_agreement_is_one_person_s_or_everybody_s(answered: Path) -> None:
     store = Store(answered / "preferences.sqlite")
-    ada, bob, all_of_them, eve = (foresight(answered, ranked(store.database, who)) for who in ("ada", "bob", None, "eve"))
+    ada, bob, all_of_them, eve = (
+        prediction_accuracy(answered, ranked(store.database, who)) for who in ("ada", "bob", None, "eve")
+    )
     assert ada is not None and (ada.share, ada.n) == (0.5, 2), "an answer that prefers neither is left out"
     assert bob is not None and (bob.share, bob.n) == (1.0, 1) and all_of_them is not None and all_of_them.n == 3
-    given = [at for at, _ in foreseen(answered, ranked(store.database))]
+    given = [at for at, _ in prediction_scores(answered, ranked(store.database))]
     assert eve is None and given == sorted(given) and times(store.database, "bob") == {"bob": given[2:]}
     AnnotationQueue(store.database).flag("bob", 3, 0, True)
     assert ranked(store.database, "bob") == [], "what was taken back does not count"

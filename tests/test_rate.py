@@ -95,7 +95,7 @@ def test_each_two_meet_and_each_clip_plays_once() -> None:
     )
     assert len({id(one) for one in met}) == len(met) == 12
     assert play([*names, Player("c", third.clips[:2])], Oracle(), 4, 0).points.sum() == 3, "one game of each two"
-    with pytest.raises(UserError, match="c has 1 clips, too few to meet 2 others"):
+    with pytest.raises(UserError, match="c has 1 clips, too few to play 2 others"):
         play([*names, Player("c", third.clips[:1])], Oracle(), 4, 0)
 
 
@@ -120,7 +120,7 @@ def test_the_table_and_its_file(tmp_path: Path) -> None:
     assert 5 - 6 * odds**2 / (1 + odds**2) == pytest.approx(odds / (1 + odds) - 0.5, abs=1e-5)
     assert float(first["elo"]) == -float(second["elo"]) and 0 < float(second["elo"]) < 200 * log10(5)
     assert float(second["low"]) < 0 < float(second["high"])
-    assert "6 stored answers between them" in said and "83 %" in said and "their mean at 0" in said
+    assert "6 stored answers between them" in said and "83 %" in said and "the mean at 0" in said
     assert "100 at 0" in report([run], anchor="100", groups=2)
 
 
@@ -132,7 +132,7 @@ def test_runs_are_called_as_they_were_given(tmp_path: Path, monkeypatch: pytest.
     assert _named([Path("b"), Path("a")]) == {"b": Path("b"), "a": Path("a")}
     monkeypatch.chdir("a/run")
     assert _named([Path()]) == {"run": Path()}
-    with pytest.raises(UserError, match=r"There is no preference store in \.\./nowhere: name the directory of a run"):
+    with pytest.raises(UserError, match=r"There is no preference store in \.\./nowhere: give the directory of a run"):
         report([Path("../nowhere")])
 
 
@@ -176,7 +176,7 @@ def test_policies_of_several_runs_are_compared_by_new_clips(tmp_path: Path, monk
 
 
 def test_runs_of_different_tasks_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="outwards and inwards are of different tasks"):
+    with pytest.raises(UserError, match="outwards and inwards have different tasks"):
         report(two_policies(tmp_path, monkeypatch, horizon=7), "oracle")
 
 
@@ -197,12 +197,12 @@ def test_clips_hold_steps_of_one_episode() -> None:
     [
         (["{run}", "--groups", "1"], "--groups 1"),
         (["{run}", "--games", "0", "--teacher", "oracle"], "--games 0"),
-        (["{run}", "-o", "table.txt"], "is no .csv file"),
+        (["{run}", "-o", "table.txt"], "is not a .csv file"),
         (["{run}", "-o", "{run}/nowhere/table.csv"], "cannot be written"),
-        (["{run}", "--anchor", "me"], "no policy is called me: --anchor names one of 100, 200, 300"),
+        (["{run}", "--anchor", "me"], "no policy is called me: --anchor is one of 100, 200, 300"),
         (["{alone}"], "no stored answer compares clips of different steps"),
-        (["{alone}", "--teacher", "oracle"], "clips of fewer than two steps"),
-        (["{apart}"], "do not compare 100 with 300, nor by way of others"),
+        (["{alone}", "--teacher", "oracle"], "clips from fewer than two steps"),
+        (["{apart}"], "do not compare 100 with 300, directly or through others"),
         (["{nothing}"], "nothing"),
         (["{run}", "{alone}", "--teacher", "oracle"], "is not a run directory"),
     ],

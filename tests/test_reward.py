@@ -83,7 +83,7 @@ def test_without_hidden_layers_r_hat_is_linear():
 
 @pytest.mark.parametrize("hidden", [8, [0], [64, 1.5], "64"])
 def test_hidden_layers_that_make_no_sense_are_refused(hidden):
-    with pytest.raises(UserError, match=r"hidden lists the units of each layer .* not"):
+    with pytest.raises(UserError, match=r"hidden lists the units of each hidden layer.* not"):
         ensemble(hidden=hidden)
 
 
@@ -283,7 +283,7 @@ def test_a_crop_leaves_a_step_at_least_and_may_leave_everything():
 
 @pytest.mark.parametrize("wrong", [{"low": 0}, {"low": 0.8, "high": 0.7}, {"high": 1.1}])
 def test_an_impossible_crop_is_refused(wrong):
-    with pytest.raises(UserError, match="shares of a clip"):
+    with pytest.raises(UserError, match="fractions of a clip"):
         Crop(seed=0, **wrong)
 
 
@@ -395,7 +395,7 @@ def test_the_penalty_rises_above_the_band_and_falls_below_it():
 
 @pytest.mark.parametrize("wrong", [{"initial": 0}, {"rate": -0.1}, {"low": 1.6}, {"low": 0}, {"members": 0}, {"ema_window": 1}])
 def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(UserError, match="wants"):
+    with pytest.raises(UserError, match=r"needs|must be"):
         ensemble(**wrong) if wrong.keys() & {"members", "ema_window"} else AdaptiveL2(**wrong)
 
 
@@ -578,7 +578,7 @@ def test_the_true_reward_in_the_learned_ones_place():
 
 def come_up(behind):
     """Wait for its process."""
-    while behind._coming is None or not behind._coming.ready:
+    while behind._starting is None or not behind._starting.ready:
         time.sleep(0.05)
 
 
@@ -657,7 +657,7 @@ def test_a_model_that_no_process_can_be_told_of_stays_here():
     behind = AsynchronousReward(lambda: Elsewhere(), threads=2)
     for effort in (1, 2):
         behind.begin(Evidence(compared(3)), effort)
-    assert int(behind.snapshot()["where"]) == os.getpid() and behind._coming is None
+    assert int(behind.snapshot()["where"]) == os.getpid() and behind._starting is None
 
 
 def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
@@ -672,7 +672,7 @@ def test_what_a_background_fit_raises_is_raised_where_it_is_waited_for():
 def test_a_fit_that_is_killed_says_so():
     behind = moved_out()
     behind.begin(Evidence(compared(3)), 99)
-    with pytest.raises(UserError, match="is gone"):
+    with pytest.raises(UserError, match="has ended"):
         behind.predict_members(clips(2, 0))
 
 
@@ -735,7 +735,7 @@ def test_a_process_apart_goes_on_from_a_snapshot():
     for effort in (40, 60):
         for background in (one, two):
             background.begin(Evidence(asked), effort)
-    assert two._apart is not None
+    assert two._fit_process is not None
     assert same(one.snapshot(), two.snapshot())
 
 

@@ -354,7 +354,7 @@ BOX = partial(spaces.Box, dtype=np.float32)
     [
         (BOX(-1, 1, (17,)), "choose reward_model=ensemble_mlp"),
         (spaces.Discrete(5), "choose reward_model=ensemble_mlp"),
-        (BOX(-np.inf, np.inf, (2, 20, 20)), "images need bounds"),
+        (BOX(-np.inf, np.inf, (2, 20, 20)), "images need finite bounds"),
         (BOX(0, 1, (2, 8, 8)), "images of 8 x 8 are too small"),
     ],
 )

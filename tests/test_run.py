@@ -186,7 +186,7 @@ def test_an_environment_that_cannot_be_saved_resumes_from_a_reset(tmp_path, monk
         killed_at(1800, patch)
         with pytest.raises(Killed):
             train(settings(*own), tmp_path)
-    assert "odd_envs:Closed-v0 cannot be saved (Closed.wind holds a builtins.list_iterator)" in capfd.readouterr().err
+    assert "odd_envs:Closed-v0 cannot be saved (Closed.wind is a builtins.list_iterator)" in capfd.readouterr().err
     train(settings(*own), tmp_path)
     assert [int(row["step"]) for row in read_table(tmp_path / "metrics.csv")] == list(range(128, 3073, 128))
 
@@ -229,9 +229,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(harm, tmp
     file.unlink() if harm is None else file.write_bytes(harm)
     step, parts = checkpoint.newest(tmp_path)
     assert step == 100 and len(parts["a"]["x"]) == 100
-    assert "200 is damaged" in (said := capsys.readouterr().err) and "one before is used" in said
+    assert "200 is damaged" in (said := capsys.readouterr().err) and "using the previous one" in said
     (tmp_path / "100" / checkpoint.DONE).write_text("[]")
-    with pytest.raises(UserError, match="none before it"):
+    with pytest.raises(UserError, match="no earlier one"):
         checkpoint.newest(tmp_path)
     assert checkpoint.newest(tmp_path / "nowhere") == (0, {})
 

@@ -92,7 +92,7 @@ def test_the_film_is_of_the_newest_question_that_is_filmed(client: TestClient, r
     first, second = (question["clips"] for question in questions)
     assert newest.removeprefix("api/clips/") in first and client.get(f"/{newest}", headers=AUTH).status_code == 200
     for clip in first:
-        client.app.state.room.films.file(clip).unlink()  # type: ignore[attr-defined]
+        client.app.state.app_state.clips.file(clip).unlink()  # type: ignore[attr-defined]
     assert look(client)["film"].removeprefix("api/clips/") in second
 
 
@@ -117,7 +117,7 @@ def test_the_owner_stops_a_training(client: TestClient, run: Path) -> None:
 @pytest.mark.parametrize("what", ["pause", "stop"])
 def test_what_does_not_run_is_neither_paused_nor_stopped(client: TestClient, run: Path, what: str) -> None:
     refused = tell(client, what)
-    assert refused.status_code == 409 and "no training is under way" in refused.json()["detail"]
+    assert refused.status_code == 409 and "no training is running" in refused.json()["detail"]
     assert control(run) == Control()
 
 
@@ -131,7 +131,7 @@ def test_more_labels_are_wanted_at_once_and_asked_by_the_training(client: TestCl
     assert control(run) == Control(more=15)
     ask(run, added=((64, 15),))
     (run / "plan.json").write_text(json.dumps({"first_labels": 10, "labels": 55}))  # as the training writes it then
-    client.app.state.room.watcher.forget()  # type: ignore[attr-defined]
+    client.app.state.app_state.run_status.forget()  # type: ignore[attr-defined]
     assert look(client)["labels"] == 55 == client.get("/api/state?annotator=ada", headers=AUTH).json()["labels"]
 
 

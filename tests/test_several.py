@@ -142,7 +142,7 @@ def test_a_run_that_another_process_serves_stays_its_own(study: Path) -> None:
         with opened(study) as (_, client):
             assert listed(client)["a"]["address"] == "http://127.0.0.1:9000/?token=its-own-token"
             refused = client.get("/runs/a/?token=its-own-token")
-            assert refused.status_code == 503 and "a page of its own" in refused.json()["detail"]
+            assert refused.status_code == 503 and "served by another process" in refused.json()["detail"]
 
 
 def test_a_run_is_closed_when_nobody_has_asked_for_a_while_and_opened_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +218,7 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("public", ["label.example.org", "https://", "https://x/?y", "ftp://x", "https://x/<b>", "https://a b"])
 def test_what_is_no_public_address(public: str) -> None:
-    with pytest.raises(UserError, match="give the address of the page at its proxy"):
+    with pytest.raises(UserError, match="give the URL of the page at its proxy"):
         options_of({}, {"public": public})
 
 

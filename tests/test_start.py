@@ -330,7 +330,7 @@ def test_the_first_labels_are_about_the_clones_clips(demonstrated, tmp_path):
 
 @pytest.mark.parametrize(
     "overrides, sentence",
-    [([], "name them with demos="), (["demos={demonstrated}", "agent.start.cloning_steps=0"], "counts gradient steps")],
+    [([], "set demos="), (["demos={demonstrated}", "agent.start.cloning_steps=0"], "counts gradient steps")],
 )
 def test_an_impossible_clone_is_refused(overrides, sentence, demonstrated):
     with pytest.raises(UserError, match=sentence):
@@ -348,7 +348,7 @@ def test_a_run_can_be_loaded_where_its_source_is_gone(finished, tmp_path):
 @pytest.mark.parametrize(
     "overrides, sentence",
     [
-        (["env=reacher"], "is one for env=point; start from a run on env=reacher"),
+        (["env=reacher"], "is for env=point; start from a run on env=reacher"),
         (["agent.policy_kwargs.net_arch=[32]"], "set agent.policy_kwargs as in that run"),
         (["agent.start.run=/nowhere"], "is not a run directory"),
     ],

@@ -22,15 +22,15 @@ from test_folders import TINY, TRAIN, folders
 from rlhp import cli
 from rlhp.analysis.status import report, run_status
 from rlhp.run import failure, is_running, locked_run
-from rlhp.run.sweep import LONGEST, SWEEPS, Sweep, folder_name, names_settings, record, sweeps
+from rlhp.run.sweep import MAX_LENGTH, SWEEPS, Sweep, folder_name, names_settings, record, sweeps
 from rlhp.train.sweep import Plan, plan
 from rlhp.types import UserError
 
 HOLD = """
 import sys
 from pathlib import Path
-from rlhp.run import lock
-with attempt(Path(sys.argv[1])):
+from rlhp.run import locked_run
+with locked_run(Path(sys.argv[1])):
     print(1, flush=True)
     input()
 """
@@ -86,7 +86,7 @@ def test_states_and_time_left(held, capsys) -> None:
     assert run_status(held[0]).speed == pytest.approx(200)
     assert cli.main(["status", str(folder)]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head == f"{folder}: 1 done, 1 running, 1 failed, 1 stopped, 2 not begun of 6; about 1 min left"
+    assert head == f"{folder}: 1 done, 1 running, 1 failed, 1 stopped, 2 not started of 6; about 1 min left"
     assert [line.split()[:2] for line in lines] == [["failed", "broken"], ["running", "held"], ["stopped", "stopped"]]
     assert lines[0].endswith("ValueError: no") and "500 of 1,000" in lines[1] and "200 steps/s" in lines[1]
 
@@ -94,7 +94,7 @@ def test_states_and_time_left(held, capsys) -> None:
 def test_hours_and_nothing_left(tmp_path: Path) -> None:
     assert report(write_run(tmp_path / "a").parent) == f"{tmp_path}: 1 done of 1"
     write_run(tmp_path / "b", finished=False, rows=[])
-    assert "nothing runs: the same command goes on with it" in report(tmp_path)
+    assert "nothing is running: the same command continues it" in report(tmp_path)
 
 
 def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_runs_without_numbers_yet_are_counted(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()  # which is all that is left of a job that could not be built
     record(tmp_path, "a sweep", Sweep(jobs=("stillborn", "begun", "empty")))
     head, *lines = report(tmp_path).splitlines()
-    assert head.startswith(f"{tmp_path}: 1 failed, 1 stopped, 1 not begun of 3")
+    assert head.startswith(f"{tmp_path}: 1 failed, 1 stopped, 1 not started of 3")
     assert [line.split()[:2] for line in lines] == [["stopped", "begun"], ["failed", "stillborn"]]
     assert lines[1].endswith("0 of 1,000  MemoryError: no")
 
@@ -124,9 +124,9 @@ def test_every_sweep_of_a_folder_counts(tmp_path: Path) -> None:
     record(tmp_path / "study", "seed=1,2", Sweep(jobs=("seed-1", "seed-2")))
     record(tmp_path / "study", "seed=3,4", Sweep(jobs=("seed-3", "seed-4")))
     for folder in (tmp_path / "study", tmp_path):
-        assert report(folder).startswith(f"{folder}: 3 done, 2 not begun of 5; nothing runs")
+        assert report(folder).startswith(f"{folder}: 3 done, 2 not started of 5; nothing is running")
     record(tmp_path / "study", "seed=7,8,9", Sweep(trials=3))  # into folders not known beforehand: one of them has begun
-    assert report(tmp_path).startswith(f"{tmp_path}: 3 done, 4 not begun of 7; nothing runs")
+    assert report(tmp_path).startswith(f"{tmp_path}: 3 done, 4 not started of 7; nothing is running")
     (tmp_path / "study" / "sweeps.json").write_text("[")
     with pytest.raises(UserError, match=r"sweeps\.json is damaged: remove it"):
         report(tmp_path)
@@ -136,7 +136,7 @@ def test_a_sweep_of_which_nothing_has_begun_is_no_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run in"):
         report(tmp_path)
     record(tmp_path, "seed=1,2", Sweep(jobs=("seed-1", "seed-2")))
-    assert report(tmp_path).startswith(f"{tmp_path}: 2 not begun of 2; nothing runs")
+    assert report(tmp_path).startswith(f"{tmp_path}: 2 not started of 2; nothing is running")
 
 
 def test_the_trials_of_a_search_are_told_by_what_it_varies(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_the_trials_of_a_search_are_told_by_what_it_varies(tmp_path: Path) -> No
     write_run(tmp_path / "env-hopper__seed-102")  # a sweep into the same folder
     search = Sweep(trials=20, keys=("env", "rate", "gamma"))
     record(tmp_path, "a search", search)
-    assert "3 done, 18 not begun of 21" in report(tmp_path)
+    assert "3 done, 18 not started of 21" in report(tmp_path)
     record(tmp_path, "a search", replace(search, ended=True))  # some of its trials fell on the same settings
     assert report(tmp_path) == f"{tmp_path}: 3 done of 3"
 
@@ -240,7 +240,7 @@ def test_the_jobs_recorded_are_the_folders_that_hydra_makes(study: Path, capsys)
     assert len(sweep.jobs) == 4 and {*sweep.jobs} == folders(study.parents[1]) - {*"abc"}
     for job in sweep.jobs[1:3]:
         shutil.rmtree(study / job)
-    assert report(study).startswith(f"{study}: 5 done, 2 not begun of 7; ")
+    assert report(study).startswith(f"{study}: 5 done, 2 not started of 7; ")
 
 
 def test_runs_that_go_on_in_folders_of_earlier_names_have_begun(study: Path, capsys) -> None:
@@ -274,5 +274,5 @@ def test_jobs_that_lie_in_folders_of_other_names_are_not_missed_here(study: Path
 )
 def test_a_folders_name_tells_which_settings_name_it(settings: list[tuple[str, str]], keys: list[str], named: bool) -> None:
     assert names_settings(folder_name(settings), keys) is named
-    assert (len(settings) == 9) == (len(folder_name(settings)) > LONGEST)
+    assert (len(settings) == 9) == (len(folder_name(settings)) > MAX_LENGTH)
     assert names_settings(",".join(f"{key}={value}" for key, value in settings), keys) is named

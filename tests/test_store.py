@@ -318,7 +318,7 @@ def test_each_kind_of_question_wants_answers_of_its_own(tmp_path: Path) -> None:
         store = Store(tmp_path / f"{kind}.sqlite", kind=kind)
         store.ask(questions(2, clips=size), step=0)
         assert [(query.kind, len(query.clips)) for query in store.unanswered()] == [(kind, size)] * 2
-        with pytest.raises(UserError, match=f"as a {kind} wants it"):
+        with pytest.raises(UserError, match=f"as a {kind} requires"):
             store.answer({0: wrong})
         store.answer({0: right, 1: CANNOT_TELL})
         taken = store.collect(1)
@@ -376,7 +376,7 @@ def test_annotators_are_told_apart_in_the_order_of_their_first_answers(store: St
 
 def test_an_answer_must_rank_every_clip(store: Store) -> None:
     store.ask(questions(2), step=0)
-    with pytest.raises(UserError, match="Question 1 has 2 clips"):
+    with pytest.raises(UserError, match="Query 1 has 2 clips"):
         store.answer({0: LEFT, 1: Answer((0, 1, 2))})
     assert store.answered == 0, "all or none"
 
@@ -1139,9 +1139,9 @@ def test_a_rollout_without_news_reads_no_questions(store: Store) -> None:
 
 def test_a_teacher_of_the_runs_own_is_told_what_it_does_wrong(store: Store) -> None:
     store.ask([(clip(0), clip(1))], 0)
-    with pytest.raises(ValueError, match="answers question 1000, which nobody asked"):
+    with pytest.raises(ValueError, match="answers query 1000, which does not exist"):
         store.answer({1000: Answer((0, 1))})
-    with pytest.raises(TypeError, match=r"question 0 with 'left'; it has to be an rlhp\.types\.Answer"):
+    with pytest.raises(TypeError, match=r"query 0 with 'left'; return an rlhp\.types\.Answer"):
         store.answer({0: "left"})  # type: ignore[dict-item]
     store.answer({1000: Answer((0, 1))}, "human:a", Source.HUMAN)  # it was asked before the run went back to a checkpoint
     assert store.answered == 0

@@ -164,7 +164,7 @@ def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_run_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "a")
     write_run(tmp_path / "runs" / "b")
-    with pytest.raises(UserError, match=r"a and .*b hold the same run"):
+    with pytest.raises(UserError, match=r"a and .*b are the same run"):
         gather([tmp_path / "runs"], tmp_path)
     assert not (tmp_path / "results.csv").exists()
 
@@ -177,9 +177,9 @@ def test_runs_that_the_tables_cannot_tell_apart_are_refused_with_what_differs(tm
     write_run(a, seed=1, settings=agent(0.9, 1))
     write_run(b, seed=1, settings=agent(0.99, 1))
     write_run(c, seed=2, settings=agent(0.99, 2))
-    with pytest.raises(UserError, match=r"a and .*b hold the same run .* and differ in agent\.gamma: name one"):
+    with pytest.raises(UserError, match=r"a and .*b are the same run .* but differ in agent\.gamma: name only one"):
         gather([a, b], tmp_path)
-    with pytest.raises(UserError, match=r"a and .*c would count as seeds of one condition, and differ in agent\.gamma: "):
+    with pytest.raises(UserError, match=r"a and .*c would count as seeds of one condition, but differ in agent\.gamma: "):
         gather([a, c], tmp_path)
     assert not (tmp_path / "results.csv").exists()
     gather([b, c], tmp_path)
@@ -494,7 +494,7 @@ def test_records_are_read_as_they_are_written(tmp_path: Path) -> None:
     assert first == Record("a, b", 3, 0.25) and (second.name, second.times) == ("c", -1) and np.isnan(second.value)
     for other in ("name,value,times\na,0.5,3\n", "name,times,value\na,3\n", "name,times,value\na,0.5,3\n", "name\n"):
         path.write_text(other)
-        with pytest.raises(UserError, match="its columns are name,times,value"):
+        with pytest.raises(UserError, match="its columns must be name,times,value"):
             read_records(Record, path)
 
 

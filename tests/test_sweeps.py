@@ -134,7 +134,7 @@ def test_a_killed_job_ends_the_sweep_and_the_same_command_goes_on(probe: Path) -
         os.kill(reach(4096, probe, 1, process), signal.SIGKILL)
         assert process.wait(timeout=400) == 2
     last = (probe / "log").read_text().splitlines()[-1]
-    assert last.startswith("rlhp: a job ended without a result") and "same command" in last
+    assert last.startswith("rlhp: a job ended without a result") and "repeat the command" in last
     with begun(command, probe) as process:
         ended_well(process, probe)
     assert [len(attempts(probe, seed)) for seed in (1, 2)] == [2, 1]

@@ -160,9 +160,9 @@ def test_a_clip_is_looked_for_once_while_pairs_are_dealt(run: Path, monkeypatch:
         return len(asked) > 1  # not the first
 
     here = room(run)
-    monkeypatch.setattr(here.films, "ready", ready)
-    assert len(here.deal("annotator-1", 2).questions) == 2 and len(asked) == len(set(asked)) == 3
-    assert len(here.deal("annotator-1", 3).questions) == 3 and len(asked) == 6, "what was not there may have come since"
+    monkeypatch.setattr(here.clips, "ready", ready)
+    assert len(here.assign("annotator-1", 2).questions) == 2 and len(asked) == len(set(asked)) == 3
+    assert len(here.assign("annotator-1", 3).questions) == 3 and len(asked) == 6, "what was not there may have come since"
 
 
 def test_undo(client: TestClient, run: Path) -> None:
@@ -210,8 +210,8 @@ def test_where_the_run_stands(client: TestClient, run: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from rlhp.run import lock
-with attempt(Path(sys.argv[1])):
+from rlhp.run import locked_run
+with locked_run(Path(sys.argv[1])):
     print(1, flush=True)
     input()
 """
@@ -276,7 +276,8 @@ def test_openapi_tells_the_bodies(client: TestClient) -> None:
     schema = client.get("/openapi.json", headers=AUTH).json()
     assert set(schema["paths"]) >= {"/api/state", "/api/next", "/api/answer", "/api/undo", "/api/clips/{segment}"}
     assert set(schema["paths"]) >= {"/api/history", "/api/flag"}
-    assert set(schema["components"]["schemas"]["Say"]["properties"]) >= {"annotator", "query", "round", "clips", "value", "seen"}
+    properties = schema["components"]["schemas"]["AnswerRequest"]["properties"]
+    assert set(properties) >= {"annotator", "query", "round", "clips", "value", "seen"}
 
 
 def test_the_page_says_what_its_keys_are(client: TestClient) -> None:
@@ -354,7 +355,7 @@ def test_head_is_answered_wherever_get_is(client: TestClient, address: str) -> N
 def test_visits_are_counted_of_those_who_have_the_token(run: Path) -> None:
     now = [100.0]
     visits = Activity(lambda: now[0])
-    with TestClient(create(replace(room(run), visits=visits), None), base_url=HOST) as client:
+    with TestClient(create(replace(room(run), activity=visits), None), base_url=HOST) as client:
         now[0] = 130.0
         client.get("/")
         assert visits.idle() == 30.0

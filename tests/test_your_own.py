@@ -33,6 +33,6 @@ def test_a_table_for_each_number_of_steps(
     assert "walker_walk True reward 120 - 1.00 120" in words
     assert "700 labels 70.0 - 0.50 70.0" in words  # (70 - 20) / (120 - 20)
     assert "700 labels 4.0 - - 4.0" in words  # no true reward
-    assert "short walker_walk: 0.50 of the true reward's gain, at least 0.9 wanted" in words
-    assert "short minigrid: nan of the true reward's gain, at least 0.9 wanted" in words
+    assert "short walker_walk: 0.50 of the true reward's gain, target at least 0.9" in words
+    assert "short minigrid: nan of the true reward's gain, target at least 0.9" in words
     assert is_png(tmp_path / "your_own.png")

@@ -37,7 +37,7 @@ ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random 
 
 def verdict(task: str, share: float) -> str:
     """Whether the claim holds on a task; a share that is not there is NaN."""
-    return f"{'PASS' if share >= ENOUGH else 'short'}  {task}: {share:.2f} of the true reward's gain, at least {ENOUGH} wanted"
+    return f"{'PASS' if share >= ENOUGH else 'short'}  {task}: {share:.2f} of the true reward's gain, target at least {ENOUGH}"
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Run directories in, tables and pictures out. Nothing here trains, and nothing but run directories and their tables is read."""
+"""Tables and figures from run directories. Reads only run directories and their tables, and trains nothing."""
 
 from rlhp.analysis.compare import plot
 from rlhp.analysis.fitted import fit_png, fit_summary, heldout_accuracy

@@ -1,4 +1,4 @@
-"""The random policy, which is where returns are counted from. It alone of this package runs environments."""
+"""Returns of the random policy, the zero of normalised scores. The only module of this package that runs environments."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ EPISODES = 64
 
 
 def random_returns(env: Any, episodes: int = EPISODES) -> Array:
-    """True returns, or scores, [episodes] of uniformly random actions in a vectorised environment; the same for the same seed."""
+    """Measure true returns, or scores, of uniformly random actions in a vectorised environment, [episodes]; deterministic."""
     rng, space = np.random.default_rng(0), env.action_space
     if isinstance(space, spaces.Discrete):
         return returns(lambda obs: space.start + rng.integers(space.n, size=len(obs)), env, episodes)
     if isinstance(space, spaces.Box) and len(space.shape) == 1 and space.is_bounded():
         low, high = space.low, space.high
         return returns(lambda obs: rng.uniform(low, high, (len(obs), len(low))), env, episodes)
-    drawn = deepcopy(space)  # whose own random stream others may draw from
+    drawn = deepcopy(space)  # other code may draw from the space's random stream
     drawn.seed(0)
     return returns(lambda obs: np.stack([drawn.sample() for _ in obs]), env, episodes)
 
 
 def write_random(envs: Iterable[tuple[str, Any]], path: Path) -> None:
-    """Mean and standard deviation of the `random_returns` of environments named by their tasks, as CSV."""
+    """Write mean and standard deviation of the `random_returns` of environments, by task, as CSV."""
     measured = {task: random_returns(env) for task, env in envs}
     rows = [(task, EPISODES, f"{values.mean():.3f}", f"{values.std():.3f}") for task, values in measured.items()]
     write_csv(path, ("env", "episodes", "mean", "std"), rows)
 
 
 def read_random(path: Path) -> dict[str, float]:
-    """Task -> mean. Raises UserError where the file is missing or is no such table."""
+    """Read task -> mean. Raises UserError if the file is missing or is not such a table."""
     try:
         return {row["env"]: float(row["mean"]) for row in csv.DictReader(text(path).splitlines())}
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not a table of random returns: its columns are env,episodes,mean,std.") from error
+        raise UserError(f"{path} is not a table of random returns: its columns must be env,episodes,mean,std.") from error

@@ -1,4 +1,4 @@
-"""`rlhp plot`: learning curves of run directories, a line for runs that differ in nothing but the seed."""
+"""`rlhp plot`: learning curves of run directories; runs that differ only in the seed form one line."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ COLUMNS = (
 class Group:
     """The runs behind one line of one panel."""
 
-    condition: Condition  # what the line is known by, the same in all panels
-    settings: str  # KEY=VALUE, ...: what tells it from other lines; empty where the condition does
+    condition: Condition  # identifies the line, the same in all panels
+    settings: str  # KEY=VALUE, ...: distinguishes it from other lines; empty if the condition does
     runs: tuple[RunData, ...]
 
 
 def plot(runs: Sequence[Path], out: Path, by: Sequence[str] = ()) -> tuple[Path, Path]:
-    """Learning curves over seeds, one panel per task and one line per set of settings; returns the picture and its CSV.
+    """Plot learning curves over seeds, one panel per task and one line per set of settings; return the paths of figure and CSV.
 
-    `runs` are run directories or folders of them. Runs that differ in nothing but the seed make one line, called by its
-    condition, its labels and whatever else tells it from the others of its panel; with `by`, dotted keys, there is one line
-    per value of these settings. The band is the 95 % bootstrap of the mean over seeds; mean and band are drawn where all
-    seeds have a return. The CSV lies beside the picture and has the same name. Raises UserError if there is nothing to draw,
-    a run is there twice, no run has a setting named in `by`, or the files cannot be written.
+    `runs` are run directories or folders of them. Runs that differ only in the seed form one line, named by its condition, its
+    labels and the other settings that distinguish it within its panel; with `by` (dotted keys) there is one line per value of
+    these settings. The band is the 95 % bootstrap interval of the mean over seeds; mean and band are drawn where all seeds have
+    a return. The CSV has the same name as the figure, in the same folder. Raises UserError if there is nothing to draw, a run
+    occurs twice, no run has a setting named in `by`, or the files cannot be written.
     """
     picture = out if out.suffix else out.with_suffix(".png")
-    there = [run for run in map(load, find(runs)) if len(run.ended()[0])]
-    if not there:
+    loaded = [run for run in map(load, find(runs)) if len(run.ended()[0])]
+    if not loaded:
         raise UserError("No episode has ended in any of these runs, so there is nothing to draw: train for more steps.")
-    check_twice(there)
-    groups = _by_keys(there, by) if by else _by_all(there)
+    check_twice(loaded)
+    groups = _by_keys(loaded, by) if by else _by_all(loaded)
     drawn = lines(_curves(groups))
     columns = len(drawn) if len(drawn) <= 3 else 4 if len(drawn) > 6 else 3
     save(panels(drawn, Layout(tuple(drawn), _looks(groups), columns)), picture)
@@ -66,24 +66,24 @@ def plot(runs: Sequence[Path], out: Path, by: Sequence[str] = ()) -> tuple[Path,
 
 
 def check_twice(runs: Iterable[RunData]) -> None:
-    """Raises UserError, naming both directories, where two hold the same settings and seed: a seed counts once."""
+    """Raise UserError with both directories if two have the same settings and seed, since each seed must count once."""
     known: dict[Hashable, RunData] = {}
     for run in runs:
         other = known.setdefault((run.task, run.seed, identity(canonical(run.settings))), run)
         if other is not run:
-            raise UserError(f"{other.path} and {run.path} hold the same run (equal settings and seed): name one of them.")
+            raise UserError(f"{other.path} and {run.path} are the same run (equal settings and seed): name only one of them.")
 
 
 def _by_all(runs: Sequence[RunData]) -> list[Group]:
-    """One group per task and set of settings; among those of a task and a condition, what differs names it."""
-    alike: dict[str, dict[Condition, list[RunData]]] = defaultdict(lambda: defaultdict(list))
+    """One group per task and set of settings, named by what differs from other groups of its task and condition."""
+    members: dict[str, dict[Condition, list[RunData]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        alike[run.task][run.condition, run.labels].append(run)
-    places = [(task, condition) for task in sorted(alike) for condition in sorted(alike[task], key=rank)]
-    return [group for task, condition in places for group in _told_apart(condition, alike[task][condition])]
+        members[run.task][run.condition, run.labels].append(run)
+    places = [(task, condition) for task in sorted(members) for condition in sorted(members[task], key=rank)]
+    return [group for task, condition in places for group in _groups(condition, members[task][condition])]
 
 
-def _told_apart(condition: Condition, runs: Sequence[RunData]) -> list[Group]:
+def _groups(condition: Condition, runs: Sequence[RunData]) -> list[Group]:
     parts = _partition(runs, [canonical(run.settings) for run in runs])
     compared = [settings for settings, _ in parts]
     word, labels = condition
@@ -107,7 +107,7 @@ def _by_keys(runs: Sequence[RunData], by: Sequence[str]) -> list[Group]:
 
 
 def _naming(wanted: str, chosen: Sequence[Settings]) -> list[str]:
-    """The keys that name the values of one dotted key: itself, or what differs below it."""
+    """Return the keys whose values name a group: the dotted key itself, or the keys below it that differ."""
     parts = [below(settings, [wanted]) for settings in chosen]
     inner = any(key != wanted for part in parts for key in part)
     return differing(parts) or sorted({key for part in parts for key in part}) if inner else [wanted]
@@ -117,7 +117,7 @@ Parts = Sequence[tuple[Settings, tuple[RunData, ...]]]
 
 
 def _partition(runs: Sequence[RunData], settings: Sequence[Settings]) -> Parts:
-    """The runs of each set of settings."""
+    """Group the runs by their settings."""
     members: dict[frozenset[tuple[str, Hashable]], list[RunData]] = defaultdict(list)
     for run, own in zip(runs, settings, strict=True):
         members[identity(own)].append(run)
@@ -126,14 +126,14 @@ def _partition(runs: Sequence[RunData], settings: Sequence[Settings]) -> Parts:
 
 
 def _named(parts: Parts, keys: Sequence[str]) -> list[tuple[str, tuple[RunData, ...]]]:
-    """The runs of each set of settings under its name, in the order of the values."""
+    """Return the runs of each set of settings under its name, in the order of the values."""
     ordered = sorted(parts, key=lambda part: order(part[0], keys))
     words = names([settings for settings, _ in ordered], keys)
     return [(name, members) for name, (_, members) in zip(words, ordered, strict=True)]
 
 
 def _curves(groups: Sequence[Group]) -> list[Curve]:
-    """One grid for all lines of a panel."""
+    """Return the curves of all runs, on one grid per panel."""
     runs = [(group.condition, run) for group in groups for run in group.runs]
     span = {run.task: max(other.total_steps for _, other in runs if other.task == run.task) for _, run in runs}
     return [
@@ -150,7 +150,7 @@ def _looks(groups: Sequence[Group]) -> dict[Condition, Style]:
 
 
 def _legend(panels: Sequence[Group]) -> str:
-    """The legend of the line that these groups (one per panel) make: condition, labels, and what differs."""
+    """Return the legend of the line that these groups (one per panel) form: condition, labels, and differing settings."""
     (name, labels), words = panels[0].condition, panels[0].settings
     if name == words:
         return words
@@ -164,13 +164,13 @@ def _legend(panels: Sequence[Group]) -> str:
 
 
 def _used(runs: Iterable[RunData]) -> str:
-    """The labels used by the runs: the least and the most."""
+    """Return the range of labels that the runs used."""
     counts = [run.taken.used for run in runs]
     return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"
 
 
 def _rows(group: Group, line: Line) -> Iterable[tuple[object, ...]]:
-    """The CSV's rows of one line; mean and band are blank where not all of its runs have a return."""
+    """Yield the CSV rows of one line; mean and band are blank where not all of its runs have a return."""
     kinds = sorted({(run.condition, run.labels) for run in group.runs})
     condition, labels = ("|".join(map(str, dict.fromkeys(column))) for column in zip(*kinds, strict=True))
     task, used = group.runs[0].task, _used(group.runs)

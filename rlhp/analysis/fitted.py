@@ -1,4 +1,4 @@
-"""What `rlhp fit` has come to, in a few lines and a picture."""
+"""Summary and figure of a run of `rlhp fit`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from rlhp.analysis.style import BLUE, GREEN, INK, QUIET, figure, save, tidy
 from rlhp.types import UserError
 
 CURVES = {"train": QUIET, "valid": GREEN, "heldout": BLUE}
-NAMES = {"train": "learned from", "valid": "left out by a member", "heldout": "held out"}
+NAMES = {"train": "training", "valid": "validation, per member", "heldout": "held-out"}
 
 
 def fit_summary(run: Path) -> str:
-    """The end of a fit in a few aligned lines. Raises UserError where it is not finished."""
+    """Summarise a finished fit in a few aligned lines. Raises UserError if it is not finished."""
     data, held = load(run), _heldout(run)
     rows = {
-        "comparisons": f"{data.labels:,} learned from, {held['comparisons']:,} held out",
+        "comparisons": f"{data.labels:,} used for fitting, {held['comparisons']:,} held out",
         "held-out accuracy": _accuracy(held),
-        "held-out loss": "-"
-        if held.get("heldout_loss") is None
-        else f"{held['heldout_loss']:.3f} nats, where guessing has 0.693",
+        "held-out loss": "-" if held.get("heldout_loss") is None else f"{held['heldout_loss']:.3f} nats (guessing: 0.693)",
         "training accuracy": _percent(data.last("train_accuracy")),
-        "validation accuracy": f"{_percent(data.last('valid_accuracy'))}, of what each member leaves out",
+        "validation accuracy": f"{_percent(data.last('valid_accuracy'))}, on the comparisons that each member leaves out",
         "gradient steps": f"{data.step:,}",
     }
     width = max(map(len, rows))
@@ -33,28 +31,28 @@ def fit_summary(run: Path) -> str:
 
 
 def heldout_accuracy(run: Path) -> float:
-    """The share of the comparisons held out that a fit orders as they were said. Raises UserError where there are none."""
+    """Return the fraction of held-out comparisons that a fit predicts correctly. Raises UserError if there are none."""
     share = _heldout(run)["share"]
     if share is None:
-        raise UserError(f"{run} has measured on no comparison; hold some out with heldout=0.2.")
+        raise UserError(f"{run} has no held-out comparisons; hold some out with heldout=0.2.")
     return float(share)
 
 
 def _heldout(run: Path) -> dict[str, Any]:
     found = read_json(run / FINISHED).get("heldout")
     if not isinstance(found, dict):
-        raise UserError(f"{run} is no finished fit; run its command again.")
+        raise UserError(f"{run} is not a finished fit; run its command again.")
     return found
 
 
 def _accuracy(held: dict[str, Any]) -> str:
     if held["share"] is None:
-        return "- (nothing held out prefers a segment)"
+        return "- (no held-out comparison prefers a segment)"
     low, high = (100 * held[name] for name in ("low", "high"))
     found = (
         f"{_percent(held['share'])} ({low:.1f} to {high:.1f} %: {held['method']}) of {held['decided']:,} that prefer a segment"
     )
-    return found + ("" if held["apart"] else "; their segments are among those learned from too")
+    return found + ("" if held["apart"] else "; their segments are also in comparisons used for fitting")
 
 
 def _percent(share: float) -> str:
@@ -62,7 +60,7 @@ def _percent(share: float) -> str:
 
 
 def fit_png(run: Path, out: Path) -> Path:
-    """Accuracies and losses against gradient steps. Raises UserError where there are none, or they cannot be drawn."""
+    """Plot accuracies and losses over gradient steps. Raises UserError if there are none, or the figure cannot be written."""
     data = load(run)
     page = figure(7.0, 5.0)
     grid = page.add_gridspec(2)

@@ -1,4 +1,4 @@
-"""Pictures of learning curves: one panel per task, one line per condition, bands over seeds."""
+"""Figures of learning curves: one panel per task, one line per condition, bands over seeds."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rlhp.analysis.style import INK, QUIET, Condition, Style, figure, rank, save
 from rlhp.analysis.tables import Curve, Published
 from rlhp.types import Array
 
-GAP, COLUMN = 0.06, 0.045  # before the strip of published values, and for each condition in it, in lengths of the step axis
-STRIP = 0.16  # the whole of it, at least: its number of steps must not run into the axis' last
-ALONE: dict[str, Any] = {"linestyle": ":", "linewidth": 1.1}  # one seed, where others are missing
-HANDLE, LETTER, LINE = 0.6, 0.072, 0.2  # inches of a legend's handle, of a letter and of a line
-ROOM = 4  # lines of a legend that the page has room for
+GAP, COLUMN = 0.06, 0.045  # gap before the strip of published values, and width per condition, in lengths of the step axis
+STRIP = 0.16  # minimum width of the strip: its tick label must not overlap the last one of the step axis
+ALONE: dict[str, Any] = {"linestyle": ":", "linewidth": 1.1}  # a single seed, where other seeds have no value
+HANDLE, LETTER, LINE = 0.6, 0.072, 0.2  # size of a legend's handle, of a letter and of a line, in inches
+ROOM = 4  # lines of a legend that fit without enlarging the figure
 LEGEND: dict[str, Any] = {"frameon": False, "labelcolor": INK, "fontsize": 9}
 
 
@@ -31,23 +31,23 @@ LEGEND: dict[str, Any] = {"frameon": False, "labelcolor": INK, "fontsize": 9}
 class Line:
     """One condition on one task over seeds, [P] each.
 
-    Mean and band are those of all seeds: NaN where one of them has no return (yet, or any more), for a mean that a seed drops
-    out of would jump. What the others return there is in `rest`, [S, P], NaN elsewhere.
+    Mean and band are over all seeds: NaN where a seed has no return, since the mean would jump when a seed drops out. There,
+    `rest` [S, P] contains the returns of the other seeds; it is NaN elsewhere.
     """
 
     step: Array
     mean: Array
     low: Array
     high: Array
-    there: Array  # how many runs have a return
+    there: Array  # number of runs with a return
     rest: Array
     runs: int
-    seeds: int  # different ones among the runs
+    seeds: int  # number of different seeds
     unfinished: int  # runs that have not reached their last step
 
     @property
     def span(self) -> float:
-        """Length of the grid: its steps are the centres of equal bins."""
+        """Length of the grid, whose steps are the centres of equal bins."""
         return float(self.step[0] + self.step[-1])
 
 
@@ -56,17 +56,17 @@ Lines = Mapping[str, Mapping[Condition, Line]]  # task -> condition -> line
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is laid out: a panel for each task, a look for each condition, and what others published, to stand beside it."""
+    """Layout of a figure: a panel per task, a style per condition, and published values for comparison."""
 
     tasks: Sequence[str]
     styles: Mapping[Condition, Style]
     columns: int
     published: Mapping[tuple[str, Condition], Published] = field(default_factory=dict)
-    source: str = ""  # of what was published, for the legend
+    source: str = ""  # source of the published values, for the legend
 
 
 def lines(curves: Iterable[Curve]) -> dict[str, dict[Condition, Line]]:
-    """Curves of one grid per task, as means and bands over seeds, in the order in which they are drawn."""
+    """Compute means and bands over seeds of curves with one grid per task, in the order in which they are drawn."""
     groups: dict[str, dict[Condition, list[Curve]]] = defaultdict(lambda: defaultdict(list))
     for run in curves:
         groups[run.key.env][run.key.condition, run.key.labels].append(run)
@@ -92,7 +92,7 @@ def _line(curves: Sequence[Curve]) -> Line:
 
 
 def panels(drawn: Lines, layout: Layout) -> Figure:
-    """The lines of the layout's tasks and conditions; a panel that has none says so."""
+    """Draw the lines of the layout's tasks and conditions; a panel without lines says so."""
     rows, width = -(-len(layout.tasks) // layout.columns), max(4.8, 3.0 * layout.columns)
     legend = _legend(drawn, layout, width)
     page = figure(width, 0.55 + 2.5 * rows + 0.3 * bool(layout.published) + LINE * max(legend.lines - ROOM, 0))
@@ -111,7 +111,7 @@ def panels(drawn: Lines, layout: Layout) -> Figure:
 
 
 def draw(curves: Iterable[Curve], layout: Layout, total_steps: int, out: Path) -> Path:
-    """The picture of the runs of one length. Raises UserError where it cannot be written."""
+    """Draw the figure of the runs of one length. Raises UserError if it cannot be written."""
     save(panels(lines(run for run in curves if run.key.total_steps == total_steps), layout), out)
     return out
 
@@ -142,7 +142,7 @@ def _draw(axes: Axes, line: Line, look: Style) -> None:
 
 
 def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout: Layout) -> None:
-    """Published values, right of the step axis, each in a column of its own, so that none hides another."""
+    """Draw published values to the right of the step axis, one column each, so that they do not overlap."""
     column = span * max(COLUMN, STRIP / len(layout.styles))
     left, right = span * (1 + GAP), span * (1 + GAP) + column * len(layout.styles)
     axes.axvspan(left, right, color="#F2F2F2", linewidth=0, zorder=0)
@@ -160,20 +160,20 @@ def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """One legend for all panels, above them."""
+    """The legend above all panels."""
 
     handles: list[Line2D]
     names: list[str]
     columns: int
-    lines: int  # of text, one below the other
+    lines: int  # of text
 
 
 def _legend(drawn: Lines, layout: Layout, width: float) -> Legend:
-    """Says how many seeds are behind each line; as many columns as fit into so many inches, long names on several lines."""
+    """Build the legend, with the number of seeds of each line; as many columns as fit `width` inches, long names wrapped."""
     names = [f"{look.name} ({_counts(drawn, layout.tasks, key)})" for key, look in layout.styles.items()]
     handles = [Line2D([], [], color=look.colour, linestyle=look.line, linewidth=1.7) for look in layout.styles.values()]
     if any(np.isfinite(line.rest).any() for line in _lines(drawn, layout.tasks, layout.styles)):
-        names.append("single seeds, where not all have a return")
+        names.append("single seeds, where some have no return")
         handles.append(Line2D([], [], color=QUIET, **ALONE))
     fit = max(1, int(width / (HANDLE + LETTER * max(map(len, names)))))
     rows = -(-len(names) // fit)
@@ -186,7 +186,7 @@ def _lines(drawn: Lines, tasks: Iterable[str], keys: Iterable[Condition]) -> lis
 
 
 def _counts(drawn: Lines, tasks: Iterable[str], key: Condition) -> str:
-    """How many seeds are behind a condition's lines, and how many of them are not finished."""
+    """Describe how many seeds a condition's lines have, and how many runs are not finished."""
     there = _lines(drawn, tasks, [key])
     if not there:
         return "no run"

@@ -1,4 +1,4 @@
-"""Tables of records: dataclasses whose fields are texts, whole numbers and numbers, a row each."""
+"""CSV tables of records: one row per dataclass, with text, integer and float fields."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ CASTS: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": lambd
 
 
 def read_records(kind: type[T], path: Path) -> list[T]:
-    """The rows of a table that `write_records` wrote; none where there is no file.
+    """Read the rows of a table that `write_records` wrote; empty if there is no file.
 
-    Raises UserError where its columns are not the fields of `kind`, or a cell cannot be read as its field.
+    Raises UserError if its columns are not the fields of `kind`, or a cell cannot be parsed.
     """
     if not path.is_file():
         return []
@@ -31,13 +31,13 @@ def read_records(kind: type[T], path: Path) -> list[T]:
             raise ValueError(header)
         return [kind(*(cast(cell) for cast, cell in zip(casts, row, strict=True))) for row in rows]
     except ValueError as error:
-        raise UserError(f"{path} is not such a table: its columns are {','.join(names)}.") from error
+        raise UserError(f"{path} is not such a table: its columns must be {','.join(names)}.") from error
 
 
 def write_records(kind: type[T], path: Path, rows: Iterable[T]) -> None:
-    """A row for each record, under the names of the fields; a number that is not there (NaN) is blank.
+    """Write one row per record, with the field names as header; NaN is written as a blank.
 
-    Raises UserError where the file cannot be written.
+    Raises UserError if the file cannot be written.
     """
     cells = [["" if value != value else value for value in astuple(row)] for row in rows]  # type: ignore[arg-type]
     write_csv(path, [field.name for field in fields(kind)], cells)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What an experiment found, in a table and in one picture: returns beside published ones, and scores over all tasks."""
+"""Table and summary figure of an experiment: returns next to published ones, and scores over all tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rlhp.analysis.study import Study
 from rlhp.analysis.style import INK, MINUS, Condition, Style, figure, tidy, title
 
 SMALL: dict[str, Any] = {"fontsize": 7.5}
-EDGES = (-0.25, 1.5)  # what lies beyond is drawn at the edge, with its number
+EDGES = (-0.25, 1.5)  # values beyond are drawn at the edge, with their number
 
 
 # The table
@@ -24,33 +24,33 @@ EDGES = (-0.25, 1.5)  # what lies beyond is drawn at the edge, with its number
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One condition on one task after so many steps."""
+    """One condition on one task, for runs of one length."""
 
-    seeds: list[float]  # final returns; none: the cell is missing
+    seeds: list[float]  # final returns; empty: missing
     failed: int  # seeds that ended in an error
-    share: float  # mean score; NaN where there is none
+    share: float  # mean score; NaN if there is none
 
     @property
     def mean(self) -> float:
-        """Over the seeds; NaN where there is none."""
+        """Mean over the seeds; NaN if there are none."""
         return float(np.mean(self.seeds)) if self.seeds else float("nan")
 
     def __str__(self) -> str:
-        """The mean."""
+        """Format the mean."""
         return number(self.mean) if self.seeds else "missing"
 
     def each(self) -> str:
-        """The seeds, one by one."""
+        """Format the return of each seed."""
         return "  ".join([*map(number, self.seeds), *["failed"] * self.failed])
 
 
 def number(value: float, digits: int = 1) -> str:
-    """With so many digits behind the point where there are few before it."""
+    """Format a number; with `digits` decimals if it is below 100."""
     return f"{value:z,.0f}" if abs(value) >= 100 else f"{value:z,.{digits}f}"
 
 
 def cell(study: Study, scores: Scores, task: str, condition: Condition, total_steps: int) -> Cell:
-    """What the tables say about one condition on one task."""
+    """Collect the results of one condition on one task."""
     rows = [r for r in study.results if (r.env, (r.condition, r.labels), r.total_steps) == (task, condition, total_steps)]
     lost = [k for k in study.failed if (k.env, (k.condition, k.labels), k.total_steps) == (task, condition, total_steps)]
     values = scores.get(condition, {}).get(task)
@@ -58,7 +58,7 @@ def cell(study: Study, scores: Scores, task: str, condition: Condition, total_st
 
 
 def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str:
-    """A line per task and condition of the layout: mean, what was published, the mean score, and each seed."""
+    """Format one line per task and condition of the layout: mean, published value, mean score, and each seed."""
     wide = max(len(look.name) for look in layout.styles.values()) + 2
     lines = [f"{'task':<17}{'':<{wide}}{'mean':>8}{'paper':>9}{'share':>8}   each seed, after {total_steps:,} steps"]
     for task in layout.tasks:
@@ -72,11 +72,11 @@ def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str
     return "\n".join(lines)
 
 
-# The picture
+# The figure
 
 
 def summary_figure(rows: Sequence[Score], layout: Layout) -> Figure:
-    """Interquartile means over all tasks with their intervals, and beside them each task's means."""
+    """Draw interquartile means over all tasks with their intervals, and next to them the means of each task."""
     page = figure(9.6, 4.6)
     grid = page.add_gridspec(1, 2, width_ratios=[1, 1.35])
     whole, each = (tidy(page.add_subplot(grid[i])) for i in range(2))

@@ -1,4 +1,4 @@
-"""Returns that can be compared across tasks: 0 is the untrained random policy, 1 the mean of the true reward's seeds."""
+"""Normalised returns, comparable across tasks: 0 is the random policy, 1 the mean over seeds of training on the true reward."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Scores = Mapping[Condition, Mapping[str, Array]]  # condition -> task -> [S]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A row of summary.csv. The interval is the 95 % bootstrap over seeds; NaN where a task has fewer than two."""
+    """A row of summary.csv. The interval is the 95 % bootstrap over seeds; NaN if a task has fewer than two."""
 
     total_steps: int
     condition: str
@@ -36,7 +36,7 @@ class Score:
 
 
 def normalised(results: Iterable[Result], random: Mapping[str, float], total_steps: int) -> dict[Condition, dict[str, Array]]:
-    """Scores of the runs of one length. A task has none where its true reward has no run, or none above the random policy."""
+    """Compute the scores of the runs of one length, for tasks whose true-reward runs exist and beat the random policy."""
     groups: dict[Condition, dict[str, list[float]]] = {}
     for row in results:
         if row.total_steps == total_steps:
@@ -50,9 +50,9 @@ def normalised(results: Iterable[Result], random: Mapping[str, float], total_ste
 
 
 def share(scores: Scores, condition: Condition, tasks: Iterable[str]) -> tuple[float, float, float]:
-    """What a condition gains over the random policy, in parts of what the true reward gains: mean over tasks, low, high.
+    """Compute a condition's gain over the random policy as a fraction of the true reward's gain: mean over tasks, low, high.
 
-    Unlike those of `summarise`, this 95 % bootstrap draws the true reward's seeds as well. NaN where a task has no score.
+    Unlike in `summarise`, this 95 % bootstrap also resamples the true reward's seeds. NaN if a task has no score.
     """
     strata = [scores.get(key, {}).get(task, np.array([])) for task in tasks for key in (condition, TRUE)]
 
@@ -65,7 +65,7 @@ def share(scores: Scores, condition: Condition, tasks: Iterable[str]) -> tuple[f
 
 
 def summarise(scores: Scores, total_steps: int) -> list[Score]:
-    """Interquartile mean and mean over all tasks of each condition, which weigh the same; then each task's mean."""
+    """Compute each condition's interquartile mean and mean over all tasks, with equal weights; then the mean of each task."""
     return [row for condition, tasks in scores.items() if tasks for row in _rows(condition, tasks, total_steps)]
 
 
@@ -81,7 +81,7 @@ def _rows(condition: Condition, tasks: Mapping[str, Array], total_steps: int) ->
 
 
 def write_scores(rows: Iterable[Score], path: Path) -> None:
-    """summary.csv. Raises UserError where it cannot be written."""
+    """Write summary.csv. Raises UserError if it cannot be written."""
     cells = [[f"{x:.4f}" if isinstance(x, float) else x for x in astuple(row)] for row in rows]
     blank = [["" if x == "nan" else x for x in row] for row in cells]
     write_csv(path, [field.name for field in fields(Score)], blank)

@@ -1,4 +1,4 @@
-"""How an experiment's analysis is run from the command line."""
+"""Entry point of the experiments' analysis scripts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rlhp.types import UserError
 
 
 def script(main: Callable[[Sequence[str]], None]) -> None:
-    """Run `main` on the command line's arguments; what the user did wrong is one sentence and exit status 2."""
+    """Run `main` with the command line's arguments; a UserError prints one sentence and exits with status 2."""
     try:
         main(sys.argv[1:])
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The settings of runs: a form in which equal settings compare equal, and the settings in which runs differ."""
+"""Comparison of the settings of runs: a canonical form, and the settings in which runs differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TARGET = "_target_"
 
 
 def leaves(written: Mapping[str, Any]) -> dict[str, Hashable]:
-    """Nested settings as dotted key -> value."""
+    """Flatten nested settings to dotted key -> value."""
     return dict(_walk(written, ""))
 
 
@@ -27,37 +27,37 @@ def _walk(node: Any, prefix: str) -> Iterator[tuple[str, Hashable]]:
 
 
 def _hashable(value: Any) -> Hashable:
-    """Lists as tuples, and mappings within lists as tuples of pairs."""
+    """Convert lists to tuples, and mappings within lists to tuples of pairs."""
     if isinstance(value, Mapping):
         return tuple((str(key), _hashable(item)) for key, item in sorted(value.items(), key=lambda pair: str(pair[0])))
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def canonical(settings: Settings) -> dict[str, Hashable]:
-    """What a run's numbers depend on, except the seed.
+    """Return the settings that affect a run's results, except the seed.
 
-    Left out are the seed and its copies (leaves called `seed` with the same value), the run's name, what may change between
-    two attempts at a run, and null: an option that is off equals one that an older version does not have.
+    Excluded are the seed and its copies (leaves called `seed` with the same value), the run's name, settings that may change
+    between two attempts at a run, and null: an option that is off equals one that an older version does not have.
     """
     seed = settings.get("seed")
-    return {key: value for key, value in settings.items() if value is not None and not _aside(key, value, seed)}
+    return {key: value for key, value in settings.items() if value is not None and not _excluded(key, value, seed)}
 
 
-def _aside(key: str, value: Hashable, seed: object) -> bool:
+def _excluded(key: str, value: Hashable, seed: object) -> bool:
     first, last = key.split(".")[0], key.rpartition(".")[2]
     return first in ("seed", "name") or may_change(key) or (last == "seed" and value == seed)
 
 
 def identity(settings: Settings) -> frozenset[tuple[str, Hashable]]:
-    """Equal for equal settings."""
+    """Return a hashable value that is equal for equal settings."""
     return frozenset(settings.items())
 
 
 def differing(compared: Sequence[Settings]) -> list[str]:
-    """The dotted keys in which settings differ, those nearest to the root first.
+    """Return the dotted keys in which settings differ, those nearest to the root first.
 
-    Left out are copies: deeper keys that have the same values as one nearer to the root. Left out as well is what comes with
-    the choice of a part: where `teacher._target_` differs, the arguments that one teacher has and the other lacks.
+    Excluded are copies: deeper keys with the same values as one nearer to the root. Also excluded are keys determined by the
+    choice of a part: if `teacher._target_` differs, the arguments that only one of the teachers has.
     """
     keys = sorted({key for settings in compared for key in settings}, key=lambda key: (key.count("."), key))
     columns = {key: tuple(settings.get(key) for settings in compared) for key in keys}
@@ -70,7 +70,7 @@ def _copied(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
 
 
 def _chosen(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
-    """Whether the choice of a part above this key determines its value."""
+    """Return whether the choice of a part above this key determines its value."""
     parts = key.split(".")
     targets = [".".join([*parts[:depth], TARGET]) for depth in range(1, len(parts))]
     return any(_determines(varied[target], varied[key]) for target in targets if target in varied and target != key)
@@ -81,14 +81,14 @@ def _determines(column: Sequence[Hashable], other: Sequence[Hashable]) -> bool:
 
 
 def below(settings: Settings, keys: Sequence[str]) -> dict[str, Hashable]:
-    """The leaves at the dotted keys, and of those below them the ones that numbers depend on; none that is null."""
+    """Return the leaves at the dotted keys, and those below them that affect results; none that are null."""
     exact = {key: settings[key] for key in keys if settings.get(key) is not None}
     deeper = {key: value for key, value in canonical(settings).items() if any(key.startswith(f"{wanted}.") for wanted in keys)}
     return {**deeper, **exact}
 
 
 def check_known(keys: Sequence[str], compared: Sequence[Settings]) -> None:
-    """Raises UserError, with the nearest names, for a key that no run has."""
+    """Raise UserError, with the nearest names, for a key that no run has."""
     leaves = {key for settings in compared for key in settings}
     known = leaves | {leaf[:i] for leaf in leaves for i, letter in enumerate(leaf) if letter == "."}
     for key in keys:
@@ -98,18 +98,18 @@ def check_known(keys: Sequence[str], compared: Sequence[Settings]) -> None:
 
 
 def names(compared: Sequence[Settings], keys: Sequence[str]) -> list[str]:
-    """`KEY=VALUE, KEY=VALUE` of each; a part is called by its class, with its module where two would look alike."""
+    """Format each as `KEY=VALUE, KEY=VALUE`; a part is named by its class, with its module if names would be ambiguous."""
     short = [_shown(settings, keys) for settings in compared]
-    return short if len(set(short)) == len(compared) else [_spelt(settings, keys, str) for settings in compared]
+    return short if len(set(short)) == len(compared) else [_formatted(settings, keys, str) for settings in compared]
 
 
 def _shown(settings: Settings, keys: Sequence[str]) -> str:
-    """`KEY=VALUE, KEY=VALUE` of one run; a part is called by its class."""
-    return _spelt(settings, keys, lambda target: target.rpartition(".")[2])
+    """Format one run as `KEY=VALUE, KEY=VALUE`; a part is named by its class."""
+    return _formatted(settings, keys, lambda target: target.rpartition(".")[2])
 
 
-def _spelt(settings: Settings, keys: Sequence[str], part: Callable[[str], str]) -> str:
-    """`part` makes a name of what a `_target_` holds."""
+def _formatted(settings: Settings, keys: Sequence[str], part: Callable[[str], str]) -> str:
+    """Format settings; `part` converts a `_target_` to a name."""
     words = {key: part(_word(settings.get(key))) if key.endswith(TARGET) else _word(settings.get(key)) for key in keys}
     return ", ".join(f"{key.removesuffix(f'.{TARGET}')}={word}" for key, word in words.items())
 
@@ -121,7 +121,7 @@ def _word(value: Hashable) -> str:
 
 
 def order(settings: Settings, keys: Sequence[str]) -> tuple[tuple[bool, float, str], ...]:
-    """To sort by these keys: numbers by size, then everything else by its name."""
+    """Return a sort key for these keys: numbers by size, then everything else by name."""
     return tuple(_order(settings.get(key)) for key in keys)
 
 

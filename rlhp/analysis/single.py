@@ -1,4 +1,4 @@
-"""What one run directory says, in a few lines and in pictures."""
+"""Summary and figures of a single run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rlhp.analysis.runs import HELDOUT, RunData, heldout, load
 from rlhp.analysis.style import BLUE, GREEN, INK, ORANGE, PINK, QUIET, figure, save, steps, styles, tidy, title
 from rlhp.types import UserError
 
-MANY = 60  # above so many rows, single ones are dots and their mean is the line
+MANY = 60  # with more rows than this, rows are drawn as dots and their mean as a line
 
 
 def summary(run: RunData) -> str:
-    """The end of a run in a few aligned lines; a dash stands for what the run does not have."""
+    """Summarise a run in a few aligned lines; missing values are dashes."""
     predicted = correlation(*heldout(run.path)) if (run.path / HELDOUT).is_file() else float("nan")
     rows = {
         "task": run.task,
@@ -34,7 +34,7 @@ def summary(run: RunData) -> str:
 
 
 def _final(run: RunData) -> str:
-    """The final return, and what it is a mean of where that is not the end of the training."""
+    """Format the final return, with its step if it is not from the end of the training."""
     if not len(run.ended()[0]):
         return "-"
     found = final(run)
@@ -55,9 +55,9 @@ def _duration(seconds: float) -> str:
 
 
 def curve_png(run: Path, out: Path) -> Path:
-    """True return against steps, above the reward model's validation accuracy and the labels used, as far as there are any.
+    """Plot true return over steps, and below it the reward model's validation accuracy and the labels used, if there are any.
 
-    Raises UserError where the run cannot be read or the picture cannot be written.
+    Raises UserError if the run cannot be read or the figure cannot be written.
     """
     data = load(run)
     small = [(name, draw) for name, draw in _SMALL.items() if np.nan_to_num(data.metrics.get(name, np.zeros(1))).any()]
@@ -124,15 +124,15 @@ _SMALL = {"valid_accuracy": _draw_accuracy, "labels": _draw_labels}
 
 
 def reward_png(run: Path, out: Path) -> Path:
-    """Predicted against true return of the held-out segments, with Pearson's r and the least-squares line.
+    """Plot predicted over true return of the held-out segments, with Pearson's r and the least-squares line.
 
-    Raises UserError where the run has no held-out segments or the picture cannot be written.
+    Raises UserError if the run has no held-out segments or the figure cannot be written.
     """
     data, (true, predicted) = load(run), heldout(run)
     there = np.isfinite(true) & np.isfinite(predicted)
     true, predicted = true[there], predicted[there]
     if len(true) < 2:
-        raise UserError(f"{run} holds fewer than two held-out segments, too few to compare predictions with true returns.")
+        raise UserError(f"{run} has fewer than two held-out segments, too few to compare predictions with true returns.")
     page = figure(5.0, 4.6)
     axes = tidy(page.add_subplot())
     r = correlation(true, predicted)

@@ -1,4 +1,4 @@
-"""A sweep at a glance: what is done, what runs, what failed, what never began, and how long it will take."""
+"""Status of a sweep: which runs are done, running, failed or not started, and the time left."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rlhp.run.sweep import SWEEPS, sweeps
 from rlhp.types import UserError
 
 STATES = ("done", "running", "failed", "stopped")
-BEGUN = (METRICS, LOCK, FAILED)  # one of them is there as soon as a run has begun
+BEGUN = (METRICS, LOCK, FAILED)  # one of these files exists as soon as a run has started
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """Where one run stands; `error` only where it failed."""
+    """Status of one run; `error` only if it failed."""
 
     data: RunData
     state: str  # one of STATES
@@ -44,58 +44,58 @@ class RunStatus:
 
     @property
     def speed(self) -> float:
-        """Steps per second, NaN where too little is known."""
+        """Steps per second; NaN if there are too few rollouts."""
         return self.data.speed
 
     @property
     def labels(self) -> Labels:
-        """How many labels were wanted and used so far."""
+        """Number of labels requested and used so far."""
         return self.data.taken
 
     @property
     def left(self) -> int:
-        """Steps still to be made; a run may overshoot its total."""
+        """Steps left; a run may overshoot its total."""
         return 0 if self.state == "done" else max(self.total_steps - self.step, 0)
 
 
 def run_status(path: Path) -> RunStatus:
-    """One run directory; it may hold no numbers yet. Raises UserError where it is damaged."""
+    """Return the status of a run directory, which may have no metrics yet. Raises UserError if it is damaged."""
     data, error = load_begun(path), failure(path)
     state = "done" if data.finished else "running" if is_running(path) else "failed" if error else "stopped"
     return RunStatus(data, state, error if state == "failed" else None)
 
 
 def begun(folders: Iterable[Path]) -> list[Path]:
-    """The directories of all runs that have begun among and below the folders, sorted, each once; hidden folders are left out.
+    """Find the directories of all started runs at or below the folders, sorted, without duplicates; skips hidden folders.
 
-    Raises UserError where there is none in one of them.
+    Raises UserError for a folder without any.
     """
     return find(folders, BEGUN)
 
 
 def report(folder: Path) -> str:
-    """The counts, the time left, and a line per run that is not done or lacks labels.
+    """Format the counts, the time left, and a line per run that is not done or used fewer labels than requested.
 
-    Raises UserError if no run has begun here, and none is going to, or if none can be read.
+    Raises UserError if no run has started here and none is going to, or if none can be read.
     """
     files = files_by_folder(folder)
     paths = run_directories(files, BEGUN)
-    waiting = _not_begun(files, paths)
+    waiting = _not_started(files, paths)
     if not paths and not waiting:
         raise no_run(folder)
-    runs, damaged = _looked_at(paths)
+    runs, damaged = _statuses(paths)
     if damaged and not runs and not waiting:
         raise damaged[0]
     counts = Counter([*(run.state for run in runs), *("damaged" for _ in damaged)])
     parts = [f"{counts[state]} {state}" for state in (*STATES, "damaged") if counts[state]]
-    parts += [f"{waiting} not begun"] if waiting else []
+    parts += [f"{waiting} not started"] if waiting else []
     head = f"{folder}: {', '.join(parts)} of {len(paths) + waiting}{_time_left(runs, waiting)}"
     short = [run for run in runs if run.state != "done" or run.labels.used != run.labels.wanted]
     return "\n".join([head, *(_line(run, folder.resolve()) for run in short), *(f"  damaged {error}" for error in damaged)])
 
 
-def _looked_at(paths: Iterable[Path]) -> tuple[list[RunStatus], list[UserError]]:
-    """Where these runs stand, and what is wrong with those that cannot be read: they do not hide the others."""
+def _statuses(paths: Iterable[Path]) -> tuple[list[RunStatus], list[UserError]]:
+    """Return the status of these runs, and the errors of those that cannot be read, so that they do not hide the others."""
     runs: list[RunStatus] = []
     damaged: list[UserError] = []
     for path in paths:
@@ -106,8 +106,8 @@ def _looked_at(paths: Iterable[Path]) -> tuple[list[RunStatus], list[UserError]]
     return runs, damaged
 
 
-def _not_begun(files: Mapping[Path, Collection[str]], runs: Sequence[Path]) -> int:
-    """How many jobs of the sweeps launched in these folders have not begun, given the runs that have."""
+def _not_started(files: Mapping[Path, Collection[str]], runs: Sequence[Path]) -> int:
+    """Count the jobs of the sweeps launched in these folders that have not started, given the runs that have."""
     return sum(_waiting(folder, runs) for folder, names in files.items() if SWEEPS in names)
 
 
@@ -119,7 +119,7 @@ def _waiting(folder: Path, runs: Sequence[Path]) -> int:
 
 
 def _time_left(runs: Sequence[RunStatus], waiting: int) -> str:
-    """At the present speed of those that run; a run that has not begun is as long as the others."""
+    """Format the time left at the current speed of running runs; runs not started yet count as long as the others."""
     each = float(np.mean([run.total_steps for run in runs])) if runs else float("nan")
     left = sum(run.left for run in runs) + (waiting * each if waiting else 0)
     speed = sum(run.speed for run in runs if run.state == "running" and run.speed == run.speed)
@@ -128,7 +128,7 @@ def _time_left(runs: Sequence[RunStatus], waiting: int) -> str:
     if speed:
         return f"; about {_hours(left / speed)} left"
     running = any(run.state == "running" for run in runs)
-    return "; too early to tell the time left" if running else "; nothing runs: the same command goes on with it"
+    return "; too early to estimate the time left" if running else "; nothing is running: the same command continues it"
 
 
 def _line(run: RunStatus, folder: Path) -> str:

@@ -1,7 +1,7 @@
-"""An experiment's runs, gathered into tables that outlive the run directories.
+"""Tables of an experiment's runs, which remain when the run directories are deleted.
 
-A run is known by its task, condition, labels, seed and length. Gathering it again replaces its rows; rows of runs whose
-directories are gone stay. So seeds can be added, and machines can share the work.
+A run is identified by task, condition, labels, seed and length. Gathering a run again replaces its rows; rows of runs whose
+directories no longer exist stay. So seeds can be added, and several machines can share the work.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ from rlhp.types import UserError
 
 RESULTS_CSV, CURVES_CSV, PROVENANCE_CSV, FAILED_CSV = "results.csv", "curves.csv", "provenance.csv", "failed.csv"
 PROVENANCE = (*Key._fields, "date", "cpu", "cores", "versions")
-ATTEMPTS = "attempts.jsonl"  # a line per attempt at a run: its machine, its versions and the step that it went on from
+ATTEMPTS = "attempts.jsonl"  # a line per attempt at a run: its machine, its versions and the step it resumed from
 NOT_VERSIONS = ("date", "cpu", "cores", "system", "step")
 FAILURES = (*Key._fields, "step", "error")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The runs below some folders, by what became of them."""
+    """The runs below some folders, by status."""
 
     done: list[RunData]
     failed: list[RunStatus]
-    unfinished: list[RunStatus]  # they run, or were stopped
+    unfinished: list[RunStatus]  # running or stopped
 
     def __str__(self) -> str:
-        """A sentence with the counts, and a line for each run that is not done."""
+        """Format the counts, and a line for each run that is not done."""
         head = f"{len(self.done)} finished runs, {len(self.failed)} failed, {len(self.unfinished)} not finished"
         failed = [f"  failed: {run.path} at step {run.step:,}: {run.error}" for run in self.failed]
         rest = [f"  left out, not finished: {run.path} ({run.step:,} of {run.total_steps:,} steps)" for run in self.unfinished]
         short = [f"  labels: {run.path}: {run.taken}" for run in self.done if run.taken.used != run.taken.wanted]
         ends = [(run, final(run)) for run in self.done]
         early = [
-            f"  no episode ended in the last 5 % of {run.path}: its return is of step {end.first:,}"
+            f"  no episode ended in the last 5 % of {run.path}: its return is from step {end.first:,}"
             for run, end in ends
             if not end.late
         ]
@@ -70,7 +70,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What an experiment's tables hold."""
+    """Content of an experiment's tables."""
 
     results: list[Result]
     curves: list[Curve]
@@ -79,7 +79,7 @@ class Study:
 
 
 def classify(folders: Sequence[Path]) -> Found:
-    """Every run below the folders. Raises UserError where there is none in one of them, or one is damaged."""
+    """Classify every run below the folders by status. Raises UserError for a folder without runs, or if a run is damaged."""
     runs = [*map(run_status, begun(folders))]
     return Found(
         [run.data for run in runs if run.state == "done"],
@@ -89,10 +89,10 @@ def classify(folders: Sequence[Path]) -> Found:
 
 
 def gather(folders: Sequence[Path], here: Path) -> Found:
-    """Merge the runs below the folders into the tables in `here`: finished ones, and those that failed.
+    """Merge the finished and the failed runs below the folders into the tables in `here`.
 
-    A run that failed once stays in failed.csv until its directory is seen in another state. Raises UserError where a run
-    is there twice, runs that the tables take for seeds of one differ in their settings, or a folder holds none.
+    A failed run stays in failed.csv until its directory is found in another state. Raises UserError if a run occurs twice, if
+    runs that count as seeds of one condition differ in other settings, or for a folder without runs.
     """
     found = classify(folders)
     done = _by_key(found.done)
@@ -107,13 +107,13 @@ def gather(folders: Sequence[Path], here: Path) -> Found:
 
 
 def gathered(arguments: Sequence[str], usual: Iterable[Path], here: Path) -> str:
-    """What was gathered from the folders named, or else from the usual ones as far as they are there, in a sentence or more."""
+    """Gather the named folders, or else those of the usual ones that exist, and return a report."""
     folders = [Path(folder) for folder in arguments] or [folder for folder in usual if folder.is_dir()]
-    return str(gather(folders, here)) if folders else "There are no run directories: everything below is from the tables."
+    return str(gather(folders, here)) if folders else "There are no run directories: everything below comes from the tables."
 
 
 def read(here: Path) -> Study:
-    """What the tables in `here` hold. Raises UserError where one is missing or damaged."""
+    """Read the tables in `here`. Raises UserError if one is missing or damaged."""
     provenance = read_rows(here / PROVENANCE_CSV, PROVENANCE, str)
     return Study(
         read_results(here / RESULTS_CSV),
@@ -124,7 +124,7 @@ def read(here: Path) -> Study:
 
 
 def with_reference(study: Study, other: Study, conditions: Collection[Condition]) -> Study:
-    """A study with those conditions of another one, to be compared to; where the runs were made is told of its own alone."""
+    """Add conditions of another study for comparison; the provenance stays that of this study's own runs."""
 
     def wanted(key: Key | Result) -> bool:
         return (key.condition, key.labels) in conditions
@@ -138,7 +138,7 @@ def with_reference(study: Study, other: Study, conditions: Collection[Condition]
 
 
 def provenance(rows: Iterable[Row]) -> str:
-    """When and on what the runs were made, a line per kind of machine and set of versions."""
+    """Format dates and machines of the runs, a line per type of machine and set of versions."""
     days: dict[tuple[str, ...], list[str]] = {}
     for date, *machine in rows:
         days.setdefault(tuple(machine), []).append(date[:10])
@@ -157,26 +157,26 @@ def _by_key(runs: Iterable[RunData]) -> dict[Key, RunData]:
     for run in runs:
         key = run_key(run)
         if (other := known.setdefault(key, run)) is not run:
-            more = f" and differ in {differ}: name one." if (differ := _differing(other, run)) else ": name one."
-            raise UserError(f"{other.path} and {run.path} hold the same run (task, condition, labels, seed, steps){more}")
+            more = f" but differ in {differ}: name only one." if (differ := _differing(other, run)) else ": name only one."
+            raise UserError(f"{other.path} and {run.path} are the same run (task, condition, labels, seed, steps){more}")
         other = seeds.setdefault(key._replace(seed=0), run)
         if differ := _differing(other, run):
             raise UserError(
-                f"{other.path} and {run.path} would count as seeds of one condition, and differ in {differ}: "
-                "leave one out, or train it with a condition=... of its own."
+                f"{other.path} and {run.path} would count as seeds of one condition, but differ in {differ}: "
+                "leave one out, or train it with its own condition=..."
             )
     return known
 
 
 def _differing(run: RunData, other: RunData) -> str:
-    """The settings in which two runs differ, the seed apart; empty where they do not."""
+    """Return the settings in which two runs differ, except the seed; empty if they are equal."""
     return shown_names(differing([canonical(run.settings), canonical(other.settings)]))
 
 
 def _provenance(run: Path) -> Row:
-    """Date, processor, cores and versions, as the run directory tells them; the date of its end where it has no other.
+    """Read date, processor, cores and versions from a run directory; without a date, use that of the run's end.
 
-    Where the attempts at a run were made on different machines, the processor's cell names them all, with their cores.
+    If the attempts at a run were made on different machines, the processor's cell lists all of them, with their cores.
     """
     attempts = _attempts(run)
     ended = datetime.fromtimestamp((run / FINISHED).stat().st_mtime, UTC).isoformat(timespec="seconds")
@@ -189,19 +189,19 @@ def _provenance(run: Path) -> Row:
 
 
 def _versions(attempt: Mapping[str, Any]) -> str:
-    """What an attempt was made with; null says nothing: a run on the true reward has no precision."""
+    """Format the versions of an attempt; null is left out, since a run on the true reward has no precision."""
     known = {name: value for name, value in attempt.items() if name not in NOT_VERSIONS and value is not None}
     return ", ".join(f"{name} {value}" for name, value in known.items())
 
 
 def _attempts(run: Path) -> list[dict[str, Any]]:
-    """What each attempt at a run was made with; older runs tell it of the first attempt alone, or of none."""
+    """Read machine and versions of each attempt at a run; older runs recorded only the first attempt, or none."""
     file = run / ATTEMPTS
-    # a line without its end was cut by a kill
+    # a line without a newline was cut off when the process was killed
     lines = [line for line in text(file).splitlines(keepends=True) if line.endswith("\n")] if file.is_file() else []
     try:
         known = [dict(json.loads(line)) for line in lines]
         first = [dict(json.loads(text(run / VERSIONS)))] if (run / VERSIONS).is_file() else []
     except (ValueError, TypeError) as error:
-        raise UserError(f"{run / VERSIONS} or {file} is damaged: it does not say what the run was made with.") from error
+        raise UserError(f"{run / VERSIONS} or {file} is damaged: it must contain the versions of the run.") from error
     return known if known and not known[0].get("step") else [*first, *known] or [{}]

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, names, and how a figure is made, tidied and saved. No global plotting state."""
+"""Common style of all figures: colours, names, and functions to create, format and save them. No global plotting state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rlhp.types import UserError
 
-# Okabe and Ito's colours, which the colour-blind tell apart; without the yellow, which is faint on white.
+# Okabe and Ito's palette, distinguishable for colour-blind readers; without yellow, which is faint on white.
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
 INK, QUIET = "#333333", "#8A8A8A"
 TITLES = {
@@ -36,7 +36,7 @@ LineStyle = Literal["-", "--", ":", "-."]
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a condition is drawn and called."""
+    """Colour, line style and name of a condition."""
 
     colour: str
     line: LineStyle
@@ -44,13 +44,13 @@ class Style:
 
 
 def rank(key: Condition) -> tuple[bool, bool, str, int]:
-    """Order of the conditions: the true reward, the paper's method, everything else by name; more labels later."""
+    """Sort key of conditions: the true reward, the paper's method, everything else by name; more labels later."""
     name, labels = key
     return name != "true_reward", name != "preferences", name, labels
 
 
 def styles(keys: Sequence[Condition]) -> dict[Condition, Style]:
-    """A style for each condition: the two that every picture has keep theirs in all pictures."""
+    """Return a style for each condition; the two conditions that every figure has keep theirs in all figures."""
     fixed = {("true_reward", 0): ORANGE, ("preferences", 700): BLUE}
     lines: tuple[LineStyle, ...] = ("-", "--", ":")
     free: list[tuple[str, LineStyle]] = [(c, s) for s in lines for c in (GREEN, PINK, AMBER, SKY, BLACK)]
@@ -60,26 +60,26 @@ def styles(keys: Sequence[Condition]) -> dict[Condition, Style]:
 
 
 def condition_name(key: Condition) -> str:
-    """A condition as it is written in a legend."""
+    """Return the name of a condition for legends."""
     condition, labels = key
     words = condition.replace("_", " ").capitalize()
     return f"{words}, {labels:,} labels" if labels else words
 
 
 def title(task: str) -> str:
-    """A task's name as it is written above a picture."""
+    """Return the title of a task's panel."""
     return TITLES.get(task, task)
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, drawn by Agg, so that no screen is needed."""
+    """Create an empty figure, sizes in inches, with the Agg backend, which needs no screen."""
     empty = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(empty)
     return empty
 
 
 def tidy(axes: Axes) -> Axes:
-    """Two spines, a light grid, small grey ticks, thousands in groups."""
+    """Format axes: two spines, a light grid, small grey ticks, thousands separators."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#BBBBBB")
     axes.grid(color="#E6E6E6", linewidth=0.7)
@@ -91,7 +91,7 @@ def tidy(axes: Axes) -> Axes:
 
 
 def steps(axes: Axes, span: float, ticks: int) -> None:
-    """A step axis from 0 to `span`, labelled 0, 50k, 0.5M, at most so many intervals."""
+    """Set up a step axis from 0 to `span`, with labels such as 0, 50k, 0.5M and at most `ticks` intervals."""
     axes.set_xlim(0, span)
     axes.xaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
     unit, letter = (1e6, "M") if span >= 1e6 else (1e3, "k") if span >= 1e3 else (1, "")
@@ -99,10 +99,10 @@ def steps(axes: Axes, span: float, ticks: int) -> None:
 
 
 def save(drawn: Figure, out: Path) -> None:
-    """Write the figure; its folder is made. Raises UserError for an unknown format or a place that cannot be written."""
+    """Write the figure and create its folder. Raises UserError for an unknown format or a path that cannot be written."""
     known = drawn.canvas.get_supported_filetypes()
     if out.suffix[1:].lower() not in known:
-        raise UserError(f"{out} has no known picture format: use .png, .pdf or .svg.")
+        raise UserError(f"{out} has no known image format: use .png, .pdf or .svg.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         drawn.savefig(out)

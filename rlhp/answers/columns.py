@@ -1,4 +1,4 @@
-"""Files of rows, whatever their format: the names of their columns, and their rows one by one."""
+"""Read tables from .npz, .parquet and .jsonl files: column names, and rows one by one."""
 
 from __future__ import annotations
 
@@ -13,51 +13,53 @@ import numpy as np
 
 from rlhp.types import Array, UserError
 
-CHUNK = 64  # rows of a Parquet file that are held as Python's numbers at a time
+CHUNK = 64  # rows of a Parquet file that are converted to Python objects at a time
 MISSING = "Parquet files need pyarrow, which is not installed: pip install 'rlhp[parquet]'"
 
-Row = tuple[str, dict[str, Any]]  # where it stands, for people, and its values by column
+Row = tuple[str, dict[str, Any]]  # its location for error messages, and its values by column
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of rows. Columns of structs have a dotted name for each field."""
+    """A table in a file. A struct column has a dotted name for each field."""
 
     names: tuple[str, ...]
-    rows: Callable[[Sequence[str]], Iterator[Row]]  # the columns wanted -> row by row
+    rows: Callable[[Sequence[str]], Iterator[Row]]  # column names -> iterator over rows
 
 
 def opened(path: Path) -> File:
-    """The file at `path`: an .npz of arrays with a row per entry, a .parquet, or a .jsonl of objects.
+    """Open a table: an .npz of arrays with a row per entry, a .parquet, or a .jsonl of objects.
 
-    Raises UserError where it is missing, damaged or of another kind; so may reading its rows.
+    Raises UserError if the file is missing, damaged or of another kind. Reading rows may also raise UserError.
     """
     read = KINDS.get(path.suffix)
     if read is None:
-        raise UserError(f"{path} is none of {', '.join(KINDS)}: give a file of one of these kinds.")
+        raise UserError(f"{path} is not one of {', '.join(KINDS)}: give a file of one of these kinds.")
     if not path.is_file():
-        raise UserError(f"there is no file {path}; look at how it is spelt.")
+        raise UserError(f"there is no file {path}; check its spelling.")
     return read(path)
 
 
 def _npz(path: Path) -> File:
     if not zipfile.is_zipfile(path):
         raise UserError(
-            f"{path} is no .npz file; save arrays with numpy.savez, or give a .parquet or .jsonl file its own ending."
+            f"{path} is not an .npz file; save arrays with numpy.savez, or give a .parquet or .jsonl file its proper suffix."
         )
     try:
         with np.load(path, allow_pickle=False) as content:
             arrays: dict[str, Array] = {name: content[name] for name in content.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise UserError(
-            f"{path} cannot be read ({_line(error)}); save plain arrays with numpy.savez, segments of one length, and no objects."
+            f"{path} cannot be read ({_line(error)}); save plain arrays with numpy.savez: segments of equal length, no objects."
         ) from error
 
     def rows(names: Sequence[str]) -> Iterator[Row]:
         lengths = {name: len(arrays[name]) if arrays[name].ndim else 0 for name in names}
         if len({*lengths.values()}) > 1:
-            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise UserError(f"the arrays of {path} differ in their number of rows ({told}); give each a row per comparison.")
+            lengths_text = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise UserError(
+                f"the arrays of {path} differ in their number of rows ({lengths_text}); give each a row per comparison."
+            )
         for i in range(lengths[names[0]]):
             yield f"row {i} of {path}", {name: arrays[name][i] for name in names}
 
@@ -83,7 +85,7 @@ def _parquet(path: Path) -> File:
             for row in batch.to_pylist():
                 yield (
                     f"row {number} of {path}",
-                    {name: _frames(_within(row, name), shape, dtype, path) for name in names},
+                    {name: _frames(_nested(row, name), shape, dtype, path) for name in names},
                 )
                 number += 1
 
@@ -98,7 +100,7 @@ def _fields(schema: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _frames(value: Any, shape: bytes | None, dtype: bytes | None, path: Path) -> Any:
-    """Frames that are kept as bytes, one each, as an array of them."""
+    """Convert a list of frames stored as bytes to an array; return other values unchanged."""
     if not isinstance(value, list) or not value or not isinstance(value[0], bytes):
         return value
     if shape is None or dtype is None:
@@ -106,15 +108,15 @@ def _frames(value: Any, shape: bytes | None, dtype: bytes | None, path: Path) ->
     try:
         return np.frombuffer(b"".join(value), dtype.decode()).reshape(-1, *json.loads(shape))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} holds frames of other sizes than its metadata says ({_line(error)}).") from error
+        raise UserError(f"{path} holds frames whose size differs from its metadata ({_line(error)}).") from error
 
 
 def _jsonl(path: Path) -> File:
     def rows(names: Sequence[str]) -> Iterator[Row]:
         for where, row in _objects(path):
-            if missing := [name for name in names if _within(row, name, ABSENT) is ABSENT]:
+            if missing := [name for name in names if _nested(row, name, ABSENT) is ABSENT]:
                 raise UserError(f"{where} has no {missing[0]}; give every line the same keys.")
-            yield where, {name: _within(row, name) for name in names}
+            yield where, {name: _nested(row, name) for name in names}
 
     first = next(_objects(path), None)
     return File(tuple(_keys(first[1])) if first else (), rows)
@@ -134,9 +136,9 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where} is not JSON: give one object a line.") from error
+        raise UserError(f"{where} is not JSON: give one object per line.") from error
     if not isinstance(row, dict):
-        raise UserError(f"{where} is no object: give one object a line, with a key per column.")
+        raise UserError(f"{where} is not an object: give one object per line, with a key per column.")
     return row
 
 
@@ -150,15 +152,15 @@ def _keys(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 ABSENT = object()
 
 
-def _within(row: Any, name: str, otherwise: Any = None) -> Any:
-    """What a dotted name leads to in nested objects; a key that holds the dots itself comes first."""
+def _nested(row: Any, name: str, default: Any = None) -> Any:
+    """Look up a dotted name in nested objects. A key that itself contains the dots takes precedence."""
     if isinstance(row, Mapping):
         if name in row:
             return row[name]
         key, _, rest = name.partition(".")
         if rest and key in row:
-            return _within(row[key], rest, otherwise)
-    return otherwise
+            return _nested(row[key], rest, default)
+    return default
 
 
 def _line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""`rlhp export` and `rlhp import`: from a run to a file, and back."""
+"""`rlhp export` and `rlhp import`: write a run's answers to a file, and read answers from one."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from rlhp.store import Source, Store, import_answers
 from rlhp.types import Answer, UserError
 
 STORE = "preferences.sqlite"
-CHUNK = 256  # questions that are written at a time
-SOMEBODY = "somebody"  # who answered, where a file does not say
+CHUNK = 256  # questions written at a time
+SOMEBODY = "somebody"  # the annotator of answers in files that name none
 KINDS: dict[str, Callable[[Path, Path, bool], int]] = {".jsonl": jsonl.write, ".parquet": parquet.write}
 
 
 def export_labels(run: Path, out: Path, kind: str | None = None, flagged: bool = False) -> str:
-    """Write a run's answers to `out`, complete or not at all; a sentence on it. The run may be in training.
+    """Write a run's answers to `out`, completely or not at all, and return a sentence on it. The run may be in training.
 
-    `kind`: `.jsonl`, every answer, which `import_labels` reads; `.parquet`, clips with a label or a rating; None: by `out`.
-    `flagged`: with the answers that their annotators have taken back.
-    Raises UserError where there is no store, nothing to write, or `out` cannot be written.
+    `kind`: `.jsonl` for every answer, readable by `import_labels`; `.parquet` for clips with a label or a rating; None: the
+    suffix of `out`. `flagged`: include answers that their annotators have flagged as mistakes.
+    Raises UserError if there is no store, nothing to write, or `out` cannot be written.
     """
     write = KINDS.get(kind or out.suffix)
     if write is None:
         raise UserError(f"{out} is neither a .jsonl nor a .parquet file: name one, or give --parquet.")
-    with _complete(out) as part:
+    with _replacing(out) as part:
         count = write(run / STORE, part, flagged)
     return f"{count:,} {'rows' if write is parquet.write else 'answers'} of {run} are in {out}"
 
@@ -40,16 +40,16 @@ def export_labels(run: Path, out: Path, kind: str | None = None, flagged: bool =
 def import_file(
     run: Path, file: Path, columns: Mapping[str, str] | None = None, one: str | None = None, minus_one: str | None = None
 ) -> str:
-    """Import answers of ours into a run, or a file of anybody's comparisons into a new folder; a sentence on it.
+    """Import an export of `rlhp export` into a run, or any other file of comparisons into a new folder; return a sentence on it.
 
-    Raises UserError as `import_labels` and `import_pairs` do, and where a run is to take comparisons in that it never asked.
+    Raises UserError as `import_labels` and `import_pairs` do, and for comparisons that the run never asked for.
     """
-    there = (run / STORE).is_file()
-    ours = file.suffix == ".jsonl" and (there or is_ours(file) or not file.is_file())
-    if not ours and there:
+    exists = (run / STORE).is_file()
+    ours = file.suffix == ".jsonl" and (exists or is_ours(file) or not file.is_file())
+    if not ours and exists:
         raise UserError(
-            f"{run} holds questions already, and {file} brings clips of its own along; import it into a new folder, from which "
-            "rlhp fit learns."
+            f"{run} already holds questions, and {file} contains its own clips; import it into a new folder, which rlhp fit "
+            "can learn from."
         )
     if ours and not (columns or one or minus_one):
         return import_labels(run, file)
@@ -59,16 +59,16 @@ def import_file(
 def import_pairs(
     folder: Path, file: Path, columns: Mapping[str, str] | None = None, one: str | None = None, minus_one: str | None = None
 ) -> str:
-    """Make a new folder with a store of a file's comparisons (`pairs.read` says which files); a sentence on it.
+    """Create a folder with a store of a file's comparisons (see `pairs.read` for formats), and return a sentence on it.
 
-    Raises UserError, and makes none, where the folder is there and not empty, or a row cannot be read.
+    Raises UserError, and creates nothing, if the folder exists and is not empty, or a row cannot be read.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is there already and holds no store: name a folder that is not there.")
+        raise UserError(f"{folder} exists already and holds no store: name a folder that does not exist.")
     layout, read = pairs.read(file, columns, one, minus_one)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent.resolve()) as draft:
-        path = Path(draft) / folder.name
+    with TemporaryDirectory(dir=folder.parent.resolve()) as temporary:
+        path = Path(temporary) / folder.name
         path.mkdir()
         with closing(Store(path / STORE)) as store:
             count = _put_pairs(store, read)
@@ -78,9 +78,9 @@ def import_pairs(
 
 
 def _put_pairs(store: Store, read: Iterable[pairs.Pair]) -> int:
-    """Ask each pair of clips once, and write what each annotator said of it; the number of answers.
+    """Store each pair of clips as one question with all its answers, and return the number of answers.
 
-    What one of them says of a pair more than once is kept under numbered names.
+    Further answers of one annotator to the same pair are stored under numbered names.
     """
     asked: dict[int, tuple[str, ...]] = {}
     times: Counter[tuple[int, str]] = Counter()
@@ -89,25 +89,25 @@ def _put_pairs(store: Store, read: Iterable[pairs.Pair]) -> int:
         new = {query.id: (query, tuple(names)) for query, names, *_ in reversed(chunk) if query.id not in asked}
         store.ask([new[id][0].clips for id in sorted(new)], 0)
         asked |= {id: names for id, (_, names) in new.items()}
-        said: dict[str, dict[int, Answer | Sequence[Answer]]] = {}
+        given: dict[str, dict[int, Answer | Sequence[Answer]]] = {}
         for query, names, answer, who in chunk:
             name = who or SOMEBODY
             times[query.id, name] += 1
             number = times[query.id, name]
-            turned = tuple(names) != asked[query.id]
-            ranks = answer.ranks[::-1] if turned and answer.ranks is not None else answer.ranks
-            said.setdefault(name if number == 1 else f"{name}-{number}", {})[query.id] = Answer(ranks)
-        for name, answers in said.items():
+            swapped = tuple(names) != asked[query.id]
+            ranks = answer.ranks[::-1] if swapped and answer.ranks is not None else answer.ranks
+            given.setdefault(name if number == 1 else f"{name}-{number}", {})[query.id] = Answer(ranks)
+        for name, answers in given.items():
             store.answer(answers, name, Source.IMPORT)
         count += len(chunk)
     return count
 
 
 def import_labels(run: Path, file: Path) -> str:
-    """Put the answers of a .jsonl file into a run whose store holds the same questions; a sentence on it.
+    """Add the answers of a .jsonl file to a run whose store holds the same questions, and return a sentence on it.
 
-    Twice is once. Raises UserError, and writes nothing, where a line is no answer, a question is another one or was answered
-    otherwise, or the run is in training, which would not learn from what it has "taken" already.
+    Importing a file again changes nothing. Raises UserError, and writes nothing, if a line is not an answer, a question differs
+    or has a different answer, or the run is in training, which would not learn from answers that count as taken already.
     """
     if not (run / STORE).is_file():
         raise UserError(f"There is no preference store in {run}: import into a run directory that holds the same questions.")
@@ -123,8 +123,8 @@ def import_labels(run: Path, file: Path) -> str:
 
 
 @contextmanager
-def _complete(out: Path) -> Generator[Path]:
-    """A file beside `out` that takes its place when all is written."""
+def _replacing(out: Path) -> Generator[Path]:
+    """Yield a temporary file that replaces `out` once it is complete."""
     part = out.with_name(f"{out.name}.{os.getpid()}.part")
     try:
         yield part

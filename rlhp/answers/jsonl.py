@@ -1,4 +1,4 @@
-"""Answers as lines of JSON, one object each, keys sorted, numbers exact. Clips do not travel along: their digests do."""
+"""Answers as lines of JSON with sorted keys and exact numbers. The files hold the digests of clips, not the clips."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rlhp.feedback import KINDS
 from rlhp.store import Label, Source, is_count, is_time, labels
 from rlhp.types import Answer, UserError
 
-NAME = 80  # characters of an annotator's name
+NAME = 80  # maximum number of characters of an annotator's name
 
 
 def write(store: Path, out: Path, flagged: bool = False) -> int:
-    """Write every answer of a store but those that are flagged, or all of them; how many."""
+    """Write the answers of a store, with or without the flagged ones, and return their number."""
     given = [label for label in labels(store) if flagged or not label.flagged]
     lines = [json.dumps(asdict(label), sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n" for label in given]
     out.write_text("".join(lines), "utf-8")
@@ -24,7 +24,7 @@ def write(store: Path, out: Path, flagged: bool = False) -> int:
 
 
 def read(file: Path) -> list[Label]:
-    """The answers that `write` has written, exactly. Raises UserError for a file, or a line, that holds no answers."""
+    """Read answers exactly as `write` wrote them. Raises UserError for an unreadable file or a line that is not an answer."""
     try:
         lines = file.read_bytes().decode().split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -37,16 +37,16 @@ def _label(file: Path, number: int, line: str) -> Label:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise UserError(f"Line {number} of {file} is not JSON: give a file that `rlhp export` has written.") from error
-    row = _completed(row)
-    wrong = _wrong(row)
-    if wrong is not None:
-        raise UserError(f"Line {number} of {file} is no answer: {wrong}.")
+    row = _with_defaults(row)
+    problem = _problem(row)
+    if problem is not None:
+        raise UserError(f"Line {number} of {file} is not an answer: {problem}.")
     ranks = None if row["ranks"] is None else tuple(row["ranks"])
     return Label(**{**row, "clips": tuple(row["clips"]), "ranks": ranks, "source": Source(row["source"])})
 
 
-def _completed(row: Any) -> Any:
-    """What older files do not say: they hold comparisons and rankings, and the name tells whether a person answered."""
+def _with_defaults(row: Any) -> Any:
+    """Add the fields that older files lack. They hold comparisons and rankings; the name tells whether a person answered."""
     if not isinstance(row, dict):
         return row
     several = isinstance(row.get("clips"), list) and len(row["clips"]) > 2
@@ -55,21 +55,21 @@ def _completed(row: Any) -> Any:
     return {"kind": kind, "rating": None, "flagged": False, "source": source, **row}
 
 
-def _wrong(row: Any) -> str | None:
-    """What keeps a line from being an answer, if anything does."""
+def _problem(row: Any) -> str | None:
+    """Return why a line is not an answer; None if it is one."""
     if not isinstance(row, dict) or row.keys() != FIELDS.keys():
         return f"it should have the keys {', '.join(FIELDS)}, and no others"
-    for name, (holds, wanted) in FIELDS.items():
-        if not holds(row[name]):
-            return f"{name} should be {wanted}"
+    for name, (valid, expected) in FIELDS.items():
+        if not valid(row[name]):
+            return f"{name} should be {expected}"
     if row["ranks"] is not None and len(row["ranks"]) != len(row["clips"]):
         return "it should rank every clip"
     if row["ranks"] is not None and row["rating"] is not None:
         return "it should rank several clips or rate one, not both"
     if not KINDS[row["kind"]].admits(_answer(row), len(row["clips"])):
-        return f"ranks and rating should answer a {row['kind']} about so many clips"
+        return f"ranks and rating should answer a {row['kind']} about this number of clips"
     if row["round"] > 0 and row["taken_step"] is not None:
-        return "taken_step should be null where round is 1 or more, which is never learned from"
+        return "taken_step should be null if round is 1 or more, since repeats are never learned from"
     return None
 
 
@@ -81,8 +81,8 @@ def _name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= NAME and value.isprintable()
 
 
-def _list(value: Any, holds: Callable[[Any], bool]) -> bool:
-    return isinstance(value, list) and len(value) >= 1 and all(map(holds, value))
+def _list(value: Any, valid: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and len(value) >= 1 and all(map(valid, value))
 
 
 FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {

@@ -1,6 +1,6 @@
-"""Agreement beyond chance, by statsmodels, which has both kappas; without it, NaN.
+"""Agreement beyond chance: Cohen's and Fleiss' kappa, computed by statsmodels; NaN if it is not installed.
 
-An extra rather than a dependency: with pandas and scipy it weighs over 250 MB, and nothing but these two numbers needs it.
+statsmodels is an optional extra: with pandas and scipy it takes over 250 MB, and only these two numbers need it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from rlhp.types import Array
 MISSING = "Kappas need statsmodels, which is not installed: pip install 'rlhp[labels]'"
 
 
-def there() -> bool:
-    """Whether kappas can be computed."""
+def is_available() -> bool:
+    """Return whether statsmodels is installed."""
     return find_spec("statsmodels") is not None
 
 
 def cohen(table: Array) -> float:
-    """Cohen's kappa of two people; `table` [categories, categories]: questions by what the one and the other said.
+    """Compute Cohen's kappa of two annotators from counts of questions, `table` [first's category, second's category].
 
-    NaN where both always said the same one thing: chance would do as well.
+    NaN if both always gave the same single answer, since chance would agree as well.
     """
-    if not there() or (table.sum(0) @ table.sum(1)) == table.sum() ** 2:
+    if not is_available() or (table.sum(0) @ table.sum(1)) == table.sum() ** 2:
         return float("nan")
     from statsmodels.stats.inter_rater import cohens_kappa
 
@@ -32,11 +32,11 @@ def cohen(table: Array) -> float:
 
 
 def fleiss(table: Array) -> float:
-    """Fleiss' kappa; `table` [questions, categories]: how many people said what, as many of them on each question.
+    """Compute Fleiss' kappa from `table` [questions, categories], the number of annotators per answer.
 
-    NaN where all always said the same one thing.
+    Every question must have the same number of answers. NaN if all annotators always gave the same single answer.
     """
-    if not there() or (table.sum(0) > 0).sum() == 1:
+    if not is_available() or (table.sum(0) > 0).sum() == 1:
         return float("nan")
     from statsmodels.stats.inter_rater import fleiss_kappa
 

@@ -1,6 +1,6 @@
-"""What answers tell of those who gave them: how many, how fast, how much in agreement. NaN where too little is known.
+"""Statistics on annotators: counts, times, consistency and agreement. NaN if there are too few answers.
 
-'Cannot tell' is no judgement, so it is counted and then left out; 'equal' is a judgement beside 'the first' and 'the second'.
+'Cannot tell' is counted but not treated as a judgement; 'equal' is a judgement like 'the first' and 'the second'.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from rlhp.answers.kappa import cohen, fleiss
 from rlhp.feedback import GOOD_BAD
 from rlhp.store import Label, Source
 
-FEW = 5  # of anything: of fewer no share, time or kappa is told
+FEW = 5  # minimum number of observations for a share, time or kappa
 NAN = float("nan")
-FIRST, SECOND, EQUAL, GOOD, BAD = range(5)  # judgements, in the order of the question
+FIRST, SECOND, EQUAL, GOOD, BAD = range(5)  # judgements, relative to the order of clips in the question
 JUDGEMENTS = 5
-CLOSE = 0.1  # ratings that differ by less say the same
+CLOSE = 0.1  # ratings that differ by less count as the same
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One annotator's answers; sides are as they were shown. Repeats are not among the answers."""
+    """Statistics of one annotator. Sides are as shown. Repeats do not count as answers."""
 
     annotator: str
     source: Source
@@ -35,28 +35,28 @@ class Person:
     equal: int
     unsure: int
     rankings: int  # of three clips or more
-    ratings: int  # good and bad among them
-    left_share: float  # of left and right; a program sees no sides
+    ratings: int  # including good and bad
+    left_share: float  # left / (left + right); NaN for programs, which see no sides
     repeats: int
-    consistent: float  # share of repeats, sides swapped, that say the same as before
-    median: float  # seconds from when a pair is shown to its answer
+    consistent: float  # share of repeats, with sides swapped, that have the same answer as before
+    median: float  # seconds from showing a question to its answer
     p90: float
-    true: float  # share of pairs put in the order of their true returns, where neither these nor the ranks are tied
+    true: float  # share of pairs ranked in the order of their true returns, without ties in either
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far several people agree on the questions that each of `each` people judged."""
+    """Agreement of several annotators on questions that `each` of them judged."""
 
     who: tuple[str, ...]
     each: int
     questions: int
-    same: float  # share of pairs of judgements that are the same
+    same: float  # share of pairs of judgements that are equal
     kappa: float  # Cohen's for two people, Fleiss' for more
 
 
 def judgement(label: Label) -> int | None:
-    """FIRST, SECOND or EQUAL of two clips, however graded; GOOD or BAD; None for 'cannot tell', rankings and ratings."""
+    """Return FIRST, SECOND or EQUAL for two clips, graded or not; GOOD or BAD; None for 'cannot tell', rankings and ratings."""
     if label.kind == GOOD_BAD.name and label.rating is not None:
         return GOOD if label.rating == 1 else BAD
     if label.ranks is None or len(label.clips) != 2:
@@ -66,7 +66,7 @@ def judgement(label: Label) -> int | None:
 
 
 def people(given: Sequence[Label], returns: Mapping[str, float]) -> list[Person]:
-    """A row for each annotator, by name; `returns`: the true return of every clip, by digest."""
+    """Return statistics per annotator, sorted by name. `returns`: true returns of all clips, keyed by digest."""
     by: dict[tuple[str, Source], list[Label]] = {}
     for label in given:
         by.setdefault((label.annotator, label.source), []).append(label)
@@ -76,8 +76,8 @@ def people(given: Sequence[Label], returns: Mapping[str, float]) -> list[Person]
 def _person(who: str, source: Source, given: list[Label], returns: Mapping[str, float]) -> Person:
     once = [label for label in given if label.round == 0]
     judged = [(judgement(label), label.swapped) for label in once]
-    left = sum(said == (SECOND if swapped else FIRST) for said, swapped in judged)
-    right = sum(said == (FIRST if swapped else SECOND) for said, swapped in judged)
+    left = sum(choice == (SECOND if swapped else FIRST) for choice, swapped in judged)
+    right = sum(choice == (FIRST if swapped else SECOND) for choice, swapped in judged)
     times = np.array([label.answered_at - label.shown_at for label in given if label.shown_at is not None])
     return Person(
         annotator=who,
@@ -85,7 +85,7 @@ def _person(who: str, source: Source, given: list[Label], returns: Mapping[str, 
         answers=len(once),
         left=left,
         right=right,
-        equal=sum(said == EQUAL for said, _ in judged),
+        equal=sum(choice == EQUAL for choice, _ in judged),
         unsure=sum(label.answer().unsure for label in once),
         rankings=sum(label.ranks is not None and len(label.clips) > 2 for label in once),
         ratings=sum(label.rating is not None for label in once),
@@ -103,7 +103,7 @@ def _share(part: float, whole: int) -> float:
 
 
 def _consistent(given: Sequence[Label]) -> float:
-    """Share of repeats that say the same: of rankings the mean share of pairs, of ratings those that are close."""
+    """Return the share of repeats with the same answer: of rankings, the mean share of pairs; of ratings, those within CLOSE."""
     before = {label.query: label for label in given if label.round == 0}
     pairs = [(before[label.query], label) for label in given if label.round > 0 and label.query in before]
     same = [_same(then, now) for then, now in pairs if not then.answer().unsure and not now.answer().unsure]
@@ -123,36 +123,40 @@ def _true(once: Sequence[Label], returns: Mapping[str, float]) -> float:
         (returns[label.clips[i]] > returns[label.clips[j]]) == (mu == 1.0)
         for label in once
         for i, j, mu in label.answer().pairs()
-        if mu != 0.5 and abs(returns[label.clips[i]] - returns[label.clips[j]]) > 0  # NaN where none is known
+        if mu != 0.5 and abs(returns[label.clips[i]] - returns[label.clips[j]]) > 0  # false for NaN, an unknown return
     ]
     return _share(sum(right), len(right))
 
 
 def agreements(given: Sequence[Label]) -> list[Agreement]:
-    """Each two people who judged some of the same questions, and all together where they are more than two."""
+    """Return the agreement of each two annotators with common questions, and of all annotators if there are more than two."""
     judged: dict[str, dict[int, int]] = {}
     for label in given:
-        said = judgement(label)
-        if label.source is Source.HUMAN and label.round == 0 and said is not None:
-            judged.setdefault(label.annotator, {})[label.query] = said
+        choice = judgement(label)
+        if label.source is Source.HUMAN and label.round == 0 and choice is not None:
+            judged.setdefault(label.annotator, {})[label.query] = choice
     pairs = [_two(one, other, judged[one], judged[other]) for one, other in combinations(sorted(judged), 2)]
     return [found for found in pairs if found.questions] + (_all(judged) if len(judged) > 2 else [])
 
 
-def _two(one: str, other: str, says: Mapping[int, int], replies: Mapping[int, int]) -> Agreement:
+def _two(one: str, other: str, first: Mapping[int, int], second: Mapping[int, int]) -> Agreement:
     table = np.zeros((JUDGEMENTS, JUDGEMENTS), int)
-    for query in says.keys() & replies.keys():
-        table[says[query], replies[query]] += 1
+    for query in first.keys() & second.keys():
+        table[first[query], second[query]] += 1
     questions = int(table.sum())
     enough = questions >= FEW
     return Agreement((one, other), 2, questions, _share(int(np.trace(table)), questions), cohen(table) if enough else NAN)
 
 
 def _all(judged: Mapping[str, Mapping[int, int]]) -> list[Agreement]:
-    """Fleiss' kappa wants as many judgements of each question, by whomever: the most frequent number of two or more is taken."""
+    """Return the agreement of all annotators.
+
+    Fleiss' kappa needs the same number of judgements per question, from any annotators. Questions with the most frequent number
+    of judgements (at least two) are used.
+    """
     counts: dict[int, np.ndarray] = {}
-    for said in judged.values():
-        for query, judgement in said.items():
+    for choices in judged.values():
+        for query, judgement in choices.items():
             counts.setdefault(query, np.zeros(JUDGEMENTS, int))[judgement] += 1
     sizes = Counter(int(row.sum()) for row in counts.values() if row.sum() > 1)
     if not sizes:

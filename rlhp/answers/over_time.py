@@ -1,4 +1,4 @@
-"""People's answers over time: how many, and how far r-hat predicts them."""
+"""People's answers over time: their number, and how well r-hat predicts them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlhp.answers.predicted import foreseen
+from rlhp.answers.predicted import prediction_scores
 from rlhp.store import Ranked
 from rlhp.types import escaped
 
-WINDOW = 20  # answers that a share is the mean of; those before there are so many are too few for one
-POINTS = 200  # of a line
+WINDOW = 20  # answers per moving average
+POINTS = 200  # maximum number of points of a line
 Point = tuple[float, float]  # seconds since 1970, value
 
 
@@ -25,32 +25,32 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Lines that are drawn together; `share`: values are shares, from 0 to 1."""
+    """Lines that share a chart. `share`: values are shares from 0 to 1."""
 
     title: str
     share: bool
     lines: tuple[Line, ...]
 
 
-def over_time(run: Path, said: Sequence[Ranked], times: Mapping[str, Sequence[float]]) -> tuple[Curves, ...]:
-    """Answers over time by annotator, from when each was given, and how far r-hat predicted `said`.
+def over_time(run: Path, answers: Sequence[Ranked], times: Mapping[str, Sequence[float]]) -> tuple[Curves, ...]:
+    """Return curves per annotator: the number of answers by their `times`, and how well r-hat predicted `answers`.
 
-    Curves without a line of two points are left out.
+    Curves without a line of at least two points are left out.
     """
     given = [(name, [(at, float(count)) for count, at in enumerate(sorted(times[name]), 1)]) for name in sorted(times)]
-    right = [(name, moving(foreseen(run, [one for one in said if one.annotator == name]))) for name in sorted(times)]
+    right = [(name, moving(prediction_scores(run, [one for one in answers if one.annotator == name]))) for name in sorted(times)]
     both = (_curves("Answers", False, given), _curves(f"Predicted by the reward model (last {WINDOW} answers)", True, right))
     return tuple(curves for curves in both if curves.lines)
 
 
 def moving(points: Sequence[Point], window: int = WINDOW) -> list[Point]:
-    """The mean of each `window` values in a row, at the time of the last of them."""
+    """Return the moving average over `window` values, at the time of the last of them."""
     values = [value for _, value in points]
     return [(points[end - 1][0], sum(values[end - window : end]) / window) for end in range(window, len(points) + 1)]
 
 
 def thinned(points: Sequence[Point], most: int = POINTS) -> tuple[Point, ...]:
-    """At most so many of the points, evenly spread, the first and the last among them."""
+    """Return at most `most` of the points, evenly spaced, including the first and the last."""
     if len(points) <= most:
         return tuple(points)
     return tuple(points[round(i * (len(points) - 1) / (most - 1))] for i in range(most))

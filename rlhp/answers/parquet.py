@@ -1,4 +1,4 @@
-"""Answers as a table for offline learners: `segment_0`, `segment_1`, `label` of comparisons; `segment`, `rating` of ratings."""
+"""Answers as a Parquet table for offline learning: `segment_0`, `segment_1`, `label`; or `segment`, `rating` for ratings."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ from rlhp.feedback.graded_comparison import MUCH
 from rlhp.store import Label, labels, segments
 from rlhp.types import Array, Segment, UserError
 
-CHUNK = 128  # answers that are held in memory at a time
-COMPRESSION = "zstd"  # half of what snappy leaves of clips of a game
+CHUNK = 128  # answers in memory at a time
+COMPRESSION = "zstd"  # half the size of snappy for clips of a game
 MISSING = "Parquet files need pyarrow, which is not installed: pip install 'rlhp[parquet]'"
 
 
 def write(store: Path, out: Path, flagged: bool = False) -> int:
-    """Write the pairs of every answer that a reward model may learn from, or the clips that are rated; how many rows.
+    """Write the pairs of every answer that a reward model may learn from, or the rated clips, and return the number of rows.
 
     A segment is a struct of `obs`, L lists of one observation each, and `act` likewise; `label` is P[segment_0 is preferred]:
-    1, 0 or 0.5. Images are bytes, a frame each, H + L of them, of which H are from before the first action; the file's metadata
-    has the `obs_shape` and `obs_dtype` of a frame. Answers of 'cannot tell', repeats and, unless `flagged`, what is taken back
-    are left out; a ranking of K clips gives C(K, 2) pairs. Graded comparisons have a column `much`. Of a store with
-    ratings, these are written: the pairs beside them are those of demonstrations.
-    Raises UserError without pyarrow, or where there is no pair to write.
+    1, 0 or 0.5. Images are bytes, one value per frame, H + L of them, where the first H are from before the first action; the
+    file's metadata holds the `obs_shape` and `obs_dtype` of a frame. Left out are 'cannot tell', repeats and, unless `flagged`,
+    flagged answers. A ranking of K clips gives C(K, 2) pairs. Graded comparisons have a column `much`. If the store holds
+    ratings, only they are written: its pairs come from demonstrations.
+    Raises UserError without pyarrow, or if there is nothing to write.
     """
     try:
         import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
     except ImportError as error:
         raise UserError(MISSING) from error
-    said = [label for label in labels(store) if label.round == 0 and not label.answer().unsure and (flagged or not label.flagged)]
-    chosen = [label for label in said if label.rating is not None] or said
+    given = [
+        label for label in labels(store) if label.round == 0 and not label.answer().unsure and (flagged or not label.flagged)
+    ]
+    chosen = [label for label in given if label.rating is not None] or given
     if not chosen:
         raise UserError(f"{store} holds no comparison yet: export it when questions have been answered.")
     (_, first), *_ = segments(store, chosen[0].clips[:1])
@@ -52,7 +54,7 @@ def write(store: Path, out: Path, flagged: bool = False) -> int:
 
 
 def _columns(chosen: Sequence[Label]) -> list[str]:
-    """The names of the columns."""
+    """Return the names of the columns."""
     if chosen[0].rating is not None:
         return ["segment", "rating"]
     graded = any(label.kind == GRADED_COMPARISON.name for label in chosen)
@@ -60,14 +62,14 @@ def _columns(chosen: Sequence[Label]) -> list[str]:
 
 
 def _schema(pa: Any, segment: Segment, columns: Sequence[str]) -> Any:
-    """The columns. Images are bytes: as lists of pixels they take nine times as long, and gigabytes of memory."""
-    obs, told = segment.obs, {}
+    """Return the schema. Images are bytes: lists of pixels would take nine times as long, and gigabytes of memory."""
+    obs, metadata = segment.obs, {}
     kind = _type(pa, obs)
     if _images(obs):
-        kind, told = pa.list_(pa.binary(obs[0].nbytes)), {"obs_shape": json.dumps(obs[0].shape), "obs_dtype": obs.dtype.name}
+        kind, metadata = pa.list_(pa.binary(obs[0].nbytes)), {"obs_shape": json.dumps(obs[0].shape), "obs_dtype": obs.dtype.name}
     struct = pa.struct([("obs", kind), ("act", _type(pa, segment.act))])
     kinds = {"label": pa.float64(), "rating": pa.float64(), "much": pa.bool_()}
-    return pa.schema([(name, kinds.get(name, struct)) for name in columns], told)
+    return pa.schema([(name, kinds.get(name, struct)) for name in columns], metadata)
 
 
 def _images(obs: Array) -> bool:
@@ -75,7 +77,7 @@ def _images(obs: Array) -> bool:
 
 
 def _type(pa: Any, array: Array) -> Any:
-    """A list in a list for each axis."""
+    """Return the type of an array: nested lists, one per axis."""
     found = pa.from_numpy_dtype(array.dtype)
     for _ in range(array.ndim):
         found = pa.list_(found)

@@ -1,4 +1,4 @@
-"""How far r-hat agrees with people on answers that it had not learned from when it was asked."""
+"""Agreement of r-hat with people's answers, predicted before r-hat was fitted to them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rlhp.store import Ranked
 
 
 @dataclass(frozen=True, slots=True)
-class Foresight:
-    """The share of n answers that r-hat predicted, and Wilson's 95 % interval for it."""
+class PredictionAccuracy:
+    """The share of n answers that r-hat predicted, with Wilson's 95 % interval."""
 
     share: float
     low: float
@@ -22,26 +22,26 @@ class Foresight:
     n: int
 
 
-def foresight(run: Path, said: Iterable[Ranked]) -> Foresight | None:
-    """How far r-hat predicts these answers of people; None where nothing was predicted.
+def prediction_accuracy(run: Path, answers: Iterable[Ranked]) -> PredictionAccuracy | None:
+    """Return how well r-hat predicted people's answers; None if there are no predictions.
 
-    Each prediction is from before r-hat learned from any answer to that question. Answers that rank no clip above another are
+    Each prediction was made before r-hat was fitted to any answer to that question. Answers that rank no clip above another are
     left out.
     """
-    return share_of([right for _, right in foreseen(run, said)])
+    return share_of([right for _, right in prediction_scores(run, answers)])
 
 
-def foreseen(run: Path, said: Iterable[Ranked]) -> list[tuple[float, float]]:
-    """The same answer by answer, in the order in which they were given: when, in seconds since 1970, and the right share."""
+def prediction_scores(run: Path, answers: Iterable[Ranked]) -> list[tuple[float, float]]:
+    """Return (seconds since 1970, correctly predicted share of pairs) per answer, in the order of the answers."""
     predicted = {row.query: row.returns for row in read_predictions(run)}
-    rights = ((answer.answered_at, concordance(answer.ranks, predicted, answer.query)) for answer in said)
+    rights = ((answer.answered_at, concordance(answer.ranks, predicted, answer.query)) for answer in answers)
     return sorted((at, right) for at, right in rights if right is not None)
 
 
 def concordance(ranks: Sequence[int], predicted: Mapping[int, Sequence[float]], query: int) -> float | None:
-    """Of the pairs of clips that an answer tells apart, the share that r-hat has in the same order; its ties count half.
+    """Return the share of an answer's strictly ranked pairs that r-hat has in the same order; ties of r-hat count half.
 
-    None where nothing was predicted of the question, or the answer does not prefer a clip. Ranks: lower is better.
+    None if the question has no prediction, or the answer prefers no clip. Ranks: lower is better.
     """
     returns = predicted.get(query, ())
     if len(returns) != len(ranks):
@@ -51,9 +51,9 @@ def concordance(ranks: Sequence[int], predicted: Mapping[int, Sequence[float]], 
     return sum(right) / len(right) if right else None
 
 
-def share_of(right: Sequence[float]) -> Foresight | None:
-    """The mean of shares, and its interval; None where there are none."""
+def share_of(right: Sequence[float]) -> PredictionAccuracy | None:
+    """Return the mean of shares with its interval; None if there are none."""
     if not right:
         return None
     share = sum(right) / len(right)
-    return Foresight(share, *wilson(share, len(right)), len(right))
+    return PredictionAccuracy(share, *wilson(share, len(right)), len(right))

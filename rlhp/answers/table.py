@@ -1,11 +1,11 @@
-"""`rlhp answers RUN`, and what the page shows of the same."""
+"""The tables of `rlhp answers RUN` and of the page."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlhp.answers.kappa import MISSING, there
+from rlhp.answers.kappa import MISSING, is_available
 from rlhp.answers.numbers import FEW, Agreement, Person, agreements, people
 from rlhp.store import PERSON, Label, Source, labels, segments
 from rlhp.types import escaped
@@ -19,7 +19,7 @@ MORE = ("median", "p90", "true reward")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as they are shown; the first column is text, the others are numbers."""
+    """Formatted cells; the first column is text, the others are numbers."""
 
     title: str
     columns: Cells
@@ -28,7 +28,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answers of one run in tables, and what is to be known to read them."""
+    """Tables on the answers of one run, and notes on how to read them."""
 
     head: str
     tables: tuple[Table, ...]
@@ -36,9 +36,9 @@ class Report:
 
 
 def report(run: Path, annotator: str | None = None) -> Report:
-    """What a run's answers tell, or those that one person gave at the page; its directory is only read.
+    """Return a report on a run's answers, or on those that one annotator gave on the page. Only reads the run directory.
 
-    Raises UserError where there is no intact store.
+    Raises UserError if there is no intact store.
     """
     store = run / "preferences.sqlite"
     given = [label for label in labels(store) if annotator is None or label.annotator == PERSON + annotator]
@@ -52,7 +52,7 @@ def report(run: Path, annotator: str | None = None) -> Report:
 
 
 def text(report: Report) -> str:
-    """The same, in aligned columns."""
+    """Format a report as text with aligned columns."""
     return "\n\n".join([report.head, *map(_aligned, report.tables), *(["\n".join(report.notes)] if report.notes else [])])
 
 
@@ -93,7 +93,7 @@ def _agreement(agreed: list[Agreement]) -> Table:
 
 def _who(found: Agreement) -> str:
     names = ", ".join(map(_name, found.who))
-    return names if len(found.who) == found.each else f"{names} ({found.each} of them each)"
+    return names if len(found.who) == found.each else f"{names} ({found.each} per question)"
 
 
 def _name(annotator: str) -> str:
@@ -102,15 +102,15 @@ def _name(annotator: str) -> str:
 
 def _notes(rows: list[Person], agreed: list[Agreement]) -> tuple[str, ...]:
     notes = [
-        "left share: of the answers that chose a side, as shown; consistent: share of repeats, sides swapped, that say the same.",
-        "median, p90: time from seeing a question to its answer; true reward: pairs in the order of true returns, ties apart.",
-        f"{DASH}: fewer than {FEW} of them, or undefined.",
+        "left share: of the answers that chose a side, as shown; consistent: share of repeats, sides swapped, answered the same.",
+        "median, p90: time from seeing a question to its answer; true reward: pairs ranked by their true returns, without ties.",
+        f"{DASH}: based on fewer than {FEW}, or undefined.",
     ]
     if agreed:
         notes.append(
-            "kappa: Cohen's for two people, Fleiss' for more, of left, right and equal, or good and bad; no 'cannot tell'."
+            "kappa: Cohen's for two people, Fleiss' for more, on left, right and equal, or good and bad, without 'cannot tell'."
         )
-    return (*notes, *([MISSING] if agreed and not there() else []))
+    return (*notes, *([MISSING] if agreed and not is_available() else []))
 
 
 def _percent(share: float) -> str:

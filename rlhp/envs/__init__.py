@@ -1,1 +1,1 @@
-"""The environments: eight MuJoCo tasks, seven Atari games, any Gymnasium id, and a probe whose optimum is known."""
+"""The environments: eight MuJoCo tasks, seven Atari games, any Gymnasium id, and a probe environment with a known optimum."""

@@ -32,13 +32,13 @@ def make(
     game_over_penalty: float | None = None,
     life_loss_penalty: float = 0.0,
 ) -> AtariVecEnv:
-    """`n_envs` environments of a game of `rlhp.atari.games`.
+    """Create `n_envs` environments of a game of `rlhp.atari.games`.
 
-    A game begins with 0 to `no_ops` native frames of doing nothing, and is cut after `max_frames`. What the synthetic teacher
-    judges a step by is the sign of the points won (`clip_rewards` false: the points) less the penalties. The paper names the
-    penalty at the end of an episode, but not its size (`game_over_penalty` null: what the game's record says), and says neither
-    whether the teacher's rewards are clipped nor whether a lost life counts as an end. Raises UserError for an unknown game and
-    for numbers that make no sense.
+    A game starts with 0 to `no_ops` native frames without action and is truncated after `max_frames`. The synthetic teacher's
+    reward for a step is the sign of the points won (`clip_rewards` false: the points) minus the penalties. The paper mentions a
+    penalty at the end of an episode but not its size (`game_over_penalty` null: the value in the game's record), and specifies
+    neither whether the teacher's rewards are clipped nor whether a lost life ends an episode. Raises UserError for an unknown
+    game and for values out of range.
     """
     game = find(task)
     check_counts(seed, n_envs=n_envs, threads=threads, max_frames=max_frames)
@@ -58,21 +58,22 @@ def _check_rules(no_ops: int, max_frames: int, *penalties: float | None) -> None
 
 
 class AtariVecEnv(NativeVecEnv):
-    """N consoles with one game: observations [N, 84, 84] uint8, one frame each, and true rewards [N] float32.
+    """N emulators of one game: observations [N, 84, 84] uint8, one frame each, and true rewards [N] float32.
 
-    Settings are those of Mnih et al. 2015: an action is held for four native frames, and a frame is the maximum of the last two,
-    grey, resized by area. There are no sticky actions, no FIRE at the start, and a lost life ends nothing.
+    Settings are those of Mnih et al. 2015: an action is repeated for four native frames, and a frame is the maximum of the last
+    two, greyscale, resized by area. There are no sticky actions and no FIRE at the start, and losing a life does not end an
+    episode.
 
-    Nobody is told where a game ends, which would tell about the task (appendix A.2): `dones` is always False. The next game
-    begins within the same call; its first frame is the observation, and `infos[i]` has "cut": True and "score", the points of
-    the game that ended (not where the task has a criterion of its own, whose sum is what counts). Game e of environment i is a
-    pure function of (seed, i, e) and the actions; the number of threads changes the speed alone.
+    The agent does not see where a game ends, since that would reveal information about the task (appendix A.2): `dones` is
+    always False. The next game starts within the same call; its first frame is the observation, and `infos[i]` has "cut": True
+    and "score", the points of the game that ended (no score if the task has its own criterion, whose sum counts instead). Game e
+    of environment i is a pure function of (seed, i, e) and the actions; the number of threads affects only the speed.
 
-    `threads` worker processes step fixed shares of the environments; with 1 there is none, and the caller's process does it.
+    `threads` worker processes step fixed shares of the environments; with 1, the calling process steps them all.
     """
 
-    stack = 4  # newest frames that networks see together (Mnih et al. 2015)
-    replays = True  # a clip is drawn from the state before its first step, and its actions
+    stack = 4  # newest frames that the networks see together (Mnih et al. 2015)
+    replays = True  # a clip is rendered from the state before its first step and its actions
 
     def __init__(self, game: Game, n_envs: int, seed: int, rules: Rules, threads: int = 1) -> None:
         self._choices, size = _sizes(game)
@@ -83,37 +84,37 @@ class AtariVecEnv(NativeVecEnv):
         self.seed(seed)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Start afresh with another seed: the next reset begins game 0. None keeps the seed."""
+        """Set the seed; the next reset starts game 0. None keeps the seed."""
         if seed is not None:
             self._block.seed[0] = seed
         self._block.episode[:] = -1
         return [int(self._block.seed[0])] * self.num_envs
 
     def desynchronise(self, interval: int | None = None, fraction: float = 0.0) -> None:
-        """Do nothing: random no-ops put games out of step from the first, and their own chances do the rest.
+        """Do nothing: random no-ops desynchronise the games from the start, and their own randomness does the rest.
 
-        Raises UserError where early resets are asked for: games would never be seen beyond their beginning.
+        Raises UserError for early resets: the agent would only ever see the beginning of a game.
         """
         if interval is not None:
             raise UserError(f"{self.task} is not reset early; set early_resets.interval=null.")
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
-        """The joystick on a keyboard."""
+        """Key bindings of the joystick's actions."""
         return bindings(self.definition)
 
     def states(self) -> Array:
-        """[N, S] uint8: the consoles' states at the current observation."""
+        """Return the emulators' states at the current observation, [N, S] uint8."""
         return self._block.state.copy()
 
     def reset(self) -> Array:
-        """Begin the next game of every environment; the frames [N, 84, 84] uint8."""
+        """Start the next game in every environment and return the frames [N, 84, 84] uint8."""
         self._players.start(b"r")
         self._players.finish()
         return self._block.frame.copy()
 
     def step_async(self, actions: Array) -> None:
-        """Begin a step with these actions [N]; where there are workers, it goes on while the caller does."""
+        """Start a step with actions [N]; workers, if any, run it in the background."""
         chosen = np.asarray(actions).reshape(self.num_envs)
         if chosen.dtype.kind not in "iu" or chosen.min() < 0 or chosen.max() >= self._choices:
             raise ValueError(f"actions of {self.task} are whole numbers from 0 to {self._choices - 1}, not {chosen}")
@@ -121,7 +122,7 @@ class AtariVecEnv(NativeVecEnv):
         self._players.start(b"s")
 
     def step_wait(self) -> VecEnvStepReturn:
-        """End the step: frames [N, 84, 84] uint8, true rewards [N] float32, dones [N] (all False), infos."""
+        """Finish the step and return frames [N, 84, 84] uint8, true rewards [N] float32, dones [N] (all False), infos."""
         self._players.finish()
         block = self._block
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -130,14 +131,14 @@ class AtariVecEnv(NativeVecEnv):
         return block.frame.copy(), block.reward.copy(), np.zeros(self.num_envs, bool), infos
 
     def snapshot(self) -> dict[str, Array]:
-        """Everything the continuation depends on, as copies: after `restore` it is the same bit for bit."""
+        """Return copies of everything that determines the future; after `restore` the results are bit-identical."""
         block = self._block
         kept = {"episode": block.episode, "running": block.running, "frame": block.frame, "state": block.state}
         game = np.frombuffer(self.task.encode(), np.uint8)  # several games have states of the same size
         return {"game": game, "seed": np.full(self.num_envs, block.seed[0]), **{k: array.copy() for k, array in kept.items()}}
 
     def restore(self, snapshot: dict[str, Array]) -> Array:
-        """Go on from a snapshot; the frames [N, 84, 84] uint8 at that moment.
+        """Continue from a snapshot and return its frames [N, 84, 84] uint8.
 
         Raises UserError if the snapshot is of another game or another number of environments.
         """
@@ -152,12 +153,12 @@ class AtariVecEnv(NativeVecEnv):
         return self._block.frame.copy()
 
     def close(self) -> None:
-        """End the worker processes."""
+        """Stop the worker processes."""
         self._players.close()
 
 
 @cache
 def _sizes(game: Game) -> tuple[int, int]:
-    """How many actions the game has, and the bytes of its state."""
+    """Return the game's number of actions and the size of its state in bytes."""
     probe = Emulator(game)
     return len(probe.moves), len(probe.save())

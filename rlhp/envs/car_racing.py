@@ -1,4 +1,4 @@
-"""Gymnasium's CarRacing at a speed at which it can be learned from."""
+"""A faster version of Gymnasium's CarRacing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from rlhp.types import UserError
 
 
 class Repeat(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Each action is taken for `steps` steps, whose rewards are summed, and only what is seen after the last is drawn.
+    """Repeats each action for `steps` steps, sums their rewards, and renders only the observation after the last.
 
-    Drawing takes nine tenths of CarRacing's time. For `env.wrappers`, the innermost one. Raises UserError for other environments.
+    Rendering takes nine tenths of CarRacing's time. For `env.wrappers`, as the innermost wrapper. Raises UserError for other
+    environments.
     """
 
     def __init__(self, env: gymnasium.Env, steps: int = 8) -> None:
@@ -25,7 +26,7 @@ class Repeat(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.metadata = {**env.metadata, "render_fps": env.metadata["render_fps"] / steps}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """`steps` steps, or as many as the episode has."""
+        """Run `steps` steps, or fewer if the episode ends."""
         total, draw = 0.0, self._car._render
         self._car._render = lambda mode: np.zeros((), np.uint8)  # shadows the method
         try:

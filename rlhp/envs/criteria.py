@@ -1,7 +1,7 @@
-"""Hand-written criteria for behaviours that no task rewards (section 3.2).
+"""Hand-written criteria for behaviours without a reward function (section 3.2).
 
-A criterion stands in the place of a task's true reward, and judges a step by what a clip shows of it: state and action. Any
-leading shape [...] will do: environments, the steps of a clip. Angles in radians, lengths in metres, times in seconds.
+A criterion replaces the true reward of a task and judges a step by what a clip shows of it: state and action. Arrays can have any
+leading shape [...], such as environments or the steps of a clip. Angles are in radians, lengths in metres, times in seconds.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ from rlhp.types import Array
 
 
 def backflip(obs: Array, act: Array) -> Array:
-    """Hopper: turn backwards, most of all high up [...]; obs [..., 11] with velocities clipped to +-10, act [..., 3].
+    """Reward Hopper for turning backwards, most of all high up [...]; obs [..., 11], velocities clipped to +-10; act [..., 3].
 
-    OpenAI's own, written by hand in two hours to be compared with what 900 human labels taught (a footnote to the blog post
-    "Learning from human preferences", 2017). The torso leans forward as its angle grows, so a backward turn has velocity -obs[7].
+    This is OpenAI's own criterion, written by hand in two hours for comparison with a behaviour learned from 900 human labels (a
+    footnote to the blog post "Learning from human preferences", 2017). The torso leans forward as its angle grows, so a backward
+    turn has velocity -obs[7].
     """
     backroll, height, backslide = -obs[..., 7], obs[..., 0], -obs[..., 5]
     vel_act = (act * obs[..., 8:11]).sum(axis=-1)
     return backroll * (1 + 0.3 * height + 0.1 * vel_act + 0.05 * backslide)
 
 
-LIFT = 0.3  # metres: all else being that much higher than the back leg, it counts as lifted in full
-FAULT = 10.0  # metres per second: what a step costs in which nothing is lifted
+LIFT = 0.3  # metres that all other parts must be above the back leg to count as fully lifted
+FAULT = 10.0  # metres per second: penalty of a step in which nothing is lifted
 
 
 def one_leg(speed: Array, qpos: Array) -> Array:
-    """HalfCheetah: forward `speed` [...], less FAULT where it does not hold itself on its back leg; qpos [..., 9].
+    """Reward HalfCheetah for forward `speed` [...], minus FAULT where it does not balance on its back leg; qpos [..., 9].
 
-    Torso, head and front leg have to be higher than the lowest point of the back leg, by LIFT or more, and the torso level, or
-    reared up to the vertical at most; half of that is half of the fault, so that a little pays at once.
+    Torso, head and front leg must be LIFT or more above the lowest point of the back leg, and the torso must be level or reared
+    up, to the vertical at most. The penalty decreases in proportion to the progress, so that small improvements pay at once.
     """
     heights = capsules(qpos)
     back = heights[..., [BACK_THIGH, BACK_SHIN, BACK_FOOT]].min(axis=-1)
@@ -41,8 +42,8 @@ def one_leg(speed: Array, qpos: Array) -> Array:
 
 TORSO, HEAD, BACK_THIGH, BACK_SHIN, BACK_FOOT, FRONT_THIGH, FRONT_SHIN, FRONT_FOOT = range(8)
 
-# The half-cheetah of Gymnasium's half_cheetah.xml. A capsule is its middle (x, z) in its body, its tilt from the z axis about y,
-# half of its length; a link of a leg is where its joint lies (x, z) in the body before, and its capsule.
+# The half-cheetah of Gymnasium's half_cheetah.xml. A capsule is given by its centre (x, z) in its body, its tilt from the z axis
+# about y, and its half length; a link of a leg is given by the position (x, z) of its joint in the parent body and its capsule.
 _RADIUS, _HEIGHT = 0.046, 0.7  # of every capsule; of the torso's body where rootz is 0
 _TRUNK = (((0.0, 0.0), np.pi / 2, 0.5), ((0.6, 0.1), 0.87, 0.15))
 _LEGS = (
@@ -60,9 +61,9 @@ _LEGS = (
 
 
 def capsules(qpos: Array) -> Array:
-    """How high the lowest point of each part of the half-cheetah is above the floor, in the order TORSO to FRONT_FOOT.
+    """Compute the height above the floor of the lowest point of each part of the half-cheetah, in the order TORSO to FRONT_FOOT.
 
-    qpos [..., 9] -> [..., 8]; as MuJoCo computes it, without a simulator.
+    qpos [..., 9] -> [..., 8]; equals MuJoCo's result but needs no simulator.
     """
     torso = qpos[..., 1] + _HEIGHT
     found = [_lowest(torso, qpos[..., 2], capsule) for capsule in _TRUNK]
@@ -76,7 +77,7 @@ def capsules(qpos: Array) -> Array:
 
 
 def _rise(point: tuple[float, float], turned: Array) -> Array:
-    """Height of a point (x, z) of a body above the body's origin; turning by a positive angle lowers what lies ahead."""
+    """Height of a point (x, z) of a body above the body's origin; a positive angle lowers points in front of it."""
     return point[1] * np.cos(turned) - point[0] * np.sin(turned)
 
 

@@ -1,4 +1,4 @@
-"""MiniGrid's rooms for learning from few comparisons: a reward that a beginner's clips differ in, and small observations."""
+"""MiniGrid's rooms for learning from few comparisons: a denser reward and small observations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ DIRECTIONS = 4
 
 
 class Nearer(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """The room's own reward, and for each step the share of the room by which it comes nearer to the goal, in squares walked.
+    """Adds to the room's reward the progress of each step towards the goal, in squares walked, as a fraction of the room's size.
 
-    Two clips in which nobody arrives are equal by the room's own reward, and comparing them teaches nothing, but whoever watches
-    them sees which one gets nearer. Walls and doors within the room are not regarded. It is a potential-based shaping (Ng, Harada
-    and Russell 1999), undiscounted: no detour pays.
+    Two clips in which the agent does not arrive are equal by the room's own reward, so comparing them teaches nothing, although
+    a person sees which one gets nearer. Walls and doors within the room are ignored. This is potential-based shaping (Ng, Harada
+    and Russell 1999) without discount, so detours do not pay.
 
-    For `env.wrappers`, the innermost one. Raises UserError for environments that are not MiniGrid's.
+    For `env.wrappers`, as the innermost wrapper. Raises UserError for environments that are not MiniGrid's.
     """
 
     def __init__(self, env: gymnasium.Env) -> None:
@@ -29,28 +29,28 @@ class Nearer(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._before = 0.0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode."""
-        begun = self.env.reset(seed=seed, options=options)
+        """Start an episode."""
+        started = self.env.reset(seed=seed, options=options)
         self._before = self._distance()
-        return begun
+        return started
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One step."""
+        """Run one step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         nearer, self._before = self._before - self._distance(), self._distance()
         return observation, float(reward) + nearer, terminated, truncated, info
 
     def _distance(self) -> float:
-        """Squares to walk, in widths and heights of the room; 0 where it has no goal."""
+        """Squares to walk to the goal, divided by the sum of the room's width and height; 0 if there is no goal."""
         grid, (x, y) = self._room.grid, self._room.agent_pos
         goals = [divmod(i, grid.width) for i, thing in enumerate(grid.grid) if thing is not None and thing.type == "goal"]
         return min((abs(int(x) - column) + abs(int(y) - row) for row, column in goals), default=0) / (grid.width + grid.height)
 
 
 class Place(gymnasium.ObservationWrapper[Array, Any, Any]):
-    """Observes where the agent stands and looks, [width + height + 4] float32 of zeros and three ones, in the place of a view.
+    """Replaces the view by the agent's position and direction, one-hot: [width + height + 4] float32.
 
-    That is all there is to know of an empty room, in fewer numbers than a few hundred comparisons are enough for. For
+    In an empty room this is all the information there is, and the input is small enough for a few hundred comparisons. For
     `env.wrappers`. Raises UserError for environments that are not MiniGrid's.
     """
 
@@ -61,7 +61,7 @@ class Place(gymnasium.ObservationWrapper[Array, Any, Any]):
         self.observation_space = spaces.Box(0, 1, (size,), np.float32)
 
     def observation(self, observation: Any) -> Array:
-        """Column, row and direction, one-hot."""
+        """Return column, row and direction, one-hot."""
         seen, (x, y) = np.zeros(self.observation_space.shape or (), np.float32), self._room.agent_pos
         columns, rows = self._room.width, self._room.height
         seen[[int(x), columns + int(y), columns + rows + int(self._room.agent_dir)]] = 1

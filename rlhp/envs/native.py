@@ -1,4 +1,4 @@
-"""What environments have in common that are stepped as one batch rather than as N objects."""
+"""Base class of environments that are stepped as one batch instead of as N objects."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rlhp.types import Array, UserError
 
 
 class NativeVecEnv(VecEnv):
-    """N environments of one task that are rows of arrays, and can be saved and restored exactly."""
+    """N environments of one task, stored as rows of arrays, that can be saved and restored exactly."""
 
     render_mode: str | None = None
-    terminates = False  # time alone ends an episode, or the agent is not told
+    terminates = False  # only the time limit ends an episode, or the end is hidden from the agent
 
     def __init__(self, task: str, n_envs: int, horizon: int, observation_space: spaces.Space, action_space: spaces.Space) -> None:
         super().__init__(n_envs, observation_space, action_space)
@@ -26,12 +26,12 @@ class NativeVecEnv(VecEnv):
 
     @abstractmethod
     def snapshot(self) -> dict[str, Array]:
-        """Everything the continuation depends on, as copies: after `restore` it is the same bit for bit."""
+        """Return copies of everything that determines the future; after `restore` the results are bit-identical."""
 
     def _check_fits(self, snapshot: dict[str, Array]) -> None:
         """Raises UserError if the snapshot is of another task or another number of environments."""
-        ours = {name: array.shape for name, array in self.snapshot().items()}
-        if {name: np.shape(array) for name, array in snapshot.items()} != ours:
+        expected = {name: array.shape for name, array in self.snapshot().items()}
+        if {name: np.shape(array) for name, array in snapshot.items()} != expected:
             raise UserError(
                 f"The snapshot does not fit {self.num_envs} environments of {self.task}: "
                 "resume with the task and n_envs it was made with."
@@ -41,17 +41,17 @@ class NativeVecEnv(VecEnv):
         return list(self._get_indices(indices))
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute of the batch, once per environment asked for."""
+        """Return an attribute of the batch, once per requested environment."""
         return [getattr(self, attr_name) for _ in self._rows(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute of the whole batch; `indices` cannot single environments out."""
+        """Set an attribute of the whole batch; `indices` is ignored."""
         setattr(self, attr_name, value)
 
     def env_method(self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any) -> list[Any]:
-        """Refused: the environments of a batch are rows of arrays, so none has methods of its own."""
-        raise NotImplementedError(f"{type(self).__name__} steps one batch: no single environment has a method {method_name!r}.")
+        """Not supported: the environments of a batch are rows of arrays and have no methods."""
+        raise NotImplementedError(f"{type(self).__name__} steps one batch: single environments have no method {method_name!r}.")
 
     def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
-        """Never: a batch has no wrappers."""
+        """Return False for each environment: a batch has no wrappers."""
         return [False for _ in self._rows(indices)]

@@ -1,4 +1,4 @@
-"""A probe whose optimum is known: a point in the plane that should go to the origin."""
+"""A probe environment with a known optimum: a point in the plane that should move to the origin."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ STEP = 0.1  # seconds per environment step: how far a coordinate moves at full s
 
 
 def make(n_envs: int, seed: int, horizon: int = 50) -> PointVecEnv:
-    """`n_envs` points. Raises UserError for numbers that make no sense."""
+    """Create `n_envs` environments. Raises UserError for values out of range."""
     check_counts(seed, n_envs=n_envs, horizon=horizon)
     return PointVecEnv(n_envs, seed, horizon)
 
 
 def optimum(start: Array, horizon: int) -> Array:
-    """The best possible return [...] from positions [..., 2]: every coordinate goes straight to 0 at full speed and stays.
+    """Compute the best possible return [...] from positions [..., 2]: every coordinate moves to 0 at full speed and stays there.
 
-    That makes each coordinate, and so the distance, as small as it can be at every step t: its size is max(|start| - t STEP, 0).
+    This minimises each coordinate, and so the distance, at every step t: its absolute value is max(|start| - t STEP, 0).
     """
     t = np.arange(1, horizon + 1)
     left = np.maximum(np.abs(start)[..., None] - t * STEP, 0)  # [..., 2, horizon]
@@ -30,10 +30,10 @@ def optimum(start: Array, horizon: int) -> Array:
 
 
 class PointVecEnv(BatchVecEnv):
-    """N points in the plane: observation [N, 2] the position, action [N, 2] the velocity, clipped to [-1, 1].
+    """N points in the plane: observations [N, 2] are positions, actions [N, 2] are velocities, clipped to [-1, 1].
 
-    An episode starts uniformly in [-1, 1]^2. The true reward is minus the distance to the origin after the step, so the optimal
-    action is -position / STEP, clipped, and the optimal return that of `optimum`: from (0.3, 0) it is -(0.2 + 0.1) = -0.3.
+    Starts are uniform in [-1, 1]^2. The true reward is minus the distance to the origin after the step, so the optimal action is
+    -position / STEP, clipped, and `optimum` gives the optimal return: from (0.3, 0) it is -(0.2 + 0.1) = -0.3.
     """
 
     def __init__(self, n_envs: int, seed: int, horizon: int) -> None:
@@ -42,11 +42,11 @@ class PointVecEnv(BatchVecEnv):
         self._position = np.zeros((n_envs, 2))
 
     def states(self) -> None:
-        """None: there is nothing to render."""
+        """Return None: there is nothing to render."""
         return None
 
     def place(self, states: Array) -> Array:
-        """Begin episodes at positions [N, 2]; the observations, which are the same."""
+        """Start episodes at positions [N, 2] and return the observations, which are equal to them."""
         self._elapsed[:], self._position = 0, states.astype(np.float64)
         return self._observe()
 

@@ -1,13 +1,13 @@
 """The paper's eight simulated-robotics tasks as records: robots, starts, observations and true rewards (sections 3.1.1, A).
 
 Models, starts and observations are those of Gymnasium's v5 environments. The true rewards are not: the paper removes the torque
-penalties, and replaces early termination, which would tell the agent about the task, by a penalty inside the reward. It does not
-print the formulas; those here are the ones of rl-teacher, a co-author's release. Under them a random policy's returns match the
-left ends of the paper's curves (figure 2), but for `pendulum` (see `_balance`).
+penalties and replaces early termination, which would reveal the task to the agent, by a penalty in the reward. It does not print
+the formulas; those here are from rl-teacher, a co-author's release. With them the returns of a random policy match the left ends
+of the paper's curves (figure 2), except for `pendulum` (see `_balance`).
 
-Beside them stand the behaviours that no task rewards (section 3.2): the same robots, with a criterion written by hand in the
-reward's place. So a criterion needs no teacher of its own: the oracle judges by it, it is the curve of every run, the agent that
-sees it is the baseline, and where a person judges, it measures what they have taught.
+The module also has the behaviours without a reward function (section 3.2): the same robots, with a hand-written criterion as the
+reward. A criterion therefore needs no special teacher: the oracle judges by it, every run plots it, the agent that maximises it
+is the baseline, and when a person judges, it measures what they have taught.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Task:
 
 
 def find(name: str) -> Task:
-    """The task of that name. Raises UserError naming the nearest if there is none."""
+    """Return the task of that name. Raises UserError with the nearest name if there is none."""
     if name in TASKS:
         return TASKS[name]
     near = get_close_matches(name, TASKS, n=1, cutoff=0.0)[0]
     raise UserError(f"There is no task {name!r}: did you mean {near!r}? The tasks are {', '.join(TASKS)}.")
 
 
-# Starts: Gymnasium's reset_model, drawing in the same order, so that one generator gives one start in both
+# Starts: Gymnasium's reset_model, with draws in the same order, so that the same generator gives the same start in both
 
 
 def _uniform(scale: float) -> Callable[[np.random.Generator, Array], tuple[Array, Array]]:
@@ -79,7 +79,7 @@ def _reach_start(rng: np.random.Generator, qpos0: Array) -> tuple[Array, Array]:
 
 
 def _joints(skip: int, limit: float = np.inf) -> Callable[[State], Array]:
-    """Positions without the first `skip` (where the robot is must not matter), velocities clipped to +-limit."""
+    """Positions without the first `skip` (the robot's location must not matter), and velocities clipped to +-limit."""
 
     def observe(s: State) -> Array:
         return np.concatenate([s["qpos"][:, skip:], s["qvel"].clip(-limit, limit)], axis=1)
@@ -88,7 +88,7 @@ def _joints(skip: int, limit: float = np.inf) -> Callable[[State], Array]:
 
 
 def _ant_obs(s: State) -> Array:
-    contact = s["cfrc_ext"][:, 1:].clip(-1, 1)  # the outer forces on each body but the world, [N, 13, 6]
+    contact = s["cfrc_ext"][:, 1:].clip(-1, 1)  # external forces on each body except the world, [N, 13, 6]
     return np.concatenate([s["qpos"][:, 2:], s["qvel"], contact.reshape(len(contact), -1)], axis=1)
 
 
@@ -111,7 +111,7 @@ def _run(before: State, after: State, dt: float) -> Array:
 
 
 def _hop(before: State, after: State, dt: float) -> Array:
-    """Hopper: 1 + v_x + (z - 1); falling costs height instead of ending the episode."""
+    """Hopper: 1 + v_x + (z - 1); falling lowers the height instead of ending the episode."""
     return 1 + _run(before, after, dt) + (after["qpos"][:, 1] - 1)
 
 
@@ -126,45 +126,45 @@ def _crawl(before: State, after: State, dt: float) -> Array:
 
 
 def _miss(s: State) -> Array:
-    """From target to fingertip, [N, 3] in m; bodies 3 and 4 of the model are the fingertip and the target."""
+    """Vector from target to fingertip, [N, 3] in m; bodies 3 and 4 of the model are the fingertip and the target."""
     return s["xpos"][:, 3] - s["xpos"][:, 4]
 
 
 def _reach(before: State, after: State, dt: float) -> Array:
-    """Reacher: minus the distance of the fingertip from the target, in m."""
+    """Reacher: minus the distance between fingertip and target, in m."""
     return -np.linalg.norm(_miss(after), axis=1)
 
 
 def _balance(before: State, after: State, dt: float) -> Array:
     """Pendulum: 1 - theta^2, theta in radians from upright, over 25 steps: rl-teacher's formula and horizon.
 
-    The one task that could not be recovered. The paper's curve ends near +1375 and is never below -1760; here a step earns at
-    most 1, and -1.43 on average under a random policy over 1000 steps (a fallen pole lies near theta = +-pi/2), so the one number
-    needs at least 1375 steps and the other at most 1230. Over 1000 steps a pole that nobody holds lies in 96 of 100 steps shown,
-    and 700 labels go into which of two lying poles lies a hair's breadth better.
+    This is the only task that could not be recovered. The paper's curve ends near +1375 and is never below -1760; here a step
+    earns at most 1, and -1.43 on average under a random policy over 1000 steps (a fallen pole lies near theta = +-pi/2), so the
+    first number needs at least 1375 steps and the second at most 1230. Over 1000 steps, an uncontrolled pole has fallen in 96 of
+    100 steps shown, and 700 labels are spent on tiny differences between fallen poles.
     """
     return 1 - after["qpos"][:, 1] ** 2
 
 
 def _balance_both(before: State, after: State, dt: float) -> Array:
-    """Double pendulum: 10 - 0.01 x^2 - (y - 2)^2 - 0.001 w1^2 - 0.005 w2^2 + 10 (y - 1), the tip at (x, y); at most 11.36."""
+    """Double pendulum: 10 - 0.01 x^2 - (y - 2)^2 - 0.001 w1^2 - 0.005 w2^2 + 10 (y - 1), tip at (x, y); at most 11.36."""
     x, y = after["site_xpos"][:, 0, 0], after["site_xpos"][:, 0, 2]
     w1, w2 = after["qvel"][:, 1], after["qvel"][:, 2]
     return 10 - 0.01 * x**2 - (y - 2) ** 2 - 0.001 * w1**2 - 0.005 * w2**2 + 10 * (y - 1)
 
 
-# Criteria, for behaviours that no task rewards (section 3.2)
+# Criteria for behaviours without a reward function (section 3.2)
 
 
 def _wrapped(s: State) -> Array:
-    """Hopper's observation, its torso's angle in [-pi, pi): how often it has turned must not matter, and no clip shows it."""
+    """Hopper's observation with the torso's angle in [-pi, pi): the number of turns must not matter, and no clip shows it."""
     obs = _joints(1, 10)(s)
     obs[:, 1] = (obs[:, 1] + np.pi) % (2 * np.pi) - np.pi
     return obs
 
 
 def _backflip(before: State, after: State, dt: float) -> Array:
-    """Of what a clip shows of a step: the observation before the action, and the action."""
+    """Judge what a clip shows of a step: the observation before the action, and the action."""
     return criteria.backflip(_wrapped(before), after["ctrl"])
 
 

@@ -1,7 +1,7 @@
-"""What draws clips and policies: segment -> pictures -> a video file, off the training's path.
+"""Render clips and policies: segment -> pictures -> video file, outside the training loop.
 
-An environment's yaml names what draws it as `film`, a `rlhp.types.Drawing`: `MuJoCo`, `Atari`, `Point`, `Own` (of Gymnasium
-environments, by their own `render`), or a class of one's own.
+An environment's yaml names its renderer as `film`, a `rlhp.types.Drawing`: `MuJoCo`, `Atari`, `Point`, `SelfRendered`
+(Gymnasium environments with their own `render`), or a user-defined class.
 """
 
 from rlhp.film.atari import Atari

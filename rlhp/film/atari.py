@@ -1,4 +1,4 @@
-"""Clips of Atari games in colour: the actions are played again from the state that the clip began in."""
+"""Clips of Atari games in colour, rendered by replaying the actions from the clip's first emulator state."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ HEIGHT = 210  # native pixels
 
 
 class Atari:
-    """Draws clips of one of `rlhp.atari`'s games: a picture of what each action led to, at 15 a second as in the paper.
+    """Renders clips of an Atari game: one picture after each action, shown at 15 per second as in the paper.
 
-    Pictures are native ones, [210, 160], each pixel k x k of theirs, so that they stay sharp: with the integer k by which they
-    come nearest to the size that is asked for. Raises UserError for an unknown game.
+    Native pictures [210, 160] are enlarged by the integer factor k that comes nearest to the requested size, so that they stay
+    sharp. Raises UserError for an unknown game.
     """
 
     fps = 15  # 25 steps last 1.7 s (appendix A.2)
-    dt = 1 / 15  # four native frames, of which a console draws 60 a second
+    dt = 1 / 15  # four native frames at 60 per second
 
     def __init__(self, game: str) -> None:
         self._game = find(game)
 
     def check(self) -> None:
-        """Any machine can play."""
+        """Do nothing: every machine can run the emulator."""
 
     @contextmanager
     def clip_renderer(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
-        """Draws one segment after another, as [210 k, 160 k, 3] uint8, 210 k being about `size`."""
+        """Yield a function that renders a segment as pictures [210 k, 160 k, 3] uint8, where 210 k is about `size`."""
         k = max(1, round(size / HEIGHT))
-        yield lambda segment: (picture.repeat(k, axis=0).repeat(k, axis=1) for picture in self._played(segment))
+        yield lambda segment: (picture.repeat(k, axis=0).repeat(k, axis=1) for picture in self._replayed(segment))
 
-    def _played(self, segment: Segment) -> Iterator[Array]:
+    def _replayed(self, segment: Segment) -> Iterator[Array]:
         if segment.state is None:
-            raise UserError("These clips cannot be drawn: they hold no state of the console; let film name what draws them.")
+            raise UserError(
+                "These clips cannot be drawn: they hold no emulator state; set film to a class that draws them without."
+            )
         return colour_frames(self._game, segment.state[0], segment.act)

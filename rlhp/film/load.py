@@ -1,4 +1,4 @@
-"""What draws the clips of a run, found by its settings alone: the page reads them without Hydra."""
+"""Build the renderer of a run's clips from its settings, without Hydra, for the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlhp.film.mujoco import SCENES
 from rlhp.types import Drawing, UserError
 
 Node = Mapping[str, Any]
-# By task: settings of runs that were made before environments named what draws them.
+# By task: `film` settings for runs of versions in which environments did not name a renderer.
 EARLIER: dict[str, Node] = {
     "point": {"_target_": "rlhp.film.Point"},
     **{robot: {"_target_": "rlhp.film.MuJoCo", "robot": robot} for robot in SCENES},
@@ -21,16 +21,16 @@ EARLIER: dict[str, Node] = {
 
 
 def find(settings: Mapping[str, Any]) -> Drawing | None:
-    """What a run's settings name as `film`; None where that is null: nothing draws its clips.
+    """Build the renderer that a run's settings name as `film`; None if `film` is null, which means that clips cannot be drawn.
 
-    Raises UserError where it cannot be built.
+    Raises UserError if it cannot be built.
     """
     node = settings["film"] if "film" in settings else EARLIER.get(str(settings.get("task")))
     return None if node is None else _built(node)
 
 
 def drawing(settings: Mapping[str, Any]) -> Drawing:
-    """What draws the clips of a run. Raises UserError where nothing does, it cannot be built, or this machine cannot draw."""
+    """Build the renderer of a run's clips. Raises UserError if there is none, it cannot be built, or it does not work here."""
     found = find(settings)
     if found is None:
         raise UserError(undrawable(str(settings.get("task"))))
@@ -39,15 +39,15 @@ def drawing(settings: Mapping[str, Any]) -> Drawing:
 
 
 def undrawable(task: str) -> str:
-    """What to tell people whose clips cannot be drawn."""
+    """Return the error message for a task without a renderer."""
     return (
-        f"The clips of {task} cannot be drawn: its environment names nothing that draws them; choose another one, "
-        "or name a class as film in its yaml."
+        f"The clips of {task} cannot be drawn: its environment has no renderer; choose another environment, "
+        "or set film to a class in its yaml."
     )
 
 
 def _built(node: Any) -> Drawing:
-    """`_target_`, a class or a function by its dotted name, called with the other keys."""
+    """Call `_target_`, the dotted name of a class or function, with the other keys."""
     target = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(target, str):
         raise UserError(f"film is {node!r}: give a mapping whose _target_ names the class that draws clips, or null.")
@@ -57,8 +57,9 @@ def _built(node: Any) -> Drawing:
     except UserError:
         raise
     except (TypeError, ValueError) as error:
-        raise UserError(f"film cannot be built from these settings ({error}); look at the values given for it.") from error
-    if any(getattr_static(made, name, None) is None for name in ("fps", "dt", "check", "clip_renderer")):  # read: not asked
+        raise UserError(f"film cannot be built from these settings ({error}); check the values given for it.") from error
+    # static: reading a property must not evaluate it
+    if any(getattr_static(made, name, None) is None for name in ("fps", "dt", "check", "clip_renderer")):
         raise UserError(f"film is set to {target}, which lacks fps, dt, check or clip_renderer; implement rlhp.types.Drawing.")
     return made
 
@@ -67,5 +68,5 @@ def _imported(target: str) -> Any:
     module, _, name = target.rpartition(".")
     try:
         return getattr(import_module(module), name)
-    except (ModuleNotFoundError, AttributeError, ValueError) as error:  # ValueError: no module is named
-        raise UserError(f"film is to be {target}, and {error}; correct its name, or set PYTHONPATH to its folder.") from error
+    except (ModuleNotFoundError, AttributeError, ValueError) as error:  # ValueError: the name has no module
+        raise UserError(f"film is set to {target}, but {error}; correct its name, or set PYTHONPATH to its folder.") from error

@@ -1,4 +1,4 @@
-"""What is added to a picture so that motion can be judged: lines on the floor, a caption, the part to watch."""
+"""Additions to a picture that make motion visible: lines on the floor, a caption, highlighted parts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from rlhp.types import Array, UserError
 
-REACH = 6  # metre lines to either side of the robot
+REACH = 6  # number of metre lines on either side of the robot
 START, METRE, WATCHED = (0.13, 0.45, 0.35, 1.0), (0.30, 0.33, 0.38, 1.0), (0.95, 0.45, 0.05, 1.0)  # RGBA
-LINE = 0.012  # metres: half the width of a metre line; the start line is wider
-BALL = 0.035  # metres by which the ball around a watched joint is thicker than the body that it moves
+LINE = 0.012  # half the width of a metre line, in metres; the start line is wider
+BALL = 0.035  # difference between the radius of the ball around a watched joint and that of the body it moves, in metres
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A box or a ball: `size` holds half its sides, or its radius three times; metres. `text` is written beside it."""
+    """A box or a ball. `size`, in metres: half the sides of a box, or the radius of a ball three times. `text`: its label."""
 
     kind: mujoco.mjtGeom
     size: tuple[float, float, float]
@@ -27,7 +27,7 @@ class Shape:
     text: str = ""
 
     def add(self, scene: mujoco.MjvScene) -> None:
-        """Add it to a scene that is about to be drawn."""
+        """Add the shape to a scene before it is rendered."""
         geom = scene.geoms[scene.ngeom]
         mujoco.mjv_initGeom(geom, self.kind.value, self.size, self.at, np.eye(3).ravel(), np.array(self.colour, np.float32))
         geom.label = self.text
@@ -35,9 +35,9 @@ class Shape:
 
 
 def lines(start: float, robot: tuple[float, float], floor: float, width: float) -> list[Shape]:
-    """The start line at x = `start` and a line at each metre from it, around a robot at (x, y); `floor` is a height.
+    """Return the start line at x = `start` and a line at each metre from it, near a robot at (x, y); `floor` is a height.
 
-    They run along y, `width` metres to either side of the robot.
+    All lines run along y, `width` metres to either side of the robot. Units: metres.
     """
     near, y = round(robot[0] - start), robot[1]
     found: list[Shape] = []
@@ -55,19 +55,19 @@ def _box(size: tuple[float, float, float], at: tuple[float, float, float], colou
 
 
 def moved(start: float, x: float) -> str:
-    """The caption of a picture: how far the robot has moved along x since the clip began; metres."""
-    return f"moved {round(x - start, 1) + 0.0:+.1f} m"  # + 0.0: there is no -0.0 m
+    """Return the caption of a picture: how far the robot has moved along x since the start of the clip, in metres."""
+    return f"moved {round(x - start, 1) + 0.0:+.1f} m"  # + 0.0 turns -0.0 into 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The parts that people are to watch: bodies are coloured, joints become a ball."""
+    """The highlighted parts. Bodies are coloured in the model; joints are drawn as balls."""
 
     joints: tuple[int, ...]
     radius: tuple[float, ...]  # of each joint's ball, metres
 
     def balls(self, data: mujoco.MjData) -> list[Shape]:
-        """Where the joints are now."""
+        """Return a ball for each joint at its present position."""
         places: Array = data.xanchor
         return [_ball(radius, places[joint]) for joint, radius in zip(self.joints, self.radius, strict=True)]
 
@@ -78,18 +78,18 @@ def _ball(radius: float, at: Array) -> Shape:
 
 
 def watch(model: mujoco.MjModel, names: Sequence[str]) -> Watched:
-    """Colour the bodies among `names` in `model`, and find the joints. Raises UserError for a name that is neither."""
+    """Colour the bodies among `names` in `model`, and return the joints. Raises UserError for a name that is neither."""
     joints: list[int] = []
     for name in names:
         body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY.value, name)
         joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT.value, name)
-        if body >= 0:  # HalfCheetah's joints are called as what they move
+        if body >= 0:  # bodies first: HalfCheetah's joints have the names of the bodies that they move
             own = model.geom_bodyid == body
             model.geom_rgba[own], model.geom_matid[own] = WATCHED, -1
         elif joint >= 0:
             joints.append(joint)
         else:
-            raise UserError(f"film.watch names {name!r}, which the robot lacks; choose from: {', '.join(_parts(model))}.")
+            raise UserError(f"film.watch names {name!r}, which the robot does not have; choose from: {', '.join(_parts(model))}.")
     return Watched(tuple(joints), tuple(_thickness(model, joint) + BALL for joint in joints))
 
 

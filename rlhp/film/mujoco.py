@@ -1,4 +1,4 @@
-"""Clips of the simulated robots, drawn anew from their simulator's states."""
+"""Clips of the simulated robots, rendered from stored simulator states."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rlhp.types import Array, Segment, UserError
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """How a robot is looked at."""
+    """Camera and playback speed for a robot."""
 
     view: View
-    fps: int  # environment steps that people are shown in a second
+    fps: int  # environment steps shown per second
 
 
-# MuJoCo's own `track` cameras cut the robot off in part, and three models have none. At these speeds the paper's clips of 15 to
-# 60 steps last 1.5 s (appendix A.1): how long a person watches, not simulated time.
+# MuJoCo's own `track` cameras cut off parts of the robot, and three models have none. At these speeds the paper's clips of 15 to
+# 60 steps last 1.5 s (appendix A.1); this is viewing time, not simulated time.
 SCENES = {
     "hopper": Scene(View(lookat=(0, 0, 0.75), distance=3.2), 40),
     "walker": Scene(View(lookat=(0, 0, 0.75), distance=3.2), 30),
@@ -34,10 +34,11 @@ SCENES = {
 
 
 class MuJoCo:
-    """Draws clips of one of `rlhp.robots`: a picture of the state before each step.
+    """Renders clips of one of `rlhp.robots`: a picture of the state before each step.
 
-    `marks`: a start line and metre marks on the floor, where the robot can leave. `caption`: how far it has moved since the
-    clip began. `watch`: bodies and joints of its model that are coloured. Raises UserError for an unknown robot.
+    `marks`: draw a start line and metre marks on the floor, for robots that can move away. `caption`: show how far the robot has
+    moved since the start of the clip. `watch`: bodies and joints of the model to highlight. Raises UserError for an unknown
+    robot.
     """
 
     def __init__(self, robot: str, marks: bool = True, caption: bool = False, watch: Sequence[str] = ()) -> None:
@@ -45,17 +46,19 @@ class MuJoCo:
         self.view, self.fps, self.dt = SCENES[robot].view, SCENES[robot].fps, self._robot.dt
 
     def check(self) -> None:
-        """Raises UserError where this machine has no OpenGL."""
+        """Raise UserError if this machine has no OpenGL."""
         backend()
 
     @contextmanager
     def clip_renderer(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
-        """Draws one segment after another, as [size, size, 3] uint8. Raises UserError where this machine cannot."""
-        with clip_renderer(self._robot.model(), self.view, size, self._aids, samples=0) as shoot:
-            yield lambda segment: shoot(_states(segment))
+        """Yield a function that renders a segment as pictures [size, size, 3] uint8. Raises UserError without OpenGL."""
+        with clip_renderer(self._robot.model(), self.view, size, self._aids, samples=0) as render:
+            yield lambda segment: render(_states(segment))
 
 
 def _states(segment: Segment) -> Array:
     if segment.state is None:
-        raise UserError("These clips cannot be drawn: they hold no simulator states; let film name what draws them without.")
+        raise UserError(
+            "These clips cannot be drawn: they hold no simulator states; set film to a class that draws them without."
+        )
     return segment.state

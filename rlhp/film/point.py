@@ -1,4 +1,4 @@
-"""Clips of the probe, a point in the plane: drawn from its observations, without OpenGL."""
+"""Clips of the probe environment, a point in the plane, drawn from its observations without OpenGL."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from rlhp.types import Array, Segment
 
 
 class Point:
-    """Draws where the point is before each step."""
+    """Draws the position of the point before each step."""
 
     fps = Fraction(20, 3)  # a clip of 10 steps lasts 1.5 s
     dt = 0.1
 
     def check(self) -> None:
-        """Any machine can draw dots."""
+        """Do nothing: every machine can draw points."""
 
     @contextmanager
     def clip_renderer(self, size: int) -> Generator[Callable[[Segment], Iterator[Array]]]:
-        """Draws one segment after another, as [size, size, 3] uint8."""
+        """Yield a function that renders a segment as pictures [size, size, 3] uint8."""
         yield lambda segment: dots(segment.obs, size)
 
 
 def dots(positions: Array, size: int) -> Iterator[Array]:
-    """Pictures of points in the plane [L, 2], in metres, with the origin marked."""
+    """Draw one picture per position [L, 2], in metres, with the origin marked."""
     grid = np.linspace(1.5, -1.5, size), np.linspace(-1.5, 1.5, size)
     down, right = np.meshgrid(*grid, indexing="ij")
     canvas = np.full((size, size, 3), 232, np.uint8)

@@ -1,7 +1,7 @@
-"""Simulator states -> pictures.
+"""Render MuJoCo simulator states as pictures.
 
-Pictures are drawn off the training's path, in a copy of the model, through an OpenGL context of our own: nothing here
-depends on MUJOCO_GL being set before `import mujoco`, and a machine without OpenGL trains all the same.
+Rendering is separate from training: it uses a copy of the model and its own OpenGL context. It does not depend on MUJOCO_GL
+being set before `import mujoco`, and a machine without OpenGL can still train.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from rlhp.film.marks import Shape, lines, moved, watch
 from rlhp.types import Array, UserError
 
 APT = "sudo apt-get install -y --no-install-recommends libegl1 libgl1"
-SIZE = 480  # pixels, both ways
+SIZE = 480  # pixels, width and height
 CAPTION = mujoco.mjtFont.mjFONT_NORMAL.value, mujoco.mjtGridPos.mjGRID_TOPLEFT.value
-# MuJoCo's own module for each way to draw without a screen, and the libraries it loads, each under any of its names.
+# MuJoCo's modules for rendering without a screen, and the libraries that each loads, with alternative file names.
 BACKENDS = {"egl": (("libEGL.so.1",), ("libGL.so.1",)), "osmesa": (("libOSMesa.so.8", "libOSMesa.so.6"),)}
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where the camera stands: it looks at `lookat` (metres) from `distance` (metres), angles in degrees.
+    """The camera: it looks at `lookat` (metres) from `distance` (metres); angles are in degrees.
 
-    Where the robot can leave, the camera goes with its centre of mass, along the ground only, so that a jump looks like one.
+    If the robot can move away, the camera follows its centre of mass, but only along the ground, so that jumps are visible.
     """
 
     lookat: tuple[float, float, float] = (0.0, 0.0, 0.6)
     distance: float = 4.0
     azimuth: float = 90.0
     elevation: float = -12.0
-    backdrop: bool = False  # a light wall behind what stands in a black void
+    backdrop: bool = False  # a light wall behind a robot that would otherwise be in front of black
 
 
 @dataclass(frozen=True, slots=True)
 class Aids:
-    """What helps people to judge motion: `marks`, a start line and metre marks; `caption`, how far the robot has moved.
+    """Additions that make motion visible. `marks`: a start line and metre marks. `caption`: how far the robot has moved.
 
-    Both are for robots that can leave; `watch` names bodies and joints that are made conspicuous.
+    Both apply to robots that can move away. `watch`: names of bodies and joints to highlight.
     """
 
     marks: bool = False
@@ -59,21 +59,21 @@ PLAIN = Aids()
 
 
 def backend() -> str:
-    """The way to draw without a screen on this machine: MUJOCO_GL if it names one, else egl, else osmesa (cgl on a Mac).
+    """Return the backend for rendering without a screen: MUJOCO_GL if it names one, else egl, else osmesa; cgl on a Mac.
 
-    Raises UserError, with the line that mends it, where there is none.
+    Raises UserError, with the command that installs one, if there is none.
     """
     if sys.platform == "darwin":
         return "cgl"
-    wanted = os.environ.get("MUJOCO_GL", "").lower()
-    for name in [wanted] if wanted in BACKENDS else BACKENDS:
+    requested = os.environ.get("MUJOCO_GL", "").lower()
+    for name in [requested] if requested in BACKENDS else BACKENDS:
         if all(any(map(_loads, library)) for library in BACKENDS[name]):
             return name
-    raise UserError(f"videos need an OpenGL library that is missing here; install it with: {APT}")
+    raise UserError(f"videos need an OpenGL library that is not installed; install it with: {APT}")
 
 
 def draws() -> bool:
-    """Whether the libraries for drawing without a screen are there."""
+    """Return whether the libraries for rendering without a screen are installed."""
     try:
         backend()
     except UserError:
@@ -82,10 +82,10 @@ def draws() -> bool:
 
 
 def probe() -> None:
-    """Draw one tiny picture. Raises UserError where that fails."""
+    """Render one small picture. Raises UserError if that fails."""
     model = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='.1'/></worldbody></mujoco>")
     if not any(picture.any() for picture in frames(model, np.zeros((1, 0)), View(lookat=(0, 0, 0), distance=1), size=32)):
-        raise UserError("OpenGL draws nothing but black here")
+        raise UserError("OpenGL draws only black pictures here")
 
 
 def _loads(library: str) -> bool:
@@ -97,25 +97,27 @@ def _loads(library: str) -> bool:
 
 
 def without_screen() -> None:
-    """Let environments that draw by MuJoCo do so without a screen, in this process and those that it starts."""
+    """Configure MuJoCo's own rendering to work without a screen, in this process and its child processes."""
     if not os.environ.get("MUJOCO_GL") and draws():
         os.environ["MUJOCO_GL"] = backend()
     _quietly()
 
 
 def _quietly() -> None:
-    logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it tells what it was not accelerated with
-    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's own threads wait for each other: minutes a clip where cores are busy
+    logging.getLogger("OpenGL").setLevel(logging.WARNING)  # it reports missing accelerators
+    os.environ.setdefault(
+        "LP_NUM_THREADS", "0"
+    )  # Mesa's own threads wait for each other, which takes minutes per clip on busy cores
 
 
 def _context(width: int, height: int) -> mujoco.GLContext:
-    """A current off-screen OpenGL context. Raises UserError where the libraries are there but cannot draw."""
+    """Create an off-screen OpenGL context and make it current. Raises UserError if the installed libraries do not work."""
     name = backend()
     _quietly()
     try:
         context = import_module(f"mujoco.{name}").GLContext(width, height)
         context.make_current()
-    except Exception as error:  # PyOpenGL raises what it likes
+    except Exception as error:  # PyOpenGL raises exceptions of many types
         raise UserError(f"OpenGL ({name}) cannot draw here: {error}; try MUJOCO_GL=osmesa after installing libosmesa6") from error
     return context
 
@@ -125,10 +127,13 @@ Draw = Callable[[mujoco.MjData, View, Sequence[Shape], str], Array]
 
 @contextmanager
 def renderer(model: mujoco.MjModel, width: int, height: int) -> Generator[Draw]:
-    """A function that draws an MjData, with shapes and a caption, as [height, width, 3] uint8; frees OpenGL on leaving."""
+    """Yield a function that renders an MjData, with shapes and a caption, as [height, width, 3] uint8; free OpenGL afterwards."""
     context = _context(width, height)
     try:
-        model.vis.global_.offwidth, model.vis.global_.offheight = width, height  # 640 x 480 otherwise: the rest is noise
+        model.vis.global_.offwidth, model.vis.global_.offheight = (
+            width,
+            height,
+        )  # the default buffer is 640 x 480; pixels beyond it are noise
         target = mujoco.MjrContext(model, _font(height).value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, target)
         scene, option = mujoco.MjvScene(model, maxgeom=1000), mujoco.MjvOption()
@@ -155,7 +160,7 @@ def renderer(model: mujoco.MjModel, width: int, height: int) -> Generator[Draw]:
 
 
 def _font(height: int) -> mujoco.mjtFontScale:
-    """Letters that can be read where a picture of so many pixels is shown at half of its size."""
+    """Return a font size that is legible when a picture of this height, in pixels, is shown at half its size."""
     scales = mujoco.mjtFontScale
     return scales.mjFONTSCALE_100 if height < 300 else scales.mjFONTSCALE_150 if height < 500 else scales.mjFONTSCALE_200
 
@@ -168,7 +173,7 @@ def _camera(view: View) -> mujoco.MjvCamera:
 
 
 def _add_backdrop(scene: mujoco.MjvScene, view: View) -> None:
-    """A wall half a metre behind what is looked at, for a camera that looks along y."""
+    """Add a wall half a metre behind `view.lookat`, for a camera that looks along y."""
     middle = np.add(view.lookat, (0, 0.5, 0))
     wall, colour = np.array([4 * view.distance, 0.01, 4 * view.distance]), np.array([0.85, 0.88, 0.92, 1], np.float32)
     mujoco.mjv_initGeom(scene.geoms[scene.ngeom], mujoco.mjtGeom.mjGEOM_BOX.value, wall, middle, np.eye(3).ravel(), colour)
@@ -176,24 +181,24 @@ def _add_backdrop(scene: mujoco.MjvScene, view: View) -> None:
 
 
 def frames(model: mujoco.MjModel, states: Array, view: View, size: int = SIZE) -> Iterator[Array]:
-    """One [size, size, 3] uint8 picture per state; `states` is [L, nq + nv], qpos before qvel.
+    """Render one picture [size, size, 3] uint8 per state; `states` is [L, nq + nv], qpos before qvel.
 
-    Raises UserError where the machine cannot draw.
+    Raises UserError if this machine cannot render.
     """
-    with clip_renderer(model, view, size) as shoot:
-        yield from shoot(states)
+    with clip_renderer(model, view, size) as render:
+        yield from render(states)
 
 
 @contextmanager
 def clip_renderer(
     model: mujoco.MjModel, view: View, size: int = SIZE, aids: Aids = PLAIN, samples: int = 4
 ) -> Generator[Callable[[Array], Iterator[Array]]]:
-    """`frames` for one clip after another: setting up takes longer than a short clip. For one thread.
+    """Yield a function that renders clips like `frames`, with one setup for all, since setup takes longer than a short clip.
 
-    `samples`: of each pixel, against jagged edges; 0 draws in less than half of the time where software does. Raises UserError
-    where the machine cannot draw, and where `aids` name a part that the robot lacks.
+    The function must be used in one thread. `samples`: samples per pixel for antialiasing; with 0, software rendering takes less
+    than half the time. Raises UserError if this machine cannot render, or `aids` name a part that the robot does not have.
     """
-    model = deepcopy(model)  # the simulation's own model stays as it is
+    model = deepcopy(model)  # the simulation's model is not changed
     _soften(model)
     model.vis.quality.offsamples = samples
     data, ground, period = mujoco.MjData(model), _ground(model), _period(model)
@@ -202,10 +207,10 @@ def clip_renderer(
     width = 0.4 * view.distance
     with renderer(model, size, size) as draw:
 
-        def shoot(states: Array) -> Iterator[Array]:
+        def render(states: Array) -> Iterator[Array]:
             for state in states:
                 data.qpos[:], data.qvel[:] = state[: model.nq], state[model.nq : model.nq + model.nv]
-                # The floor ends after tens of metres, and the lights stay behind: go back by whole periods of its pattern.
+                # The floor ends after tens of metres, and the lights do not follow: shift by whole periods of its pattern.
                 back = np.round(data.qpos[ground] / period) * period
                 data.qpos[ground] -= back
                 mujoco.mj_forward(model, data)
@@ -215,19 +220,19 @@ def clip_renderer(
                     shapes += lines(start, seen.lookat[:2], floor, width)
                 yield draw(data, seen, shapes, moved(start, float(data.qpos[ground[0]])) if caption else "")
 
-        yield shoot
+        yield render
 
 
 def _floor(model: mujoco.MjModel) -> float:
-    """How high the floor is, metres; 0 where there is none."""
+    """Return the height of the floor in metres; 0 if there is none."""
     return max((float(z) for z in model.geom_pos[model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE, 2]), default=0.0)
 
 
 def _soften(model: mujoco.MjModel) -> None:
-    """Draw without shadows and mirrors, and the floor's pattern in light greys, so that the robot is what one looks at."""
-    model.light_castshadow[:] = 0  # most of the drawing time without a GPU, and software renderers leave stray specks
+    """Remove shadows and reflections, and draw the floor's pattern in light greys, so that the robot stands out."""
+    model.light_castshadow[:] = 0  # shadows take most of the rendering time without a GPU, and software renderers add specks
     model.mat_reflectance[:] = 0
-    model.light_pos[:, 2] = 5  # a light at the models' 1.3 m leaves out what is higher
+    model.light_pos[:, 2] = 5  # the models' lights at 1.3 m do not light what is higher
     for plane in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
         texture = model.mat_texid[model.geom_matid[plane]].max() if model.geom_matid[plane] >= 0 else -1
         if texture >= 0:
@@ -245,7 +250,10 @@ def _follow(view: View, data: mujoco.MjData) -> View:
 
 
 def _ground(model: mujoco.MjModel) -> list[int]:
-    """Where qpos holds how far the robot has gone: its root's unlimited slides along the ground, or a free joint's x and y."""
+    """Return the indices of qpos that hold the robot's horizontal position.
+
+    These are the root's unlimited slide joints along the ground, or x and y of a free joint.
+    """
     found: list[int] = []
     for joint in np.flatnonzero(model.jnt_bodyid == 1):
         at, kind = int(model.jnt_qposadr[joint]), model.jnt_type[joint]
@@ -257,7 +265,7 @@ def _ground(model: mujoco.MjModel) -> list[int]:
 
 
 def _period(model: mujoco.MjModel) -> float:
-    """Metres after which the floor's pattern repeats; 1 where it has none."""
+    """Return the period of the floor's pattern in metres; 1 if it has none."""
     for plane in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
         material = model.geom_matid[plane]
         if material >= 0 and not model.mat_texuniform[material]:

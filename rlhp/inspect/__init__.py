@@ -1,4 +1,4 @@
-"""`rlhp inspect`: what a learned reward is worth, in one report."""
+"""`rlhp inspect`: a report on the quality of a learned reward."""
 
 from rlhp.inspect.checks import Check, Outcome
 from rlhp.inspect.report import Report, inspect

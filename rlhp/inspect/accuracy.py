@@ -1,7 +1,7 @@
-"""How often r-hat is right about answers that it has not learned from, and whether it is as sure as it should be.
+"""Accuracy and calibration of r-hat on held-out answers.
 
-Each answer is judged by those members of the ensemble that have not learned from it (the bootstrap leaves out a third of the
-answers for each of them: their out-of-bag predictions, Breiman 1996).
+Each answer is predicted by the ensemble members that were not fitted to it. The bootstrap leaves out about a third of the
+answers for each member; these are its out-of-bag predictions (Breiman 1996).
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from rlhp.preference import win_probability
 from rlhp.train.heldout import interval, linked
 from rlhp.types import Array
 
-FEW_ANNOTATORS = 5  # of fewer nothing is known of how they differ
-FEWEST_NEW = 20  # answers about clips that a member has never seen, from which their share is told
-LEAST = 5  # answers in a group that is told of
-EDGES = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])  # of how sure the preference model is
+FEW_ANNOTATORS = 5  # minimum number of annotators for clustering by annotator
+FEWEST_NEW = 20  # minimum number of answers about unseen clips for an accuracy
+LEAST = 5  # minimum number of answers in a group
+EDGES = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])  # bins of the preference model's confidence
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What r-hat says of n answers."""
+    """r-hat's predictions for n answers."""
 
     answers: Answers  # [n]
-    held_out: Array  # [n] bool: some member has not learned from it
-    right: Array  # [n] 1 where the members that have not learned from it order it as it was answered, else 0; NaN: all have
-    sure: Array  # [n] their mean probability that the answer is what was said; NaN: all have learned from it
-    right_learned: Array  # [n] as `right`, of the members that have learned from it; NaN: none has
-    right_new: Array  # [n] as `right`, of the members that have not seen its clips in other answers either; NaN: all have
+    held_out: Array  # [n] bool: at least one member was not fitted to the answer
+    right: Array  # [n] 1 if the members that were not fitted to the answer predict it, else 0; NaN if all were fitted to it
+    sure: Array  # [n] these members' mean probability of the given answer; NaN if all were fitted to it
+    right_learned: Array  # [n] like `right`, for the members fitted to the answer; NaN if there are none
+    right_new: Array  # [n] like `right`, for the members that have not seen its clips in other answers either; NaN if none
 
     def heldout(self) -> Judged:
-        """Those that some member has not learned from."""
+        """Return the answers that at least one member was not fitted to."""
         rows = np.flatnonzero(self.held_out)
         picked = (getattr(self, name)[rows] for name in ("held_out", "right", "sure", "right_learned", "right_new"))
         return Judged(self.answers[rows], *picked)
 
 
 def judged(answers: Answers, raw: Array, scaled: Array, unseen: Array) -> Judged:
-    """Judge answers by the clips' sums: raw and scaled rewards [M, C, L] of the members, `unseen` [M, n] by each."""
+    """Predict answers from the clips' returns: members' raw and scaled rewards [M, C, L]; `unseen` [M, n] by each member."""
     sums, returns = raw.sum(axis=2), scaled.sum(axis=2)
     probability = win_probability(sums[:, answers.better], sums[:, answers.worse])
     lead = returns[:, answers.better] - returns[:, answers.worse]
-    fresh = _mean(lead, unseen)
-    known, new = _mean(lead, ~unseen), _mean(lead, unseen_clips(answers, unseen))
+    held_out = _mean(lead, unseen)
+    learned, new = _mean(lead, ~unseen), _mean(lead, unseen_clips(answers, unseen))
     sure = _mean(probability, unseen)
-    return Judged(answers, np.asarray(unseen.any(axis=0)), _right(fresh), sure, _right(known), _right(new))
+    return Judged(answers, np.asarray(unseen.any(axis=0)), _right(held_out), sure, _right(learned), _right(new))
 
 
 def _mean(values: Array, chosen: Array) -> Array:
-    """The mean over the chosen members, [M, n] -> [n]; NaN where there is none."""
+    """Return the mean over the chosen members, [M, n] -> [n]; NaN where there is none."""
     count = chosen.sum(axis=0)
     return np.where(count > 0, (values * chosen).sum(axis=0) / np.maximum(count, 1), np.nan)
 
@@ -63,47 +63,51 @@ def _right(lead: Array) -> Array:
     return np.where(np.isfinite(lead), (lead > 0).astype(float), np.nan)
 
 
-def accuracy(of: Judged) -> Estimate:
-    """The share of held-out answers that r-hat gets right, with a Wilson interval by the effective number of answers."""
-    held = of.heldout()
+def accuracy(judgements: Judged) -> Estimate:
+    """Return the accuracy on held-out answers, with a Wilson interval based on the effective number of answers."""
+    held = judgements.heldout()
     if not len(held.answers):
-        return absent("every member has learned from every answer, so none is held out")
+        return absent("every member was fitted to every answer, so no answers are held out")
     return _share(held.right, held.answers)
 
 
-def learned_accuracy(of: Judged) -> Estimate:
-    """The same of the members that have learned from an answer."""
-    rows = np.flatnonzero(np.isfinite(of.right_learned))
-    return _share(of.right_learned[rows], of.answers[rows]) if len(rows) else absent("r-hat has learned from no answer here")
+def learned_accuracy(judgements: Judged) -> Estimate:
+    """Return the accuracy on answers that members were fitted to."""
+    rows = np.flatnonzero(np.isfinite(judgements.right_learned))
+    return (
+        _share(judgements.right_learned[rows], judgements.answers[rows])
+        if len(rows)
+        else absent("r-hat was fitted to none of these answers")
+    )
 
 
-def new_accuracy(of: Judged) -> Estimate:
-    """The share of answers that those members get right who have seen neither the answer nor, in another one, its clips."""
-    rows = np.flatnonzero(np.isfinite(of.right_new))
+def new_accuracy(judgements: Judged) -> Estimate:
+    """Return the accuracy of members that have seen neither the answer nor its clips in other answers."""
+    rows = np.flatnonzero(np.isfinite(judgements.right_new))
     if len(rows) < FEWEST_NEW:
-        return absent(f"{len(rows)} answers about clips that a member has never seen are too few", len(rows))
-    return _share(of.right_new[rows], of.answers[rows])
+        return absent(f"only {len(rows)} answers are about clips that a member has never seen", len(rows))
+    return _share(judgements.right_new[rows], judgements.answers[rows])
 
 
-def gap(of: Judged) -> Estimate:
-    """By how much r-hat is better on answers that it has learned from than on those that it has not: over-fitting.
+def gap(judgements: Judged) -> Estimate:
+    """Return the accuracy on answers r-hat was fitted to minus that on held-out ones: a measure of overfitting.
 
-    Of the latter, those about clips that a member has never seen, where there are enough: clips are learned by heart too.
+    Held-out answers are restricted to clips that a member has never seen if there are enough, since r-hat may overfit clips too.
     """
-    new = of.right_new if np.isfinite(of.right_new).sum() >= FEWEST_NEW else of.right
+    new = judgements.right_new if np.isfinite(judgements.right_new).sum() >= FEWEST_NEW else judgements.right
 
-    def lead(rows: Array) -> float:
-        learned, left = of.right_learned[rows], new[rows]
-        known, fresh = np.isfinite(learned), np.isfinite(left)
-        return float(learned[known].mean() - left[fresh].mean()) if known.any() and fresh.any() else float("nan")
+    def difference(rows: Array) -> float:
+        learned, held_out = judgements.right_learned[rows], new[rows]
+        a, b = np.isfinite(learned), np.isfinite(held_out)
+        return float(learned[a].mean() - held_out[b].mean()) if a.any() and b.any() else float("nan")
 
-    missing = "no answers are both learned from by some members and held out by others"
-    return bootstrap(lead, len(new), of.answers.question, missing=missing)
+    missing = "no answers are used by some members and held out from others"
+    return bootstrap(difference, len(new), judgements.answers.question, missing=missing)
 
 
 def _share(right: Array, answers: Answers) -> Estimate:
     clusters: dict[str, Sequence[Hashable]] = {"segment": linked(np.stack([answers.better, answers.worse], axis=1)).tolist()}
-    if np.bincount(np.array(clusters["segment"])).max() > len(right) / 2:  # then clips say nothing of what hangs together
+    if np.bincount(np.array(clusters["segment"])).max() > len(right) / 2:  # clusters this large are not informative
         clusters = {"question": answers.question.tolist()}
     if len({*answers.annotator}) >= FEW_ANNOTATORS:
         clusters["annotator"] = answers.annotator
@@ -113,16 +117,16 @@ def _share(right: Array, answers: Answers) -> Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some answers that have something in common."""
+    """A group of answers with a common property."""
 
     name: str
-    predicted: float  # the mean probability of what was said, or how sure r-hat is
+    predicted: float  # mean probability of the given answers, or mean confidence of r-hat
     accuracy: Estimate
 
 
-def reliability(of: Judged) -> list[Group]:
-    """How often r-hat is right where it is so sure: answers by the larger of the two probabilities (reliability diagram)."""
-    held = of.heldout()
+def reliability(judgements: Judged) -> list[Group]:
+    """Return accuracy by r-hat's confidence, the larger of the two probabilities (reliability diagram)."""
+    held = judgements.heldout()
     sure = np.maximum(held.sure, 1 - held.sure)
     right = (held.sure > 0.5).astype(float)
     place = np.clip(np.searchsorted(EDGES, sure, side="right") - 1, 0, len(EDGES) - 2)
@@ -135,16 +139,16 @@ def reliability(of: Judged) -> list[Group]:
     return groups
 
 
-def calibration_error(of: Judged) -> Estimate:
-    """By how much r-hat's sureness is above its accuracy, over all held-out answers; negative: it is too unsure."""
-    held = of.heldout()
+def calibration_error(judgements: Judged) -> Estimate:
+    """Return r-hat's mean confidence minus its accuracy over all held-out answers; negative means underconfident."""
+    held = judgements.heldout()
     sure, right = np.maximum(held.sure, 1 - held.sure), held.sure > 0.5
     return bootstrap(lambda rows: float(sure[rows].mean() - right[rows].mean()), len(sure), held.answers.question)
 
 
-def by_time(of: Judged, most: int = 4) -> list[Group]:
-    """Accuracy of parts of the run, by when the question was asked; none where that is not known."""
-    held = of.heldout()
+def by_time(judgements: Judged, most: int = 4) -> list[Group]:
+    """Return accuracy by the step at which the question was asked; empty if steps are unknown."""
+    held = judgements.heldout()
     step = held.answers.step
     if not np.isfinite(step).all() or len(step) < 2 * LEAST:
         return []
@@ -154,17 +158,17 @@ def by_time(of: Judged, most: int = 4) -> list[Group]:
     return _grouped(held, place, names)
 
 
-def by_annotator(of: Judged, most: int = 20) -> list[Group]:
-    """Accuracy by who answered."""
-    held = of.heldout()
+def by_annotator(judgements: Judged, most: int = 20) -> list[Group]:
+    """Return accuracy by annotator."""
+    held = judgements.heldout()
     names = sorted({*held.answers.annotator})
     place = np.array([names.index(who) for who in held.answers.annotator], int)
     return _grouped(held, place, names)[:most]
 
 
-def by_margin(of: Judged, returns: Array, most: int = 4) -> list[Group]:
-    """Accuracy by how far apart the true returns [C] of the two clips are, in equal parts."""
-    held = of.heldout()
+def by_margin(judgements: Judged, returns: Array, most: int = 4) -> list[Group]:
+    """Return accuracy by the difference in true return [C] between the two clips, in equally large groups."""
+    held = judgements.heldout()
     apart = np.abs(returns[held.answers.better] - returns[held.answers.worse])
     if len(apart) < 2 * LEAST or not np.isfinite(apart).all():
         return []

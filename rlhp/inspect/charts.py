@@ -1,4 +1,4 @@
-"""Small charts as SVG; colours come from the report's style sheet, so that they suit light and dark."""
+"""Small SVG charts. Colours come from the report's style sheet, so that they fit light and dark mode."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ TICKS = 4
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where numbers lie in a chart."""
+    """The coordinate system of a chart."""
 
     x: tuple[float, float]
     y: tuple[float, float]
     height: int = HEIGHT
 
     def across(self, x: float) -> float:
-        """Pixels from the left."""
+        """Return the horizontal position of x in pixels from the left."""
         return LEFT + (x - self.x[0]) / (self.x[1] - self.x[0]) * (WIDTH - LEFT - RIGHT)
 
     def up(self, y: float) -> float:
-        """Pixels from the top."""
+        """Return the vertical position of y in pixels from the top."""
         return self.height - BOTTOM - (y - self.y[0]) / (self.y[1] - self.y[0]) * (self.height - TOP - BOTTOM)
 
     def path(self, x: Array, y: Array) -> str:
-        """Points [n] as a polyline holds them."""
+        """Return points [n] as the `points` attribute of a polyline."""
         return " ".join(f"{self.across(a):.1f},{self.up(b):.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
 
 
 def around(values: Array, margin: float = 0.06) -> tuple[float, float]:
-    """A range that holds values [n], never empty."""
+    """Return a non-empty range that contains values [n]."""
     low, high = float(np.min(values)), float(np.max(values))
     gap = (high - low) * margin or max(abs(low), 1.0) * margin
     return low - gap, high + gap
 
 
 def number(value: float) -> str:
-    """A tick's label."""
-    value = round(value, 9) + 0.0  # which is no -0
+    """Format the label of a tick."""
+    value = round(value, 9) + 0.0  # + 0.0 turns -0.0 into 0.0
     return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:.3g}"
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Some round numbers in a range."""
+    """Return about TICKS round numbers in a range."""
     raw = (high - low) / TICKS
     size = 10 ** np.floor(np.log10(raw))
     step = size * min((1, 2, 2.5, 5, 10), key=lambda k: abs(k * size - raw))
@@ -60,7 +60,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def svg(frame: Frame, label: str, x: str, y: str, inside: Sequence[str], shares: bool = False) -> str:
-    """A chart with its axes; `label` is what a screen reader says, x and y are the axes' names."""
+    """Return a chart with axes. `label`: text for screen readers; `x`, `y`: names of the axes."""
     words = percent if shares else number
     across = [(frame.across(v), words(v)) for v in ticks(*frame.x)]
     up = [(frame.up(v), words(v)) for v in ticks(*frame.y)]
@@ -80,12 +80,12 @@ def _wrapped(label: str, height: float, inside: Sequence[str]) -> str:
 
 
 def reliability(groups: Sequence[Group]) -> str:
-    """How often r-hat is right against how sure it is."""
+    """Plot r-hat's accuracy against its confidence."""
     low = min([0.4, *(group.accuracy.low for group in groups)])
     frame = Frame((0.48, 1.02), (low - 0.02, 1.02))
     line = f'<polyline class="ideal" points="{frame.path(np.array([0.5, 1.0]), np.array([0.5, 1.0]))}"/>'
     points = [_point(frame, group.predicted, group.accuracy.value, group.accuracy.low, group.accuracy.high) for group in groups]
-    return svg(frame, "Reliability diagram", "how sure r-hat is", "how often it is right", [line, *points], shares=True)
+    return svg(frame, "Reliability diagram", "confidence of r-hat", "accuracy", [line, *points], shares=True)
 
 
 def _point(frame: Frame, x: float, y: float, low: float, high: float) -> str:
@@ -95,7 +95,7 @@ def _point(frame: Frame, x: float, y: float, low: float, high: float) -> str:
 
 
 def scatter(x: Array, y: Array, label: str, names: tuple[str, str]) -> str:
-    """Points [n] with the line of least squares."""
+    """Plot points [n] with their least-squares line."""
     frame = Frame(around(x), around(y))
     points = [
         f'<circle class="dot faint" cx="{frame.across(a):.1f}" cy="{frame.up(b):.1f}" r="3.5"/>'
@@ -108,7 +108,7 @@ def scatter(x: Array, y: Array, label: str, names: tuple[str, str]) -> str:
 
 
 def lines(x: Array, curves: Sequence[tuple[str, Array]], label: str, names: tuple[str, str], since: float | None = None) -> str:
-    """Curves over x [n], each with the name of its class; `since`: from where on the background is marked."""
+    """Plot curves over x [n], each with its CSS class. `since`: where the highlighted background starts."""
     frame = Frame(around(x, 0.0), around(np.concatenate([y for _, y in curves])), height=170)
     inside = []
     if since is not None:
@@ -120,7 +120,7 @@ def lines(x: Array, curves: Sequence[tuple[str, Array]], label: str, names: tupl
 
 
 def bars(rows: Sequence[tuple[str, float, float, float]], label: str) -> str:
-    """Horizontal bars with whiskers: name, value, low, high, as shares."""
+    """Plot horizontal bars with whiskers; rows are (name, value, low, high), as shares."""
     low, high = min(0.0, *(row[2] for row in rows)), max(0.02, *(row[3] for row in rows))
     frame = Frame((low, high), (0, 1), height=22 * len(rows) + 34)
     inside = []
@@ -139,7 +139,7 @@ def bars(rows: Sequence[tuple[str, float, float, float]], label: str) -> str:
     return _wrapped(label, frame.height, inside)
 
 
-NAMES = 84  # pixels for the names of bars
+NAMES = 84  # width of the bars' names in pixels
 
 
 def _along(frame: Frame, value: float) -> float:
@@ -147,7 +147,7 @@ def _along(frame: Frame, value: float) -> float:
 
 
 def patches(values: Array, label: str) -> str:
-    """Shares [rows, columns] as squares, darker where they are larger."""
+    """Plot shares [rows, columns] as squares, with larger shares darker."""
     rows, columns = values.shape
     size = 44
     most = max(float(values.max()), 1e-9)
@@ -164,7 +164,7 @@ def patches(values: Array, label: str) -> str:
 
 
 def members(curves: Array, true: Array | None) -> str:
-    """r-hat's members [M, L] along a clip, and the true reward [L]; a cursor that follows the film."""
+    """Plot the members of r-hat [M, L] and the true reward [L] along a clip, with a cursor that follows the video."""
     high, width = 96, 320
     low_y, high_y = around(curves)
 
@@ -176,8 +176,8 @@ def members(curves: Array, true: Array | None) -> str:
     drawn = [f'<polyline class="member m{k % 6}" points="{points(curve)}"/>' for k, curve in enumerate(curves)]
     drawn.append(f'<polyline class="mean" points="{points(curves.mean(axis=0))}"/>')
     if true is not None and np.ptp(true) > 0:
-        onto = (true - true.mean()) / true.std() * max(float(curves.mean(axis=0).std()), 1e-9) + curves.mean()
-        drawn.append(f'<polyline class="true" points="{points(np.clip(onto, low_y, high_y))}"/>')
+        scaled = (true - true.mean()) / true.std() * max(float(curves.mean(axis=0).std()), 1e-9) + curves.mean()
+        drawn.append(f'<polyline class="true" points="{points(np.clip(scaled, low_y, high_y))}"/>')
     cursor = f'<line class="cursor" x1="0" x2="0" y1="0" y2="{high}"/>'
-    what = 'preserveAspectRatio="none" role="img" aria-label="r-hat of each member along the clip"'
-    return f'<svg viewBox="0 0 {width} {high}" {what}>{"".join(drawn)}{cursor}</svg>'
+    attributes = 'preserveAspectRatio="none" role="img" aria-label="r-hat of each member along the clip"'
+    return f'<svg viewBox="0 0 {width} {high}" {attributes}>{"".join(drawn)}{cursor}</svg>'

@@ -1,4 +1,4 @@
-"""Steps of the newest policy, some of them at random, on which r-hat is compared with the true reward."""
+"""Compare r-hat with the true reward on steps of the newest policy, with a share of random actions."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from rlhp.inspect.estimate import Estimate, absent
 from rlhp.types import Array, Predictor, Rollout, make_rng, numbers
 
 ENVS = 16
-STEPS = 10_240  # in all; of images and other large observations LARGE_STEPS
-LARGE, LARGE_STEPS = 1024, 4096  # numbers of an observation that are kept at most
-RANDOM = 0.25  # share of the actions that are drawn uniformly
-BLOCK = 32  # consecutive steps that are drawn together
-DRAWS = 200  # of the bootstrap, each with fits of its own
-LEAST = 200  # random actions that averages over actions are fitted to
+STEPS = 10_240  # in total; LARGE_STEPS for images and other large observations
+LARGE, LARGE_STEPS = 1024, 4096  # LARGE: maximum number of values kept per observation
+RANDOM = 0.25  # share of uniformly sampled actions
+BLOCK = 32  # consecutive steps that the bootstrap samples together
+DRAWS = 200  # bootstrap samples, each with its own fits
+LEAST = 200  # minimum number of random actions for averages over actions
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """n steps, environment by environment."""
+    """n steps, ordered by environment."""
 
-    before: Array  # [n, numbers] of the state before the action
-    after: Array  # [n, numbers] and after it
+    before: Array  # [n, numbers] state before the action
+    after: Array  # [n, numbers] state after the action
     rewards: Array  # [n, 2] true, predicted
-    random: Array  # [n] bool: the action was drawn uniformly, whatever the state
-    ended: Array  # [n] bool: the task ended there
-    whole: Array  # [n] bool: what the action led to is known
-    block: Array  # [n] which block a step is in
+    random: Array  # [n] bool: the action was sampled uniformly, independently of the state
+    ended: Array  # [n] bool: the state after the action is terminal
+    whole: Array  # [n] bool: the state after the action is known
+    block: Array  # [n] block of the step
 
     def __getitem__(self, rows: Array) -> Coverage:
         return Coverage(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
@@ -43,7 +43,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Distances:
-    """How far r-hat is from the true reward, and the correlation of the two, step by step."""
+    """Distances of r-hat from the true reward, and the numbers of steps and of random actions they are based on."""
 
     epic: Estimate
     starc: Estimate
@@ -52,7 +52,7 @@ class Distances:
 
 
 def gather(trained: train.Trained, model: Predictor, seed: int) -> Coverage:
-    """Let the newest policy act from the start of episodes, and take a share of its actions at random."""
+    """Collect steps of the newest policy from the start of episodes, with a share RANDOM of uniformly sampled actions."""
     env = trained.make_env(ENVS, seed)
     try:
         size = int(np.prod(numbers(env.observation_space, np.zeros((1, *env.observation_space.shape), np.uint8)).shape))
@@ -66,16 +66,16 @@ def gather(trained: train.Trained, model: Predictor, seed: int) -> Coverage:
 
 
 def _joined(column: Sequence[Array]) -> Array:
-    """One array [N, ...] for each step -> [N T, ...], environment by environment."""
+    """Concatenate one array [N, ...] per step to [N T, ...], ordered by environment."""
     return np.stack(column, axis=1).reshape(len(column) * ENVS, *column[0].shape[1:])
 
 
 def _steps(trained: train.Trained, env: Any, model: Predictor, seed: int) -> Iterator[tuple[Array, ...]]:
-    """The columns of `Coverage` of one step of each environment, without the last."""
+    """Yield the columns of `Coverage`, without `block`, for one step of each environment."""
     torch.manual_seed(seed)
     env.action_space.seed(seed)
     rng, obs = make_rng(seed, "inspect/coverage"), np.array(env.reset())
-    small, task = partial(_small, env.observation_space), str(getattr(env, "task", type(env).__name__))
+    subsample, task = partial(_subsampled, env.observation_space), str(getattr(env, "task", type(env).__name__))
     while True:
         random = rng.random(ENVS) < RANDOM
         act = np.array(trained.policy(obs, deterministic=False))
@@ -89,25 +89,25 @@ def _steps(trained: train.Trained, env: Any, model: Predictor, seed: int) -> Ite
         ended = dones & ~np.array([bool(info.get("TimeLimit.truncated")) for info in infos])
         whole = ~np.array([bool(info.get("cut")) and not done for info, done in zip(infos, dones, strict=True)])
         predicted = _predicted(model, obs, act, after, getattr(env, "stack", 1) > 1)
-        yield small(obs), small(after), np.stack([reward, predicted], axis=1).astype(float), random, ended, whole
+        yield subsample(obs), subsample(after), np.stack([reward, predicted], axis=1).astype(float), random, ended, whole
         obs = new
 
 
 def _predicted(model: Predictor, seen: Array, act: Array, after: Array, stacked: bool) -> Array:
-    """r-hat of one step in each of N environments, [N], by what networks see before and after it."""
+    """Return r-hat of one step in each of N environments, [N], from the observations before and after it."""
     obs, last = (np.moveaxis(seen, 1, 0), after[:, -1]) if stacked else (seen[np.newaxis], after)
-    nothing = np.zeros((1, len(act)), np.float32)
-    return model(Rollout(obs, act[np.newaxis], nothing, nothing > 0, None, np.zeros(0), last))[0]
+    zeros = np.zeros((1, len(act)), np.float32)
+    return model(Rollout(obs, act[np.newaxis], zeros, zeros > 0, None, np.zeros(0), last))[0]
 
 
-def _small(space: Any, obs: Array) -> Array:
-    """At most LARGE numbers of each observation [N, ...], evenly spread over it."""
+def _subsampled(space: Any, obs: Array) -> Array:
+    """Return at most LARGE evenly spaced values of each observation [N, ...]."""
     flat = numbers(space, obs).reshape(len(obs), -1)
     return flat[:, :: -(-flat.shape[1] // LARGE)].astype(np.float32)
 
 
 def compare(steps: Coverage, discount: float, seed: int = 0) -> Distances:
-    """EPIC and STARC distances, each with a bootstrap interval over blocks of steps."""
+    """Compute EPIC and STARC distances, each with a bootstrap interval over blocks of steps."""
     steps = steps[np.flatnonzero(steps.whole)]
     n, random = len(steps.random), int(steps.random.sum())
     spread = steps.rewards.std(axis=0)
@@ -118,34 +118,34 @@ def compare(steps: Coverage, discount: float, seed: int = 0) -> Distances:
     phi = fits.features(steps.before, seed)
     before, after = phi(steps.before), phi(steps.after)
     epic, starc = (_estimated(part, steps.block, n, seed) for part in _distances(scaled, before, after, steps, discount))
-    return Distances(epic if random >= LEAST else absent(f"{random} random actions are too few", n), starc, n, random)
+    return Distances(epic if random >= LEAST else absent(f"only {random} random actions", n), starc, n, random)
 
 
 def _distances(rewards: Array, before: Array, after: Array, steps: Coverage, discount: float) -> tuple[Any, Any]:
-    """EPIC and STARC as functions of how often each block counts."""
+    """Return EPIC and STARC as functions of the weight of each block."""
     mean = fits.averages(before, rewards, steps.random.astype(float), steps.block)
     value = fits.values(before, after, steps.ended.astype(float), rewards, discount, steps.block)
-    goes_on = (~steps.ended).astype(float)[:, np.newaxis]
+    continues = (~steps.ended).astype(float)[:, np.newaxis]
 
     def epic(times: Array) -> float:
         weights = mean.weights(times)
-        one, other = distances.epic_canonical(rewards, before @ weights, after @ weights * goes_on, 0.0, discount).T
+        one, other = distances.epic_canonical(rewards, before @ weights, after @ weights * continues, 0.0, discount).T
         return distances.epic_distance(one, other, times[steps.block])
 
     def starc(times: Array) -> float:
         weights = value.weights(times)
-        one, other = distances.starc_canonical(rewards, before @ weights, after @ weights * goes_on, discount).T
+        one, other = distances.starc_canonical(rewards, before @ weights, after @ weights * continues, discount).T
         return distances.starc_distance(one, other, times[steps.block])
 
     return epic, starc
 
 
 def _estimated(distance: Any, block: Array, n: int, seed: int) -> Estimate:
-    """A distance with its interval: a block bootstrap that repeats the fits for each draw."""
-    there = np.bincount(block) > 0
-    times, rng = there.astype(float), np.random.default_rng(seed)
-    value, chosen = distance(times), np.flatnonzero(there)
-    drawn = [distance(np.bincount(rng.choice(chosen, len(chosen)), minlength=len(there)).astype(float)) for _ in range(DRAWS)]
+    """Return a distance with its interval, by a block bootstrap that repeats the fits for each sample."""
+    used = np.bincount(block) > 0
+    times, rng = used.astype(float), np.random.default_rng(seed)
+    value, chosen = distance(times), np.flatnonzero(used)
+    drawn = [distance(np.bincount(rng.choice(chosen, len(chosen)), minlength=len(used)).astype(float)) for _ in range(DRAWS)]
     if not np.isfinite(value) or np.isfinite(drawn).mean() < 0.5:
         return absent("r-hat does not vary on these steps", n)
     low, high = np.nanpercentile(drawn, (2.5, 97.5))

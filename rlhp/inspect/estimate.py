@@ -1,4 +1,4 @@
-"""Numbers with their intervals, or with what is missing for them."""
+"""Estimates with confidence intervals, or the reason why they are missing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from rlhp.types import Array
 
-DRAWS = 1000  # of a bootstrap
-LEAST = 8  # clips, comparisons or the like from which anything is estimated
+DRAWS = 1000  # bootstrap samples
+LEAST = 8  # minimum number of independent observations for an estimate
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number and its 95 % interval, from `n` observations; NaN where it is not known, and `missing` says why."""
+    """A number with its 95 % interval, from `n` observations. NaN if unknown; `missing` says why."""
 
     value: float
     low: float
@@ -26,11 +26,11 @@ class Estimate:
 
     @property
     def known(self) -> bool:
-        """Whether there are a number and an interval."""
+        """Whether the number and its interval are finite."""
         return isfinite(self.value) and isfinite(self.low) and isfinite(self.high)
 
     def text(self, form: str = ".2f", scale: float = 1.0, unit: str = "") -> str:
-        """`0.83 (0.75 to 0.89)`, or what is missing."""
+        """Format as `0.83 (0.75 to 0.89)`, or return why it is missing."""
         if not self.known:
             return self.missing or "not known"
         value, low, high = (_unsigned(format(scale * number, form)) for number in (self.value, self.low, self.high))
@@ -38,17 +38,17 @@ class Estimate:
 
 
 def _unsigned(text: str) -> str:
-    """A number as it is, but for the sign of what has been rounded to 0."""
+    """Remove the minus sign of a number that is rounded to 0."""
     return text.lstrip("-") if not text.strip("-0.") else text
 
 
 def percent(share: float) -> str:
-    """`87 %`."""
+    """Format a share as `87 %`."""
     return f"{_unsigned(format(100 * share, '.0f'))} %"
 
 
 def absent(why: str, n: int = 0) -> Estimate:
-    """An estimate that cannot be made, and why."""
+    """Return a missing estimate with a reason."""
     return Estimate(nan, nan, nan, n, why)
 
 
@@ -59,14 +59,14 @@ def bootstrap(
     seed: int = 0,
     missing: str = "it is undefined: the values do not vary",
 ) -> Estimate:
-    """`statistic` of the rows 0 to n - 1, with its 95 % percentile-bootstrap interval.
+    """Return `statistic` of the rows 0 to n - 1 with its 95 % percentile-bootstrap interval.
 
-    `statistic` is given row numbers, with repetitions, and may return NaN. Rows of one of the `groups` [n] are drawn together.
-    Fewer than LEAST groups, or values that are mostly undefined, give no estimate.
+    `statistic` takes row numbers, with repetitions, and may return NaN. Rows in the same group (`groups` [n]) are sampled
+    together. The estimate is missing for fewer than LEAST groups, or if most values are undefined.
     """
     members = _members(np.arange(n) if groups is None else np.asarray(groups))
     if len(members) < LEAST:
-        return absent(f"{len(members)} independent observations are too few; {LEAST} are needed", n)
+        return absent(f"{len(members)} independent observations are too few; at least {LEAST} are needed", n)
     value, rng = statistic(np.arange(n)), np.random.default_rng(seed)
     drawn = (rng.integers(len(members), size=len(members)) for _ in range(DRAWS))
     values = np.array([statistic(np.concatenate([members[i] for i in chosen])) for chosen in drawn])
@@ -77,13 +77,13 @@ def bootstrap(
 
 
 def _members(groups: Array) -> list[Array]:
-    """The rows of each group."""
+    """Return the rows of each group."""
     order = np.argsort(groups, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(groups) else []
 
 
 def correlated(x: Array, y: Array) -> float:
-    """Pearson's correlation of two [n]; NaN where one of them does not vary."""
+    """Return Pearson's correlation of x and y [n]; NaN if one of them is constant."""
     if len(x) < 2:
         return nan
     x, y = x - x.mean(), y - y.mean()
@@ -92,5 +92,5 @@ def correlated(x: Array, y: Array) -> float:
 
 
 def correlation(x: Array, y: Array, groups: Array | None = None, missing: str = "the true reward does not vary here") -> Estimate:
-    """Pearson's correlation of two [n] with its interval; rows of one of the `groups` are drawn together."""
+    """Return Pearson's correlation of x and y [n] with its interval; rows in the same group are sampled together."""
     return bootstrap(lambda rows: correlated(x[rows], y[rows]), len(x), groups, missing=missing)

@@ -1,4 +1,4 @@
-"""The clips that say most about an r-hat, filmed."""
+"""Film the most informative clips for a report on r-hat."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from rlhp import film
 from rlhp.inspect.truth import Rewards
 from rlhp.types import Array, Segment, UserError
 
-EACH = 2  # clips of a kind
+EACH = 2  # clips per category
 KINDS = {"h264": "video/mp4", "vp9": "video/webm"}
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A clip with what the members say of it."""
+    """A clip with the members' rewards."""
 
     title: str
     members: Array  # [M, L]
     true: Array | None  # [L]
     mean: float  # r-hat per step
-    apart: float  # how far the members' means are apart, in r-hat's spreads
-    video: str = ""  # a data: address; empty where it cannot be drawn
+    apart: float  # standard deviation of the members' means, in units of r-hat's spread
+    video: str = ""  # a data: URL; empty if the clip cannot be rendered
     fps: float = 0.0
 
 
 def choose(rewards: Rewards) -> list[tuple[str, int]]:
-    """What a clip is shown as, and its row: the best, the worst, the most disputed, and those most unlike the true reward."""
+    """Choose clips, as (category, row): the best, the worst, the most disputed, and those most unlike the true reward."""
     predicted, members = rewards.predicted.mean(axis=1), rewards.members.mean(axis=2)
     orders = {"best": -predicted, "worst": predicted}
     if len(members) > 1:
@@ -52,20 +52,20 @@ def _standard(x: Array) -> Array:
     return (x - x.mean()) / x.std()
 
 
-def shoot(
+def render(
     settings: Mapping[str, Any], clips: Sequence[Segment], rewards: Rewards, size: int, codec: str
 ) -> tuple[list[Shown], str]:
-    """The chosen clips with their films, and why there are none, if so: the curves are there all the same."""
+    """Return the chosen clips with videos, and the reason if there are none; clips without videos still have curves."""
     chosen = choose(rewards) if clips else []
     shown = [_shown(title, row, rewards) for title, row in chosen]
     if not chosen:
-        return [], "no clips of the run are kept"
+        return [], "the run has no stored clips"
     try:
         film.check(codec)
         return _filmed(shown, [clips[row] for _, row in chosen], film.drawing(settings), size, codec), ""
     except UserError as error:
         return shown, str(error)
-    except Exception:  # Gymnasium's renderer fails in many ways where OpenGL does
+    except Exception:  # Gymnasium's renderer fails in many ways if OpenGL does not work
         if sentence := film.refused():
             return shown, sentence
         raise
@@ -77,10 +77,10 @@ def _shown(title: str, row: int, rewards: Rewards) -> Shown:
 
 
 def _filmed(shown: Sequence[Shown], clips: Sequence[Segment], drawing: Any, size: int, codec: str) -> list[Shown]:
-    done = []
-    with drawing.clip_renderer(size) as draw, TemporaryDirectory() as folder:
+    filmed = []
+    with drawing.clip_renderer(size) as render_clip, TemporaryDirectory() as folder:
         for each, clip in zip(shown, clips, strict=True):
-            file = film.write(draw(clip), Path(folder) / f"clip.{film.CODECS[codec][1]}", drawing.fps, codec)
+            file = film.write(render_clip(clip), Path(folder) / f"clip.{film.CODECS[codec][1]}", drawing.fps, codec)
             video = f"data:{KINDS[codec]};base64,{b64encode(file.read_bytes()).decode()}"
-            done.append(Shown(each.title, each.members, each.true, each.mean, each.apart, video, float(drawing.fps)))
-    return done
+            filmed.append(Shown(each.title, each.members, each.true, each.mean, each.apart, video, float(drawing.fps)))
+    return filmed

@@ -1,7 +1,7 @@
-"""What a reward is worth on average at a state, and how much is to come: linear fits, the same for every reward.
+"""Linear fits of a reward's mean at a state and of its value function, with the same features for every reward.
 
-The fits are linear in the reward: scaled rewards, and on features that tell all states apart shaped ones, keep a distance of 0.
-Shapes: n transitions, F features, R rewards side by side, B blocks of consecutive transitions.
+The fits are linear in the reward. Scaled rewards therefore keep a distance of 0, and so do shaped rewards if the features
+distinguish all states. Shapes: n transitions, F features, R rewards fitted together, B blocks of consecutive transitions.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ import numpy as np
 
 from rlhp.types import Array, make_rng
 
-WIDTH = 64  # random features beside the numbers themselves
-MOST = 64  # numbers of an observation that are read as they are; of more, so many random projections
-RIDGE = 1e-3  # of a feature's mean square: temporal differences alone are unstable where values hardly change
+WIDTH = 64  # number of random features, in addition to the observation's values
+MOST = 64  # maximum number of values used directly; larger observations are projected to this many random directions
+RIDGE = 1e-3  # relative to a feature's mean square; temporal differences are unstable where values hardly change
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """A fixed map from states to F numbers: 1, the standardised numbers of the state, and random rectified sums of them."""
+    """A fixed map from states to F features: 1, the state's standardised values, and random ReLU features of them."""
 
     mean: Array
     scale: Array
-    project: Array | None  # [numbers, MOST], where there are more
+    project: Array | None  # [numbers, MOST]; None for up to MOST values
     weight: Array  # [inputs, WIDTH]
     offset: Array  # [WIDTH]
 
     def __call__(self, states: Array) -> Array:
-        """States [n, ...] -> [n, F]."""
+        """Map states [n, ...] to features [n, F]."""
         x = (states.reshape(len(states), -1).astype(np.float64) - self.mean) * self.scale
         x = np.clip(x if self.project is None else x @ self.project, -5, 5)
         return np.concatenate([np.ones((len(x), 1)), x, np.maximum(x @ self.weight + self.offset, 0)], axis=1)
 
 
 def features(states: Array, seed: int = 0) -> Features:
-    """Features for states like these [n, ...]; the same for the same seed."""
+    """Create features for states like these [n, ...]; the same seed gives the same features."""
     x, rng = states.reshape(len(states), -1).astype(np.float64), make_rng(seed, "inspect/features")
     mean, std = x.mean(axis=0), x.std(axis=0)
     scale = np.where(std > 1e-8, 1 / np.maximum(std, 1e-8), 0.0)
@@ -50,14 +50,14 @@ def features(states: Array, seed: int = 0) -> Features:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums over transitions of which a linear fit consists, by block."""
+    """Sums over transitions for a linear fit, by block."""
 
     gram: Array  # [B, F, F]
     target: Array  # [B, F, R]
-    size: Array  # [B, F] of the squares of the features
+    size: Array  # [B, F] sums of squared features
 
     def weights(self, times: Array) -> Array:
-        """The fit [F, R] in which each block counts so many `times` [B]; shrunk a little, but for the constant's weight."""
+        """Return the ridge fit [F, R] with block weights `times` [B]; the constant is not regularised."""
         gram, target, size = (np.tensordot(times, x, 1) for x in (self.gram, self.target, self.size))
         ridge = RIDGE * size + 1e-12
         ridge[0] = 0.0
@@ -65,14 +65,14 @@ class Sums:
 
 
 def averages(phi: Array, rewards: Array, chosen: Array, block: Array) -> Sums:
-    """Mean rewards at each state over the `chosen` [n] transitions, by least squares: phi [n, F], rewards [n, R], block [n]."""
+    """Fit mean rewards at each state over `chosen` [n] transitions by least squares: phi [n, F], rewards [n, R], block [n]."""
     return _sums(phi * chosen[:, np.newaxis], phi, rewards, block)
 
 
 def values(phi: Array, phi_after: Array, ended: Array, rewards: Array, discount: float, block: Array) -> Sums:
-    """The value of each state under the policy that acted, by least-squares temporal differences (Bradtke and Barto 1996).
+    """Fit state values under the acting policy by least-squares temporal differences (Bradtke and Barto 1996).
 
-    phi, phi_after [n, F] before and after each transition, `ended` [n] where nothing follows, rewards [n, R].
+    phi, phi_after [n, F]: features before and after each transition; `ended` [n]: terminal transitions; rewards [n, R].
     """
     return _sums(phi, phi - discount * phi_after * (1.0 - ended)[:, np.newaxis], rewards, block)
 

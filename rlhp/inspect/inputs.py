@@ -1,7 +1,7 @@
-"""What each input is worth to r-hat: how much less often it is right where that input is shuffled between clips.
+"""The importance of each input to r-hat: the drop in accuracy when that input is shuffled between clips.
 
-Permutation importance (Breiman 2001; Fisher et al. 2019): an input keeps its own course over time, but it is that of another
-clip. Of images, patches are inputs.
+This is permutation importance (Breiman 2001; Fisher et al. 2019): an input keeps a consistent course over time, but from another
+clip. The inputs of images are patches.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from rlhp.inspect.estimate import Estimate, bootstrap, correlated
 from rlhp.inspect.predict import Scale, of_clips
 from rlhp.types import Array, Clips, ImagesAndVector, Predictor, Steps, image_axes, is_image, make_rng
 
-REPEATS, PATCH_REPEATS = 5, 1  # shufflings of each input
-MOST, PATCH_MOST = 400, 100  # pairs that are judged
-GRID = 5  # patches of an image, both ways
-WIDEST = 120  # numbers that are shuffled one by one at most
+REPEATS, PATCH_REPEATS = 5, 1  # permutations of each input
+MOST, PATCH_MOST = 400, 100  # maximum number of pairs
+GRID = 5  # patches of an image per dimension
+WIDEST = 120  # maximum number of values to shuffle one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A number of the observation or action, or a patch of an image."""
+    """A value of the observation or action, or a patch of an image."""
 
     name: str
-    view: Callable[[Steps], Array]  # what it is in clips, [n, ...], not copied
+    view: Callable[[Steps], Array]  # a view of the input in clips, [n, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All inputs of r-hat; none, and why, where they are not told apart."""
+    """All inputs of r-hat; empty, with a reason, if they are not analysed."""
 
     each: tuple[Input, ...]
     patches: bool = False  # of images
@@ -45,26 +45,26 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What an input is worth."""
+    """The importance of an input."""
 
     name: str
-    drop: Estimate  # of the share of answers that r-hat gets right, where the input is shuffled
-    alone: float  # squared correlation of r-hat with itself where all other inputs are shuffled; NaN for patches
+    drop: Estimate  # drop in accuracy when the input is shuffled
+    alone: float  # squared correlation of r-hat with r-hat when all other inputs are shuffled; NaN for patches
 
 
 def of_spaces(seen: Any, frame: Sequence[int], action: spaces.Space[Any]) -> Inputs:
-    """The inputs of a network that sees observations of the space `seen`; a clip holds one of the shape `frame` for each step."""
+    """Return the inputs of a network for observations of the space `seen`; a clip holds one of the shape `frame` per step."""
     if isinstance(seen, ImagesAndVector):
-        return Inputs((), missing="images beside numbers are not taken apart")
+        return Inputs((), missing="observations of images and vectors are not analysed")
     if is_image(seen):
         return Inputs((*_patches(frame), *_actions(action)), patches=True)
     if np.prod(frame) > WIDEST:
-        return Inputs((), missing=f"observations of {int(np.prod(frame))} numbers are too wide to be shuffled one by one")
+        return Inputs((), missing=f"observations of {int(np.prod(frame))} values are too large to shuffle one by one")
     return Inputs((*_numbers("obs", frame, lambda steps: steps.obs), *_actions(action)))
 
 
 def _actions(space: spaces.Space[Any]) -> list[Input]:
-    """Numbers of an action, or the action as a whole."""
+    """Return the values of an action, or the whole action as one input."""
     if not space.shape or np.prod(space.shape) > WIDEST:
         return [Input("action", lambda steps: steps.act)]
     return _numbers("action", space.shape, lambda steps: steps.act)
@@ -77,7 +77,7 @@ def _numbers(name: str, shape: Sequence[int], of: Callable[[Steps], Array]) -> l
 
 
 def _patches(frame: Sequence[int]) -> list[Input]:
-    """GRID x GRID parts of a picture, row by row."""
+    """Return GRID x GRID patches of an image, row by row."""
     down, right = sorted(image_axes(frame))
     rows, columns = (np.linspace(0, frame[axis], GRID + 1).round().astype(int) for axis in (down, right))
     found = []
@@ -90,30 +90,30 @@ def _patches(frame: Sequence[int]) -> list[Input]:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """Pairs that are judged again and again, with changed clips."""
+    """Predicts the same answers repeatedly with changed clips."""
 
     model: Predictor
     scale: Scale
-    pairs: Answers  # n of them, of all of these clips
+    pairs: Answers  # n pairs, which use all of the clips
     unseen: Array  # [M, n]
-    steps: Steps  # the clips as they are
-    before: Array  # [M, C, L] what the members say of them
+    steps: Steps  # the unchanged clips
+    before: Array  # [M, C, L] the members' rewards of the unchanged clips
     right: Array  # [n]
 
     def lost(self, steps: Steps) -> Array:
-        """For each pair 1 where changed clips turn a right order into a wrong one, -1 the other way round, else 0: [n]."""
+        """Return, for each pair, 1 if the changed clips make a correct prediction wrong, -1 for the reverse, else 0: [n]."""
         raw = of_clips(self.model, _clips(steps))
         return self.right - judged(self.pairs, raw, self.scale(raw), self.unseen).right
 
     def left(self, steps: Steps) -> float:
-        """Squared correlation of r-hat on changed clips with r-hat."""
+        """Return the squared correlation of r-hat on changed clips with r-hat on the unchanged ones."""
         after = self.scale(of_clips(self.model, _clips(steps)))
         r = correlated(self.before.mean(axis=0).ravel(), after.mean(axis=0).ravel())
         return r**2 if np.isfinite(r) else 0.0
 
 
 def worth(model: Predictor, answers: Answers, unseen: Array, scale: Scale, inputs: Inputs) -> list[Worth]:
-    """What each input is worth, on pairs that some member has not learned from (`unseen` [M, n]); none where there are none."""
+    """Return the importance of each input on held-out pairs (`unseen` [M, n]); empty if no pairs are held out."""
     if not unseen.any():
         return []
     judge = _judge(model, answers, unseen, scale, PATCH_MOST if inputs.patches else MOST)
@@ -144,7 +144,7 @@ def _worth(judge: _Judge, inputs: Inputs, k: int) -> Worth:
 
 
 def _shuffled(steps: Steps, inputs: Sequence[Input], rng: np.random.Generator) -> Steps:
-    """Clips in which each of these inputs is another clip's."""
+    """Return clips in which each of the inputs is taken from another clip."""
     changed = Steps(steps.obs.copy(), steps.act.copy(), steps.true_reward)
     for part in inputs:
         view = part.view(changed)

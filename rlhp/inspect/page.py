@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs no other."""
+"""The report as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from rlhp.inspect.films import Shown
 from rlhp.inspect.findings import Findings, Subject
 
 HERE = Path(__file__).parent
-LONG = 26  # characters of a cell that may be broken: a sentence, no number
-SHOWN_INPUTS = 14  # those that are worth most
+LONG = 26  # cells with more characters may wrap: they are sentences, not numbers
+SHOWN_INPUTS = 14  # maximum number of inputs shown, the most important ones
 WORDS = {
-    Outcome.SOUND: "No fault was found",
+    Outcome.SOUND: "No faults found",
     Outcome.FLAGGED: "This reward has faults",
-    Outcome.UNKNOWN: "Too little is known",
+    Outcome.UNKNOWN: "Not enough data",
 }
 MARKS = {Outcome.SOUND: "✓", Outcome.FLAGGED: "!", Outcome.UNKNOWN: "?"}
 
 
-def page(of: Subject, found: Findings, shown: Sequence[Shown], no_films: str, at: datetime | None = None) -> str:
-    """The whole file."""
-    name = of.run.path.resolve().name
+def page(subject: Subject, findings: Findings, shown: Sequence[Shown], no_films: str, at: datetime | None = None) -> str:
+    """Return the HTML of the report."""
+    name = subject.run.path.resolve().name
     made = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
-    about = f"{of.run.task}, {of.run.condition}, seed {of.run.seed}, step {of.run.step:,}; made {made}"
+    about = f"{subject.run.task}, {subject.run.condition}, seed {subject.run.seed}, step {subject.run.step:,}; made {made}"
     sections = (
-        _checks(found.checks),
-        _answers(found),
-        _truth(of, found),
-        _training(found),
-        _inputs(found),
+        _checks(findings.checks),
+        _answers(findings),
+        _truth(subject, findings),
+        _training(findings),
+        _inputs(findings),
         films_of(shown, no_films),
     )
     return document(f"r-hat of {name}", about, sections)
 
 
 def document(title: str, about: str, sections: Sequence[str]) -> str:
-    """A file of these sections, with all that they need."""
+    """Return an HTML file with these sections, its style sheet and its script."""
     style, script = ((HERE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
     return "\n".join(
         [
@@ -101,47 +101,51 @@ def _percent(estimate: Estimate) -> str:
     return estimate.text(".0f", 100, " %")
 
 
-def _answers(found: Findings) -> str:
-    of = found.agreement
+def _answers(findings: Findings) -> str:
+    agreement = findings.agreement
     numbers = [
-        ("right about held-out answers", _percent(of.heldout), f"{of.heldout.n:,}"),
-        ("the same, about clips never seen", _percent(of.new), f"{of.new.n:,}"),
-        ("right about answers learned from", _percent(of.learned), f"{of.learned.n:,}"),
-        ("difference, learned from and not", of.gap.text(".0f", 100, " points"), f"{of.gap.n:,}"),
-        ("surer than right", of.overconfidence.text(".0f", 100, " points"), f"{of.overconfidence.n:,}"),
+        ("accuracy on held-out answers", _percent(agreement.heldout), f"{agreement.heldout.n:,}"),
+        ("of these, about unseen clips", _percent(agreement.new), f"{agreement.new.n:,}"),
+        ("accuracy on answers learned from", _percent(agreement.learned), f"{agreement.learned.n:,}"),
+        ("difference, learned from minus held out", agreement.gap.text(".0f", 100, " points"), f"{agreement.gap.n:,}"),
+        ("overconfidence", agreement.overconfidence.text(".0f", 100, " points"), f"{agreement.overconfidence.n:,}"),
     ]
     parts = [_table("Answers", ("", "95 % interval", "pairs"), numbers)]
-    sure = of.groups.get("how sure r-hat is", ())
-    caption = "Reliability: on the dashed line r-hat is as sure as it is right"
+    sure = agreement.groups.get("confidence of r-hat", ())
+    caption = "Reliability: on the dashed line, confidence equals accuracy"
     parts.append(
-        _figure(caption, charts.reliability(sure)) if sure else _missing(caption, of.heldout.missing or "too few answers")
+        _figure(caption, charts.reliability(sure)) if sure else _missing(caption, agreement.heldout.missing or "too few answers")
     )
-    for name, groups in of.groups.items():
+    for name, groups in agreement.groups.items():
         if groups:
             rows = [(group.name, percent(group.predicted), _percent(group.accuracy), f"{group.accuracy.n:,}") for group in groups]
-            parts.append(_table(f"By {name}", ("", "predicted", "right", "pairs"), rows))
-    about = f"{of.total:,} answers; {of.ties:,} pairs were found equal and are left out." if of.total else "There are no answers."
-    return _section("Answers that r-hat has not learned from", about, parts, words.ANSWERS)
+            parts.append(_table(f"By {name}", ("", "predicted", "accuracy", "pairs"), rows))
+    about = (
+        f"{agreement.total:,} answers; {agreement.ties:,} pairs called equal are left out."
+        if agreement.total
+        else "There are no answers."
+    )
+    return _section("Agreement with answers", about, parts, words.ANSWERS)
 
 
-def _truth(of: Subject, found: Findings) -> str:
+def _truth(subject: Subject, findings: Findings) -> str:
     rows = [
-        ("correlation per clip, held out", found.clips),
-        ("correlation per step, held out", found.steps),
-        ("correlation per clip, newest", found.newest_clips),
-        ("correlation per step, newest", found.newest_steps),
-        ("EPIC distance", found.distances.epic),
-        ("STARC distance", found.distances.starc),
+        ("correlation per clip, held out", findings.clips),
+        ("correlation per step, held out", findings.steps),
+        ("correlation per clip, newest", findings.newest_clips),
+        ("correlation per step, newest", findings.newest_steps),
+        ("EPIC distance", findings.distances.epic),
+        ("STARC distance", findings.distances.starc),
     ]
     numbers = [(name, estimate.text(), f"{estimate.n:,}") for name, estimate in rows]
     parts = [_table("r-hat and the true reward", ("", "95 % interval", "clips or steps"), numbers)]
-    caption = "Clips that nobody was asked about: their mean reward per step"
-    if of.heldout.missing:
-        parts.append(_missing(caption, of.heldout.missing))
+    caption = "Held-out clips: mean reward per step"
+    if subject.heldout.missing:
+        parts.append(_missing(caption, subject.heldout.missing))
     else:
-        true, predicted = of.heldout.true.mean(axis=1), of.heldout.predicted.mean(axis=1)
+        true, predicted = subject.heldout.true.mean(axis=1), subject.heldout.predicted.mean(axis=1)
         parts.append(_figure(caption, charts.scatter(true, predicted, caption, ("true reward", "r-hat"))))
-    order = found.order
+    order = findings.order
     tau = f"Kendall's tau {order.tau.text()}" if order.tau.known else order.tau.missing
     caption = f"Policies of the run, early to late: {tau}"
     if len(order.true):
@@ -152,68 +156,68 @@ def _truth(of: Subject, found: Findings) -> str:
     return _section("r-hat against the true reward", about, parts, words.TRUTH)
 
 
-def _training(found: Findings) -> str:
-    series, alarm = found.series, found.alarm
+def _training(findings: Findings) -> str:
+    series, alarm = findings.series, findings.alarm
     caption = "r-hat (blue) and true reward (orange) per step over training"
     parts = []
     if series is None or len(series.step) < 2:
-        parts.append(_missing(caption, found.checks[-1].says))
+        parts.append(_missing(caption, findings.checks[-1].says))
     else:
         since = alarm.since if alarm is not None and alarm.rings else None
         top, bottom = (
             charts.lines(series.step, [(name, _smooth(y))], caption, ("environment steps", axis), since)
             for name, y, axis in (("predicted", series.predicted, "r-hat"), ("true", series.true, "true reward"))
         )
-        parts += [_figure(f"r-hat per step: {series.of}", top), _figure("true reward per step, on the same steps", bottom)]
+        parts += [_figure(f"r-hat per step: {series.source}", top), _figure("true reward per step, on the same steps", bottom)]
     ensemble = [
-        ("disagreement, newest against labelled clips", found.spread.text(), f"{found.spread.n:,}"),
-        ("correlation of two members, newest clips", found.members.text(), f"{found.members.n:,}"),
+        ("disagreement, newest against labelled clips", findings.spread.text(), f"{findings.spread.n:,}"),
+        ("correlation of two members, newest clips", findings.members.text(), f"{findings.members.n:,}"),
     ]
     parts.append(_table("Ensemble", ("", "95 % interval", "clips"), ensemble))
-    about = "A policy exploits r-hat where the predicted reward goes up and the true one goes down."
+    about = "A policy exploits r-hat when the predicted reward rises while the true reward falls."
     return _section("Over training", about, parts, words.TRAINING)
 
 
 def _smooth(y: np.ndarray, most: int = 150) -> np.ndarray:
-    """Running means, so that a curve has no more detail than can be seen."""
+    """Smooth a curve with a moving average, to the resolution of the chart."""
     width = max(1, len(y) // most)
     kernel = np.ones(width) / width
     return np.convolve(np.pad(y, (width // 2, width - 1 - width // 2), mode="edge"), kernel, mode="valid")
 
 
-def _inputs(found: Findings) -> str:
-    caption = "Points of accuracy that are lost where an input is another clip's"
+def _inputs(findings: Findings) -> str:
+    caption = "Drop in accuracy, in points, when an input is shuffled between clips"
     parts = []
-    measured = [worth for worth in found.worth if worth.drop.known]
+    measured = [worth for worth in findings.worth if worth.drop.known]
     if not measured:
-        why = found.worth[0].drop.missing if found.worth else found.inputs.missing or found.agreement.heldout.missing
+        why = findings.worth[0].drop.missing if findings.worth else findings.inputs.missing or findings.agreement.heldout.missing
         parts.append(_missing(caption, why))
-    elif found.inputs.patches:
+    elif findings.inputs.patches:
         drops = np.array([worth.drop.value for worth in measured if worth.name.startswith("patch")])
         side = round(len(drops) ** 0.5)
-        parts.append(_figure(f"{caption}, by parts of the picture", charts.patches(drops.reshape(side, side), caption)))
+        parts.append(_figure(f"{caption}, by image patch", charts.patches(drops.reshape(side, side), caption)))
     ranked = sorted(measured, key=lambda worth: -worth.drop.value)[:SHOWN_INPUTS]
     drawn = [(w.name, w.drop.value, w.drop.low, w.drop.high) for w in ranked]
     if drawn:
         more = len(measured) - len(drawn)
-        parts.append(_figure(f"{caption}{f'; the other {more} are worth less' if more > 0 else ''}", charts.bars(drawn, caption)))
+        parts.append(_figure(f"{caption}{f'; the other {more} matter less' if more > 0 else ''}", charts.bars(drawn, caption)))
     alone = [(w.name, percent(w.alone)) for w in sorted(measured, key=lambda w: -np.nan_to_num(w.alone)) if w.alone == w.alone]
     if alone:
-        parts.append(_table("What one input carries alone", ("", "of r-hat's variance"), alone[:6]))
-    return _section("What r-hat looks at", "Inputs by how much its accuracy hangs on them.", parts, words.INPUTS)
+        parts.append(_table("What one input explains alone", ("", "of r-hat's variance"), alone[:6]))
+    return _section("Inputs of r-hat", "Inputs by their importance to r-hat's accuracy.", parts, words.INPUTS)
 
 
 def films_of(shown: Sequence[Shown], no_films: str = "") -> str:
-    """The section with the clips; `no_films`: why there are none, if so."""
-    note = f'<p class="note">No films: {escape(no_films)}</p>' if no_films else ""
-    about = "Thin lines are the members, the thick one is r-hat; the dashed one is the true reward, brought to r-hat's scale."
+    """Return the section with the clips; `no_films`: why there are no videos."""
+    note = f'<p class="note">No videos: {escape(no_films)}</p>' if no_films else ""
+    about = "Thin lines: members; thick line: r-hat; dashed line: true reward, scaled to r-hat."
     return _section("Clips", about, [note, *map(_clip, shown)], words.CLIPS)
 
 
 def _clip(clip: Shown) -> str:
-    """A film above the curves of what the members say."""
+    """Return a video with the curves of the members below it."""
     film = f'<video src="{clip.video}" data-fps="{clip.fps:g}" muted loop playsinline autoplay></video>' if clip.video else ""
-    about = f"{clip.title}: r-hat {clip.mean:+.2f} a step, members apart by {clip.apart:.2f}"
-    truth = "" if clip.true is None else f"; true reward {clip.true.mean():.3g} a step"
+    about = f"{clip.title}: r-hat {clip.mean:+.2f} per step, members' standard deviation {clip.apart:.2f}"
+    truth = "" if clip.true is None else f"; true reward {clip.true.mean():.3g} per step"
     inside = f"{film}{charts.members(clip.members, clip.true)}<figcaption>{escape(about + truth)}</figcaption>"
     return f'<figure class="clip" data-steps="{clip.members.shape[1]}">{inside}</figure>'

@@ -1,4 +1,4 @@
-"""How far two orders of the same things agree."""
+"""Rank correlation."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ import numpy as np
 from rlhp.inspect.estimate import DRAWS, Estimate, absent
 from rlhp.types import Array
 
-FEW = 4  # of fewer policies no order is worth a number
+FEW = 4  # minimum number of policies for a rank correlation
 
 
 def kendall(x: Array, y: Array) -> float:
-    """Kendall's tau-b of two [n] (Kendall 1945): 1 the same order, -1 the opposite; NaN where one of them is all ties."""
+    """Return Kendall's tau-b of x and y [n] (Kendall 1945): 1 for the same order, -1 for the opposite; NaN if one is all ties."""
     first, second = (np.sign(v[:, np.newaxis] - v)[np.triu_indices(len(v), 1)] for v in (x, y))
     pairs = np.sqrt(float((first**2).sum()) * float((second**2).sum()))
     return float(first @ second) / pairs if pairs > 0 else float("nan")
 
 
 def order(predicted: Sequence[Array], true: Sequence[Array], seed: int = 0) -> Estimate:
-    """Kendall's tau of policies by their mean predicted and true rewards, each with its clips' [n_i]; clips are drawn anew."""
+    """Return Kendall's tau of policies' mean predicted and true rewards, from rewards of clips [n_i] per policy.
+
+    The interval is a bootstrap over clips.
+    """
     if len(predicted) < FEW:
-        return absent(f"too few policies to be put in order: {len(predicted)}; {FEW} are needed", len(predicted))
+        return absent(f"too few policies to rank: {len(predicted)}; at least {FEW} are needed", len(predicted))
     rng = np.random.default_rng(seed)
     drawn = [_drawn(predicted, true, rng) for _ in range(DRAWS)]
     value = kendall(*(np.array([v.mean() for v in side]) for side in (predicted, true)))
     if not np.isfinite(value):
-        return absent("all policies are worth the same", len(predicted))
+        return absent("all policies have the same reward", len(predicted))
     low, high = np.nanpercentile(drawn, (2.5, 97.5))
     return Estimate(value, float(low), float(high), len(predicted))
 
@@ -39,6 +42,6 @@ def _drawn(predicted: Sequence[Array], true: Sequence[Array], rng: np.random.Gen
 
 
 def parts(n: int, most: int, least: int) -> list[slice]:
-    """0 to n - 1 in up to `most` consecutive parts of at least `least` each, as equal as they can be; none for fewer."""
+    """Split 0 to n - 1 into up to `most` consecutive, nearly equal parts of at least `least` each; none for fewer."""
     edges = np.linspace(0, n, min(most, n // least) + 1).round().astype(int) if n >= least else []
     return [slice(a, b) for a, b in pairwise(list(edges))]

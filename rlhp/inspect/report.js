@@ -1,4 +1,4 @@
-// The line on a clip's curves moves with its film; a click on the film stops it, another goes on.
+// The line on a clip's curves moves with its video; a click on the video pauses or resumes it.
 const clips = [...document.querySelectorAll("figure.clip")].filter((figure) => figure.querySelector("video"));
 for (const figure of clips) {
   const video = figure.querySelector("video");

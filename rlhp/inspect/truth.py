@@ -1,4 +1,4 @@
-"""r-hat against the true reward, on clips that nobody was asked about."""
+"""Compare r-hat with the true reward on clips that no question was about."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rlhp.inspect import hacking, ranks
 from rlhp.inspect.estimate import Estimate, absent, bootstrap, correlated, correlation
 from rlhp.types import Array
 
-PARTS, LEAST = 10, 4  # of the run, each by so many clips
-FIXED = 0.5  # share of the rollouts after the last fit from which these alone are the series
+PARTS, LEAST = 10, 4  # maximum number of parts of the run, minimum number of clips per part
+FIXED = 0.5  # minimum share of rollouts after the last fit for a series of only these rollouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,41 +21,41 @@ class Rewards:
     """Rewards of n clips of L steps."""
 
     members: Array  # [M, n, L] calibrated
-    true: Array  # [n, L]; NaN where not known, or hidden
-    hidden: str = ""  # why it is not known
+    true: Array  # [n, L]; NaN if unknown or hidden
+    hidden: str = ""  # why the true reward is hidden
 
     @property
     def predicted(self) -> Array:
-        """[n, L] r-hat."""
+        """r-hat, [n, L]."""
         return self.members.mean(axis=0)
 
     def blind(self, why: str) -> Rewards:
-        """The same without the true rewards."""
+        """Return a copy without the true rewards."""
         return replace(self, true=np.full_like(self.true, np.nan, dtype=float), hidden=why)
 
     def joined(self, more: Rewards) -> Rewards:
-        """These clips, and then others."""
+        """Return these clips followed by others."""
         if not len(self.true) or not len(more.true):
             return more if len(more.true) else self
         return Rewards(np.concatenate([self.members, more.members], axis=1), np.concatenate([self.true, more.true]), self.hidden)
 
     @property
     def missing(self) -> str:
-        """Why the true reward is not known; empty where it is."""
+        """Why the true reward is unknown; empty if it is known."""
         if not len(self.true):
-            return "no clips were kept aside"
-        return "" if np.isfinite(self.true).all() else self.hidden or "the true reward is not known"
+            return "no clips were held out"
+        return "" if np.isfinite(self.true).all() else self.hidden or "the true reward is unknown"
 
 
 def of_clips(rewards: Rewards) -> Estimate:
-    """Correlation of the clips' predicted and true returns."""
+    """Return the correlation of the clips' predicted and true returns."""
     if rewards.missing:
         return absent(rewards.missing)
     return correlation(rewards.predicted.sum(axis=1), rewards.true.sum(axis=1))
 
 
 def of_steps(rewards: Rewards) -> Estimate:
-    """Correlation of single steps; those of a clip are drawn together."""
+    """Return the correlation of single steps; the bootstrap samples the steps of a clip together."""
     if rewards.missing:
         return absent(rewards.missing)
     clip = np.repeat(np.arange(len(rewards.true)), rewards.true.shape[1])
@@ -64,7 +64,7 @@ def of_steps(rewards: Rewards) -> Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The policies of a run: what they earn a step."""
+    """Mean rewards per step of the policies of a run."""
 
     tau: Estimate
     predicted: Array  # [P]
@@ -72,7 +72,7 @@ class Order:
 
 
 def order(rewards: Rewards) -> Order:
-    """Policies of consecutive parts of a run, by the held-out clips of each, which are in the order of training."""
+    """Rank the policies of consecutive parts of a run, represented by their held-out clips, which are in training order."""
     if rewards.missing:
         return Order(absent(rewards.missing), np.zeros(0), np.zeros(0))
     cut = ranks.parts(len(rewards.true), PARTS, LEAST)
@@ -82,16 +82,16 @@ def order(rewards: Rewards) -> Order:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Predicted and true reward per step over training, under one and the same r-hat."""
+    """Predicted and true reward per step over training, under the same r-hat."""
 
     step: Array
     predicted: Array
     true: Array
-    of: str  # where it comes from
+    source: str  # description of the data
 
 
 def series(run: RunData, rewards: Rewards) -> Series | None:
-    """Every rollout since the last fit, where that is most of the run; else the held-out clips. None where neither is known."""
+    """Return the rollouts since the last fit if they are most of the run, else the held-out clips; None if neither is known."""
     if rewards.hidden:
         return None
     fixed = _since_last_fit(run)
@@ -117,22 +117,22 @@ def _since_last_fit(run: RunData) -> Series | None:
 
 
 def members_agree(rewards: Rewards) -> Estimate:
-    """How far members order clips alike: the mean correlation of two of them over the clips' returns."""
+    """Return the mean correlation of two members over the clips' returns."""
     returns = rewards.members.sum(axis=2)
     if len(returns) < 2:
-        return absent("one member alone cannot disagree")
+        return absent("a single member cannot disagree")
     pairs = list(combinations(range(len(returns)), 2))
 
     def agreement(rows: Array) -> float:
         return float(np.mean([correlated(returns[i, rows], returns[j, rows]) for i, j in pairs]))
 
-    return bootstrap(agreement, returns.shape[1], missing="a member does not vary over these clips")
+    return bootstrap(agreement, returns.shape[1], missing="a member is constant over these clips")
 
 
 def spread(labelled: Array, newest: Array) -> Estimate:
-    """How many times as much members disagree about the newest clips as about labelled ones; rewards [M, n, L], [M, m, L]."""
+    """Return the ratio of the members' disagreement on newest to that on labelled clips; rewards [M, n, L], [M, m, L]."""
     if len(labelled) < 2:
-        return absent("one member alone cannot disagree")
+        return absent("a single member cannot disagree")
     if not labelled.shape[1] or not newest.shape[1]:
         return absent("there are no labelled clips, or no newer ones, to compare")
     one, other = (rewards.mean(axis=2).std(axis=0) for rewards in (labelled, newest))

@@ -1,4 +1,4 @@
-"""A person who watches and acts while an environment runs: the clock, the pictures, and the page in a process of its own."""
+"""Let a person watch an environment and act in it: the clock, the pictures, and the page in a separate process."""
 
 from rlhp.live.clock import Clock, seconds
 from rlhp.live.look import Look

@@ -1,4 +1,4 @@
-"""When an environment that a person acts in takes its next step."""
+"""The timing of the steps of an environment in which a person acts."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 from rlhp.types import Drawing
 
-SPEEDS = (0.1, 4.0)  # the slowest and the fastest that can be asked for
+SPEEDS = (0.1, 4.0)  # minimum and maximum speed
 
 
 def seconds(env: Any, drawing: Drawing) -> float:
-    """How long a step of an environment is: as its own metadata say, wrappers around it included, else as what draws it says."""
+    """Return the duration of a step: from `render_fps` in the metadata of the (wrapped) environment, else from its renderer."""
     fps = getattr(env, "metadata", {}).get("render_fps")
     return 1 / fps if fps else drawing.dt
 
 
 class Clock:
-    """Slots of `dt` / `speed` seconds, one step in each.
+    """Divides time into slots of `dt` / `speed` seconds with one step each.
 
-    A step is due at the end of its slot; where the person's keys have changed, from the middle of the slot on, so that what
-    they press shows sooner. The slots do not move, so that keys do not change the mean speed.
+    A step is due at the end of its slot, or from the middle of the slot on if the person's keys have changed, so that they take
+    effect sooner. The slots do not move, so keys do not change the mean speed.
     """
 
     def __init__(self, dt: float, now: Callable[[], float] = time.monotonic) -> None:
@@ -34,19 +34,19 @@ class Clock:
         return self.dt / self.speed
 
     def start(self) -> None:
-        """A slot begins now."""
+        """Start a slot now."""
         self._end = self.now() + self.slot
 
     def wait(self, changed: bool) -> float:
-        """Seconds until the next step is due; 0 or less: it is. `changed`: whether keys have changed since the last step."""
+        """Return the seconds until the next step is due, 0 or less if it is. `changed`: keys have changed since the last step."""
         return self._end - (self.slot / 2 if changed else 0) - self.now()
 
     def step(self) -> None:
-        """The step of this slot is taken. What was more than a slot late is not made up for."""
+        """Move on to the next slot after a step. A delay of more than one slot is not made up for."""
         self._end = max(self._end, self.now() - self.slot) + self.slot
 
     def pace(self, speed: float) -> None:
-        """Change the speed, within SPEEDS."""
-        least, most = SPEEDS
-        self.speed = min(max(speed, least), most)
+        """Set the speed, limited to SPEEDS."""
+        slowest, fastest = SPEEDS
+        self.speed = min(max(speed, slowest), fastest)
         self._end = min(self._end, self.now() + self.slot)

@@ -1,4 +1,4 @@
-"""What an environment looks like now, step by step."""
+"""Pictures of an environment's present state, step by step."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Shoot = Callable[[Segment], Iterator[Array]]  # of `rlhp.types.Drawing.clip_rend
 
 
 class Look:
-    """Pictures of the first of N environments, drawn as its clips are: what is hidden from the agent is hidden here too.
+    """Renders the first of N environments like its clips: what is hidden from the agent is hidden here too.
 
-    `before` is to be called before each step, `after` after it. Where a clip is drawn from one state and the actions
-    (`Env.replays`), a picture shows what the step led to.
+    Call `before` before each step and `after` after it. If clips are rendered from one state and the actions (`Env.replays`),
+    a picture shows the result of the step.
     """
 
     def __init__(self, env: Any, shoot: Shoot) -> None:
@@ -25,15 +25,18 @@ class Look:
         self._state: Array | None = None
 
     def still(self, obs: Array, idle: Array) -> Array:
-        """[H, W, 3] uint8: at the current observation [*O]. Where pictures show steps, that of `idle`, which is not taken."""
+        """Return a picture [H, W, 3] uint8 of the current observation [*O].
+
+        If pictures show the results of steps, it shows that of the action `idle`, which is not taken.
+        """
         return self._drawn(obs, idle, self._now())
 
     def before(self) -> None:
-        """A step is about to be taken."""
+        """Prepare for a step."""
         self._state = self._now() if self._replays else None
 
     def after(self, obs: Array, act: Array) -> Array:
-        """[H, W, 3] uint8: after the action [*A] that led to `obs` [*O], within an episode."""
+        """Return a picture [H, W, 3] uint8 after the action [*A] that led to `obs` [*O], within an episode."""
         return self._drawn(obs, act, self._state if self._replays else self._now())
 
     def _now(self) -> Array | None:

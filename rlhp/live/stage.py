@@ -1,4 +1,4 @@
-"""The page at which a person watches and acts, served by a process of its own."""
+"""The page on which a person watches and acts, served by a separate process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDED = "the process of the page has ended; run the command again."
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Something that the person asks for: start, pause, keep, discard, speed, ..."""
+    """A command from the person: start, pause, keep, discard, speed, ..."""
 
     name: str
     value: float = 0.0
@@ -31,9 +31,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """Keys that are held, the newest last, and the number of the message that said so.
+    """The keys held, the newest last, and the number of the message that reported them.
 
-    A key that was pressed and let go of since the last step counts as held; `tapped` are those newly pressed since then.
+    A key that was pressed and released since the last step counts as held. `tapped`: keys newly pressed since then.
     """
 
     held: tuple[str, ...]
@@ -42,33 +42,33 @@ class Pressed:
 
 
 class Stage:
-    """A page for one person, and what they do at it.
+    """A page for one person, and the person's input.
 
-    `facts` are what the page is told once: task, instructions, legend of the keys, what it can be asked for. The page's process
-    relays the newest picture alone, so that a slow browser holds up nothing. It ends with this one. Raises UserError where no
-    page can be served at this address.
+    `facts` describe the session: task, instructions, legend of the keys, available commands. The page's process forwards only
+    the newest picture, so that a slow browser delays nothing, and ends with this process. Raises UserError if the page cannot be
+    served at this address.
     """
 
     def __init__(self, facts: Mapping[str, Any], host: str, port: int, token: str | None = None) -> None:
         self._pressed, self._tapped = Pressed((), 0), ()
         self._picture, self._shown = b"", 0
-        self._rest = b""  # of a line that has not come in whole
-        # an interrupt at the keyboard goes to this process, which ends the page by closing it
+        self._rest = b""  # start of a line that has not arrived completely
+        # Ctrl-C reaches only this process, which ends the page by closing it
         self._process = subprocess.Popen(SERVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self.page = self._greeted(facts, host, port, token or new_token())
+        self.page = self._connect(facts, host, port, token or new_token())
 
-    def _greeted(self, facts: Mapping[str, Any], host: str, port: int, token: str) -> Served:
+    def _connect(self, facts: Mapping[str, Any], host: str, port: int, token: str) -> Served:
         write_message(self._stdin, json.dumps({"facts": facts, "host": host, "port": port, "token": token}).encode())
-        while not (said := self._said(PATIENCE)):
+        while not (messages := self._read_messages(PATIENCE)):
             continue
-        if "problem" in said[0]:
-            raise UserError(said[0]["problem"])
-        return Served(host, said[0]["port"], token, self._process.pid, beside=True)
+        if "problem" in messages[0]:
+            raise UserError(messages[0]["problem"])
+        return Served(host, messages[0]["port"], token, self._process.pid, beside=True)
 
-    def _said(self, seconds: float) -> list[dict[str, Any]]:
-        """What the page's process says within so many seconds; returns as soon as there is anything."""
+    def _read_messages(self, seconds: float) -> list[dict[str, Any]]:
+        """Return the messages of the page's process: as soon as there are any, or none after `seconds`."""
         if not select.select([self._stdout], [], [], max(seconds, 0.0))[0]:
             return []
         read = os.read(self._stdout.fileno(), 65536)
@@ -78,7 +78,7 @@ class Stage:
         return [json.loads(line) for line in lines]
 
     def show(self, picture: Array | None, **status: Any) -> None:
-        """Show a picture [H, W, 3] uint8 (None: the last one), and tell the page where things stand."""
+        """Show a picture [H, W, 3] uint8 (None: the last one) with a status."""
         self._picture = self._picture if picture is None else encoded(picture)
         self._shown += 1
         try:
@@ -88,23 +88,23 @@ class Stage:
 
     @property
     def pressed(self) -> Pressed:
-        """The keys that count for the next step."""
+        """The keys for the next step."""
         now, tapped = self._pressed, self._tapped
         return Pressed((*(key for key in tapped if key not in now.held), *now.held), now.n, tapped)
 
     def taken(self) -> Pressed:
-        """The same, now that they have their effect: what is tapped from now on counts for the step after."""
+        """Return the keys for the step that is taken now; later taps count for the step after it."""
         pressed, self._tapped = self.pressed, ()
         return pressed
 
     def wait(self, seconds: float) -> list[Order]:
-        """What is asked for within so many seconds; returns early when anything is, or when keys change."""
+        """Return the commands that arrive within `seconds`; return early when one arrives or keys change."""
         orders: list[Order] = []
-        for said in self._said(seconds):
-            if "held" in said:
-                self._press(tuple(said["held"]), said["n"])
+        for message in self._read_messages(seconds):
+            if "held" in message:
+                self._press(tuple(message["held"]), message["n"])
             else:
-                orders.append(Order(said["order"], said["value"]))
+                orders.append(Order(message["order"], message["value"]))
         return orders
 
     def _press(self, held: tuple[str, ...], n: int) -> None:
@@ -113,7 +113,7 @@ class Stage:
         self._pressed = Pressed(held, n)
 
     def close(self) -> None:
-        """End the page."""
+        """End the page's process."""
         with suppress(BrokenPipeError):
             self._stdin.close()
         try:

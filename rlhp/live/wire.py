@@ -1,4 +1,4 @@
-"""How pictures and what goes with them travel: from the environment's process to the page's, and on to browsers."""
+"""The message format for pictures and their metadata, from the environment's process to the page's and on to browsers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from PIL import Image
 
 from rlhp.types import Array
 
-COLOURS = 256  # up to so many a picture is sent exactly, as PNG; others as JPEG, which takes less time and room
+COLOURS = 256  # pictures with at most this many colours are sent lossless as PNG; others as JPEG, which is faster and smaller
 QUALITY = 88
 
 
 def encoded(picture: Array) -> bytes:
-    """[H, W, 3] uint8 as PNG or JPEG."""
+    """Encode a picture [H, W, 3] uint8 as PNG or JPEG."""
     file, image = BytesIO(), Image.fromarray(np.ascontiguousarray(picture))
     if image.getcolors(COLOURS) is not None:
         image.save(file, "PNG", compress_level=1)
@@ -28,19 +28,19 @@ def encoded(picture: Array) -> bytes:
 
 
 def packed(header: Mapping[str, Any], picture: bytes) -> bytes:
-    """Four bytes that say how long the header is, the header as JSON, the picture."""
+    """Pack a message: the length of the header in four bytes, the header as JSON, the picture."""
     text = json.dumps(header).encode()
     return len(text).to_bytes(4, "big") + text + picture
 
 
 def write_message(stream: IO[bytes], content: bytes) -> None:
-    """Send one message."""
+    """Write one message."""
     stream.write(len(content).to_bytes(4, "big") + content)
     stream.flush()
 
 
 async def read_message(stream: StreamReader) -> bytes | None:
-    """The next message; None where the other side has gone."""
+    """Read the next message; None if the other side has closed the stream."""
     try:
         size = await stream.readexactly(4)
         return await stream.readexactly(int.from_bytes(size, "big"))

@@ -1,4 +1,4 @@
-"""What runs have learned by now, by new clips of their policies."""
+"""The newest policies of runs, represented by new clips."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from rlhp.rate.games import Player
 from rlhp.run import read_settings
 from rlhp.types import Segment, UserError, make_rng
 
-EPISODE = 1000  # steps, where the environment has no time limit
-LONGEST = 100  # episodes that clips are looked for in
-# of the environment's settings: not of the task
+EPISODE = 1000  # steps, if the environment has no time limit
+LONGEST = 100  # maximum number of episodes to take clips from
+# settings of the environment that do not belong to the task
 OF_THE_RUN = {"n_envs", "seed", "threads", "workers", "clone", "film", "watched", "filmed", "film_size"}
 
 
 def players(runs: Mapping[str, Path], clips: int, seed: int) -> Sequence[Player]:
-    """The newest checkpoint of each run, with so many clips of its policy; as long as the first run's clips.
+    """Load the newest checkpoint of each run, with a number of clips of its policy that are as long as the first run's clips.
 
-    Raises UserError where runs are of different tasks, and where one has no checkpoint.
+    Raises UserError if the runs have different tasks, or one has no checkpoint.
     """
     settings = {name: read_settings(run) for name, run in runs.items()}
     (first, task), *others = ((name, _task(each)) for name, each in settings.items())
     for name, other in others:
         if other != task:
-            raise UserError(f"{first} and {name} are of different tasks or settings of one; rate runs that share env and env.*.")
+            raise UserError(f"{first} and {name} have different tasks or task settings; rate runs that share env and env.*.")
     length = int(settings[first]["clip_steps"])
     return [Player(name, tuple(_clips(train.load(run), clips, length, seed))) for name, run in runs.items()]
 
@@ -39,7 +39,7 @@ def _task(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _clips(trained: train.Trained, number: int, length: int, seed: int) -> list[Segment]:
-    """So many clips, at random among those of whole episodes; of each the true reward alone, which is what teachers judge by."""
+    """Draw clips at random from whole episodes. They hold only the true reward, which scripted teachers judge by."""
     env = trained.make_env(8, seed)
     try:
         horizon = env.horizon or EPISODE
@@ -56,26 +56,26 @@ def _clips(trained: train.Trained, number: int, length: int, seed: int) -> list[
     finally:
         env.close()
     if len(found) < number:
-        raise UserError(f"episodes are over before they hold {number} clips of {length} steps; lower --games.")
+        raise UserError(f"episodes are too short for {number} clips of {length} steps; lower --games.")
     return [found[i] for i in make_rng(seed, "clips").choice(len(found), number, replace=False)]
 
 
 def _stretches(policy: evaluate.Policy, env: Any, length: int) -> Iterator[list[Segment]]:
-    """The clips that each step of all environments completes; none runs across a reset."""
+    """Yield the clips completed at each step of all environments; no clip crosses a reset."""
     rewards: list[list[float]] = [[] for _ in range(env.num_envs)]
     obs = env.reset()
     while True:
         obs, reward, dones, infos = env.step(policy(obs))
-        done = list[Segment]()
-        for i, held in enumerate(rewards):
-            held.append(float(reward[i]))
-            if len(held) == length:
-                done.append(_clip(held))
-            if len(held) == length or dones[i] or infos[i].get("cut"):
+        completed = list[Segment]()
+        for i, current in enumerate(rewards):
+            current.append(float(reward[i]))
+            if len(current) == length:
+                completed.append(_clip(current))
+            if len(current) == length or dones[i] or infos[i].get("cut"):
                 rewards[i] = []
-        yield done
+        yield completed
 
 
 def _clip(rewards: list[float]) -> Segment:
-    nothing = np.zeros((len(rewards), 0), np.float32)
-    return Segment(nothing, nothing, np.array(rewards, np.float32), None)
+    empty = np.zeros((len(rewards), 0), np.float32)
+    return Segment(empty, empty, np.array(rewards, np.float32), None)

@@ -1,4 +1,4 @@
-"""Games between policies: one clip of each, and who is preferred."""
+"""Games between policies: a teacher compares one clip of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rlhp.types import Answer, Array, Query, Segment, Teacher, UserError, make_r
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A policy, by clips of its behaviour."""
+    """A policy, represented by clips of its behaviour."""
 
     name: str
     clips: tuple[Segment, ...]
@@ -25,27 +25,30 @@ class Player:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What n policies scored."""
+    """The scores of n policies."""
 
     names: tuple[str, ...]
-    points: Array  # [n, n]  of the first against the second: 1 a win, 1/2 a draw; a ranking of K clips is one game in all
-    answers: int  # that compare clips of different policies
+    points: Array  # [n, n]: row against column; a win is 1, a draw 1/2; a ranking of K clips counts as one game in total
+    answers: int  # number of answers that compare clips of different policies
 
 
 def score(names: Sequence[str], answers: Sequence[tuple[Sequence[int], Answer]]) -> Scores:
-    """Count answers, each with whose clips it ranks: indices of `names`. Clips of one policy do not play each other."""
+    """Score answers. Each comes with the policies of the clips it ranks, as indices of `names`.
+
+    Comparisons between clips of the same policy do not count.
+    """
     points, between = np.zeros((len(names), len(names))), 0
-    for whose, answer in answers:
-        meeting = [(whose[i], whose[j], mu) for i, j, mu in answer.pairs() if whose[i] != whose[j]]
+    for policies, answer in answers:
+        meeting = [(policies[i], policies[j], mu) for i, j, mu in answer.pairs() if policies[i] != policies[j]]
         between += bool(meeting)
         for one, other, mu in meeting:
-            points[one, other] += mu / comb(len(whose), 2)
-            points[other, one] += (1 - mu) / comb(len(whose), 2)
+            points[one, other] += mu / comb(len(policies), 2)
+            points[other, one] += (1 - mu) / comb(len(policies), 2)
     return Scores(tuple(names), points, between)
 
 
 def teacher_of(name: str, seed: int) -> Teacher:
-    """The teacher `oracle`, or `noisy` with the settings of conf/teacher/noisy.yaml."""
+    """Create the teacher `oracle`, or `noisy` with the settings of conf/teacher/noisy.yaml."""
     if name == "oracle":
         return Oracle()
     settings = yaml.safe_load((files("rlhp.conf") / "teacher" / f"{name}.yaml").read_text("utf-8"))
@@ -53,15 +56,15 @@ def teacher_of(name: str, seed: int) -> Teacher:
 
 
 def play(players: Sequence[Player], teacher: Teacher, games: int, seed: int) -> Scores:
-    """Each two meet in `games` games, or as many as there are clips for: a clip is in one game at most, so games are independent.
+    """Let each pair of policies play `games` games, or as many as there are clips for.
 
-    Raises UserError where there are too few clips.
+    Each clip is used in at most one game, so games are independent. Raises UserError if there are too few clips.
     """
     fewest = min(players, key=lambda player: len(player.clips))
     each = min(games, len(fewest.clips) // (len(players) - 1))
     if each < 1:
         raise UserError(
-            f"{fewest.name} has {len(fewest.clips)} clips, too few to meet {len(players) - 1} others once each; lower --groups."
+            f"{fewest.name} has {len(fewest.clips)} clips, too few to play {len(players) - 1} others once each; lower --groups."
         )
     rng = make_rng(seed, "games")
     decks = [iter(rng.permutation(len(player.clips)).tolist()) for player in players]

@@ -1,4 +1,4 @@
-"""A run's policy over time, by the clips that it asked about."""
+"""A run's policy over time, represented by the clips that it asked about."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ STORE = "preferences.sqlite"
 
 
 def periods(run: Path, groups: int) -> dict[str, str]:
-    """In which part of a run each clip was first asked about, by its digest: parts named by their first and last step.
+    """Return the part of a run in which each clip was first asked about, keyed by the clip's digest.
 
-    At most `groups` parts of about as many clips; clips of one step stay together. Memory holds recent clips, so a clip is older
-    than that by no more than memory reaches back. Raises UserError where there is no intact store.
+    There are at most `groups` parts with about the same number of clips; clips of one step stay together. A part is named by its
+    first and last step. A clip may be older than its part by at most the span of the memory. Raises UserError if there is no
+    intact store.
     """
     first: dict[str, int] = {}
     for step, clips in asked(run / STORE):
@@ -33,20 +34,23 @@ def _named(steps: Sequence[int]) -> str:
 
 
 def answered(runs: Mapping[str, Path], groups: int) -> Scores:
-    """What the stored answers say, repeats left out; parts of several runs are named after them as well."""
+    """Score the stored answers without repeats. With several runs, the names of parts include the run's name."""
     names: dict[str, int] = {}
-    whose: dict[str, int] = {}
+    policy_of: dict[str, int] = {}
     for name, run in runs.items():
         for clip, part in periods(run, groups).items():
-            whose.setdefault(clip, names.setdefault(part if len(runs) == 1 else f"{name} {part}", len(names)))
+            policy_of.setdefault(clip, names.setdefault(part if len(runs) == 1 else f"{name} {part}", len(names)))
     given = [
-        label for run in runs.values() for label in labels(run / STORE) if label.round == 0 and set(label.clips) <= whose.keys()
+        label
+        for run in runs.values()
+        for label in labels(run / STORE)
+        if label.round == 0 and set(label.clips) <= policy_of.keys()
     ]
-    return score(list(names), [([whose[clip] for clip in label.clips], label.answer()) for label in given])
+    return score(list(names), [([policy_of[clip] for clip in label.clips], label.answer()) for label in given])
 
 
 def players(run: Path, groups: int) -> Sequence[Player]:
-    """The parts of a run, with their clips."""
+    """Return the parts of a run with their clips."""
     part = periods(run, groups)
     clips: dict[str, list[Segment]] = {name: [] for name in part.values()}
     for digest, clip in segments(run / STORE, part):

@@ -1,4 +1,4 @@
-"""What the policy maximises: the learned reward, or the true one in its place."""
+"""Reward models: the learned reward that the policy maximises, and the true reward in its place."""
 
 from rlhp.reward.airl import AIRL
 from rlhp.reward.asynchronous import AsynchronousReward, model_state

@@ -1,4 +1,4 @@
-"""Adversarial inverse reinforcement learning (Fu et al. 2018): a discriminator that contains a reward."""
+"""Adversarial inverse reinforcement learning (Fu et al. 2018): a discriminator that contains a reward function."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ REWARDS = ("f_minus_log_pi", "f", "g")
 class AIRL:
     """logit D = f(s, a, s') - log pi(a|s), with f = g(s, a) + gamma h(s') - h(s) (section 6, equations 4 and 5).
 
-    g is the learned reward, h a potential that shapes it: where h is the expert's value function, f is its advantage. The policy
-    is paid what `reward` names: f_minus_log_pi, which is logit D, the paper's (section 3); f; or g. `g_reads` state_action, or
-    state alone, which lets g be the task's reward whatever the dynamics (section 5). f is `scale` times what the networks
-    give, whose gradient `lipschitz` keeps near 1: log densities are larger than that. `freeze` leaves g, the reward that means
-    something to another policy.
+    g is the learned reward and h a potential that shapes it: if h is the expert's value function, f is its advantage. `reward`
+    selects what the policy maximises: f_minus_log_pi, which is logit D, as in the paper (section 3); f; or g. `g_reads` is
+    state_action, or state, with which g can recover the task's reward independently of the dynamics (section 5). f is `scale`
+    times the output of the networks, whose gradient `lipschitz` keeps near 1, because log densities are larger than that.
+    `freeze` selects g, the reward that other policies can use.
 
-    A policy must be near the expert's before f learns anything, since log pi alone tells them apart until then; begin with a
-    clone of the expert. An episode that the task ends is read as if it went on: h of its last observation is not 0.
-    Raises UserError for settings and spaces that cannot be used.
+    f learns only once the policy is near the expert's, because until then log pi alone distinguishes them; start from a clone of
+    the expert. An episode that the task terminates is treated as if it continued: h of its last observation is not 0. Raises
+    UserError for settings and spaces that it does not support.
     """
 
     watches = True
@@ -53,50 +53,51 @@ class AIRL:
         seed: int = 0,
     ) -> None:
         _check(reward, g_reads, gamma)
-        self._paid, self._scale = reward, scale
+        self._kind, self._scale = reward, scale
         inputs = Balanced(observation_space, action_space)
         self._score = ShapedScore(inputs, hidden, potential_hidden, g_reads == "state_action", gamma, seed)
         self._discriminator = Discriminator(
             self._score,
             lipschitz=lipschitz or GradientPenalty(),
             scale=scale,
-            past=0.0,  # D is to tell the expert from the policy as it is, whose density it is given
+            past=0.0,  # D compares the expert with the present policy, whose density it reads
             learning_rate=learning_rate,
             batch_size=batch_size,
             seed=seed,
         )
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError without demonstrations; says on stderr where the policy starts far from the expert's, and where what
-        an end is worth is not learned.
+        """Raise UserError without demonstrations.
+
+        Prints a warning to stderr if the policy starts far from the expert's, and if the value of termination is not learned.
         """
         check_demonstrated(setup, "airl")
         if (setup.settings.get("agent") or {}).get("start") is None:
             print(
-                "reward_model=airl learns little from a policy that starts at random: log pi alone tells it from the expert's; "
-                "set agent/start=demonstrations to start from a clone.",
+                "reward_model=airl learns little from a random initial policy: log pi alone distinguishes it from the expert's; "
+                "set agent/start=demonstrations to start from a clone of the expert.",
                 file=sys.stderr,
             )
         if may_terminate(setup):
             print(
-                f"episodes of {setup.env.task} may end early, and reward_model=airl reads an end as if the episode went on: what "
-                "it costs or is worth to end one is not learned. Choose a task that time alone ends, or condition=gail with "
-                "reward_model.reward=logit.",
+                f"episodes of {setup.env.task} may terminate early, and reward_model=airl treats a termination as if the episode "
+                "continued: it does not learn the value of terminating. Choose a task that only a time limit ends, or "
+                "condition=gail with reward_model.reward=logit.",
                 file=sys.stderr,
             )
 
     def freeze(self) -> None:
-        """From now on, r-hat is g: f is shaped for, and log pi is of, the policy that it was learned beside."""
-        self._paid = "g"
+        """Use g as r-hat from now on: the shaping of f and log pi depend on the policy that f was trained with."""
+        self._kind = "g"
 
     def __call__(self, rollout: Rollout) -> Array:
-        """The reward of every step, [T, N] float32; g where log pi was not recorded, as for clips."""
+        """The reward of every step, [T, N] float32; g where log pi is not recorded, as for clips."""
         obs, act = rollout.seen(), rollout.act
-        if self._paid == "g" or rollout.log_prob is None:
+        if self._kind == "g" or rollout.log_prob is None:
             return self._unshaped(obs, act)
         steps = Transitions(rows(obs), rows(act), rows(rollout.seen_after()))
         f = (self._scale * self._score.value(self._score.read(steps))).numpy().reshape(act.shape[:2])
-        return f if self._paid == "f" else f - rollout.log_prob
+        return f if self._kind == "f" else f - rollout.log_prob
 
     def predict_members(self, steps: Steps) -> Array:
         """g of clips, [1, n, L]."""
@@ -106,20 +107,20 @@ class AIRL:
         return (self._scale * self._score.unshaped(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
 
     def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
-        """Train f beside the policy that made the newest rollout, as `Discriminator.fit` says."""
+        """Train f with the policy that produced the newest rollout; see `Discriminator.fit`."""
         return self._discriminator.fit(evidence, gradient_steps, _log_pi)
 
     def snapshot(self) -> dict[str, Array]:
-        """The discriminator's."""
+        """The snapshot of the discriminator."""
         return self._discriminator.snapshot()
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot of a model built alike."""
+        """Continue from a snapshot of a model with the same settings."""
         self._discriminator.restore(state)
 
 
 class ShapedScore:
-    """g(s, a) + gamma h(s') - h(s); a `Judge` of rows (s, a, s')."""
+    """The score g(s, a) + gamma h(s') - h(s) of rows (s, a, s'); a `Judge`."""
 
     def __init__(
         self, inputs: Balanced, hidden: Sequence[int], potential: Sequence[int], actions: bool, gamma: float, seed: int
@@ -140,38 +141,38 @@ class ShapedScore:
 
     @property
     def weights(self) -> list[Tensor]:
-        """The matrices of both networks."""
+        """The weight matrices of both networks."""
         return [weight for net in (self.g, self.h) for weight, _ in net.layers]
 
     def observe(self, demonstrations: Transitions, behaviour: Transitions) -> None:
-        """Normalise inputs by these, too."""
+        """Update the normalisation of inputs."""
         self._inputs.observe(demonstrations, behaviour)
 
     def read(self, steps: Transitions) -> Tensor:
-        """[n] steps -> [n, width + observed]."""
+        """Encode n steps as [n, width + observed]."""
         return torch.cat([self._inputs(steps.obs, steps.act), self._inputs.states(steps.next_obs)], dim=1)
 
     def run(self, x: Tensor) -> ShapedPass:
-        """x [n, width + observed]."""
+        """Forward pass for x [n, width + observed]."""
         before, after = x[:, : self._inputs.observed], x[:, self._inputs.width :]
         g, h = self.g.run(x[:, : self._reads]), self.h.run(torch.cat([after, before]))
         return ShapedPass(g, h, self._gamma, self._inputs.width)
 
     def value(self, x: Tensor) -> Tensor:
-        """The scores [n] alone."""
+        """The scores [n], without what a backward pass needs."""
         before, after = x[:, : self._inputs.observed], x[:, self._inputs.width :]
         return self.g.value(x[:, : self._reads]) + self._gamma * self.h.value(after) - self.h.value(before)
 
     def unshaped(self, obs: Array, act: Array) -> Tensor:
-        """g of [n] steps."""
+        """g of n steps, [n]."""
         return self.g.value(self._inputs(obs, act)[:, : self._reads])
 
     def snapshot(self) -> dict[str, Array]:
-        """How inputs are normalised."""
+        """The normalisation of inputs."""
         return self._inputs.snapshot()
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._inputs.restore(state)
 
 
@@ -179,14 +180,14 @@ class ShapedScore:
 class ShapedPass:
     """A forward pass of `ShapedScore` over n rows (s, a, s')."""
 
-    g: Pass  # of (s, a), or of s alone
-    h: Pass  # of all s', then of all s
+    g: Pass  # forward pass of (s, a), or of s only
+    h: Pass  # forward pass of all s', then of all s
     gamma: float
-    width: int  # of (s, a)
+    width: int  # number of inputs of (s, a)
 
     @property
     def values(self) -> Tensor:
-        """f [n]."""
+        """f, [n]."""
         after, before = self.h.values.chunk(2)
         return self.g.values + self.gamma * after - before
 
@@ -196,7 +197,7 @@ class ShapedPass:
         self.h.backward(torch.cat([self.gamma * into, -into]))
 
     def input_gradient(self) -> Tensor:
-        """[n, width + observed]."""
+        """See `Scored`; [n, width + observed]."""
         of_g, (after, before) = self.g.input_gradient(), self.h.input_gradient().chunk(2)
         gradient = torch.zeros(len(of_g), self.width + after.shape[1])
         gradient[:, : of_g.shape[1]] = of_g
@@ -215,9 +216,9 @@ def _check(reward: str, g_reads: str, gamma: float) -> None:
     check_choice("reward", reward, REWARDS)
     check_choice("g_reads", g_reads, INPUTS)
     if not 0 <= gamma <= 1:
-        raise UserError(f"reward_model.gamma is {gamma}, and discounts the next potential: give a number from 0 to 1.")
+        raise UserError(f"reward_model.gamma is {gamma}, the discount of the next potential: give a number from 0 to 1.")
 
 
 def _log_pi(behaviour: Behaviour, steps: Transitions) -> Tensor:
-    """Of the actions as executed, the policy's own too: the expert's are known so alone."""
+    """log pi of the executed actions, of the policy's own steps too: for the expert's only these are known."""
     return torch.from_numpy(behaviour.policy.log_prob(steps.obs, steps.act)).float()

@@ -1,4 +1,4 @@
-"""What is done to labelled clips before a reward model is fitted to them."""
+"""Augmentation of labelled clips before a reward model is fitted to them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from rlhp.types import UserError, make_rng
 
 
 class Augmentation(Protocol):
-    """The clips of one gradient step, [n, L, *x], changed in a way that leaves the teacher's answers as they are."""
+    """Changes the clips of one gradient step, [n, L, *x], in a way that keeps the teacher's answers valid."""
 
     def __call__(self, clips: Tensor, step: int) -> Tensor:
-        """[n, L', *x], L' <= L; `step` counts the gradient steps before."""
+        """Returns [n, L', *x] with L' <= L; `step` counts earlier gradient steps."""
         ...
 
 
 def no_augmentation(clips: Tensor, step: int) -> Tensor:
-    """The clips as they are."""
+    """Return the clips unchanged."""
     return clips
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """Windows cut out of the clips at random: the temporal cropping of SURF (Park et al. 2022, section 4.2).
+    """Random windows of the clips: the temporal cropping of SURF (Park et al. 2022, section 4.2).
 
-    Both clips of a comparison are cut to the same length, each at a place of its own. The length lies between the shares `low`
-    and `high` of a clip: SURF cuts clips of 60 steps to 45 to 55. It is drawn for each gradient step, not for each pair as
-    there, so that a batch stays one array. For losses that compare; the returns that `ReturnError` asks for are those of
-    whole clips. `low` 1: nothing is cut. Raises UserError unless 0 < low <= high <= 1.
+    Both clips of a comparison are cut to the same length, each at its own random position. The length is between the fractions
+    `low` and `high` of a clip; SURF cuts clips of 60 steps to 45 to 55. Here it is drawn per gradient step, not per pair as in
+    SURF, so that a batch remains one array. Use it with losses that compare: the returns that `ReturnError` fits are those of
+    whole clips. `low` 1 cuts nothing. Raises UserError unless 0 < low <= high <= 1.
     """
 
     seed: int
@@ -41,7 +41,9 @@ class Crop:
 
     def __post_init__(self) -> None:
         if not 0 < self.low <= self.high <= 1:
-            raise UserError(f"crop.low and crop.high are shares of a clip, 0 < low <= high <= 1, not {self.low} and {self.high}.")
+            raise UserError(
+                f"crop.low and crop.high are fractions of a clip with 0 < low <= high <= 1, not {self.low} and {self.high}."
+            )
 
     def __call__(self, clips: Tensor, step: int) -> Tensor:
         """clips [n, L, *x] -> [n, L', *x]."""
@@ -55,5 +57,5 @@ class Crop:
 
 
 def _rounded(steps: float) -> int:
-    """Half up, and 1 at least."""
+    """Round half up, to at least 1."""
     return max(floor(steps + 0.5), 1)

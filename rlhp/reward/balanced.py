@@ -1,4 +1,4 @@
-"""Inputs of a discriminator, normalised over demonstrations and the policy's behaviour by halves."""
+"""Inputs of a discriminator, normalised with equal weight over demonstrations and the policy's behaviour."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from torch import Tensor
 from rlhp.reward.features import CLIP, encode, width
 from rlhp.types import Array, ImagesAndVector, Transitions, UserError
 
-TOWARDS = 0.05  # the newest rollout's share in the running moments of the policy
+NEWEST_WEIGHT = 0.05  # weight of the newest rollout in the running moments of the policy
 
 
 class Balanced:
-    """Each input about its mean and in units of its spread, over as many of the expert's steps as of the policy's.
+    """Normalises each input by its mean and standard deviation, with the same weight for the expert's steps as for the policy's.
 
-    Over one side alone the other's steps could lie anywhere: an expert may never leave what it holds still. The policy's
-    moments are running means over its rollouts, from the first one on. Raises UserError for spaces that cannot be read.
+    With the statistics of one side, the other side's steps could be anywhere: an input may be constant in all of the expert's
+    steps. The policy's moments are running means over its rollouts, starting with the first. Raises UserError for spaces that it
+    does not support.
     """
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space) -> None:
         check_vectors(observation_space)
         self.width, self.observed = width(observation_space, action_space), prod(observation_space.shape or ())
         self._action_space = action_space
-        self._expert: Array = np.zeros((2, self.width))  # of these demonstrations: mean and mean square
+        self._expert: Array = np.zeros((2, self.width))  # mean and mean square of the demonstrations
         self._demonstrations: Transitions | None = None
-        self._policy = np.full((2, self.width), np.nan)  # NaN: none seen
+        self._policy = np.full((2, self.width), np.nan)  # NaN before the first rollout
         self._mean, self._unit = torch.zeros(self.width), torch.ones(self.width)
 
     def observe(self, demonstrations: Transitions, behaviour: Transitions) -> None:
-        """Take notice of the policy's newest rollout."""
+        """Update the statistics with the policy's newest rollout."""
         if demonstrations is not self._demonstrations:
             self._expert, self._demonstrations = self._moments(demonstrations), demonstrations
         newest = self._moments(behaviour)
-        self._policy = newest if np.isnan(self._policy).any() else self._policy + TOWARDS * (newest - self._policy)
+        self._policy = newest if np.isnan(self._policy).any() else self._policy + NEWEST_WEIGHT * (newest - self._policy)
         mean, square = (self._expert + self._policy) / 2
         std = np.sqrt(np.maximum(square - mean**2, 0))
         self._mean = torch.from_numpy(mean).float()
@@ -51,25 +52,25 @@ class Balanced:
         return ((encode(obs, act, self._action_space) - self._mean) / self._unit).clamp_(-CLIP, CLIP)
 
     def states(self, obs: Array) -> Tensor:
-        """Observations [n, *seen] alone -> [n, observed], scaled as with actions."""
+        """Observations [n, *seen] without actions -> [n, observed], with the same normalisation."""
         flat = torch.from_numpy(np.ascontiguousarray(obs, dtype=np.float32)).reshape(len(obs), self.observed)
         return ((flat - self._mean[: self.observed]) / self._unit[: self.observed]).clamp_(-CLIP, CLIP)
 
     def snapshot(self) -> dict[str, Array]:
-        """What the next rollouts are added to, and how inputs are normalised."""
+        """The running moments of the policy, and the normalisation of inputs."""
         scale = {"inputs/mean": self._mean.numpy(), "inputs/unit": self._unit.numpy()}
-        return {**scale, "inputs/policy": self._policy}  # arrays that are replaced, never changed
+        return {**scale, "inputs/policy": self._policy}  # no copies: these arrays are replaced, never changed in place
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._policy, self._demonstrations = state["inputs/policy"].copy(), None
         self._mean, self._unit = (torch.from_numpy(state[f"inputs/{k}"].copy()) for k in ("mean", "unit"))
 
 
 def check_vectors(space: spaces.Space) -> None:
-    """Raises UserError for observations that are images."""
+    """Raise UserError if observations are images."""
     if isinstance(space, ImagesAndVector) or (space.dtype == np.uint8 and len(space.shape or ()) > 1):
         raise UserError(
             f"a discriminator reads vectors, and observations are images ({space.shape}); choose a task whose observations are "
-            "numbers, or learn it from comparisons with condition=preferences."
+            "numbers, or learn the reward from comparisons with condition=preferences."
         )

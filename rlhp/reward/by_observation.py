@@ -1,4 +1,4 @@
-"""The reward model that suits what is observed."""
+"""Selects a reward model by the observation space."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def by_observation(
     device: str = "cpu",
     **settings: Any,
 ) -> RewardEnsemble:
-    """Perceptrons on vectors, convolutional networks on images, and networks of both kinds on images beside a vector.
+    """Perceptrons for vectors, convolutional networks for images, and networks of both kinds for images beside a vector.
 
-    Settings of fitting are those of `vectors`, `images` or `parts`, and those given beside these that are not None hold whatever
-    is observed. `hidden` and `inputs` are of networks that read vectors, `layers`, `units`, `threads` and `device` of those that
-    read images; smaller convolutions take the place of `layers` where an image is too small for them. Raises UserError for
-    settings and spaces that cannot be used.
+    `vectors`, `images` and `parts` hold the fit settings of each kind; other settings that are not None override them. `hidden`
+    and `input_scaling` apply to networks that read vectors; `layers`, `units`, `threads` and `device` to networks that read
+    images. Smaller convolutions replace `layers` where an image is too small for them. Raises UserError for settings and spaces
+    that it does not support.
     """
     common = {name: value for name, value in settings.items() if value is not None}
     reading = {"units": units, "threads": threads, "device": device}

@@ -1,4 +1,4 @@
-"""Reward predictors for images (appendix A.2): convolutional networks on stacks of frames, which do not see the action."""
+"""Reward predictors for images (appendix A.2): convolutional networks on stacks of frames that do not read the action."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from rlhp.reward.network import check_members
 from rlhp.thread_pool import ThreadPool
 from rlhp.types import Array, UserError, make_rng
 
-SLOPE = 0.01  # of the leaky ReLU after each layer
+SLOPE = 0.01  # negative slope of the leaky ReLU after each layer
 PAPER = ((16, 7, 3), (16, 5, 2), (16, 3, 1), (16, 3, 1))  # filters, kernel and stride of each convolution
-EPSILON = 1e-5  # beside a variance that is divided by
-ROWS = 128  # stacks predicted at once: what lies between layers then stays in the cache
+EPSILON = 1e-5  # added to variances before division
+ROWS = 128  # stacks per prediction batch: activations then fit in the CPU's cache
 
 
 def cnn_ensemble(
@@ -43,13 +43,13 @@ def cnn_ensemble(
     seed: int = 0,
     **fitting: Any,
 ) -> RewardEnsemble:
-    """Convolutional networks on images, fitted as `RewardEnsemble` says, which takes all other settings.
+    """An ensemble of convolutional networks on images; other settings are those of `RewardEnsemble`.
 
-    `observation_space` is that of a stack of frames, whose axes are found as `Images` says. `layers` lists filters, kernel and
-    stride of each convolution, `units` counts those of the layer after them, `dropout` is the share of each convolution's
-    outputs that a gradient step leaves out, after the first `dropout_after` gradient steps (`Dropout`). `precision` is what all
-    but the last layer is computed in, `device` where: cpu, cuda, or auto, which is cuda where there is one. Raises UserError for
-    settings and spaces that cannot be used.
+    `observation_space` is the space of a stack of frames; `Images` finds its axes. `layers` lists filters, kernel and stride of
+    each convolution. `units` is the size of the layer after them. `dropout` is the fraction of each convolution's outputs that a
+    gradient step drops, after the first `dropout_after` gradient steps (`Dropout`). `precision` is the number format of all
+    layers but the last. `device` is cpu, cuda, or auto, which is cuda if it is available. Raises UserError for settings and
+    spaces that it does not support.
     """
     shape = Shape(Images(observation_space), _checked(layers), units)
     dropped = Dropout(dropout, dropout_after)
@@ -59,7 +59,7 @@ def cnn_ensemble(
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What images and settings make of a network. Raises UserError where an image is too small for the convolutions."""
+    """The layer sizes of a network. Raises UserError if the images are too small for the convolutions."""
 
     images: Images
     layers: tuple[tuple[int, int, int], ...]  # filters, kernel, stride
@@ -68,7 +68,7 @@ class Shape:
     def __post_init__(self) -> None:
         if not self.layers or min(min(layer) for layer in self.layers) < 1 or self.units < 1:
             raise UserError(
-                "reward_model.layers lists filters, kernel and stride of a convolution or more, such as [[16, 7, 3]]."
+                "reward_model.layers lists filters, kernel and stride of at least one convolution, such as [[16, 7, 3]]."
             )
         if min(self.sizes()[-1]) < 1:
             raise UserError(
@@ -85,7 +85,7 @@ class Shape:
         return sizes[1:]
 
     def filters(self) -> list[int]:
-        """How many each convolution has."""
+        """The number of filters of each convolution."""
         return [filters for filters, _, _ in self.layers]
 
     def weights(self) -> list[tuple[int, ...]]:
@@ -102,7 +102,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """One network's, as views."""
+    """The parameters of one network, as views."""
 
     kernels: Sequence[Tensor]
     scales: Sequence[Tensor]
@@ -112,7 +112,7 @@ class Parameters:
 
     @classmethod
     def of(cls, flat: Tensor, shape: Shape) -> Parameters:
-        """Those that lie in `flat` [P], weights first."""
+        """Views of `flat` [P], weights first."""
         shapes, n = [*shape.weights(), *shape.biases()], len(shape.layers)
         parts = [part.view(size) for part, size in zip(flat.split([prod(size) for size in shapes]), shapes, strict=True)]
         kernels, (hidden, last), rest = parts[:n], parts[n : n + 2], parts[n + 2 :]
@@ -122,9 +122,9 @@ class Parameters:
 class CNN:
     """M convolutional networks with batch norm and dropout; a `Network`.
 
-    While they are fitted, a pair's clips are normalised by the statistics of one batch, which holds both. What predicts is
-    normalised by those of labelled clips, measured without dropout after each fit (`settle`): under dropout activations spread
-    more, and running means of their statistics would make r-hat a fraction of what was fitted.
+    During a fit, batch norm uses the statistics of a batch that holds both clips of each pair. Predictions use the statistics of
+    labelled clips, measured without dropout after each fit (`settle`): dropout increases the variance of activations, so running
+    means of the statistics during a fit would shrink r-hat to a fraction of what was fitted.
     """
 
     def __init__(
@@ -138,26 +138,28 @@ class CNN:
         threads: int = 1,
     ) -> None:
         check_members(members)
-        # a thread each: with three members on two threads, one thread would have nothing to do for half of the time
-        self._crew = ThreadPool(max(threads, members) if threads > 1 else 1)
+        # one thread per member: with three members on two threads, one thread would be idle for half of the time
+        self._pool = ThreadPool(max(threads, members) if threads > 1 else 1)
         self._shape, self._dropout, self._number, self._device, self._seed = shape, dropout, number, device, seed
         self.flat = _initial(shape, members, make_rng(seed, "reward")).to(device)
         self.weights = self.flat[:, : sum(map(prod, shape.weights()))]
-        self._steady = self.flat.clone()  # what predicts
-        self._statistics = torch.zeros(members, 2, sum(shape.filters()), device=device)  # its means and variances
+        self._averaged = self.flat.clone()  # the parameters that predict
+        self._statistics = torch.zeros(
+            members, 2, sum(shape.filters()), device=device
+        )  # batch norm's means and variances for predictions
         self._statistics[:, 1] = 1
-        self._graph: list[tuple[Tensor, Tensor]] = []  # of each member: its parameters and what came of them
+        self._graph: list[tuple[Tensor, Tensor]] = []  # for each member: its parameters and the sums computed from them
 
     def prepare(self, obs: Array, act: Array) -> Tensor:
-        """Observations [*B, *O] -> [*B, channels, height, width], a view where it can be one."""
+        """Observations [*B, *O] -> [*B, channels, height, width], a view where possible."""
         return self._shape.images.tensor(obs)
 
     def observe(self, clips: Callable[[], Tensor]) -> None:
-        """Nothing to do: images have a scale of their own."""
+        """Nothing to do: the bounds of the observation space scale images."""
 
     def clip_sums(self, clips: Tensor, step: int) -> Tensor:
-        """clips [n, L, channels, height, width] -> [M, n], in one pass for each member."""
-        x = self._taken(clips.flatten(0, 1))
+        """clips [n, L, channels, height, width] -> [M, n], in one pass per member."""
+        x = self._network_input(clips.flatten(0, 1))
 
         def one(member: int) -> tuple[Tensor, Tensor]:
             drop = self._dropout.at(step, make_rng(self._seed, "dropout", step, member))
@@ -166,11 +168,11 @@ class CNN:
                 predicted = self._train(x, Parameters.of(flat, self._shape), drop)
                 return flat, predicted.unflatten(0, clips.shape[:2]).sum(dim=1)
 
-        self._graph = self._crew.map(one, range(len(self.flat)))
+        self._graph = self._pool.map(one, range(len(self.flat)))
         return torch.stack([sums.detach() for _, sums in self._graph]).cpu()
 
     def _train(self, x: Tensor, of: Parameters, drop: Drop, statistics: Tensor | None = None) -> Tensor:
-        """One network's predictions in training mode [rows]; `statistics` [2, filters] are overwritten with the batch's."""
+        """One network's predictions in training mode [rows]; overwrites `statistics` [2, filters] with those of the batch."""
         filters = self._shape.filters()
         means, variances = ([None] * len(filters),) * 2 if statistics is None else (part.split(filters) for part in statistics)
         for i, (_, _, stride) in enumerate(self._shape.layers):
@@ -180,42 +182,42 @@ class CNN:
         return self._head(x, of)
 
     def backward(self, grad: Tensor) -> None:
-        """Compute `flat.grad`, given the loss's gradient for the sums of the last call, [M, n]."""
+        """Compute `flat.grad` from the gradient of the loss with respect to the sums of the last call, [M, n]."""
         graphs, self._graph = self._graph, []
         each = list(zip(graphs, grad.to(self._device), strict=True))
-        gradients = self._crew.map(lambda one: torch.autograd.grad(one[0][1], one[0][0], one[1])[0], each)
+        gradients = self._pool.map(lambda one: torch.autograd.grad(one[0][1], one[0][0], one[1])[0], each)
         self.flat.grad = torch.stack(gradients)
 
     def average(self, share: float) -> None:
-        """Move what predicts towards what is learned by this share of the distance."""
-        self._steady.lerp_(self.flat, share)
+        """Move the parameters that predict towards the learned ones by this fraction of the difference."""
+        self._averaged.lerp_(self.flat, share)
 
     def settle(self, x: Tensor) -> None:
-        """Take the statistics that predictions are normalised by from these stacks [n, channels, height, width].
+        """Measure the statistics that normalise predictions on these stacks [n, channels, height, width].
 
         Averaged weights need statistics of their own (Izmailov et al. 2018, section 3.2).
         """
-        taken = self._taken(x)
+        taken = self._network_input(x)
 
         def one(member: int) -> None:
-            of = Parameters.of(self._steady[member], self._shape)
+            of = Parameters.of(self._averaged[member], self._shape)
             self._train(taken, of, lambda activations: activations, self._statistics[member])
 
-        self._crew.map(one, range(len(self.flat)))
+        self._pool.map(one, range(len(self.flat)))
 
     def predict(self, x: Tensor) -> Tensor:
         """Stacks [*B, channels, height, width] -> [M, *B]."""
-        folded = [self._folded(*each) for each in zip(self._steady, self._statistics, strict=True)]
+        folded = [self._folded(*each) for each in zip(self._averaged, self._statistics, strict=True)]
 
         def evaluate(part: Tensor) -> Tensor:
-            taken = self._taken(part.flatten(0, -4))
+            taken = self._network_input(part.flatten(0, -4))
             return torch.stack([self._evaluate(taken, of) for of in folded]).cpu()
 
-        parts = self._crew.map(evaluate, x.split(max(1, ROWS // max(1, prod(x.shape[1:-3])))))
+        parts = self._pool.map(evaluate, x.split(max(1, ROWS // max(1, prod(x.shape[1:-3])))))
         return torch.cat(parts, dim=1).unflatten(1, x.shape[:-3])
 
     def _folded(self, flat: Tensor, statistics: Tensor) -> Parameters:
-        """A network whose batch norms, of fixed statistics, are part of its convolutions: their shifts are biases."""
+        """A network whose batch norms, with fixed statistics, are folded into its convolutions: their shifts become biases."""
         of, filters = Parameters.of(flat, self._shape), self._shape.filters()
         means, variances = (part.split(filters) for part in statistics)
         scales = [scale * (variance + EPSILON).rsqrt() for scale, variance in zip(of.scales, variances, strict=True)]
@@ -224,61 +226,64 @@ class CNN:
         return Parameters(kernels, scales, shifts, of.hidden, of.last)
 
     def _evaluate(self, x: Tensor, of: Parameters) -> Tensor:
-        """A folded network's predictions [rows]."""
+        """The predictions of a folded network, [rows]."""
         for i, (_, _, stride) in enumerate(self._shape.layers):
             kernel, bias = self._kernel(of.kernels[i], first=i == 0), of.shifts[i].to(self._number)
             x = leaky_relu_(conv2d(x, kernel, bias, stride=stride), SLOPE)
         return self._head(x, of)
 
     def _kernel(self, kernel: Tensor, first: bool) -> Tensor:
-        """As it is multiplied with; the first one scales images to [0, 1], which leaves them integers until then."""
+        """A kernel in the number format of the convolutions.
+
+        The first one also scales images to [0, 1], so that images stay integers until then.
+        """
         scaled = kernel * self._shape.images.scale if first else kernel
         return scaled.to(self._number).contiguous(memory_format=torch.channels_last)
 
     def _head(self, x: Tensor, of: Parameters) -> Tensor:
-        """The layers after the convolutions, [rows]; the last one in single precision."""
+        """The layers after the convolutions, [rows]; the last one is in single precision."""
         weight, bias = (part.to(self._number) for part in of.hidden)
         return linear(leaky_relu_(linear(x.flatten(1), weight, bias), SLOPE).float(), *of.last).squeeze(-1)
 
-    def _taken(self, x: Tensor) -> Tensor:
-        """Stacks [rows, channels, height, width] as networks compute with them, above their lowest value."""
+    def _network_input(self, x: Tensor) -> Tensor:
+        """Convert stacks [rows, channels, height, width] to the networks' device and number format, minus their lowest value."""
         if self._device.type == "cuda":
             x = x.contiguous().pin_memory().to(self._device, non_blocking=True)
         low = self._shape.images.low
         return (x.to(self._number) - low if low else x.to(self._number)).contiguous(memory_format=torch.channels_last)
 
     def snapshot(self) -> dict[str, Array]:
-        """Weights, their running means, and the statistics that those are normalised by."""
+        """Weights, their running means, and the statistics that normalise predictions."""
         return {name: value.cpu().numpy().copy() for name, value in self._state().items()}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         for name, value in self._state().items():
             value.copy_(torch.from_numpy(state[name]))
 
     def _state(self) -> dict[str, Tensor]:
-        return {"weights": self.flat, "steady": self._steady, "statistics": self._statistics}
+        return {"weights": self.flat, "steady": self._averaged, "statistics": self._statistics}
 
 
 def _checked(layers: Sequence[Sequence[int]]) -> tuple[tuple[int, int, int], ...]:
-    """The convolutions. Raises UserError unless each is three whole numbers of at least 1."""
-    told = (
+    """The convolutions as tuples. Raises UserError unless each is three integers of at least 1."""
+    message = (
         "reward_model.layers lists filters, kernel and stride of each convolution of the reward model, such as [[16, 7, 3]], "
         f"not {layers}."
     )
     try:
         rows = tuple((filters, kernel, stride) for filters, kernel, stride in layers)
     except (TypeError, ValueError) as error:
-        raise UserError(told) from error
+        raise UserError(message) from error
     if not rows or not all(isinstance(n, int) and n >= 1 for row in rows for n in row):
-        raise UserError(told)
+        raise UserError(message)
     return rows
 
 
 def _initial(shape: Shape, members: int, rng: np.random.Generator) -> Tensor:
-    """Independent parameters of each member [M, P]: uniform within 1 / sqrt(fan-in), batch norm's scales 1 and its shifts 0.
+    """Independent parameters for each member [M, P]: uniform within 1 / sqrt(fan-in); batch norm starts as the identity.
 
-    Those of the last layer are 0: what an untrained network says of a stack would stay wherever the labels say nothing.
+    The last layer starts at 0: random initial predictions would remain wherever labels carry no information.
     """
     flat = torch.zeros(members, sum(map(prod, [*shape.weights(), *shape.biases()])))
     for one in flat:

@@ -1,4 +1,4 @@
-"""A classifier of steps, the expert's from the policy's: what adversarial imitation learns its reward from."""
+"""A classifier that distinguishes the expert's steps from the policy's, from which adversarial imitation derives its reward."""
 
 from __future__ import annotations
 
@@ -15,64 +15,64 @@ from rlhp.reward.lipschitz import Lipschitz, Score
 from rlhp.reward.past import Past
 from rlhp.types import Array, Behaviour, Evidence, Metrics, Setup, Transitions, UserError, make_rng
 
-INPUTS = ("state_action", "state")  # what a score may read of a step
-Offset = Callable[[Behaviour, Transitions], Tensor]  # steps [n] -> what is taken off their logits, [n]
+INPUTS = ("state_action", "state")  # parts of a step that a score may read
+Offset = Callable[[Behaviour, Transitions], Tensor]  # steps [n] -> the offsets to subtract from their logits, [n]
 
 
 class Judge(Score, Protocol):
     """A score that reads transitions."""
 
-    flat: Tensor  # [P]: all that is learned, its gradient in `flat.grad`
+    flat: Tensor  # [P]: all learned parameters, with their gradient in `flat.grad`
 
     def observe(self, demonstrations: Transitions, behaviour: Transitions) -> None:
-        """Take notice of the policy's newest rollout, to normalise inputs by."""
+        """Update the normalisation of inputs with the policy's newest rollout."""
         ...
 
     def read(self, steps: Transitions) -> Tensor:
-        """[n] steps -> [n, width]."""
+        """Encode n steps as [n, width]."""
         ...
 
     def snapshot(self) -> dict[str, Array]:
-        """What changes with training beside `flat`."""
+        """Everything except `flat` that training changes."""
         ...
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot, which may hold more."""
+        """Continue from a snapshot, which may have further entries."""
         ...
 
 
 class Discriminator:
-    """Logistic regression of who made a step: D = sigmoid(logit) is the probability of the expert.
+    """Logistic regression on whether a step is the expert's: D = sigmoid(logit) is the probability that it is.
 
-    logit = scale * score - offset. A gradient step draws `batch_size` steps of each side and lowers the mean cross-entropy over
-    both (Ho and Ermon 2016, algorithm 1, line 4, where D is that of the policy). The policy's are from its newest rollout, but
-    for a share `past` of earlier ones (`Past`): a discriminator that forgets what the policy did before rewards it again, and
-    the policy goes round in circles.
+    logit = scale * score - offset. A gradient step draws `batch_size` steps of each side and reduces the mean cross-entropy over
+    both (Ho and Ermon 2016, algorithm 1, line 4, where D is the probability of the policy). The policy's steps are from its
+    newest rollout, except for a fraction `past` from earlier ones (`Past`): a discriminator that forgets earlier behaviour
+    rewards it again, and the policy goes round in circles.
     """
 
     def __init__(
         self, judge: Judge, *, lipschitz: Lipschitz, scale: float, past: float, learning_rate: float, batch_size: int, seed: int
     ) -> None:
         if batch_size < 1 or not learning_rate > 0 or not scale > 0:
-            raise UserError("the reward model wants a batch_size of at least 1, and a learning_rate and a scale above 0.")
+            raise UserError("the reward model needs a batch_size of at least 1, and a learning_rate and a scale above 0.")
         self._judge, self._lipschitz, self._scale = judge, lipschitz, scale
         self._batch_size, self._seed = batch_size, seed
         self._past = Past(past, seed)
         self._optimiser = Adam([judge.flat], lr=learning_rate, fused=True)
-        self._steps = 0  # gradient steps made
+        self._steps = 0  # gradient steps so far
 
     def fit(self, evidence: Evidence, gradient_steps: int, offset: Offset) -> Metrics:
-        """Train on the newest rollout until `gradient_steps` have been made since the start of the run.
+        """Train on the newest rollout until the run has made `gradient_steps`.
 
-        Returns means over these steps, taken before each: losses and accuracies of either side, and the penalty; and the
-        number of gradient steps so far. Empty where nothing is to be done, or there are no steps of one side.
+        Returns means over these gradient steps, measured before each: losses and accuracies of both sides, and the penalty; and
+        the number of gradient steps so far. Empty if no gradient steps are due, or one side has no steps.
         """
         expert, behaviour = evidence.demonstrations, evidence.behaviour
         if expert is None or behaviour is None or gradient_steps <= self._steps:
             return {}
         self._judge.observe(expert, behaviour.steps)
         due, n = range(self._steps, gradient_steps), gradient_steps - self._steps
-        sides = [self._of_expert(expert, due), self._past.drawn(behaviour.steps, self._batch_size, due)]
+        sides = [self._draw_expert(expert, due), self._past.drawn(behaviour.steps, self._batch_size, due)]
         rows = [self._judge.read(side).unflatten(0, (n, -1)) for side in sides]
         offsets = [offset(behaviour, side).view(n, -1) for side in sides]
         seen = [self._step(*each) for each in zip(*rows, *offsets, strict=True)]
@@ -80,12 +80,12 @@ class Discriminator:
         names = ("expert_loss", "policy_loss", "expert_accuracy", "policy_accuracy", "penalty")
         return {f"discriminator_{k}": v for k, v in zip(names, means, strict=True)} | {"fit_steps": float(self._steps)}
 
-    def _of_expert(self, steps: Transitions, which: range) -> Transitions:
+    def _draw_expert(self, steps: Transitions, which: range) -> Transitions:
         draws = (make_rng(self._seed, "discriminator/expert", step) for step in which)
         return steps[np.concatenate([rng.integers(len(steps), size=self._batch_size) for rng in draws])]
 
     def _step(self, expert: Tensor, policy: Tensor, expert_offset: Tensor, policy_offset: Tensor) -> list[float]:
-        """One gradient step; losses and accuracies of either side, and the penalty."""
+        """One gradient step; returns losses and accuracies of both sides, and the penalty."""
         judge, grad = self._judge, self._judge.flat.grad
         assert grad is not None
         grad.zero_()
@@ -102,13 +102,13 @@ class Discriminator:
         return [*torch.stack([loss.mean() for loss in losses]).tolist(), penalty]
 
     def snapshot(self) -> dict[str, Array]:
-        """All that changes with training, as arrays."""
+        """Everything that training changes, as arrays."""
         adam = {f"adam/{k}": v.numpy().copy() for k, v in self._optimiser.state[0].items()}
         mine = {"weights": self._judge.flat.numpy().copy(), "steps": np.array(self._steps)}
         return {**adam, **self._judge.snapshot(), **self._past.snapshot(), **mine}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot of one of the same shape."""
+        """Continue from a snapshot of a discriminator of the same shape."""
         for k, v in self._optimiser.state[0].items():
             v.copy_(torch.from_numpy(state[f"adam/{k}"]))
         self._judge.restore(state)
@@ -118,23 +118,23 @@ class Discriminator:
 
 
 def rows(x: Array) -> Array:
-    """[T, N, *x] or [n, L, *x] -> [T N, *x] or [n L, *x]."""
+    """Flatten the first two axes: [T, N, *x] or [n, L, *x] -> [T N, *x] or [n L, *x]."""
     return x.reshape(-1, *x.shape[2:])
 
 
-def check_choice(name: str, chosen: str, there: Collection[str]) -> None:
-    """Raises UserError unless a setting of this name is one of those that there are."""
-    if chosen not in there:
-        raise UserError(f"there is no reward_model.{name}={chosen}; choose one of {', '.join(there)}.")
+def check_choice(name: str, chosen: str, choices: Collection[str]) -> None:
+    """Raise UserError unless a setting has one of its possible values."""
+    if chosen not in choices:
+        raise UserError(f"there is no reward_model.{name}={chosen}; choose one of {', '.join(choices)}.")
 
 
 def check_demonstrated(setup: Setup, name: str) -> None:
-    """Raises UserError where there are no demonstrations to tell the policy's steps from."""
+    """Raise UserError without demonstrations to compare the policy's steps with."""
     if setup.demonstrations is None:
-        raise UserError(f"reward_model={name} learns from demonstrations; name them with demos=FOLDER (see rlhp demonstrate).")
+        raise UserError(f"reward_model={name} learns from demonstrations; set demos=FOLDER (see rlhp demonstrate).")
 
 
 def may_terminate(setup: Setup) -> bool:
-    """Whether episodes may end before their time: the environment does not rule it out, or one of the expert's did."""
+    """Whether episodes may terminate early: the environment does not rule it out, or one of the expert's episodes did."""
     demonstrated = setup.demonstrations.episodes if setup.demonstrations else ()
     return bool(getattr(setup.env, "terminates", True)) or any(episode.terminated for episode in demonstrated)

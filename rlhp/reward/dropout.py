@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al. 2014) from a random stream of one's own."""
+"""Dropout (Srivastava et al. 2014) with an explicit random number generator."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Drop = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Dropout:
-    """The share of a layer's outputs that is left out, and the number of gradient steps before which nothing is.
+    """Settings of dropout: the probability of dropping an output, and the number of gradient steps before dropout starts.
 
-    The noise of 1/2 keeps a new network from finding anything for some hundred steps, some networks for longer than others.
-    Raises UserError for values that make no sense.
+    With a probability of 1/2, the noise keeps a new network from learning anything for some hundred steps, and some networks for
+    longer. Raises UserError for invalid values.
     """
 
     probability: float
@@ -29,42 +29,45 @@ class Dropout:
     def __post_init__(self) -> None:
         if not 0 <= self.probability < 1 or self.after < 0:
             raise UserError(
-                "reward_model.dropout is a share of at least 0 and below 1, and dropout_after counts gradient steps from 0; they "
+                "reward_model.dropout must be at least 0 and below 1, and dropout_after, in gradient steps, at least 0; they "
                 f"are {self.probability} and {self.after}."
             )
 
     def at(self, step: int, rng: np.random.Generator) -> Drop:
-        """What is done to each layer's outputs after so many gradient steps."""
+        """The function that applies dropout to each layer's outputs after `step` gradient steps."""
         return partial(drop, probability=self.probability if step >= self.after else 0.0, rng=rng)
 
 
 def drop(x: Tensor, probability: float, rng: np.random.Generator) -> Tensor:
-    """x with each element set to 0 at this probability, and the others enlarged so that its expectation stays.
+    """Set each element of x to 0 with this probability, and scale the others so that the expectation stays the same.
 
-    x is [n, channels, height, width], whose channels lie together in memory. For 1/2, a random bit decides on each element:
-    exact, and many times as fast as a random number each.
+    x is [n, channels, height, width] in the channels-last memory format. For 1/2, one random bit per element decides: that is
+    exact, and many times as fast as a random number per element.
     """
     if probability == 0:
         return x
     n, channels, height, width = x.shape
-    keep = _halves(x.numel(), rng, x.device) if probability == 0.5 else _others(x.numel(), probability, rng).to(x.device)
+    keep = _halves(x.numel(), rng, x.device) if probability == 0.5 else _any_probability(x.numel(), probability, rng).to(x.device)
     return x * keep.view(n, height, width, channels).permute(0, 3, 1, 2).to(x.dtype)
 
 
 def _halves(size: int, rng: np.random.Generator, device: torch.device) -> Tensor:
-    """0 or 2, [size]."""
+    """0 or 2 for each element, [size]."""
     drawn = torch.frombuffer(bytearray(rng.bytes(-(-size // 8))), dtype=torch.uint8).to(device)
     return _table(device).index_select(0, drawn.int()).view(torch.bfloat16)[:size]
 
 
 @lru_cache(maxsize=1)
 def _table(device: torch.device) -> Tensor:
-    """0 or 2 for each bit of each byte, [256]: eight of them make one element, so that they are looked up together."""
+    """0 or 2 for each bit of each byte, [256].
+
+    Eight values are packed into one element, so that one look-up returns all of them.
+    """
     bits = (torch.arange(256)[:, None] >> torch.arange(8)) & 1
     return (2 * bits).to(torch.bfloat16).view(torch.complex128).squeeze(-1).to(device)
 
 
-def _others(size: int, probability: float, rng: np.random.Generator) -> Tensor:
-    """0 or 1 / (1 - probability), [size]."""
+def _any_probability(size: int, probability: float, rng: np.random.Generator) -> Tensor:
+    """0 or 1 / (1 - probability) for each element, [size]."""
     kept = torch.from_numpy(rng.random(size, dtype=np.float32)) >= probability
     return kept.float() / (1 - probability)

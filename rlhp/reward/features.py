@@ -1,4 +1,4 @@
-"""What the reward model sees of a step: observation and action side by side, normalised by its own statistics."""
+"""The inputs of a reward model: observation and action side by side, normalised by their own statistics."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch.nn.functional import one_hot
 
 from rlhp.types import Array, ImagesAndVector, UserError
 
-CLIP = 10.0  # of what the network is given: a contact force's spike must not drown the rest of a batch
-LEAST = 1e-4  # of its spread is left to an input that is the same in all clips on average
+CLIP = 10.0  # bound of normalised inputs: a spike of a contact force must not dominate a batch
+MIN_SHARE = 1e-4  # lower bound of the share in `between_clip_variance`: inputs with the same mean in all clips keep some scale
 
 
 def width(observation_space: spaces.Space, action_space: spaces.Space) -> int:
-    """How many numbers `encode` makes of one step."""
+    """The number of inputs that `encode` returns for one step. Raises UserError for unsupported spaces."""
     if isinstance(observation_space, ImagesAndVector):
         raise UserError(
-            "this reward model reads vectors, and observations are images beside one; choose reward_model=by_observation, or "
-            "leave the images out with env.wrappers and gymnasium.wrappers.FilterObservation."
+            "this reward model reads vectors only, and observations also have images; choose reward_model=by_observation, or "
+            "remove the images with env.wrappers and gymnasium.wrappers.FilterObservation."
         )
     if not isinstance(observation_space, spaces.Box):
         raise UserError(f"the reward model reads Box observations, not {observation_space}; wrap the environment to give a Box.")
@@ -30,7 +30,7 @@ def width(observation_space: spaces.Space, action_space: spaces.Space) -> int:
 
 
 def action_width(space: spaces.Space) -> int:
-    """How many numbers `encode_actions` makes of one action. Raises UserError for a space that it cannot read."""
+    """The number of inputs that `encode_actions` returns for one action. Raises UserError for unsupported spaces."""
     match space:
         case spaces.Box() | spaces.MultiBinary():
             return int(np.prod(space.shape))
@@ -40,18 +40,18 @@ def action_width(space: spaces.Space) -> int:
             return int(space.nvec.sum())
     raise UserError(
         f"the reward model reads actions of a Box, Discrete, MultiDiscrete or MultiBinary, not {space}; wrap the environment so "
-        "that it takes one of them."
+        "that its actions have one of these spaces."
     )
 
 
 def encode(obs: Array, act: Array, action_space: spaces.Space) -> Tensor:
     """Observations [*B, *O] and actions [*B, *A] -> [*B, width]; discrete actions become one-hot."""
-    done = encode_actions(act, action_space)
-    return torch.cat([_flat(obs, done.ndim - 1), done], dim=-1)
+    action = encode_actions(act, action_space)
+    return torch.cat([_flat(obs, action.ndim - 1), action], dim=-1)
 
 
 def encode_actions(act: Array, space: spaces.Space) -> Tensor:
-    """Actions [*B, *A] -> [*B, action width]: one-hot for each choice of a discrete one."""
+    """Actions [*B, *A] -> [*B, action width]; each discrete choice becomes one-hot."""
     lead = act.shape[: act.ndim - len(space.shape or ())]
     match space:
         case spaces.Discrete():
@@ -67,20 +67,23 @@ def encode_actions(act: Array, space: spaces.Space) -> Tensor:
 
 
 def _flat(x: Array, lead: int) -> Tensor:
-    """In single precision, the axes after the first `lead` made one; of no rows at all, too, whose width -1 could not tell."""
+    """The array in single precision, with the axes after the first `lead` flattened.
+
+    The width is explicit because reshape cannot infer -1 for an array without rows.
+    """
     return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).reshape(*x.shape[:lead], int(np.prod(x.shape[lead:])))
 
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
-    """Each input about its mean over the steps of all labelled clips, in a unit of its own."""
+    """Normalises each input by its mean over the steps of all labelled clips and a unit per input."""
 
     mean: Tensor  # [width]
     unit: Tensor  # [width]; 1 where an input never changes
 
     @classmethod
     def identity(cls, size: int) -> Normaliser:
-        """Before there is anything to measure."""
+        """The identity, used before there are labelled clips."""
         return cls(torch.zeros(size), torch.ones(size))
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -89,10 +92,13 @@ class Normaliser:
 
 
 class InputScaling(Protocol):
-    """How large each input is made, from its variances."""
+    """Sets the scale of each input from its variances."""
 
     def __call__(self, between: Array, within: Array) -> Array:
-        """The variance between clips' means and the mean variance within clips [width] -> the spread to give each [width]."""
+        """The standard deviation to scale each input to [width].
+
+        `between` is the variance of clips' means, `within` the mean variance within clips; both [width].
+        """
         ...
 
 
@@ -102,34 +108,40 @@ def unit_variance(between: Array, within: Array) -> Array:
 
 
 def between_clip_variance(between: Array, within: Array) -> Array:
-    """The share of an input's variance that lies between clips rather than within them, and the largest of these 1.
+    """The fraction of an input's variance that lies between clips rather than within them, divided by the largest of these.
 
-    A comparison tells of sums over clips, and what comes and goes within a clip averages out of them, as the noise in a random
-    policy's actions does. Labels then hardly say how r-hat depends on it: what a network takes for a pattern there stays, and a
-    policy can exploit it at every step. So such an input is made small beside those that last.
+    A comparison depends on sums over clips, so variation within a clip averages out, as the noise of a random policy's actions
+    does. Labels then hardly determine how r-hat depends on such an input: a spurious pattern that a network learns there stays,
+    and a policy can exploit it at every step. Inputs that vary mostly within clips are therefore scaled down.
     """
-    share = np.maximum(between / np.maximum(between + within, 1e-12), LEAST)
+    share = np.maximum(between / np.maximum(between + within, 1e-12), MIN_SHARE)
     return share / share.max()
 
 
 class Moments:
-    """Means and spreads per input of clips, to which clips are added: each is looked at once.
+    """Running statistics of each input over clips; each clip is read once.
 
-    The numbers are the same whether the clips came one by one or all at once, so that a resumed run has those of the first.
+    The result is the same whether clips arrive one by one or all at once, so a resumed run computes the numbers of the first.
     """
 
     def __init__(self, size: int) -> None:
-        self._means, self._squares = np.zeros((0, size)), np.zeros((0, size))
+        self._clip_means, self._clip_variances = np.zeros((0, size)), np.zeros((0, size))
 
     def extend(self, clips: Array) -> None:
         """Add clips [n, L, width]."""
         means = clips.mean(axis=1, dtype=np.float64)
         squares = np.square(clips - means[:, np.newaxis]).mean(axis=1)
-        self._means, self._squares = np.concatenate([self._means, means]), np.concatenate([self._squares, squares])
+        self._clip_means, self._clip_variances = (
+            np.concatenate([self._clip_means, means]),
+            np.concatenate([self._clip_variances, squares]),
+        )
 
-    def normaliser(self, weigh: InputScaling) -> Normaliser:
-        """Zero mean and the spread that `weigh` gives; the variance is the mean one within clips plus that of their means."""
-        between, within = self._means.var(axis=0), self._squares.mean(axis=0)
+    def normaliser(self, input_scaling: InputScaling) -> Normaliser:
+        """The normaliser to mean 0 and the standard deviation that `input_scaling` returns.
+
+        The variance of an input is the mean variance within clips plus the variance of their means.
+        """
+        between, within = self._clip_means.var(axis=0), self._clip_variances.mean(axis=0)
         std = np.sqrt(between + within)
-        unit = np.where(std > 1e-6, std / weigh(between, within), 1.0)
-        return Normaliser(torch.from_numpy(self._means.mean(axis=0)).float(), torch.from_numpy(unit).float())
+        unit = np.where(std > 1e-6, std / input_scaling(between, within), 1.0)
+        return Normaliser(torch.from_numpy(self._clip_means.mean(axis=0)).float(), torch.from_numpy(unit).float())

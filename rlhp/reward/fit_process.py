@@ -1,4 +1,4 @@
-"""A reward model fitted in a process of its own."""
+"""Fits a reward model in a subprocess."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import torch
 
 from rlhp.types import Array, Evidence, Metrics, RewardModel, UserError
 
-BEHIND = 10  # of niceness: threads of physics wait for each other at every step, and a fit beside them must not hold one up
-PROGRAM = "from rlhp.reward.fit_process import serve; serve()"  # not multiprocessing's: that would run the main program once more
+NICENESS = 10  # the threads of the physics synchronise at every step, and a fit on the same cores must not delay one of them
+PROGRAM = "from rlhp.reward.fit_process import serve; serve()"  # multiprocessing would import the main program again
 READY = "ready"
 
 State = dict[str, Array]
@@ -27,8 +27,8 @@ State = dict[str, Array]
 Make = Callable[[], RewardModel]
 
 
-def can_move(make: Make) -> bool:
-    """Whether a process can be told how to make the model; classes and functions of one's own must be importable."""
+def can_pickle(make: Make) -> bool:
+    """Whether the factory can be pickled for a subprocess; user-defined classes and functions must be importable."""
     try:
         return bool(pickle.dumps(make))
     except (pickle.PicklingError, AttributeError, TypeError):
@@ -36,11 +36,11 @@ def can_move(make: Make) -> bool:
 
 
 class FitProcess:
-    """A process that holds a model of its own and fits it.
+    """A subprocess with its own copy of the model, which it fits.
 
-    A gradient step is many small calls, and a thread would make each of them under Python's lock, at the expense of the policy's
-    update beside it, which is many small calls as well. Comparisons are sent once; what comes back is what the model then is. The
-    process ends with the one that began it, however that ends.
+    A gradient step consists of many small calls. In a thread each of them would hold Python's lock and slow down the policy
+    update, which consists of many small calls as well. Each comparison is sent once; a snapshot of the model comes back. The
+    subprocess ends with its parent, however that ends.
     """
 
     def __init__(self, make: Make) -> None:
@@ -50,95 +50,98 @@ class FitProcess:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # an interrupt at the keyboard is for whoever began it
+            start_new_session=True,  # Ctrl-C goes to the parent only
         )
-        self._sent = (0, 0)  # clips and comparisons
-        self._told = False  # of the demonstrations
-        self._there = Event()
+        self._sent = (0, 0)  # number of clips and of comparisons
+        self._demonstrations_sent = False
+        self._ready = Event()
         self._send((make, torch.get_num_threads()))
         Thread(target=self._listen, daemon=True).start()
 
     @property
     def ready(self) -> bool:
-        """Whether it has come up, which takes some seconds. If it cannot, it says why on standard error, and never is."""
-        return self._there.is_set()
+        """Whether it has started, which takes some seconds.
+
+        If it fails to start, it prints the reason to stderr and never becomes ready.
+        """
+        return self._ready.is_set()
 
     def _listen(self) -> None:
         with suppress(EOFError, OSError, ValueError):
             if pickle.load(self._process.stdout) == READY:  # type: ignore[arg-type]
-                self._there.set()
+                self._ready.set()
 
     def restore(self, state: State) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._send(state)
 
-    def begin(self, evidence: Evidence, gradient_steps: int) -> None:
-        """Let it fit; of all comparisons so far, those that it was given before must be the first."""
+    def start_fit(self, evidence: Evidence, gradient_steps: int) -> None:
+        """Start a fit. The comparisons must begin with those of earlier calls."""
         comparisons = evidence.comparisons
-        demonstrations = None if self._told else evidence.demonstrations
-        news = replace(evidence, comparisons=comparisons.after(*self._sent), demonstrations=demonstrations)
-        self._send((news, comparisons.flagged, gradient_steps))
-        self._sent, self._told = (len(comparisons.clips), len(comparisons)), True
+        demonstrations = None if self._demonstrations_sent else evidence.demonstrations
+        unsent = replace(evidence, comparisons=comparisons.after(*self._sent), demonstrations=demonstrations)
+        self._send((unsent, comparisons.flagged, gradient_steps))
+        self._sent, self._demonstrations_sent = (len(comparisons.clips), len(comparisons)), True
 
     def result(self) -> tuple[Metrics, State]:
-        """What came of the fit that was begun, when it is done, and a snapshot; raises what the fit raised."""
-        with _there():
+        """Wait for the fit; returns its metrics and a snapshot. Raises what the fit raised."""
+        with _pipe_errors():
             outcome = pickle.load(self._process.stdout)  # type: ignore[arg-type]
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def _send(self, order: Any) -> None:
-        with _there():
-            _write(self._process.stdin, order)  # type: ignore[arg-type]
+    def _send(self, request: Any) -> None:
+        with _pipe_errors():
+            _write(self._process.stdin, request)  # type: ignore[arg-type]
 
     def __del__(self) -> None:
         with suppress(OSError), self._process:
-            self._process.kill()  # it has nothing that is not here as well
+            self._process.kill()  # its state is also in this process
 
 
 @contextmanager
-def _there() -> Iterator[None]:
-    """Raises UserError where the process at the other end is gone."""
+def _pipe_errors() -> Iterator[None]:
+    """Raise UserError if the subprocess has ended."""
     try:
         yield
     except (EOFError, OSError, pickle.UnpicklingError) as error:
         raise UserError(
-            "the process that fits the reward model is gone, perhaps killed for want of memory; the same command goes on from "
-            "the last checkpoint, and threads=1 does without such a process."
+            "the process that fits the reward model has ended, perhaps killed because memory ran out; repeat the command to "
+            "continue from the last checkpoint, or set threads=1 to fit without such a process."
         ) from error
 
 
-def _write(pipe: IO[bytes], order: Any) -> None:
-    pickle.dump(order, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+def _write(pipe: IO[bytes], request: Any) -> None:
+    pickle.dump(request, pipe, protocol=pickle.HIGHEST_PROTOCOL)
     pipe.flush()
 
 
 def serve() -> None:
-    """The process's life: orders from its input, outcomes to its output, until whoever began it is gone."""
+    """The main function of the subprocess: reads requests from stdin and writes results to stdout until the parent ends."""
     if hasattr(os, "nice"):
-        os.nice(BEHIND)
-    orders, outcomes = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what else is printed must not get in between
+        os.nice(NICENESS)
+    requests, results = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # other output must not mix with the results
     with suppress(EOFError, BrokenPipeError):
-        make, torch_threads = pickle.load(orders)
+        make, torch_threads = pickle.load(requests)
         torch.set_num_threads(torch_threads)
         model, known, demonstrations = make(), None, None
-        _write(outcomes, READY)
+        _write(results, READY)
         while True:
-            order = pickle.load(orders)
-            if isinstance(order, dict):
-                model.restore(order)
+            request = pickle.load(requests)
+            if isinstance(request, dict):
+                model.restore(request)
                 continue
-            more, flagged, gradient_steps = order
-            known = (more.comparisons if known is None else known.joined(more.comparisons)).marked(flagged)
-            demonstrations = more.demonstrations or demonstrations
-            _write(outcomes, _outcome(model, Evidence(known, more.behaviour, demonstrations), gradient_steps))
+            new, flagged, gradient_steps = request
+            known = (new.comparisons if known is None else known.joined(new.comparisons)).marked(flagged)
+            demonstrations = new.demonstrations or demonstrations
+            _write(results, _result(model, Evidence(known, new.behaviour, demonstrations), gradient_steps))
 
 
-def _outcome(model: RewardModel, evidence: Evidence, gradient_steps: int) -> tuple[Metrics, State] | Exception:
+def _result(model: RewardModel, evidence: Evidence, gradient_steps: int) -> tuple[Metrics, State] | Exception:
     try:
         return model.fit(evidence, gradient_steps), model.snapshot()
     except Exception as error:
-        error.add_note(format_exc())  # where it happened, which does not travel with it
+        error.add_note(format_exc())  # pickling drops the traceback
         return error

@@ -1,4 +1,4 @@
-"""A learned reward that learns no more."""
+"""A learned reward that is no longer trained."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from rlhp.types import Array, Evidence, Metrics, RewardModel, Rollout, Steps
 
 
 class Frozen:
-    """A reward model as it is: evidence changes nothing.
+    """Wraps a reward model so that evidence does not change it.
 
-    Its snapshot is the model's, so that a run on it is resumed with the same reward, however the run it came from has gone on.
+    Its snapshot is the model's, so a resumed run has the same reward, however the run that the model came from has continued.
     """
 
     def __init__(self, model: RewardModel) -> None:
@@ -19,7 +19,7 @@ class Frozen:
         return self._model(rollout)
 
     def predict_members(self, steps: Steps) -> Array:
-        """The members apart, [M, n, L]."""
+        """Each member's rewards, [M, n, L]."""
         return self._model.predict_members(steps)
 
     def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
@@ -27,9 +27,9 @@ class Frozen:
         return {}
 
     def snapshot(self) -> dict[str, Array]:
-        """The model's."""
+        """The snapshot of the model."""
         return self._model.snapshot()
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot of a model built alike."""
+        """Continue from a snapshot of a model with the same settings."""
         self._model.restore(state)

@@ -1,4 +1,4 @@
-"""Generative adversarial imitation learning (Ho and Ermon 2016): the reward is how much a step looks like the expert's."""
+"""Generative adversarial imitation learning (Ho and Ermon 2016): the reward is how much a step resembles the expert's."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ REWARDS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
 )
 BIAS = MappingProxyType(
     {
-        "softplus": "is never negative: it pays for every further step, whatever is done, and a policy that merely survives "
-        "does well by it. Set reward_model.reward=logit, or choose a task that time alone ends",
-        "log_d": "is never positive: it charges for every further step, whatever is done, and a policy that ends its episodes "
-        "at once does well by it. Set reward_model.reward=logit, or choose a task that time alone ends",
+        "softplus": "is never negative: it rewards every further step, so a policy that merely survives scores well. Set "
+        "reward_model.reward=logit, or choose a task that only a time limit ends",
+        "log_d": "is never positive: it penalises every further step, so a policy that ends its episodes at once scores "
+        "well. Set reward_model.reward=logit, or choose a task that only a time limit ends",
     }
 )
 
 
 class GAIL:
-    """A discriminator of observation and action, and the reward made of its logit.
+    """A discriminator of observations and actions; the reward is a function of its logit.
 
-    `reward` names it: softplus, -log(1 - D), never negative; log_d, log D, never positive; logit, the sum of both, of either
-    sign. Where episodes may end early the first two have a bias of their own (`BIAS`; Kostrikov et al. 2019, section 4.1).
-    `reads` is what the discriminator sees: state_action, as in the paper, or state. `past` is the share of the policy's steps
-    that it is shown from earlier rollouts; 0, from the newest alone, is the paper's.
-    Raises UserError for settings and spaces that cannot be used.
+    `reward` names the function: softplus, -log(1 - D), never negative; log_d, log D, never positive; logit, the sum of both, of
+    either sign. Where episodes may terminate early the first two are biased (`BIAS`; Kostrikov et al. 2019, section 4.1). `reads`
+    selects the discriminator's input: state_action, as in the paper, or state. `past` is the fraction of the policy's steps in a
+    batch that come from earlier rollouts; the paper uses 0, the newest rollout only. Raises UserError for settings and spaces
+    that it does not support.
     """
 
     watches = True
@@ -72,37 +72,39 @@ class GAIL:
         )
 
     def check(self, setup: Setup) -> None:
-        """Raises UserError without demonstrations; says on stderr where the reward is biased by how episodes end."""
+        """Raise UserError without demonstrations; print a warning to stderr if early terminations bias the reward."""
         check_demonstrated(setup, "gail")
         if may_terminate(setup) and self._name in BIAS:
-            print(f"episodes of {setup.env.task} may end early, and reward={self._name} {BIAS[self._name]}.", file=sys.stderr)
+            print(
+                f"episodes of {setup.env.task} may terminate early, and reward={self._name} {BIAS[self._name]}.", file=sys.stderr
+            )
 
     def __call__(self, rollout: Rollout) -> Array:
         """The reward of every step, [T, N] float32."""
         return self._rewards(rollout.seen(), rollout.act)
 
     def predict_members(self, steps: Steps) -> Array:
-        """The same of clips, [1, n, L]."""
+        """The rewards of clips, [1, n, L]."""
         return self._rewards(stacked(steps.obs, steps.act.shape[1], axis=1), steps.act)[np.newaxis]
 
     def _rewards(self, obs: Array, act: Array) -> Array:
         return self._reward(self._score.value(rows(obs), rows(act))).numpy().reshape(act.shape[:2])
 
     def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:
-        """Train the discriminator on the newest rollout, as `Discriminator.fit` says."""
-        return self._discriminator.fit(evidence, gradient_steps, _nothing)
+        """Train the discriminator on the newest rollout; see `Discriminator.fit`."""
+        return self._discriminator.fit(evidence, gradient_steps, _no_offset)
 
     def snapshot(self) -> dict[str, Array]:
-        """The discriminator's."""
+        """The snapshot of the discriminator."""
         return self._discriminator.snapshot()
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot of a model built alike."""
+        """Continue from a snapshot of a model with the same settings."""
         self._discriminator.restore(state)
 
 
 class StepScore:
-    """A perceptron on observation and action, or on the observation alone; a `Judge`."""
+    """A perceptron that reads observation and action, or only the observation; a `Judge`."""
 
     def __init__(self, inputs: Balanced, hidden: Sequence[int], reads: str, seed: int) -> None:
         check_hidden(hidden)
@@ -115,19 +117,19 @@ class StepScore:
 
     @property
     def weights(self) -> list[Tensor]:
-        """The matrices of its layers."""
+        """The weight matrices of the layers."""
         return [weight for weight, _ in self._net.layers]
 
     def observe(self, demonstrations: Transitions, behaviour: Transitions) -> None:
-        """Normalise inputs by these, too."""
+        """Update the normalisation of inputs."""
         self._inputs.observe(demonstrations, behaviour)
 
     def read(self, steps: Transitions) -> Tensor:
-        """[n] steps -> [n, width]."""
+        """Encode n steps as [n, width]."""
         return self._inputs(steps.obs, steps.act)[:, : self._reads]
 
     def run(self, x: Tensor) -> Pass:
-        """x [n, width]."""
+        """Forward pass for x [n, width]."""
         return self._net.run(x)
 
     def value(self, obs: Array, act: Array) -> Tensor:
@@ -135,13 +137,13 @@ class StepScore:
         return self._net.value(self._inputs(obs, act)[:, : self._reads])
 
     def snapshot(self) -> dict[str, Array]:
-        """How inputs are normalised."""
+        """The normalisation of inputs."""
         return self._inputs.snapshot()
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._inputs.restore(state)
 
 
-def _nothing(behaviour: Behaviour, steps: Transitions) -> Tensor:
+def _no_offset(behaviour: Behaviour, steps: Transitions) -> Tensor:
     return torch.zeros(len(steps))

@@ -1,4 +1,4 @@
-"""Image observations, as a convolutional network reads them."""
+"""Image observations in the layout of a convolutional network."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rlhp.types import Array, UserError
 
 
 class Images:
-    """Where height, width and channels of an observation are, and the range of its numbers.
+    """Finds height, width and channels of an image observation, and the range of its values.
 
-    The two longest axes are height and width (the first ones, where several are as long); all others are channels, such as the
-    frames of a stack or colours. Raises UserError for spaces that are no images.
+    The two longest axes are height and width (the first ones in a tie). All others are channels, such as colours or the frames of
+    a stack. Raises UserError for spaces that are not images.
     """
 
     def __init__(self, space: spaces.Space) -> None:
@@ -27,7 +27,7 @@ class Images:
             )
         self.low, high = float(space.low.min()), float(space.high.max())
         if not np.isfinite([self.low, high]).all() or self.low == high:
-            raise UserError(f"images need bounds, to be scaled to [0, 1], and those of {space} are {self.low} and {high}.")
+            raise UserError(f"images need finite bounds to be scaled to [0, 1]; those of {space} are {self.low} and {high}.")
         self.scale = 1 / (high - self.low)
         self._shape = shape
         longest = sorted(sorted(range(len(shape)), key=lambda axis: -shape[axis])[:2])
@@ -36,7 +36,7 @@ class Images:
         self.channels = prod(shape) // (self.height * self.width)
 
     def tensor(self, obs: Array) -> Tensor:
-        """Observations [*B, *O] -> [*B, channels, height, width], of their own type; a view where it can be one."""
+        """Observations [*B, *O] -> [*B, channels, height, width], of the same type; a view where possible."""
         lead = obs.ndim - len(self._shape)
         moved = obs.transpose(*range(lead), *(lead + axis for axis in self._order))
         moved = moved.reshape(*obs.shape[:lead], self.channels, self.height, self.width)

@@ -1,5 +1,6 @@
-"""What keeps a discriminator's score from changing too fast with its inputs, so that far from the expert it still tells better
-from worse.
+"""Bounds and penalties that keep a discriminator's score from changing too fast with its inputs.
+
+A smooth score still distinguishes better from worse steps far from the expert's.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from rlhp.types import UserError
 
 
 class Scored(Protocol):
-    """A forward pass of a score over n rows, and what can be differentiated."""
+    """A forward pass of a score over n rows, and its derivatives."""
 
     @property
     def values(self) -> Tensor:
-        """[n]."""
+        """The scores [n]."""
         ...
 
     def backward(self, into: Tensor) -> None:
@@ -28,7 +29,7 @@ class Scored(Protocol):
         ...
 
     def input_gradient(self) -> Tensor:
-        """The values' gradients for their own inputs, [n, width]."""
+        """The gradient of each value with respect to its own input, [n, width]."""
         ...
 
     def backward_gradient(self, direction: Tensor) -> None:
@@ -37,46 +38,48 @@ class Scored(Protocol):
 
 
 class Score(Protocol):
-    """A function of rows of inputs, learned by gradient."""
+    """A function of rows of inputs that is learned by gradient descent."""
 
     @property
     def weights(self) -> Sequence[Tensor]:
-        """The matrices of its layers, [out, in] each."""
+        """The weight matrices of the layers, [out, in] each."""
         ...
 
     def run(self, x: Tensor) -> Scored:
-        """x [n, width]."""
+        """Forward pass for x [n, width]."""
         ...
 
 
 class Lipschitz(Protocol):
-    """A bound on the score's Lipschitz constant, or a penalty in its place."""
+    """A bound on the score's Lipschitz constant, or a penalty instead."""
 
     def add(self, score: Score, expert: Tensor, policy: Tensor, rng: np.random.Generator) -> float:
-        """Add a penalty's gradient to that of the loss, given rows of both sides [b, width]; the penalty."""
+        """Add the gradient of a penalty to that of the loss, given rows of both sides [b, width]; returns the penalty."""
         ...
 
     def project(self, score: Score) -> None:
-        """Bring the weights back to where they may be, after a gradient step."""
+        """Project the weights back into the bound, after a gradient step."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class GradientPenalty:
-    """coefficient E[(|d score / d input| - 1)^2] at random points between the expert's rows and the policy's.
+    """The gradient penalty, coefficient E[(|d score / d input| - 1)^2] at random points between the rows of expert and policy.
 
-    Gulrajani et al. (2017), equation 3; with `least` 0 in place of -infinity only slopes above 1 count, as Petzka et al. (2018,
-    equation 8) have it. Raises UserError for a coefficient below 0.
+    Gulrajani et al. (2017), equation 3. With `least` 0 instead of -infinity only slopes above 1 count, as in Petzka et al.
+    (2018), equation 8. Raises UserError for a coefficient below 0.
     """
 
     coefficient: float = 1.0
-    least: float = -float("inf")  # of |d score / d input| - 1
+    least: float = -float("inf")  # lower bound of |d score / d input| - 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.coefficient < float("inf"):
-            raise UserError(f"reward_model.lipschitz.coefficient is {self.coefficient}: give a number from 0 up.")
+            raise UserError(f"reward_model.lipschitz.coefficient is {self.coefficient}: give a finite number of at least 0.")
         if self.least not in (0, -float("inf")):
-            raise UserError(f"reward_model.lipschitz.least is {self.least}: give 0, for slopes above 1 alone, or -.inf for all.")
+            raise UserError(
+                f"reward_model.lipschitz.least is {self.least}: give 0 to penalise only slopes above 1, or -.inf to penalise all."
+            )
 
     def add(self, score: Score, expert: Tensor, policy: Tensor, rng: np.random.Generator) -> float:
         """See `Lipschitz`."""
@@ -94,10 +97,10 @@ class GradientPenalty:
 
 @dataclass(frozen=True, slots=True)
 class SpectralNorm:
-    """Every layer's matrix keeps a spectral norm of `most` or less: layers are scaled back after each gradient step.
+    """Keeps the spectral norm of every weight matrix at `most` or less by scaling it down after each gradient step.
 
     With `most` 1, a network of tanh layers has a Lipschitz constant of 1 or less. Gouk et al. (2021), section 4; Miyato et al.
-    (2018) divide by the norm in each forward pass in place of it. Raises UserError unless `most` is above 0.
+    (2018) divide by the norm in each forward pass instead. Raises UserError unless `most` is above 0.
     """
 
     most: float = 1.0

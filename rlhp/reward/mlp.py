@@ -1,4 +1,4 @@
-"""Reward predictors for vectors (appendix A.1): multi-layer perceptrons that run as one, each weight with an axis of members."""
+"""Reward predictors for vectors (appendix A.1): perceptrons that run as one batch, each weight with an axis of members."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rlhp.reward.features import InputScaling, Moments, Normaliser, between_clip
 from rlhp.reward.network import check_members
 from rlhp.types import Array, UserError, make_rng
 
-SLOPE = 0.01  # of the leaky ReLU between layers
+SLOPE = 0.01  # negative slope of the leaky ReLU between layers
 Weights = list[tuple[Tensor, Tensor]]  # per layer: [M, in, out], [M, 1, out]
 
 
@@ -33,17 +33,17 @@ def mlp_ensemble(
     seed: int = 0,
     **fitting: Any,
 ) -> RewardEnsemble:
-    """Multi-layer perceptrons on observation and action, fitted as `RewardEnsemble` says, which takes all other settings.
+    """An ensemble of multi-layer perceptrons that read observation and action; other settings are those of `RewardEnsemble`.
 
-    `hidden` lists the units of each hidden layer; `inputs` says how large each input is made; `precision` is what hidden layers
-    are computed in while they are fitted. Raises UserError for settings and spaces that cannot be used.
+    `hidden` lists the units of each hidden layer. `input_scaling` sets the scale of each input. `precision` is the number format
+    of the hidden layers during a fit. Raises UserError for settings and spaces that it does not support.
     """
     networks = MLP(observation_space, action_space, members, hidden, input_scaling, precision, seed)
     return RewardEnsemble(networks, seed=seed, **fitting)
 
 
 class MLP:
-    """M perceptrons on observation and action side by side, normalised over all labelled clips; a `Network`."""
+    """M perceptrons that read observation and action side by side, normalised over all labelled clips; a `Network`."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class MLP:
         check_members(members)
         if not isinstance(hidden, Sequence) or any(not isinstance(units, int) or units < 1 for units in hidden):
             raise UserError(
-                f"reward_model.hidden lists the units of each layer of the reward model, such as [64, 64], or [], not {hidden}."
+                f"reward_model.hidden lists the units of each hidden layer, such as [64, 64], or [] for none, not {hidden}."
             )
-        self._action_space, self._weigh, self._number = action_space, input_scaling, number(precision)
+        self._action_space, self._input_scaling, self._number = action_space, input_scaling, number(precision)
         size = width(observation_space, action_space)
         generator = torch.Generator().manual_seed(int(make_rng(seed, "reward").integers(2**31)))
         self._learned = init(members, (size, *hidden, 1), generator)
-        self._steady = self._learned.like()
-        self._steady.flat.copy_(self._learned.flat)
+        self._averaged = self._learned.like()
+        self._averaged.flat.copy_(self._learned.flat)
         self.flat, self.weights = self._learned.flat, self._learned.weights
         self._normaliser, self._moments = Normaliser.identity(size), Moments(size)
         self._sums: ClipSums | None = None
@@ -75,12 +75,12 @@ class MLP:
         return encode(obs, act, self._action_space)
 
     def observe(self, clips: Callable[[], Tensor]) -> None:
-        """Add labelled clips [n, L, width] to those that inputs are normalised over."""
+        """Add labelled clips [n, L, width] to the statistics that normalise inputs."""
         self._moments.extend(clips().numpy())
-        self._normaliser = self._moments.normaliser(self._weigh)
+        self._normaliser = self._moments.normaliser(self._input_scaling)
 
     def clip_sums(self, clips: Tensor, step: int) -> Tensor:
-        """clips [n, L, width] -> [M, n]; nothing is drawn at random."""
+        """clips [n, L, width] -> [M, n], without random draws."""
         n, length = clips.shape[:2]
         if self._sums is None or self._sums.shape[0] < n or self._sums.shape[1] < length:
             self._sums = ClipSums(self._learned, n, length, self._number)
@@ -88,39 +88,39 @@ class MLP:
         return self._sums(self._normaliser(clips))
 
     def backward(self, grad: Tensor) -> None:
-        """Compute `flat.grad`, given the loss's gradient for the sums of the last call, [M, n]."""
+        """Compute `flat.grad` from the gradient of the loss with respect to the sums of the last call, [M, n]."""
         assert self._sums is not None
         self._sums.backward(grad)
 
     def average(self, share: float) -> None:
-        """Move what predicts towards what is learned by this share of the distance."""
-        self._steady.flat.lerp_(self.flat, share)
+        """Move the parameters that predict towards the learned ones by this fraction of the difference."""
+        self._averaged.flat.lerp_(self.flat, share)
 
     def settle(self, x: Tensor) -> None:
-        """Nothing to do: inputs are normalised when clips come."""
+        """Nothing to do: `observe` normalises inputs."""
 
     def predict(self, x: Tensor) -> Tensor:
         """Steps [*B, width] -> [M, *B]."""
-        raw = forward(self._steady, self._normaliser(x.reshape(-1, x.shape[-1])))
+        raw = forward(self._averaged, self._normaliser(x.reshape(-1, x.shape[-1])))
         return raw.reshape(len(raw), *x.shape[:-1])
 
     def snapshot(self) -> dict[str, Array]:
-        """Weights, their running means, and how inputs are normalised."""
-        weights = {"weights": self.flat.numpy().copy(), "steady": self._steady.flat.numpy().copy()}
+        """Weights, their running means, and the normalisation of inputs."""
+        weights = {"weights": self.flat.numpy().copy(), "steady": self._averaged.flat.numpy().copy()}
         return {**weights, "inputs/mean": self._normaliser.mean.numpy(), "inputs/unit": self._normaliser.unit.numpy()}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot; all labelled clips will be new then."""
+        """Continue from a snapshot; the next call of `observe` must bring all labelled clips."""
         self.flat.copy_(torch.from_numpy(state["weights"]))
-        self._steady.flat.copy_(torch.from_numpy(state["steady"]))
+        self._averaged.flat.copy_(torch.from_numpy(state["steady"]))
         self._normaliser = Normaliser(*(torch.from_numpy(state[f"inputs/{k}"].copy()) for k in ("mean", "unit")))
         self._moments = Moments(len(self._normaliser.mean))
 
 
 class Networks:
-    """M networks of one shape in one array, so that what is done to all of their parameters takes one call.
+    """M networks of one shape in one array, so that one call updates all their parameters.
 
-    `flat` [M, P] holds of each network all weights and then all biases; `layers` and `weights` are views of it.
+    `flat` [M, P] holds all weights of each network, then all biases; `layers` and `weights` are views of it.
     """
 
     def __init__(self, flat: Tensor, sizes: Sequence[int]) -> None:
@@ -132,14 +132,14 @@ class Networks:
         self.weights = flat[:, : sum(i * o for i, o in shapes)]
 
     def like(self, dtype: torch.dtype = torch.float32) -> Networks:
-        """Others of the same shape, all zero."""
+        """Networks of the same shape, all zero."""
         return Networks(torch.zeros_like(self.flat, dtype=dtype), self.sizes)
 
 
 def init(members: int, sizes: Sequence[int], generator: torch.Generator) -> Networks:
-    """Independent weights per member, uniform within 1 / sqrt(fan-in); `sizes` lists the widths from input to output.
+    """Independent weights for each member, uniform within 1 / sqrt(fan-in); `sizes` lists the widths from input to output.
 
-    Those of the last layer are 0: what an untrained network says of a step would stay wherever the labels say nothing.
+    The last layer starts at 0: random initial predictions would remain wherever labels carry no information.
     """
     networks = Networks(torch.zeros(members, sum((i + 1) * o for i, o in pairwise(sizes))), sizes)
     for (weight, bias), fan_in in zip(networks.layers[:-1], sizes, strict=False):
@@ -149,7 +149,7 @@ def init(members: int, sizes: Sequence[int], generator: torch.Generator) -> Netw
 
 
 def forward(networks: Networks, x: Tensor) -> Tensor:
-    """x [rows, in] -> [M, rows]: every member on the same rows, in one batched product per layer."""
+    """x [rows, in] -> [M, rows]: every member reads the same rows, with one batched product per layer."""
     h = x.expand(len(networks.flat), *x.shape)
     for weight, bias in networks.layers[:-1]:
         h = leaky_relu(torch.baddbmm(bias, h, weight), SLOPE)
@@ -158,57 +158,57 @@ def forward(networks: Networks, x: Tensor) -> Tensor:
 
 
 class ClipSums:
-    """What each member predicts of whole clips: `forward` added up over their steps, and its gradient, written out.
+    """Each member's predictions for whole clips: `forward` summed over their steps, with a hand-written gradient.
 
-    The last layer is linear, so the sum is taken before it, which then works on one row per clip instead of L. The arrays
-    between the layers are made once, for up to `clips` clips of up to `length` steps: to ask the system for megabytes at every
-    gradient step takes longer than to fill them, and holds up other threads that ask as well.
+    The last layer is linear, so the sum is taken before it, and the layer then works on one row per clip instead of L. The arrays
+    between layers are allocated once, for up to `clips` clips of up to `length` steps: allocating megabytes at every gradient
+    step takes longer than filling them, and blocks other threads that allocate as well.
 
-    `number` is what hidden layers and their sums over steps are computed in; the last layer stays in single precision.
+    `number` is the type of hidden layers and of their sums over steps; the last layer stays in single precision.
     """
 
     def __init__(self, networks: Networks, clips: int, length: int, number: torch.dtype = torch.float32) -> None:
         self.shape = (clips, length)
         self._networks, self._used, self.grad = networks, networks.like(number), networks.like()
         shapes = [(len(networks.flat), clips * length, size) for size in networks.sizes[1:-1]]
-        # of each hidden layer: what it gives, and the loss's gradients for what it gives and for what it is given
+        # for each hidden layer: its output, and the gradients of the loss with respect to its output and its pre-activation
         self._arrays = [[torch.empty(shape, dtype=number) for shape in shapes] for _ in range(3)]
-        self._take(clips, length)
+        self._slice(clips, length)
 
-    def _take(self, clips: int, length: int) -> None:
-        """As much of each array as so many clips of this length need."""
+    def _slice(self, clips: int, length: int) -> None:
+        """Use the part of each array that this number of clips of this length needs."""
         self._clips, self._length = clips, length
-        self._given, self._after, self._before = ([x[:, : clips * length] for x in kind] for kind in self._arrays)
+        self._outputs, self._output_grads, self._input_grads = ([x[:, : clips * length] for x in kind] for kind in self._arrays)
 
     def __call__(self, clips: Tensor) -> Tensor:
-        """clips [n, L, in] -> [M, n], n and L at most those of `shape`."""
+        """clips [n, L, in] -> [M, n]; n and L are at most those of `shape`."""
         if clips.shape[:2] != (self._clips, self._length):
-            self._take(*clips.shape[:2])
+            self._slice(*clips.shape[:2])
         self._used.flat.copy_(self._networks.flat)
         x = clips.flatten(0, 1).to(self._used.flat.dtype)
-        self._taken = [x.expand(len(self._used.flat), *x.shape), *self._given]
-        for (weight, bias), taken, given in zip(self._used.layers, self._taken, self._given, strict=False):
+        self._layer_inputs = [x.expand(len(self._used.flat), *x.shape), *self._outputs]
+        for (weight, bias), taken, given in zip(self._used.layers, self._layer_inputs, self._outputs, strict=False):
             leaky_relu_(torch.baddbmm(bias, taken, weight, out=given), SLOPE)
-        self._summed = self._per_clip(self._taken[-1]).sum(dim=2).float()
+        self._summed = self._per_clip(self._layer_inputs[-1]).sum(dim=2).float()
         weight, bias = self._networks.layers[-1]
         return torch.baddbmm(self._length * bias, self._summed, weight).squeeze(-1)
 
     def backward(self, grad: Tensor) -> None:
-        """Put the gradients for the weights into `self.grad`, given that of the loss for the sums of the last call, [M, n]."""
+        """Write the weights' gradients to `self.grad`, from the loss's gradient with respect to the last call's sums, [M, n]."""
         into_weight, into_bias = self.grad.layers[-1]
         into_weight.copy_(torch.bmm(self._summed.transpose(1, 2), grad.unsqueeze(2)))
         into_bias.copy_(self._length * grad.sum(dim=1)[:, None, None])
         last, _ = self._networks.layers[-1]
         each = (grad[:, :, None, None] * last.transpose(1, 2).unsqueeze(1)).to(self._used.flat.dtype)
         into = each.expand(-1, -1, self._length, -1)
-        for i in reversed(range(len(self._given))):
-            before, (into_weight, into_bias) = self._before[i], self.grad.layers[i]
-            _slopes(into, self._per_clip(self._given[i]), out=self._per_clip(before))
-            into_weight.copy_(torch.bmm(self._taken[i].transpose(1, 2), before))
+        for i in reversed(range(len(self._outputs))):
+            before, (into_weight, into_bias) = self._input_grads[i], self.grad.layers[i]
+            _slopes(into, self._per_clip(self._outputs[i]), out=self._per_clip(before))
+            into_weight.copy_(torch.bmm(self._layer_inputs[i].transpose(1, 2), before))
             into_bias.copy_(before.sum(dim=1, keepdim=True))
             if i > 0:
                 weight, _ = self._used.layers[i]
-                into = self._per_clip(torch.bmm(before, weight.transpose(1, 2), out=self._after[i - 1]))
+                into = self._per_clip(torch.bmm(before, weight.transpose(1, 2), out=self._output_grads[i - 1]))
 
     def _per_clip(self, rows: Tensor) -> Tensor:
         """[M, n L, width] -> [M, n, L, width], a view."""
@@ -216,5 +216,5 @@ class ClipSums:
 
 
 def _slopes(grad: Tensor, given: Tensor, out: Tensor) -> None:
-    """The gradient before a leaky ReLU, from that after it and what it gave."""
+    """Write the gradient with respect to a leaky ReLU's input to `out`, from the gradient of its output and that output."""
     torch.ops.aten.leaky_relu_backward.grad_input(grad, given, SLOPE, True, grad_input=out)

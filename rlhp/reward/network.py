@@ -1,4 +1,4 @@
-"""What an ensemble wants of its networks, and what they are computed in."""
+"""The interface between an ensemble and its networks."""
 
 from __future__ import annotations
 
@@ -13,55 +13,55 @@ from rlhp.types import Array, UserError
 class Network(Protocol):
     """M networks of one shape that predict the reward of a step.
 
-    There are two sets of parameters: those that are learned, and running means of them that predict (`average`). Shapes: *B any
-    leading axes, n clips of L steps, P parameters. What `prepare` gives, *x for each step, is on the CPU, and so are sums,
-    their gradients and predictions, in single precision, whatever the networks are computed on and in.
+    There are two sets of parameters: the learned ones, and running means of them, which predict (`average`). Shapes: *B any
+    leading axes, n clips of L steps, P parameters. The output of `prepare`, *x for each step, is on the CPU. So are sums, their
+    gradients and predictions, in single precision, whatever device and precision the networks use.
     """
 
-    flat: Tensor  # [M, P]: all that is learned by gradient, which `backward` puts into `flat.grad`
-    weights: Tensor  # [M, W], a view of `flat`: what l2 holds back
+    flat: Tensor  # [M, P]: all learned parameters; `backward` writes their gradient to `flat.grad`
+    weights: Tensor  # [M, W], a view of `flat`: the parameters that l2 applies to
 
     def prepare(self, obs: Array, act: Array) -> Tensor:
-        """Observations as networks see them [*B, *O] and actions [*B, *A] -> [*B, *x]."""
+        """Convert observations in the form that networks read [*B, *O] and actions [*B, *A] to network inputs [*B, *x]."""
         ...
 
     def observe(self, clips: Callable[[], Tensor]) -> None:
-        """Take notice of labelled clips [n, L, *x] that were not there before, to normalise inputs by."""
+        """Update the input normalisation with new labelled clips [n, L, *x]."""
         ...
 
     def clip_sums(self, clips: Tensor, step: int) -> Tensor:
-        """In training mode: clips [n, L, *x] -> what each member predicts of each, summed over its steps, [M, n].
+        """Each member's predictions for clips [n, L, *x] in training mode, summed over their steps: [M, n].
 
-        Random draws depend on `step` alone, the number of gradient steps before.
+        Random draws depend only on `step`, the number of earlier gradient steps.
         """
         ...
 
     def backward(self, grad: Tensor) -> None:
-        """Compute `flat.grad`, given the loss's gradient for the sums of the last call, [M, n]."""
+        """Compute `flat.grad` from the gradient of the loss with respect to the sums of the last call, [M, n]."""
         ...
 
     def average(self, share: float) -> None:
-        """Move what predicts towards what is learned by this share of the distance; 1: all the way."""
+        """Move the parameters that predict towards the learned ones by this fraction of the difference; 1 copies them."""
         ...
 
     def settle(self, x: Tensor) -> None:
-        """A fit is over: take from steps of labelled clips [n, *x] what predictions are normalised by, if they are."""
+        """After a fit, update the statistics that normalise predictions, where there are any, from labelled steps [n, *x]."""
         ...
 
     def predict(self, x: Tensor) -> Tensor:
-        """In evaluation mode, which changes nothing: steps [*B, *x] -> [M, *B]."""
+        """Predictions in evaluation mode, without side effects: steps [*B, *x] -> [M, *B]."""
         ...
 
     def snapshot(self) -> dict[str, Array]:
-        """All that changes with training, as arrays on the CPU."""
+        """Everything that training changes, as arrays on the CPU."""
         ...
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot, which may hold more."""
+        """Continue from a snapshot, which may have further entries."""
         ...
 
 
 def check_members(members: int) -> None:
-    """Raises UserError unless there is a member at least."""
+    """Raise UserError unless there is at least one member."""
     if members < 1:
-        raise UserError(f"the reward model wants members of at least 1, not {members}.")
+        raise UserError(f"reward_model.members must be at least 1, not {members}.")

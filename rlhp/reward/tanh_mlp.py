@@ -1,4 +1,4 @@
-"""A multi-layer perceptron with a scalar output, its gradient, and the gradient of that gradient, written out."""
+"""A multi-layer perceptron with a scalar output, with hand-written gradients of first and second order."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from rlhp.types import UserError
 
 
 def check_hidden(hidden: object) -> None:
-    """Raises UserError unless `hidden` lists the units of a layer or more."""
+    """Raise UserError unless `hidden` lists the units of at least one layer."""
     if not isinstance(hidden, Sequence) or not hidden or any(not isinstance(units, int) or units < 1 for units in hidden):
         raise UserError(f"reward_model.hidden lists the units of each layer, such as [64, 64], not {hidden}.")
 
 
 def parameters(sizes: Sequence[int]) -> int:
-    """How many numbers a network of these layer widths is made of, from input to the last hidden layer."""
+    """The number of parameters of a network with these layer widths, from the input to the last hidden layer."""
     return sum((into + 1) * out for into, out in pairwise([*sizes, 1]))
 
 
 class TanhMLP:
     """Linear layers with tanh between them, and one output.
 
-    `flat` [P] holds the parameters and `grad` [P] their gradients, to which every backward pass adds; both are views into what
-    an optimiser works on. `sizes` lists the widths from the input to the last hidden layer. Autograd records a graph, and a
-    second one for a penalty on gradients, which takes several times as long as the arithmetic on networks of this size.
+    `flat` [P] holds the parameters and `grad` [P] their gradients; every backward pass adds to `grad`. Both are views of an
+    optimiser's arrays. `sizes` lists the widths from the input to the last hidden layer. Gradients are written by hand because
+    autograd records a graph, and a second one for a penalty on gradients; on networks of this size that takes several times as
+    long as the arithmetic.
     """
 
     def __init__(self, flat: Tensor, grad: Tensor, sizes: Sequence[int]) -> None:
@@ -38,7 +39,7 @@ class TanhMLP:
         self.layers, self.grads = (_views(vector.split(lengths), shapes) for vector in (flat, grad))
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Uniform within 1 / sqrt(fan-in); the last layer is 0, so that an untrained network prefers nothing."""
+        """Draw parameters uniformly within 1 / sqrt(fan-in); the last layer is 0, so all inputs start with the same value."""
         for weight, bias in self.layers[:-1]:
             for part in (weight, bias):
                 part.copy_((2 * torch.rand(part.shape, generator=generator) - 1) / sqrt(weight.shape[1]))
@@ -46,14 +47,14 @@ class TanhMLP:
             part.zero_()
 
     def value(self, x: Tensor) -> Tensor:
-        """x [n, in] -> [n], without what a backward pass would need."""
+        """x [n, in] -> [n], without the intermediate results that a backward pass needs."""
         for weight, bias in self.layers[:-1]:
             x = torch.addmm(bias, x, weight.t()).tanh_()
         weight, bias = self.layers[-1]
         return torch.addmm(bias, x, weight.t()).squeeze(1)
 
     def run(self, x: Tensor) -> Pass:
-        """x [n, in] -> the outputs and what backward passes need."""
+        """x [n, in] -> the outputs and the intermediate results that backward passes need."""
         given = [x]
         for weight, bias in self.layers[:-1]:
             given.append(torch.addmm(bias, given[-1], weight.t()).tanh_())
@@ -70,12 +71,12 @@ class Pass:
     """One forward pass over n rows through L hidden layers."""
 
     net: TanhMLP
-    given: list[Tensor]  # [n, width]: the input, and what each hidden layer gives
-    slopes: list[Tensor]  # [n, width]: the output's gradient for each hidden layer's sums, before tanh
+    given: list[Tensor]  # [n, width] each: the input, and the output of each hidden layer
+    slopes: list[Tensor]  # [n, width] each: the gradient of the output with respect to each hidden layer before tanh
     values: Tensor  # [n]
 
     def backward(self, into: Tensor) -> None:
-        """Add the gradient of the sum of `into` [n] times the outputs."""
+        """Add the parameters' gradient of the sum of `into` [n] times the outputs."""
         for (weight, bias), slope, given in zip(self.net.grads, self.slopes, self.given, strict=False):
             back = into.unsqueeze(1) * slope
             weight.addmm_(back.t(), given)
@@ -85,13 +86,13 @@ class Pass:
         bias.add_(into.sum())
 
     def input_gradient(self) -> Tensor:
-        """The outputs' gradients for their own inputs, [n, in]."""
+        """The gradient of each output with respect to its own input, [n, in]."""
         return torch.mm(self.slopes[0], self.net.layers[0][0])
 
     def backward_gradient(self, direction: Tensor) -> None:
-        """Add the gradient of the sum of `direction` [n, in] times the input gradients.
+        """Add the parameters' gradient of the sum of `direction` [n, in] times the input gradients.
 
-        That sum is the outputs' derivative in this direction: it is computed forwards, then differentiated backwards.
+        That sum is the directional derivative of the outputs: it is computed forwards, then differentiated backwards.
         """
         pushed, before = [direction], []
         for (weight, _), given in zip(self.net.layers, self.given[1:], strict=False):

@@ -1,4 +1,4 @@
-"""The true reward in the learned one's place: RL as the paper's baseline runs it."""
+"""The true reward in place of a learned one, for the paper's RL baseline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rlhp.types import Array, Evidence, Metrics, Rollout, Steps
 
 
 class TrueReward:
-    """The task's own reward; there is nothing to fit, whatever the spaces."""
+    """The task's own reward. There is nothing to fit, so any spaces will do."""
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space) -> None:
         pass
@@ -19,7 +19,7 @@ class TrueReward:
         return rollout.true_reward
 
     def predict_members(self, steps: Steps) -> Array:
-        """The true reward as an ensemble of one that is always sure: [1, n, L]."""
+        """The true reward as an ensemble of one member, without disagreement: [1, n, L]."""
         return steps.true_reward[np.newaxis]
 
     def fit(self, evidence: Evidence, gradient_steps: int) -> Metrics:

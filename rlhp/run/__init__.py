@@ -1,4 +1,4 @@
-"""A run directory: what a run logs, how it is stopped and how it goes on."""
+"""Run directories: logs, checkpoints, resuming, and control of a running training."""
 
 from rlhp.run.checkpoint import write_published, write_whole
 from rlhp.run.control import Control, ask, change, control

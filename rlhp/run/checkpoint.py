@@ -1,4 +1,4 @@
-"""Checkpoints: complete or absent, and read without unpickling anything."""
+"""Checkpoints, which are complete or absent, and are loaded without pickle."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from rlhp.types import Array, UserError
 
 State = dict[str, Array]
 DONE, KEPT = "done", "kept"
-FORMAT = 3  # of what the parts save of themselves; another one cannot be taken up
+FORMAT = 3  # version of the snapshots; checkpoints of other versions cannot be restored
 
 
 def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) -> Path:
-    """Write `folder/<step>/<part>.safetensors`, then the mark that says it is complete; the `keep` newest stay, and marked ones.
+    """Write `folder/<step>/<part>.safetensors`, then a marker that it is complete; delete all but the `keep` newest.
 
-    The mark holds the format and each file's digest. Until it is there, and after a kill or a power cut in the middle, the
-    checkpoint does not exist.
+    Checkpoints marked as kept stay as well. The marker holds the format and the digest of each file. A checkpoint exists only
+    once its marker does, also after a kill or a power failure.
     """
     target = folder / str(step)
     _write(target, parts, {})
@@ -37,7 +37,7 @@ def write(folder: Path, step: int, parts: Mapping[str, State], keep: int = 2) ->
 
 
 def write_published(folder: Path, step: int, parts: Mapping[str, State]) -> Path:
-    """Write a checkpoint of some parts, from which training cannot go on: `trainable` is False for it."""
+    """Write a checkpoint of some parts for a published run; training cannot continue from it, and `trainable` returns False."""
     target = folder / str(step)
     _write(target, parts, {"trainable": False})
     return target
@@ -55,15 +55,15 @@ def _write(target: Path, parts: Mapping[str, State], facts: Mapping[str, bool]) 
 
 
 def trainable(folder: Path, step: int) -> bool:
-    """Whether training can go on from a complete checkpoint."""
+    """Whether training can continue from a complete checkpoint."""
     try:
         return bool(json.loads((folder / str(step) / DONE).read_text()).get("trainable", True))
     except (ValueError, AttributeError, OSError):
-        return True  # `read` says what is wrong with it
+        return True  # `read` reports the damage
 
 
 def mark_kept(folder: Path, step: int) -> None:
-    """Have a complete checkpoint stay, however many newer ones there are."""
+    """Keep a complete checkpoint permanently."""
     write_whole(folder / str(step) / KEPT, "")
 
 
@@ -73,10 +73,10 @@ def complete(folder: Path) -> list[int]:
 
 
 def newest(folder: Path) -> tuple[int, dict[str, State]]:
-    """The step and the parts of the newest checkpoint that is intact; (0, no parts) where there is none at all.
+    """The step and the parts of the newest intact checkpoint; (0, no parts) if there is no checkpoint.
 
-    One that is damaged is passed over, which is said on standard error. Raises UserError if all of them are damaged, or if the
-    newest that is intact is of another version's format.
+    Damaged checkpoints are skipped with a message on stderr. Raises UserError if all are damaged, or if the newest intact one has
+    the format of another version.
     """
     damage = None
     for step in reversed(complete(folder)):
@@ -84,34 +84,35 @@ def newest(folder: Path) -> tuple[int, dict[str, State]]:
             return step, read(folder, step)
         except Damaged as error:
             damage = error
-            print(f"{error}; the one before is used instead.", file=sys.stderr)
+            print(f"{error}; using the previous one.", file=sys.stderr)
     if damage is not None:
-        raise UserError(f"{damage}, and there is none before it: restore {folder} from a copy, or start again with name=...")
+        raise UserError(f"{damage}, and there is no earlier one: restore {folder} from a copy, or start a new run with name=...")
     return 0, {}
 
 
 class Damaged(UserError):
-    """A checkpoint whose files are not what was written."""
+    """A checkpoint whose files have been changed or removed."""
 
 
 def read(folder: Path, step: int) -> dict[str, State]:
     """The parts of a complete checkpoint.
 
-    Raises Damaged if a file is damaged or gone, UserError if it is of another version's format.
+    Raises Damaged if a file was changed or removed, UserError if the format is that of another version.
     """
     source = folder / str(step)
     try:
-        mark = json.loads((source / DONE).read_text())
-        digests = mark.get("digests", {})
+        marker = json.loads((source / DONE).read_text())
+        digests = marker.get("digests", {})
         for name, digest in digests.items():
             if _digest(source / f"{name}.safetensors") != digest:
-                raise ValueError(f"{name}.safetensors is not what was written")
+                raise ValueError(f"{name}.safetensors does not match its digest")
         parts = {name: load_file(source / f"{name}.safetensors") for name in digests}
     except (ValueError, AttributeError, OSError, SafetensorError) as error:
         raise Damaged(f"the checkpoint {source} is damaged ({error})") from error
-    if mark.get("format") != FORMAT:
+    if marker.get("format") != FORMAT:
         raise UserError(
-            f"the checkpoint {source} was written by another version of rlhp: go on with that one, or start again with name=..."
+            f"the checkpoint {source} was written by another version of rlhp: continue with that version, or start a new run "
+            "with name=..."
         )
     return parts
 
@@ -122,7 +123,7 @@ def _digest(path: Path) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """A file that is there with all of its text or not at all, also after a power cut."""
+    """Write a file atomically: it has all of its text or does not exist, also after a power failure."""
     draft = path.with_suffix(".draft")
     draft.write_text(text)
     sync(draft)
@@ -131,7 +132,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file's content, or a folder's list of names, on the disk when this returns. A file that is not there is none."""
+    """Flush a file, or the names in a folder, to the disk. A missing file is ignored."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

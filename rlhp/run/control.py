@@ -1,4 +1,4 @@
-"""What people at the page ask of a training: a file that the page writes, and that the training looks at once a round."""
+"""Requests of people at the page to a training: a file that the page writes and the training reads once per round."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from rlhp.run.page import served
 from rlhp.types import Stopped, UserError
 
 CONTROL, LOCK = "control.json", "control.lock"
-POLL = 0.2  # seconds between looks of a training that is paused
-Added = tuple[tuple[int, int], ...]  # (step, labels): from which step on how many more are wanted
+POLL = 0.2  # seconds between checks while a training is paused
+Added = tuple[tuple[int, int], ...]  # (step, labels): the labels added at each step
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What is asked of a training, and what it has made of it.
+    """Requests to a training, and its response.
 
-    Labels are a level, not an increment: `more` is how many are wanted beyond those of the run's settings, and `added` says
-    since when, as far as the training has taken notice.
+    Labels are a level, not an increment: `more` is the requested number beyond the run's settings, and `added` lists when the
+    training accepted how many of them.
     """
 
     paused: bool = False
     stop: bool = False
     more: int = 0
     added: Added = ()
-    stopped: int | None = None  # the step from which a training that was stopped goes on; None: it was not, or does already
+    stopped: int | None = None  # the step from which a stopped training will continue; None if it is not stopped
 
     @property
     def coming(self) -> int:
-        """Labels of which the training has not taken notice yet."""
+        """Labels that the training has not accepted yet."""
         return max(self.more - sum(number for _, number in self.added), 0)
 
     def noticed(self, step: int) -> Control:
-        """The same after a training has taken notice at `step`."""
+        """The same requests after the training accepted the new labels at `step`."""
         return replace(self, added=(*self.added, (step, self.coming))) if self.coming else self
 
 
 def control(run: Path) -> Control:
-    """What is asked of the training of this run. Raises UserError where the file is damaged."""
+    """The requests to the training of this run. Raises UserError if the file is damaged."""
     try:
         text = (run / CONTROL).read_text()
     except FileNotFoundError:
@@ -53,11 +53,11 @@ def control(run: Path) -> Control:
         found = json.loads(text)
         return Control(**{**found, "added": tuple((int(step), int(number)) for step, number in found["added"])})
     except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{run / CONTROL} is damaged: remove it; the training then runs as its settings say.") from error
+        raise UserError(f"{run / CONTROL} is damaged: remove it; the training then follows its settings.") from error
 
 
 def change(run: Path, how: Callable[[Control], Control]) -> Control:
-    """Change what is asked: page and training may do so at the same time, one after the other. Returns what it is then."""
+    """Change the requests atomically, since page and training may both write; returns the new state."""
     if how(before := control(run)) == before:
         return before
     with (run / LOCK).open("a") as file:
@@ -68,25 +68,25 @@ def change(run: Path, how: Callable[[Control], Control]) -> Control:
 
 
 def ask(run: Path, **fields: Any) -> Control:
-    """Change single fields of it."""
+    """Set some fields of the requests."""
     return change(run, lambda control: replace(control, **fields))
 
 
 class Controls:
-    """The training's side. `grow` is told the labels that were added whenever these are more; `sleep` waits for seconds."""
+    """The training's access to requests. Calls `grow` with all added labels when there are more; `sleep` waits for seconds."""
 
     def __init__(self, run: Path, sleep: Callable[[float], None] = time.sleep) -> None:
         self._run, self._sleep = run, sleep
         self.grow: Callable[[Added], None] = lambda added: None
         self._grown: Added = ()
 
-    def begin(self, step: int) -> None:
-        """The training goes on from `step`: a stop that was asked for before is over."""
+    def start(self, step: int) -> None:
+        """Clear earlier stop requests when the training continues from `step`."""
         self._grown = change(self._run, lambda control: replace(control, stop=False, stopped=None)).added
         self.grow(self._grown)
 
-    def look(self, step: int) -> Control:
-        """What is asked of the training at the end of the round of this step."""
+    def poll(self, step: int) -> Control:
+        """The requests at the end of the round of this step."""
         asked = control(self._run)
         if asked.coming:
             asked = change(self._run, lambda control: control.noticed(step))
@@ -95,23 +95,23 @@ class Controls:
             self.grow(self._grown)
         return asked
 
-    def hold(self, step: int, say: Callable[[str], None]) -> Control:
-        """Wait while the training is paused: the one place where it waits for that. Returns what ended it."""
-        while (asked := self.look(step)).paused and not asked.stop:
+    def wait_while_paused(self, step: int, say: Callable[[str], None]) -> Control:
+        """Wait while the training is paused; returns the requests that ended the pause. Nothing else waits for that."""
+        while (asked := self.poll(step)).paused and not asked.stop:
             say(f"paused at step {step:,} from the page: {self._where()}")
             self._sleep(POLL)
         return asked
 
     def sleep(self, seconds: float) -> None:
-        """Wait for somebody else, such as people who answer. Raises Stopped where the training is asked to stop meanwhile."""
+        """Wait for others, such as people who answer. Raises Stopped if the training is asked to stop meanwhile."""
         self._sleep(seconds)
         if control(self._run).stop:
             raise Stopped
 
     def stopped(self, step: int) -> None:
-        """The training ends, and will go on from `step`."""
+        """Record that the training ends, and will continue from `step`."""
         ask(self._run, stop=False, stopped=step)
 
     def _where(self) -> str:
-        there = served(self._run)
-        return f"rlhp annotate {self._run} serves it" if there is None else f"go on there, {there.address()}"
+        page = served(self._run)
+        return f"continue it with rlhp annotate {self._run}" if page is None else f"continue it at {page.address()}"

@@ -1,4 +1,4 @@
-"""A run directory: the whole truth about a run."""
+"""A run directory: settings, logs and checkpoints of one run."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_upto
 from rlhp.types import Array, Metrics, Stateful, Stopped, UserError
 
 CONFIG, FINISHED = "config.yaml", "finished.json"
-VERSIONS, ATTEMPTS = "versions.json", "attempts.jsonl"  # on what the run began; on what each attempt ran
-PLAN = "plan.json"  # how many labels are wanted, first and in all
+VERSIONS, ATTEMPTS = "versions.json", "attempts.jsonl"  # versions and machine: at the start of the run; of each attempt
+PLAN = "plan.json"  # how many labels are requested, initially and in total
 BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
-GROWING = ("total_steps", "labels")  # what `rlhp extend` may give more of
-# what does not touch the numbers
+GROWING = ("total_steps", "labels")  # settings that `rlhp extend` may increase
+# settings that do not change results
 THREADS = ("threads", "env.threads", "env.workers", "agent.threads", "reward_model.threads")
-# how one looks at it, and keeps it
-_TOLD = ("tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched", "keyboard")
-MAY_CHANGE = (*THREADS, *_TOLD, "env.clone", "data.path")
-# settings that came later, each with the value that runs without it went by
+# settings of monitoring and storage
+_MONITORING = ("tracker", "checkpoint_every", "video", "page", "instructions", "film", "watched", "keyboard")
+MAY_CHANGE = (*THREADS, *_MONITORING, "env.clone", "data.path")
+# settings added after the first version, each with the value that runs without it used
 ADDED = {
     "loop": {"_target_": "rlhp.train.preferences", "_partial_": True},
     "demos": None,
@@ -42,26 +42,26 @@ ADDED = {
 }
 
 
-# and settings of parts, by what the parts are
+# settings added to components, by target
 ADDED_TO_PARTS = {"rlhp.teacher.Noisy": {"much": 1.0, "remember": 200}}
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings of the run in this directory. Raises UserError where there is none, or where they cannot be read."""
+    """The settings of the run in this directory. Raises UserError if there is no run, or the file is damaged."""
     file = path / CONFIG
     if not file.is_file():
-        raise UserError(f"{path} is not a run directory; name a folder that rlhp train has made, such as runs/main/...")
+        raise UserError(f"{path} is not a run directory; give a folder that rlhp train created, such as runs/main/...")
     try:
-        before = yaml.safe_load(file.read_text("utf-8"))
+        stored = yaml.safe_load(file.read_text("utf-8"))
     except (UnicodeDecodeError, yaml.YAMLError):
-        before = None
-    if not isinstance(before, dict):
-        raise UserError(f"{file} is damaged: it holds no settings; name another run directory, or train anew.")
-    return _completed(present(before))
+        stored = None
+    if not isinstance(stored, dict):
+        raise UserError(f"{file} is damaged: it contains no settings; give another run directory, or train again.")
+    return _completed(present(stored))
 
 
 def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with those that came later."""
+    """Add the settings of later versions."""
     return {**ADDED, **{key: _completed_part(value) for key, value in settings.items()}}
 
 
@@ -73,42 +73,42 @@ def _completed_part(node: Any) -> Any:
 
 
 def differing(path: Path, config: Mapping[str, Any]) -> list[str]:
-    """Dotted names of the settings in which the run in this directory differs, without those that do not touch the numbers."""
+    """The dotted names of the settings in which the run in this directory differs, except those that do not change results."""
     differs = sorted(_differences(read_settings(path), _completed(config)))
     return [key for key in differs if not may_change(key)]
 
 
 def may_change(key: str) -> bool:
-    """Whether the setting of this dotted name does not touch the numbers, so that it may differ between attempts at a run."""
+    """Whether attempts at a run may differ in the setting with this dotted name, because it does not change results."""
     return key in MAY_CHANGE or key.split(".")[0] in MAY_CHANGE
 
 
 def shown(names: Sequence[str]) -> str:
-    """The first six names, and how many more there are; copies of a setting that is named itself are left out."""
+    """The first six names and the number of further ones, without copies of a setting that is listed itself."""
     names = [name for name in names if "." not in name or name.rpartition(".")[2] not in names]
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
 def begun(path: Path) -> bool:
-    """Whether a run in this directory has come as far as its first question or number."""
+    """Whether a run in this directory has started, that is, has its first query or metrics."""
     return any((path / name).exists() for name in BEGUN)
 
 
 def check_owner(path: Path, config: Mapping[str, Any]) -> None:
-    """Raises UserError, naming the keys, if a run of other settings has begun in `path`."""
+    """Raise UserError, with the keys that differ, if a run with other settings has started in `path`."""
     differs = differing(path, config) if begun(path) else []
     if differs and {name.rpartition(".")[2] for name in differs} <= {*GROWING} and any(path.glob("finished-*.json")):
         now = " ".join(f"{key}={read_settings(path)[key]}" for key in GROWING)
-        raise UserError(f"{path} was extended to {now}; repeat that run's command with these, or extend it again.")
+        raise UserError(f"{path} was extended to {now}; repeat that run's command with these values, or extend it again.")
     if differs:
         raise UserError(
-            f"{path} holds a run with other settings ({shown(differs)}); give this one a name of its own with name=..., "
-            "or repeat that run's settings to go on with it."
+            f"{path} holds a run with other settings ({shown(differs)}); set another name with name=..., or repeat that run's "
+            "settings to continue it."
         )
 
 
 def create(path: Path, config: Mapping[str, Any]) -> None:
-    """Make `path` this configuration's run directory, unless a run has begun there already."""
+    """Create the run directory of this configuration, unless a run has started there."""
     path.mkdir(parents=True, exist_ok=True)
     if not begun(path) or not (path / CONFIG).exists():
         checkpoint.write_whole(path / VERSIONS, json.dumps(describe(), indent=2) + "\n")
@@ -116,7 +116,7 @@ def create(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove the directory of a run that has not begun; anything else that lies there stays."""
+    """Remove the directory of a run that has not started; other files in it are kept."""
     if not path.is_dir() or begun(path):
         return
     for name in (CONFIG, VERSIONS, ATTEMPTS, PLAN, FAILED, LOCK):
@@ -126,13 +126,13 @@ def discard(path: Path) -> None:
 
 
 def note_attempt(path: Path, **facts: Any) -> None:
-    """Add a line to the record of the processes that have worked on a run: when, on what, and `facts`."""
+    """Append a line to the list of processes that have worked on a run: date, versions, machine, and `facts`."""
     with (path / ATTEMPTS).open("a") as file:
         file.write(json.dumps({**describe(), **facts}) + "\n")
 
 
 def _differences(a: Any, b: Any, prefix: str = "") -> list[str]:
-    """Dotted names of the leaves in which two nested mappings differ; `auto` leaves a value open, and differs from none."""
+    """The dotted names of the leaves in which two nested mappings differ; `auto` matches any value."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         keys = sorted({*a, *b}, key=str)
         return [d for k in keys for d in _differences(a.get(k), b.get(k), f"{prefix}.{k}" if prefix else str(k))]
@@ -147,14 +147,14 @@ def finished(path: Path) -> bool:
 class RunDirectory:
     """Logs, checkpoints and resumes one run.
 
-    `parts` are what changes while training, by name. On the CPU a run resumed from here ends with the same metrics.csv as
-    one that was never killed; times are kept apart, in clock.csv. `sync` brings what belongs to a checkpoint but is written
-    elsewhere, such as the store, to the disk before the checkpoint counts.
+    `parts` are the components that training changes, by name. On the CPU, a run resumed from here ends with the same metrics.csv
+    as one that was never killed; times are separate, in clock.csv. Before a checkpoint is marked complete, `sync` flushes what
+    belongs to it but is written elsewhere, such as the store.
     """
 
     def __init__(self, path: Path, parts: Mapping[str, Stateful], *, total_steps: int, checkpoint_every: int) -> None:
         if checkpoint_every < 1:
-            raise UserError(f"checkpoint_every counts environment steps; set it to 1 or more, not {checkpoint_every}.")
+            raise UserError(f"checkpoint_every counts environment steps; set it to at least 1, not {checkpoint_every}.")
         self.path, self._parts, self._total, self._every = path, parts, total_steps, checkpoint_every
         check_trainable(path)
         self._checkpoints = path / "checkpoints"
@@ -162,44 +162,44 @@ class RunDirectory:
         self._last = self.resumed_from
         self._pending: Metrics = {}
         self._trackers: list[Tracker] = []
-        self.warned: dict[str, str] = {}  # by topic
+        self.warned: dict[str, str] = {}  # texts by topic
         self.sync: Callable[[], None] = lambda: None
         self.controls = Controls(path)
 
     def restore(self) -> None:
-        """Bring the parts to where the last complete checkpoint left them; nothing to do if there is none."""
+        """Restore the parts from the newest checkpoint, if there is one."""
         for name, state in self._restored.items():
             self._parts[name].restore(state)
         self._restored = {}
 
     def open(self, *trackers: Tracker, labels: int = 0) -> None:
-        """Start logging, after the parts are restored; `labels` are wanted by the end. A run that was paused stays so."""
+        """Start logging, after the parts are restored; `labels` is the number requested by the end. A paused run stays paused."""
         rows = read_upto(self.path / "clock.csv", self.resumed_from)
         self._wall = float(rows[-1]["wall_s"]) if rows else 0.0
-        self._began = time.monotonic()
+        self._start_time = time.monotonic()
         self._metrics = Table(self.path / "metrics.csv", self.resumed_from)
         self._clock = Table(self.path / "clock.csv", self.resumed_from)
         board = TensorBoard(self.path / "tensorboard", self.resumed_from)
         self._progress = Progress(self.path.name, self._total, labels)
         self._trackers = [self._metrics, board, self._progress, *trackers]
-        self.controls.begin(self.resumed_from)
-        if self.resumed_from < self._total and self._held(self.resumed_from):
+        self.controls.start(self.resumed_from)
+        if self.resumed_from < self._total and self._wait_while_paused(self.resumed_from):
             raise Stopped
 
-    def wants(self, labels: int) -> None:
-        """From now on so many labels are wanted by the end."""
+    def set_labels(self, labels: int) -> None:
+        """Set the number of labels requested by the end."""
         self._progress.labels = labels
 
     def log(self, step: int, metrics: Metrics) -> None:
-        """Add numbers to the row of this step."""
+        """Add metrics to the row of this step."""
         self._pending.update(metrics)
 
     def say(self, text: str) -> None:
-        """Say in the progress line what the training waits for."""
+        """Show in the progress line what the training waits for."""
         self._progress.say(text)
 
     def warn(self, topic: str, text: str) -> None:
-        """Say, once for each topic, what keeps the run from doing what was asked; an empty text takes it back."""
+        """Warn, once per topic, about what keeps the run from doing what its settings ask; an empty text clears the warning."""
         if not text:
             self.warned.pop(topic, None)
             return
@@ -208,37 +208,37 @@ class RunDirectory:
         self.warned[topic] = text
 
     def end_step(self, step: int) -> None:
-        """The rollout that ended at `step` is done: write its row, and a checkpoint if one is due.
+        """End the round of the rollout that ended at `step`: write its row, and a checkpoint if one is due.
 
-        Where people at the page have paused the training, this is where it waits. Raises Stopped if they have stopped it.
+        If people at the page have paused the training, it waits here. Raises Stopped if they have stopped it.
         """
         for tracker in self._trackers:
             tracker(step, self._pending)
         self._pending = {}
         wall = self.wall()
         self._clock(step, {"wall_s": wall, "steps_per_s": (step - self.resumed_from) / max(wall - self._wall, 1e-9)})
-        over, asked = step >= self._total, self.controls.look(step)
+        over, asked = step >= self._total, self.controls.poll(step)
         if step // self._every > self._last // self._every or over or asked.paused or asked.stop:
             self._save(step)
-        if not over and (asked.stop or (asked.paused and self._held(step))):
+        if not over and (asked.stop or (asked.paused and self._wait_while_paused(step))):
             raise Stopped
 
-    def _held(self, step: int) -> bool:
-        """Wait as long as the training is paused, which is no time of its own; whether it is to stop then."""
-        began = time.monotonic()
-        stop = self.controls.hold(step, self.say).stop
-        self._began += time.monotonic() - began
+    def _wait_while_paused(self, step: int) -> bool:
+        """Wait while the training is paused, without counting the time as training; returns whether it is to stop."""
+        start_time = time.monotonic()
+        stop = self.controls.wait_while_paused(step, self.say).stop
+        self._start_time += time.monotonic() - start_time
         return stop
 
     def stopped(self) -> int:
-        """The training was asked to stop, and ends: close what listens. Returns the step from which it will go on."""
+        """End a training that was asked to stop: close the trackers. Returns the step from which it will continue."""
         self.controls.stopped(self._last)
         for tracker in self._trackers:
             tracker.close()
         return self._last
 
     def _save(self, step: int) -> None:
-        """Write a checkpoint, after all that it rests on is on the disk."""
+        """Write a checkpoint after everything that it depends on is flushed to the disk."""
         parts = {name: part.snapshot() for name, part in self._parts.items()}
         self.sync()
         for name in (*TABLES, "."):
@@ -247,36 +247,36 @@ class RunDirectory:
         self._last = step
 
     def wall(self) -> float:
-        """Seconds of training so far, those before a kill counted up to the checkpoint."""
-        return self._wall + time.monotonic() - self._began
+        """Seconds of training so far; of killed attempts, those up to the last checkpoint."""
+        return self._wall + time.monotonic() - self._start_time
 
     def finish(self, write_results: Callable[[Path], None], **results: Any) -> None:
-        """Write what is made at the end, then the mark that the run is finished, which holds `results`."""
+        """Write the results, then the marker that the run is finished, which holds `results`."""
         for tracker in self._trackers:
             tracker.close()
         write_results(self.path)
-        mark = {"total_steps": self._total, "wall_s": round(self.wall(), 1), **results}
-        checkpoint.write_whole(self.path / FINISHED, json.dumps(mark) + "\n")
+        marker = {"total_steps": self._total, "wall_s": round(self.wall(), 1), **results}
+        checkpoint.write_whole(self.path / FINISHED, json.dumps(marker) + "\n")
 
 
 def last_checkpoint_step(path: Path) -> int:
-    """The step of a run's newest complete checkpoint; 0 where it has none."""
+    """The step of a run's newest complete checkpoint; 0 if there is none."""
     return max(checkpoint.complete(path / "checkpoints"), default=0)
 
 
 def check_trainable(path: Path) -> None:
-    """Raises UserError for a published run, whose checkpoint lacks what training needs."""
+    """Raise UserError for a published run, whose checkpoint lacks what training needs."""
     if not checkpoint.trainable(path / "checkpoints", last_checkpoint_step(path)):
         raise UserError(
-            f"{path} is a published run, which has no checkpoint to train on from; start a run of your own with its settings and "
+            f"{path} is a published run without a checkpoint to continue from; train a new run with its settings and "
             "name=..., or train on its reward with reward_model=frozen."
         )
 
 
 def reopen(path: Path, config: Mapping[str, Any]) -> None:
-    """Have a run go on beyond its end, under settings that say how far; wherever this is interrupted, it can be done again.
+    """Prepare a finished run to continue, under settings with a later end. An interrupted call can be repeated.
 
-    What the run had come to stays: its last checkpoint, and the mark of its end as finished-STEPS.json.
+    Earlier results are kept: the last checkpoint, and the marker of the end as finished-STEPS.json.
     """
     total = int(read_settings(path)["total_steps"])
     if finished(path):
@@ -287,8 +287,8 @@ def reopen(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def last_checkpoint(path: Path) -> dict[str, dict[str, Array]]:
-    """The parts in a run directory's newest intact checkpoint. Raises UserError if it has none."""
+    """The parts of a run directory's newest intact checkpoint. Raises UserError if there is none."""
     step, parts = checkpoint.newest(path / "checkpoints")
     if not step:
-        raise UserError(f"{path} holds no checkpoint yet; train it first, or name another run directory.")
+        raise UserError(f"{path} holds no checkpoint yet; train it first, or give another run directory.")
     return parts

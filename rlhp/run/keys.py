@@ -1,4 +1,4 @@
-"""Keys to the page of a run: its token is the owner's, and each annotator has a key made from it."""
+"""Access keys of a run's page: its token is the owner's, and each annotator's key is derived from it."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from urllib.parse import quote, unquote
 
 from rlhp.types import UserError
 
-NAME = r"\w[\w.-]{0,39}"  # of an annotator
+NAME = r"\w[\w.-]{0,39}"  # pattern of an annotator's name
 NAMES = "up to 40 letters, digits, dots and dashes, without spaces"
-BYTES = 18  # of the code in a key: 144 bits, which base64 writes without padding
-BETWEEN = "~"  # the name and the code: it is no part of either
+BYTES = 18  # length of the code in a key: 144 bits, which base64 encodes without padding
+BETWEEN = "~"  # separates name and code, which do not contain it
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who asks: the owner of the run, or one annotator; `key` is what they showed."""
+    """The sender of a request: the owner of the run, or one annotator; `key` is what they sent."""
 
     key: str
-    annotator: str | None = None  # None: the owner, who may do everything, under any name
+    annotator: str | None = None  # None: the owner, who may do everything under any name
 
     @property
     def owns(self) -> bool:
-        """Whether this is the owner."""
+        """Whether the bearer is the owner."""
         return self.annotator is None
 
 
 def key_of(token: str, annotator: str) -> str:
-    """The key that opens a page for one annotator alone: their name, and its HMAC-SHA-256 under the owner's token.
+    """The key that opens a page for one annotator only: their name, and its HMAC-SHA-256 under the owner's token.
 
-    It is ASCII, so that it fits into a header. Whoever has it cannot compute another annotator's.
+    It is ASCII, so that it fits into a header. Its holder cannot compute the key of another annotator.
     """
     code = hmac.digest(token.encode(), annotator.encode(), "sha256")[:BYTES]
     return f"{quote(annotator, safe='')}{BETWEEN}{urlsafe_b64encode(code).decode()}"
 
 
 def bearer(token: str, offered: Iterable[str]) -> Bearer | None:
-    """Who offers these keys, the first that fits; None if none does."""
+    """The bearer of the first valid key; None if no key is valid."""
     return next((found for key in offered if (found := _bearer(token, key)) is not None), None)
 
 
@@ -54,12 +54,12 @@ def _bearer(token: str, key: str) -> Bearer | None:
 
 
 def annotators_of(settings: Mapping[str, Any], more: Sequence[str] = ()) -> list[str]:
-    """The names for which a run's `page.annotators` asks for links, and `more`. Raises UserError for what is no name."""
+    """The annotators of a run's `page.annotators`, and `more`. Raises UserError for an invalid name."""
     given = (settings.get("page") or {}).get("annotators") or ()
     listed = [given] if isinstance(given, str) else given
     names = dict.fromkeys(map(str, (*listed, *more)))
     if wrong := [name for name in names if not re.fullmatch(NAME, name)]:
-        raise UserError(f"{wrong[0]!r} is no name for an annotator: {NAMES}.")
+        raise UserError(f"{wrong[0]!r} is not a valid annotator name: use {NAMES}.")
     return [*names]
 
 

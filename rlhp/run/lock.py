@@ -1,4 +1,4 @@
-"""One process's attempt at a run."""
+"""The lock of a run directory, and the record of a failed attempt."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import IO
 from rlhp.types import UserError
 
 LOCK, FAILED = "lock", "failed.txt"
-GLANCE = 0.5  # seconds within which whoever only looked at a lock has let go of it
+RETRY_FOR = 0.5  # seconds; a process that only checks a lock releases it within this time
 
 
 @contextmanager
 def locked_run(run: Path, admit: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Nobody else trains in this directory meanwhile; an error is written down there, for whoever looks at a sweep later.
+    """Lock a run directory for training; errors are written there, so that the status of a sweep can show them.
 
-    `admit` is called once the directory is this process's alone; what it raises concerns the caller, not the run, and is not
-    written down. However the process ends, the system takes the lock from it. Raises UserError if another process holds it.
+    `admit` is called once the directory is locked; errors that it raises concern the caller, not the run, and are not written.
+    The system releases the lock however the process ends. Raises UserError if another process holds it.
     """
     run.mkdir(parents=True, exist_ok=True)
     with (run / LOCK).open("a") as file:
         if not lock(file):
-            raise UserError(f"{run} is being trained by another process; wait for it, or train in another one with name=...")
+            raise UserError(f"{run} is being trained by another process; wait for it, or set another name with name=...")
         admit()
         (run / FAILED).unlink(missing_ok=True)
         try:
@@ -37,8 +37,8 @@ def locked_run(run: Path, admit: Callable[[], None] = lambda: None) -> Iterator[
 
 
 def lock(file: IO[str]) -> bool:
-    """Whether the file is now this process's alone, until it is closed."""
-    end = time.monotonic() + GLANCE
+    """Lock the file until it is closed; returns whether that succeeded."""
+    end = time.monotonic() + RETRY_FOR
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,7 +50,7 @@ def lock(file: IO[str]) -> bool:
 
 
 def locked(path: Path) -> bool:
-    """Whether a process has locked the file at `path`; looking takes the lock for a moment."""
+    """Whether a process has locked the file at `path`; the check takes the lock for a moment."""
     if not path.is_file():
         return False
     with path.open() as file:
@@ -67,7 +67,7 @@ def is_running(run: Path) -> bool:
 
 
 def failure(run: Path) -> str | None:
-    """The last line of the error that ended the last attempt; None if none did."""
+    """The last line of the error that ended the last attempt; None without an error."""
     if not (run / FAILED).is_file():
         return None
     last = ((run / FAILED).read_text().strip().splitlines() or ["an error without a message"])[-1]

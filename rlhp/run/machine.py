@@ -1,4 +1,4 @@
-"""What something was computed on."""
+"""Describes the machine and the versions of packages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("gymnasium", "mujoco", "ale-py", "opencv-python-headless", "numpy", 
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -32,7 +32,7 @@ def describe() -> dict[str, str | int]:
 
 
 def _cpu() -> str:
-    """The processor's name, where the system tells it."""
+    """The name of the processor, if the system reports it."""
     known = Path("/proc/cpuinfo")
     lines = known.read_text().splitlines() if known.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())

@@ -1,4 +1,4 @@
-"""What r-hat said of the clips of each question just before it learned from the first answer to it: a table of the run."""
+"""Predictions of r-hat for the clips of each query just before it trained on the first answer: a table of the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = ("step", "query", "returns")
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The returns of a question's clips by r-hat, in the store's order, at the step at which an answer was first taken."""
+    """The predicted returns of a query's clips, in the store's order, at the step at which an answer was first collected."""
 
     step: int
     query: int
@@ -21,7 +21,7 @@ class Prediction:
 
 
 def read_predictions(run: Path) -> list[Prediction]:
-    """All of them, oldest first; none where there is no table. A row cut short by a kill is left out."""
+    """All predictions, oldest first; empty without a table. A row truncated by a kill is skipped."""
     try:
         with (run / PREDICTIONS).open(newline="") as file:
             text = file.read()
@@ -32,10 +32,10 @@ def read_predictions(run: Path) -> list[Prediction]:
 
 
 def keep_predictions(run: Path, upto: int) -> list[Prediction]:
-    """Drop those after the step from which a run goes on: their answers are taken anew. Returns what stays."""
-    there = read_predictions(run)
-    kept = [row for row in there if row.step <= upto]
-    if len(kept) < len(there):
+    """Remove predictions after the step from which a run continues: their answers are collected again. Returns the others."""
+    existing = read_predictions(run)
+    kept = [row for row in existing if row.step <= upto]
+    if len(kept) < len(existing):
         draft = (run / PREDICTIONS).with_suffix(".draft")
         draft.unlink(missing_ok=True)
         _append(draft, kept)
@@ -44,14 +44,14 @@ def keep_predictions(run: Path, upto: int) -> list[Prediction]:
 
 
 def add_predictions(run: Path, new: Iterable[Prediction]) -> None:
-    """Add rows to the table."""
+    """Append rows to the table."""
     _append(run / PREDICTIONS, new)
 
 
 def _append(path: Path, rows: Iterable[Prediction]) -> None:
-    begins = not path.exists()
+    is_new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        if begins:
+        if is_new:
             writer.writerow(COLUMNS)
         writer.writerows((row.step, row.query, " ".join(f"{value:.6g}" for value in row.returns)) for row in rows)

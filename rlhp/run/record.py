@@ -1,4 +1,4 @@
-"""Where the numbers of a run go: a CSV file, TensorBoard, a line on the screen, and what else listens."""
+"""Trackers of a run's metrics: a CSV file, TensorBoard, the progress line, and other services."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from rlhp.types import Metrics, UserError, escaped
 
 
 class Tracker(Protocol):
-    """Listens to the numbers of each rollout."""
+    """Receives the metrics of each rollout."""
 
     def __call__(self, step: int, metrics: Metrics) -> None:
-        """The rollout that ended at `step`."""
+        """Log the metrics of the rollout that ended at `step`."""
         ...
 
     def close(self) -> None:
-        """The run is over."""
+        """Called at the end of the run."""
         ...
 
 
 class Table:
-    """A CSV file with a column per number, the step first; a number that comes up later gets its column then."""
+    """A CSV file with a column per metric, after the step; a new metric adds a column."""
 
     def __init__(self, path: Path, upto: int) -> None:
-        """Keep the rows up to step `upto`, that of a checkpoint, of a file that is there already, whole rows only; 0: none."""
+        """Keep the complete rows of an existing file up to step `upto`, that of a checkpoint; 0 keeps none."""
         self._path = path
         rows = read_upto(path, upto)
         self._columns = list(rows[0]) if rows else ["step"]
@@ -42,10 +42,10 @@ class Table:
         draft.replace(self._path)
 
     def __call__(self, step: int, metrics: Metrics) -> None:
-        """Add a row, on disk when this returns."""
+        """Append a row and write it to the file."""
         row = {"step": str(step), **{k: f"{v:.10g}" for k, v in metrics.items()}}
         new = [column for column in row if column not in self._columns]
-        if new:  # rare, and a long run has too many rows to be held
+        if new:  # rare; a long run has too many rows to keep in memory
             self._columns += new
             self._rewrite([*read_table(self._path), row])
             return
@@ -53,11 +53,11 @@ class Table:
             csv.DictWriter(file, self._columns, restval="", lineterminator="\n").writerow(row)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The whole rows of a CSV file; none if it is not there. A row cut short by a kill is left out."""
+    """The complete rows of a CSV file; empty if it does not exist. A row truncated by a kill is skipped."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -67,12 +67,15 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def read_upto(path: Path, upto: int) -> list[dict[str, str]]:
-    """The whole rows up to the step of a checkpoint. A run without one, `upto` 0, begins again: its row of step 0 goes too."""
+    """The complete rows up to the step of a checkpoint; none for `upto` 0.
+
+    A run without a checkpoint starts again, without its row of step 0.
+    """
     return [row for row in read_table(path) if int(row["step"]) <= upto] if upto else []
 
 
 class TensorBoard:
-    """The same numbers for TensorBoard; rows after the step a run resumes from are hidden, all of them where that is 0."""
+    """Logs the metrics for TensorBoard; hides earlier rows after the step from which a run resumes, or all of them for step 0."""
 
     def __init__(self, folder: Path, resumed_from: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import
@@ -80,7 +83,7 @@ class TensorBoard:
         self._writer = SummaryWriter(str(folder), purge_step=resumed_from + 1 if resumed_from else 0)
 
     def __call__(self, step: int, metrics: Metrics) -> None:
-        """Write one point per number."""
+        """Write one point per metric."""
         for name, value in metrics.items():
             self._writer.add_scalar(name, value, step)
 
@@ -90,9 +93,9 @@ class TensorBoard:
 
 
 class Progress:
-    """One live line: steps, steps/s, labels used and wanted, the reward model's accuracy, the true return, the time left.
+    """The progress line: steps, steps/s, labels used and requested, the reward model's accuracy, the true return, the time left.
 
-    On a terminal the line is rewritten in place; in a log file a new one is written now and then.
+    On a terminal the line is updated in place; in a log file a new line is written every `every` seconds.
     """
 
     def __init__(self, name: str, total_steps: int, labels: int = 0, every: float = 30.0, out: TextIO | None = None) -> None:
@@ -100,30 +103,30 @@ class Progress:
         self._live = self._out.isatty()
         self._clear = "\r\x1b[K" if self._live else ""
         self._every = 0.5 if self._live else every
-        self._began = self._last = time.monotonic()
+        self._start_time = self._last = time.monotonic()
         self._first: int | None = None
         self._seen: Metrics = {}
-        self._waits = False
+        self._waiting = False
 
     def __call__(self, step: int, metrics: Metrics) -> None:
-        """Show where the run stands, if it is time to."""
+        """Update the line if it is due."""
         self._seen.update(metrics)
         self._first = step if self._first is None else self._first
         now, over = time.monotonic(), step >= self._total
         if now - self._last >= self._every or over:
             self._last = now
-            self._show(self._line(step, now - self._began), over)
-        self._waits = False
+            self._show(self._line(step, now - self._start_time), over)
+        self._waiting = False
 
     def say(self, text: str) -> None:
-        """Show what the training waits for: at once, then at the pace of the line."""
+        """Show what the training waits for: at once, then at the interval of the line."""
         now = time.monotonic()
-        if not self._waits or now - self._last >= self._every or self._live:
-            self._last, self._waits = now, True
+        if not self._waiting or now - self._last >= self._every or self._live:
+            self._last, self._waiting = now, True
             self._show(f"{self._name}  {text}")
 
     def warn(self, text: str) -> None:
-        """Show something that must not be overwritten, on a line of its own."""
+        """Print a line that later updates do not overwrite."""
         self._out.write(f"{self._clear}{self._name}  {text}\n")
         self._out.flush()
 
@@ -149,7 +152,7 @@ class Progress:
         return f"{self._name}  " + "  ".join(part for part in parts if part)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
 
 def _clock(seconds: float) -> str:
@@ -160,7 +163,7 @@ def _clock(seconds: float) -> str:
 
 
 class NoTracker:
-    """Nobody else listens."""
+    """No further tracker."""
 
     def __call__(self, step: int, metrics: Metrics) -> None:
         """Nothing to do."""
@@ -170,10 +173,10 @@ class NoTracker:
 
 
 class Wandb:
-    """Weights & Biases, an extra: `pip install 'rlhp[wandb]'`."""
+    """Logs to Weights & Biases, an extra: `pip install 'rlhp[wandb]'`."""
 
     def __init__(self, **settings: object) -> None:
-        """`settings` go to wandb.init as they are: project, mode, dir, ..."""
+        """`settings` are passed to wandb.init: project, mode, dir, ..."""
         try:
             import wandb  # pyright: ignore[reportMissingImports]
         except ImportError as error:
@@ -181,9 +184,9 @@ class Wandb:
         self._run = wandb.init(**settings)
 
     def __call__(self, step: int, metrics: Metrics) -> None:
-        """Send the numbers of one rollout."""
+        """Send the metrics of one rollout."""
         self._run.log(metrics, step=step)
 
     def close(self) -> None:
-        """Finish the run there."""
+        """Finish the run at the service."""
         self._run.finish()

@@ -1,4 +1,4 @@
-"""The store as people at the page use it: leases, answers, second thoughts, and the same question once more."""
+"""The store as used by annotators at the page: leases, answers, undo, and repeated queries."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rlhp.store.codec import Source, decode_answer
 from rlhp.store.connection import Database
 from rlhp.types import Answer, UserError
 
-PERSON = "human:"  # how a person's `teacher` begins; the annotator's name follows
-APART = 10  # answers between a question and the same one once more, so that it is not remembered
-RECENT = 600.0  # seconds whose answers tell the present speed
+PERSON = "human:"  # prefix of the `teacher` column for people; the annotator's name follows
+REPEAT_AFTER = 10  # answers before a query is repeated, so that the annotator does not remember it
+RATE_WINDOW = 600.0  # seconds of answers from which the present rate is computed
 
-# Questions that fewer than :overlap have answered or are looking at, and :by has not, and no demonstration has: the
-# newest first, so that people judge the current policy.
+# Queries that fewer than :overlap people have answered or hold, without those that :by has answered or holds, and those of
+# demonstrations; newest first, so that people judge the current policy.
 _FRESH = """
 SELECT id, segments, 0, kind FROM query
 WHERE id NOT IN (
@@ -35,14 +35,14 @@ WHERE id NOT IN (
 ORDER BY id DESC
 """
 
-# What :by answered at least APART answers ago and was not shown again, in an order that is the same whenever it is asked.
-_AGAIN = f"""
+# Queries that :by answered at least REPEAT_AFTER answers ago and that were not repeated, in a fixed pseudo-random order.
+_REPEATABLE = f"""
 SELECT query.id, segments, 1, kind FROM answer JOIN query ON query.id = query
 WHERE teacher = 'human:' || :by AND round = 0
   AND NOT EXISTS (SELECT 1 FROM answer AS later WHERE later.query = query.id AND later.teacher = answer.teacher AND round = 1)
   AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.query = query.id AND annotator = :by)
   AND answered_at <= (
-    SELECT answered_at FROM answer WHERE teacher = 'human:' || :by ORDER BY answered_at DESC LIMIT 1 OFFSET {APART - 1}
+    SELECT answered_at FROM answer WHERE teacher = 'human:' || :by ORDER BY answered_at DESC LIMIT 1 OFFSET {REPEAT_AFTER - 1}
   )
 ORDER BY (query.id * 7919 + 104729) % 10007
 """
@@ -52,7 +52,7 @@ SELECT query.id, segments, round, kind FROM lease JOIN query ON query.id = lease
 WHERE annotator = :by ORDER BY since, query.id DESC
 """
 
-# A person's newest answer, of whichever round, unless the learner has taken it.
+# A person's newest answer, of either round, unless the reward model has received it.
 _LAST = """
 SELECT query, round FROM (
     SELECT query, round, taken_step FROM answer WHERE teacher = 'human:' || :by
@@ -68,56 +68,56 @@ WHERE teacher = 'human:' || :by ORDER BY answered_at DESC, query DESC, round DES
 
 _PEOPLE = "SELECT DISTINCT teacher FROM answer WHERE source = 'human' UNION SELECT 'human:' || annotator FROM lease"
 
-Ready = Callable[[Sequence[str]], bool]  # whether the clips of these segments can be shown
-_Found = tuple[int, str, int, str]  # question, segments, round, kind
+Ready = Callable[[Sequence[str]], bool]  # whether the clips of these segments are rendered
+_Found = tuple[int, str, int, str]  # query id, segments, round, kind
 
 
 class Outcome(StrEnum):
-    """What became of an answer."""
+    """The result of submitting an answer."""
 
-    KEPT = "kept"  # it is in the store, now or since it was sent before
-    TAKEN = "taken"  # the learner has used an earlier, different one
-    GONE = "gone"  # there is no such question (any more): the run went back to a checkpoint, and asked something else
+    KEPT = "kept"  # the store has it, now or from an earlier submission
+    TAKEN = "taken"  # the reward model has received an earlier, different one
+    GONE = "gone"  # there is no such query (any more): the run resumed from a checkpoint and asked others
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A question as one person is shown it."""
+    """A query as one person is shown it."""
 
     query: int
-    round: int  # 0, or 1 where it is shown once more
+    round: int  # 0, or 1 if it is a repeat
     clips: tuple[str, ...]  # ids of the segments, from left to right
     kind: str = "comparison"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a person said about a question that they were shown."""
+    """A person's submission for a query that they were shown."""
 
     query: int
     round: int
     clips: tuple[str, ...]  # as they were shown
-    value: object  # what `parse` of the question's kind takes
-    seen: float  # seconds for which the question was shown before the answer
+    value: object  # the argument of `parse` of the query's kind
+    seen: float  # seconds for which the query was shown before the answer
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer that a person has given."""
+    """An answer that a person has given, as shown in their history."""
 
     query: int
     round: int
     kind: str
     clips: tuple[str, ...]  # as they were shown
-    value: object  # what was said of them, as `Reply` has it
+    value: object  # the submitted value, as in `Reply`
     answered_at: float  # seconds since 1970
-    taken: bool  # by the learner: it cannot be undone any more
-    flagged: bool  # left out of later fits
+    taken: bool  # whether the reward model has received it, so that it cannot be undone
+    flagged: bool  # whether later fits exclude it
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A question that somebody is looking at."""
+    """A query that a person holds."""
 
     query: int
     annotator: str
@@ -126,7 +126,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorStatistics:
-    """One person's answers: how many, how many per hour lately, and the newest that may still be undone (query, round)."""
+    """Statistics of one person's answers: counts, the recent rate, and the newest answer that can be undone (query, round)."""
 
     answers: int
     repeats: int
@@ -135,10 +135,10 @@ class AnnotatorStatistics:
 
 
 class AnnotationQueue:
-    """Deals questions to people, and takes down what they say.
+    """Assigns queries to annotators and records their answers.
 
-    Each person holds what they are dealt for `seconds` from when they last asked; `overlap` people are dealt the same question,
-    and `repeats` is the share of answers that are to a question seen before, in reverse; `now` tells seconds since 1970.
+    Each person holds their assigned queries for `seconds` after their last request. `overlap` people get the same query.
+    `repeats` is the fraction of answers to repeated queries, which are shown in reverse order. `now` returns seconds since 1970.
     Raises UserError for values out of range.
     """
 
@@ -151,17 +151,15 @@ class AnnotationQueue:
         now: Callable[[], float] = time.time,
     ) -> None:
         if overlap < 1:
-            raise UserError(f"overlap is {overlap}, but it counts the people who answer one question: give 1 or more.")
+            raise UserError(f"overlap is {overlap}, the number of people who answer one query: give at least 1.")
         if not 0 <= repeats <= 0.5:
-            raise UserError(
-                f"repeats is {repeats}, but it is the share of questions shown once more: give a number from 0 to 0.5."
-            )
+            raise UserError(f"repeats is {repeats}, the fraction of queries that are repeated: give a number from 0 to 0.5.")
         self._database, self._overlap, self._repeats, self._seconds, self._now = database, overlap, repeats, seconds, now
 
     def assign(self, by: str, count: int, ready: Ready = lambda names: True) -> list[Shown]:
-        """Up to `count` questions for one person, the first to be shown first: those they hold already, then new ones.
+        """Up to `count` queries for one person, in display order: those they already hold, then new ones.
 
-        Whoever asks again is given the same. Only questions whose clips are `ready` are dealt.
+        Repeated calls return the same queries. Only queries whose clips are `ready` are assigned.
         """
         now = self._now()
         with self._database.writing() as db:
@@ -169,50 +167,50 @@ class AnnotationQueue:
             db.execute("UPDATE lease SET until = ? WHERE annotator = ?", (now + self._seconds, by))
             held = db.execute(_HELD, {"by": by}).fetchall()
             for i, found in enumerate(self._find(db, by, count - len(held), ready)):
-                self._lease(db, by, found[0], found[2], now + i * 1e-4)  # what is dealt first is shown first
+                self._lease(db, by, found[0], found[2], now + i * 1e-4)  # leases keep the display order
                 held.append(found)
             return [_shown(by, *row) for row in held[:count]]
 
     def answer(self, by: str, reply: Reply) -> Outcome:
-        """Take down an answer; the same one sent again changes nothing, another one replaces it until it is taken.
+        """Record an answer. Submitting it again changes nothing; a different one replaces it until the reward model receives it.
 
-        The clips tell the question, for ids are given again after a run went back to a checkpoint. Raises InvalidAnswer for a
-        value that does not answer a question of its kind.
+        The clips identify the query, because ids are reused after a run resumes from a checkpoint. Raises InvalidAnswer for a
+        value that does not fit the kind of the query.
         """
         with self._database.writing() as db:
             found = db.execute("SELECT segments, kind FROM query WHERE id = ?", (reply.query,)).fetchone()
             stored = () if found is None else tuple(json.loads(found[0]))
-            if found is None or reply.clips not in (stored, stored[::-1]) or not self._due(db, by, reply):
+            if found is None or reply.clips not in (stored, stored[::-1]) or not self._is_valid_round(db, by, reply):
                 return Outcome.GONE
             answer = find(found[1]).parse(reply.value, len(stored))
-            said = _row(by, reply, answer, reply.clips != stored, self._now())
+            row = _row(by, reply, answer, reply.clips != stored, self._now())
             db.execute("DELETE FROM lease WHERE query = ? AND annotator = ?", (reply.query, by))
-            write(db, [said])
+            write(db, [row])
             sql = "SELECT ranks, rating FROM answer WHERE query = :query AND teacher = :teacher AND round = :round"
-            return Outcome.KEPT if db.execute(sql, said).fetchone() == (said["ranks"], said["rating"]) else Outcome.TAKEN
+            return Outcome.KEPT if db.execute(sql, row).fetchone() == (row["ranks"], row["rating"]) else Outcome.TAKEN
 
     def flag(self, by: str, query: int, round: int, flagged: bool) -> bool:
-        """Have a person's answer left out of later fits, or taken in again; whether there is such an answer."""
+        """Exclude a person's answer from later fits, or include it again; returns whether there is such an answer."""
         sql = "UPDATE answer SET flagged = ? WHERE query = ? AND teacher = ? AND round = ?"
         with self._database.writing() as db:
             return db.execute(sql, (int(flagged), query, PERSON + by, round)).rowcount > 0
 
     def history(self, by: str, most: int = 20) -> list[Given]:
-        """The newest answers of one person, newest first."""
+        """The `most` newest answers of one person, newest first."""
         with self._database.reading() as db:
             return [_given(*row) for row in db.execute(_HISTORY, {"by": by, "most": most})]
 
     def leased(self, by: str) -> list[Lease]:
-        """The unanswered questions that other people look at, the newest first."""
+        """The unanswered queries that other people hold, newest first."""
         sql = """SELECT query, annotator, until FROM lease WHERE annotator != ? AND round = 0 AND until > ?
                  AND query NOT IN (SELECT query FROM answer WHERE round = 0) ORDER BY query DESC"""
         with self._database.reading() as db:
             return [Lease(*row) for row in db.execute(sql, (by, self._now()))]
 
     def undo(self, by: str, query: int, round: int) -> bool:
-        """Withdraw a person's newest answer; its question is the first to be dealt to them again.
+        """Undo a person's newest answer; they get its query again first.
 
-        False where the learner has taken it, or it is not the newest. Withdrawing what is withdrawn changes nothing.
+        Returns False if the reward model has received the answer, or it is not the newest. Undoing it again changes nothing.
         """
         now, key = self._now(), {"query": query, "teacher": PERSON + by, "round": round}
         with self._database.writing() as db:
@@ -227,9 +225,10 @@ class AnnotationQueue:
             return True
 
     def wanted(self, at_most: int) -> list[tuple[str, ...]]:
-        """The clips of the questions worth filming: the `at_most` newest that each person may be dealt, then all held ones.
+        """The clips of the queries to film: the `at_most` newest that each person may be assigned, then all held ones.
 
-        Each person who has answered or holds a question, and one who is new: what is new to one may be answered by another.
+        This considers everyone who has answered or holds a query, and one new person: a query that is new to one person may be
+        answered by another.
         """
         held = "SELECT segments FROM query WHERE id IN (SELECT query FROM lease) ORDER BY id DESC"
         with self._database.reading() as db:
@@ -240,14 +239,14 @@ class AnnotationQueue:
             return [tuple(json.loads(segments)) for segments in named]
 
     def unanswered(self) -> list[tuple[str, ...]]:
-        """The clips of the questions without an answer, the newest first."""
+        """The clips of the queries without an answer, newest first."""
         sql = "SELECT segments FROM query WHERE id NOT IN (SELECT query FROM answer WHERE round = 0) ORDER BY id DESC"
         with self._database.reading() as db:
             return [tuple(json.loads(segments)) for (segments,) in db.execute(sql)]
 
     def statistics(self, by: str) -> AnnotatorStatistics:
-        """Where one person stands."""
-        who, since = PERSON + by, self._now() - RECENT
+        """The statistics of one person's answers."""
+        who, since = PERSON + by, self._now() - RATE_WINDOW
         with self._database.reading() as db:
             sql = "SELECT COUNT(*), COALESCE(SUM(round > 0), 0) FROM answer WHERE teacher = ?"
             answers, repeats = db.execute(sql, (who,)).fetchone()
@@ -257,24 +256,24 @@ class AnnotationQueue:
             )
 
     def rate(self) -> float:
-        """Labels per hour, lately, of all people together."""
+        """The recent rate of all people together, in labels per hour."""
         sql = """SELECT COUNT(*), MIN(answered_at), MAX(answered_at) FROM answer
                  WHERE source = 'human' AND round = 0 AND answered_at > ?"""
         with self._database.reading() as db:
-            return _rate(*db.execute(sql, (self._now() - RECENT,)).fetchone())
+            return _rate(*db.execute(sql, (self._now() - RATE_WINDOW,)).fetchone())
 
     def _find(self, db: Connection, by: str, count: int, ready: Ready) -> list[_Found]:
-        """The questions to deal next: one seen before if the share of those is not reached, then the newest."""
+        """The queries to assign next: one repeat if its fraction is below `repeats`, then the newest ones."""
         found: list[_Found] = []
         if count > 0 and self._repeat_due(db, by):
-            found += islice(self._among(db, _AGAIN, by, ready), 1)
-        return found + list(islice(self._among(db, _FRESH, by, ready), max(count - len(found), 0)))
+            found += islice(self._ready(db, _REPEATABLE, by, ready), 1)
+        return found + list(islice(self._ready(db, _FRESH, by, ready), max(count - len(found), 0)))
 
-    def _among(self, db: Connection, sql: str, by: str, ready: Ready) -> Iterator[_Found]:
+    def _ready(self, db: Connection, sql: str, by: str, ready: Ready) -> Iterator[_Found]:
         return (row for row in db.execute(sql, {"by": by, "overlap": self._overlap}) if ready(json.loads(row[1])))
 
-    def _due(self, db: Connection, by: str, reply: Reply) -> bool:
-        """Once more is only after once."""
+    def _is_valid_round(self, db: Connection, by: str, reply: Reply) -> bool:
+        """Whether the round is valid: a repeat follows a first answer."""
         sql = "SELECT 1 FROM answer WHERE query = ? AND teacher = ? AND round = 0"
         return reply.round == 0 or db.execute(sql, (reply.query, PERSON + by)).fetchone() is not None
 
@@ -290,9 +289,9 @@ class AnnotationQueue:
 
 
 def _shown(by: str, query: int, segments: str, round: int, kind: str) -> Shown:
-    """Clips are in order or in reverse at random: by a hash of who looks at what, so that a page loaded again shows the same.
+    """The query as this person is shown it, with clips in order or reversed.
 
-    Shown once more, they are the other way round.
+    A hash of person and clips decides, so that a reloaded page shows the same order. A repeat has the reverse order.
     """
     clips = tuple(json.loads(segments))
     coin = blake2b(" ".join((by, *clips)).encode(), digest_size=1).digest()[0] & 1
@@ -300,10 +299,10 @@ def _shown(by: str, query: int, segments: str, round: int, kind: str) -> Shown:
 
 
 def _row(by: str, reply: Reply, answer: Answer, swapped: bool, now: float) -> dict[str, object]:
-    """An answer's columns; ranks go back to the order of the question."""
-    said = answer.reversed() if swapped else answer
+    """The columns of an answer, with ranks in the order of the query's clips."""
+    ordered = answer.reversed() if swapped else answer
     return as_row(
-        reply.query, PERSON + by, said, now, Source.HUMAN, round=reply.round, swapped=swapped, shown_at=now - reply.seen
+        reply.query, PERSON + by, ordered, now, Source.HUMAN, round=reply.round, swapped=swapped, shown_at=now - reply.seen
     )
 
 
@@ -325,5 +324,5 @@ def _given(
 
 
 def _rate(count: int, first: float | None, last: float | None) -> float:
-    """Per hour, from the times of the first and last of several."""
+    """The rate per hour of `count` events, from the times of the first and the last."""
     return 3600 * (count - 1) / (last - first) if first is not None and last is not None and last > first else 0.0

@@ -1,4 +1,4 @@
-"""Answers as records: how they are written, read from a store, and put into one that holds the same questions."""
+"""Reads answers from a store as records, writes them, and imports them into a store with the same queries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIND = """
 SELECT ranks, rating, swapped, shown_at, answered_at FROM answer WHERE query = :query AND teacher = :teacher AND round = :round
 """
 
-# The same answer again changes nothing, an answer that is taken stands, and so does what came from elsewhere.
+# The same answer again changes nothing. Answers that the reward model has received are kept, and so are those of another source.
 _WRITE = """
 INSERT INTO answer (query, teacher, round, ranks, rating, swapped, shown_at, answered_at, taken_step, source, flagged)
 SELECT id, :teacher, :round, :ranks, :rating, :swapped, :shown_at, :answered_at, :taken_step, :source, :flagged
@@ -48,7 +48,7 @@ def as_row(
     taken_step: int | None = None,
     flagged: bool = False,
 ) -> dict[str, object]:
-    """The columns of an answer, see `schema.sql`; `at`: seconds since 1970."""
+    """The columns of an answer, see `schema.sql`; `at` is in seconds since 1970."""
     return {
         "query": query,
         "teacher": teacher,
@@ -65,40 +65,40 @@ def as_row(
 
 
 def write(db: Connection, rows: Iterable[dict[str, object]]) -> None:
-    """Write answers, each in place of its teacher's earlier one unless that is taken; those to unknown questions are ignored."""
+    """Write answers; each replaces its teacher's earlier one unless that is collected. Answers to unknown queries are ignored."""
     db.executemany(_WRITE, rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One answer, with all that a store knows of it; the columns of `schema.sql`.
+    """One answer with everything that a store records of it; the columns of `schema.sql`.
 
-    `ranks` follow the order of `clips` whatever was shown; `swapped`: it was shown the other way round.
+    `ranks` follow the order of `clips`, whatever order was shown; `swapped`: the clips were shown in reverse order.
     """
 
     query: int
     clips: tuple[str, ...]  # digests of the clips' content
-    annotator: str  # human:NAME where a person answered at the page
-    round: int  # 0, or 1 where the same person was asked once more
+    annotator: str  # human:NAME for a person at the page
+    round: int  # 0, or 1 for a repeat
     ranks: tuple[int, ...] | None
     swapped: bool
     shown_at: float | None  # seconds since 1970
     answered_at: float
-    taken_step: int | None  # the step at which the reward model first saw it
+    taken_step: int | None  # the step at which the reward model received it
     source: Source
-    kind: str = "comparison"  # of the question
+    kind: str = "comparison"  # of the query
     rating: float | None = None  # neither ranks nor a rating: cannot tell
-    flagged: bool = False  # its annotator takes it back, so that it is not learned from
+    flagged: bool = False  # withdrawn by its annotator, so that fits exclude it
 
     def answer(self) -> Answer:
-        """What was said."""
+        """The answer alone."""
         return Answer(self.ranks, self.rating)
 
 
 def labels(path: Path) -> list[Label]:
-    """All answers of a store, in order of question, annotator and round; the file is only read.
+    """All answers of a store, in order of query, annotator and round; opens the file read-only.
 
-    Raises UserError if the file is not there, damaged, or not a store.
+    Raises UserError if the file does not exist, is damaged, or is not a store.
     """
     with reading(path) as db:
         rows = db.execute(_SELECT.format(**added(schema_version(db)))).fetchall()
@@ -123,9 +123,9 @@ def labels(path: Path) -> list[Label]:
 
 
 def asked(path: Path) -> list[tuple[int, tuple[str, ...]]]:
-    """The questions that were asked, oldest first: the step at which each was, and the digests of its clips.
+    """The queries that were asked, oldest first, as pairs of the step and the digests of the clips.
 
-    The file is only read. Raises UserError if it is not there, damaged, or not a store.
+    Opens the file read-only. Raises UserError if it does not exist, is damaged, or is not a store.
     """
     with reading(path) as db:
         rows = db.execute(f"SELECT asked_step, segments FROM query WHERE {_asked(db)} ORDER BY id").fetchall()
@@ -133,22 +133,22 @@ def asked(path: Path) -> list[tuple[int, tuple[str, ...]]]:
 
 
 def segments(path: Path, ids: Iterable[str]) -> Iterator[tuple[str, Segment]]:
-    """The clips of these ids, one after the other; the file is only read.
+    """The clips with these ids, one after the other; opens the file read-only.
 
-    Raises UserError if the file is not there, damaged, not a store, or lacks one of them.
+    Raises UserError if the file does not exist, is damaged, is not a store, or lacks one of them.
     """
     with reading(path) as db:
         for id in ids:
             try:
                 yield id, decode(id, db.execute("SELECT arrays FROM segment WHERE id = ?", (id,)).fetchone()[0])
-            except (TypeError, ValueError) as error:  # a missing row, or other bytes than were stored
+            except (TypeError, ValueError) as error:  # a missing or corrupted row
                 raise UserError(damaged(path)) from error
 
 
 def recorded(path: str | Path) -> dict[int, Recorded]:
-    """The questions that a run asked, by id, each with the answers that the run used; the file is only read.
+    """The queries that a run asked, by id, each with the answers that the run used; opens the file read-only.
 
-    Raises UserError if the file is not there, damaged, or not a store.
+    Raises UserError if the file does not exist, is damaged, or is not a store.
     """
     sql = (
         "SELECT query, taken_step, ranks, {rating}, teacher FROM answer WHERE taken_step IS NOT NULL ORDER BY taken_step, teacher"
@@ -163,34 +163,33 @@ def recorded(path: str | Path) -> dict[int, Recorded]:
 
 
 def _asked(db: Connection) -> str:
-    """What holds of a question that somebody was asked, in SQL; demonstrations answer those that nobody is."""
+    """The SQL condition of queries that a teacher was asked; demonstrations answer the others."""
     source = added(schema_version(db))["source"]
     return f"id NOT IN (SELECT query FROM answer WHERE {source} = '{Source.DEMONSTRATION}')"
 
 
 def import_answers(database: Database, given: Sequence[Label]) -> int:
-    """Write answers into a store that holds the same questions, exactly as they are given; the number of new ones.
+    """Write answers into a store that has the same queries, unchanged; returns the number of new ones.
 
-    What another run's own teacher answered is an import here, which this run never deletes. An answer that is there already
-    stays as it is, with the step at which this store's own run took it.
-    Raises UserError, and writes none of them, where a question is not the same or was answered otherwise.
+    Answers of another run's own teacher become imports, which this run never deletes. Existing answers are kept, with the step at
+    which this store's run collected them. Raises UserError, and writes none, if a query differs or has a different answer.
     """
     with database.writing() as db:
-        return sum(_put(db, database.path, label) for label in given)
+        return sum(_import(db, database.path, label) for label in given)
 
 
-def _put(db: Connection, path: Path, label: Label) -> bool:
+def _import(db: Connection, path: Path, label: Label) -> bool:
     found = db.execute("SELECT segments, kind FROM query WHERE id = ?", (label.query,)).fetchone()
     if found is None or (tuple(json.loads(found[0])), found[1]) != (label.clips, label.kind):
-        there = "is not in" if found is None else "asks something else in"
-        raise UserError(f"Question {label.query} {there} {path}: labels go into a store that holds the same questions.")
+        problem = "is not in" if found is None else "has other clips or another kind in"
+        raise UserError(f"Query {label.query} {problem} {path}: import labels into a store that has the same queries.")
     new = _row_of(label)
-    there = db.execute(_FIND, new).fetchone()
-    if there is None:
+    existing = db.execute(_FIND, new).fetchone()
+    if existing is None:
         write(db, [new])
-    elif there != tuple(new[name] for name in ("ranks", "rating", "swapped", "shown_at", "answered_at")):
-        raise UserError(f"{label.annotator} has answered question {label.query} otherwise in {path}: leave one out.")
-    return there is None
+    elif existing != tuple(new[name] for name in ("ranks", "rating", "swapped", "shown_at", "answered_at")):
+        raise UserError(f"{label.annotator} has another answer to query {label.query} in {path}: remove one of them.")
+    return existing is None
 
 
 def _row_of(label: Label) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""One SQLite connection, and what its errors mean to the user."""
+"""The SQLite connection of a store, and user-facing messages for its errors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rlhp.store.integrity import is_intact, is_readable
 from rlhp.store.migrate import VERSION, statements, steps
 from rlhp.types import UserError
 
-ROOM = 2**16  # bytes: with less the disk is full
-RETRY = 0.01  # seconds between attempts at what SQLite does not wait for by itself
+MIN_FREE = 2**16  # bytes; with less the disk counts as full
+RETRY = 0.01  # seconds between attempts where SQLite does not wait by itself
 SCHEMA = Path(__file__).with_name("schema.sql").read_text("utf-8")
 
 
 class Database:
     """The store's file, open for reading and writing; threads may share it.
 
-    Everything raises UserError if the file is damaged, locked for longer than `timeout` seconds, or the disk is full.
+    Every method raises UserError if the file is damaged, locked for longer than `timeout` seconds, or the disk is full.
     """
 
     def __init__(self, path: Path, timeout: float) -> None:
@@ -33,44 +33,45 @@ class Database:
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection, None, None]:
-        """The connection, this thread's alone."""
+        """The connection, locked for this thread."""
         with self._lock, explained(self.path):
             yield self._connection
 
     @contextmanager
     def writing(self) -> Generator[sqlite3.Connection, None, None]:
-        """The connection, in a transaction that holds the write lock from its start, so that what it has read still holds."""
+        """The connection, in a transaction that holds the write lock from its start, so that its reads stay valid."""
         with self.reading() as db, transaction(db):
             yield db
 
     @contextmanager
     def snapshot(self) -> Generator[sqlite3.Connection, None, None]:
-        """The connection, in a transaction in which everything that is read is of one moment."""
+        """The connection, in a read transaction: all reads see the same state."""
         with self.reading() as db, snapshot(db):
             yield db
 
     def version(self) -> tuple[int, int]:
-        """Of the content: differs from an earlier one if anything was written since, by anyone.
+        """The version of the content, which changes with every write, of any process.
 
-        Thirty times cheaper than a count, so that a rollout without news costs next to nothing.
+        It is thirty times cheaper than a count, so a rollout without new answers costs almost nothing.
         """
         with self.reading() as db:
             return _number(db, "PRAGMA data_version"), db.total_changes
 
     def sync(self) -> None:
-        """Make everything that is committed durable: it outlives a power cut when this returns.
+        """Make everything committed durable: it survives a power failure once this returns.
 
-        The log is copied into the file as far as readers allow, and what is left of it is flushed to the disk. Nobody waits.
+        Copies the log into the file as far as readers allow, and flushes the rest of the log to the disk. It does not block
+        others.
         """
         with self.reading() as db:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            # never the file itself: closing it here would drop SQLite's locks on it (POSIX); the checkpoint flushes it
-            with suppress(FileNotFoundError):  # there is no log on a disk where SQLite cannot keep one: each write flushes then
+            # not the file itself: closing it here would release SQLite's locks on it (POSIX), and the checkpoint flushes it
+            with suppress(FileNotFoundError):  # some disks do not support the log; each write flushes then
                 _flush(self.path.with_name(f"{self.path.name}-wal"))
             _flush(self.path.parent)
 
     def close(self) -> None:
-        """Close the file; what was written stays."""
+        """Close the file; everything written remains."""
         self._connection.close()
 
 
@@ -84,7 +85,7 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Generator[None, None, None]:
-    """Errors that the user can mend as UserError; others are our own mistakes and pass."""
+    """Raise UserError for errors that the user can fix; others are bugs and propagate."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -96,10 +97,10 @@ def explained(path: Path) -> Generator[None, None, None]:
 
 
 def connect(path: Path, timeout: float) -> sqlite3.Connection:
-    """A connection to the store at `path`, made if it is not there, brought to this version if it is older.
+    """Connect to the store at `path`; creates it if it does not exist, and migrates it if it is older.
 
-    Locks are waited for `timeout` seconds; WAL lets the page read while the loop writes. Raises UserError if the file is
-    anything but an intact store, each question and answer included; a clip is checked where it is read.
+    Waits up to `timeout` seconds for locks; WAL lets the page read while the loop writes. Raises UserError unless the file is an
+    intact store, including every query and answer; clips are checked when they are read.
     """
     with explained(path):
         db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
@@ -114,7 +115,7 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
 
 @contextmanager
 def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
-    """A connection that cannot write, to an intact store; it may be of an older version, and stays so."""
+    """A read-only connection to an intact store; a store of an older version is not migrated."""
     with open_unchecked(path) as db:
         _check(db, path, is_readable)
         yield db
@@ -122,14 +123,14 @@ def reading(path: Path) -> Generator[sqlite3.Connection, None, None]:
 
 @contextmanager
 def open_unchecked(path: Path) -> Generator[sqlite3.Connection, None, None]:
-    """The same to a store that nobody has checked."""
-    missing = f"There is no preference store in {path.parent}: name the directory of a run that has asked for comparisons."
+    """A read-only connection to a store whose content is not checked."""
+    missing = f"There is no preference store in {path.parent}: give the directory of a run that has asked for comparisons."
     if not path.is_file():
         raise UserError(missing)
     with explained(path):
         db = _open_readonly(path)
         try:
-            if _empty(db):  # another process is about to make it
+            if _empty(db):  # another process is creating it
                 raise UserError(missing)
             yield db
         finally:
@@ -137,37 +138,39 @@ def open_unchecked(path: Path) -> Generator[sqlite3.Connection, None, None]:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy an intact store, of one moment, into a file that is not there; what its log holds is in it.
+    """Copy a consistent snapshot of an intact store, including its log, into a new file.
 
-    Raises UserError where there is no store.
+    Raises UserError if there is no store.
     """
     with reading(source) as db, explained(target):
-        made = sqlite3.connect(target)
+        destination = sqlite3.connect(target)
         try:
-            db.backup(made)
+            db.backup(destination)
         finally:
-            made.close()
+            destination.close()
 
 
 def version_of(path: Path) -> int:
-    """The version of the store at `path`, whose content is not looked at. Raises UserError if there is none."""
+    """The version of the store at `path`, without a check of its content. Raises UserError if there is no store."""
     with open_unchecked(path) as db:
         return _known_version(db, path)
 
 
 def schema_version(db: sqlite3.Connection) -> int:
-    """The version of the store that is open; 0 before it is made."""
+    """The version of the open store; 0 before it is created."""
     return _number(db, "PRAGMA user_version")
 
 
 def _prepare(db: sqlite3.Connection, path: Path, timeout: float) -> None:
-    """Check what the file holds before anything is written to it; a foreign file is left as it is."""
+    """Check the content of the file before writing; leaves a file of another program unchanged."""
     if _empty(db):
-        _make(db)
+        _create(db)
     if _check(db, path, is_intact) < VERSION:
         _migrate(db)
-    _log_ahead(db, timeout)
-    db.execute("PRAGMA synchronous = NORMAL")  # with WAL: a killed process loses nothing, and `sync` withstands a power cut
+    _enable_wal(db, timeout)
+    db.execute(
+        "PRAGMA synchronous = NORMAL"
+    )  # with WAL: a killed process loses nothing, and `sync` protects from a power failure
 
 
 def _empty(db: sqlite3.Connection) -> bool:
@@ -175,8 +178,8 @@ def _empty(db: sqlite3.Connection) -> bool:
         return schema_version(db) == 0 and _number(db, "SELECT COUNT(*) FROM sqlite_master") == 0
 
 
-def _make(db: sqlite3.Connection) -> None:
-    """The tables and the version, in one transaction, unless another process came first."""
+def _create(db: sqlite3.Connection) -> None:
+    """Create tables and version in one transaction, unless another process was first."""
     with transaction(db):
         if _number(db, "SELECT COUNT(*) FROM sqlite_master") == 0:
             for statement in [*statements(SCHEMA), f"PRAGMA user_version = {VERSION}"]:
@@ -184,19 +187,19 @@ def _make(db: sqlite3.Connection) -> None:
 
 
 def _migrate(db: sqlite3.Connection) -> None:
-    """All of it or nothing, once, whoever comes first."""
+    """Migrate in one transaction, unless another process was first."""
     with transaction(db):
         for statement in [*steps(schema_version(db), SCHEMA), f"PRAGMA user_version = {VERSION}"]:
             db.execute(statement)
 
 
-def _log_ahead(db: sqlite3.Connection, timeout: float) -> None:
-    """WAL; where another process is at the file, SQLite refuses the change at once, whatever its timeout."""
+def _enable_wal(db: sqlite3.Connection, timeout: float) -> None:
+    """Switch to WAL. While another process uses the file, SQLite refuses at once, whatever its timeout, so this retries."""
     end = time.monotonic() + timeout
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL").fetchone()
-            db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # ends what the change has begun, else `sync` fails
+            db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # completes the change; without it `sync` fails
             return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > end:
@@ -206,20 +209,20 @@ def _log_ahead(db: sqlite3.Connection, timeout: float) -> None:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Generator[None, None, None]:
-    """A transaction that holds the write lock from its start, so that what it has read still holds: all of it or nothing."""
+    """An atomic transaction that holds the write lock from its start, so that its reads stay valid."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
         db.execute("COMMIT")
     except BaseException:
-        if db.in_transaction:  # a full disk has rolled back already
+        if db.in_transaction:  # SQLite rolls back by itself if the disk is full
             db.execute("ROLLBACK")
         raise
 
 
 @contextmanager
 def snapshot(db: sqlite3.Connection) -> Generator[None, None, None]:
-    """A transaction in which everything that is read is of one moment."""
+    """A read transaction: all reads see the same state."""
     db.execute("BEGIN")
     try:
         yield
@@ -228,20 +231,20 @@ def snapshot(db: sqlite3.Connection) -> Generator[None, None, None]:
             db.execute("ROLLBACK")
 
 
-def _check(db: sqlite3.Connection, path: Path, holds: Callable[[sqlite3.Connection, int], bool]) -> int:
-    """The version of a store for whose content `holds`."""
+def _check(db: sqlite3.Connection, path: Path, is_sound: Callable[[sqlite3.Connection, int], bool]) -> int:
+    """The version of a store whose content passes `is_sound`."""
     with snapshot(db):
         version = _known_version(db, path)
-        if not holds(db, version):
+        if not is_sound(db, version):
             raise UserError(damaged(path))
         return version
 
 
 def _known_version(db: sqlite3.Connection, path: Path) -> int:
-    """The version of a store that can be opened here."""
+    """The version of a store, if this rlhp can open it."""
     version = schema_version(db)
     if version > VERSION:
-        newer = f"{path} was written by a newer rlhp (store version {version}, here {VERSION})"
+        newer = f"{path} was written by a newer rlhp (store version {version}, this one supports {VERSION})"
         raise UserError(f"{newer}: update rlhp to open it.")
     if version < 1:  # another program's database
         raise UserError(damaged(path))
@@ -249,7 +252,7 @@ def _known_version(db: sqlite3.Connection, path: Path) -> int:
 
 
 def _open_readonly(path: Path) -> sqlite3.Connection:
-    """Without write access to the directory WAL needs `immutable`, which is right for a run that has ended."""
+    """Open read-only. Without write access to the directory WAL needs `immutable`, which is safe for a run that has ended."""
     uri = path.resolve().as_uri()
     db = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=30)
     try:
@@ -265,14 +268,14 @@ def _number(db: sqlite3.Connection, sql: str) -> int:
 
 
 def damaged(path: Path) -> str:
-    """What to tell the user of a file that is no intact store."""
-    return f"{path} is not a preference store, or it is damaged: move it away to start without it, or put back a copy of it."
+    """The error message for a file that is not an intact store."""
+    return f"{path} is not a preference store, or it is damaged: move it away to start without it, or restore a copy of it."
 
 
 def _explanation(path: Path, error: str) -> str:
-    # where not even the first page of its log fits, SQLite speaks of an input/output error
-    if "full" in error or ("I/O" in error and shutil.disk_usage(path.parent).free < ROOM):
-        return f"The disk of {path} is full: free some space, then resume the run; nothing that was stored is lost."
+    # SQLite reports an input/output error if not even the first page of its log fits
+    if "full" in error or ("I/O" in error and shutil.disk_usage(path.parent).free < MIN_FREE):
+        return f"The disk of {path} is full: free some space, then resume the run; no stored data is lost."
     if "locked" in error:
         return f"{path} is locked by another process: end it, then resume the run."
     if any(word in error for word in ("malformed", "no such", "mismatch", "decode to UTF-8")):

@@ -1,4 +1,4 @@
-"""Short looks at a store, for those who tell where a run stands."""
+"""Summaries of a store: counts of queries, rankings and answer times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rlhp.store.annotation_queue import PERSON
 from rlhp.store.connection import Database, open_unchecked, schema_version
 from rlhp.store.migrate import added
 
-# one answer tells when its question was first taken, and how many questions were by then
+# the step at which the first answer to each query was collected
 _FIRST_TAKEN = """
 SELECT query, MIN(taken_step) AS step, segments FROM answer JOIN query ON query.id = query
 WHERE taken_step IS NOT NULL AND source != 'demonstration' GROUP BY query
@@ -32,7 +32,7 @@ SELECT (SELECT COUNT(*) FROM query WHERE id NOT IN (SELECT query FROM answer WHE
 
 @dataclass(frozen=True, slots=True)
 class FirstUse:
-    """A question, the step at which the reward model first saw an answer to it, and the ids of its clips."""
+    """A query, the step at which the reward model first received an answer to it, and the ids of its clips."""
 
     query: int
     step: int
@@ -40,7 +40,7 @@ class FirstUse:
 
 
 def used_after(database: Database, step: int) -> tuple[int, list[FirstUse]]:
-    """How many questions were first taken up to `step`, and those that were taken later, by step and id."""
+    """The number of queries first collected up to `step`, and the queries collected later, by step and id."""
     with database.reading() as db:
         before = db.execute(f"SELECT COUNT(*) FROM ({_FIRST_TAKEN}) WHERE step <= ?", (step,)).fetchone()[0]
         rows = db.execute(f"SELECT * FROM ({_FIRST_TAKEN}) WHERE step > ? ORDER BY step, query", (step,)).fetchall()
@@ -49,7 +49,7 @@ def used_after(database: Database, step: int) -> tuple[int, list[FirstUse]]:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """What a person said of a question's clips: a rank for each, in the store's order, lower is better."""
+    """A person's ranking of a query's clips: a rank for each, in the store's order; lower is better."""
 
     query: int
     annotator: str
@@ -58,7 +58,7 @@ class Ranked:
 
 
 def ranked(database: Database, annotator: str | None = None) -> list[Ranked]:
-    """The rankings, of one person or of all, that count: neither repeats nor what was taken back."""
+    """The rankings of one person, or of everyone, without repeats and flagged answers."""
     with database.reading() as db:
         sql, who = (_RANKED, ()) if annotator is None else (f"{_RANKED} AND teacher = ?", (PERSON + annotator,))
         rows = db.execute(sql, who).fetchall()
@@ -66,7 +66,7 @@ def ranked(database: Database, annotator: str | None = None) -> list[Ranked]:
 
 
 def newest_clips(database: Database, at_most: int) -> list[str]:
-    """The ids of the clips of the newest questions, newest first."""
+    """The ids of the clips of the newest `at_most` queries, newest first."""
     with database.reading() as db:
         rows = db.execute("SELECT segments FROM query ORDER BY id DESC LIMIT ?", (at_most,)).fetchall()
     return list(dict.fromkeys(name for (segments,) in rows for name in json.loads(segments)))
@@ -74,7 +74,7 @@ def newest_clips(database: Database, at_most: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Questions, as `Store` counts them."""
+    """Counts of queries, as in `Store`."""
 
     asked: int = 0
     answered: int = 0
@@ -82,20 +82,20 @@ class Counts:
 
 
 def counts(path: Path) -> Counts:
-    """How many questions there are; the file is only read, and its content not checked. Raises UserError if it is no store."""
+    """The counts of a store; opens the file read-only and does not check its content. Raises UserError if it is not a store."""
     with open_unchecked(path) as db:
         return Counts(*db.execute(_COUNTS.format(**added(schema_version(db)))).fetchone())
 
 
 def people(database: Database) -> list[str]:
-    """The names of those who have answered at the page, or hold a question there, in alphabetical order."""
+    """The names of the people who have answered at the page or hold a query there, in alphabetical order."""
     with database.reading() as db:
         names = [name for (name,) in db.execute(_PEOPLE) if name.startswith(PERSON)]
     return sorted(name.removeprefix(PERSON) for name in names)
 
 
 def times(database: Database, annotator: str | None = None) -> dict[str, list[float]]:
-    """When people answered, repeats included, in seconds since 1970, by annotator: one person, or all."""
+    """When people answered, in seconds since 1970, including repeats, by annotator; of one person or everyone."""
     found: dict[str, list[float]] = {}
     with database.reading() as db:
         rows = db.execute("SELECT teacher, answered_at FROM answer WHERE source = 'human' ORDER BY answered_at").fetchall()

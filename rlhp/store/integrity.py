@@ -1,4 +1,4 @@
-"""Whether a file is an intact store: its pages, its columns, and what stands in its rows."""
+"""Checks that a file is an intact store: its pages, columns and rows."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from rlhp.feedback import KINDS
 from rlhp.store.codec import Source, decode_answer
 from rlhp.store.migrate import added
 
-_FIRST = 1  # the oldest version, without leases
-_MOST = 2**63  # what an integer of SQLite's stays below
+_FIRST = 1  # the oldest version, which has no lease table
+_INTEGER_LIMIT = 2**63  # SQLite's integers are smaller
 _SOURCES = frozenset(map(str, Source))
 
 
 def is_intact(db: Connection, version: int) -> bool:
-    """Whether pages, indices, questions and answers are those of a store of this version: all that a writer builds on.
+    """Whether pages, indices, queries and answers are those of a store of this version.
 
-    All but the clips' content, which is checked where a clip is read. Raises sqlite3.DatabaseError where pages, tables or
-    columns are not there.
+    This covers everything a writer relies on except the content of clips, which is checked when a clip is read. Raises
+    sqlite3.DatabaseError if pages, tables or columns are missing.
     """
     return db.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",) and _rows_sound(db, version)
 
 
 def is_readable(db: Connection, version: int) -> bool:
-    """The same without the content of the indices, in half the time: for whoever reads once, and writes nothing."""
+    """The same check without the content of the indices, in half the time, for readers."""
     return db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",) and _rows_sound(db, version)
 
 
 def _rows_sound(db: Connection, version: int) -> bool:
     try:
         return db.execute("PRAGMA foreign_key_check").fetchone() is None and _columns_sound(db, version)
-    except (KeyError, TypeError, ValueError, RecursionError):  # no such question, or no list of clips or ranks
+    except (KeyError, TypeError, ValueError, RecursionError):  # a query is missing, or clips or ranks are not lists
         return False
 
 
@@ -57,13 +57,13 @@ def _columns_sound(db: Connection, version: int) -> bool:
 
 
 def _size(segments: str, clips: set[str]) -> int:
-    """How many clips a question has; 0 where there is no such clip."""
+    """The number of clips of a query; 0 if one of them is missing."""
     named = _list(segments)
     return len(named) if clips.issuperset(named) else 0
 
 
 def _question(size: int, kind: str) -> bool:
-    """Older stores hold rankings of more clips than are asked about now."""
+    """Whether a query has enough clips; the maximum is not checked, because older stores hold longer rankings."""
     return KINDS[kind].fewest <= size
 
 
@@ -88,12 +88,12 @@ def _text(value: Any) -> bool:
 
 
 def is_count(value: Any) -> bool:
-    """Whether a value is a number of questions, steps or the like: an integer that SQLite can hold, 0 or more."""
-    return type(value) is int and 0 <= value < _MOST
+    """Whether a value is a count of queries, steps or the like: a non-negative integer that SQLite can store."""
+    return type(value) is int and 0 <= value < _INTEGER_LIMIT
 
 
 def is_time(value: Any) -> bool:
-    """Whether a value is a moment, in seconds since 1970."""
+    """Whether a value is a time in seconds since 1970."""
     return type(value) is float and math.isfinite(value)
 
 

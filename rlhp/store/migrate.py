@@ -1,4 +1,4 @@
-"""How a store that an older version wrote becomes one of this version."""
+"""Migrations of stores that an older version wrote."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 VERSION = 4
 
-# Version 1 kept one answer per question and teacher, and one lease in the question's own row.
+# Version 1 has one answer per query and teacher, and one lease in the row of the query.
 _LEASE_OF_1 = ("ALTER TABLE query DROP COLUMN leased_until", "ALTER TABLE query DROP COLUMN leased_by")
-# Versions 1 to 3 compared clips: more than two were ranked.
+# Versions 1 to 3 have comparisons, and rankings of more than two clips.
 _KIND = "CASE json_array_length(segments) WHEN 2 THEN 'comparison' ELSE 'ranking' END"
 _KINDS = ("ALTER TABLE query ADD COLUMN kind TEXT NOT NULL DEFAULT 'comparison'", f"UPDATE query SET kind = {_KIND}")
 _BEFORE = ("DROP INDEX IF EXISTS answer_new", "DROP INDEX IF EXISTS answer_times", "ALTER TABLE answer RENAME TO old_answer")
@@ -20,7 +20,7 @@ _AFTER = (
     "DROP TABLE old_answer",
 )
 
-# Versions 1 and 2 told by the name whether a person had answered.
+# Versions 1 and 2 mark people's answers by the teacher's name.
 _SOURCE = "CASE WHEN teacher LIKE 'human%' THEN 'human' ELSE 'synthetic' END"
 _OF_3 = {"round": "round", "swapped": "swapped", "source": "source", "rating": "NULL", "flagged": "0", "kind": _KIND}
 _ADDED = {
@@ -32,14 +32,14 @@ _ADDED = {
 
 
 def added(version: int) -> dict[str, str]:
-    """The columns that later versions added to `answer` and `query`, as expressions over the columns of `version`."""
+    """The columns that later versions add to `answer` and `query`, as SQL expressions over the columns of `version`."""
     return _ADDED[version]
 
 
 def steps(version: int, schema: str) -> list[str]:
-    """The statements, one transaction's worth, that bring a store of `version` to VERSION; none where it is of VERSION.
+    """The statements of one transaction that migrate a store of `version` to VERSION; empty if it has VERSION.
 
-    `schema` is that of VERSION: it makes only what is not there.
+    `schema` is that of VERSION: it creates only tables and indices that do not exist.
     """
     if version == VERSION:
         return []
@@ -48,5 +48,5 @@ def steps(version: int, schema: str) -> list[str]:
 
 
 def statements(schema: str) -> list[str]:
-    """The single statements of a schema."""
+    """Split a schema into its statements."""
     return [statement for statement in re.sub("--.*", "", schema).split(";") if statement.strip()]

@@ -1,4 +1,4 @@
-"""How long an answer can be undone before the reward model may take it."""
+"""The undo window: how long an answer can be undone before the reward model receives it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from rlhp.types import UserError
 
-# An answer with a time in the future does not rest: the clock was set back, and nobody should wait until it has caught up.
+# An answer with a time in the future has no undo window: the clock was set back, and nobody should wait until it catches up.
 RESTS = """
     source = 'human' AND :now - answered_at >= 0 AND :now - answered_at < :rest_seconds
     AND :rest_answers > (
@@ -21,10 +21,10 @@ RESTS = """
 
 @dataclass(frozen=True, slots=True)
 class UndoWindow:
-    """A person's answer rests until they have given `answers` more, or for `seconds`, whichever comes first.
+    """A person's answer can be undone until they have given `answers` more, or for `seconds`, whichever comes first.
 
-    While it rests it can be undone, and the reward model does not take it. 0 of either: answers do not rest. What programs
-    answered, and what was imported, never rests. Raises UserError for what is no finite number of 0 or more.
+    The reward model receives it after that. 0 of either disables the window. Answers of programs and imported answers have none.
+    Raises UserError unless both are finite numbers of at least 0.
     """
 
     answers: int = 2
@@ -32,18 +32,18 @@ class UndoWindow:
 
     def __post_init__(self) -> None:
         if not _amount(self.answers):
-            raise UserError(f"page.rest_answers is {self.answers}: give 0 or more answers.")
+            raise UserError(f"page.rest_answers is {self.answers}: give a number of at least 0.")
         if not _amount(self.seconds):
-            raise UserError(f"page.rest_seconds is {self.seconds}: give 0 or more seconds.")
+            raise UserError(f"page.rest_seconds is {self.seconds}: give a number of at least 0.")
 
     @classmethod
     def of(cls, page: Mapping[str, Any] | None) -> UndoWindow:
-        """The rest that a run's `page` settings ask for: `rest_answers` and `rest_seconds`, each with its default."""
+        """The undo window of a run's `page` settings: `rest_answers` and `rest_seconds`, each with its default."""
         given = page or {}
         return cls(**{name: given[f"rest_{name}"] for name in ("answers", "seconds") if f"rest_{name}" in given})
 
     def at(self, now: float) -> dict[str, float]:
-        """The parameters of `RESTS` at the time `now`, in seconds since 1970."""
+        """The SQL parameters of `RESTS` at the time `now`, in seconds since 1970."""
         return {"rest_answers": self.answers, "rest_seconds": self.seconds, "now": now}
 
 
@@ -53,12 +53,12 @@ def _amount(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why `Store.wait` waits: counts of questions."""
+    """The reason for which `Store.wait` waits, as counts of queries."""
 
     unanswered: int
-    resting: int  # answered, but an answer to them can still be undone
-    at_most: int  # how many of both together there may be
+    resting: int  # answered, but an answer can still be undone
+    at_most: int  # wait until at most this many of both remain
 
     def over(self) -> bool:
-        """Whether there is nothing left to wait for."""
+        """Whether the wait is over."""
         return self.unanswered + self.resting <= self.at_most

@@ -1,4 +1,4 @@
-"""Small Markov decision processes in exact arithmetic: soft-optimal policies, occupancies, maximum-entropy inverse RL."""
+"""Exact computations in small Markov decision processes: soft-optimal policies, occupancies, maximum-entropy inverse RL."""
 
 from rlhp.tabular.maxent import Fit, fit, gradient, log_likelihood
 from rlhp.tabular.mdp import TabularMDP, Trajectories, chain, grid, sample

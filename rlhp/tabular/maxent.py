@@ -1,7 +1,8 @@
-"""Maximum-entropy inverse reinforcement learning, exactly: the reward under which demonstrations are most likely.
+"""Exact maximum-entropy inverse reinforcement learning: finds the reward under which demonstrations are most likely.
 
-Rewards are linear in features [S, A, K] of a state and an action, r = features @ theta. They are identified up to what leaves
-the policy as it is, potential-based shaping (Ng et al. 1999) and, over a fixed horizon, a constant; occupancies are identified.
+Rewards are linear in features [S, A, K] of state and action, r = features @ theta. Demonstrations determine them only up to
+changes that do not affect the policy: potential-based shaping (Ng et al. 1999) and, over a fixed horizon, a constant. They
+determine the occupancies.
 """
 
 from __future__ import annotations
@@ -14,34 +15,35 @@ from rlhp.tabular.mdp import TabularMDP, Trajectories
 from rlhp.tabular.soft import occupancy, soft_policy
 from rlhp.types import Array, UserError
 
-ARMIJO = 1e-4  # share of the gain that the slope promises with which a step is content (Nocedal and Wright 2006, section 3.1)
-SMALLEST = 1e-12  # a step length below which no step gains anything in double precision
+ARMIJO = 1e-4  # required fraction of the gain predicted by the slope (Nocedal and Wright 2006, section 3.1)
+SMALLEST = 1e-12  # step length below which no step gains anything in double precision
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What a fit has found."""
+    """Result of a fit."""
 
     theta: Array  # [K]
     reward: Array  # [S, A]
     policy: Array  # [T, S, A]  soft-optimal for that reward
-    occupancy: Array  # [S, A]  of the policy, from the demonstrated first states
+    occupancy: Array  # [S, A]  of the policy, started from the demonstrations' first states
     objective: Array  # [steps + 1]  penalised log-likelihood before each step and after the last; it never falls
     slope: float  # largest absolute component of its gradient at the end; 0 at the optimum
 
 
 def log_likelihood(mdp: TabularMDP, reward: Array, visited: Array) -> float:
-    """Of demonstrations, per trajectory, given `mdp.start`: E_demonstrations[sum of rewards] - E_start[V_0].
+    """Log-likelihood of demonstrations per trajectory, given `mdp.start`: E_demonstrations[sum of rewards] - E_start[V_0].
 
-    `visited` [S, A] is the demonstrations' occupancy, `reward` [S, A]. Without chance and discount this is the mean of
-    log P(actions | first state). With chance it is its expectation over next states drawn from `mdp.transitions` in the place
-    of those that happened to follow: the dual of maximum causal entropy (Ziebart et al. 2010), concave in the reward.
+    `visited` [S, A] is the demonstrations' occupancy, `reward` is [S, A]. For deterministic transitions without discount this is
+    the mean of log P(actions | first state). For stochastic ones it is its expectation over next states drawn from
+    `mdp.transitions` instead of the observed ones: the dual of maximum causal entropy (Ziebart et al. 2010), concave in the
+    reward.
     """
     return float((visited * reward).sum() - mdp.start @ soft_policy(mdp, reward).value[0])
 
 
 def gradient(mdp: TabularMDP, features: Array, reward: Array, visited: Array) -> Array:
-    """[K], of `log_likelihood` by theta: E_demonstrations[features] - E_policy[features] (Ziebart et al. 2008, equation 6)."""
+    """Gradient of `log_likelihood` [K]: E_demonstrations[features] - E_policy[features] (Ziebart et al. 2008, equation 6)."""
     expected = occupancy(mdp, soft_policy(mdp, reward).probabilities)
     return np.tensordot(visited - expected, features, axes=2)
 
@@ -55,15 +57,15 @@ def fit(
     tolerance: float = 1e-6,
     max_steps: int = 2000,
 ) -> Fit:
-    """Maximise log-likelihood - l2 / 2 |theta|^2 by gradient ascent, from theta = 0 until no component of the slope exceeds
-    `tolerance`.
+    """Maximise log-likelihood - l2 / 2 |theta|^2 by gradient ascent.
 
-    First states are taken as given: `mdp.start` does not matter. Where demonstrations never do what the features could tell
-    apart, the likelihood has no maximum and theta grows slowly until `max_steps`, unless l2 is above 0.
-    Raises UserError for features of another shape, and for trajectories that are not from this MDP.
+    Starts at theta = 0 and stops when no component of the slope exceeds `tolerance`. First states are those of the
+    demonstrations; `mdp.start` is not used. If demonstrations never show some behaviour that the features can distinguish, the
+    likelihood has no maximum and theta grows slowly until `max_steps`, unless l2 is above 0. Raises UserError for features of a
+    wrong shape, and for trajectories that are not from this MDP.
     """
     if features.shape[:-1] != mdp.shape:
-        raise UserError(f"features of shape {features.shape}, but this MDP wants {(*mdp.shape, 'K')}: one row for each action.")
+        raise UserError(f"features of shape {features.shape}, but this MDP needs {(*mdp.shape, 'K')}: one row per action.")
     visited = demonstrations.occupancy(mdp)
     problem = _Problem(replace(mdp, start=demonstrations.start(mdp)), features, visited, l2)
     theta, trace = _ascend(problem, tolerance, max_steps)
@@ -90,7 +92,7 @@ class _Problem:
 
 
 def _ascend(problem: _Problem, tolerance: float, max_steps: int) -> tuple[Array, Array]:
-    """Gradient ascent: the step lengths of Barzilai and Borwein (1988), each halved until it gains enough."""
+    """Gradient ascent with the step lengths of Barzilai and Borwein (1988), halved until the gain is sufficient."""
     theta, length = np.zeros(problem.features.shape[-1]), 1.0
     slope, trace = problem.slope(theta), [problem.value(theta)]
     while np.abs(slope).max() > tolerance and len(trace) <= max_steps:

@@ -1,4 +1,4 @@
-"""Finite Markov decision processes as arrays, two that are easy to reason about, and trajectories in them."""
+"""Finite Markov decision processes as arrays, two simple examples, and trajectories in them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # actions of a grid, as rows and col
 
 @dataclass(frozen=True, slots=True)
 class TabularMDP:
-    """S states, A actions, T steps; its reward stands apart, since it is what inverse RL looks for.
+    """A finite MDP with S states, A actions and T steps; without a reward, since inverse RL infers it.
 
-    An infinite horizon is one after which `discount` leaves nothing that matters. Raises UserError for arrays that are no
-    probabilities, and for a horizon or a discount out of range.
+    To approximate an infinite horizon, choose one after which `discount` makes rewards negligible. Raises UserError for arrays
+    that are not probabilities, and for a horizon or discount out of range.
     """
 
     transitions: Array  # [S, A, S]  probability of the next state
     start: Array  # [S]  probability of the first state
     horizon: int  # T, actions in a trajectory
-    discount: float = 1.0  # in (0, 1]; a step t counts discount^t
+    discount: float = 1.0  # in (0, 1]; step t has weight discount^t
 
     def __post_init__(self) -> None:
         shape = self.transitions.shape
@@ -36,7 +36,7 @@ class TabularMDP:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """S and A."""
+        """S and A, the numbers of states and actions."""
         states, actions, _ = self.transitions.shape
         return states, actions
 
@@ -45,7 +45,7 @@ class TabularMDP:
 class Trajectories:
     """n trajectories of T steps each: the state before each action, and the action.
 
-    Raises UserError where the two do not fit together, or there is none.
+    Raises UserError if the shapes of the two differ, or if they are empty.
     """
 
     states: Array  # [n, T] int
@@ -58,9 +58,9 @@ class Trajectories:
             )
 
     def occupancy(self, mdp: TabularMDP) -> Array:
-        """[S, A]: how often a trajectory is in s and does a, on average, a step t counted discount^t.
+        """Compute how often a trajectory visits s and takes a, on average, with weight discount^t for step t: [S, A].
 
-        Raises UserError for states, actions or a length that are not those of `mdp`.
+        Raises UserError for states, actions or a length that do not fit `mdp`.
         """
         (states, actions), (n, steps) = mdp.shape, self.states.shape
         if steps != mdp.horizon:
@@ -73,12 +73,12 @@ class Trajectories:
         return counts
 
     def start(self, mdp: TabularMDP) -> Array:
-        """[S]: the share of the trajectories that begin in each state."""
+        """Compute the fraction of the trajectories that start in each state, [S]."""
         return np.bincount(self.states[:, 0], minlength=mdp.shape[0]) / len(self.states)
 
 
 def sample(mdp: TabularMDP, policy: Array, n: int, rng: np.random.Generator) -> Trajectories:
-    """n trajectories of a policy [T, S, A]."""
+    """Sample n trajectories of a policy [T, S, A]."""
     states, actions = np.empty((2, n, mdp.horizon), np.int64)
     state = _draw(np.repeat(mdp.start[np.newaxis], n, 0), rng)
     for t in range(mdp.horizon):
@@ -88,13 +88,13 @@ def sample(mdp: TabularMDP, policy: Array, n: int, rng: np.random.Generator) -> 
 
 
 def _draw(probabilities: Array, rng: np.random.Generator) -> Array:
-    """One outcome for each row of [n, K], by inversion of its distribution function."""
+    """Draw one outcome per row of [n, K], by inversion of its distribution function."""
     reached = probabilities.cumsum(-1)
     return (rng.random((len(reached), 1)) * reached[:, -1:] >= reached).sum(-1)
 
 
 def chain(length: int, horizon: int) -> TabularMDP:
-    """States 0 to `length` - 1 in a row; action 0 stays, action 1 moves on, and at the end stays too. Starts in state 0."""
+    """Create a chain of states 0 to `length` - 1; action 0 stays, action 1 moves on, except at the end. Starts in state 0."""
     transitions = np.zeros((length, 2, length))
     here = np.arange(length)
     transitions[here, 0, here] = transitions[here, 1, np.minimum(here + 1, length - 1)] = 1
@@ -102,9 +102,9 @@ def chain(length: int, horizon: int) -> TabularMDP:
 
 
 def grid(rows: int, columns: int, horizon: int, slip: float = 0.0, start: Array | None = None) -> TabularMDP:
-    """Cells, numbered row by row, and four moves, up, right, down, left; who would leave the grid stays in place.
+    """Create a grid world: cells numbered row by row, and four moves: up, right, down, left. Moves out of the grid stay in place.
 
-    With probability `slip` the move is one of the four at random, whatever was chosen. `start` [S] is uniform by default.
+    With probability `slip` the move is replaced by a random one of the four. `start` [S] is uniform by default.
     """
     cells = rows * columns
     moves = np.zeros((cells, len(MOVES), cells))

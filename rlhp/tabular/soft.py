@@ -1,7 +1,8 @@
-"""The policy of maximum causal entropy for a reward, by soft value iteration, and where a policy goes.
+"""The policy of maximum causal entropy for a reward, by soft value iteration, and the occupancy of a policy.
+
 
 Ziebart et al. (2008), Maximum entropy inverse reinforcement learning; Ziebart, Bagnell and Dey (2010), Modeling interaction via
-the principle of maximum causal entropy, for transitions left to chance.
+the principle of maximum causal entropy, for stochastic transitions.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from rlhp.types import Array
 
 @dataclass(frozen=True, slots=True)
 class SoftPolicy:
-    """The policy that maximises expected reward plus causal entropy, and what it is worth."""
+    """The policy that maximises expected reward plus causal entropy, and its value."""
 
     probabilities: Array  # [T, S, A]  of the actions at each step
-    value: Array  # [T, S]  reward plus entropy from step t on; at t = 0 the logarithm of the partition function
+    value: Array  # [T, S]  expected reward plus entropy from step t on; at t = 0 the logarithm of the partition function
 
 
 def soft_policy(mdp: TabularMDP, reward: Array) -> SoftPolicy:
-    """Soft value iteration for a reward [S] or [S, A] (Ziebart et al. 2010).
+    """Compute the soft-optimal policy for a reward [S] or [S, A] by soft value iteration (Ziebart et al. 2010).
 
-    Backwards from V_T = 0: Q_t = r + discount E[V_{t+1}], V_t = log sum_a exp Q_t, pi_t = exp(Q_t - V_t). Without discount
-    and chance, a trajectory has probability exp(sum of its rewards) / Z (Ziebart et al. 2008, equation 2).
-    Raises ValueError for a reward of another shape.
+    Backwards from V_T = 0: Q_t = r + discount E[V_{t+1}], V_t = log sum_a exp Q_t, pi_t = exp(Q_t - V_t). With deterministic
+    transitions and no discount, a trajectory has probability exp(sum of its rewards) / Z (Ziebart et al. 2008, equation 2).
+    Raises ValueError for a reward of a wrong shape.
     """
     gain, (states, actions) = by_action(mdp, reward), mdp.shape
     probabilities, value = np.empty((mdp.horizon, states, actions)), np.zeros((mdp.horizon + 1, states))
@@ -39,7 +40,7 @@ def soft_policy(mdp: TabularMDP, reward: Array) -> SoftPolicy:
 
 
 def occupancy(mdp: TabularMDP, policy: Array) -> Array:
-    """[S, A]: how often a policy [T, S, A] is expected to be in s and do a in T steps, a step t counted discount^t.
+    """Compute how often a policy [T, S, A] is expected to visit s and take a in T steps, with weight discount^t: [S, A].
 
     Forwards from the start: d_{t+1}(s') = sum_{s, a} d_t(s) pi_t(a | s) P(s' | s, a) (Ziebart et al. 2008, algorithm 1).
     """
@@ -52,7 +53,7 @@ def occupancy(mdp: TabularMDP, policy: Array) -> Array:
 
 
 def by_action(mdp: TabularMDP, reward: Array) -> Array:
-    """[S, A]: a reward [S] for being in a state is that of all actions there. Raises ValueError for another shape."""
+    """Broadcast a reward [S] or [S, A] to [S, A]. Raises ValueError for a wrong shape."""
     if reward.shape not in (mdp.shape, mdp.shape[:1]):
-        raise ValueError(f"a reward of shape {reward.shape} where {mdp.shape[:1]} or {mdp.shape} is wanted")
+        raise ValueError(f"a reward of shape {reward.shape} , but {mdp.shape[:1]} or {mdp.shape} is needed")
     return np.broadcast_to(reward if reward.ndim == 2 else reward[:, np.newaxis], mdp.shape)

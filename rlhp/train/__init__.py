@@ -1,4 +1,4 @@
-"""From a configuration to a trained run. The only room that knows Hydra."""
+"""From a configuration to a trained run. The only package that uses Hydra."""
 
 from rlhp.train.build import build
 from rlhp.train.command import main

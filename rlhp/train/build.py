@@ -1,4 +1,4 @@
-"""The parts from their settings, and whether they can work together."""
+"""Builds the components of a run from its settings and checks that they work together."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PARTS = ("memory", "query", "teacher", "training_schedule", "tracker")
 
 
 def build(settings: Settings) -> Setup:
-    """The parts of resolved settings. Raises UserError where one cannot be built or they cannot work together."""
+    """Build the components of resolved settings. Raises UserError if one cannot be built or they do not work together."""
     _check(settings)
     if settings.get("watched"):
-        film.without_screen()  # environments may have to draw, and in processes that they start
+        film.without_screen()  # environments may render, also in their worker processes
     built = _instantiated(settings)
     env = built["env"]
     env.desynchronise(**settings["early_resets"])
@@ -38,13 +38,13 @@ def build(settings: Settings) -> Setup:
         reward=AsynchronousReward(make, settings["threads"]),
         schedule=ExtendableSchedule(built["schedule"], int(settings["total_steps"])),
         **{name: built[name] for name in PARTS},
-        total_steps=int(settings["total_steps"]),  # 1e6 is a way to write it
+        total_steps=int(settings["total_steps"]),  # a float if written as 1e6
         max_pending=settings["max_pending"],
         reset_interval=settings["early_resets"]["interval"],
         settings=settings,
         demonstrations=_demonstrations(settings, env),
     )
-    _tell(setup)
+    _print_notes(setup)
     _check_schedule(setup)
     setup = replace(setup, sources=filming.sources(setup))
     setup = replace(setup, loop=built["loop"](setup))
@@ -55,17 +55,17 @@ def build(settings: Settings) -> Setup:
     return setup
 
 
-def _tell(setup: Setup) -> None:
-    """Say on stderr what to know of the environment, and which networks were chosen by what is observed."""
+def _print_notes(setup: Setup) -> None:
+    """Print notes on the environment, and the networks that its observations select, to stderr."""
     env: Any = setup.env
     chosen = [text for part in (setup.agent, setup.reward) if (text := getattr(part, "chosen", ""))]
-    told = [f"{env.task} observes {_words(env.observation_space)}: {', and '.join(chosen)}."] if chosen else []
-    for note in (*told, *getattr(env, "notes", ())):
+    chosen_networks = [f"{env.task} observes {_describe(env.observation_space)}: {', and '.join(chosen)}."] if chosen else []
+    for note in (*chosen_networks, *getattr(env, "notes", ())):
         print(note, file=sys.stderr)
 
 
-def _words(space: Any) -> str:
-    """What is observed."""
+def _describe(space: Any) -> str:
+    """A description of the observations."""
     if isinstance(space, ImagesAndVector):
         images = ", ".join(" x ".join(map(str, image.shape)) for image in space.images)
         return f"images ({images}) beside {space.width} numbers"
@@ -73,58 +73,58 @@ def _words(space: Any) -> str:
 
 
 def parts(setup: Setup) -> dict[str, Any]:
-    """The parts by name, as they were built from their yamls."""
+    """The components by name, as built from their yaml files."""
     names = ("env", "agent", "memory", "reward", "teacher", "query", "training_schedule", "loop")
     return {**{name: getattr(setup, name) for name in names}, "schedule": getattr(setup.schedule, "base", setup.schedule)}
 
 
 def stateful(setup: Setup) -> dict[str, Stateful]:
-    """The parts that a checkpoint holds; the agent's state includes the environment's."""
+    """The components that a checkpoint holds; the agent's state includes the environment's."""
     return {name: part for name, part in parts(setup).items() if name != "env" and isinstance(part, Stateful)}
 
 
 def _check(settings: Settings) -> None:
-    """What no part knows. Raises UserError."""
+    """Check settings that belong to no component. Raises UserError."""
     if settings["total_steps"] < 1:
-        raise UserError(f"total_steps counts environment steps; set it to 1 or more, not {settings['total_steps']}.")
+        raise UserError(f"total_steps counts environment steps; set it to at least 1, not {settings['total_steps']}.")
     if settings["max_pending"] is not None and settings["max_pending"] < 0:
-        raise UserError("max_pending counts questions; set it to 0 or more, or to null to never wait.")
+        raise UserError("max_pending counts queries; set it to at least 0, or to null to never wait.")
 
 
 def _demonstrations(settings: Settings, env: Any) -> Demonstrations | None:
-    """Those that the settings name, if any. Raises UserError where they cannot be read, or are not of this environment."""
+    """The demonstrations of the settings, if any. Raises UserError if they cannot be read or are of another environment."""
     source, episodes = settings["demos"], settings["episodes"]
     if source is not None:
         return demonstrations.load(source, env, episodes)
     if episodes is not None:
-        raise UserError(f"episodes={episodes} counts demonstrations, and there are none; name them with demos=...")
+        raise UserError(f"episodes={episodes} counts demonstrations, and there are none; set demos=...")
     return None
 
 
 def _check_schedule(setup: Setup) -> None:
-    """Raises TypeError or ValueError, naming the schedule, where it does not keep to its protocol."""
+    """Raise TypeError or ValueError if the schedule violates its protocol."""
     levels = [setup.schedule(step) for step in (0, setup.total_steps)]
     name = type(parts(setup)["schedule"]).__name__
     if not all(isinstance(level, Integral) for level in levels):
-        raise TypeError(f"the schedule {name} wants {levels[0]!r} labels first and {levels[1]!r} in all: return whole numbers")
+        raise TypeError(f"the schedule {name} returns {levels[0]!r} initial labels and {levels[1]!r} in total: return integers")
     if not 0 <= levels[0] <= levels[1]:
-        raise ValueError(f"the schedule {name} wants {levels[0]} labels first and {levels[1]} in all: a schedule never falls")
+        raise ValueError(f"the schedule {name} returns {levels[0]} initial labels and {levels[1]} in total: it must not decrease")
 
 
 def _instantiated(settings: Settings) -> dict[str, Any]:
     try:
         return instantiate(settings, _convert_="all")
     except InstantiationException as error:
-        told = _explained(error)
-    raise told  # out here: raised while `error` is handled, a cause of its own would get it for a context
+        explained = _explained(error)
+    raise explained  # outside of the except block, so that `error` does not become its context
 
 
 def _explained(error: InstantiationException) -> Exception:
-    """What a constructor refused, as the user's error; anything but a value it could not use comes out as it was raised."""
+    """Convert the error of a constructor: invalid values become UserErrors, other errors are returned unchanged."""
     cause, where = error.__cause__, str(error).rpartition("full_key: ")[2]
     if isinstance(cause, ImportError) and isinstance(cause.__cause__, ModuleNotFoundError | AttributeError):
         name = str(error).split("'")[1]
-        return UserError(f"{where} is to be {name}, and {cause.__cause__}; correct its name, or set PYTHONPATH to its folder.")
+        return UserError(f"{where} is set to {name}, but {cause.__cause__}; correct the name, or set PYTHONPATH to its folder.")
     if isinstance(cause, TypeError | ValueError) and not isinstance(cause, UserError):
-        return UserError(f"{where} cannot be built from these settings ({cause}); look at the values given for it.")
+        return UserError(f"{where} cannot be built from these settings ({cause}); check its values.")
     return cause if isinstance(cause, Exception) else error

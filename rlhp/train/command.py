@@ -1,4 +1,4 @@
-"""`rlhp train` and its like: what Hydra composes is worked on; what it cannot compose is said in one sentence."""
+"""`rlhp train` and similar commands: Hydra composes their settings, and errors become one sentence."""
 
 from __future__ import annotations
 
@@ -28,18 +28,21 @@ from rlhp.train.overrides import normalise_overrides
 from rlhp.train.settings import check
 from rlhp.types import UserError
 
-GIVEN = ("launcher.cpus_per_task", "launcher.ray.remote.num_cpus")  # where a launcher says how many cores a job is given
-UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL)  # errors of a folder that cannot be made
+CORES_KEYS = (
+    "launcher.cpus_per_task",
+    "launcher.ray.remote.num_cpus",
+)  # settings in which launchers give the number of cores of a job
+UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL)  # errors for a folder that cannot be created
 
 
 def cores() -> int:
-    """Threads that step the environments, where the settings name none: all cores.
+    """The default number of threads that step the environments: all cores.
 
-    In a sweep as many as its launcher gives to each job, or one: the jobs share the machine.
+    In a sweep, the number of cores that its launcher gives each job, or one, because jobs share the machine.
     """
     if not _in_sweep():
         return len(os.sched_getaffinity(0))
-    given = [OmegaConf.select(cast(DictConfig, HydraConfig.get()), key) for key in GIVEN]
+    given = [OmegaConf.select(cast(DictConfig, HydraConfig.get()), key) for key in CORES_KEYS]
     return max(1, *(int(number or 1) for number in given))
 
 
@@ -51,8 +54,8 @@ OmegaConf.register_new_resolver("cores", cores, replace=True)
 OmegaConf.register_new_resolver("times", lambda a, b: int(a) * int(b), replace=True)
 OmegaConf.register_new_resolver("whole_quotient", lambda a, b: int(float(a) / float(b)), replace=True)
 
-Score = Callable[[Path], float]  # of a finished run's directory: the more, the better
-Work = Callable[[dict[str, Any], Path], None]  # what is done with resolved settings in a run's directory
+Score = Callable[[Path], float]  # of a finished run's directory; higher is better
+Work = Callable[[dict[str, Any], Path], None]  # runs a command with resolved settings in a run directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +64,24 @@ class Command:
 
     name: str
     work: Work
-    config: str = CONFIG["config_name"]  # the yaml of all its settings
+    config: str = CONFIG["config_name"]  # the yaml file with all its settings
 
 
 TRAIN = Command("rlhp train", train)
 
 
 class JobFailed(Exception):
-    """A job of a sweep ended with an error, perhaps in another process: its traceback, as text, for not every error travels."""
+    """A job of a sweep failed, perhaps in another process; holds the traceback as text, since not every error can be pickled."""
 
 
 def main(argv: Sequence[str], score: Score, command: Command = TRAIN) -> Path | None:
-    """`rlhp train ARGV`, or another command: Hydra's overrides and flags. Returns the run directory, or None after a sweep.
+    """Run `rlhp train ARGV`, or another command: Hydra's overrides and flags. Returns the run directory, or None after a sweep.
 
-    A sweep that searches is told each run's `score`. Raises UserError for what the user can mend; what nothing has been
-    trained for leaves no folder behind then.
+    A search receives each run's `score`. Raises UserError for errors that the user can fix; folders created for it are removed if
+    nothing was trained in them.
     """
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out whole, to be told apart here
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes of a sweep; torch_threads sets torch's own
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises the original errors, which are classified here
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes of a sweep; torch_threads sets torch's threads
     words = normalise_overrides(argv)
     sys.argv = [command.name, *words]
     created_folders.forget()
@@ -90,19 +93,19 @@ def main(argv: Sequence[str], score: Score, command: Command = TRAIN) -> Path | 
 
 
 def _composed(words: Sequence[str], score: Score, command: Command) -> Path | None:
-    """What Hydra makes of the words; its complaints as UserErrors."""
-    done: list[Path | Exception] = []
+    """Run Hydra on these words; its errors become UserErrors."""
+    outcomes: list[Path | Exception] = []
     try:
         with warnings.catch_warnings():
-            # our ray launcher has the plugin's own name, which users look for; Hydra advises against that
+            # our ray launcher has the plugin's name, which users look for; Hydra warns about that
             warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning)
-            hydra.main(**{**CONFIG, "config_name": command.config})(_once(done, score, command.work))()
+            hydra.main(**{**CONFIG, "config_name": command.config})(_task(outcomes, score, command.work))()
     except (HydraException, OmegaConfBaseException) as error:
         created_folders.restore_plan()
         raise explained(error, words, command.name, command.config) from error
     except OSError as error:
         if error.errno in UNUSABLE:
-            raise UserError(f"{error.filename} cannot be a run's folder ({error.strerror}); give another name=...") from error
+            raise UserError(f"{error.filename} cannot be a run directory ({error.strerror}); set another name=...") from error
         raise
     except UserError:
         raise
@@ -110,7 +113,7 @@ def _composed(words: Sequence[str], score: Score, command: Command) -> Path | No
         if sentence := trouble(str(error)):
             raise UserError(sentence) from error
         raise
-    outcome = done[0] if done else None
+    outcome = outcomes[0] if outcomes else None
     if isinstance(outcome, HydraException | OmegaConfBaseException):
         raise explained(outcome, words, command.name, command.config) from outcome
     if isinstance(outcome, Exception):
@@ -119,12 +122,12 @@ def _composed(words: Sequence[str], score: Score, command: Command) -> Path | No
 
 
 def job(settings: DictConfig, work: Work = train) -> Path:
-    """One run of Hydra's: resolve the settings, then forget Hydra."""
+    """Run one of Hydra's jobs: resolve the settings, then work without Hydra."""
     path = Path(HydraConfig.get().runtime.output_dir)
     try:
         resolved = OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException:
-        _leave(path)
+        _remove_empty(path)
         raise
     assert isinstance(resolved, dict)
     named = {str(key): value for key, value in resolved.items()}
@@ -132,20 +135,20 @@ def job(settings: DictConfig, work: Work = train) -> Path:
         check(named)
     except UserError:
         if _in_sweep():
-            _note(path, named)
+            _record_failure(path, named)
         raise
     work(named, path)
     return path
 
 
-def _leave(path: Path) -> None:
-    """Remove the folder that Hydra has made for settings that were never trained with."""
-    with suppress(OSError):  # something is in it
+def _remove_empty(path: Path) -> None:
+    """Remove the folder that Hydra created for settings that were not trained with."""
+    with suppress(OSError):  # it is not empty
         path.rmdir()
 
 
-def _note(path: Path, settings: Mapping[str, Any]) -> None:
-    """Keep the error being handled where `rlhp status` finds it, unless the directory is another run's."""
+def _record_failure(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write the current error where `rlhp status` finds it, unless the directory is another run's."""
     with suppress(OSError, UserError):
         check_owner(path, settings)
         if not is_running(path) and not finished(path):
@@ -153,33 +156,32 @@ def _note(path: Path, settings: Mapping[str, Any]) -> None:
             (path / FAILED).write_text(traceback.format_exc())
 
 
-def _once(done: list[Path | Exception], score: Score, work: Work) -> Callable[[DictConfig], float | None]:
-    """The job of a single run, its outcome put aside: Hydra would print more than the sentence that a user needs.
+def _task(outcomes: list[Path | Exception], score: Score, work: Work) -> Callable[[DictConfig], float | None]:
+    """The function that Hydra calls for a job.
 
-    In a sweep Hydra reports which job failed, in whatever process it ran, and hands what the job returns to the sweeper.
+    A single run stores its result or error in `outcomes`: Hydra would print more than the sentence that a user needs. In a sweep,
+    Hydra reports which job failed, in whatever process it ran, and passes the return value to the sweeper.
     """
 
     def task(settings: DictConfig) -> float | None:
         if _in_sweep():
-            os.chdir(HydraConfig.get().runtime.cwd)  # Ray begins jobs elsewhere
-            return _travelling(settings, score, work)
+            os.chdir(HydraConfig.get().runtime.cwd)  # Ray starts jobs in another directory
+            return _sweep_job(settings, score, work)
         try:
-            done.append(job(settings, work))
+            outcomes.append(job(settings, work))
         except Exception as error:
-            done.append(error)
+            outcomes.append(error)
         return None
 
     return task
 
 
-def _travelling(settings: DictConfig, score: Score, work: Work) -> float | None:
-    """A job of a sweep, whose errors can be sent from any process to ours. Returns its score if the sweep searches."""
+def _sweep_job(settings: DictConfig, score: Score, work: Work) -> float | None:
+    """Run a job of a sweep; raises only errors that can be sent between processes. Returns the score in a search."""
     try:
         run = job(settings, work)
         if _searching() and not finished(run):
-            raise UserError(
-                f"{run} was stopped from its page, so that there is no score to go by; the same command goes on with it."
-            )
+            raise UserError(f"{run} was stopped from its page, so it has no score; repeat the command to continue it.")
         return score(run) if _searching() else None
     except (UserError, HydraException, OmegaConfBaseException):
         raise
@@ -189,5 +191,5 @@ def _travelling(settings: DictConfig, score: Score, work: Work) -> float | None:
 
 
 def _searching() -> bool:
-    """Whether what is tried next hangs on the scores so far: Hydra's own sweeper tries every combination."""
+    """Whether the sweeper uses scores to select the next trial; Hydra's own sweeper tries every combination."""
     return not HydraConfig.get().sweeper["_target_"].startswith("hydra._internal")

@@ -1,4 +1,4 @@
-"""The settings of a command, composed without a run."""
+"""Composes the settings of a command without a run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from rlhp.train.settings import check
 
 
 def compose(argv: Sequence[str], folder: Path | None = None, command: str = "rlhp train") -> dict[str, Any]:
-    """All settings as `rlhp train ARGV` resolves them; no folder is made. `folder` has groups of one's own, as --config-dir.
+    """All settings as `rlhp train ARGV` resolves them; creates no folder.
 
-    Raises UserError where they cannot be composed, or a setting is not of its kind.
+    `folder` holds user-defined config groups, as for --config-dir. Raises UserError if the settings cannot be composed, or one
+    has the wrong type.
     """
     words = normalise_overrides(argv)
     search = [] if folder is None else [f"hydra.searchpath=[file://{folder.resolve()}]"]
@@ -29,10 +30,10 @@ def compose(argv: Sequence[str], folder: Path | None = None, command: str = "rlh
         with hydra.initialize_config_module("rlhp.conf", version_base=CONFIG["version_base"]):
             settings = OmegaConf.to_container(hydra.compose("config", [*words, *search]), resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
-        told = explained(error, words, command)
+        failure = explained(error, words, command)
     else:
         assert isinstance(settings, dict)
         named = {str(key): value for key, value in settings.items()}
         check(named)
         return named
-    raise told
+    raise failure

@@ -1,4 +1,4 @@
-"""What Hydra, a launcher or a sweeper complains of, in one sentence that says what to do."""
+"""Explains errors of Hydra, launchers and sweepers in one sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -19,22 +19,26 @@ from rlhp.train.overrides import parse_override
 from rlhp.types import UserError
 
 CONFIG = {"version_base": "1.3", "config_path": "pkg://rlhp.conf", "config_name": "config"}
-NESTED = ("experiment",)  # groups with folders of choices; those in the others are groups of their own
-PLUGINS = {"hydra_submitit_launcher": "slurm", "hydra_ray_launcher": "ray", "hydra_optuna_sweeper": "optuna"}  # and our extras
+NESTED = ("experiment",)  # groups whose subfolders hold choices; in other groups subfolders are groups
+PLUGINS = {
+    "hydra_submitit_launcher": "slurm",
+    "hydra_ray_launcher": "ray",
+    "hydra_optuna_sweeper": "optuna",
+}  # and the extras of rlhp that install them
 
 
 def trouble(text: str) -> str | None:
-    """What a launcher or a sweeper complains of; None where it is not the user's to mend."""
+    """Explain an error of a launcher or a sweeper; None if the user cannot fix it."""
     if "Config group override must be" in text:
-        return "choose a group by name; to remove what a recipe has set, write its dotted key, as in agent.intrinsic_reward=null."
+        return "choose a group by name; to unset a choice of a recipe, use its dotted key, as in agent.intrinsic_reward=null."
     if unknown := re.search(r"Unknown plugin class : 'hydra_plugins\.(\w+)", text):
         package = unknown[1].replace("_", "-")
-        wanted = f"rlhp[{PLUGINS[unknown[1]]}]" if unknown[1] in PLUGINS else package
-        return f"this sweep needs the package {package}, which is not installed; install it with: pip install '{wanted}'"
+        requirement = f"rlhp[{PLUGINS[unknown[1]]}]" if unknown[1] in PLUGINS else package
+        return f"this sweep needs the package {package}, which is not installed; install it with: pip install '{requirement}'"
     if lost := re.search(r"with path (.*)/[^/]*\nhas not produced any output", text):
-        return f"a job ended without a result (see {lost[1]}); the same command goes on with what is left of the sweep."
+        return f"a job ended without a result (see {lost[1]}); repeat the command to continue the sweep."
     if 'not detect "srun"' in text:
-        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =local."
+        return "there is no Slurm here: log in to a cluster, or try the sweep with hydra/launcher=slurm_local or =joblib."
     return None
 
 
@@ -44,7 +48,7 @@ def explained(
     command: str = "rlhp train",
     config: str = CONFIG["config_name"],
 ) -> UserError:
-    """Why the settings `words` of a command cannot be composed from its `config`, with the nearest names."""
+    """Explain why the settings `words` cannot be composed from the `config` of a command, with the nearest names."""
     text = str(error).strip().splitlines() or [type(error).__name__]
     match error:
         case MissingConfigException() if error.options:
@@ -55,13 +59,13 @@ def explained(
             return UserError(f"{error.override!r} is not a setting; give settings as KEY=VALUE, such as env=hopper.")
         case MissingMandatoryValue():
             key = str(error).rpartition("full_key: ")[2].splitlines()[0]
-            return UserError(f"{key} has no value yet; give it one: {key}=...")
+            return UserError(f"{key} has no value; set it with {key}=...")
         case ConfigCompositionException() if "Could not override" in text[0]:
             key = text[0].split("'")[1].split("@")[0]
-            if swept := _composed_by_the_first(words, config):
+            if swept := _group_of_first_job(words, config):
                 return UserError(
                     f"before a sweep over {swept}, Hydra composes the default {swept}, which has no setting {key}; choose an "
-                    "experiment whose defaults name one that has it, as experiment=figure3 does, or train them one by one."
+                    "experiment whose default has it, such as experiment=figure3, or train them one by one."
                 )
             near = ", ".join(_nearest(key, _keys(words, config)))
             return UserError(f"there is no setting {key}; the nearest are {near} ({command} --cfg job lists them all).")
@@ -72,7 +76,7 @@ def explained(
 
 
 def _missing(error: MissingConfigException, words: Sequence[str]) -> tuple[str, str, list[str]]:
-    """Group, choice and the choices there are, those in folders among them, as in experiment=ablation/target."""
+    """The group, the missing choice, and the available choices, including those in folders such as experiment=ablation/target."""
     missing = str(error.missing_cfg_file)
     pairs = (word.partition("=")[::2] for word in words)
     group, choice = next((pair for pair in pairs if "/".join(pair) == missing), missing.rpartition("/")[::2])
@@ -82,7 +86,7 @@ def _missing(error: MissingConfigException, words: Sequence[str]) -> tuple[str, 
 
 
 def _nearest(key: str, keys: Sequence[str]) -> list[str]:
-    """The three names that are most like `key`, those of the same part first."""
+    """The three names most similar to `key`, preferring the same component."""
     part = key
     while part:
         part = part.rpartition(".")[0]
@@ -93,7 +97,7 @@ def _nearest(key: str, keys: Sequence[str]) -> list[str]:
 
 
 def _keys(words: Sequence[str], config: str) -> list[str]:
-    """The dotted names of all settings and groups, as they are with the groups that `words` choose."""
+    """The dotted names of all settings and groups, with the groups that `words` choose."""
     GlobalHydra.instance().clear()
     chosen = [word for word in words if (found := parse_override(word)) and found.value_type and not found.is_sweep_override()]
     with hydra.initialize_config_module("rlhp.conf", version_base=CONFIG["version_base"]):
@@ -101,13 +105,13 @@ def _keys(words: Sequence[str], config: str) -> list[str]:
             try:
                 settings = OmegaConf.to_container(hydra.compose(config, overrides), resolve=False)
             except (HydraException, OmegaConfBaseException):
-                continue  # one of them is the wrong one
+                continue  # one of the words is wrong
             return _walk(settings, "")
     return []
 
 
-def _composed_by_the_first(words: Sequence[str], config: str) -> str | None:
-    """The first group of a sweep, where its first job can be composed though the sweep cannot; else None."""
+def _group_of_first_job(words: Sequence[str], config: str) -> str | None:
+    """The first group of a sweep whose first job can be composed although the sweep cannot; else None."""
     overrides = [found for word in words if (found := parse_override(word)) and found.value_type]
     swept = [found for found in overrides if found.is_sweep_override()]
     first = [f"{found.key_or_group}={next(found.sweep_string_iterator())}" for found in swept if found.is_discrete_sweep()]

@@ -1,4 +1,4 @@
-"""`rlhp extend`: a run goes on beyond its end, as if it had been asked for more at once."""
+"""`rlhp extend`: continues a run beyond its end, as if it had been started with more steps."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from rlhp.train.rounds import Interaction
 from rlhp.train.settings import check
 from rlhp.types import Schedule, Setup, Stateful, TrainingSchedule, UserError
 
-RATES = ("learning_rate", "clip_range", "clip_range_vf")  # of Stable-Baselines3, numbers or schedules
-SHARES = (1.0, 0.75, 0.5, 0.25)  # of a run that may be left, at which a schedule is looked at
+RATES = ("learning_rate", "clip_range", "clip_range_vf")  # parameters of Stable-Baselines3, numbers or schedules
+FRACTIONS_LEFT = (1.0, 0.75, 0.5, 0.25)  # fractions of the run left at which a schedule is evaluated
 
 
 def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
-    """Go on with a run to more `total_steps`, and `labels`, in its own directory; `words` are KEY=VALUE.
+    """Continue a run to more `total_steps`, and `labels`, in its own directory; `words` are KEY=VALUE.
 
-    Where all that the steps so far depend on is the same, the end is that of a run which was asked for so many at once, byte for
-    byte on the CPU. What is not, such as a learning rate that falls towards the end, goes on as it would be in the longer run
-    from here on; each is said in a sentence, or refused, with `exact`. Killed, the same command goes on with it.
+    If everything that the steps so far depend on is the same, the result equals that of a run started with the new settings, byte
+    for byte on the CPU. What differs, such as a learning rate that falls towards the end, continues with the values of the longer
+    run. Each difference is printed in a sentence, or raises UserError with `exact`. After a kill, the same command continues.
 
-    Raises UserError where there is no such run, where it is finished with so many steps already, for other settings than those
-    that may differ, and for one that ends by choosing a policy.
+    Raises UserError if there is no such run, if it has made that many steps already, for settings that must not change, and for a
+    run that ends by choosing a policy.
     """
     before = read_settings(run)
     check_trainable(run)
@@ -51,12 +51,12 @@ def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
     setups: list[Setup] = []
 
     def admit() -> None:
-        setup = _admitted(run, before, after)
+        setup = _longer_run(run, before, after)
         differing = list(differences(run, before, setup))
         if differing and exact:
-            raise UserError(f"this would not be the run that was asked for so many steps at once: {'; '.join(differing)}.")
-        for sentence in differing:
-            print(f"Not as if asked for at once: {sentence}.", file=sys.stderr)
+            raise UserError(f"the result would differ from that of a run started with these settings: {'; '.join(differing)}.")
+        for difference in differing:
+            print(f"Different from a run started with these settings: {difference}.", file=sys.stderr)
         setups.append(setup)
 
     with locked_run(run, admit):
@@ -66,13 +66,13 @@ def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
 
 
 def _extended(run: Path, before: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """The settings with those that are to change. Raises UserError for such as cannot."""
+    """The settings with these changes. Raises UserError for changes that are not allowed."""
     if "agent" not in before:
-        raise UserError(f"{run} is a fit and has no training to go on with; fit again with total_steps=... and name=...")
+        raise UserError(f"{run} is a fit and has no training to continue; fit again with total_steps=... and name=...")
     changes = dict(_change(word, before) for word in words)
     for key in GROWING:
         if changes.get(key, before[key]) < before[key]:
-            raise UserError(f"{key}={changes[key]} is less than the {before[key]} of {run}; a run is extended by giving more.")
+            raise UserError(f"{key}={changes[key]} is less than the {before[key]} of {run}; give a larger value.")
     after: dict[str, Any] = dict(before)
     for key, value in changes.items():
         after = _with(after, key.split("."), value)
@@ -88,34 +88,34 @@ def _change(word: str, before: Mapping[str, Any]) -> tuple[str, Any]:
         raise UserError(f"{word!r} is not a setting; give KEY=VALUE, such as total_steps=2000000.")
     key, value = found.get_key_element(), cast(Any, found.value())
     if key not in GROWING and not may_change(key):
-        raise UserError(f"{key} cannot change while a run goes on; extend it by total_steps and labels, or train anew.")
+        raise UserError(f"{key} cannot change when a run continues; extend total_steps and labels, or train a new run.")
     if key in GROWING and (isinstance(value, bool) or not isinstance(value, int | float) or value % 1):
         raise UserError(f"{key} is {value!r}: give a whole number.")
     return key, int(value) if key in GROWING else value
 
 
 def _with(settings: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
-    """Settings in which the one at a path of keys has this value. Raises UserError where there is none."""
+    """The settings with this value at a path of keys. Raises UserError if there is no such setting."""
     first, *rest = path
     if first not in settings or (rest and not isinstance(settings[first], Mapping)):
-        raise UserError(f"this run has no setting {'.'.join(path)}; look at its config.yaml.")
+        raise UserError(f"this run has no setting {'.'.join(path)}; see its config.yaml.")
     return {**settings, first: _with(settings[first], rest, value) if rest else value}
 
 
 def _copied(node: Any, key: str, old: Any, new: Any) -> Any:
-    """Settings of parts in which copies of a setting, of the same name and value, follow it."""
+    """Settings of components in which copies of a setting, with the same name and value, are changed with it."""
     if isinstance(node, Mapping):
         return {name: new if name == key and value == old else _copied(value, key, old, new) for name, value in node.items()}
     return node
 
 
-def _admitted(run: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> Setup:
-    """The parts of the longer run. Raises UserError where the run cannot go on to its end."""
+def _longer_run(run: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> Setup:
+    """The components of the longer run. Raises UserError if the run cannot continue to its end."""
     step, total = last_checkpoint_step(run), int(after["total_steps"])
     if step >= total:
         raise UserError(
-            f"{run} has made {step:,} steps already; give more than those as total_steps=..."
-            + (", which labels are asked in" if after["labels"] != before["labels"] else "")
+            f"{run} has made {step:,} steps already; give a larger number as total_steps=..."
+            + (", during which labels are asked" if after["labels"] != before["labels"] else "")
             + "."
         )
     if step == 0:
@@ -124,14 +124,14 @@ def _admitted(run: Path, before: Mapping[str, Any], after: Mapping[str, Any]) ->
     setup = build(after)
     if isinstance(setup.loop, Cloning) and finished(run):
         raise UserError(
-            f"{run} ended by choosing the policy that suited the steps held out best, and cannot go on from there; train anew "
+            f"{run} ended by choosing the policy with the best held-out result, and cannot continue; train a new run "
             f"with total_steps={total} name=..."
         )
     return setup
 
 
 def differences(run: Path, before: Mapping[str, Any], setup: Setup) -> Iterator[str]:
-    """A sentence for each thing in which the run so far differs from the first part of the longer one, `setup`."""
+    """A sentence for each difference between the run so far and the same steps of the longer run, `setup`."""
     step, old, new = last_checkpoint_step(run), int(before["total_steps"]), setup.total_steps
     rollouts = range(0, step + 1, max(1, _rollout(setup)))
     if not isinstance(setup.loop, Interaction):
@@ -144,7 +144,7 @@ def differences(run: Path, before: Mapping[str, Any], setup: Setup) -> Iterator[
         instantiate(before["training_schedule"], _convert_="all"), setup.training_schedule, rollouts, step, new
     )
     if not isinstance(setup.env, Stateful):
-        yield "these environments cannot be saved, so they begin anew from a reset"
+        yield "these environments cannot be saved, so they start from a reset"
 
 
 def _rollout(setup: Setup) -> int:
@@ -152,43 +152,43 @@ def _rollout(setup: Setup) -> int:
 
 
 def _rates(setup: Setup, step: int, old: int, new: int) -> Iterator[str]:
-    """Learning rates and clip ranges that depend on how much of the run is left."""
+    """Differences of learning rates and clip ranges that depend on the fraction of the run left."""
     for name in RATES:
         rate: Callable[[float], float] | None = getattr(setup.agent, "lr_schedule" if name == "learning_rate" else name, None)
-        if not callable(rate) or len({rate(share) for share in SHARES}) == 1:
+        if not callable(rate) or len({rate(share) for share in FRACTIONS_LEFT}) == 1:
             continue
-        was, goes_on = (rate(max(1 - step / total, 0.0)) for total in (old, new))
+        was, now = (rate(max(1 - step / total, 0.0)) for total in (old, new))
         yield (
-            f"agent.{name} falls over the whole run: it had come to {was:.3g} by step {step:,}, and goes on from {goes_on:.3g}, "
-            f"where {new:,} steps have it by then (a constant agent.{name} would make no difference)"
+            f"agent.{name} falls over the whole run: it was {was:.3g} at step {step:,}, and continues from {now:.3g}, "
+            f"its value there in a run of {new:,} steps (a constant agent.{name} would not differ)"
         )
 
 
 def _labels(run: Path, old: Schedule, new: Schedule, rollouts: range, step: int, total: int) -> Iterator[str]:
-    """Questions that would have been asked at other steps."""
+    """Differences in the steps at which queries are asked."""
     questions = asked(run / "preferences.sqlite")
-    there = len(questions)
+    count = len(questions)
     if any(old(at) != new(at) for at in rollouts):
-        then = new(step)
-        later = "no more are asked until it is caught up with" if there > then else f"{then - there} are asked at once"
-        later = "the others follow at its pace" if there == then else later
+        due = new(step)
+        later = "no more are asked until the schedule reaches that number" if count > due else f"{due - count} are asked at once"
+        later = "the others follow its schedule" if count == due else later
         yield (
-            f"schedule spreads the labels over the whole run: {total:,} steps would have asked {then} by step {step:,}, and here "
-            f"{there} were; {later}"
+            f"schedule spreads the labels over the whole run: a run of {total:,} steps asks {due} by step {step:,}, and this one "
+            f"asked {count}; {later}"
         )
     if questions and 2 * questions[0][0] > step:
         yield (
-            f"memory held too little for the first questions until step {questions[0][0]:,}, and few were asked because little "
-            "of the run was left; a longer run would have waited for all of them"
+            f"memory held too few clips for the initial queries until step {questions[0][0]:,}, and fewer were asked because "
+            "little of the run was left; a longer run would have waited for all of them"
         )
 
 
 def _training_schedule(old: TrainingSchedule, new: TrainingSchedule, rollouts: range, step: int, total: int) -> Iterator[str]:
-    """Gradient steps of the reward model that would have been made at other steps."""
+    """Differences in the steps at which the reward model makes gradient steps."""
     if any(old(at, 1) != new(at, 1) for at in rollouts):
-        was, then = old(step, 1), new(step, 1)
-        later = "the difference is made up at the first fit" if then > was else "none are made until it is caught up with"
+        was, due = old(step, 1), new(step, 1)
+        later = "the first fit makes the missing ones" if due > was else "none are made until the schedule reaches that number"
         yield (
-            f"training_schedule depends on the length of the run: with {total:,} steps the reward model would have made {then:,} "
+            f"training_schedule depends on the length of the run: in a run of {total:,} steps the reward model makes {due:,} "
             f"gradient steps by step {step:,}, and here it made {was:,}; {later}"
         )

@@ -1,4 +1,4 @@
-"""`rlhp fit`: a reward model from comparisons that are there already, without an environment."""
+"""`rlhp fit`: fits a reward model to existing comparisons, without an environment."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from rlhp.train.heldout import Interval, Split, clustered, interval, split
 from rlhp.train.job import as_rollout, with_chosen_precision
 from rlhp.types import EMPTY, Array, Comparisons, Evidence, Metrics, Steps, UserError, seen_space
 
-CHUNK = 64  # clips that are predicted at a time
-FEW = 5  # of fewer annotators nothing is known of how they differ
+CHUNK = 64  # clips per prediction batch
+MIN_ANNOTATORS = 5  # fewer do not show how annotators differ
 RESULTS = "comparisons.csv"
 COLUMNS = ("question", "annotator", "preferred", "probability", "right")
 
@@ -38,12 +38,12 @@ def fit(
     one: str | None = None,
     minus_one: str | None = None,
 ) -> Path | None:
-    """`rlhp fit SOURCE WORDS`: the run directory, or None after a sweep.
+    """Run `rlhp fit SOURCE WORDS`; returns the run directory, or None after a sweep.
 
-    `reward_model=frozen reward_model.run=...` trains an agent on the reward that is in it. Raises UserError where the source
-    cannot be read (`answers.load` says how it is), and for settings that cannot be used.
+    `reward_model=frozen reward_model.run=...` trains an agent on the resulting reward. Raises UserError if the source cannot be
+    read (see `answers.load`), and for settings that cannot be used.
     """
-    answers.load(source, columns, one, minus_one)  # what is wrong with it is said before anything is made
+    answers.load(source, columns, one, minus_one)  # reports errors of the data before anything is created
     data = {"path": str(source.resolve()), "columns": dict(columns or {}), "one": one, "minus_one": minus_one}
     named = [] if any(word.startswith("task=") for word in words) else [f"task='{_task(source)}'"]
     command = Command("rlhp fit", partial(_work, data), "fit")
@@ -51,27 +51,27 @@ def fit(
 
 
 def _task(source: Path) -> str:
-    """What a run on this source is called: the task of the run that it is of, or its own name."""
+    """The task name of a run on this source: the task of the run that it belongs to, or the source's own name."""
     if (source / "config.yaml").is_file():
         return str(read_settings(source).get("task"))
     return re.sub(r"[^\w.-]+", "-", source.resolve().name.removesuffix(source.suffix)) or "data"
 
 
 def _work(data: Mapping[str, Any], settings: Mapping[str, Any], path: Path) -> None:
-    """Fit in the run directory `path`, or go on from its last complete checkpoint; a finished one is left as it is."""
+    """Fit in the run directory `path`, or continue from its last complete checkpoint; a finished fit is left as it is."""
     _check(settings)
     given = answers.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
     parts = _limited(split(given.comparisons, settings["heldout"], settings["seed"]), settings["comparisons"])
     whole = {**settings, "labels": len(parts.fitted), "data": {**data, "digest": given.digest}}
     with locked_run(path, lambda: check_owner(path, with_chosen_precision(whole, path))):
         if finished(path):
-            print(f"{path} is finished already; to fit anew, give it a name of its own with name=...", file=sys.stderr)
+            print(f"{path} is finished already; to fit again, set another name with name=...", file=sys.stderr)
             return
         whole = with_chosen_precision(whole, path)
         create(path, whole)
         torch.set_num_threads(settings["torch_threads"])
         model = _model(whole, given)
-        print(_said(given, parts, whole), file=sys.stderr)
+        print(_summary(given, parts, whole), file=sys.stderr)
         _run(whole, path, model, given, parts)
 
 
@@ -80,7 +80,7 @@ def _check(settings: Mapping[str, Any]) -> None:
         if not isinstance(settings[key], int | float) or settings[key] < 1 or settings[key] % 1:
             raise UserError(f"{key} counts gradient steps; set it to a whole number of at least 1, not {settings[key]}.")
     if not isinstance(settings["heldout"], int | float):
-        raise UserError(f"heldout={settings['heldout']} is a share of the comparisons; set it to at least 0, below 1.")
+        raise UserError(f"heldout={settings['heldout']} is a fraction of the comparisons; set it to at least 0 and below 1.")
     for key in ("comparisons", "actions"):
         value = settings[key]
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
@@ -88,42 +88,42 @@ def _check(settings: Mapping[str, Any]) -> None:
 
 
 def given_to(settings: Mapping[str, Any]) -> tuple[answers.Preferences, Array]:
-    """The comparisons that the fit of these settings was given, and which rows of them it learned from.
+    """The comparisons given to the fit of these settings, and the rows that it trained on.
 
-    Raises UserError where the source cannot be read any more, or has changed.
+    Raises UserError if the source cannot be read any more, or has changed.
     """
     data = settings["data"]
     found = answers.load(Path(data["path"]), data["columns"], data["one"], data["minus_one"])
     if found.digest != data["digest"]:
-        raise UserError(f"{data['path']} has changed since the fit; put the data back as they were, or fit anew.")
+        raise UserError(f"{data['path']} has changed since the fit; restore the data, or fit again.")
     return found, _limited(split(found.comparisons, settings["heldout"], settings["seed"]), settings["comparisons"]).fitted
 
 
 def _limited(parts: Split, most: int | None) -> Split:
-    """The first so many of those that are fitted. Raises UserError where there are fewer."""
+    """The split with at most `most` fitted comparisons, the first ones. Raises UserError if there are fewer."""
     if most is not None and most > len(parts.fitted):
-        raise UserError(f"comparisons={most} are asked for, and {len(parts.fitted)} are not held out; ask for fewer.")
+        raise UserError(f"comparisons={most} exceeds the {len(parts.fitted)} that are not held out; set a smaller number.")
     return replace(parts, fitted=parts.fitted[:most])
 
 
-def _said(given: answers.Preferences, parts: Split, settings: Mapping[str, Any]) -> str:
-    """What was found in the data, for people."""
+def _summary(given: answers.Preferences, parts: Split, settings: Mapping[str, Any]) -> str:
+    """A description of the data for the user."""
     clips = given.comparisons.clips
     people = {who for who in given.annotator if who is not None}
     lines = (
         f"{len(given.comparisons):,} comparisons of {len(clips):,} clips of {clips.true_reward.shape[1]} steps ({given.layout})"
         + (f" by {len(people)} annotators" if len(people) > 1 else "")
         + (f"; {given.unsure:,} 'cannot tell' left out" if given.unsure else ""),
-        f"observations {_words(given.observation_space())}"
-        + (f", {given.stack} of them seen together" if given.stack > 1 else "")
-        + f"; actions {_words(given.action_space(settings['actions']))}",
-        f"{len(parts.fitted):,} are learned from, {len(parts.heldout):,} held out"
-        + ("" if parts.apart or not len(parts.heldout) else ", which share segments with those learned from"),
+        f"observations {_describe(given.observation_space())}"
+        + (f", {given.stack} of them stacked" if given.stack > 1 else "")
+        + f"; actions {_describe(given.action_space(settings['actions']))}",
+        f"{len(parts.fitted):,} are fitted, {len(parts.heldout):,} held out"
+        + ("" if parts.disjoint or not len(parts.heldout) else ", which share segments with the fitted ones"),
     )
     return "\n".join(lines)
 
 
-def _words(space: Any) -> str:
+def _describe(space: Any) -> str:
     kind = type(space).__name__
     return f"{kind}({space.n})" if kind == "Discrete" else f"{kind}{space.shape} of {space.dtype}"
 
@@ -141,16 +141,21 @@ def _run(settings: Mapping[str, Any], path: Path, model: Any, given: answers.Pre
     measured = _measured(model, out)
     found = _interval(measured, given, parts)
     used = {"wanted": len(parts.fitted), "asked": len(parts.fitted), "answered": len(parts.fitted), "used": len(parts.fitted)}
-    told = {**asdict(found), "comparisons": len(out), "decided": int(np.isfinite(measured.right).sum()), "apart": parts.apart}
+    statistics = {
+        **asdict(found),
+        "comparisons": len(out),
+        "decided": int(np.isfinite(measured.right).sum()),
+        "apart": parts.disjoint,
+    }
     run.finish(
         lambda folder: _write(folder / RESULTS, given, parts, measured),
         labels={**used, "why": ""},
-        heldout={key: None if value != value else value for key, value in {**told, **measured.metrics()}.items()},
+        heldout={key: None if value != value else value for key, value in {**statistics, **measured.metrics()}.items()},
     )
 
 
 def _model(settings: Mapping[str, Any], given: answers.Preferences) -> Any:
-    """The reward model for what the data hold. Raises UserError for one that does not learn from comparisons alone."""
+    """Build the reward model for the data. Raises UserError if it does not learn from comparisons alone."""
     node = settings["reward_model"]
     seen = seen_space(given.observation_space(), given.stack)
     model = instantiate(node, _convert_="all")(seen, given.action_space(settings["actions"]))
@@ -159,7 +164,7 @@ def _model(settings: Mapping[str, Any], given: answers.Preferences) -> Any:
     if not model.snapshot():
         raise UserError("this reward model learns nothing from comparisons; choose reward_model=ensemble_mlp or ensemble_cnn.")
     if _target(node.get("loss")) == f"{ReturnError.__module__}.{ReturnError.__name__}" and not given.rewards:
-        raise UserError("reward_model/loss=return_error learns from true returns, which these data do not hold; choose another.")
+        raise UserError("reward_model/loss=return_error learns from true returns, which these data lack; choose another.")
     return model
 
 
@@ -168,7 +173,7 @@ def _target(node: Any) -> str | None:
 
 
 def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: RunDirectory) -> None:
-    """Gradient steps up to `step`, and what they came to."""
+    """Make gradient steps up to `step` and log the results."""
     run.log(step, model.fit(evidence, step))
     run.log(step, {**_measured(model, out).metrics(), "labels": float(len(evidence.comparisons))})
     run.end_step(step)
@@ -176,45 +181,48 @@ def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: Ru
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a reward model says of n answers; a rating is paired with the others of its annotator."""
+    """The quality of a reward model's predictions on n answers; a rating is paired with the other ratings of its annotator."""
 
-    right: Array  # [n] share of an answer's pairs that are in the right order, ties apart; NaN where there is nothing else
-    probability: Array  # [n] that the first of two clips, or the rated one, is preferred, the mean over members; NaN for rankings
-    loss: Array  # [n] -log of the probability of what was said
+    right: Array  # [n] fraction of an answer's pairs in the right order, without ties; NaN if there are only ties
+    probability: Array  # [n] that the first of two clips, or the rated one, is preferred: mean over members; NaN for rankings
+    loss: Array  # [n] -log of the probability of the answer
 
     def metrics(self) -> Metrics:
-        """Their means; absent where there is nothing to measure."""
+        """The means of accuracy and loss; absent without data."""
         known = np.isfinite(self.right)
         accuracy = {"heldout_accuracy": float(self.right[known].mean())} if known.any() else {}
         return {**accuracy, **({"heldout_loss": float(self.loss.mean())} if len(self.loss) else {})}
 
 
 def _measured(model: Any, out: Comparisons) -> Measured:
-    """The order is that of r-hat itself, which a policy would maximise; the probability is that of the preference model."""
+    """Measure the predictions for these answers.
+
+    The order is that of r-hat, which a policy would maximise; the probability is that of the preference model.
+    """
     clips = np.unique(out.shown[out.shown != EMPTY])
-    place = {clip: i for i, clip in enumerate(clips.tolist())}
+    position = {clip: i for i, clip in enumerate(clips.tolist())}
     returns, sums = _predicted(model, out, clips)
     right, probability, loss = np.full((3, len(out)), np.nan)
     for row, (shown, ranks) in enumerate(zip(out.shown.tolist(), out.ranks.tolist(), strict=True)):
         if not np.isnan(out.rating[row]):
             continue
-        there = [(place[clip], rank) for clip, rank in zip(shown, ranks, strict=True) if clip != EMPTY]
-        pairs = [(i, j, (a < b) + 0.5 * (a == b)) for (i, a), (j, b) in combinations(there, 2)]
+        ranked = [(position[clip], rank) for clip, rank in zip(shown, ranks, strict=True) if clip != EMPTY]
+        pairs = [(i, j, (a < b) + 0.5 * (a == b)) for (i, a), (j, b) in combinations(ranked, 2)]
         decided = [(returns[i] - returns[j]) * (mu - 0.5) > 0 for i, j, mu in pairs if mu != 0.5]
         p = np.array([float(win_probability(sums[:, i], sums[:, j]).mean()) for i, j, _ in pairs]).clip(1e-12, 1 - 1e-12)
         mu = np.array([mu for *_, mu in pairs])
         right[row] = np.mean(decided) if decided else np.nan
         probability[row] = p[0] if len(pairs) == 1 else np.nan
         loss[row] = float(-(mu * np.log(p) + (1 - mu) * np.log(1 - p)).mean())
-    of = [place.get(clip, 0) for clip in out.shown[:, 0].tolist()] if len(out) else []
+    of = [position.get(clip, 0) for clip in out.shown[:, 0].tolist()] if len(out) else []
     _rate(Measured(right, probability, loss), out, returns[of], sums[:, of])
     return Measured(right, probability, loss)
 
 
 def _rate(measured: Measured, out: Comparisons, returns: Array, sums: Array) -> None:
-    """Fill in the rows of ratings, given what each row's first clip returns [n] and its members' sums [M, n].
+    """Fill in the rows of ratings, given the return of each row's first clip [n] and its members' sums [M, n].
 
-    Annotators' scales are not applied: what is measured is r-hat, which has none.
+    Annotators' scales are not applied, because r-hat, which is measured, has none.
     """
     for row in np.flatnonzero(~np.isnan(out.rating)).tolist():
         ahead = np.where(out.annotator == out.annotator[row], out.rating[row] - out.rating, 0.0)
@@ -228,7 +236,7 @@ def _rate(measured: Measured, out: Comparisons, returns: Array, sums: Array) -> 
 
 
 def _predicted(model: Any, out: Comparisons, clips: Array) -> tuple[Array, Array]:
-    """r-hat's sums over these clips [C], and the members' apart and uncalibrated [M, C], of which logits are differences."""
+    """r-hat's sums over these clips [C], and each member's uncalibrated sums [M, C], whose differences are logits."""
     returns, sums = [np.zeros(0)], []
     for first in range(0, len(clips), CHUNK):
         steps: Steps = out.clips[clips[first : first + CHUNK]]
@@ -242,19 +250,22 @@ def _interval(measured: Measured, given: answers.Preferences, parts: Split) -> I
     rows = parts.heldout[known]
     who = [given.annotator[row] for row in rows]
     clusters: dict[str, Sequence[Any]] = {"segment": clustered(given.comparisons.rows(rows)).tolist()}
-    if None not in who and len({*who}) >= FEW:
+    if None not in who and len({*who}) >= MIN_ANNOTATORS:
         clusters["annotator"] = who
     return interval(measured.right[known], clusters)
 
 
 def _write(path: Path, given: answers.Preferences, parts: Split, measured: Measured) -> None:
-    """The comparisons that were held out, one a row; `preferred` and `probability` are of the first of two clips, or of one."""
+    """Write the held-out comparisons, one per row.
+
+    `preferred` and `probability` refer to the first of two clips, or to the only one.
+    """
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row, p, right in zip(parts.heldout.tolist(), measured.probability, measured.right, strict=True):
             ranks, rating = given.comparisons.ranks[row], float(given.comparisons.rating[row])
             mu = rating if rating == rating else float((ranks[0] < ranks[1]) + 0.5 * (ranks[0] == ranks[1]))
-            said = "" if p != p else f"{mu:g}"
-            question, who = int(given.comparisons.query[row]), given.annotator[row] or ""
-            writer.writerow((question, who, said, *("" if x != x else f"{x:.6g}" for x in (p, right))))
+            preferred = "" if p != p else f"{mu:g}"
+            query, who = int(given.comparisons.query[row]), given.annotator[row] or ""
+            writer.writerow((query, who, preferred, *("" if x != x else f"{x:.6g}" for x in (p, right))))

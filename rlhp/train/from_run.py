@@ -1,4 +1,4 @@
-"""Parts made of what an earlier run has left in its directory: its answers, its reward."""
+"""Components built from the results of an earlier run: its answers, its reward."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from rlhp.types import Array, RewardModel, Setup, UserError
 
 
 def replay(run: str) -> Replay:
-    """The answers that a run took, each from the step at which it was first used. Raises UserError where there are none."""
+    """The answers that a run used, each at the step at which it was first used. Raises UserError if there are none."""
     read_settings(Path(run))
-    return Replay(recorded(Path(run) / "preferences.sqlite"), digest, partial(_check_same_questions, Path(run)))
+    return Replay(recorded(Path(run) / "preferences.sqlite"), digest, partial(_check_same_queries, Path(run)))
 
 
-def _check_same_questions(run: Path, setup: Setup) -> None:
-    """Raises UserError unless all that questions depend on is as it was in that run."""
+def _check_same_queries(run: Path, setup: Setup) -> None:
+    """Raise UserError unless everything that queries depend on is the same as in that run."""
     differs = [key for key in differing(run, setup.settings) if key.split(".")[0] not in ("name", "teacher", "max_pending")]
     if differs:
-        raise UserError(
-            f"the answers of {run} are to the questions of a run with other settings ({shown(differs)}); repeat those."
-        )
+        raise UserError(f"the answers of {run} belong to queries of a run with other settings ({shown(differs)}); repeat those.")
 
 
 def frozen(observation_space: spaces.Space, action_space: spaces.Space, run: str, reward_input: str = "obs") -> Frozen:
-    """The reward that a run had learned at its last checkpoint; it judges a step by the observation that `credit` says.
+    """The reward that a run had learned at its last checkpoint; it reads the observation that `reward_input` names.
 
-    Raises UserError where there is none, or where it judges other observations or actions than these.
+    Raises UserError if there is none, or if it reads other observations or actions than these.
     """
     return Frozen(restored(observation_space, action_space, run, reward_input))
 
 
 def restored(observation_space: spaces.Space, action_space: spaces.Space, run: str, reward_input: str) -> RewardModel:
-    """A run's reward model as of its last checkpoint, made for reading. Raises UserError as `frozen` does."""
+    """A run's reward model at its last checkpoint, for reading. Raises UserError as `frozen` does."""
     settings = read_settings(Path(run))
     learned = settings["reward_model"]
-    given = {"reward_input": reward_input} if learned.keys() & {"reward_input", "members"} else {}  # the true reward takes none
+    given = (
+        {"reward_input": reward_input} if learned.keys() & {"reward_input", "members"} else {}
+    )  # TrueReward does not accept it
     model = instantiate({**learned, **given}, _convert_="all")(observation_space, action_space)
     state = model_state(last_checkpoint(Path(run))["reward"])
     if _shapes(model.snapshot()).items() - _shapes(state).items():

@@ -1,4 +1,4 @@
-"""Which comparisons a reward model is measured on, and how well the share that it gets right is known."""
+"""Selects the comparisons that a reward model is measured on, and computes an interval for its accuracy."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ import numpy as np
 from rlhp.intervals import wilson
 from rlhp.types import EMPTY, Array, Comparisons, UserError, make_rng
 
-HALF = 0.5  # a group of comparisons with more than this share of all cannot be put on one side
+MAX_GROUP = 0.5  # largest fraction of all comparisons that one group may have to be kept on one side
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The rows of comparisons that are fitted, and those that are held out; each ascending."""
+    """The rows of comparisons that are fitted, and those that are held out; both ascending."""
 
     fitted: Array
     heldout: Array
-    apart: bool  # whether it is certain that no segment is on both sides
+    disjoint: bool  # whether no segment is on both sides for certain
 
 
 def split(comparisons: Comparisons, share: float, seed: int) -> Split:
-    """Hold out about this share of n comparisons, at random: those that share a segment stay together.
+    """Hold out about this fraction of n comparisons at random, keeping comparisons that share a segment together.
 
-    Where most of them hang together, only those of the same question do. Raises UserError for a share outside of
-    [0, 1), and where nothing would be left on a side.
+    If most of them are connected, only comparisons of the same query are kept together. Raises UserError for a share outside of
+    [0, 1), and if one side would be empty.
     """
     if not 0 <= share < 1:
-        raise UserError(f"heldout={share} is a share of the comparisons; set it to at least 0, below 1.")
+        raise UserError(f"heldout={share} is a fraction of the comparisons; set it to at least 0 and below 1.")
     n = len(comparisons)
     units = clustered(comparisons)
-    apart = bool((units == linked(comparisons.shown)).all())
+    disjoint = bool((units == linked(comparisons.shown)).all())
     size = np.bincount(units)
     order = make_rng(seed, "heldout").permutation(len(size))
     chosen = order[np.cumsum(size[order]) <= round(share * n)]
     out = np.isin(units, chosen)
     if share > 0 and not 0 < int(out.sum()) < n:
-        raise UserError(f"{n} comparisons are too few to hold out heldout={share} of them; set heldout=0 to learn from all.")
-    return Split(np.flatnonzero(~out), np.flatnonzero(out), apart)
+        raise UserError(f"{n} comparisons are too few to hold out heldout={share} of them; set heldout=0 to fit all.")
+    return Split(np.flatnonzero(~out), np.flatnonzero(out), disjoint)
 
 
 def clustered(comparisons: Comparisons) -> Array:
-    """Which cluster each comparison is in, [n]: `linked`, or, where more than half would be in one, those of one question."""
+    """The cluster of each comparison, [n]: `linked`, or those of one query if more than half would be in one cluster."""
     groups = linked(comparisons.shown)
-    if np.bincount(groups, minlength=1).max() <= HALF * len(groups):
+    if np.bincount(groups, minlength=1).max() <= MAX_GROUP * len(groups):
         return groups
     return np.unique(comparisons.query, return_inverse=True)[1]
 
 
 def linked(shown: Array) -> Array:
-    """Which group each comparison is in, [n] counted from 0: those that share a clip, directly or through others, are in one."""
+    """The group of each comparison, [n] from 0: comparisons that share a clip, directly or through others, are in one group."""
     parent: dict[int, int] = {}
 
     def root(clip: int) -> int:
@@ -69,7 +69,7 @@ def linked(shown: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A share of n, and its 95 % interval; NaN where n is 0."""
+    """A proportion, and its 95 % interval; NaN if n is 0."""
 
     share: float
     low: float
@@ -80,9 +80,9 @@ class Interval:
 def interval(right: Array, clusters: Mapping[str, Sequence[Hashable]]) -> Interval:
     """The mean of `right` [n], each from 0 to 1, and Wilson's interval for it.
 
-    Comparisons of one cluster tell less than as many of several: `clusters` names what they may have in common, such as an
-    annotator, with the cluster of each. The interval is that of the effective sample size (Kish 1965, section 8.2), n over the
-    design effect, of whichever kind of cluster makes it smallest. A kind that puts each in a cluster of its own is left out.
+    Comparisons in one cluster carry less information than independent ones. `clusters` names kinds of clusters, such as an
+    annotator, with the cluster of each comparison. The interval uses the effective sample size (Kish 1965, section 8.2), n over
+    the design effect, of the kind for which it is smallest. Kinds whose clusters have one comparison each are ignored.
     """
     n = len(right)
     if n == 0:
@@ -95,7 +95,7 @@ def interval(right: Array, clusters: Mapping[str, Sequence[Hashable]]) -> Interv
 
 
 def effective(right: Array, clusters: Sequence[Hashable]) -> float:
-    """How many independent ones are worth as much as `right` [n], whose clusters are these, in telling their mean."""
+    """The effective sample size of `right` [n] for its mean, given the cluster of each."""
     index = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
     of, n, share = np.array([index[name] for name in clusters]), len(right), float(np.mean(right))
     m = len(index)

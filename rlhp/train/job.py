@@ -1,4 +1,4 @@
-"""One run: train it in its directory, or load what it has learned."""
+"""One run: trains it in its directory, or loads what it has learned."""
 
 from __future__ import annotations
 
@@ -38,11 +38,14 @@ from rlhp.train.build import Settings, build, stateful
 from rlhp.train.predictions import Predictions
 from rlhp.types import Array, Filming, Rollout, Segment, Setup, Steps, Stopped, UserError, stack
 
-PRECISIONS = {"precision": "reward_model", "agent_precision": "agent"}  # as an attempt tells them, and whose they are
+PRECISIONS = {
+    "precision": "reward_model",
+    "agent_precision": "agent",
+}  # fields of an attempt, and the components whose precision they record
 
 
 def train(settings: Settings, path: Path) -> None:
-    """Train in the run directory `path`, or go on from its last complete checkpoint; a finished run is left as it is."""
+    """Train in the run directory `path`, or continue from its last complete checkpoint; a finished run is left as it is."""
 
     def admit() -> None:
         annotators_of(settings)
@@ -50,7 +53,7 @@ def train(settings: Settings, path: Path) -> None:
 
     with locked_run(path, admit):
         if finished(path):
-            print(f"{path} is finished already; rlhp extend goes on with it, and name=... trains it anew", file=sys.stderr)
+            print(f"{path} is finished already; continue it with rlhp extend, or train a new run with name=...", file=sys.stderr)
             return
         settings = with_chosen_precision(settings, path)
         create(path, settings)
@@ -59,22 +62,22 @@ def train(settings: Settings, path: Path) -> None:
 
 
 def work(setup: Setup, path: Path, **facts: Any) -> None:
-    """Train in a directory that is this process's alone, and holds these settings; `facts` are noted of the attempt."""
+    """Train in a directory that this process has locked and that has these settings; `facts` are recorded for the attempt."""
     served: Mapping[str, Any] = setup.settings.get("page") or {}
-    wanted = bool(served) and served.get("serve", True) and setup.schedule(setup.total_steps) > 0
-    with page.page(path, wanted, annotators_of(setup.settings)):
+    needs_page = bool(served) and served.get("serve", True) and setup.schedule(setup.total_steps) > 0
+    with page.page(path, needs_page, annotators_of(setup.settings)):
         _run(setup, path, UndoWindow.of(served), facts)
 
 
 def with_chosen_precision(settings: Settings, path: Path) -> Settings:
-    """Settings in which each part's `auto` precision is the one that this run began with, or suits this machine."""
+    """The settings with each `auto` precision replaced by that of the run's start, or by the best one for this machine."""
     automatic = [name for name in ("reward_model", "agent") if settings.get(name, {}).get("precision") == "auto"]
-    before = read_settings(path) if automatic and begun(path) else {}
-    return {**settings, **{name: _precise(settings[name], before.get(name, {})) for name in automatic}}
+    earlier = read_settings(path) if automatic and begun(path) else {}
+    return {**settings, **{name: _precise(settings[name], earlier.get(name, {})) for name in automatic}}
 
 
-def _precise(node: Settings, before: Settings) -> Settings:
-    return {**node, "precision": before.get("precision") or best_precision(node.get("device", "cpu"))}
+def _precise(node: Settings, earlier: Settings) -> Settings:
+    return {**node, "precision": earlier.get("precision") or best_precision(node.get("device", "cpu"))}
 
 
 def _run(setup: Setup, path: Path, rest: UndoWindow, facts: Mapping[str, Any]) -> None:
@@ -102,7 +105,7 @@ def _run(setup: Setup, path: Path, rest: UndoWindow, facts: Mapping[str, Any]) -
 
 
 def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
-    """From where the run stands to its end."""
+    """Train from the current state to the end of the run."""
     assert setup.loop is not None
     setup.loop(store, run)
     used = _used(setup.schedule(setup.total_steps), store, run)
@@ -112,7 +115,7 @@ def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
 
 
 def _predict(setup: Setup, store: Store, run: RunDirectory) -> None:
-    """Have the predictions of r-hat written down, for the people who answer."""
+    """Record the predictions of r-hat, for the people who answer."""
     reward = setup.reward
     if isinstance(reward, AsynchronousReward):
         reward.before = Predictions(
@@ -121,34 +124,34 @@ def _predict(setup: Setup, store: Store, run: RunDirectory) -> None:
 
 
 def _plan(setup: Setup, path: Path) -> None:
-    """Write down how many labels are wanted."""
-    first, wanted = setup.schedule(0), setup.schedule(setup.total_steps)
-    write_whole(path / PLAN, json.dumps({"first_labels": first, "labels": wanted}) + "\n")
+    """Record how many labels are requested."""
+    first, requested = setup.schedule(0), setup.schedule(setup.total_steps)
+    write_whole(path / PLAN, json.dumps({"first_labels": first, "labels": requested}) + "\n")
 
 
 def _grow(setup: Setup, run: RunDirectory, added: tuple[tuple[int, int], ...]) -> None:
-    """More labels are wanted than the settings say."""
+    """Use more labels than the settings request."""
     if isinstance(setup.schedule, ExtendableSchedule):
         setup.schedule.added = added
         _plan(setup, run.path)
-        run.wants(setup.schedule(setup.total_steps))
+        run.set_labels(setup.schedule(setup.total_steps))
 
 
-def _used(wanted: int, store: Store, run: RunDirectory) -> dict[str, int | str]:
-    """How many labels were wanted, asked, answered and used; `why`: the reason where fewer were of use, else empty."""
+def _used(requested: int, store: Store, run: RunDirectory) -> dict[str, int | str]:
+    """How many labels were requested, asked, answered and used; `why`: the reason if fewer were useful, else empty."""
     asked, answered, used = store.asked, store.answered, store.used
     reasons = (
-        (asked < wanted, run.warned.get("clips", f"memory held too few clips for {wanted - asked} questions")),
-        (answered < asked, f"{asked - answered} of {asked} questions were not answered" if answered else "nobody answered"),
-        (used < answered, f"{answered - used} of {answered} answers came too late to be learned from"),
+        (asked < requested, run.warned.get("clips", f"memory held too few clips for {requested - asked} queries")),
+        (answered < asked, f"{asked - answered} of {asked} queries were not answered" if answered else "nobody answered"),
+        (used < answered, f"{answered - used} of {answered} answers came too late to be used"),
         (True, run.warned.get("answers", "")),
     )
     why = "; ".join(text for holds, text in reasons if holds and text)
-    return {"wanted": wanted, "asked": asked, "answered": answered, "used": used, "why": why}
+    return {"wanted": requested, "asked": asked, "answered": answered, "used": used, "why": why}
 
 
 def write_heldout(path: Path, segments: Sequence[Segment], reward: Any) -> None:
-    """True and predicted return of the clips that nobody was ever asked about, one row each."""
+    """Write the true and predicted returns of the held-out clips, one per row."""
     rows: list[tuple[float, float]] = []
     if segments:
         steps = stack(segments)
@@ -161,32 +164,32 @@ def write_heldout(path: Path, segments: Sequence[Segment], reward: Any) -> None:
 
 
 def as_rollout(steps: Steps) -> Rollout:
-    """n clips of L steps, read as L steps of n environments."""
+    """View n clips of L steps as a rollout of L steps in n environments."""
     obs, act, true_reward = (np.swapaxes(x, 0, 1) for x in (steps.obs, steps.act, steps.true_reward))
     return Rollout(obs, act, true_reward, np.zeros(true_reward.shape, dtype=bool), None, np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run has learned so far."""
+    """The policy of a run's newest checkpoint."""
 
     settings: Settings
     agent: Blind
 
     def policy(self, obs: Array, deterministic: bool = True) -> Array:
-        """Observations of `make_env`'s environment [N, *O] -> actions [N, *A]."""
+        """Actions [N, *A] for observations of `make_env`'s environments [N, *O]."""
         return self.agent.act(obs, deterministic)
 
     def make_env(self, n_envs: int, seed: int, render: bool = False) -> Any:
-        """The run's task, new, its frames stacked where the policy sees stacks; its reward is the true one.
+        """New environments of the run's task, with frames stacked if the policy reads stacks; their reward is the true one.
 
-        `render`: so that a Gymnasium environment can be drawn, frame by frame where there is no other way.
+        `render`: whether a Gymnasium environment can be rendered, frame by frame where there is no other way.
         """
         return stack_frames(environment(self.settings, n_envs=n_envs, seed=seed, render=render))
 
 
 def load(path: Path) -> Trained:
-    """The policy in a run directory's newest checkpoint. Raises UserError where there is none."""
+    """Load the policy of a run directory's newest checkpoint. Raises UserError if there is none."""
     settings = read_settings(path)
     if "agent" not in settings:
         raise UserError(
@@ -194,13 +197,13 @@ def load(path: Path) -> Trained:
         )
     env = environment(settings, n_envs=settings["n_envs"], seed=0)
     agent = instantiate(settings["agent"], _convert_="all")(env)
-    env.close()  # it told the agent its spaces
+    env.close()  # the agent needs only its spaces
     agent.restore_policy(last_checkpoint(path)["agent"])
     return Trained(settings, agent)
 
 
 def environment(settings: Settings, *, n_envs: int, seed: int, render: bool = False) -> Any:
-    """New environments of a run's task. `render`: so that a Gymnasium environment can be drawn."""
+    """New environments of a run's task. `render`: whether a Gymnasium environment can be rendered."""
     node = {**settings["env"], "n_envs": n_envs, "seed": seed}
     if render and "watched" in node:
         node["watched"] = True

@@ -1,4 +1,4 @@
-"""What a run's reward model has learned, and what the run has left to measure it on."""
+"""Loads what a run's reward model has learned, and the clips to measure it on."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class Learned:
     settings: Mapping[str, Any]
     step: int  # of the checkpoint
     model: Predictor
-    observation_space: spaces.Space[Any]  # as networks see observations
+    observation_space: spaces.Space[Any]  # of the observations that networks read
     action_space: spaces.Space[Any]
-    heldout: Sequence[Segment]  # clips that nobody was asked about, spread over the run, oldest first
-    recent: Sequence[Segment]  # some clips of the newest policies
-    data: answers.Preferences | None = None  # what `rlhp fit` was given
-    fitted: Array | None = None  # which of its comparisons were learned from; the others were held out
+    heldout: Sequence[Segment]  # held-out clips, spread over the run, oldest first
+    recent: Sequence[Segment]  # clips of recent policies
+    data: answers.Preferences | None = None  # the data of `rlhp fit`
+    fitted: Array | None = None  # rows of its comparisons that were fitted; the others were held out
 
 
 def learned(run: Path, recent: int = 200) -> Learned:
-    """What `rlhp train` or `rlhp fit` has left in a run directory, with at most so many `recent` clips.
+    """Load the results of `rlhp train` or `rlhp fit` from a run directory, with at most `recent` recent clips.
 
-    Raises UserError where there is no checkpoint, or where the run's reward was not learned.
+    Raises UserError if there is no checkpoint, or the run's reward was not learned.
     """
     settings = read_settings(run)
     if "env" not in settings:
         return _fitted(run, settings)
     env = environment(settings, n_envs=1, seed=0)
-    env.close()  # it told its spaces
+    env.close()  # only its spaces are needed
     seen = seen_space(env.observation_space, getattr(env, "stack", 1))
     model = _model(run, settings, seen, env.action_space)
     memory: Memory = instantiate(settings["memory"], _convert_="all")
@@ -61,14 +61,14 @@ def _fitted(run: Path, settings: Mapping[str, Any]) -> Learned:
 
 
 def _model(run: Path, settings: Mapping[str, Any], seen: spaces.Space[Any], actions: spaces.Space[Any]) -> Predictor:
-    """The reward model, with the reward input that it was learned with."""
+    """The reward model, with the reward input that it was trained with."""
     model = restored(seen, actions, str(run), settings["reward_model"].get("reward_input", "obs"))
     if isinstance(model, TrueReward):
-        raise UserError(f"{run} learned no reward, but a policy from the task's own reward or from an expert; name another run.")
+        raise UserError(f"{run} learned no reward, but a policy from the task's reward or from an expert; give another run.")
     return model
 
 
 def _newest(memory: Memory, most: int, seed: int) -> list[Segment]:
-    """Different clips of those that questions may be made from."""
+    """Distinct clips among those from which queries are made."""
     drawn = memory.sample(2 * most, 1, make_rng(seed, "inspect/recent")) if len(memory) else []
     return list({id(clip): clip for (clip,) in drawn}.values())[:most]

@@ -1,4 +1,4 @@
-"""The ways of learning that a run can be set to, each of the parts of its setup."""
+"""The training loops that a run can use, built from the components of its setup."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rlhp.types import Array, Demonstrations, Filming, Loop, Memory, Metrics, Ru
 
 
 def preferences(setup: Setup) -> Loop:
-    """The paper's loop; a reward model that learns from demonstrations runs in it too."""
+    """The paper's loop; reward models that learn from demonstrations use it too."""
     _check_demonstrations(setup)
     demonstrated = setup.demonstrations.transitions() if setup.demonstrations else None
     first = _demonstrated(setup)
@@ -49,86 +49,88 @@ def preferences(setup: Setup) -> Loop:
 
 
 def _film(setup: Setup, store: Store) -> None:
-    """Have frames kept of as many environments as the questions asked so far say."""
+    """Let the number of environments that keep frames follow the number of queries asked."""
     sources = setup.sources
     if sources is not None and isinstance(setup.env, Filming):
         setup.env.film(lambda: sources(store.asked))
 
 
 def _check_demonstrations(setup: Setup) -> None:
-    """Raises UserError for demonstrations that nothing would learn from."""
-    readers = (setup.settings["demo_labels"], getattr(setup.reward, "watches", False), started(setup).get("demos"))
+    """Raise UserError if there are demonstrations that nothing would learn from."""
+    readers = (setup.settings["demo_labels"], getattr(setup.reward, "watches", False), initial_policy(setup).get("demos"))
     if setup.demonstrations is not None and not any(readers):
         raise UserError(
-            "nothing here learns from demos=...; choose condition=cloning or gail, agent/start=demonstrations or demo_labels."
+            "these settings do not use demos=...; choose condition=cloning or gail, agent/start=demonstrations or demo_labels."
         )
 
 
-def started(setup: Setup) -> Mapping[str, Any]:
-    """What the agent is to start from; empty: from scratch."""
+def initial_policy(setup: Setup) -> Mapping[str, Any]:
+    """The settings of the agent's initial policy; empty to start from scratch."""
     return setup.settings["agent"].get("start") or {}
 
 
 def check_from_scratch(setup: Setup) -> None:
-    """Raises UserError where an agent is to start from a policy that this way of learning would replace."""
-    if started(setup):
-        raise UserError("what an expert does is learned by a new policy: leave agent/start out, or choose another condition.")
+    """Raise UserError if the agent would start from a policy that this loop replaces."""
+    if initial_policy(setup):
+        raise UserError(
+            "this condition trains a new policy on the expert's actions: remove agent/start, or choose another condition."
+        )
 
 
 def _demonstrated(setup: Setup) -> Callable[[Memory, Store, int], None]:
-    """What puts the comparisons that the demonstrations answer, `demo_labels` of them."""
+    """The function that adds `demo_labels` comparisons answered by the demonstrations."""
     settings = setup.settings
     if settings["demo_labels"] == 0:
         return lambda memory, store, step: None
-    found, length = _wanted(setup), int(settings["clip_steps"])
+    found, length = _required_demonstrations(setup), int(settings["clip_steps"])
     put = Demonstrated(demonstrations=found, number=settings["demo_labels"], length=length, seed=settings["seed"])
     put.check(setup)
     return put
 
 
 def _not_compared(missing: int) -> str:
-    """Why comparisons with demonstrations are missing, if they are."""
+    """The reason for which comparisons with demonstrations are missing, or an empty text."""
     if missing <= 0:
         return ""
-    return f"memory never held as many clips as demo_labels={missing}, so nothing is learned from those; lower it, or clip_steps"
+    return f"memory never held as many clips as demo_labels={missing}, so those are not used; lower it, or clip_steps"
 
 
 class Cloning:
-    """Behaviour cloning: the agent's policy is fitted to the demonstrations; a run's steps are gradient steps.
+    """Behaviour cloning: fits the agent's policy to the demonstrations; the steps of a run are gradient steps.
 
-    Every `evaluate_every` of them the policy acts for `evaluate_episodes` episodes, which tell its true return and teach nothing:
-    by its mode where actions are continuous, else by draws. `fit` are settings of `rlhp.agent.Cloner`. Raises UserError where
-    there are no demonstrations, and for a number below 1.
+    Every `evaluate_every` gradient steps the policy acts for `evaluate_episodes` episodes, which measure its true return and are
+    not trained on: with its mode where actions are continuous, else with samples. `fit` are settings of `rlhp.agent.Cloner`.
+    Raises UserError without demonstrations, and for numbers below 1.
     """
 
     def __init__(self, setup: Setup, *, evaluate_every: int, evaluate_episodes: int, **fit: Any) -> None:
         if evaluate_every < 1 or evaluate_episodes < 1:
-            raise UserError("cloning wants evaluate_every, in gradient steps, and evaluate_episodes of at least 1.")
+            raise UserError("cloning needs evaluate_every, in gradient steps, and evaluate_episodes of at least 1.")
         check_from_scratch(setup)
         self._every, self._setup = evaluate_every, setup
-        self._data = _wanted(setup).transitions()
+        self._data = _required_demonstrations(setup).transitions()
         agent = cast(Blind, setup.agent)
         mode = evaluate.by_mode(setup.env.action_space)  # type: ignore[attr-defined]
         self._evaluate = partial(returns, setup, evaluate_episodes, partial(agent.act, deterministic=mode))
         self._cloner = Cloner(agent, total_steps=setup.total_steps, **fit)
 
     def __call__(self, store: Store, run: Run) -> None:
-        """Learn to the end."""
+        """Run the loop to its end."""
         clone(self._cloner, self._data, self._evaluate, run, total_steps=self._setup.total_steps, every=self._every)
 
     def snapshot(self) -> dict[str, Array]:
-        """The fit so far."""
+        """The state of the fit."""
         return self._cloner.snapshot()
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self._cloner.restore(state)
 
 
 class Coaching:
-    """The agent learns from what a trainer says of single actions; a run's steps are environment steps.
+    """The agent learns from a trainer's feedback on single actions; the steps of a run are environment steps.
 
-    With teacher=human the trainer is a person, who watches it act, at a page.
+    With teacher=human the trainer is a person who watches it act at a page.
     """
 
     def __init__(self, setup: Setup, *, trainer: Callable[[Setup], Trainer]) -> None:
@@ -136,30 +138,30 @@ class Coaching:
         self._trainer: Trainer = HumanTrainer(setup) if taught_by_people(setup) else trainer(setup)
 
     def __call__(self, store: Store, run: Run) -> None:
-        """Learn to the end."""
+        """Run the loop to its end."""
         with self._trainer.present(run) if isinstance(self._trainer, HumanTrainer) else nullcontext():
             coach(self._setup.agent, self._trainer, run, total_steps=self._setup.total_steps)
 
     def snapshot(self) -> dict[str, Array]:
-        """What the trainer remembers."""
+        """The state of the trainer."""
         return self._trainer.snapshot() if isinstance(self._trainer, Stateful) else {}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         if isinstance(self._trainer, Stateful):
             self._trainer.restore(state)
 
 
-def _wanted(setup: Setup) -> Demonstrations:
+def _required_demonstrations(setup: Setup) -> Demonstrations:
     if setup.demonstrations is None:
         raise UserError(
-            "this way of learning wants demonstrations; name them with demos=..., as rlhp demonstrate has written them."
+            "this condition needs demonstrations; set demos=... to a folder written by rlhp demonstrate or rlhp play."
         )
     return setup.demonstrations
 
 
 def returns(setup: Setup, episodes: int, act: Callable[[Array], Array]) -> Metrics:
-    """Mean, least and number of the true returns of whole episodes in new environments, and with draws, the same at each call."""
+    """Mean, minimum and number of the true returns of whole episodes in new environments, with the same seeds at each call."""
     torch.manual_seed(setup.settings["seed"])
     node = {**setup.settings["env"], "n_envs": min(episodes, 10), "seed": setup.settings["seed"] + EVALUATION}
     env = stack_frames(instantiate(node, _convert_="all"))

@@ -1,4 +1,4 @@
-"""What people type after `rlhp train`, as Hydra can read it: text and paths quoted, keys of open dictionaries let in."""
+"""Rewrites command-line words so that Hydra can parse them: quotes text and paths, and adds keys to open dictionaries."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from rlhp import renamed
 from rlhp.types import UserError, escaped
 
 SWEEP = ("-m", "--multirun")
-# flags of Hydra's that take the next word
-TAKING = frozenset(
+# Hydra's flags that take the next word as their value
+FLAGS_WITH_VALUE = frozenset(
     "--config-dir -cd --config-path -cp --config-name -cn --cfg -c --package -p --info -i --experimental-rerun".split()  # noqa: SIM905
 )
-TEXTS = ("instructions",)  # settings in which a comma is a comma
-OPEN = re.compile(r"(\w+\.)*(\w+_)?kwargs\.\w.*|tracker\.\w.*|keyboard\.\w.*")  # their keys are not ours to know
-STRUCTURE = re.compile(r"[\[{(]|\w+\(")  # how a list, a dictionary or a function of Hydra's begins
+TEXTS = ("instructions",)  # text settings, in which a comma does not separate values
+OPEN = re.compile(r"(\w+\.)*(\w+_)?kwargs\.\w.*|tracker\.\w.*|keyboard\.\w.*")  # dictionaries with arbitrary keys
+STRUCTURE = re.compile(r"[\[{(]|\w+\(")  # the start of a list, a dictionary or one of Hydra's functions
 
 
 def normalise_overrides(words: Sequence[str]) -> list[str]:
-    """The words of a command line with every KEY=VALUE as Hydra reads it, flags last: its parser wants no settings on both sides.
+    """The words of a command line with every KEY=VALUE in Hydra's syntax, and flags last, as its parser requires.
 
-    Raises UserError, with the line as it should be typed, for a value that could mean more than one thing.
+    Raises UserError, with the corrected line, for an ambiguous value.
     """
     sweeps = any(word in SWEEP for word in words)
     pairs = list(zip(words, ["", *words], strict=False))
-    settings = [word for word, before in pairs if not word.startswith("-") and before not in TAKING]
-    flags = [word for word, before in pairs if word.startswith("-") or before in TAKING]
+    settings = [word for word, before in pairs if not word.startswith("-") and before not in FLAGS_WITH_VALUE]
+    flags = [word for word, before in pairs if word.startswith("-") or before in FLAGS_WITH_VALUE]
     present = [_renamed(word) for word in settings]
     return [*(_readable(word, sweeps) if "=" in word else word for word in present), *flags]
 
 
 def _renamed(word: str) -> str:
-    """A setting under its present name; an old one is said on stderr."""
+    """A setting under its present name; prints a note to stderr for an old name."""
     new = renamed.override(word)
     if new != word:
         print(f"rlhp: {escaped(renamed.sentence(word, new))}", file=sys.stderr)
@@ -47,7 +47,7 @@ def _renamed(word: str) -> str:
 
 
 def parse_override(word: str) -> Override | None:
-    """One KEY=VALUE as Hydra understands it; None if it does not."""
+    """Parse one KEY=VALUE as Hydra does; None if that fails."""
     try:
         return OverridesParser.create().parse_overrides([word])[0]
     except HydraException:
@@ -62,10 +62,10 @@ def _readable(word: str, sweeps: bool) -> str:
         key = f"++{key}"
     override = parse_override(f"{key}={value}")
     if override is None and parse_override(f"{key}=") is None:
-        return word  # not a setting, which Hydra says
+        return word  # not a setting; Hydra reports it
     if _plain(override, value):
         return f"{key}={value}"
-    if key in TEXTS and not _deliberate(override):
+    if key in TEXTS and not _uses_hydra_syntax(override):
         return f"{key}={_quoted(value)}"
     if paths := _paths(value):
         return f"{key}={','.join(map(_quoted, paths))}"
@@ -75,17 +75,17 @@ def _readable(word: str, sweeps: bool) -> str:
         items = [value] if STRUCTURE.match(value) else value.split(",")
         texts = ",".join(QuotedString(item, Quote.double).with_quotes() for item in items)
         right = shlex.quote(f"{word.partition('=')[0]}={texts}")
-        raise UserError(f"{word} is no value that can be read; if it is text, quote it for the shell and for Hydra: {right}")
+        raise UserError(f"{word} cannot be parsed; if it is text, quote it for the shell and for Hydra: {right}")
     return f"{key}={_quoted(value)}"
 
 
 def _plain(override: Override | None, value: str) -> bool:
-    """Whether Hydra takes the value for the text that it is."""
+    """Whether Hydra parses the value as this exact text."""
     return override is not None and override.value_type == ValueType.ELEMENT and override.value() == value
 
 
-def _deliberate(override: Override | None) -> bool:
-    """Whether a text was written with Hydra's grammar in mind: in quotes, as a sweep by name, or null."""
+def _uses_hydra_syntax(override: Override | None) -> bool:
+    """Whether a text uses Hydra's grammar on purpose: it is quoted, a sweep by name, or null."""
     if override is None:
         return False
     if override.value_type == ValueType.SIMPLE_CHOICE_SWEEP:
@@ -98,7 +98,7 @@ def _deliberate(override: Override | None) -> bool:
 
 
 def _paths(value: str) -> list[str]:
-    """The paths that a value lists, all of which exist; their names may hold commas. Empty if it lists something else."""
+    """The existing paths that a value lists, whose names may contain commas; empty if it lists anything else."""
     found, rest = [], value.split(",")
     while rest:
         whole = next((n for n in range(len(rest), 0, -1) if _exists(",".join(rest[:n]))), None)

@@ -1,4 +1,4 @@
-"""People who teach by acting, or by praise, at a page while the agent acts: DAgger's expert, COACH's trainer."""
+"""People who teach at a page while the agent acts: as the expert of DAgger, or as the trainer of COACH."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from rlhp.run.record import Table
 from rlhp.teacher import Human
 from rlhp.types import Array, Filming, Policy, Rollout, Run, Setup, Transitions, UserError
 
-SIZE = 400  # pixels of the pictures, about
-FEEDBACK = "feedback.csv"  # in the run directory: each step at which a person said something, and what
+SIZE = 400  # approximate size of pictures in pixels
+FEEDBACK = "feedback.csv"  # in the run directory: the feedback at each step that has some
 CORRECTING = (
-    "Hold the keys that you would press if you acted, all the time: the learner acts, and each moment is noted with your keys. "
-    "In the first round you act yourself. After each round the learner is fitted to all that you have said."
+    "Hold the keys that you would press if you were acting. The learner acts, and your keys are recorded at every step. "
+    "In the first round you act yourself. After each round the learner is trained on all of your keys."
 )
 JUDGING = (
-    "Watch what the agent does, and say at once whether it was good or bad: each press of a key counts. It learns while you "
-    "watch, so praise what is better than what it usually does."
+    "Watch the agent, and press good or bad as soon as it deserves it: every key press counts. It learns while you watch, "
+    "so praise what is better than its usual behaviour."
 )
 GOOD, BAD = "ArrowUp", "ArrowDown"
 WORDS = [{"code": GOOD, "does": "good"}, {"code": BAD, "does": "bad"}]
 
 
 def taught_by_people(setup: Setup) -> bool:
-    """Whether teacher=human: people take the place of the synthetic expert or trainer."""
+    """Whether teacher=human, so that people replace the synthetic expert or trainer."""
     return isinstance(setup.teacher, Human)
 
 
 @contextmanager
 def audience(setup: Setup, run: Run, **facts: Any) -> Generator[tuple[Pacer, Shoot]]:
-    """A page beside the training, what draws on it, and the person's hand on the clock; `facts` as for `Stage`.
+    """Serve a page during the training; yields the clock that the person controls and the renderer. `facts` as for `Stage`.
 
-    Where the run was served before, it is so again, at the same address.
+    A run that was served before is served at the same address.
     """
     page = setup.settings.get("page") or {}
     host, port = str(page.get("host", "127.0.0.1")), int(page.get("port", 8321))
@@ -68,16 +68,16 @@ def _stage(facts: Mapping[str, Any], host: str, port: int, before: Served | None
 
 
 def _film(env: Any) -> None:
-    """Have it keep frames of what the person watches, where nobody can draw that from its states."""
+    """Let the environment keep the frames that the person watches, if they cannot be rendered from its states."""
     if isinstance(env, Filming) and env.films:
         env.film(lambda: 1)
 
 
 class HumanExpert:
-    """A person as DAgger's expert: while somebody acts, the keys that they hold are their labels of the states.
+    """A person as DAgger's expert: the keys that they hold while the learner acts are their labels of the states.
 
-    It is itself the policy of the person: what acts at the present step is what they hold. Raises UserError where nobody can see
-    the environment, and where it has no keys.
+    This object is also the person's policy: its action at the current step is what they hold. Raises UserError if the environment
+    cannot be shown, or has no keys.
     """
 
     def __init__(self, setup: Setup, steps: int, make: Callable[[int], Any], mode: bool) -> None:
@@ -89,55 +89,57 @@ class HumanExpert:
 
     @contextmanager
     def present(self, run: Run) -> Generator[None]:
-        """The person is there meanwhile."""
+        """Serve the page for the person while this context is open."""
         facts = {"title": "Correct the learner", "instructions": CORRECTING, "keys": self._keys.legend()}
         with audience(self._setup, run, **facts) as (self._pacer, self._shoot):
             yield
 
     @property
     def policy(self) -> Policy:
-        """The person's own."""
+        """The person's policy."""
         return self
 
     def act(self, obs: Array, deterministic: bool = True) -> Array:
-        """What the person holds now, [n, *A]."""
+        """The action that the person holds now, [n, *A]."""
         return np.repeat(self._labels[-1][np.newaxis], len(obs), axis=0)
 
     def log_prob(self, obs: Array, act: Array) -> Array:
-        """Nobody knows how likely a person's actions are. Raises UserError."""
-        raise UserError("the actions of a person have no probability; choose another way of learning, such as condition=dagger.")
+        """Not available for a person. Raises UserError."""
+        raise UserError("the probability of a person's actions is unknown; choose another condition, such as condition=dagger.")
 
     def visit(self, policy: Policy, number: int) -> Transitions:
-        """One round, in a new environment, while the person watches and holds keys."""
+        """Run one round in a new environment, while the person watches and holds keys."""
         assert self._pacer is not None and self._shoot is not None
         env = self._make(number)
         _film(env)
-        watching = _Watching(self._pacer, Look(env, self._shoot), self._keys, getattr(env, "stack", 1), self._steps)
-        self._labels = watching.labels
-        self._pacer.rest(f"Round {number + 1}: {'you act' if number == 0 else 'the learner acts, hold what you would press'}.")
+        watcher = _Watching(self._pacer, Look(env, self._shoot), self._keys, getattr(env, "stack", 1), self._steps)
+        self._labels = watcher.labels
+        self._pacer.rest(
+            f"Round {number + 1}: {'you act' if number == 0 else 'the learner acts; hold the keys that you would press'}."
+        )
 
         def act(obs: Array) -> Array:
-            watching.turn(obs)
-            return watching.note(policy.act(obs, deterministic=self._mode))
+            watcher.turn(obs)
+            return watcher.note(policy.act(obs, deterministic=self._mode))
 
         try:
             return visited(act, env, self._steps)
         finally:
             env.close()
-            self._pacer.busy("The learner is being fitted to what you have said. The next round follows.")
+            self._pacer.busy("The learner is being trained on your keys. The next round follows.")
 
     def label(self, visited: Transitions) -> Transitions:
-        """The states of the last round, with the person's actions."""
+        """The steps of the last round, with the person's actions."""
         return replace(visited, act=np.stack(self._labels).astype(visited.act.dtype))
 
     def errors(self, obs: Array, actions: Array) -> Array:
-        """None: nobody is asked about what is visited in evaluations."""
+        """Empty: a person is not asked about the states of evaluations."""
         return np.zeros(0)
 
 
 @dataclass
 class _Watching:
-    """One round, as the person sees it."""
+    """One round as the person sees it."""
 
     pacer: Pacer
     look: Look
@@ -145,10 +147,10 @@ class _Watching:
     stack: int
     steps: int
     labels: list[Array] = field(default_factory=list)
-    _last: Array | None = None  # the action of the step before
+    _last: Array | None = None  # the action of the previous step
 
     def turn(self, obs: Array) -> None:
-        """Show where the environment is now, obs [1, *seen], and wait for the next step."""
+        """Show the current state of the environment, obs [1, *seen], and wait for the next step."""
         seen = obs[0][-1] if self.stack > 1 else obs[0]
         done = f"{len(self.labels):,} of {self.steps:,} steps"
         if self._last is None:
@@ -164,49 +166,49 @@ class _Watching:
 
 
 class HumanTrainer:
-    """A person as COACH's trainer: shown each step of a rollout, at its own speed, they press good or bad.
+    """A person as COACH's trainer, who watches each step of a rollout at their own speed and presses good or bad.
 
-    Feedback is heard at the step that is shown; `agent.delay` says how much later than the action it comes. What was said is kept
-    in the run's feedback.csv. One environment is watched. Raises UserError for more.
+    Feedback counts for the step that is shown; `agent.delay` is its delay after the action. It is recorded in the run's
+    feedback.csv. Raises UserError for more than one environment.
     """
 
     def __init__(self, setup: Setup) -> None:
         envs = setup.settings["n_envs"]
         if envs != 1:
-            raise UserError(f"a person watches one environment, and there are {envs}; set n_envs=1.")
-        self._setup, self._heard = setup, {GOOD: 0, BAD: 0}
-        self._note: Table | None = None
+            raise UserError(f"a person can watch one environment, and there are {envs}; set n_envs=1.")
+        self._setup, self._counts = setup, {GOOD: 0, BAD: 0}
+        self._table: Table | None = None
         self._pacer: Pacer | None = None
         self._shoot: Shoot | None = None
 
     @contextmanager
     def present(self, run: Run) -> Generator[HumanTrainer]:
-        """The person is there meanwhile."""
+        """Serve the page for the person while this context is open."""
         _film(self._setup.env)
         path: Path | None = getattr(run, "path", None)
-        self._note = None if path is None else Table(path / FEEDBACK, getattr(run, "resumed_from", 0))
+        self._table = None if path is None else Table(path / FEEDBACK, getattr(run, "resumed_from", 0))
         facts = {"title": "Good or bad?", "instructions": JUDGING, "keys": WORDS}
         with audience(self._setup, run, **facts) as (self._pacer, self._shoot):
-            self._pacer.rest("The agent acts, and learns from what you say of it.")
+            self._pacer.rest("The agent acts, and learns from your feedback.")
             yield self
 
     def __call__(self, rollout: Rollout, step: int) -> Array:
-        """[T, 1]: what the person said while each step was shown, 1 (good), -1 (bad) or 0."""
+        """[T, 1]: the person's feedback while each step was shown: 1 (good), -1 (bad) or 0."""
         assert self._pacer is not None
-        said = np.zeros(rollout.cut.shape)
-        first = step - len(said)
-        for t in range(len(said)):
+        feedback = np.zeros(rollout.cut.shape)
+        first = step - len(feedback)
+        for t in range(len(feedback)):
             self._show(rollout, t, first + t)
             tapped = self._pacer.turn().tapped
-            said[t, 0] = (GOOD in tapped) - (BAD in tapped)
-            if self._note is not None and said[t, 0]:
-                self._note(first + t + 1, {"feedback": said[t, 0]})
-            self._heard = {key: count + (key in tapped) for key, count in self._heard.items()}
-        return said
+            feedback[t, 0] = (GOOD in tapped) - (BAD in tapped)
+            if self._table is not None and feedback[t, 0]:
+                self._table(first + t + 1, {"feedback": feedback[t, 0]})
+            self._counts = {key: count + (key in tapped) for key, count in self._counts.items()}
+        return feedback
 
     def _show(self, rollout: Rollout, t: int, step: int) -> None:
         assert self._pacer is not None and self._shoot is not None
         if self._pacer.wants:
             picture = next(iter(self._shoot(rollout.clip(t, 0, 1))))
-            good, bad = self._heard[GOOD], self._heard[BAD]
+            good, bad = self._counts[GOOD], self._counts[BAD]
             self._pacer.show(picture, progress=f"{step:,} of {self._setup.total_steps:,} steps", kept=f"{good} good, {bad} bad")

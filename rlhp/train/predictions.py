@@ -1,4 +1,4 @@
-"""Writes down what r-hat says of answers that it has not learned from yet: how far it agrees with people, measured fairly."""
+"""Records the predictions of r-hat for answers before it trains on them, for an unbiased measure of agreement with people."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from rlhp.types import Segment, UserError
 
 
 class Predictions:
-    """Called before each fit, it adds the questions of the answers that are new to `predictions.csv` of the run.
+    """Adds the queries of new answers to `predictions.csv` of the run; called before each fit.
 
-    A question counts once: later answers to it, by other people, are no longer new to r-hat. Before the `first` labels r-hat has
-    not been fitted and says nothing. It reads alone: the numbers of the training do not depend on it.
+    Each query counts once: r-hat has already trained on it when other people answer it later. Before the `first` labels r-hat has
+    not been fitted and predicts nothing. This only reads, so it does not change the results of the training.
     """
 
     def __init__(self, run: Path, store: Store, predict: Callable[[Segment], float], first: int, step: int) -> None:
-        """Go on from the run's checkpoint at `step`; `predict` tells the return of a clip."""
+        """Continue from the run's checkpoint at `step`; `predict` returns the predicted return of a clip."""
         keep_predictions(run, step)
         self._run, self._store, self._predict, self._first, self._step = run, store, predict, first, step
 
     def __call__(self) -> None:
-        """Predict what was taken since this was called last."""
+        """Predict the queries collected since the last call."""
         before, new = used_after(self._store.database, self._step)
         if not new:
             return
@@ -37,5 +37,5 @@ class Predictions:
     def _return(self, clip: str) -> float:
         segment = self._store.segment(clip)
         if segment is None:
-            raise UserError(f"{self._store.path} lacks the clip {clip}: put back a copy of it.")
+            raise UserError(f"{self._store.path} lacks the clip {clip}: restore a copy of it.")
         return self._predict(segment)

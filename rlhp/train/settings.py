@@ -1,4 +1,4 @@
-"""Whether settings are of the kinds that training counts with, before anything is built from them."""
+"""Checks the types of settings before anything is built from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from rlhp.types import UserError
 
-# each part checks its own range
+# each component checks its own ranges
 WHOLE = (
     "labels",
     "clip_steps",
@@ -26,26 +26,26 @@ ONE_OR_MORE = (
     "agent.images.n_epochs",
     "agent.parts.n_epochs",
 )
-LEAST = {"labels": 0, "clip_steps": 1, "seed": 0, "n_envs": 1}
-SEEDS = 2**32  # of numpy
-STEPS = ("total_steps", "checkpoint_every")  # 1e6 is a way to write a number of steps
+MINIMA = {"labels": 0, "clip_steps": 1, "seed": 0, "n_envs": 1}
+SEEDS = 2**32  # limit of numpy's seeds
+STEPS = ("total_steps", "checkpoint_every")  # may be floats, as 1e6
 SWITCHES = ("video", "watched")
 
 
 def check(settings: Mapping[str, Any]) -> None:
-    """Raises UserError naming the first setting that is not a number where one is counted with, or NaN, or no switch."""
+    """Raise UserError for the first setting with a wrong type, NaN, or a value out of range."""
     found = dict(_leaves(settings))
     for key, value in found.items():
         if value != value:
             raise UserError(f"{key} is nan; give a number.")
         if key in (*WHOLE, *ONE_OR_MORE) and value is not None and type(value) is not int:
-            raise UserError(f"{key} is {value!r}: give a whole number, written with digits alone.")
+            raise UserError(f"{key} is {value!r}: give a whole number, written only with digits.")
         if value is None and key.replace(".", ".vectors.", 1) in found:
-            continue  # chosen by what is observed
+            continue  # selected by the observation space
         if key in ONE_OR_MORE and (value is None or value < 1):
             raise UserError(f"{key} is {value!r}: give a whole number of at least 1.")
-        if key in LEAST and isinstance(value, int | float) and value < LEAST[key]:
-            raise UserError(f"{key} is {value!r}: give a whole number of at least {LEAST[key]}.")
+        if key in MINIMA and isinstance(value, int | float) and value < MINIMA[key]:
+            raise UserError(f"{key} is {value!r}: give a whole number of at least {MINIMA[key]}.")
         if key == "seed" and isinstance(value, int) and value >= SEEDS:
             raise UserError(f"seed is {value}: give a whole number below {SEEDS:,}.")
         if key in STEPS and (isinstance(value, bool) or not isinstance(value, int | float) or value % 1):
@@ -55,7 +55,7 @@ def check(settings: Mapping[str, Any]) -> None:
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values, those in lists too."""
+    """Dotted names and values of all leaves, including those in lists."""
     if isinstance(node, Mapping | list):
         items = node.items() if isinstance(node, Mapping) else enumerate(node)
         for key, value in items:

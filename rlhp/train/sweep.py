@@ -1,4 +1,4 @@
-"""Hydra's callback that writes down what a sweep is going to run, in the folder of the sweep."""
+"""Hydra's callback that records the jobs of a sweep in its folder."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ NUMBERED = ("${hydra:job.num}", "${hydra.job.num}")
 
 
 class Plan(Callback):
-    """Records a sweep when its first job starts, and a search once more when its last trial has ended.
+    """Records a sweep when its first job starts, and a search again when its last trial has ended.
 
-    Not before: a sweep whose jobs cannot be composed has none. Launchers take this object along to where the jobs run. Jobs
-    whose folders lie below another one, as those of name=a,b do, are not recorded.
+    It does not record earlier, because a sweep whose jobs cannot be composed runs nothing. Launchers pickle this object for the
+    jobs. Jobs in subfolders of other sweeps, such as those of name=a,b, are not recorded.
     """
 
     def __init__(self) -> None:
         self._launched: tuple[Path, str, Sweep] | None = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Before any job is composed."""
+        """Plan the sweep before its jobs are composed."""
         self._launched = Path(config.hydra.sweep.dir), " ".join(config.hydra.overrides.task), plan(config)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Where the job runs; of a run that is not part of a sweep, nothing is recorded."""
+        """Record the sweep in the process of a job; single runs are not recorded."""
         if self._launched is not None and self._launched[0] == Path(config.hydra.sweep.dir):
             record(*self._launched)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """After the last job."""
+        """Mark the sweep as ended."""
         if self._launched is not None:
             folder, command, sweep = self._launched
             if command in sweeps(folder):
@@ -48,7 +48,7 @@ class Plan(Callback):
 
 
 def plan(config: DictConfig) -> Sweep:
-    """What Hydra's sweeper, or one that searches, is going to run, in the folders that its jobs have or are going to have."""
+    """The jobs that Hydra's sweeper, or a search, will run, with their present or future folders."""
     overrides = {override.get_key_element(): override for override in _parsed(launched(config))}
     exclude, subdir = excluded(config), _raw_subdir(config)
     if "n_trials" in config.hydra.sweeper:
@@ -70,6 +70,6 @@ def _raw_subdir(config: DictConfig) -> str:
 
 
 def _values(key: str, override: Override) -> list[str]:
-    """`KEY=VALUE` for each value that Hydra's own sweeper would try, in its spelling."""
+    """`KEY=VALUE` for each value that Hydra's own sweeper tries, in its spelling."""
     values = override.sweep_string_iterator() if override.is_sweep_override() else [override.get_value_element_as_str()]
     return [f"{key}={value}" for value in values]

@@ -1,4 +1,4 @@
-"""The page at which people compare clips: an application of its own process, that meets the training in the store alone."""
+"""The page on which people compare clips. It runs in its own process and shares only the store with the training."""
 
 from rlhp.web.options import Options
 from rlhp.web.serve import annotate

@@ -1,4 +1,4 @@
-"""What every request finds: the run that is served, and the page's files."""
+"""The state that all requests share: the served run and the page's static files."""
 
 from __future__ import annotations
 
@@ -27,96 +27,99 @@ KINDS = {"mp4": "video/mp4", "webm": "video/webm", "css": "text/css", "js": "tex
 
 
 class Activity:
-    """When the page was last asked for anything, on a `clock` of seconds."""
+    """The time since the last request. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._last = clock, clock()
 
     def count(self) -> None:
-        """Somebody is here now."""
+        """Record a request."""
         self._last = self._clock()
 
     def idle(self) -> float:
-        """Seconds since somebody was."""
+        """Return the seconds since the last request."""
         return self._clock() - self._last
 
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """What every request finds: one run, its store and clips."""
+    """The state that all requests share: one run, its store and its clips."""
 
     run: Path
     settings: Mapping[str, Any]
     store: Store
-    desk: AnnotationQueue
-    films: ClipCache
-    watcher: RunStatusReader
-    visits: Activity
+    queue: AnnotationQueue
+    clips: ClipCache
+    run_status: RunStatusReader
+    activity: Activity
     minimum_view: float  # seconds
     codec: str
     token: str
-    annotators: Sequence[str] = ()  # whom the owner named when the page was started
-    seen: FileCache = field(default_factory=FileCache)
+    annotators: Sequence[str] = ()  # named by the owner when the page was started
+    cache: FileCache = field(default_factory=FileCache)
 
     @property
     def inspection(self) -> Inspection:
-        """What has the run's reward inspected."""
-        return self.seen("inspection", None, lambda: Inspection(self.run, self.codec))
+        """The background inspection of the run's reward model."""
+        return self.cache("inspection", None, lambda: Inspection(self.run, self.codec))
 
-    def opened_by(self, token: str) -> AppState:
-        """The same, for those who have keys of this token."""
+    def with_token(self, token: str) -> AppState:
+        """Return a copy that accepts the keys derived from this token."""
         return replace(self, token=token)
 
-    def deal(self, annotator: str, count: int) -> AssignedQuestions:
-        """The next questions that can be shown; what a person holds may have lost its clips, and then others take its place."""
-        there: dict[frozenset[str], bool] = {}  # by the clips of a question: whether they are filmed, looked up once
+    def assign(self, annotator: str, count: int) -> AssignedQuestions:
+        """Assign up to `count` questions whose clips are filmed.
+
+        A question that the annotator already holds may have lost its clips; another one then takes its place.
+        """
+        known: dict[frozenset[str], bool] = {}  # clips of a question: whether they are filmed; each is looked up once
 
         def ready(clips: Sequence[str]) -> bool:
             these = frozenset(clips)
-            return there[these] if these in there else there.setdefault(these, self.films.ready(clips))
+            return known[these] if these in known else known.setdefault(these, self.clips.ready(clips))
 
-        dealt = self.desk.assign(annotator, count, ready)
-        if lost := sum(not ready(shown.clips) for shown in dealt):
-            dealt = self.desk.assign(annotator, count + lost, ready)
-        return AssignedQuestions(
-            questions=[QuestionShown.of(shown) for shown in dealt if ready(shown.clips)][:count], mine=self.mine(annotator)
-        )
+        assigned = self.queue.assign(annotator, count, ready)
+        if lost := sum(not ready(shown.clips) for shown in assigned):
+            assigned = self.queue.assign(annotator, count + lost, ready)
+        questions = [QuestionShown.of(shown) for shown in assigned if ready(shown.clips)]
+        return AssignedQuestions(questions=questions[:count], mine=self.annotator_state(annotator))
 
     @property
     def kind(self) -> str:
-        """The kind of the questions that the run asks."""
+        """The kind of question that the run asks."""
         clips = (self.settings.get("query") or {}).get("clips") or 2
         return asked_about(find(self.settings.get("feedback") or COMPARISON.name), clips).name
 
     def filming(self) -> int:
-        """How many unanswered questions there are whose clips are not filmed yet."""
-        return sum(not self.films.ready(clips) for clips in self.desk.unanswered())
+        """Count the unanswered questions whose clips are not filmed yet."""
+        return sum(not self.clips.ready(clips) for clips in self.queue.unanswered())
 
-    def mine(self, annotator: str) -> AnnotatorState:
-        """Where a person stands."""
-        tally = self.desk.statistics(annotator)
-        undoable = None if tally.undoable is None else UndoableAnswer(query=tally.undoable[0], round=tally.undoable[1])
-        return AnnotatorState(answers=tally.answers, per_hour=tally.per_hour, undoable=undoable)
+    def annotator_state(self, annotator: str) -> AnnotatorState:
+        """Return the status of one annotator."""
+        statistics = self.queue.statistics(annotator)
+        last = statistics.undoable
+        undoable = None if last is None else UndoableAnswer(query=last[0], round=last[1])
+        return AnnotatorState(answers=statistics.answers, per_hour=statistics.per_hour, undoable=undoable)
 
 
 def app_state(request: Request) -> AppState:
-    """The run that the application serves."""
-    return request.app.state.room
+    """Return the state of the application that handles this request."""
+    return request.app.state.app_state
 
 
 def bearer_of(request: Request) -> Bearer:
-    """Who asks."""
+    """Return the owner or annotator whose key the request carries."""
     return request.scope[BEARER]
 
 
 def owner_only(request: Request) -> None:
-    """Raises 403 for anybody but the run's owner."""
+    """Require the owner's key. Raises HTTPException (403) for anybody else."""
     if not bearer_of(request).owns:
-        raise HTTPException(403, "only the owner of the run may do this, by the link that rlhp printed first")
+        raise HTTPException(403, "only the owner of the run may do this: open the first link that rlhp printed")
 
 
 def static(request: Request, name: str) -> Response:
-    """A file of the page; where it links to others, with the key by which it was asked for itself."""
+    """Return a static file of the page. Its links to other files carry the key of this request."""
     text = (STATIC / name).read_text("utf-8").replace("{{token}}", quote(bearer_of(request).key))
     if name.endswith(".html"):
         return HTMLResponse(text)

@@ -1,8 +1,8 @@
-"""What stands before the page: who may ask, from where, and how much.
+"""Authentication and request limits of the page.
 
-One rule for every address: without a key nothing is answered, and an annotator's key acts for that annotator alone. Reading
-takes the key from the link; whatever changes something takes it from a header alone, which no other site's page can make a
-browser send, and there are no cookies. So no cross-site request can answer.
+The same rules hold for every route: each request needs a key, and an annotator's key acts only for that annotator. A GET
+request may carry the key in its URL; a request that changes something must carry it in a header, which no page of another
+site can make a browser send. There are no cookies. Therefore no cross-site request can answer.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rlhp.run import Bearer, bearer
 from rlhp.web.refusal import refusal
 
-LIMIT = 16_384  # bytes of a body: ten times the largest that is valid
-BEARER = "rlhp.bearer"  # where the scope of a request that was let through says whose it is
+LIMIT = 16_384  # bytes of a request body: ten times the largest valid one
+BEARER = "rlhp.bearer"  # key of an accepted request's scope: the owner or annotator who sent it
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; img-src 'self'; "
@@ -35,88 +35,88 @@ HEADERS = {
 
 
 class AuthMiddleware:
-    """Lets through what bears a key, is about nobody else, comes from the page itself, names one of `hosts` and is small.
+    """Accepts small requests that carry a key, name no other annotator, come from the page itself and name one of `hosts`.
 
-    `token` is the owner's key, from which annotators' are made; `hosts` None: any. `public` is the host, with its port, by which
-    a proxy in front of the page is known, if there is one. `visited` is called for each request that is let through. HEAD is
-    answered wherever GET is.
+    `token` is the owner's key, from which the annotators' keys are derived. `hosts`: accepted host names, None for any.
+    `public`: host and port of the proxy in front of the page, if there is one. `on_request` is called for each accepted
+    request. HEAD is supported wherever GET is.
     """
 
     def __init__(
-        self, app: ASGIApp, token: str, hosts: frozenset[str] | None, visited: Callable[[], None], public: str = ""
+        self, app: ASGIApp, token: str, hosts: frozenset[str] | None, on_request: Callable[[], None], public: str = ""
     ) -> None:
-        self._app, self._token, self._hosts, self._visited, self._public = app, token, hosts, visited, public
+        self._app, self._token, self._hosts, self._on_request, self._public = app, token, hosts, on_request, public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse with 401, 403 or 413 and a sentence, or pass on."""
+        """Reject a request with 401, 403 or 413 and a sentence, or pass it to the application."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
-            raise ValueError(f"the page speaks HTTP alone, not {scope['type']}")
+            raise ValueError(f"the page supports only HTTP, not {scope['type']}")
         send = _with_headers(send)
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # a copy: the server keeps its own, and by that leaves out the body
+            scope = {**scope, "method": "GET"}  # a copy: the server's own scope still says HEAD, so it sends no body
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         reads = scope["method"] == "GET"
-        who = self._who(scope, headers, reads)
-        refused = self._refused(who, headers, reads)
+        who = self._bearer(scope, headers, reads)
+        refused = self._refusal(who, headers, reads)
         if refused is None and not reads:
-            body = await _whole(receive)
-            refused = (413, f"a body may have {LIMIT} bytes") if body is None else _not_theirs(who, _named(body))
-            receive = _again(body or b"")
-        if refused is None and (refused := _not_theirs(who, _asked(scope, "annotator"))) is None:
-            self._visited()
+            body = await _read_body(receive)
+            refused = (413, f"the body exceeds {LIMIT} bytes") if body is None else _wrong_annotator(who, _named_annotators(body))
+            receive = _replayed(body or b"")
+        if refused is None and (refused := _wrong_annotator(who, _parameter(scope, "annotator"))) is None:
+            self._on_request()
             await self._app({**scope, BEARER: who}, receive, send)
         else:
             more = {"www-authenticate": "Bearer"} if refused[0] == 401 else None
             await refusal(*refused, headers, more)(scope, receive, send)
 
-    def _refused(self, who: Bearer | None, headers: dict[str, str], reads: bool) -> tuple[int, str] | None:
-        """Status and reason, if this request is not let through, whatever it says."""
+    def _refusal(self, who: Bearer | None, headers: dict[str, str], reads: bool) -> tuple[int, str] | None:
+        """Return status and reason if the request is rejected for its headers or key, whatever its body says."""
         host = headers.get("host", "")
         if self._hosts is not None and host.rpartition(":")[0] not in self._hosts and host not in self._hosts:
-            return 403, "this page is served to this machine alone"
+            return 403, "this page is served only on this machine"
         if who is None:
-            return 401, "the token is missing or wrong: open the page by the address that rlhp printed"
+            return 401, "the token is missing or wrong: open the page with the link that rlhp printed"
         foreign = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
         origin = headers.get("origin", f"http://{host}").partition("://")[2]
         if not reads and (foreign or origin not in {host, self._public or host}):
-            return 403, "only the page itself may answer"
+            return 403, "only the page itself may send answers"
         if int(headers["content-length"] if headers.get("content-length", "").isdigit() else 0) > LIMIT:
-            return 413, f"a body may have {LIMIT} bytes"
+            return 413, f"the body exceeds {LIMIT} bytes"
         return None
 
-    def _who(self, scope: Scope, headers: dict[str, str], reads: bool) -> Bearer | None:
-        """Whose key the request bears."""
+    def _bearer(self, scope: Scope, headers: dict[str, str], reads: bool) -> Bearer | None:
+        """Return the owner or annotator whose key the request carries; None if it carries no valid key."""
         kind, _, given = headers.get("authorization", "").partition(" ")
         offered = [given] if kind.lower() == "bearer" else []
-        return bearer(self._token, offered + (_asked(scope, "token") if reads else []))
+        return bearer(self._token, offered + (_parameter(scope, "token") if reads else []))
 
 
-def _asked(scope: Scope, name: str) -> list[str]:
-    """The values of a parameter of the address."""
+def _parameter(scope: Scope, name: str) -> list[str]:
+    """Return the values of a query parameter."""
     return parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get(name, [])
 
 
-def _named(body: bytes) -> list[object]:
-    """The annotator whom a body names, as the application reads it; nothing where it will refuse the body."""
+def _named_annotators(body: bytes) -> list[object]:
+    """Return the annotator named in a body, parsed as the application does; empty if the application will reject the body."""
     try:
-        said = json.loads(body or b"null")
+        content = json.loads(body or b"null")
     except (ValueError, RecursionError):
         return []
-    return [said["annotator"]] if isinstance(said, dict) and "annotator" in said else []
+    return [content["annotator"]] if isinstance(content, dict) and "annotator" in content else []
 
 
-def _not_theirs(who: Bearer | None, named: Sequence[object]) -> tuple[int, str] | None:
-    """Status and reason, if an annotator's key comes with somebody else's name."""
+def _wrong_annotator(who: Bearer | None, named: Sequence[object]) -> tuple[int, str] | None:
+    """Return status and reason if an annotator's key comes with another annotator's name."""
     if who is None or who.owns or all(name == who.annotator for name in named):
         return None
-    return 403, f"this link is for {who.annotator} alone: open your own"
+    return 403, f"this link is for {who.annotator} only: open your own link"
 
 
-async def _whole(receive: Receive) -> bytes | None:
-    """The body; None if it is too large, whatever its header said."""
+async def _read_body(receive: Receive) -> bytes | None:
+    """Read the whole body; None if it exceeds LIMIT, whatever its header said."""
     body = b""
     while True:
         message = await receive()
@@ -127,8 +127,8 @@ async def _whole(receive: Receive) -> bytes | None:
             return body
 
 
-def _again(body: bytes) -> Receive:
-    """A body that was read already, to be read once more."""
+def _replayed(body: bytes) -> Receive:
+    """Return a `receive` that delivers a body that has already been read."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
@@ -138,13 +138,13 @@ def _again(body: bytes) -> Receive:
 
 
 def _with_headers(send: Send) -> Send:
-    began = time.perf_counter()
+    start = time.perf_counter()
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            there = {name.lower() for name, _ in message["headers"]}
-            took = {"server-timing": f"app;dur={1000 * (time.perf_counter() - began):.1f}"}  # ms, for a browser's developer tools
-            extra = [(k.encode(), v.encode()) for k, v in (HEADERS | took).items() if k.encode() not in there]
+            present = {name.lower() for name, _ in message["headers"]}
+            timing = {"server-timing": f"app;dur={1000 * (time.perf_counter() - start):.1f}"}  # ms; for developer tools
+            extra = [(k.encode(), v.encode()) for k, v in (HEADERS | timing).items() if k.encode() not in present]
             message = {**message, "headers": [*message["headers"], *extra]}
         await send(message)
 

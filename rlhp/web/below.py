@@ -1,4 +1,4 @@
-"""An application below a path."""
+"""An application mounted below a path."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 def below(app: ASGIApp, root: str) -> ASGIApp:
-    """The application at `root`, whether or not what stands in front of it has taken that from the path; empty: as it is."""
+    """Mount an application at the path `root`, whether or not the proxy strips that path; an empty `root` changes nothing."""
     if not root:
         return app
 

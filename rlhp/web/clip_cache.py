@@ -1,4 +1,4 @@
-"""The clips of a run on disk, and the process that films them."""
+"""The cache of a run's clips on disk, and the process that films them."""
 
 from __future__ import annotations
 
@@ -15,59 +15,62 @@ from typing import Any
 from rlhp.film import CODECS
 
 CLIPS = "clips"
-PATIENCE = 5.0  # seconds before a filmer that has ended is started anew
+PATIENCE = 5.0  # seconds before a renderer process that has ended is restarted
 
 
 @dataclass(frozen=True, slots=True)
 class RenderSettings:
-    """How clips are filmed: what, besides the segment itself, tells one file from another."""
+    """How clips are filmed. Together with the segment, these settings determine a clip's file name."""
 
     task: str
     size: int  # pixels
     codec: str
-    drawing: str = ""  # the settings of what draws them, where a run has any
+    drawing: str = ""  # the run's `film` settings as JSON, if it has any
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], size: int, codec: str) -> RenderSettings:
-        """How the clips of a run are filmed."""
+        """Return the render settings for a run's settings."""
         drawing = json.dumps(settings["film"], sort_keys=True) if settings.get("film") else ""
         return cls(str(settings["task"]), size, codec, drawing)
 
     def file(self, run: Path, segment: str) -> Path:
-        """Where the clip of a segment lies, or will."""
+        """Return the path of a segment's clip, whether or not it exists yet."""
         content = f"{segment} {self.task} {self.size} {self.codec} {self.drawing}".rstrip()
         return run / CLIPS / f"{blake2b(content.encode(), digest_size=16).hexdigest()}.{CODECS[self.codec][1]}"
 
 
 class ClipCache:
-    """Has the clips of a run filmed ahead, in a process of its own: a graphics driver that crashes takes nothing along."""
+    """Films the clips of a run in advance, in a separate process, so that a crash of the graphics driver stops nothing else."""
 
-    def __init__(self, run: Path, look: RenderSettings, overlap: int) -> None:
-        self._run, self._look, self._overlap = run, look, overlap
+    def __init__(self, run: Path, render_settings: RenderSettings, overlap: int) -> None:
+        self._run, self._render_settings, self._overlap = run, render_settings, overlap
         self._closing = Event()
         self._process: subprocess.Popen[str] | None = None
         self._thread: Thread | None = None
         self._discarded: set[str] = set()
-        self.problem: str | None = None  # why nothing is filmed now, if so: a sentence
+        self.problem: str | None = None  # why no clips are filmed at present, in a sentence
 
     def file(self, segment: str) -> Path:
-        """The clip of a segment; it may not be there yet."""
-        return self._look.file(self._run, segment)
+        """Return the path of a segment's clip, whether or not it exists yet."""
+        return self._render_settings.file(self._run, segment)
 
     def ready(self, segments: Sequence[str]) -> bool:
-        """Whether all of these can be shown."""
+        """Return whether the clips of all these segments exist."""
         return all(self.file(segment).exists() for segment in segments)
 
     def version(self, segment: str) -> str | None:
-        """The clip's ETag, which tells one film of a segment from the next; None if it is not filmed."""
+        """Return the clip's ETag, which changes when the segment is filmed again; None if there is no clip."""
         try:
-            there = self.file(segment).stat()
+            status = self.file(segment).stat()
         except OSError:
             return None
-        return f'"{there.st_mtime_ns:x}-{there.st_size:x}"'
+        return f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
 
     def discard(self, segment: str, version: str) -> bool:
-        """Have a clip that does not play filmed anew, once; whether there is, or will be, another one than `version`."""
+        """Delete a clip that does not play, so that it is filmed again; at most once per segment.
+
+        Returns whether a version other than `version` exists or will exist.
+        """
         if self.version(segment) != version:
             return True
         if segment in self._discarded:
@@ -77,39 +80,39 @@ class ClipCache:
         return True
 
     def start(self) -> None:
-        """Begin to film."""
-        self._thread = Thread(target=self._keep_filming, name="filmer", daemon=True)
+        """Start the renderer process."""
+        self._thread = Thread(target=self._keep_rendering, name="clip renderer", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop filming."""
+        """Stop the renderer process."""
         self._closing.set()
         if self._process is not None:
             self._process.terminate()
         if self._thread is not None:
             self._thread.join()
 
-    def _keep_filming(self) -> None:
+    def _keep_rendering(self) -> None:
         while not self._closing.is_set():
-            status = self._film()
+            status = self._run_renderer()
             if not self._closing.is_set():
-                self.problem = self.problem or f"The process that films clips has ended (status {status}); it is started again."
+                self.problem = self.problem or f"The process that films clips has ended (status {status}); it is being restarted."
             self._closing.wait(PATIENCE)
 
-    def _film(self) -> int:
-        """Film in a process until it ends; its status."""
-        look = self._look
-        arguments = [str(self._run), str(look.size), look.codec, str(self._overlap)]
-        # the pipe to it closes however this process ends, and with it the filmer ends
+    def _run_renderer(self) -> int:
+        """Run the renderer process until it ends, and return its exit status."""
+        render_settings = self._render_settings
+        arguments = [str(self._run), str(render_settings.size), render_settings.codec, str(self._overlap)]
+        # the pipe closes however this process ends, and then the renderer ends too
         with subprocess.Popen(
             [sys.executable, "-m", "rlhp.web.clip_renderer", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # an interrupt at the keyboard goes to the page, which ends this
+            start_new_session=True,  # Ctrl-C reaches the page only, which then stops this process
         ) as process:
             self._process = process
-            if self._closing.is_set():  # it was closed while this one was on its way
+            if self._closing.is_set():  # `close` was called while the process was starting
                 process.terminate()
             assert process.stdout is not None
             for line in process.stdout:

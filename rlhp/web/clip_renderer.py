@@ -1,7 +1,7 @@
-"""The process that films the questions that people will be asked next: `python -m rlhp.web.clip_renderer RUN SIZE CODEC OVERLAP`.
+"""The process that films the clips of the next questions: `python -m rlhp.web.clip_renderer RUN SIZE CODEC OVERLAP`.
 
-It ends when its standard input closes, that is, with whoever started it. On standard output it says what keeps it from filming,
-one sentence a line, and an empty line when it films again.
+It ends when its standard input closes, that is, when its parent process ends. It writes problems that prevent filming to
+standard output, one sentence per line, and an empty line once filming works again.
 """
 
 from __future__ import annotations
@@ -22,83 +22,84 @@ from rlhp.types import Array, Segment, UserError
 from rlhp.web.clip_cache import CLIPS, RenderSettings
 from rlhp.web.run_status import settings_of
 
-AHEAD = 40  # questions for each person, newest first, that are kept filmed
-PAUSE, RETRY = 0.1, 5.0  # seconds between looks for new questions; after a failure
-STALE = 600.0  # seconds after which a half-made film belongs to nobody
+AHEAD = 40  # questions filmed in advance for each annotator, newest first
+PAUSE, RETRY = 0.1, 5.0  # seconds between checks for new questions; after a failure
+STALE = 600.0  # seconds after which an unfinished clip is considered abandoned
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
-Shoot = Callable[[Segment], Iterator[Array]]
+Render = Callable[[Segment], Iterator[Array]]
 Result = TypeVar("Result")
 
 
-def _watched(pictures: Iterator[Array]) -> Iterator[Array]:
-    """The pictures, unless nobody wants them any more."""
+def _until_stdin_closes(pictures: Iterator[Array]) -> Iterator[Array]:
+    """Yield the pictures; exit the process if standard input closes meanwhile."""
     for picture in pictures:
-        if _over(0):
+        if _stdin_closes(0):
             sys.exit()
         yield picture
 
 
 class ClipRenderer:
-    """Films what is wanted and not there."""
+    """Films clips that are needed and missing."""
 
-    def __init__(self, run: Path, look: RenderSettings, overlap: int, ahead: int = AHEAD) -> None:
-        self._run, self._look, self._ahead = run, look, ahead
+    def __init__(self, run: Path, render_settings: RenderSettings, overlap: int, ahead: int = AHEAD) -> None:
+        self._run, self._render_settings, self._ahead = run, render_settings, ahead
         self._store = Store(run / "preferences.sqlite")
-        self._desk = AnnotationQueue(self._store.database, overlap)
+        self._queue = AnnotationQueue(self._store.database, overlap)
         self._done_at: tuple[int, int, int] | None = None
-        for left in (run / CLIPS).glob("*.part"):  # by a filmer that was killed
-            if time.time() - left.stat().st_mtime > STALE:
-                left.unlink(missing_ok=True)
+        for unfinished in (run / CLIPS).glob("*.part"):  # left by a renderer that was killed
+            if time.time() - unfinished.stat().st_mtime > STALE:
+                unfinished.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the store."""
         self._store.close()
 
     def next(self) -> str | None:
-        """The segment to film next; None if all that is wanted is there."""
-        version = (*self._store.database.version(), _changed(self._run / CLIPS))  # a clip that was discarded is filmed anew
+        """Return the segment to film next; None if all needed clips exist."""
+        version = (*self._store.database.version(), _changed(self._run / CLIPS))  # a deleted clip is filmed again
         if version == self._done_at:
             return None
-        for clips in self._desk.wanted(self._ahead):
+        for clips in self._queue.wanted(self._ahead):
             for segment in clips:
-                if not self._look.file(self._run, segment).exists():
+                if not self._render_settings.file(self._run, segment).exists():
                     return segment
         self._done_at = version
         return None
 
-    def film(self, shoot: Shoot, fps: Fraction | int, name: str) -> None:
-        """Film one segment, at `fps` steps a second: complete or absent."""
+    def film(self, render: Render, fps: Fraction | int, name: str) -> None:
+        """Film one segment at `fps` steps per second. The clip file is either complete or absent."""
         segment = self._store.segment(name)
-        if segment is not None:  # else the run went back to a checkpoint
-            film.write(shoot(segment), self._look.file(self._run, name), fps, self._look.codec)
+        if segment is not None:  # it is None if the run has resumed from an earlier checkpoint
+            film.write(render(segment), self._render_settings.file(self._run, name), fps, self._render_settings.codec)
 
 
 def _changed(folder: Path) -> int:
-    """When a file last came to or went from a folder, in ns since 1970; 0 before there is one."""
+    """Return when a file was last added to or removed from a folder, in ns since 1970; 0 if there is no folder."""
     return folder.stat().st_mtime_ns if folder.is_dir() else 0
 
 
 def main(arguments: list[str]) -> None:
-    """Film until standard input closes."""
+    """Film clips until standard input closes."""
     run, size, codec, overlap = Path(arguments[0]), int(arguments[1]), arguments[2], int(arguments[3])
-    settings, speaker = settings_of(run), ProblemReporter()
-    look = RenderSettings.of(settings, size, codec)
-    filmer = _tried(lambda: ClipRenderer(run, look, overlap), speaker)  # once: to open a store is to check all of it
-    if filmer is not None:
-        with closing(filmer):
-            _tried(lambda: _work(filmer, settings, look, speaker), speaker)
+    settings, reporter = settings_of(run), ProblemReporter()
+    render_settings = RenderSettings.of(settings, size, codec)
+    # opened once: opening a store checks all of it
+    renderer = _retry(lambda: ClipRenderer(run, render_settings, overlap), reporter)
+    if renderer is not None:
+        with closing(renderer):
+            _retry(lambda: _render_clips(renderer, settings, render_settings, reporter), reporter)
 
 
-def _tried(attempt: Callable[[], Result], speaker: ProblemReporter) -> Result | None:
-    """The result of an attempt, which is made every RETRY seconds until it succeeds; None if standard input closes before."""
-    while not _over(0):
+def _retry(attempt: Callable[[], Result], reporter: ProblemReporter) -> Result | None:
+    """Call `attempt` every RETRY seconds until it succeeds, and return its result; None if standard input closes first."""
+    while not _stdin_closes(0):
         try:
             return attempt()
         except UserError as error:
-            speaker.say(str(error))
+            reporter.report(str(error))
         except OSError as error:
-            speaker.say(f"Clips cannot be written ({error.strerror or error}): {_remedy(error)}; filming then goes on by itself.")
-        if _over(RETRY):
+            reporter.report(f"Clips cannot be written ({error.strerror or error}): {_remedy(error)}; filming then resumes.")
+        if _stdin_closes(RETRY):
             break
     return None
 
@@ -107,35 +108,37 @@ def _remedy(error: OSError) -> str:
     return "make the run directory writable" if error.errno in UNWRITABLE else "free some space"
 
 
-def _work(filmer: ClipRenderer, settings: Mapping[str, Any], look: RenderSettings, speaker: ProblemReporter) -> None:
-    """Film, as long as all goes well."""
-    film.check(look.codec)
+def _render_clips(
+    renderer: ClipRenderer, settings: Mapping[str, Any], render_settings: RenderSettings, reporter: ProblemReporter
+) -> None:
+    """Film clips until standard input closes or an error occurs."""
+    film.check(render_settings.codec)
     drawing = film.drawing(settings)
-    with drawing.clip_renderer(look.size) as shoot:
-        speaker.say("")
+    with drawing.clip_renderer(render_settings.size) as render:
+        reporter.report("")
         while True:
-            name = filmer.next()
+            name = renderer.next()
             if name is not None:
-                filmer.film(lambda segment: _watched(shoot(segment)), drawing.fps, name)
-            if _over(0 if name else PAUSE):
+                renderer.film(lambda segment: _until_stdin_closes(render(segment)), drawing.fps, name)
+            if _stdin_closes(0 if name else PAUSE):
                 return
 
 
 class ProblemReporter:
-    """Says what keeps clips from being filmed, once."""
+    """Prints each problem that prevents filming once."""
 
     def __init__(self) -> None:
-        self._said = ""
+        self._last_problem = ""
 
-    def say(self, problem: str) -> None:
-        """Say it, unless it was said last; an empty line: nothing does any more."""
-        if problem != self._said:
+    def report(self, problem: str) -> None:
+        """Print a problem unless it is the last one printed; an empty string means that filming works."""
+        if problem != self._last_problem:
             print(" ".join(problem.split()), flush=True)
-        self._said = problem
+        self._last_problem = problem
 
 
-def _over(seconds: float) -> bool:
-    """Whether standard input closes within so many seconds."""
+def _stdin_closes(seconds: float) -> bool:
+    """Return whether standard input closes within `seconds`."""
     return bool(select.select([sys.stdin], [], [], seconds)[0])
 
 

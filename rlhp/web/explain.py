@@ -1,4 +1,4 @@
-"""What an application says of what goes wrong, and what it leaves out."""
+"""Error responses of the applications, and the FastAPI features that they disable."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from starlette.exceptions import HTTPException as Refused
 from rlhp.types import UserError
 from rlhp.web.refusal import refusal
 
-# no pages of others' making, which would load scripts from elsewhere, and no redirects, whose address a proxy may not know
+# no documentation pages, which would load scripts from other hosts, and no redirects, whose address a proxy may not know
 PLAIN: dict[str, Any] = {"title": "rlhp", "docs_url": None, "redoc_url": None, "redirect_slashes": False}
 
 
 def explain(app: FastAPI) -> None:
-    """Have errors told in a sentence, to a program as JSON and to a person as a page."""
+    """Register handlers that answer an error with a sentence, as JSON to a program and as a page to a person."""
     app.add_exception_handler(UserError, _unavailable)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    """What the user can mend (a full disk, a lock), in the sentence that says how; the page sends again."""
+    """Report an error that the user can fix (a full disk, a lock); the page sends the request again."""
     return refusal(503, str(error), request.headers)
 
 
@@ -34,7 +34,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """What is wrong with a request, without repeating what it said."""
+    """Report what is wrong with a request without echoing its content."""
     assert isinstance(error, RequestValidationError)
     wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
     return refusal(422, "; ".join(wrong), request.headers)

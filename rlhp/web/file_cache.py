@@ -1,4 +1,4 @@
-"""What was read of a run, to be read again when it has changed."""
+"""A cache of what is read from a run's files, refreshed when they change."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 
 def changed(path: Path) -> tuple[int, int]:
-    """What differs from an earlier one if a file was written since; zeros where there is none."""
+    """Return the modification time in ns and the size in bytes, which change when a file is written; zeros if it is missing."""
     try:
-        there = path.stat()
+        status = path.stat()
     except OSError:
         return 0, 0
-    return there.st_mtime_ns, there.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 class FileCache:
-    """Remembers the last result by `key`, as long as its `version` is the same; threads may share it."""
+    """A thread-safe cache that keeps the last result of each `key` as long as its `version` is the same."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._there: dict[Hashable, tuple[object, Any]] = {}
+        self._results: dict[Hashable, tuple[object, Any]] = {}
 
     def __call__(self, key: Hashable, version: object, read: Callable[[], Any]) -> Any:
-        """What `read` returns, or did at this version."""
+        """Return the cached result for `key` and `version`; call `read` if there is none."""
         with self._lock:
-            known = self._there.get(key)
+            known = self._results.get(key)
             if known is None or known[0] != version:
-                known = self._there[key] = version, read()
+                known = self._results[key] = version, read()
             return known[1]

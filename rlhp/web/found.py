@@ -1,4 +1,4 @@
-"""The runs below a folder."""
+"""Find the run directories below a folder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ CONFIG = "config.yaml"
 
 
 def is_run(folder: Path) -> bool:
-    """Whether this is a run directory."""
+    """Return whether a folder is a run directory."""
     return (folder / CONFIG).is_file()
 
 
 def runs_below(folder: Path) -> dict[str, Path]:
-    """Run directories by their paths below a folder, with slashes, in alphabetical order."""
+    """Return the run directories below a folder in alphabetical order, keyed by their relative paths with slashes."""
     return {run.relative_to(folder).as_posix(): run for run in sorted(_walk(folder))}
 
 
@@ -23,5 +23,5 @@ def _walk(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if CONFIG in files and Path(place) != folder:
-            folders.clear()  # what lies in a run is its own
+            folders.clear()  # folders inside a run belong to that run
             yield Path(place)

@@ -1,4 +1,4 @@
-"""`/inspect`: the newest report of `rlhp inspect` on the run, for its owner alone."""
+"""`/inspect`: the newest report of `rlhp inspect` on the run, for its owner only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rlhp.web.app_state import app_state, owner_only, static
 from rlhp.web.auth import HEADERS
 
 POLICY = "content-security-policy"
-# the page shows the report in a frame, and the report may run its own script and play its own films, and ask for nothing
+# the page shows the report in a frame; the report may run its own script and play its own videos, and load nothing else
 FRAMES = {POLICY: f"{HEADERS[POLICY]}; frame-src 'self'"}
 ALONE = {
     POLICY: (
@@ -24,18 +24,18 @@ router = APIRouter(dependencies=[Depends(owner_only)])
 
 
 class Inspected(BaseModel):
-    """Where the inspection of the run stands."""
+    """Status of the inspection of the run."""
 
     model_config = ConfigDict(from_attributes=True)
 
     working: bool = Field(description="whether a report is being made")
-    made_at: float | None = Field(description="when the newest report was, in seconds since 1970; null where there is none")
-    problem: str | None = Field(description="why the last one was not made, in a sentence")
+    made_at: float | None = Field(description="when the newest report was made, in seconds since 1970; null if there is none")
+    problem: str | None = Field(description="why the last attempt made no report, in a sentence")
 
 
 @router.get("/inspect", include_in_schema=False)
 def index(request: Request) -> Response:
-    """The page."""
+    """Return the page."""
     page = static(request, "inspect.html")
     page.headers.update(FRAMES)
     return page
@@ -43,19 +43,19 @@ def index(request: Request) -> Response:
 
 @router.get("/inspect.css", include_in_schema=False)
 def style(request: Request) -> Response:
-    """What its looks have beyond the other page's."""
+    """Return the rules that the page adds to `page.css`."""
     return static(request, "inspect.css")
 
 
 @router.get("/inspect.js", include_in_schema=False)
 def script(request: Request) -> Response:
-    """Its behaviour."""
+    """Return the page's script."""
     return static(request, "inspect.js")
 
 
 @router.get("/inspect/report", include_in_schema=False)
 def report(request: Request) -> Response:
-    """The newest report."""
+    """Return the newest report. Raises HTTPException (404) if there is none."""
     file = app_state(request).inspection.report
     if not file.is_file():
         raise HTTPException(404, "there is no report yet")
@@ -64,5 +64,5 @@ def report(request: Request) -> Response:
 
 @router.get("/api/inspect")
 def look(request: Request) -> Inspected:
-    """Where the inspection stands; asking for it begins one where there is a newer checkpoint."""
+    """Return the status of the inspection. Starts one if there is a newer checkpoint."""
     return Inspected.model_validate(app_state(request).inspection())

@@ -1,4 +1,4 @@
-"""`/labels`: what `rlhp answers` prints, over time, and for the owner of the run the links of those who answer."""
+"""`/labels`: the tables of `rlhp answers`, their figures over time, and, for the run's owner, the annotators' links."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Read(BaseModel):
 
 
 class Cells(_Read):
-    """A table as it is shown; the first column is text, the others are numbers."""
+    """A formatted table; the first column is text, the others are numbers."""
 
     title: str
     columns: list[str]
@@ -32,14 +32,14 @@ class Cells(_Read):
 
 
 class Line(_Read):
-    """One annotator's points: seconds since 1970, and a number."""
+    """One annotator's points: (seconds since 1970, value)."""
 
     name: str
     points: list[tuple[float, float]]
 
 
 class Curves(_Read):
-    """Lines that are drawn together; `share`: their numbers are shares, from 0 to 1."""
+    """Lines that share a chart. `share`: their values are shares from 0 to 1."""
 
     title: str
     share: bool
@@ -47,7 +47,7 @@ class Curves(_Read):
 
 
 class Tables(_Read):
-    """The answers so far in tables, and what is to be known to read them."""
+    """Tables on the answers so far, and notes on how to read them."""
 
     head: str
     tables: list[Cells]
@@ -55,14 +55,14 @@ class Tables(_Read):
 
 
 class Labels(Tables):
-    """The same, over time. `whose`: the annotator whose figures these are; null: everybody's."""
+    """The tables and their figures over time. `whose`: the annotator whose figures these are; null: everybody's."""
 
     whose: str | None
     curves: list[Curves]
 
 
 class Link(BaseModel):
-    """An annotator's key; their link is that of the page with `?annotator=...&token=...`."""
+    """An annotator's key. Their link is the page's URL with `?annotator=...&token=...`."""
 
     annotator: str
     key: str
@@ -70,45 +70,45 @@ class Link(BaseModel):
 
 @router.get("/labels", include_in_schema=False)
 def index(request: Request) -> Response:
-    """The page."""
+    """Return the page."""
     return static(request, "labels.html")
 
 
 @router.get("/labels.css", include_in_schema=False)
 def style(request: Request) -> Response:
-    """What its looks have beyond the other page's."""
+    """Return the rules that the page adds to `page.css`."""
     return static(request, "labels.css")
 
 
 @router.get("/labels.js", include_in_schema=False)
 def script(request: Request) -> Response:
-    """Its behaviour."""
+    """Return the page's script."""
     return static(request, "labels.js")
 
 
 @router.get("/chart.js", include_in_schema=False)
 def chart(request: Request) -> Response:
-    """What draws its curves."""
+    """Return the module that draws charts."""
     return static(request, "chart.js")
 
 
 @router.get("/api/labels")
 def tables(request: Request) -> Labels:
-    """Counts, times and agreement of those who answered: everybody's for the owner of the run, else one's own."""
-    room, whose = app_state(request), bearer_of(request).annotator
-    version = changed(room.run / PREDICTIONS), room.store.database.version()
-    return room.seen(("labels", whose), version, lambda: _labels(room, whose))
+    """Return counts, times and agreement of all annotators to the owner of the run, and their own to an annotator."""
+    state, whose = app_state(request), bearer_of(request).annotator
+    version = changed(state.run / PREDICTIONS), state.store.database.version()
+    return state.cache(("labels", whose), version, lambda: _labels(state, whose))
 
 
-def _labels(room: AppState, whose: str | None) -> Labels:
-    told, database = Tables.model_validate(report(room.run, whose)), room.store.database
-    drawn = over_time(room.run, ranked(database, whose), times(database, whose))
-    return Labels(**told.model_dump(), whose=whose, curves=[Curves.model_validate(curves) for curves in drawn])
+def _labels(state: AppState, whose: str | None) -> Labels:
+    tables, database = Tables.model_validate(report(state.run, whose)), state.store.database
+    curves = over_time(state.run, ranked(database, whose), times(database, whose))
+    return Labels(**tables.model_dump(), whose=whose, curves=[Curves.model_validate(each) for each in curves])
 
 
 @router.get("/api/links", dependencies=[Depends(owner_only)])
 def links(request: Request, more: Annotated[list[Annotator], Query(max_length=20)] = []) -> list[Link]:  # noqa: B006
-    """Keys of those whom the settings name and those who have answered, and of `more`."""
-    room = app_state(request)
-    names = dict.fromkeys([*annotators_of(room.settings, room.annotators), *people(room.store.database), *more])
-    return [Link(annotator=name, key=key_of(room.token, name)) for name in names]
+    """Return the keys of the annotators named in the settings, of everybody who has answered, and of `more`."""
+    state = app_state(request)
+    names = dict.fromkeys([*annotators_of(state.settings, state.annotators), *people(state.store.database), *more])
+    return [Link(annotator=name, key=key_of(state.token, name)) for name in names]

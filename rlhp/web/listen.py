@@ -1,4 +1,4 @@
-"""Where a page listens: a socket, and what to tell of it."""
+"""Open the socket of a page."""
 
 from __future__ import annotations
 
@@ -10,29 +10,37 @@ from rlhp.run import Served, last_served, new_token
 from rlhp.types import UserError
 from rlhp.web.options import Options
 
-TRIES = 50  # ports, from the one that is wanted
+TRIES = 50  # ports to try, starting at the requested one
 
 
 def listen(folder: Path, options: Options, beside: bool) -> tuple[socket.socket, Served]:
-    """A listening socket, and what to tell of it: the last port and token again where they can be, so that open tabs go on."""
-    before = last_served(folder)
-    again = before is not None and before.host == options.host and not before.root
-    first = before.port if before is not None and again else options.port
-    token = new_token() if before is None else before.token
+    """Open a listening socket, and return it with the record of the page.
+
+    Port and token of the folder's last page are used again if possible, so that open tabs keep working.
+    """
+    last = last_served(folder)
+    reusable = last is not None and last.host == options.host and not last.root
+    first = last.port if last is not None and reusable else options.port
+    token = new_token() if last is None else last.token
     listening = bound(options.host, options.port, first)
-    there = listening.getsockname()[1]
-    return listening, Served(options.host, there, token, os.getpid(), beside, public=options.public)
+    port = listening.getsockname()[1]
+    return listening, Served(options.host, port, token, os.getpid(), beside, public=options.public)
 
 
 def bound(host: str, port: int, first: int | None = None) -> socket.socket:
-    """A socket that listens at the port `first`, or at `port` or the next that is free; 0: any. Raises UserError if none is."""
+    """Return a socket that listens on port `first` or, if that is taken, on the first free port from `port` on.
+
+    A port of 0 means any free port. Raises UserError if TRIES ports are taken.
+    """
     ports = range(port, min(port + TRIES, 65536))
     for candidate in ports if first is None else (first, *ports):
         try:
             return _bound(host, candidate)
         except OSError as error:
-            complaint = error
-    raise UserError(f"no port from {ports[0]} to {ports[-1]} can be had at {host} ({complaint.strerror}); give another one.")
+            last_error = error
+    raise UserError(
+        f"cannot listen on any port from {ports[0]} to {ports[-1]} of {host} ({last_error.strerror}); choose another port."
+    )
 
 
 def _bound(host: str, port: int) -> socket.socket:

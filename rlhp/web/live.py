@@ -1,8 +1,8 @@
-"""The page at which a person watches and acts, as a process: `python -m rlhp.web.live`.
+"""The page on which a person watches an environment and acts in it, as a process: `python -m rlhp.web.live`.
 
-Its standard input brings what to serve, and then the pictures, each with what goes with it (`rlhp.live.wire`). On standard output
-it says where it listens, and then what the person does, a line of JSON each. Nobody waits for a browser: each asks for the
-newest picture, and is told as soon as there is one. It ends when its standard input closes, that is, with whoever started it.
+Standard input delivers the settings of the page and then the pictures with their metadata (`rlhp.live.wire`). Standard output
+reports the port and then the person's actions, one line of JSON each. The environment never waits for a browser: browsers
+request the newest picture by long polling. The process ends when its standard input closes, that is, when its parent ends.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from rlhp.web.listen import bound
 from rlhp.web.options import Options
 from rlhp.web.refusal import refusal
 
-HOLD = 2.0  # seconds that a browser waits for the next picture, then it asks again
-LIMIT = 2**22  # bytes that are read ahead
-GONE = 1.5 * HOLD  # seconds without a question after which whoever held keys has left
+HOLD = 2.0  # seconds for which a request waits for the next picture; the browser then repeats it
+LIMIT = 2**22  # bytes of the input buffer
+GONE = 1.5 * HOLD  # seconds without a request after which a browser is considered closed and its keys are released
 FILES = ("live.css", "live.js", "icon.svg")
 Client = Field(pattern=r"^[\w-]{1,40}$")
 
 
 class HeldKeys(BaseModel):
-    """The keys that a browser's person holds, the newest last; `n` counts its messages, for they may overtake each other."""
+    """The keys held in one browser, the newest last. `n` numbers its messages, since they may arrive out of order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     client: str = Client
@@ -48,7 +48,7 @@ class HeldKeys(BaseModel):
 
 
 class Order(BaseModel):
-    """Something to be done by whoever runs the environment."""
+    """A command for the process that runs the environment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     order: str = Field(pattern=r"^[a-z]{1,20}$")
@@ -57,27 +57,30 @@ class Order(BaseModel):
 
 @dataclass
 class Relay:
-    """The newest message, and who holds keys."""
+    """The newest picture and the keys held, shared by all requests."""
 
     facts: Mapping[str, Any]
     token: str
-    newest: tuple[int, bytes] = (0, b"")  # its number, and the message
+    newest: tuple[int, bytes] = (0, b"")  # its number and the encoded picture
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    player: str = ""  # the browser that said last what is held
-    counts: dict[str, int] = field(default_factory=dict)  # by browser: the newest message on keys
-    seen: dict[str, float] = field(default_factory=dict)  # by browser: when it asked last
+    player: str = ""  # the browser that sent keys last
+    counts: dict[str, int] = field(default_factory=dict)  # by browser: number of its newest message about keys
+    last_seen: dict[str, float] = field(default_factory=dict)  # by browser: time of its last request
     holding: bool = False
-    over: bool = False  # there will be no other message
+    over: bool = False  # no more pictures will come
 
     def put(self, message: bytes) -> None:
-        """There is a newer picture."""
+        """Publish a newer picture."""
         self.newest = (self.newest[0] + 1, message)
         self.changed.set()
         self.changed = asyncio.Event()
 
     async def after(self, n: int, client: str) -> tuple[int, bytes] | None:
-        """The newest message, unless it is number n: then the next; None where there is none for a while."""
-        self.seen[client] = time.monotonic()
+        """Return the newest picture if it is newer than number `n`; otherwise wait for the next one, up to HOLD seconds.
+
+        Returns None if no newer picture comes.
+        """
+        self.last_seen[client] = time.monotonic()
         if self.newest[0] in (0, n) and not self.over:
             try:
                 await asyncio.wait_for(self.changed.wait(), HOLD)
@@ -86,36 +89,36 @@ class Relay:
         return None if self.newest[0] == n else self.newest
 
     def end(self) -> None:
-        """Let those go who wait for a picture."""
+        """End all requests that wait for a picture."""
         self.over = True
         self.changed.set()
 
     def press(self, keys: HeldKeys) -> None:
-        """A person holds these keys now."""
+        """Report the keys that a person holds."""
         if keys.n <= self.counts.get(keys.client, 0):
-            return  # overtaken by a newer one
+            return  # a newer message has arrived first
         self.counts[keys.client], self.player, self.holding = keys.n, keys.client, bool(keys.held)
-        self.seen[keys.client] = time.monotonic()
-        say(held=keys.held, n=keys.n)
+        self.last_seen[keys.client] = time.monotonic()
+        report(held=keys.held, n=keys.n)
 
-    def let_go(self) -> None:
-        """Release the keys of a browser that is not there any more."""
-        if self.holding and time.monotonic() - self.seen.get(self.player, 0.0) > GONE:
+    def release_idle(self) -> None:
+        """Release the keys of a browser that has stopped sending requests."""
+        if self.holding and time.monotonic() - self.last_seen.get(self.player, 0.0) > GONE:
             self.holding = False
-            say(held=[], n=self.counts.get(self.player, 0))
+            report(held=[], n=self.counts.get(self.player, 0))
 
 
-def say(**content: Any) -> None:
-    """Tell whoever runs the environment."""
-    with suppress(BrokenPipeError):  # who has gone, and this process with them in a moment
+def report(**content: Any) -> None:
+    """Report to the process that runs the environment."""
+    with suppress(BrokenPipeError):  # the parent has ended, and this process is about to
         print(json.dumps(content), flush=True)
 
 
 def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
-    """The application; `hosts`: the names it answers to, None: any."""
+    """Create the application. `hosts`: accepted host names, None for any."""
     app = FastAPI(title="rlhp", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_middleware(AuthMiddleware, token=relay.token, hosts=hosts, visited=lambda: None)  # pyright: ignore[reportArgumentType]
+    app.add_middleware(AuthMiddleware, token=relay.token, hosts=hosts, on_request=lambda: None)  # pyright: ignore[reportArgumentType]
 
     @app.get("/")
     def index() -> Response:
@@ -124,7 +127,7 @@ def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
     @app.get("/{name}")
     def file(name: str) -> Response:
         if name not in FILES:
-            raise HTTPException(404, "there is no such page")
+            raise HTTPException(404, "this page does not exist")
         return Response((STATIC / name).read_text("utf-8"), media_type=KINDS[name.rpartition(".")[2]])
 
     @app.get("/api/facts")
@@ -142,7 +145,7 @@ def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
 
     @app.post("/api/order", status_code=204)
     async def order(body: Order) -> None:
-        say(order=body.order, value=body.value)
+        report(order=body.order, value=body.value)
 
     return app
 
@@ -153,7 +156,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _serve() -> None:
-    """Serve what standard input says, until it closes."""
+    """Serve the page until standard input closes."""
     messages = asyncio.StreamReader(limit=LIMIT)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(messages), sys.stdin)
     first = await read_message(messages)
@@ -163,15 +166,15 @@ async def _serve() -> None:
     try:
         socket = bound(given["host"], given["port"])
     except UserError as error:
-        say(problem=str(error))
+        report(problem=str(error))
         return
     relay = Relay(given["facts"], given["token"])
     hosts = Options(host=given["host"]).hosts
-    # no log of accesses: addresses hold the token
+    # no access log: URLs contain the token
     config = uvicorn.Config(create(relay, hosts), ws="none", access_log=False, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     tasks = [asyncio.create_task(_relay(messages, relay, server)), asyncio.create_task(_release(relay))]
-    say(port=socket.getsockname()[1])
+    report(port=socket.getsockname()[1])
     await server.serve(sockets=[socket])
     for task in tasks:
         task.cancel()
@@ -187,12 +190,12 @@ async def _relay(messages: asyncio.StreamReader, relay: Relay, server: uvicorn.S
 async def _release(relay: Relay) -> None:
     while True:
         await asyncio.sleep(HOLD / 4)
-        relay.let_go()
+        relay.release_idle()
 
 
 def main() -> None:
     """Serve the page."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with whoever started it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its parent process
     asyncio.run(_serve())
 
 

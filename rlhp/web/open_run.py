@@ -1,4 +1,4 @@
-"""A run opened to be labelled: its store, its desk, and the process that films."""
+"""Open a run for annotation: its store, its queue of questions, and the process that films clips."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rlhp.web.run_status import RunStatusReader
 
 
 def open_store(run: Path) -> Store:
-    """The run's store. Raises UserError if it is of an older version and in use by one."""
+    """Open the run's store. Raises UserError if an older version of rlhp is using it."""
     file = run / "preferences.sqlite"
     if file.is_file() and is_running(run) and version_of(file) < VERSION:
         raise UserError(
-            f"{run} is being trained by an older rlhp, which could not read the store any more: stop that training, "
+            f"{run} is being trained by an older rlhp, which cannot read the store of this version: stop that training, "
             "run its command again with this rlhp, then serve the page."
         )
     return Store(file)
@@ -29,20 +29,20 @@ def open_store(run: Path) -> Store:
 def open_app_state(
     run: Path, settings: Mapping[str, Any], options: Options, token: str, annotators: Sequence[str] = ()
 ) -> AppState:
-    """What requests to the page of a run find. Nothing is filmed before `room.films.start()`.
+    """Create the state of a run's page. Filming starts with `state.clips.start()`.
 
-    Raises UserError where its store cannot be used, and for options that make no sense.
+    Raises UserError if the store cannot be used or an option is invalid.
     """
     store = open_store(run)
-    look = RenderSettings.of(settings, options.size, options.codec)
+    render_settings = RenderSettings.of(settings, options.size, options.codec)
     return AppState(
         run=run,
         settings=settings,
         store=store,
-        desk=AnnotationQueue(store.database, options.overlap, options.repeats),
-        films=ClipCache(run, look, options.overlap),
-        watcher=RunStatusReader(run, store, settings),
-        visits=Activity(),
+        queue=AnnotationQueue(store.database, options.overlap, options.repeats),
+        clips=ClipCache(run, render_settings, options.overlap),
+        run_status=RunStatusReader(run, store, settings),
+        activity=Activity(),
         minimum_view=options.minimum_view,
         codec=options.codec,
         token=token,
@@ -50,8 +50,8 @@ def open_app_state(
     )
 
 
-def close_app_state(room: AppState) -> None:
-    """End what films and inspects, and close the store."""
-    room.inspection.close()
-    room.films.close()
-    room.store.close()
+def close_app_state(state: AppState) -> None:
+    """Stop filming and inspecting, and close the store."""
+    state.inspection.close()
+    state.clips.close()
+    state.store.close()

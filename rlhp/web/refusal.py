@@ -1,4 +1,4 @@
-"""What is said in place of what was asked for: JSON to a program, a page to a person whose browser goes there."""
+"""Error responses: JSON for programs, a page for a person's browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE = """<!doctype html>
 
 
 def refusal(status: int, reason: str, asked: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Response:
-    """A response that says `reason`, one sentence. `asked`: the headers of the request, by lower-case names."""
+    """Return an error response with one sentence, `reason`. `asked`: the request's headers, keyed by lower-case names."""
     if "text/html" in asked.get("accept", ""):
         sentence = reason[:1].upper() + reason[1:].rstrip(".")
         return HTMLResponse(PAGE.format(reason=escape(sentence)), status, headers)

@@ -1,4 +1,4 @@
-"""Where a run stands, as its directory tells: for a person who answers its questions."""
+"""The status of a run, read from its directory."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from rlhp.run import control, failure, finished, is_running
 from rlhp.store import Counts, Store
 from rlhp.types import UserError
 
-FRESH = 0.5  # seconds for which one look at the directory serves everybody who asks
-TAIL = 4096  # bytes: more than a line of clock.csv
+FRESH = 0.5  # seconds for which a status is cached
+TAIL = 4096  # bytes read from the end of clock.csv: more than two lines
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """One look. Counts are questions; steps are environment steps.
+    """The status of a run. Counts are questions; steps are environment steps.
 
-    `state` is training, waiting, paused, stopped, failed or finished: waiting where answers are missing, also if it is to pause
-    after them.
+    `state` is training, waiting, paused, stopped, failed or finished. It is waiting if the training waits for answers, even if
+    it will pause after them.
     """
 
     state: str
@@ -35,70 +35,71 @@ class RunStatus:
     asked: int
     answered: int
     taken: int
-    first: int  # labels that come before the policy is trained at all; 0 where the run has not said
-    labels: int  # wanted by the end, those that were added at the page included
+    first: int  # labels needed before the policy is trained; 0 if the run has not recorded it yet
+    labels: int  # total by the end of the run, including those added on the page
 
 
 def settings_of(run: Path) -> Mapping[str, Any]:
-    """A run's settings. Raises UserError if `run` is no run directory."""
+    """Read a run's settings. Raises UserError if `run` is not a run directory."""
     file = run / "config.yaml"
     if not file.is_file():
-        raise UserError(f"{run} is not a run directory; name a folder that rlhp train has made, such as runs/main/...")
+        raise UserError(f"{run} is not a run directory; name a folder that rlhp train has created, such as runs/main/...")
     try:
         settings = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is damaged: it cannot be read as the settings of a run.") from error
+        raise UserError(f"{file} is damaged: it does not contain the settings of a run.") from error
     if not isinstance(settings, dict) or "task" not in settings:
-        raise UserError(f"{file} names no task, so it is not the record of a run.")
+        raise UserError(f"{file} names no task, so it does not contain the settings of a run.")
     return present(settings)
 
 
 class RunStatusReader:
-    """Looks at a run, at most every FRESH seconds however many ask."""
+    """Reads the status of a run, at most once every FRESH seconds."""
 
     def __init__(self, run: Path, store: Store | Counts, settings: Mapping[str, Any]) -> None:
         self._run, self._store, self._settings = run, store, settings
         self._total = int(settings.get("total_steps") or 0)
-        self._lock, self._seen, self._at = Lock(), None, 0.0
+        self._lock, self._last, self._last_time = Lock(), None, 0.0
 
     def __call__(self) -> RunStatus:
-        """Where the run stands now."""
+        """Return the status, at most FRESH seconds old."""
         with self._lock:
-            if self._seen is None or time.monotonic() - self._at > FRESH:
-                self._seen, self._at = self._look(), time.monotonic()
-            return self._seen
+            if self._last is None or time.monotonic() - self._last_time > FRESH:
+                self._last, self._last_time = self._look(), time.monotonic()
+            return self._last
 
     def forget(self) -> None:
-        """Look again when somebody asks next."""
+        """Discard the cached status."""
         with self._lock:
-            self._seen = None
+            self._last = None
 
     def _look(self) -> RunStatus:
         store, run = self._store, self._run
         asked, answered, taken = store.asked, store.answered, store.used
         step, rollout = _last_steps(run / "clock.csv")
-        error, plan, asked_for = failure(run), _plan(run), control(run)
+        error, plan, requested = failure(run), _plan(run), control(run)
         first = plan.get("first_labels", 0)
-        labels = plan.get("labels", int(self._settings.get("labels") or 0)) + asked_for.coming
+        labels = plan.get("labels", int(self._settings.get("labels") or 0)) + requested.coming
         if is_running(run):
             last = step + rollout >= self._total > 0 and asked >= plan.get("labels", 0)
-            waits = self._waits(asked, answered, first, last)
-            state = "waiting" if waits else "paused" if asked_for.paused else "training"
+            waiting = self._is_waiting(asked, answered, first, last)
+            state = "waiting" if waiting else "paused" if requested.paused else "training"
         else:
             state = "finished" if finished(run) else "failed" if error else "stopped"
         return RunStatus(state, error if state == "failed" else None, step, asked, answered, taken, first, labels)
 
-    def _waits(self, asked: int, answered: int, first: int, last: bool) -> bool:
-        """Whether training waits: because too many questions are open, or for the initial labels, or for the last answers.
+    def _is_waiting(self, asked: int, answered: int, first: int, last: bool) -> bool:
+        """Return whether training waits: for pending answers, for the initial labels, or for the last answers.
 
-        `last`: all is asked, and the rollout that is not in clock.csv yet ends the training. The loop waits before it writes.
+        `last`: all questions are asked, and the rollout that is not in clock.csv yet is the last one. The loop waits before it
+        writes.
         """
-        at_most, unanswered = self._settings.get("max_pending"), asked - answered
-        return (at_most is not None and unanswered > at_most) or answered < first <= asked or (last and unanswered > 0)
+        max_pending, unanswered = self._settings.get("max_pending"), asked - answered
+        return (max_pending is not None and unanswered > max_pending) or answered < first <= asked or (last and unanswered > 0)
 
 
 def _plan(run: Path) -> Mapping[str, int]:
-    """How many labels are wanted, as the run has said; nothing where it has not."""
+    """Read the numbers of labels that the run has recorded; empty if it has not recorded them yet."""
     try:
         plan = json.loads((run / "plan.json").read_text())
         return {name: int(plan[name]) for name in ("first_labels", "labels")}
@@ -107,7 +108,7 @@ def _plan(run: Path) -> Mapping[str, int]:
 
 
 def _last_steps(path: Path) -> tuple[int, int]:
-    """The step in the last whole row of a table whose first column it is, and how far back the row before is; 0 without rows."""
+    """Return the step in the last complete row of clock.csv, and its distance from the row before; zeros without rows."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL))
@@ -116,5 +117,5 @@ def _last_steps(path: Path) -> tuple[int, int]:
         steps = [int(row.split(",")[0]) for row in rows if row[:1].isdigit()]
     except (OSError, ValueError):
         return 0, 0
-    before, last = [0, 0, *steps][-2:]
-    return last, last - before
+    previous, last = [0, 0, *steps][-2:]
+    return last, last - previous

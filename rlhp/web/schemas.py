@@ -1,4 +1,4 @@
-"""What the page sends and gets, as typed and bounded bodies."""
+"""Request and response bodies of the page's API, typed and bounded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Id = Annotated[int, Field(ge=0, le=2**53)]
 DAY = 86_400.0
 
 
-MOST = 10  # clips of a question
+MOST = 10  # maximum number of clips in a question
 
 
 class _Body(BaseModel):
@@ -24,7 +24,7 @@ class _Body(BaseModel):
 
 
 class QuestionRequest(_Body):
-    """Questions for one person: those they hold already, then new ones."""
+    """A request for questions for one annotator: those they hold already, then new ones."""
 
     annotator: Annotator
     count: int = Field(3, ge=1, le=5)
@@ -37,28 +37,29 @@ Value = Annotated[list[Rank], Field(max_length=MOST)] | Score | Word
 
 
 class AnswerRequest(_Body):
-    """An answer; `clips` as they were shown, from left to right, for `seen` seconds. `count` questions are wanted in return.
+    """An answer about `clips` in the order shown, from left to right, for `seen` seconds. The response has `count` questions.
 
-    `value`: of a comparison left, right or equal; of a graded comparison also left_much and right_much; of a ranking a list of
-    ranks, one per clip as shown, lower is better, equal is a tie; of a rating a number from 0 to 1; good or bad; unsure always.
+    `value` depends on the kind of question. Comparison: left, right or equal. Graded comparison: also left_much or right_much.
+    Ranking: a list of ranks, one per clip as shown; lower is better, and equal ranks are ties. Rating: a number from 0 to 1.
+    Good or bad: good or bad. Every kind: unsure.
     """
 
     annotator: Annotator
     query: Id
     round: int = Field(ge=0, le=1)
-    kind: Word | None = None  # as it was dealt; the store knows it
+    kind: Word | None = None  # as assigned; the store knows it
     clips: tuple[ClipId, ...] = Field(min_length=1, max_length=MOST)
     value: Value = Field(union_mode="left_to_right")
     seen: float = Field(ge=0, le=DAY, allow_inf_nan=False)
     count: int = Field(3, ge=1, le=5)
 
     def reply(self) -> Reply:
-        """The same, as the store understands it."""
+        """Return the answer as the store's record."""
         return Reply(self.query, self.round, self.clips, self.value, self.seen)
 
 
 class UndoRequest(_Body):
-    """An answer to be undone."""
+    """A request to undo an answer."""
 
     annotator: Annotator
     query: Id
@@ -67,7 +68,7 @@ class UndoRequest(_Body):
 
 
 class FlagRequest(_Body):
-    """An answer that its annotator takes back, so that it is left out of later fits, or lets count again."""
+    """A request to exclude one's own answer from later fits, or to include it again."""
 
     annotator: Annotator
     query: Id
@@ -76,7 +77,7 @@ class FlagRequest(_Body):
 
 
 class DamagedClip(_Body):
-    """A clip that a browser could not play, and the ETag with which it came. `count` questions are wanted in return."""
+    """A report of a clip that a browser could not play, with its ETag. The response has `count` questions."""
 
     annotator: Annotator
     clip: ClipId
@@ -85,7 +86,7 @@ class DamagedClip(_Body):
 
 
 class QuestionShown(BaseModel):
-    """A question to show: its clips from left to right."""
+    """A question to show, with its clips from left to right."""
 
     query: int
     round: int
@@ -94,12 +95,12 @@ class QuestionShown(BaseModel):
 
     @classmethod
     def of(cls, shown: store.Shown) -> QuestionShown:
-        """The store's record of it."""
+        """Convert the store's record."""
         return cls(query=shown.query, round=shown.round, kind=shown.kind, clips=shown.clips)
 
 
 class GivenAnswer(BaseModel):
-    """An answer that a person has given: `value` as it was sent, about `clips` as they were shown."""
+    """An earlier answer: `value` as it was sent, `clips` in the order shown."""
 
     query: int
     round: int
@@ -112,13 +113,13 @@ class GivenAnswer(BaseModel):
 
 
 class FlagState(BaseModel):
-    """Whether an answer is left out of later fits now."""
+    """Whether an answer is excluded from later fits."""
 
     flagged: bool
 
 
 class Lease(BaseModel):
-    """A question that somebody else is looking at, and until when at least, in seconds since 1970."""
+    """A question that another annotator holds, at least until `until` (seconds since 1970)."""
 
     query: int
     annotator: str
@@ -126,14 +127,14 @@ class Lease(BaseModel):
 
 
 class UndoableAnswer(BaseModel):
-    """The newest answer of one's own that the learner has not taken."""
+    """The annotator's newest answer that the training has not used."""
 
     query: int
     round: int
 
 
 class AnnotatorState(BaseModel):
-    """Where one person stands."""
+    """Status of one annotator."""
 
     answers: int
     per_hour: float
@@ -141,9 +142,9 @@ class AnnotatorState(BaseModel):
 
 
 class AssignedQuestions(BaseModel):
-    """Questions in the order in which to show them. `outcome`: what became of the answer that was sent along, if one was.
+    """Questions in the order in which to show them. `outcome`: the outcome of the answer in the request, if there was one.
 
-    `refilmed`: whether a clip that was reported is filmed anew; false where that was done before and did not help.
+    `refilmed`: whether the reported clip is filmed again; false if that was done before and did not help.
     """
 
     questions: list[QuestionShown]
@@ -154,11 +155,11 @@ class AssignedQuestions(BaseModel):
 
 
 class PageState(BaseModel):
-    """Where the run stands. Labels are questions answered; `first` of them come before the policy is trained at all."""
+    """Status of the run. Labels are answered questions; the first `first` of them are needed before the policy is trained."""
 
     run: str
     task: str
-    kind: str = Field(description="of the questions that this run asks")
+    kind: str = Field(description="the kind of question that this run asks")
     instructions: str
     state: str = Field(description="training, waiting (for answers), paused, stopped, failed or finished")
     error: str | None
@@ -169,11 +170,11 @@ class PageState(BaseModel):
     taken: int
     first: int
     labels: int
-    per_hour: float = Field(description="of all people together, over the last ten minutes; 0 where too little is known")
+    per_hour: float = Field(description="answers of all annotators over the last ten minutes; 0 if there are too few to tell")
     filming: int = Field(description="unanswered questions whose clips are not filmed yet")
-    leased: list[Lease] = Field(description="unanswered questions that other people are looking at")
-    problem: str | None = Field(description="why no clips are filmed, if none are")
+    leased: list[Lease] = Field(description="unanswered questions that other annotators hold")
+    problem: str | None = Field(description="why no clips are filmed; null if they are")
     minimum_view: float
     sketch: bool = Field(description="whether sketches/TASK.svg shows what to watch")
-    watch: list[str] = Field(description="the parts of it that stand out")
+    watch: list[str] = Field(description="the parts of the sketch to highlight")
     mine: AnnotatorState

@@ -1,4 +1,4 @@
-"""`rlhp annotate`: the page of a run, or of all runs below a folder, served until it is stopped."""
+"""`rlhp annotate`: serve the page of a run, or of all runs below a folder."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from rlhp.web.run_status import settings_of
 from rlhp.web.several import RunServer
 from rlhp.web.several_app import create_several
 
-PATIENCE = 10.0  # seconds for another process's page to come up
-ALONE = 60.0  # seconds without a request after which a page that a training has started ends, once that training is over
+PATIENCE = 10.0  # seconds to wait for the page of another process to start
+IDLE = 60.0  # seconds without a request after which a page started by a training ends, once that training has ended
 
 
 def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] = (), beside: bool = False) -> None:
-    """Serve the page of a run, or of all runs below a folder, until interrupted; prints where.
+    """Serve the page of a run, or of all runs below a folder, until interrupted; print its links.
 
-    `beside`: started by a training, the page also ends when that training is over and nobody has asked for anything for ALONE
-    seconds. Raises UserError where there is no run, its clips cannot be drawn here, or its store cannot be used.
+    `beside`: a training has started this page; it also ends once that training has ended and IDLE seconds have passed without a
+    request. Raises UserError if there is no run, its clips cannot be rendered here, or its store cannot be used.
     """
     several = not is_run(folder) and bool(runs_below(folder))
     settings: Mapping[str, Any] = {} if several else settings_of(folder)
@@ -44,30 +44,30 @@ def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] =
     if not several:
         film.drawing(settings)
     annotators = annotators_of(settings, annotators)
-    with serving(folder) as alone, _interruptible():
-        if not alone:
-            page = _awaited(folder)
+    with serving(folder) as acquired, _interruptible():
+        if not acquired:
+            page = _wait_for_page(folder)
             print(f"{folder} is served already, by process {page.pid}:", *links(page, annotators), sep="\n  ", flush=True)
         elif several:
-            _label_several(folder, given, options, annotators)
+            _serve_runs(folder, given, options, annotators)
         else:
-            _label_one(folder, settings, options, annotators, beside)
+            _serve_run(folder, settings, options, annotators, beside)
 
 
-def _label_one(run: Path, settings: Mapping[str, Any], options: Options, annotators: Sequence[str], beside: bool) -> None:
-    room = open_app_state(run, settings, options, "", annotators)  # refuses what makes no sense before anything is said
+def _serve_run(run: Path, settings: Mapping[str, Any], options: Options, annotators: Sequence[str], beside: bool) -> None:
+    state = open_app_state(run, settings, options, "", annotators)  # rejects invalid options before anything is printed
     listening, page = listen(run, options, beside)
-    room = room.opened_by(page.token)
-    _tell(run, page, options, annotators, quiet=beside)
+    state = state.with_token(page.token)
+    _print_links(run, page, options, annotators, quiet=beside)
     try:
-        _serve_one(room, options, listening, page)
-    except KeyboardInterrupt:  # how one ends it
+        _run_server(state, options, listening, page)
+    except KeyboardInterrupt:  # the usual way to end it
         dismiss(run)
 
 
-def _label_several(folder: Path, given: Mapping[str, Any], options: Options, annotators: Sequence[str]) -> None:
+def _serve_runs(folder: Path, given: Mapping[str, Any], options: Options, annotators: Sequence[str]) -> None:
     listening, page = listen(folder, options, beside=False)
-    _tell(folder, page, options, annotators)
+    _print_links(folder, page, options, annotators)
     with closing(RunServer(folder, given, page, options.hosts, annotators)) as runs:
         Thread(target=runs.keep_closing, daemon=True).start()
         try:
@@ -76,7 +76,7 @@ def _label_several(folder: Path, given: Mapping[str, Any], options: Options, ann
             dismiss(folder)
 
 
-def _tell(folder: Path, page: Served, options: Options, annotators: Sequence[str], quiet: bool = False) -> None:
+def _print_links(folder: Path, page: Served, options: Options, annotators: Sequence[str], quiet: bool = False) -> None:
     if page.port != options.port and options.port:
         print(f"port {options.port} is taken, so the page is at {page.port}", file=sys.stderr)
     announce(folder, page)
@@ -86,7 +86,7 @@ def _tell(folder: Path, page: Served, options: Options, annotators: Sequence[str
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM ends the page as Ctrl-C does, in order."""
+    """Let SIGTERM shut the page down cleanly, as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -94,18 +94,18 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _awaited(folder: Path) -> Served:
-    """The page that another process serves, which may be starting. Raises UserError if it does not come up."""
+def _wait_for_page(folder: Path) -> Served:
+    """Return the page that another process serves, once it has started. Raises UserError if it does not start."""
     end = time.monotonic() + PATIENCE
     while (page := served(folder)) is None:
         if time.monotonic() > end:
-            raise UserError(f"another process is about to serve {folder}, and does not come up; end it, then try again.")
+            raise UserError(f"another process is starting the page of {folder} but does not finish; end it, then try again.")
         time.sleep(0.05)
     return page
 
 
 def _server(app: ASGIApp, options: Options) -> uvicorn.Server:
-    # no log of accesses: addresses hold the token; and no header of a proxy is believed, as nothing depends on one
+    # no access log: URLs contain the token; proxy headers are not trusted, and nothing depends on them
     return uvicorn.Server(
         uvicorn.Config(
             below(app, options.root),
@@ -118,25 +118,25 @@ def _server(app: ASGIApp, options: Options) -> uvicorn.Server:
     )
 
 
-def _serve_one(room: AppState, options: Options, listening: Any, page: Served) -> None:
-    server = _server(create(room, options.hosts, page.public), options)
+def _run_server(state: AppState, options: Options, listening: Any, page: Served) -> None:
+    server = _server(create(state, options.hosts, page.public), options)
     if page.beside:
-        Thread(target=_leave_when_alone, args=(room, server), daemon=True).start()
-    room.films.start()
+        Thread(target=_stop_when_idle, args=(state, server), daemon=True).start()
+    state.clips.start()
     try:
         server.run(sockets=[listening])
     finally:
-        close_app_state(room)
+        close_app_state(state)
 
 
-def _leave_when_alone(room: AppState, server: uvicorn.Server) -> None:
-    while not (server.should_exit or alone(room)):
-        time.sleep(min(1.0, ALONE / 10))
+def _stop_when_idle(state: AppState, server: uvicorn.Server) -> None:
+    while not (server.should_exit or is_idle(state)):
+        time.sleep(min(1.0, IDLE / 10))
     server.should_exit = True
 
 
-def alone(room: AppState) -> bool:
-    """Whether no training is under way and nobody has asked the page for anything for ALONE seconds since."""
-    if is_running(room.run):
-        room.visits.count()
-    return room.visits.idle() > ALONE
+def is_idle(state: AppState) -> bool:
+    """Return whether no training is running and there has been no request for IDLE seconds since it ended."""
+    if is_running(state.run):
+        state.activity.count()
+    return state.activity.idle() > IDLE

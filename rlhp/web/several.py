@@ -1,4 +1,4 @@
-"""The runs below a folder: each is opened when somebody asks for it, and closed when nobody has for a while."""
+"""The runs below a folder. Each is opened at its first request and closed after a time without requests."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ from rlhp.web.open_run import close_app_state, open_app_state
 from rlhp.web.options import options_of
 from rlhp.web.run_status import RunStatus, RunStatusReader, settings_of
 
-IDLE = 600.0  # seconds without a request after which a run that is not in training is closed
-LOOK = 5.0  # seconds between looks for such runs
+IDLE = 600.0  # seconds without a request after which a run without a running training is closed
+LOOK = 5.0  # seconds between checks for idle runs
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
     """A run that this process serves."""
 
-    room: AppState
+    state: AppState
     app: ASGIApp
     closing: ExitStack
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run in the list; `problem`: why it cannot be told more about, in a sentence."""
+    """A run in the list. `problem`: why its status is unknown, in a sentence."""
 
     name: str
-    standing: RunStatus | None
+    status: RunStatus | None
     problem: str | None = None
 
 
 class RunServer:
-    """The runs below a folder, at RUNS/NAME of the page of all of them, `page`; threads may share it.
+    """Serves the runs below a folder at /runs/NAME below `page`; thread-safe.
 
-    A run keeps the token of its last page, or has one made of this page's. It is this page's as long as it is open here; one that
-    its own training or another `rlhp annotate` serves stays theirs, and the list leads there.
+    A run keeps the token of its last page, or gets a token derived from this page's. While a run is open here, no other process
+    serves it. A run that its own training or another `rlhp annotate` serves stays there, and the list links to it.
     """
 
     def __init__(
@@ -60,81 +60,81 @@ class RunServer:
         self.folder, self.page, self.hosts, self.annotators = folder, page, hosts, annotators
         self._given, self._lock, self._over = given, RLock(), Event()
         self._opened: dict[str, OpenRun] = {}
-        self._seen = FileCache()
+        self._cache = FileCache()
 
     def names(self) -> list[str]:
-        """The runs that there are now."""
+        """Return the names of the runs that exist at present."""
         return [*runs_below(self.folder)]
 
     def named(self, path: str) -> str | None:
-        """The run whose name a path begins with; None if there is none."""
+        """Return the run whose name is a prefix of a path; None if there is none."""
         parts = [part for part in path.split("/") if part not in ("", ".", "..")]
         heads = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
         return next((name for name in heads if (self.folder / name / CONFIG).is_file()), None)
 
     def token(self, name: str) -> str:
-        """The token of a run: that of its last page, or one that only the owner of this page can know."""
+        """Return the token of a run: that of its last page, or one derived from this page's secret token."""
         if (last := last_served(self.folder / name)) is not None:
             return last.token
         code = hmac.digest(self.page.token.encode(), f"/runs/{name}".encode(), "sha256")
         return urlsafe_b64encode(code[:24]).decode()
 
     def served(self, name: str) -> Served:
-        """Where the page of a run is: another process's, if that serves it, else below this page."""
-        mine = replace(self.page, token=self.token(name), root=f"{self.page.root}/runs/{name}")
-        there = served(self.folder / name)
-        return there if there is not None and there.pid != self.page.pid else mine
+        """Return the page of a run: the one of another process that serves it, or else the one below this page."""
+        own = replace(self.page, token=self.token(name), root=f"{self.page.root}/runs/{name}")
+        other = served(self.folder / name)
+        return other if other is not None and other.pid != self.page.pid else own
 
     def look(self, name: str) -> RunSummary:
-        """Where a run stands."""
+        """Return the status of a run."""
         run, config = self.folder / name, self.folder / name / CONFIG
         try:
-            settings = self._seen(name, changed(config), lambda: settings_of(run))
+            settings = self._cache(name, changed(config), lambda: settings_of(run))
             store = run / "preferences.sqlite"
             return RunSummary(name, RunStatusReader(run, counts(store) if store.is_file() else Counts(), settings)())
         except UserError as error:
             return RunSummary(name, None, str(error))
 
     def open(self, name: str) -> ASGIApp:
-        """The application of a run, which is open from now on.
+        """Return the application of a run; open the run first if necessary.
 
-        Raises UserError where another process serves it, and where its clips cannot be drawn or its store not be used.
+        Raises UserError if another process serves it, its clips cannot be rendered, or its store cannot be used.
         """
         with self._lock:
             opened = self._opened.get(name) or self._open(name)
-            opened.room.visits.count()  # so that it is not closed before the request comes there
+            opened.state.activity.count()  # so that it is not closed before the request reaches it
             return opened.app
 
     def _open(self, name: str) -> OpenRun:
         run = self.folder / name
         with ExitStack() as stack:
             if not stack.enter_context(serving(run)):
-                raise UserError(f"{name} is served at a page of its own: open it from the list of runs.")
+                raise UserError(f"{name} is served by another process: open it from the list of runs.")
             settings = settings_of(run)
             film.drawing(settings)
             options = options_of(settings, {**self._given, "public": self.page.public or None})
             page = self.served(name)
-            room = open_app_state(run, settings, options, page.token, self.annotators)
-            stack.callback(close_app_state, room)
+            state = open_app_state(run, settings, options, page.token, self.annotators)
+            stack.callback(close_app_state, state)
             announce(run, page)
-            room.films.start()
-            opened = self._opened[name] = OpenRun(room, create(room, self.hosts, self.page.public), stack.pop_all())
+            state.clips.start()
+            opened = self._opened[name] = OpenRun(state, create(state, self.hosts, self.page.public), stack.pop_all())
             return opened
 
     def close_idle(self) -> None:
-        """Close the runs that are not in training and that nobody has asked for anything for IDLE seconds."""
+        """Close the runs without a running training that have had no request for IDLE seconds."""
         with self._lock:
             for name, opened in [*self._opened.items()]:
-                if opened.room.visits.idle() > IDLE and not is_running(opened.room.run):
+                if opened.state.activity.idle() > IDLE and not is_running(opened.state.run):
                     self._opened.pop(name).closing.close()
 
     def keep_closing(self) -> None:
-        """Close idle runs until `close`."""
+        """Close idle runs periodically until `close` is called."""
         while not self._over.wait(LOOK):
             self.close_idle()
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all runs."""
         self._over.set()
         with self._lock:
             for opened in self._opened.values():

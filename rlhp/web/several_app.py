@@ -1,4 +1,4 @@
-"""The application of several runs: a list of them, and each below /runs/NAME/."""
+"""The application of several runs: the list at /, and each run below /runs/NAME/."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ RUNS = "/runs/"
 
 
 class RunEntry(BaseModel):
-    """A run, and the address of its page for whoever asks: below the list, or a page of its own."""
+    """A run and the link to its page for the person who sent the request."""
 
     name: str
     address: str
-    state: str | None = Field(description="training, waiting, paused, stopped, failed or finished; null where it cannot be told")
+    state: str | None = Field(description="training, waiting, paused, stopped, failed or finished; null if unknown")
     problem: str | None
     waiting: int = Field(description="questions without an answer")
     answered: int
@@ -45,7 +45,7 @@ class RunList(BaseModel):
 
 
 def create_several(runs: RunServer) -> ASGIApp:
-    """The application."""
+    """Create the application."""
     listing = _listing(runs)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,18 +62,18 @@ def create_several(runs: RunServer) -> ASGIApp:
 
 
 def _path(scope: Scope) -> str:
-    """The path of a request, without that below which the application lies; empty for what is no request."""
+    """Return the path of a request relative to the application's root; empty if the scope is not a request."""
     return scope.get("path", "").removeprefix(scope.get("root_path", ""))
 
 
 def _with_slash(scope: Scope) -> Response:
-    """To the address below which the page's own are; relative, so that it holds behind any proxy."""
+    """Redirect to the run's URL with a trailing slash; relative, so that it works behind any proxy."""
     query = scope["query_string"].decode("latin-1")
     return RedirectResponse(f"{quote(scope['path'].rpartition('/')[2])}/{f'?{query}' if query else ''}")
 
 
 def _of_run(runs: RunServer, name: str) -> ASGIApp:
-    """The page of a run; it is opened for those alone who have a key to it."""
+    """Return the application of a run, which is opened only by a request with a valid key."""
 
     async def opened(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -95,7 +95,7 @@ def _listing(runs: RunServer) -> FastAPI:
 
     @app.get("/api/runs")
     def listed(request: Request, annotator: Annotated[Annotator | None, Query()] = None) -> RunList:
-        """Every run, and a link to it for whoever asks."""
+        """Return every run with a link for the person who sent the request."""
         who = bearer_of(request)
         name = who.annotator or annotator
         found = [_listed(runs, run, name, who.owns) for run in runs.names()]
@@ -106,7 +106,7 @@ def _listing(runs: RunServer) -> FastAPI:
         AuthMiddleware,  # pyright: ignore[reportArgumentType]
         token=runs.page.token,
         hosts=runs.hosts,
-        visited=lambda: None,
+        on_request=lambda: None,
         public=urlsplit(runs.page.public).netloc,
     )
     return app
@@ -120,20 +120,20 @@ def _file(name: str):
 
 
 def _listed(runs: RunServer, run: str, annotator: str | None, owns: bool) -> RunEntry:
-    """A run as one person sees it; its address is relative where it lies below this page."""
+    """Return a run as one person sees it; its link is relative if the run is served below this page."""
     page, found = runs.served(run), runs.look(run)
     key = page.token if owns else key_of(page.token, annotator or "")
     named = f"annotator={quote(annotator)}&" if annotator else ""
-    here = page.pid == runs.page.pid
-    base = f"runs/{quote(run)}/" if here else page.address(path="/").partition("?")[0]
-    standing = found.standing
+    own = page.pid == runs.page.pid
+    base = f"runs/{quote(run)}/" if own else page.address(path="/").partition("?")[0]
+    status = found.status
     return RunEntry(
         name=run,
         address=f"{base}?{named}token={quote(key)}",
-        state=standing.state if standing else None,
-        problem=(standing.error if standing else None) or found.problem,
-        waiting=standing.asked - standing.answered if standing else 0,
-        answered=standing.answered if standing else 0,
-        labels=standing.labels if standing else 0,
-        step=standing.step if standing else 0,
+        state=status.state if status else None,
+        problem=(status.error if status else None) or found.problem,
+        waiting=status.asked - status.answered if status else 0,
+        answered=status.answered if status else 0,
+        labels=status.labels if status else 0,
+        step=status.step if status else 0,
     )

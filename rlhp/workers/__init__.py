@@ -1,4 +1,4 @@
-"""Worker processes that step environments: orders through pipes, numbers in memory that the processes share."""
+"""Worker processes that step environments; they receive orders through pipes and exchange arrays through shared memory."""
 
 from rlhp.workers.memory import Layout, mapped, reserve
 from rlhp.workers.processes import InProcess, Maker, Stepping, Work, Workers

@@ -1,4 +1,4 @@
-"""Memory that processes share, read and written as arrays."""
+"""Shared memory between processes, accessed as arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlhp.types import Array
 
 Layout = Mapping[str, tuple[tuple[int, ...], DTypeLike]]  # each array's shape and type, by name
 
-_ALIGN = 64  # bytes, a cache line: no array shares one with its neighbour
+_ALIGN = 64  # bytes, a cache line: no two arrays share one
 
 
 def _bytes(shape: tuple[int, ...], dtype: DTypeLike) -> int:
@@ -23,19 +23,19 @@ def _bytes(shape: tuple[int, ...], dtype: DTypeLike) -> int:
 
 
 def reserve(layout: Layout) -> int:
-    """A file descriptor of memory for these arrays; the memory is freed when no process holds it any more."""
+    """Allocate shared memory for these arrays and return its file descriptor; the last process to close it frees the memory."""
     size = sum(_bytes(*field) for field in layout.values())
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("rlhp")
     else:
-        with tempfile.TemporaryFile() as file:  # it has no name
+        with tempfile.TemporaryFile() as file:  # has no name in the file system
             fd = os.dup(file.fileno())
     os.ftruncate(fd, max(size, _ALIGN))
     return fd
 
 
 def mapped(fd: int, layout: Layout) -> dict[str, Array]:
-    """The arrays that lie in that memory."""
+    """Map the shared memory and return its arrays."""
     memory, at, arrays = mmap.mmap(fd, 0), 0, {}
     for name, (shape, dtype) in layout.items():
         arrays[name] = np.ndarray(shape, dtype, memory, at)

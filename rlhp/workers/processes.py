@@ -1,4 +1,4 @@
-"""Processes that each do a share of the same work, as one object; and the same work done in the calling process."""
+"""A group of worker processes that each do a share of the same work, and the same interface in the calling process."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ from weakref import finalize
 import cloudpickle
 
 from rlhp.types import UserError
-from rlhp.workers.serve import DONE, FAILED, LENGTH, PATIENCE, REFUSED, TOLD
+from rlhp.workers.serve import DONE, FAILED, LENGTH, PATIENCE, REFUSED, RESULT
 
-PROGRAM = "from rlhp.workers import serve; serve()"  # not multiprocessing's: that would run the main program once more
+PROGRAM = "from rlhp.workers import serve; serve()"  # not multiprocessing, which would import the main program again
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Work(Protocol):
-    """One share of the work. An order in lower case comes alone; one in upper case has an argument."""
+    """One share of the work. An order is one byte; lower-case orders have no argument, upper-case ones have one."""
 
     def __call__(self, order: bytes, argument: Any = None) -> Any:
-        """Carry out the order. What it returns is handed to whoever gave it; None is cheapest."""
+        """Execute the order. The caller receives the return value; None is cheapest."""
         ...
 
     def close(self) -> None:
-        """Let go of what is held open."""
+        """Release all resources."""
         ...
 
 
-Maker = Callable[[], Work]  # sent to a process, which calls it there
+Maker = Callable[[], Work]  # sent to a worker process and called there
 
 
 class Stepping(Protocol):
-    """All shares of the work, wherever they are done."""
+    """All shares of the work, in the calling process or in worker processes."""
 
     def start(self, order: bytes, arguments: Sequence[Any] | None = None) -> None:
-        """Every share begins to carry out the order, each with its own argument."""
+        """Start the order in every share, each with its own argument."""
         ...
 
     def finish(self) -> list[Any]:
-        """What each share returned, once all are done."""
+        """Wait for all shares and return their results."""
         ...
 
     def close(self) -> None:
-        """End it; nothing can be begun afterwards."""
+        """Stop all shares; no order can be started afterwards."""
         ...
 
 
 class InProcess:
-    """One share that is all of the work, done in the calling process."""
+    """All of the work as one share, done in the calling process."""
 
     def __init__(self, work: Work) -> None:
         self._work, self._order, self._argument = work, b"", None
         self.close = work.close
 
     def start(self, order: bytes, arguments: Sequence[Any] | None = None) -> None:
-        """Remember the order."""
+        """Store the order for `finish`."""
         self._order, self._argument = order, None if arguments is None else arguments[0]
 
     def finish(self) -> list[Any]:
-        """Carry it out; what it raises passes."""
+        """Execute the order; exceptions propagate."""
         return [self._work(self._order, self._argument)]
 
 
 class Workers:
-    """A process for each maker. A byte through a pipe is an order, and a byte comes back when it is done.
+    """One worker process per maker. An order is one byte through a pipe; one byte comes back when it is done.
 
-    Python objects hold the interpreter's lock while they work, so threads would not help. Numbers belong in memory that the
-    processes share (`fd`, see `rlhp.workers.memory`); arguments and what an order returns are pickled through the pipes, for
-    what is rare. A process ends when the one that began it does, however that ends. `without` is the setting, such as
-    "threads=1", that does without processes.
+    Python code holds the global interpreter lock while it runs, so threads would not help. Frequent data belongs in shared
+    memory (`fd`, see `rlhp.workers.memory`); arguments and results of orders are pickled through the pipes and are meant for rare
+    data. A worker ends when its parent process ends, for whatever reason. `without` is the setting that avoids worker processes,
+    such as "threads=1", for error messages.
 
-    Raises what `cloudpickle` raises for a maker that cannot be sent.
+    Raises the errors of `cloudpickle` for a maker that cannot be pickled.
     """
 
     def __init__(self, makers: Sequence[Maker], fd: int, without: str) -> None:
@@ -89,28 +89,28 @@ class Workers:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=[fd],
-                start_new_session=True,  # an interrupt at the keyboard is for whoever began it
+                start_new_session=True,  # a keyboard interrupt goes to the parent process only
             )
             for _ in messages
         ]
-        self.close = finalize(self, _end, self._processes)
+        self.close = finalize(self, _stop, self._processes)
         for process, message in zip(self._processes, messages, strict=True):
             self._send(process, message)
         self.finish()
 
     def start(self, order: bytes, arguments: Sequence[Any] | None = None) -> None:
-        """Every process begins to carry out the order. Raises UserError if one is gone."""
+        """Start the order in every process. Raises UserError if one has died."""
         for i, process in enumerate(self._processes):
             self._send(process, order if arguments is None else order + pickle.dumps(arguments[i]))
 
     def finish(self) -> list[Any]:
-        """What each process returned, once all are done.
+        """Wait for all processes and return their results.
 
-        Raises UserError if a process is gone or refused, RuntimeError with the traceback of what it raised if it failed.
+        Raises UserError if a process has died or raised one, and RuntimeError with the traceback of any other exception.
         """
         try:
-            return [self._answer(process) for process in self._processes]
-        except BaseException:  # such as an interrupt, after which replies and orders would no longer match
+            return [self._receive(process) for process in self._processes]
+        except BaseException:  # such as a keyboard interrupt: replies would no longer match orders
             self.close()
             raise
 
@@ -118,43 +118,43 @@ class Workers:
         try:
             process.stdin.write(message)  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
-        except (OSError, ValueError):  # its end of the pipe is gone, or this one was closed
-            self._gone()
+        except (OSError, ValueError):  # one end of the pipe is closed
+            self._raise_gone()
 
-    def _answer(self, process: subprocess.Popen[bytes]) -> Any:
-        told = self._read(process, 1)
-        if told == DONE:
+    def _receive(self, process: subprocess.Popen[bytes]) -> Any:
+        reply = self._read(process, 1)
+        if reply == DONE:
             return None
-        if told == TOLD:
+        if reply == RESULT:
             return pickle.loads(self._read(process, LENGTH.unpack(self._read(process, LENGTH.size))[0]))
         text = process.stdout.read().decode(errors="replace")  # type: ignore[union-attr]
-        if told == REFUSED:
+        if reply == REFUSED:
             raise UserError(text)
-        if told == FAILED:
-            raise RuntimeError(f"a process that steps environments failed:\n{text}")
-        self._gone()
+        if reply == FAILED:
+            raise RuntimeError(f"a worker process that steps environments failed:\n{text}")
+        self._raise_gone()
 
     def _read(self, process: subprocess.Popen[bytes], size: int) -> bytes:
-        """So many bytes of what it says, past any buffer: a reply is read whole or not at all."""
+        """Read exactly `size` bytes of a reply, without buffering."""
         parts, left = [], size
         while left:
             part = os.read(process.stdout.fileno(), left)  # type: ignore[union-attr]
             if not part:
-                self._gone()
+                self._raise_gone()
             parts.append(part)
             left -= len(part)
         return b"".join(parts)
 
-    def _gone(self) -> NoReturn:
+    def _raise_gone(self) -> NoReturn:
         self.close()
         raise UserError(
-            "a process that steps environments is gone, perhaps killed for want of memory; the same command goes on from the "
-            f"last checkpoint, and {self._without} does without such processes."
+            "a worker process that steps environments is gone, perhaps killed because memory ran out; the same command resumes "
+            f"from the last checkpoint, and {self._without} avoids worker processes."
         )
 
 
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Let the processes go: their input ends. One that does not notice is killed."""
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Stop the processes by closing their input; kill those that do not end in time."""
     for process in processes:
         with suppress(OSError):
             process.stdin.close()  # type: ignore[union-attr]

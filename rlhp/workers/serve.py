@@ -1,4 +1,4 @@
-"""What a worker process runs."""
+"""The main function of a worker process."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from typing import IO, Any
 
 from rlhp.types import UserError
 
-DONE, TOLD, REFUSED, FAILED = b".", b"+", b"?", b"!"
-LENGTH = struct.Struct("<Q")  # of what follows TOLD
-PATIENCE = 5.0  # seconds to end by itself
+DONE, RESULT, REFUSED, FAILED = b".", b"+", b"?", b"!"
+LENGTH = struct.Struct("<Q")  # of the content after RESULT
+PATIENCE = 5.0  # seconds that a process gets to end by itself
 
 
 def serve() -> None:
-    """Read orders from standard input, and answer each on standard output, until the input ends."""
+    """Read orders from standard input and reply to each on standard output, until the input ends."""
     orders, replies = os.fdopen(os.dup(0), "rb"), os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody else reads an order,
-    os.dup2(2, 1)  # and what else is printed does not get in between
-    Thread(target=_leave, args=(orders.fileno(),), daemon=True).start()
-    with suppress(EOFError, BrokenPipeError):  # whoever gave orders is gone
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # other code cannot read orders,
+    os.dup2(2, 1)  # and its prints do not mix with replies
+    Thread(target=_exit_if_orphaned, args=(orders.fileno(),), daemon=True).start()
+    with suppress(EOFError, BrokenPipeError):  # the parent process has ended
         try:
             work = pickle.load(orders)()
         except BaseException:
             return _fail(replies)
         with closing(work):
             _write(replies, DONE)
-            _obey(work, orders, replies)
+            _run_orders(work, orders, replies)
 
 
-def _obey(work: Any, orders: IO[bytes], replies: int) -> None:
+def _run_orders(work: Any, orders: IO[bytes], replies: int) -> None:
     while order := orders.read(1):
         argument = pickle.load(orders) if order.isupper() else None
         try:
@@ -46,15 +46,15 @@ def _obey(work: Any, orders: IO[bytes], replies: int) -> None:
         _write(replies, reply)
 
 
-def _reply(told: Any) -> bytes:
-    if told is None:
+def _reply(result: Any) -> bytes:
+    if result is None:
         return DONE
-    content = pickle.dumps(told)
-    return TOLD + LENGTH.pack(len(content)) + content
+    content = pickle.dumps(result)
+    return RESULT + LENGTH.pack(len(content)) + content
 
 
 def _fail(replies: int) -> None:
-    """Tell what was raised; closing the pipe says that it is all, though the process may take a while to end."""
+    """Report the current exception; closing the pipe marks the end of the text, before the process ends."""
     error = sys.exc_info()[1]
     try:
         _write(replies, REFUSED + str(error).encode() if isinstance(error, UserError) else FAILED + format_exc().encode())
@@ -67,10 +67,10 @@ def _write(fd: int, content: bytes) -> None:
         content = content[os.write(fd, content) :]
 
 
-def _leave(orders: int) -> None:
-    """End the process if whoever gave orders is gone, and it is still at work some seconds later."""
+def _exit_if_orphaned(orders: int) -> None:
+    """Exit if the parent process has ended and this process is still busy some seconds later."""
     poll = select.poll()
-    poll.register(orders, 0)  # a hang-up alone is told
+    poll.register(orders, 0)  # reports only a hang-up
     poll.poll()
     time.sleep(PATIENCE)
     os._exit(1)

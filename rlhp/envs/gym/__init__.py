@@ -1,6 +1,6 @@
-"""Any Gymnasium environment, for tasks of one's own; its own reward is the true reward.
+"""Any Gymnasium environment, for your own tasks; its reward is the true reward.
 
-What a worker process imports of this package needs neither Stable-Baselines3 nor torch: what does is imported where it is used.
+Modules that a worker process imports need neither Stable-Baselines3 nor torch, so others are imported inside functions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GymVecEnv", "make"]
 
-SMALLEST = 16  # pixels of a frame: below, there is nothing to see, and video codecs refuse
+SMALLEST = 16  # pixels: smaller frames show nothing, and video codecs reject them
 
 
 def __getattr__(name: str) -> Any:
@@ -42,20 +42,21 @@ def make(
     threads: int = 1,
     clone: bool = False,
 ) -> GymVecEnv:
-    """`n_envs` environments of a registered id; `kwargs` go to `gymnasium.make`, and `max_episode_steps`: null is the id's own.
+    """Create `n_envs` environments of a registered id.
 
-    `wrappers` are put around each, the first one innermost (`rlhp.envs.gym.wrappers`). Networks see the newest `stack`
-    observations together. What is observed is one array (`rlhp.envs.gym.observation`).
+    `kwargs` are passed to `gymnasium.make`; `max_episode_steps` null is the limit registered with the id. `wrappers` are applied
+    to each environment, the first one innermost (`rlhp.envs.gym.wrappers`). Networks see the newest `stack` observations
+    together. Observations are converted to one array (`rlhp.envs.gym.observation`).
 
-    `watched` tells whether people look at clips. If they do, frames are kept of those environments that MuJoCo does not
-    simulate, at most `film_size` pixels wide and high: of the first `filmed`, or null, of as many as questions need. A number
-    asks for frames in any case, 0 for none.
+    If `watched`, people look at clips, and frames are kept of environments that MuJoCo does not simulate, at most `film_size`
+    pixels wide and high: of the first `filmed` environments, or with null, of as many as queries need. A number keeps frames even
+    if not `watched`; 0 keeps none.
 
-    `workers` processes step the environments; 1: the calling process does; null: as many as `threads` where a step is measured to
-    be slow enough to repay them. `clone`: checkpoints hold the environments pickled.
+    `workers` processes step the environments; 1: the calling process does; null: as many as `threads`, if a step is measured to
+    be slow enough for them to pay off. `clone`: checkpoints contain the pickled environments.
 
-    Raises UserError for an id that Gymnasium cannot make, an environment that does not keep to its interface or has spaces
-    that cannot be used (see `rlhp.envs.gym.contract`), and numbers that make no sense. What its constructor raises passes.
+    Raises UserError for an id that Gymnasium cannot make, for an environment that violates Gymnasium's interface or has
+    unsupported spaces (see `rlhp.envs.gym.contract`), and for values out of range. Exceptions of its constructor propagate.
     """
     from rlhp.envs.batch import check_counts
     from rlhp.envs.gym import contract, observation

@@ -1,4 +1,4 @@
-"""One environment of a registered Gymnasium id."""
+"""Creation of a single environment of a registered Gymnasium id."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from rlhp.types import UserError
 
 
 def factory(id: str, settings: dict[str, Any], wrappers: Sequence[Named] = ()) -> Callable[[], gymnasium.Env]:
-    """What makes an environment of an id; `settings` go to `gymnasium.make`, and `wrappers` are put around what that makes.
+    """Return a function that creates an environment; `settings` are passed to `gymnasium.make`, then `wrappers` are applied.
 
-    It takes along what is registered under the id, since another process may be the one that calls it, where it raises UserError
-    if Gymnasium cannot make one. Raises UserError for names of wrappers that are none.
+    The function includes the registration of the id, since another process may call it. It raises UserError if Gymnasium cannot
+    make the environment. Raises UserError for unknown wrappers.
     """
-    around, registered = find(wrappers), gymnasium.registry.get(id)
+    found, registered = find(wrappers), gymnasium.registry.get(id)
 
-    def made() -> gymnasium.Env:
+    def make() -> gymnasium.Env:
         if registered is not None:
             gymnasium.registry.setdefault(id, registered)
         try:
-            with warnings.catch_warnings():  # who asks for a picture says so where there is none
+            with warnings.catch_warnings():  # rendering reports a missing picture itself
                 warnings.filterwarnings("ignore", r".*render_mode='\w+' that is not in the possible", UserWarning)
                 return gymnasium.make(id, **settings)
         except gymnasium.error.UnregisteredEnv as error:
             near = get_close_matches(id, gymnasium.registry, n=3, cutoff=0.0)
             raise UserError(f"Gymnasium has no environment {id!r}; the nearest are {', '.join(near)}.") from error
-        except (gymnasium.error.Error, ModuleNotFoundError) as error:  # what it lacks
+        except (gymnasium.error.Error, ModuleNotFoundError) as error:  # such as a missing dependency
             raise UserError(f"Gymnasium cannot make {id!r}: {error}") from error
         except TypeError as error:
             if not _is_of_settings(error, settings):
                 raise
-            raise UserError(f"Gymnasium cannot make {id!r}: {error}; look at the values of env.kwargs.") from error
+            raise UserError(f"Gymnasium cannot make {id!r}: {error}; check env.kwargs.") from error
 
-    return lambda: applied(made(), around)
+    return lambda: applied(make(), found)
 
 
 def _is_of_settings(error: TypeError, settings: dict[str, Any]) -> bool:
-    """Whether the constructor was given the wrong keywords, or too few; any other TypeError is the environment's own."""
+    """Return whether wrong or missing keywords caused the error; any other TypeError is the environment's own."""
     named = any(f"unexpected keyword argument '{name}'" in str(error) for name in settings)
-    raised = error.__cause__ or error  # Gymnasium raises another one from it, with the keywords added
+    raised = error.__cause__ or error  # Gymnasium wraps it in another TypeError that lists the keywords
     return named or extract_tb(raised.__traceback__)[-1].filename == registration.__file__

@@ -1,4 +1,4 @@
-"""What a Gymnasium environment has to be so that a run can be trained on it; checked before anything else happens."""
+"""Checks that a Gymnasium environment can be trained on, before anything else happens."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rlhp.envs.gym import observation
 from rlhp.finite import check_received
 from rlhp.types import Array, UserError
 
-OWN_ID = "register it under an id of your own, wrapped so that it"
+OWN_ID = "register it under your own id, wrapped so that it"
 
 
 def check(id: str, build: Callable[[], gymnasium.Env]) -> None:
-    """Build one environment of `id`, read its spaces, reset it, take one step, and close it.
+    """Build one environment of `id`, check its spaces, reset it, take one step, and close it.
 
-    Raises UserError with what to change where it does not keep to Gymnasium's interface or has spaces that agents or reward
-    models cannot use; what the environment itself raises is let through.
+    Raises UserError that says what to change if it violates Gymnasium's interface or has spaces that agents or reward models do
+    not support. Exceptions of the environment propagate.
     """
     env = build()
     try:
@@ -34,20 +34,18 @@ def check(id: str, build: Callable[[], gymnasium.Env]) -> None:
 
 
 def check_spaces(id: str, observed: spaces.Space, action: spaces.Space) -> None:
-    """Raises UserError where policies or reward models cannot read these observations or choose these actions."""
+    """Raise UserError if policies or reward models do not support these observations or actions."""
     observation.check(id, observed)
     if not isinstance(action, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-        way = (
-            "name a gymnasium.ActionWrapper of your own, env.wrappers=[module:Class], that takes one of these and makes the other"
-        )
+        way = "convert them with your own gymnasium.ActionWrapper, env.wrappers=[module:Class]"
         wanted = "a Box, Discrete, MultiDiscrete or MultiBinary"
-        raise UserError(f"{id} takes actions of a {type(action).__name__}, and policies choose those of {wanted}; {way}.")
+        raise UserError(f"{id} takes actions of a {type(action).__name__}, but policies support {wanted}; {way}.")
     if isinstance(action, spaces.Box) and action.dtype.kind not in "fiu":
-        raise UserError(f"{id} takes actions of type {action.dtype}: {OWN_ID} takes numbers.")
+        raise UserError(f"{id} takes actions of type {action.dtype}: {OWN_ID} accepts numbers.")
 
 
 def _own(env: gymnasium.Env) -> gymnasium.Env:
-    """The environment as it was registered, without what `gymnasium.make` wraps around it, which unpacks what it returns."""
+    """Return the environment as registered, without the wrappers of `gymnasium.make`, which unpack its return values."""
     while isinstance(env, TimeLimit | OrderEnforcing | PassiveEnvChecker):
         env = env.env
     return env
@@ -58,12 +56,12 @@ def _check_reset_and_step(id: str, env: gymnasium.Env) -> None:
     lacking = [name for name in ("seed", "options") if name not in parameters]
     if lacking and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         wanted = _modern("reset(*, seed=None, options=None)")
-        raise UserError(f"reset of {id} takes no {' and no '.join(lacking)}, as in Gym before 0.26: {wanted}.")
+        raise UserError(f"reset of {id} has no argument {' and no argument '.join(lacking)}, as in Gym before 0.26: {wanted}.")
     started = env.reset(seed=0)
     if not (isinstance(started, tuple) and len(started) == 2 and isinstance(started[1], dict)):
         raise UserError(f"reset of {id} returns {_kind(started)}: {_modern('an observation and a dict')}.")
     _check_observation(id, "reset", started[0], env.observation_space)
-    action = deepcopy(env.action_space)  # whose random stream may be the class's, and so that of other environments
+    action = deepcopy(env.action_space)  # environments may share its random stream through their class
     action.seed(0)
     stepped = env.step(action.sample())
     if not (isinstance(stepped, tuple) and len(stepped) == 5):
@@ -80,9 +78,9 @@ def _check_reset_and_step(id: str, env: gymnasium.Env) -> None:
 
 
 def _check_observation(id: str, method: str, observed: Any, space: spaces.Space) -> None:
-    """Structure, shapes, types and bounds, as far as storing the observation in the space's own type does not mend them."""
+    """Check structure, shapes, types and bounds, after conversion to the space's own type."""
     if wanted := observation.outside(space, observed):
-        raise UserError(f"{method} of {id} returns an observation that is not as its space says: let it return {wanted}.")
+        raise UserError(f"{method} of {id} returns an observation that does not match its space: let it return {wanted}.")
     for leaf in observation.leaves(space):
         if isinstance(leaf.space, spaces.Box):
             _check_box(id, method, leaf.of(observed), leaf.space, f" as {leaf.name}" if leaf.path else "")
@@ -93,10 +91,10 @@ def _check_box(id: str, method: str, observed: Any, space: spaces.Box, where: st
         values: Array = np.asarray(observed)
     except ValueError:  # rows of different lengths
         values = np.array(None)
-    declared = f"its observation space says {space.dtype} of shape {space.shape}"
+    declared = f"its observation space declares {space.dtype} of shape {space.shape}"
     if values.shape != space.shape or not np.can_cast(values.dtype, space.dtype, "same_kind"):
         received = f"an observation of type {values.dtype} and shape {values.shape}{where}"
-        raise UserError(f"{method} of {id} returns {received}, and {declared}: let the two agree.")
+        raise UserError(f"{method} of {id} returns {received}, but {declared}: make them agree.")
     check_received(id, f"observation{where}", values[np.newaxis], 0)
     stored = values.astype(space.dtype)
     outside = np.argwhere((stored < space.low) | (stored > space.high))
@@ -116,7 +114,7 @@ def _check_reward(id: str, reward: Any) -> None:
 
 
 def _kind(value: Any) -> str:
-    """What a value is, for a sentence."""
+    """Describe the type of a value for an error message."""
     match value:
         case tuple():
             return f"a tuple of {len(value)}"
@@ -127,4 +125,4 @@ def _kind(value: Any) -> str:
 
 
 def _modern(wanted: str) -> str:
-    return f"Gymnasium wants {wanted}; change it, or register it wrapped by shimmy's compatibility wrappers"
+    return f"Gymnasium requires {wanted}; change it, or register it with shimmy's compatibility wrappers"

@@ -1,4 +1,4 @@
-"""Some of the environments of a block, stepped one after the other, here or in a worker process."""
+"""A group of environments, stepped one after the other, in the calling process or in a worker process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEP, RESET, LOAD, CALL = b"s", b"R", b"L", b"C"
 
 
 def layout(n: int, observation: spaces.Space, action: spaces.Space, state: Array | None) -> Layout:
-    """The arrays of n environments: observations [N, *O] and actions [N, *A] in their spaces' own types, and so on."""
+    """Return the layout of the shared arrays: observations [N, *O] and actions [N, *A] in their spaces' types, and so on."""
     assert observation.shape is not None and observation.dtype is not None
     assert action.shape is not None and action.dtype is not None
     drawn = {} if state is None else {"state": ((n, *state.shape), state.dtype)}
@@ -30,7 +30,7 @@ def layout(n: int, observation: spaces.Space, action: spaces.Space, state: Array
 
 
 class Group:
-    """The environments `rows` of the arrays. Observations, rewards and dones are written there; infos are returned."""
+    """Environments of some rows of the shared arrays. Writes observations, rewards and dones there; returns infos."""
 
     def __init__(self, singles: Mapping[int, Single], arrays: Mapping[str, Array]) -> None:
         self._singles, self._arrays = singles, arrays
@@ -38,7 +38,7 @@ class Group:
             raise UserError("the environment's constructor returns the same object twice: let it make a new one each time.")
 
     def __call__(self, order: bytes, argument: Any = None) -> Any:
-        """Carry out an order; for all but STEP the argument holds each row's, or names a method of `Single`."""
+        """Execute an order; the argument has one entry per row, or names a method of `Single`; STEP has none."""
         match order:
             case b"s":
                 return self._step()
@@ -56,15 +56,15 @@ class Group:
             single.close()
 
     def _step(self) -> dict[int, tuple[dict[str, Any], dict[str, Any] | None]] | None:
-        """Take the actions; the infos of the rows that have any, with the next episode's."""
-        arrays, told = self._arrays, {}
+        """Step all environments; return the rows' infos that are not empty, with the reset info of the next episode."""
+        arrays, infos = self._arrays, {}
         for i, single in self._singles.items():
-            step = single.step(arrays["action"][i].copy())  # which the environment may keep
+            step = single.step(arrays["action"][i].copy())  # a copy: the environment may keep it
             arrays["reward"][i], arrays["done"][i] = step.reward, step.done
             self._show(i, step.observation)
             if step.info or step.done:
-                told[i] = step.info, step.reset_info
-        return told or None
+                infos[i] = step.info, step.reset_info
+        return infos or None
 
     def _reset(self, i: int, seed: int | None, options: dict[str, Any]) -> dict[str, Any]:
         observation, info = self._singles[i].reset(seed, options)
@@ -72,7 +72,7 @@ class Group:
         return info
 
     def _load(self, saved: Mapping[int, bytes]) -> None:
-        """Go on from saved environments; observations are the caller's to put back."""
+        """Restore saved environments; the caller restores the observations."""
         for i, single in self._singles.items():
             single.load(saved[i])
             self._show(i, self._arrays["obs"][i])
@@ -84,16 +84,16 @@ class Group:
 
 
 def singles(factories: Mapping[int, Factory], film_size: int, clone: bool) -> dict[int, Single]:
-    """An object for each environment."""
+    """Create a `Single` for each environment."""
     return {i: Single(build, film_size, clone) for i, build in factories.items()}
 
 
 def in_process(factories: Mapping[int, Factory], fd: int, fields: Layout, film_size: int, clone: bool) -> Group:
-    """The group of a worker process, of the block behind `fd`."""
+    """Create the group of a worker process, with the shared memory of `fd`."""
     return Group(singles(factories, film_size, clone), mapped(fd, fields))
 
 
 def shares(factories: Sequence[Factory], count: int) -> list[dict[int, Factory]]:
-    """Which environments each of `count` workers steps: worker k those of k, k + count, ..."""
+    """Divide the environments among `count` workers: worker k steps k, k + count, ..."""
     numbered = dict(enumerate(factories))
     return [{i: numbered[i] for i in range(k, len(factories), count)} for k in range(count)]

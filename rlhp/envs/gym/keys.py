@@ -1,4 +1,4 @@
-"""What keys do in a Gymnasium environment, as it says itself in `get_keys_to_action`."""
+"""Key bindings of a Gymnasium environment, from its `get_keys_to_action`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from rlhp.keys import Binding
 
-# pygame's numbers of keys that are no characters: of version 1, which some environments still name, and of version 2
+# pygame's numbers of non-character keys: of version 1, which some environments still use, and of version 2
 NUMBERED = {
     273: "ArrowUp", 274: "ArrowDown", 275: "ArrowRight", 276: "ArrowLeft",
     1073741906: "ArrowUp", 1073741905: "ArrowDown", 1073741903: "ArrowRight", 1073741904: "ArrowLeft",
@@ -18,7 +18,7 @@ CHARACTERS = {" ": "Space", ",": "Comma", ".": "Period", "/": "Slash", ";": "Sem
 
 
 def bindings(mapping: Mapping[Any, Any]) -> tuple[Binding, ...]:
-    """Gymnasium's mapping, from keys that are held together to an action; those that browsers have no name for are left out."""
+    """Convert Gymnasium's mapping from keys held together to an action; skips keys that browsers have no name for."""
     named = [(tuple(map(_code, _keys(keys))), action) for keys, action in mapping.items()]
     return tuple(Binding(codes, np.asarray(action)) for codes, action in named if all(codes))  # type: ignore[arg-type]
 
@@ -28,7 +28,7 @@ def _keys(keys: Any) -> Iterable[Any]:
 
 
 def _code(key: str | int) -> str | None:
-    """The name that browsers have for a character, or for pygame's number of a key."""
+    """Return the browsers' name of a character, or of pygame's number of a key."""
     if isinstance(key, int):
         if key in NUMBERED:
             return NUMBERED[key]

@@ -1,4 +1,4 @@
-"""One array for whatever an environment observes: images as they are, all else a vector, both together as `ImagesAndVector`."""
+"""Conversion of observations to one array: images unchanged, everything else a vector, both together as `ImagesAndVector`."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ READ = "Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of these"
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A part of an observation that has no parts itself; `path` leads to it, through keys of a Dict and places in a Tuple."""
+    """A leaf of a nested observation; `path` lists the keys of Dicts and the indices of Tuples that lead to it."""
 
     path: tuple[Any, ...]
     space: spaces.Space[Any]
 
     @property
     def name(self) -> str:
-        """The path as text; empty for an observation that is one leaf."""
+        """Return the path as text; empty if the observation is a single leaf."""
         return ".".join(map(str, self.path))
 
     def of(self, observation: Any) -> Any:
-        """This part of an observation."""
+        """Return this part of an observation."""
         for key in self.path:
             observation = observation[key]
         return observation
 
 
 def leaves(space: spaces.Space[Any], path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
-    """All leaves of a space, in its own order."""
+    """Yield all leaves of a space, in its own order."""
     match space:
         case spaces.Dict():
             parts: Any = space.spaces.items()
@@ -52,7 +52,7 @@ def leaves(space: spaces.Space[Any], path: tuple[Any, ...] = ()) -> Iterator[Lea
 
 
 def check(id: str, space: spaces.Space[Any]) -> None:
-    """Raises UserError where observations cannot be made one array, or one that is too large, saying what helps."""
+    """Raise UserError, with a remedy, if observations cannot be converted to one array or are too large."""
     found = list(leaves(space))
     for leaf in found:
         if not isinstance(leaf.space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
@@ -60,11 +60,11 @@ def check(id: str, space: spaces.Space[Any]) -> None:
     size = sum(_bytes(leaf.space) for leaf in found)
     if size > LARGEST or size == 0:
         way = (
-            "env.wrappers can make them smaller: gymnasium.wrappers.ResizeObservation and GrayscaleObservation do so with "
-            "images, FilterObservation leaves parts out"
+            "env.wrappers can make them smaller: gymnasium.wrappers.ResizeObservation and GrayscaleObservation for images, "
+            "FilterObservation to remove parts"
         )
         raise UserError(
-            f"the observations of {id} take {size:,} bytes, and must take 1 to {LARGEST:,} to fit into memory; {way}."
+            f"the observations of {id} take {size:,} bytes, but must take 1 to {LARGEST:,} to fit into memory; {way}."
         )
 
 
@@ -74,15 +74,15 @@ def _unreadable(id: str, leaf: Leaf, found: list[Leaf]) -> str:
     if leaf.path and others:
         what = f"{leaf.name} of its observations is a {kind}"
         keys = ", ".join(others)
-        way = f"leave it out: 'env.wrappers=[{{gymnasium.wrappers.FilterObservation: {{filter_keys: [{keys}]}}}}]'"
+        way = f"remove it: 'env.wrappers=[{{gymnasium.wrappers.FilterObservation: {{filter_keys: [{keys}]}}}}]'"
     else:
         what = f"it observes a {kind}"
-        way = "turn it into numbers with a gymnasium.ObservationWrapper of your own, env.wrappers=[module:Class]"
-    return f"networks cannot read {id}: {what}, and not one of {READ}; {way}."
+        way = "convert it to numbers with your own gymnasium.ObservationWrapper, env.wrappers=[module:Class]"
+    return f"networks cannot read {id}: {what}, which is not one of {READ}; {way}."
 
 
 def factory(build: Callable[[], gymnasium.Env], stack: int) -> Callable[[], gymnasium.Env]:
-    """What makes the environment that `build` makes, with observations in one array, as networks read them `stack` together."""
+    """Return a function that creates the environment of `build` with observations in one array, of which networks see `stack`."""
 
     def make() -> gymnasium.Env:
         env = build()
@@ -94,34 +94,34 @@ def factory(build: Callable[[], gymnasium.Env], stack: int) -> Callable[[], gymn
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How an observation becomes one array of `space`."""
+    """Conversion of an observation to one array of `space`."""
 
     space: spaces.Box
     array: Callable[[Any], Array]
 
 
 class OneArray(gymnasium.ObservationWrapper):
-    """Observes what a reading makes of the environment's observations."""
+    """Wrapper that converts observations to one array."""
 
     def __init__(self, env: gymnasium.Env, reading: Reading) -> None:
         super().__init__(env)
         self.observation_space, self._array = reading.space, reading.array
 
     def observation(self, observation: Any) -> Array:
-        """One array of it."""
+        """Convert an observation."""
         return self._array(observation)
 
 
 def source(env: gymnasium.Env) -> tuple[spaces.Space[Any], Callable[[Any], Array]] | None:
-    """What the environment within `OneArray` observes, and how that becomes one array; None where there is no `OneArray`."""
+    """Return the original observation space of `OneArray` and its conversion; None if the environment is no `OneArray`."""
     return (env.env.observation_space, env.observation) if isinstance(env, OneArray) else None
 
 
 def read(space: spaces.Space[Any], stack: int = 1) -> Reading | None:
-    """How observations become one array, of which networks see `stack` together; None where they are one already.
+    """Return the conversion of observations to one array, of which networks see `stack`; None if they already are one.
 
-    Images stay as they are, and so do other arrays. All else is flattened to one vector in single precision: whole numbers and
-    choices one-hot. Images beside anything else are packed as `ImagesAndVector`. For spaces that `check` lets through.
+    Images and other arrays are not changed. Everything else is flattened to one vector in single precision, with integers and
+    choices one-hot. Images together with anything else are packed as `ImagesAndVector`. For spaces that pass `check`.
     """
     found = list(leaves(space))
     if len(found) == 1 and isinstance(found[0].space, spaces.Box):
@@ -136,7 +136,7 @@ def read(space: spaces.Space[Any], stack: int = 1) -> Reading | None:
 
 
 def _of_box(leaf: Leaf, stack: int) -> Reading | None:
-    """A Box that is all there is. Some images get an axis in front, so that SB3 takes none of their axes for another."""
+    """Convert a single Box. Some images get a leading axis, so that SB3 does not mistake one of their axes for channels."""
     box: Any = leaf.space
     seen: Any = seen_space(box, stack)
     alone = len(box.shape) == 0 or (stack == 1 and len(box.shape) == 2 and box.dtype == np.uint8 and is_image(box))
@@ -147,12 +147,12 @@ def _of_box(leaf: Leaf, stack: int) -> Reading | None:
 
 
 def taken_for_image(space: Any) -> bool:
-    """What `is_image_space` of Stable-Baselines3 says of a Box, which worker processes would have to load torch for."""
+    """Equal `is_image_space` of Stable-Baselines3 for a Box, without importing torch in worker processes."""
     return len(space.shape) == 3 and space.dtype == np.uint8 and bool((space.low == 0).all() and (space.high == 255).all())
 
 
 def _read_rightly(shape: tuple[int, ...]) -> bool:
-    """Whether SB3, which takes the first of the shortest axes of an image for its channels, takes the right one."""
+    """Return whether SB3, which treats the first of an image's shortest axes as its channels, picks the right one."""
     channels = int(np.argmin(shape))
     return channels != 1 and channels not in image_axes(shape)
 
@@ -163,7 +163,7 @@ def _flat(found: list[Leaf]) -> Reading:
     return Reading(box, partial(_vectors, found))
 
 
-# functions of the module, so that environments can be pickled
+# module-level functions, so that environments can be pickled
 
 
 def _within(leaf: Leaf, shape: tuple[int, ...], observation: Any) -> Array:
@@ -184,7 +184,7 @@ def _concatenated(parts: Any) -> Array:
 
 
 def _vector(space: Any, value: Any) -> Array:
-    """A part of an observation as numbers [width] in single precision."""
+    """Convert a part of an observation to numbers [width] in single precision."""
     match space:
         case spaces.Discrete():
             return _one_hot([int(value) - int(space.start)], [int(space.n)])
@@ -195,14 +195,14 @@ def _vector(space: Any, value: Any) -> Array:
 
 
 def _one_hot(chosen: Any, among: Any) -> Array:
-    """Of each of several choices, one after another."""
+    """Concatenate the one-hot vectors of several choices."""
     vector = np.zeros(int(np.sum(among)), np.float32)
     vector[np.cumsum([0, *among[:-1]]) + np.asarray(chosen, int)] = 1
     return vector
 
 
 def _bounds(space: Any) -> tuple[Array, Array]:
-    """Of `_vector`."""
+    """Lower and upper bounds of `_vector`."""
     if isinstance(space, spaces.Box):
         return _single(space.low), _single(space.high)
     return np.zeros(_width(space), np.float32), np.ones(_width(space), np.float32)
@@ -214,7 +214,7 @@ def _single(bound: Array) -> Array:
 
 
 def _width(space: Any) -> int:
-    """How many numbers `_vector` has."""
+    """Length of `_vector`."""
     match space:
         case spaces.Discrete():
             return int(space.n)
@@ -225,12 +225,12 @@ def _width(space: Any) -> int:
 
 
 def _bytes(space: Any) -> int:
-    """How many of them a part of an observation takes."""
+    """Size of a part of an observation in bytes."""
     return int(np.prod(space.shape)) * space.dtype.itemsize if isinstance(space, spaces.Box) else 4 * _width(space)
 
 
 def _image_space(space: Any) -> spaces.Box:
-    """An image's space as it is packed: channels first, uint8 or in single precision."""
+    """Space of an image as packed: channels first, uint8 or single precision."""
     height, width = (space.shape[axis] for axis in image_axes(space.shape))
     shape = (int(np.prod(space.shape)) // (height * width), height, width)
     dtype: Any = np.uint8 if space.dtype == np.uint8 else np.float32
@@ -238,27 +238,27 @@ def _image_space(space: Any) -> spaces.Box:
 
 
 def _channels_first(space: Any, value: Any) -> Array:
-    """An image [*shape] -> [channels, height, width]."""
+    """Convert an image [*shape] to [channels, height, width]."""
     image = np.moveaxis(np.asarray(value), image_axes(space.shape), (-2, -1))
     return image.reshape(-1, *image.shape[-2:]).astype(np.uint8 if space.dtype == np.uint8 else np.float32)
 
 
 def notes(env: gymnasium.Env, id: str) -> list[str]:
-    """What whoever trains on an environment should know of how it observes, one sentence each."""
+    """Return messages about an environment's observations to print before training."""
     layer: Any = env
     while isinstance(layer, gymnasium.Wrapper):
         if isinstance(layer, FrameStackObservation) and is_image(layer.env.observation_space):
             k = layer.stack_size
             return [
-                f"{id} stacks frames by itself, so each is kept {k} times: without FrameStackObservation, env.stack={k} shows "
-                "networks the same and keeps each once."
+                f"{id} stacks frames itself, so each frame is stored {k} times: env.stack={k} instead of FrameStackObservation "
+                "shows networks the same and stores each frame once."
             ]
         layer = layer.env
     return []
 
 
 def outside(space: spaces.Space[Any], observation: Any) -> str | None:
-    """Why an observation is not one of this space, whose leaves are no Boxes; None where it is. Boxes are not looked into."""
+    """Return why an observation does not belong to a space; None if it does. Boxes are not checked."""
     match space:
         case spaces.Dict():
             if not isinstance(observation, Mapping) or observation.keys() != space.spaces.keys():

@@ -1,4 +1,4 @@
-"""MuJoCo's model and data as arrays, wherever an environment holds them."""
+"""MuJoCo's model and data as arrays, for saving and restoring environments."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Arrays = dict[str, Array]
 
 
 def is_model(value: Any) -> bool:
-    """Whether it is a `mujoco.MjModel`; where nobody has imported MuJoCo nothing is."""
+    """Return whether a value is a `mujoco.MjModel`; False if MuJoCo has not been imported."""
     return (mujoco := sys.modules.get("mujoco")) is not None and isinstance(value, mujoco.MjModel)
 
 
 def is_data(value: Any) -> bool:
-    """Whether it is a `mujoco.MjData`."""
+    """Return whether a value is a `mujoco.MjData`."""
     return (mujoco := sys.modules.get("mujoco")) is not None and isinstance(value, mujoco.MjData)
 
 
 def is_of_mujoco(value: Any) -> bool:
-    """Whether it is one of the two."""
+    """Return whether a value is a `mujoco.MjModel` or a `mujoco.MjData`."""
     return is_model(value) or is_data(value)
 
 
@@ -34,17 +34,17 @@ def _arrays(value: Any) -> Arrays:
 
 
 def digests(model: Any) -> dict[str, bytes]:
-    """A digest of each of the model's arrays."""
+    """Return a digest of each of the model's arrays."""
     return {name: digest(array) for name, array in _arrays(model).items()}
 
 
 def digest(array: Array) -> bytes:
-    """What tells an array's content from another's."""
+    """Return a hash of an array's content."""
     return blake2b(array.tobytes(), digest_size=16).digest()
 
 
 def changes(model: Any, before: dict[str, bytes]) -> Arrays:
-    """The model's arrays that are not what these digests are of, such as masses that an environment draws at random."""
+    """Return the model's arrays that differ from these digests, such as masses that an environment randomises."""
     now = digests(model)
     return {name: array.copy() for name, array in _arrays(model).items() if now[name] != before.get(name)}
 
@@ -56,11 +56,11 @@ def change(model: Any, arrays: Arrays) -> None:
 
 
 def saved(data: Any) -> Arrays:
-    """All that the next step depends on (mjSTATE_INTEGRATION), and what was computed on the way to it.
+    """Return everything that the next step depends on (mjSTATE_INTEGRATION), and derived arrays.
 
-    Positions in space, contact forces and the like lag the state of the last step and cannot be computed from it, and
-    environments observe them. Contacts and constraints, of which there are now more and now fewer, are left out: a step computes
-    them anew before it needs them.
+    Cartesian positions, contact forces and the like lag the state of the last step and cannot be computed from it, and
+    environments observe them. Contacts and constraints, whose number varies, are left out: a step recomputes them before it needs
+    them.
     """
     import mujoco
 
@@ -70,12 +70,12 @@ def saved(data: Any) -> Arrays:
 
 
 def load(data: Any, arrays: Arrays) -> None:
-    """Put saved physics back."""
+    """Restore saved physics."""
     import mujoco
 
     mujoco.mj_setState(data.model, data, arrays["state"], _everything())
-    mujoco.mj_forward(data.model, data)  # contacts near those that were
-    mujoco.mj_setState(data.model, data, arrays["state"], _everything())  # which the solver's warm start is part of
+    mujoco.mj_forward(data.model, data)  # computes contacts close to the saved ones
+    mujoco.mj_setState(data.model, data, arrays["state"], _everything())  # again: includes the solver's warm start
     for name, array in arrays.items():
         if name != "state" and (now := getattr(data, name.removeprefix("data."))).shape == array.shape:
             now[...] = array
@@ -88,5 +88,5 @@ def _everything() -> int:
 
 
 def _kept(name: str) -> bool:
-    """Neither what varies in size with contacts and constraints, nor addresses of plug-ins in this process's memory."""
+    """Return whether an array is saved: not those whose size varies with contacts, nor memory addresses of plug-ins."""
     return not name.startswith(("efc_", "efm_", "iefc_", "iacc", "ifrc_", "island_", "map_", "plugin"))

@@ -1,4 +1,4 @@
-"""What clips of one Gymnasium environment are drawn from."""
+"""Frames and states from which clips of a Gymnasium environment are rendered."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from rlhp.types import Array, Deflated, UserError, deflated
 
 
 class Kept:
-    """Frames of one environment: its own pictures, shrunk until no side is longer than `size` pixels, and compressed.
+    """Compressed frames of one environment: its own pictures, scaled down to at most `size` pixels per side.
 
-    `state` raises UserError where the environment draws no picture, or pictures of different sizes: they are put in a row.
+    `state` raises UserError if the environment draws no picture, or pictures of different sizes, which cannot form a clip.
     """
 
     def __init__(self, env: gymnasium.Env, size: int) -> None:
         self._env, self._size, self._shape = env, size, None
 
     def state(self) -> Deflated:
-        """What the environment looks like now, [H, W, 3] uint8."""
+        """Return the current picture of the environment, [H, W, 3] uint8."""
         picture = shrunk(rendered(self._env), self._size)
         self._shape = self._shape or picture.shape
         if picture.shape != self._shape:
             raise UserError(
-                f"this environment draws pictures of {_size(self._shape)} and of {_size(picture.shape)} pixels: let it keep to "
+                f"this environment draws pictures of {_size(self._shape)} and of {_size(picture.shape)} pixels: let it use "
                 "one size."
             )
         return deflated(picture)
 
 
 def simulated(env: gymnasium.Env) -> Callable[[], Array] | None:
-    """What reads the state [S] from which clips are rendered again later, where MuJoCo simulates the environment; else None."""
+    """Return a function that reads the state [S] for rendering clips, if MuJoCo simulates the environment; otherwise None."""
     if "mujoco" not in sys.modules:
-        return None  # nor is it imported to find that out, in a worker process that has no use for it
+        return None  # MuJoCo is not imported only to find out, in a worker process that does not need it
     from rlhp.physics import physics
 
     found = physics(env)
@@ -43,7 +43,7 @@ def simulated(env: gymnasium.Env) -> Callable[[], Array] | None:
 
 
 def mode(build: Callable[[], gymnasium.Env]) -> dict[str, str]:
-    """The keyword with which environments of this kind draw their own pictures; none for those that never do."""
+    """Return the keyword that makes these environments draw their own pictures; empty if they cannot."""
     headless()
     env = build()
     env.close()

@@ -1,6 +1,6 @@
-"""Plain values: numbers, text, arrays, random streams, and lists, dicts and the like of these, as bytes and back.
+"""Serialisation of plain values: numbers, text, arrays, random streams, and lists, dicts and other containers of these.
 
-Reading them calls no constructor that the bytes name, so that it is safe where unpickling is not.
+Unlike unpickling, reading them is safe: it calls no constructor named in the bytes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 
 from rlhp.types import Array
 
-_DEPTH = 16  # of lists within lists; one that holds itself is deeper
+_DEPTH = 16  # nesting of containers, at most; one that contains itself is deeper
 _LENGTH = struct.Struct("<Q")
-_AS_THEY_ARE = (type(None), bool, int, float, str)
+_JSON = (type(None), bool, int, float, str)
 _SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 _STREAMS = {"Generator": np.random.Generator, "Random": random.Random, "RandomState": np.random.RandomState}
 _BIT_GENERATORS = {kind.__name__: kind for kind in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.SFC64)} | {
@@ -27,9 +27,9 @@ _BIT_GENERATORS = {kind.__name__: kind for kind in (np.random.PCG64, np.random.P
 
 
 def is_plain(value: Any, depth: int = _DEPTH) -> bool:
-    """Whether `pack` can hold the value. Subclasses may hold more than shows, so they are not plain."""
+    """Return whether `pack` supports the value. Subclasses may have hidden state, so they are not plain."""
     kind = type(value)
-    if kind in _AS_THEY_ARE or kind in _STREAMS.values() or kind is bytes:
+    if kind in _JSON or kind in _STREAMS.values() or kind is bytes:
         return True
     if kind is np.ndarray or isinstance(value, np.generic):
         return value.dtype.kind in "biufcmMSU"
@@ -41,14 +41,14 @@ def is_plain(value: Any, depth: int = _DEPTH) -> bool:
 
 
 def pack(value: Any) -> bytes:
-    """A plain value as bytes. Raises TypeError for another."""
+    """Serialise a plain value. Raises TypeError if it is not plain."""
     arrays: list[bytes] = []
     header = json.dumps(_encoded(value, arrays)).encode()
     return b"".join([_LENGTH.pack(len(header)), header, *arrays])
 
 
 def unpack(packed: bytes) -> Any:
-    """What `pack` was given. Raises ValueError for bytes of another kind."""
+    """Return the value that `pack` serialised. Raises ValueError for other bytes."""
     try:
         end = _LENGTH.size + _LENGTH.unpack_from(packed)[0]
         return _decoded(json.loads(packed[_LENGTH.size : end]), memoryview(packed)[end:])
@@ -57,7 +57,7 @@ def unpack(packed: bytes) -> Any:
 
 
 def put_back(current: Any, value: Any) -> Any:
-    """`value`, written into `current` where both have the same type, so that other references to `current` see it."""
+    """Write `value` into `current` if both have the same type, so that other references see it; return the result."""
     kind = type(value)
     if kind is not type(current):
         return value
@@ -77,7 +77,7 @@ def put_back(current: Any, value: Any) -> Any:
 
 def _encoded(value: Any, arrays: list[bytes]) -> Any:
     kind = type(value)
-    if kind in _AS_THEY_ARE:
+    if kind in _JSON:
         return value
     if kind is bytes:
         return {"bytes": _array(np.frombuffer(value, np.uint8), arrays)}

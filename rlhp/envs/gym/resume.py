@@ -1,17 +1,17 @@
-"""An environment's whole state as bytes, from which another one that was built alike goes on with the same numbers.
+"""Serialisation of an environment's whole state, from which an equally built environment continues with the same results.
 
-Of each wrapper, and of the environment within, the state is one of these:
+The state of the environment and of each of its wrappers is one of these:
 
-* What `get_state()` returns, where its class has that and `set_state(state)`: bytes, an array, or a list or dict of these and of
-  numbers. The random stream `np_random` is kept beside it.
-* Otherwise what its attributes hold: numbers, text, arrays, lists and dicts of these, random streams, MuJoCo's data and what was
-  changed in its model, and whatever of these the attributes of ordinary Python objects hold.
+* What `get_state()` returns, if its class has it and `set_state(state)`: bytes, an array, or a list or dict of these and of
+  numbers. The random stream `np_random` is saved too.
+* Otherwise the values of its attributes: numbers, text, arrays, lists and dicts of these, random streams, MuJoCo's data and the
+  changes to its model, and, recursively, the attributes of ordinary Python objects.
 
-An attribute that holds something else, such as a simulator of another library, makes the environment `Opaque`. What lies outside
-of attributes (globals, closures, generators) is not seen; `rlhp.envs.gym.trial` therefore tries each environment out.
+An attribute of any other type, such as a simulator of another library, makes the environment `Opaque`. State outside of
+attributes (globals, closures, generators) is invisible here, so `rlhp.envs.gym.trial` tests each environment.
 
-Nothing is unpickled, but where the user says that the environment may be cloned (`env.clone`): a checkpoint then holds pickles,
-and reading one runs the code that it names.
+Nothing is unpickled unless the user allows cloning (`env.clone`): a checkpoint then contains pickles, and reading it executes
+code named in it.
 """
 
 from __future__ import annotations
@@ -35,23 +35,26 @@ from rlhp.envs.gym import physics
 from rlhp.envs.gym.plain import is_plain, pack, put_back, unpack
 from rlhp.types import UserError
 
-LARGE = 2**16  # bytes of an array, beyond which it is saved only if it has changed since the environment was built
-PLAIN, PICKLED = b"rlhp", b"pkl:"  # what saved bytes begin with
+LARGE = 2**16  # bytes; larger arrays are saved only if they have changed since the environment was built
+PLAIN, PICKLED = b"rlhp", b"pkl:"  # first bytes of a saved state
 Path = tuple[str, ...]  # a layer's number, and names of attributes
-Built = Mapping[Path, Any]  # of large arrays as they were built, a digest
+Built = Mapping[Path, Any]  # digests of large arrays as they were built
 _CONSTANT = (
     *(EnvSpec, type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, partial, np.ufunc, np.dtype),
     *(range, slice, re.Pattern, PurePath, logging.Logger),
 )
-_DRAWING = {"pygame": ("Surface", "Clock", "Font"), "gymnasium": ("MujocoRenderer",)}  # draws what is, and decides nothing
+_DRAWING = {
+    "pygame": ("Surface", "Clock", "Font"),
+    "gymnasium": ("MujocoRenderer",),
+}  # for rendering only: does not affect the simulation
 
 
 class Opaque(Exception):
-    """Why an environment's state cannot be saved."""
+    """Raised if an environment's state cannot be saved; says why."""
 
 
 def layers(env: gymnasium.Env) -> list[gymnasium.Env]:
-    """The environment's wrappers from the outermost, and itself."""
+    """Return the environment's wrappers from the outermost, then the environment itself."""
     found = [env]
     while isinstance(found[-1], gymnasium.Wrapper):
         found.append(found[-1].env)
@@ -59,7 +62,7 @@ def layers(env: gymnasium.Env) -> list[gymnasium.Env]:
 
 
 def built(env: gymnasium.Env) -> Built:
-    """What `save` needs to know of an environment before its first reset; of an opaque one nothing."""
+    """Return what `save` needs to know about an environment before its first reset; empty for an opaque one."""
     try:
         return {path: _digest(value) for path, value in _leaves(env) if _is_large(value)}
     except Opaque:
@@ -67,18 +70,18 @@ def built(env: gymnasium.Env) -> Built:
 
 
 def save(env: gymnasium.Env, built: Built) -> bytes:
-    """The state of an environment that has been reset. Raises Opaque where something in it cannot be saved."""
+    """Serialise the state of an environment that has been reset. Raises Opaque if part of it cannot be saved."""
     saved = [[path, *_content(path, value, built)] for path, value in _leaves(env)]
     return PLAIN + pack([[type(layer).__qualname__ for layer in layers(env)], saved])
 
 
 def load(env: gymnasium.Env, saved: bytes) -> None:
-    """Put an environment that was built alike into a saved state; it is reset first, so that its objects are there.
+    """Restore a saved state in an equally built environment; it is reset first, so that its objects exist.
 
-    Raises UserError where the state is not of such an environment.
+    Raises UserError if the state is of another environment.
     """
     if not saved.startswith(PLAIN):
-        raise UserError("the checkpoint holds a pickled environment: set env.clone=true, as when it was written.")
+        raise UserError("the checkpoint contains a pickled environment: set env.clone=true, as when it was written.")
     kinds, leaves = unpack(saved[len(PLAIN) :])
     held = layers(env)
     if kinds != [type(layer).__qualname__ for layer in held]:
@@ -92,26 +95,26 @@ def load(env: gymnasium.Env, saved: bytes) -> None:
 
 
 def pickled(env: gymnasium.Env) -> bytes:
-    """The environment, pickled; raises what its parts raise."""
+    """Pickle the environment; exceptions of its parts propagate."""
     return PICKLED + cloudpickle.dumps(env)
 
 
 def unpickled(saved: bytes) -> gymnasium.Env:
-    """A pickled environment. Raises UserError where it was saved in another way."""
+    """Unpickle an environment. Raises UserError if it was not saved by pickling."""
     if not saved.startswith(PICKLED):
-        raise UserError("the checkpoint holds no pickled environment: set env.clone=false, as when it was written.")
+        raise UserError("the checkpoint contains no pickled environment: set env.clone=false, as when it was written.")
     return pickle.loads(saved[len(PICKLED) :])
 
 
-# Where state lies
+# Finding state
 
 
 class _Own(list):
-    """A layer that saves itself."""
+    """A layer with its own `get_state`."""
 
 
 def _leaves(env: gymnasium.Env) -> Iterator[tuple[Path, Any]]:
-    """Whatever holds state, by where it lies. Raises Opaque at the first that cannot be saved."""
+    """Yield path and value of everything that has state. Raises Opaque at the first value that cannot be saved."""
     held = layers(env)
     seen = {id(layer) for layer in held}
     for number, layer in enumerate(held):
@@ -138,7 +141,7 @@ def _inside(holder: Any, path: Path, seen: set[int], name: str) -> Iterator[tupl
             seen.add(id(value))
             yield from _inside(value, here, seen, f"{name}.{attribute}")
         else:
-            raise Opaque(f"{name}.{attribute} holds a {_module(type(value))}.{type(value).__qualname__}")
+            raise Opaque(f"{name}.{attribute} is a {_module(type(value))}.{type(value).__qualname__}")
 
 
 def _attributes(holder: Any) -> dict[str, Any]:
@@ -153,23 +156,23 @@ def _draws(value: Any) -> bool:
 
 
 def _module(kind: type) -> str:
-    return str(getattr(kind, "__module__", "?"))  # some generators of bindings leave it out
+    return str(getattr(kind, "__module__", "?"))  # some binding generators omit it
 
 
 def _is_ordinary(value: Any) -> bool:
-    """Whether its attributes are all that there is of an object: its class is Python's, and pickled in no way of its own."""
+    """Return whether an object's attributes are its whole state: a Python class without its own way of pickling."""
     kind = type(value)
     own = [base for base in kind.__mro__ if base is not object]
     if any(_module(base) in ("builtins", "?") or "__reduce__" in vars(base) or "__getstate__" in vars(base) for base in own):
         return False
     try:
-        object.__reduce_ex__(value, 2)  # refuses what holds more than attributes
+        object.__reduce_ex__(value, 2)  # raises if there is more state than attributes
     except TypeError:
         return False
     return True
 
 
-# What is saved of it
+# Saving state
 
 
 def _is_large(value: Any) -> bool:
@@ -181,7 +184,7 @@ def _digest(value: Any) -> Any:
 
 
 def _content(path: Path, value: Any, built: Built) -> tuple[str, Any]:
-    """How a leaf is saved, and what."""
+    """Return how a leaf is saved, and the content."""
     if isinstance(value, _Own):
         state = value[0].get_state()
         if not is_plain(state):
@@ -211,7 +214,7 @@ def _put(held: list[gymnasium.Env], path: Path, kind: str, content: Any) -> None
             object.__setattr__(holder, path[-1], put_back(current, content))
         case "built":
             if _digest(current) != content:
-                raise ValueError(f"its {path[-1]} is another than it was")
+                raise ValueError(f"its {path[-1]} has changed")
         case "space":
             _set_streams(current, content)
         case "model":
@@ -221,7 +224,7 @@ def _put(held: list[gymnasium.Env], path: Path, kind: str, content: Any) -> None
 
 
 def _streams(space: Any) -> list[Any]:
-    """The random streams of a space and of those within it; None where there is none yet."""
+    """Return the random streams of a space and of its parts; None for a stream that does not exist yet."""
     within = getattr(space, "spaces", ())
     parts = within.values() if isinstance(within, Mapping) else within
     return [getattr(space, "_np_random", None), *(_streams(part) for part in parts)]

@@ -1,8 +1,8 @@
-// A chart of lines over time, as SVG.
+// A line chart over time as SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = Math.min(innerWidth, 640), HEIGHT = 200, LEFT = 44, RIGHT = 12, TOP = 12, BOTTOM = 26;
-const COLOURS = ["--left", "--right", "--third", "--fourth"], DASHES = ["none", "7 4", "2 3"]; // each combination once
+const COLOURS = ["--left", "--right", "--third", "--fourth"], DASHES = ["none", "7 4", "2 3"]; // every combination is used once before they repeat
 
 export function made(name, text, ...inside) {
   const element = document.createElement(name);
@@ -22,20 +22,20 @@ const look = (i) => ({ stroke: `var(${COLOURS[i % COLOURS.length]}, currentColor
 const day = (seconds) => new Date(1000 * seconds).toLocaleDateString([], { day: "numeric", month: "short" });
 const clock = (seconds) => new Date(1000 * seconds).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
-/** A figure of `lines` ({name, points: [[seconds, value], ...]}); values of a `share` lie between 0 and 1. */
+/** A figure of `lines` ({name, points: [[seconds, value], ...]}). `share`: values lie between 0 and 1. */
 export function chart({ title, share, lines }) {
   const times = lines.flatMap(({ points }) => points.map(([time]) => time));
   const from = Math.min(...times), to = Math.max(...times);
   const most = share ? 1 : Math.max(...lines.flatMap(({ points }) => points.map(([, value]) => value)));
   const x = (time) => LEFT + ((time - from) / Math.max(to - from, 1)) * (WIDTH - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - (value / most) * (HEIGHT - TOP - BOTTOM);
-  const told = (value) => (share ? `${Math.round(100 * value)} %` : `${Math.round(value)}`);
+  const formatted = (value) => (share ? `${Math.round(100 * value)} %` : `${Math.round(value)}`);
   const picture = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
-  const last = lines.map(({ name, points }) => `${name} ${told(points.at(-1)[1])}`).join(", ");
+  const last = lines.map(({ name, points }) => `${name} ${formatted(points.at(-1)[1])}`).join(", ");
   picture.setAttribute("aria-label", `${title}: ${last}`);
   for (const value of share ? [0, 0.5, 1] : [0, most]) {
     picture.append(drawn("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }));
-    picture.append(drawn("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, told(value)));
+    picture.append(drawn("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, formatted(value)));
   }
   const when = day(from) === day(to) ? clock : (time) => `${day(time)} ${clock(time)}`;
   picture.append(drawn("text", { x: LEFT, y: HEIGHT - 7 }, when(from)));

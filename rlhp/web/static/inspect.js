@@ -1,7 +1,7 @@
-// /inspect: the newest report in a frame of its own; asking where it stands has a newer one made where there is a newer checkpoint.
+// /inspect: the newest report in a frame. Requesting the status starts a newer report if there is a newer checkpoint.
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
-const AGAIN = 5000; // ms between looks, while the page is in sight
+const AGAIN = 5000; // ms between requests while the page is visible
 const $ = (id) => document.getElementById(id);
 let shown = null;
 
@@ -13,26 +13,26 @@ function ago(seconds) {
 function words({ working, made_at, problem }) {
   const made = made_at === null ? "" : `Made ${ago(made_at)}.`;
   if (working) return `${made} ${made ? "A newer one" : "The report"} is being made, beside the training: this takes a minute or more.`;
-  return problem ? `${made} The last attempt failed: ${problem}` : made || "There is no checkpoint yet: the report is made after the first one.";
+  return problem ? `${made} The last attempt failed: ${problem}` : made || "There is no checkpoint yet; the report is made after the first one.";
 }
 
 function say(text, bad) {
-  if ($("told").textContent !== text) $("told").textContent = text;
-  $("told").classList.toggle("bad", bad);
+  if ($("status").textContent !== text) $("status").textContent = text;
+  $("status").classList.toggle("bad", bad);
 }
 
 async function look() {
   try {
     const answer = await fetch("api/inspect", { headers: { authorization: `Bearer ${token}` } });
-    const told = await answer.json();
-    if (!answer.ok) return say(told.detail, true);
-    say(words(told).trim(), Boolean(told.problem) && !told.working);
-    if (told.made_at === null || told.made_at === shown) return; // what somebody reads stays as it is
-    shown = told.made_at;
+    const status = await answer.json();
+    if (!answer.ok) return say(status.detail, true);
+    say(words(status).trim(), Boolean(status.problem) && !status.working);
+    if (status.made_at === null || status.made_at === shown) return; // an unchanged report is not reloaded
+    shown = status.made_at;
     $("report").src = `inspect/report?token=${encodeURIComponent(token)}&at=${shown}`;
     $("report").hidden = false;
   } catch {
-    say("The server is away: start it again with rlhp annotate.", true);
+    say("The server does not respond: start it again with rlhp annotate.", true);
   }
 }
 

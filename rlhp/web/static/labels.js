@@ -1,12 +1,12 @@
-// /labels: tables, curves over time and, for the owner, links. Text is text, whatever it holds.
+// /labels: tables, curves over time and, for the owner, links. Text is never parsed as HTML.
 
 import { chart, made } from "./chart.js?token={{token}}";
 
 const link = new URLSearchParams(location.search);
 const token = link.get("token") ?? "", headers = { authorization: `Bearer ${token}` };
-const AGAIN = 10000; // ms between looks, while the page is in sight
+const AGAIN = 10000; // ms between requests while the page is visible
 const $ = (id) => document.getElementById(id);
-const invited = []; // names for which a link was made here
+const invited = []; // names for which a link was made on this page
 
 function row(cells, names) {
   return made("tr", "", ...cells.map((cell, i) => {
@@ -32,8 +32,8 @@ function say(text, bad) {
 
 async function read(address) {
   const answer = await fetch(address, { headers });
-  const told = await answer.json();
-  return answer.ok ? told : Promise.reject(Object.assign(new Error(told.detail), { status: answer.status }));
+  const content = await answer.json();
+  return answer.ok ? content : Promise.reject(Object.assign(new Error(content.detail), { status: answer.status }));
 }
 
 let shown = "";
@@ -43,17 +43,17 @@ async function look() {
     const labels = await read("api/labels");
     say(labels.whose === null ? labels.head : `${labels.head}, yours`, false);
     if (labels.whose === null) await list();
-    if (JSON.stringify(labels) === shown) return; // what somebody reads or scrolls stays as it is
+    if (JSON.stringify(labels) === shown) return; // unchanged figures are not redrawn, so that scroll positions stay
     shown = JSON.stringify(labels);
     $("curves").replaceChildren(...labels.curves.map(chart));
     $("tables").replaceChildren(...labels.tables.map(sheet));
     $("notes").replaceChildren(...labels.notes.map((note) => made("p", note)));
   } catch (error) {
-    say(error.status ? error.message : "The server is away: start it again with rlhp annotate.", true);
+    say(error.status ? error.message : "The server does not respond: start it again with rlhp annotate.", true);
   }
 }
 
-// The links of those who answer: below the address at which this page was opened, whatever stands in front of the server.
+// The annotators' links, relative to this page's URL, so that they work behind any proxy.
 
 async function list() {
   const people = await read(`api/links?${new URLSearchParams(invited.map((name) => ["more", name]))}`);
@@ -65,13 +65,13 @@ async function list() {
 
 function person({ annotator, key }) {
   const address = new URL(`./?${new URLSearchParams({ annotator, token: key })}`, location.href).href;
-  const there = made("a", address);
-  there.href = address;
+  const anchor = made("a", address);
+  anchor.href = address;
   const copy = made("button", "Copy");
   copy.type = "button";
   copy.setAttribute("aria-label", `Copy the link of ${annotator}`);
   copy.addEventListener("click", () => navigator.clipboard.writeText(address).then(() => { copy.textContent = "Copied"; }, () => {}));
-  return made("li", "", made("b", annotator), there, ...(navigator.clipboard ? [copy] : []));
+  return made("li", "", made("b", annotator), anchor, ...(navigator.clipboard ? [copy] : []));
 }
 
 $("invite").addEventListener("submit", async (event) => {

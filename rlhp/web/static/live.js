@@ -1,8 +1,8 @@
-// The page at which a person watches and acts: the newest picture is drawn as soon as it is here, and keys are sent as they change.
+// The page on which a person watches and acts: draws the newest picture as soon as it arrives, and sends keys when they change.
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
 const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
-const RETRY = 500, LATER = 10000; // ms, where the server is away, and where it has said that all is over
+const RETRY = 500, LATER = 10000; // ms between attempts while the server does not respond; after the session has finished
 const SPEEDS = [0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4];
 const $ = (id) => document.getElementById(id);
 const body = document.body, canvas = $("canvas"), paint = canvas.getContext("2d", { alpha: false, desynchronized: true });
@@ -11,8 +11,8 @@ const ARROWS = ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"];
 const name = (code) => NAMES[code] ?? code.replace(/^(Key|Digit|Numpad)/, "");
 
 let facts = null, status = { phase: "loading", speed: 1 };
-let held = [], sent = 0; // keys that are held, the newest last; messages about them
-const pads = new Map(); // the buttons that stand for keys, by code
+let held = [], sent = 0; // keys held, the newest last; number of messages sent about them
+const pads = new Map(); // on-screen buttons for keys, by key code
 
 // The server
 
@@ -29,17 +29,17 @@ function order(what, value = 0) {
 }
 
 function fail(error) {
-  if (status.phase === "finished") return; // nobody is to answer any more
+  if (status.phase === "finished") return; // no response is expected any more
   body.dataset.phase = "away";
   $("state").dataset.state = "away";
-  $("state").textContent = "away";
+  $("state").textContent = "no connection";
   const shut = error.status === 401 || error.status === 403;
-  const why = shut ? `${error.message}.` : "The server does not answer. Once it runs again, this page goes on by itself.";
+  const why = shut ? `${error.message}.` : "The server does not respond. This page continues once it runs again.";
   $("say").textContent = why;
   $("go").hidden = true;
 }
 
-// Pictures: each is asked for when the one before is drawn, so that a slow browser sees fewer, and none late.
+// Pictures: each is requested once the previous one is drawn, so that a slow browser skips pictures instead of falling behind.
 
 async function watch() {
   let after = 0;
@@ -67,7 +67,7 @@ async function show(message) {
 
 async function draw(file) {
   const image = await createImageBitmap(new Blob([file]));
-  canvas.classList.toggle("sharp", file[0] === 0x89); // a PNG: few colours, and pixels to be seen as such
+  canvas.classList.toggle("sharp", file[0] === 0x89); // a PNG: few colours, drawn without smoothing
   if (canvas.width !== image.width || canvas.height !== image.height) {
     [canvas.width, canvas.height] = [image.width, image.height];
     $("picture").style.setProperty("--ratio", image.width / image.height);
@@ -76,7 +76,7 @@ async function draw(file) {
   image.close();
 }
 
-// Where things stand
+// Status
 
 function begin(given) {
   facts = given;
@@ -89,7 +89,7 @@ function begin(given) {
   $("orders").replaceChildren(...facts.orders.map(tool));
 }
 
-// The arrows in a cross; few others in a row, many in pairs above each other, half of them for each hand.
+// Arrows form a cross; up to three other keys form a row; more form two groups of pairs, one for each hand.
 function groups(keys) {
   const arrows = keys.filter((key) => ARROWS.includes(key.code)), rest = keys.filter((key) => !ARROWS.includes(key.code));
   const half = 2 * Math.ceil(rest.length / 4);
@@ -107,7 +107,7 @@ function pad([keys, kind]) {
 function button({ code, does }) {
   const key = document.createElement("button"), words = document.createElement("small");
   key.className = "key";
-  key.tabIndex = -1; // the keyboard has the keys themselves
+  key.tabIndex = -1; // not focusable: the keyboard has the keys themselves
   key.dataset.code = code;
   words.textContent = does;
   key.append(name(code), words);
@@ -143,7 +143,7 @@ function tell(header) {
   $("pace").textContent = `${header.speed}×`;
   for (const item of facts.orders) $(`order-${item.order}`).hidden = !item.phases.includes(header.phase);
   if (header.phase === "playing" && before !== "playing" && matchMedia("(max-width: 720px), (max-height: 700px)").matches) $("guide").open = false;
-  body.dataset.heard = header.heard ?? 0; // the newest message on keys that this picture shows the effect of
+  body.dataset.heard = header.heard ?? 0; // number of the newest key message that took effect in this picture
 }
 
 // Keys

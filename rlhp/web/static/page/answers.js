@@ -1,84 +1,84 @@
-// Answers on their way to the server, and the questions that it deals. What is said is kept here until the server has it.
+// Sends answers to the server and receives questions. Answers are kept in the browser until the server has stored them.
 
 import { annotator, say, sleep, storage, token } from "./base.js?token={{token}}";
 import { discard, unplayable } from "./films.js?token={{token}}";
 import { known } from "./panel.js?token={{token}}";
 import { write } from "./progress.js?token={{token}}";
-import { acknowledge, asOfNow, post, refused, shutOut } from "./server.js?token={{token}}";
+import { acknowledge, asOfNow, post, refused, accessDenied } from "./server.js?token={{token}}";
 import { active, arrange, phase } from "./show.js?token={{token}}";
 import { page, same, showing } from "./state.js?token={{token}}";
 import { UNPLAYABLE, trouble } from "./words.js?token={{token}}";
 
-const KEPT = `rlhp ${token.slice(-8)} ${annotator}`; // of this run: where answers wait that the server does not have yet
+const KEPT = `rlhp ${token.slice(-8)} ${annotator}`; // storage key, one per run and annotator, of the answers that the server does not have yet
 
-const isAnswer = (said) => [said?.query, said?.round, said?.seen].every(Number.isFinite) && said.value !== undefined
-  && Array.isArray(said.clips) && said.clips.length > 0 && said.clips.every((clip) => typeof clip === "string");
+const isAnswer = (answer) => [answer?.query, answer?.round, answer?.seen].every(Number.isFinite) && answer.value !== undefined
+  && Array.isArray(answer.clips) && answer.clips.length > 0 && answer.clips.every((clip) => typeof clip === "string");
 
 let sending = false, stored = true;
 
-/** What waited in the browser since the last visit. */
+/** Restore the answers that an earlier visit left unsent. */
 export function restore() {
   const kept = storage.read(KEPT);
-  const answers = Array.isArray(kept) ? kept.map((said) => ({ ...said, value: said?.value ?? said?.choice })) : [];
+  const answers = Array.isArray(kept) ? kept.map((answer) => ({ ...answer, value: answer?.value ?? answer?.choice })) : [];
   page.pending = answers.filter(isAnswer);
 }
 
 export const keep = () => { stored = storage.write(KEPT, page.pending); };
 export const isStored = () => stored;
 
-let dealtAt = 0;
-export const sinceDealt = () => performance.now() - dealtAt; // ms
+let fetchedAt = 0;
+export const sinceFetched = () => performance.now() - fetchedAt; // ms
 
 export function accept({ questions, mine }) {
-  dealtAt = performance.now();
+  fetchedAt = performance.now();
   page.mine = mine;
   const playable = questions.filter((question) => known(question) && !question.clips.some((clip) => unplayable.has(clip)));
-  page.passedOver = questions.length - playable.length;
-  page.blocked = page.passedOver > 0 && !playable.length;
-  const open = playable.filter((question) => !page.pending.some((said) => same(said, question)) && !same(question, page.reopened));
+  page.skipped = questions.length - playable.length;
+  page.blocked = page.skipped > 0 && !playable.length;
+  const open = playable.filter((question) => !page.pending.some((answer) => same(answer, question)) && !same(question, page.reopened));
   page.queue = page.reopened ? [page.reopened, ...open] : open;
   arrange();
   write();
 }
 
-// The question in front of a person stays there, also where an earlier one, filmed anew, is dealt again.
-function steady(dealt) {
-  const shown = showing() && dealt.questions.find((question) => same(question, active.question));
-  return shown ? { ...dealt, questions: [shown, ...dealt.questions.filter((question) => question !== shown)] } : dealt;
+// The question on screen stays there, even if the server again assigns an earlier one whose clip has been re-filmed.
+function keepShownFirst(response) {
+  const shown = showing() && response.questions.find((question) => same(question, active.question));
+  return shown ? { ...response, questions: [shown, ...response.questions.filter((question) => question !== shown)] } : response;
 }
 
-export async function deal() {
+export async function fetchQuestions() {
   if (sending || page.pending.length) return send();
-  const fresh = asOfNow(), dealt = await post("next");
-  if (fresh()) accept(steady(dealt));
+  const fresh = asOfNow(), response = await post("next");
+  if (fresh()) accept(keepShownFirst(response));
 }
 
-// Answers go out one after the other, and again until the server says that it has them.
+// Answers are sent one at a time, each until the server acknowledges it.
 export async function send() {
   if (sending) return;
   sending = true;
-  let dealt = null;
+  let response = null;
   while (page.pending.length) {
     try {
-      dealt = await post("answer", page.pending[0]);
-      if (dealt.outcome === "gone") say("That question is gone: the training went back to an earlier point.", true);
-      if (dealt.outcome === "taken") say("The learner had used your earlier answer to that question: it stands.", true);
+      response = await post("answer", page.pending[0]);
+      if (response.outcome === "gone") say("That question is gone: the training went back to an earlier point.", true);
+      if (response.outcome === "taken") say("The training has already used your earlier answer to that question, so that answer stands.", true);
     } catch (error) {
-      if (!refused(error) || shutOut(error)) { lost(error); break; }
+      if (!refused(error) || accessDenied(error)) { connectionLost(error); break; }
       say(error.message, true);
     }
-    found();
+    connected();
     acknowledge();
     page.pending.shift();
     keep();
   }
   sending = false;
-  if (dealt && !page.pending.length) accept(steady(dealt));
+  if (response && !page.pending.length) accept(keepShownFirst(response));
 }
 
-let undoing = Promise.resolve(); // one after the other: each takes back what the one before it left
+let undoing = Promise.resolve(); // undos run one after the other
 
-/** Take back an answer: by default one's newest. */
+/** Undo an answer, by default the newest. */
 export function undo(answer = null) {
   undoing = undoing.then(() => undoOne(answer));
   return undoing;
@@ -88,31 +88,31 @@ async function undoOne(answer) {
   if (!answer && !page.mine.undoable && !page.pending.length) return;
   while (page.pending.length && !page.away) await send().then(() => sleep(20));
   if (page.away && page.pending.length && !sending && !answer) return undoHere();
-  if (page.away) return say(`Nothing is undone. ${trouble()}`, true);
+  if (page.away) return say(`Nothing was undone. ${trouble()}`, true);
   const which = answer ?? page.mine.undoable;
-  if (!which) return say("There is nothing to undo: the learner has taken your last answer.", true);
-  sending = true; // an answer that is given meanwhile goes out after this
+  if (!which) return say("There is nothing to undo: the training has already used your last answer.", true);
+  sending = true; // an answer given meanwhile is sent afterwards
   try {
-    const dealt = await post("undo", { query: which.query, round: which.round });
+    const response = await post("undo", { query: which.query, round: which.round });
     acknowledge();
-    accept(dealt);
-    say(dealt.undone ? "Undone: here is that question again." : "Too late: the learner has just taken that answer.", !dealt.undone);
-  } catch (error) { lost(error); }
+    accept(response);
+    say(response.undone ? "Undone: here is that question again." : "Too late: the training has just used that answer.", !response.undone);
+  } catch (error) { connectionLost(error); }
   sending = false;
   if (page.pending.length && !page.away) send();
 }
 
-/** Have a question answered again: the newest by taking its answer back, another one by an answer in its place. */
+/** Answer a question again: the newest answer is undone, an earlier one is replaced by the next answer. */
 export function reopen({ query, round, clips, kind }) {
   const newest = page.mine.undoable;
   if (newest && newest.query === query && newest.round === round) return undo(newest);
   page.reopened = { query, round, clips, kind };
   page.queue = [page.reopened, ...page.queue.filter((question) => !same(question, page.reopened))];
-  say("Here it is again: what you say now takes the place of your earlier answer.");
+  say("Here it is again: your new answer replaces the earlier one.");
   return arrange();
 }
 
-function undoHere() { // what the server does not have yet
+function undoHere() { // undoes an answer that the server does not have yet
   const { query, round, clips, kind = "comparison" } = page.pending.pop();
   keep();
   page.queue.unshift({ query, round, clips, kind });
@@ -120,29 +120,29 @@ function undoHere() { // what the server does not have yet
   write();
 }
 
-/** A clip does not play: have it filmed anew, and go on with other questions meanwhile. */
+/** Report a clip that does not play, so that it is filmed again; other questions come first meanwhile. */
 export async function report(clip) {
   const version = discard(clip);
   if (version === null) return; // reported already
   try {
-    const fresh = asOfNow(), dealt = await post("damaged", { clip, version });
-    if (!dealt.refilmed) unplayable.add(clip);
-    say(dealt.refilmed ? "A clip did not play and is filmed again; other questions come first." : UNPLAYABLE, !dealt.refilmed);
-    if (fresh()) accept(dealt);
-  } catch (error) { lost(error); }
+    const fresh = asOfNow(), response = await post("damaged", { clip, version });
+    if (!response.refilmed) unplayable.add(clip);
+    say(response.refilmed ? "A clip did not play and is being filmed again; other questions come first." : UNPLAYABLE, !response.refilmed);
+    if (fresh()) accept(response);
+  } catch (error) { connectionLost(error); }
 }
 
-export function lost(error) {
+export function connectionLost(error) {
   page.away = true;
   page.error = error;
   page.refusal = refused(error) ? error.message : "";
   if (page.run?.state === "finished" && !error.status && !page.pending.length) return write();
-  if (page.refusal && document.body.dataset.phase === "loading") phase("idle"); // nothing is on its way
+  if (page.refusal && document.body.dataset.phase === "loading") phase("idle"); // nothing is loading
   say(trouble(), true);
   write();
 }
 
-export function found() {
+export function connected() {
   if (page.away) say("");
   page.away = false;
   page.refusal = "";

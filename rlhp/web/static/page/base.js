@@ -1,4 +1,4 @@
-// What every part of the page uses: the link it was opened by, the browser's storage, the document, words for numbers and times.
+// Shared helpers: the page's link, the browser's storage, DOM elements, formatting of numbers and times.
 
 const link = new URLSearchParams(location.search);
 export const token = link.get("token") ?? "";
@@ -7,13 +7,13 @@ export const annotator = link.get("annotator") || "me";
 export const $ = (id) => document.getElementById(id);
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-// The browser's storage may be blocked, full or damaged: then this tab alone remembers.
+// The browser's storage may be blocked, full or damaged; then data lasts only as long as this tab.
 export const storage = {
   read(key) { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } },
   write(key, value) { try { localStorage.setItem(key, JSON.stringify(value)); return true; } catch { return false; } },
 };
 
-/** An element with properties and children; text is text, whatever it holds. */
+/** Create an element with properties and children. Text is never parsed as HTML. */
 export function made(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -26,7 +26,7 @@ export function made(name, properties = {}, ...children) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element of a drawing. */
+/** Create an SVG element. */
 export function drawn(name, attributes = {}, ...children) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);

@@ -1,8 +1,8 @@
-// Questions that are answered by one of several buttons: comparisons, graded or not, and good or bad.
+// Questions answered with one of several buttons: comparisons, graded comparisons, and good or bad.
 
 import { made } from "./base.js?token={{token}}";
 
-/** A button that answers: its sign, which is a key where there are keys, and its words. */
+/** An answer button with its sign (the key to press) and its text. */
 export function answerButton({ value, sign, text, keys = [], tone = "" }, send) {
   const button = made("button", { type: "button", disabled: true }, made("kbd", { textContent: sign }), made("span", { textContent: text }));
   button.dataset.choice = value;
@@ -14,7 +14,7 @@ export function answerButton({ value, sign, text, keys = [], tone = "" }, send) 
 
 export const UNSURE = { value: "unsure", keys: ["ArrowUp"], sign: "↑", text: "Cannot tell", sides: [] };
 
-/** A kind of question. `taps`: what a tap on a clip says, by side, and with the shift key; `tapping` tells people of it. */
+/** A kind of question. `taps`: the answers that a tap on a clip gives, by side, without and with Shift. `tapping`: the help text on this. */
 export function choices(options, names, taps = [], tapping = "") {
   const of = (value) => options.find((option) => option.value === value);
   return {
@@ -27,7 +27,7 @@ export function choices(options, names, taps = [], tapping = "") {
     draw(send) {
       const buttons = options.map((option) => answerButton(option, send));
       const keys = Object.fromEntries(options.flatMap((option) => option.keys.map((key) => [key, () => send(option.value)])));
-      const tap = (side, shift) => { const said = taps[shift ? 1 : 0]?.[side]; if (said) send(said); };
+      const tap = (side, shift) => { const value = taps[shift ? 1 : 0]?.[side]; if (value) send(value); };
       return { elements: buttons, keys, tap, begin() {}, button: (value) => buttons.find((button) => button.dataset.choice === value) };
     },
   };
@@ -47,7 +47,7 @@ export const gradedComparison = choices([
   BOTH, UNSURE,
   { value: "right", keys: ["3", "ArrowRight"], sign: "3", text: "Right, a little", sides: [1], tone: "right" },
   { value: "right_much", keys: ["4", "Shift+ArrowRight"], sign: "4", text: "Right, by far", sides: [1], tone: "right" },
-], ["Left", "Right"], [["left", "right"], ["left_much", "right_much"]], "A tap or a click on a clip says that it is a little better, with Shift by far.");
+], ["Left", "Right"], [["left", "right"], ["left_much", "right_much"]], "A tap or a click on a clip means that it is a little better; with Shift, by far.");
 
 export const goodBad = choices([
   { value: "bad", keys: ["ArrowLeft", "b"], sign: "←", text: "Bad", sides: [0], tone: "bad" },

@@ -1,21 +1,21 @@
-// What a person says about the question in front of them.
+// Handles the answer to the question on screen.
 
 import { say, sleep } from "./base.js?token={{token}}";
 import { keep, send } from "./answers.js?token={{token}}";
 import { flash, kindOf } from "./panel.js?token={{token}}";
 import { write } from "./progress.js?token={{token}}";
-import { active, arrange, inSight, minimum, phase } from "./show.js?token={{token}}";
+import { active, arrange, timeVisible, minimum, phase } from "./show.js?token={{token}}";
 import { page, same, showing } from "./state.js?token={{token}}";
 
-const OUTLINED = 220; // ms for which the choice is outlined before the next question
+const OUTLINED = 220; // ms for which the chosen clip is outlined before the next question
 const DAY = 86400; // seconds
 
 export function choose(value) {
   const question = page.queue[0];
   if (!showing() || !same(active.question, question)) return;
-  if (inSight() < minimum()) return say("Look a moment longer.");
+  if (timeVisible() < minimum()) return say("Look a moment longer.");
   const { query, round, clips, kind } = question;
-  page.pending.push({ query, round, clips, kind, value, seen: Math.min(inSight() / 1000, DAY) });
+  page.pending.push({ query, round, clips, kind, value, seen: Math.min(timeVisible() / 1000, DAY) });
   keep();
   page.queue = page.queue.slice(1);
   if (same(page.reopened, question)) page.reopened = null;

@@ -1,4 +1,4 @@
-// The curve of returns, as a drawing.
+// The learning curve as SVG.
 
 import { drawn } from "./base.js?token={{token}}";
 
@@ -6,14 +6,14 @@ const WIDTH = 300, HEIGHT = 150, LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 22;
 
 const short = (n) => (Math.abs(n) >= 1000 ? `${Number((n / 1000).toPrecision(2))}k` : Number(n.toPrecision(2)).toString());
 
-/** The points of one line: the true return where it is known, else what the reward model predicts. */
+/** The points of one line: the true return if it is known, otherwise the predicted reward. */
 export function series(curve) {
   const of = (column) => curve.filter((row) => Number.isFinite(row[column])).map((row) => [row[0], row[column]]);
   const known = of(1);
-  return known.length ? { name: "True return", points: known } : { name: "Predicted reward, mean of a step", points: of(2) };
+  return known.length ? { name: "True return", points: known } : { name: "Predicted reward, mean per step", points: of(2) };
 }
 
-/** An <svg> of points [[step, value], ...]; `name` says what they are. */
+/** An <svg> of points [[step, value], ...] with the label `name`. */
 export function plot({ name, points }) {
   const steps = points.map(([step]) => step), values = points.map(([, value]) => value);
   const last = Math.max(...steps, 1), low = Math.min(...values), high = Math.max(...values, low + 1e-9);

@@ -1,11 +1,11 @@
-// Clips: fetched once, kept as long as they may be shown.
+// Fetches each clip once and keeps it as long as it may be shown.
 
 import { ask } from "./server.js?token={{token}}";
 
 const KEPT = 24; // clips
-const films = new Map(); // clip id -> promise of an address within this page
-const versions = new Map(); // clip id -> the ETag with which it came
-export const unplayable = new Set(); // clips that were filmed anew and still do not play here
+const films = new Map(); // clip id -> promise of an object URL
+const versions = new Map(); // clip id -> its ETag
+export const unplayable = new Set(); // clips that were filmed again and still do not play here
 
 export function film(clip) {
   if (!films.has(clip)) {
@@ -21,7 +21,7 @@ async function fetched(path, clip) {
   return URL.createObjectURL(await answer.blob());
 }
 
-/** Throw away a clip that does not play; the version that it came in, or null if it was thrown away before. */
+/** Discard a clip that does not play. Returns its version, or null if it was discarded before. */
 export function discard(clip) {
   if (!films.has(clip)) return null;
   films.get(clip).then(URL.revokeObjectURL);

@@ -1,19 +1,19 @@
-// How clips are laid out: in as many columns as make them largest.
+// Lays clips out in the number of columns that makes them largest.
 
 import { $ } from "./base.js?token={{token}}";
 import { namesOf } from "./panel.js?token={{token}}";
 
-const GAP = 12; // pixels between clips, about
-const ROWS = 300, TOUCH_ROWS = 230; // pixels of height that the rest takes, about
+const GAP = 12; // approximate pixels between clips
+const ROWS = 300, TOUCH_ROWS = 230; // approximate height in pixels of the rest of the page
 const touch = matchMedia("(pointer: coarse)");
 
-/** How large a clip gets in so many columns of a room; `ratio`: width by height. */
+/** Width of a clip in a layout of `columns` within width x height pixels; `ratio`: a clip's width divided by its height. */
 function side(columns, clips, width, height, ratio) {
   const rows = Math.ceil(clips / columns);
   return Math.min((width - (columns - 1) * GAP) / columns, ((height - (rows - 1) * GAP) / rows) * ratio);
 }
 
-/** The number of columns that makes clips largest; of equals, the most. */
+/** The number of columns that makes clips largest; among equals, the largest number. */
 export function columns(clips, width, height, ratio) {
   let best = clips;
   for (let n = clips - 1; n > 0; n--) if (side(n, clips, width, height, ratio) > 1.05 * side(best, clips, width, height, ratio)) best = n;
@@ -23,7 +23,7 @@ export function columns(clips, width, height, ratio) {
 export function fit(stage, question) {
   const clips = question.clips.length, { videoWidth, videoHeight } = stage.videos[0];
   const height = Math.max(innerHeight - (touch.matches ? TOUCH_ROWS : ROWS), 100);
-  // Two clips lie side by side, as their keys do; where there are no keys, they may be stacked.
+  // Two clips are side by side, like their keys; on a touch screen, which has no keys, they may be stacked.
   const n = clips === 2 && !touch.matches ? 2 : columns(clips, $("clips").clientWidth, height, videoWidth / videoHeight || 1);
   const root = $("clips").style;
   root.setProperty("--columns", n);
@@ -32,7 +32,7 @@ export function fit(stage, question) {
   rename(stage, question, clips === 2 && n === 1);
 }
 
-/** What lies left in one layout lies above in the other, and is called so. */
+/** Rename "left" and "right" to "upper" and "lower" if the clips are stacked. */
 function rename(stage, question, stacked) {
   namesOf(question).forEach((name, at) => stage.name(at, stacked ? ["Upper", "Lower"][at] : name));
   for (const label of $("answers").querySelectorAll("[data-tone=left] span, [data-tone=right] span")) {

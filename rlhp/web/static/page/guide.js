@@ -1,27 +1,27 @@
-// What to look for: the instructions, and a sketch of what to watch. Folds to one line once they are known.
+// The instructions and a sketch of what to watch. Folds to one line after a few answers.
 
 import { $, storage } from "./base.js?token={{token}}";
 import { ask } from "./server.js?token={{token}}";
 import { listen } from "./progress.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 
-const KEPT = "rlhp guide"; // whether the person wants it open; null: as the page sees fit
-const KNOWN = 5; // answers after which it folds
+const KEPT = "rlhp guide"; // whether the person opened or closed it; null: the page decides
+const FOLD_AFTER = 5; // answers after which it folds
 
 const UNSURE = "If you cannot judge, say so: that helps too.";
-const ONE = "You see one clip at a time: let the above say what is better, and compare with the clips that you have seen.";
-const HOW = { // how a kind of question is answered, whatever the task is
+const ONE = "You see one clip at a time: judge it by the instructions above, and compare it with the clips that you have seen.";
+const HOW = { // how to answer each kind of question, for any task
   comparison: `Judge what the clips show, nothing else. If one is only slightly better, choose it; if you see no difference, call them equal. ${UNSURE}`,
   graded_comparison: `Judge what the clips show, nothing else, and say whether one is better by far or a little; if you see no difference, call them equal. ${UNSURE}`,
-  ranking: `Put the clips in order by this, the best first; those between which you see no difference share a place. ${UNSURE}`,
-  rating: `${ONE} In the middle of the scale is what is usual so far. ${UNSURE}`,
-  good_bad: `${ONE} Good is what is better than usual so far. ${UNSURE}`,
+  ranking: `Put the clips in order, the best first; clips between which you see no difference share a place. ${UNSURE}`,
+  rating: `${ONE} The middle of the scale means typical of the clips so far. ${UNSURE}`,
+  good_bad: `${ONE} Good means better than is typical so far. ${UNSURE}`,
 };
 
-let wish = storage.read(KEPT), sketched = false;
+let preference = storage.read(KEPT), sketched = false;
 
 function fold() {
-  const open = typeof wish === "boolean" ? wish : page.mine.answers + page.pending.length < KNOWN;
+  const open = typeof preference === "boolean" ? preference : page.mine.answers + page.pending.length < FOLD_AFTER;
   if ($("guide").open !== open) $("guide").open = open;
 }
 
@@ -44,10 +44,10 @@ async function draw({ task, watch }) {
 }
 
 export function start() {
-  $("guide").open = wish !== false;
+  $("guide").open = preference !== false;
   $("guide").querySelector("summary").addEventListener("click", () => {
-    wish = !$("guide").open;
-    storage.write(KEPT, wish);
+    preference = !$("guide").open;
+    storage.write(KEPT, preference);
   });
   listen(write);
 }

@@ -1,4 +1,4 @@
-// The last answers of this person: what the learner has not taken can be answered again, what it has can be flagged.
+// This annotator's last answers. Those that the training has not used can be changed; used ones can be flagged.
 
 import { $, annotator, clock, made, say } from "./base.js?token={{token}}";
 import { reopen } from "./answers.js?token={{token}}";
@@ -9,10 +9,10 @@ import { acknowledged, mine, read, tell } from "./server.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 
 const SHOWN = 20;
-const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches; // then films wait until somebody asks for them
+const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches; // then clips do not play automatically
 let seen = "", asking = false, answers = [], open = null;
 
-/** Look again where something has changed: an answer more or less, or the learner has taken some. */
+/** Reload the answers if something has changed: their number, or which of them the training has used. */
 export async function look(force = false) {
   const now = `${acknowledged()} ${page.mine.answers} ${page.run?.taken}`;
   if (asking || (now === seen && !force)) return;
@@ -21,11 +21,11 @@ export async function look(force = false) {
     answers = await read(`api/history?${mine}`);
     seen = now;
     write();
-  } catch { seen = ""; } // a server that has none, or is away: the rest of the page says so
+  } catch { seen = ""; } // the rest of the page reports a lost connection
   asking = false;
 }
 
-const state = ({ flagged, taken }) => (flagged ? "flagged" : taken ? "used by the learner" : "can be changed");
+const state = ({ flagged, taken }) => (flagged ? "flagged" : taken ? "used by the training" : "can be changed");
 
 function write() {
   $("history").hidden = !answers.length;
@@ -33,9 +33,9 @@ function write() {
 }
 
 function chip(answer) {
-  const said = kindOf(answer).words(answer.value);
-  const button = made("button", { type: "button", textContent: kindOf(answer).sign(answer.value), title: `${said} ${clock(answer.answered_at)}` });
-  button.setAttribute("aria-label", `${said} At ${clock(answer.answered_at)}, ${state(answer)}`);
+  const words = kindOf(answer).words(answer.value);
+  const button = made("button", { type: "button", textContent: kindOf(answer).sign(answer.value), title: `${words} ${clock(answer.answered_at)}` });
+  button.setAttribute("aria-label", `${words} At ${clock(answer.answered_at)}, ${state(answer)}`);
   button.dataset.state = answer.flagged ? "flagged" : answer.taken ? "taken" : "open";
   button.addEventListener("click", () => review(answer));
   return button;
@@ -45,16 +45,16 @@ function review(answer) {
   open = answer;
   const names = namesOf(answer), chosen = kindOf(answer).sides(answer.value);
   $("reviewed").replaceChildren(...answer.clips.map((clip, side) => figure(clip, names[side], side, chosen.includes(side))));
-  $("verdict").textContent = `You said at ${clock(answer.answered_at)}: ${kindOf(answer).words(answer.value)} ${explained(answer)}`;
+  $("verdict").textContent = `Your answer at ${clock(answer.answered_at)}: ${kindOf(answer).words(answer.value)} ${explained(answer)}`;
   $("again").hidden = answer.taken;
   $("flag").hidden = !answer.taken && !answer.flagged;
-  $("flag").textContent = answer.flagged ? "Let it count again" : "Flag it as a mistake";
+  $("flag").textContent = answer.flagged ? "Remove the flag" : "Flag it as a mistake";
   if (!$("review").open) $("review").showModal();
 }
 
 function explained({ taken, flagged }) {
-  if (flagged) return "It is flagged: later fits leave it out.";
-  return taken ? "The learner has used it. If it was a mistake, flag it, and later fits leave it out." : "The learner has not used it yet, so you can answer again.";
+  if (flagged) return "It is flagged as a mistake and excluded from later fits.";
+  return taken ? "The training has used it. If it was a mistake, flag it to exclude it from later fits." : "The training has not used it yet, so you can change it.";
 }
 
 function figure(clip, name, side, chosen) {
@@ -70,7 +70,7 @@ async function flag() {
   const { query, round, flagged } = open;
   try {
     await tell("flag", { annotator, query, round, flagged: !flagged });
-    say(flagged ? "That answer counts again." : "That answer is flagged: later fits leave it out.");
+    say(flagged ? "The flag is removed: that answer counts again." : "That answer is flagged and excluded from later fits.");
   } catch (error) { say(error.message, true); }
   close();
   look(true);

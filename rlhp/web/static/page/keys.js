@@ -1,4 +1,4 @@
-// The keyboard.
+// Keyboard shortcuts.
 
 import { $, say } from "./base.js?token={{token}}";
 import { undo } from "./answers.js?token={{token}}";
@@ -9,14 +9,14 @@ import { active } from "./show.js?token={{token}}";
 
 const COMMANDS = { z: () => undo(), Z: () => undo(), "?": openHelp, ...PLAYBACK };
 const TYPES_HERE = "input, select, textarea";
-const PRESSES = [" ", "Enter"]; // what a button, a link or a summary takes for itself
+const PRESSES = [" ", "Enter"]; // keys that a focused button, link or summary handles itself
 
 function clipsInView() {
   const { top, bottom } = active.root.getBoundingClientRect();
-  return bottom + top >= 0 && bottom + top <= 2 * innerHeight; // their middle is
+  return bottom + top >= 0 && bottom + top <= 2 * innerHeight; // whether their middle is visible
 }
 
-/** Whether a key goes to something of this kind that is seen; what a closed dialog hides keeps the focus for a moment. */
+/** Whether the target of a key event is a visible element of this kind; an element in a closed dialog keeps the focus for a moment. */
 const isIn = (event, kind) => event.target.closest?.(kind)?.checkVisibility() ?? false;
 
 function pressed(event) {
@@ -28,14 +28,14 @@ function pressed(event) {
   const act = keys()[name] ?? COMMANDS[event.key];
   if (!act && !(arrow && Object.keys(keys()).includes(event.key))) return;
   if (arrow && !clipsInView()) return say("Scroll back to the clips to answer with the arrow keys.");
-  event.preventDefault(); // a key that answers does not scroll, and a key that scrolls does not answer
+  event.preventDefault(); // a key either answers or scrolls, never both
   act?.();
 }
 
 export function start() {
   addEventListener("keydown", pressed);
   $("undo").addEventListener("click", () => undo());
-  // after a click the keys answer again, not the button that was clicked
+  // after a click, move the focus away from the button so that keys answer again
   addEventListener("pointerup", () => document.activeElement?.matches?.("button, input[type=range]") && document.activeElement.blur());
   $("speed").addEventListener("change", () => $("speed").blur());
 }

@@ -1,13 +1,13 @@
-// The page: what is shown is already here, so that the next question plays at once; what is said is kept here until the server has it.
+// Entry point of the page. The next question is loaded in advance, so that it plays at once; answers are kept until the server has them.
 
 import { say, sleep } from "./base.js?token={{token}}";
-import { deal, found, lost, restore, sinceDealt } from "./answers.js?token={{token}}";
+import { fetchQuestions, connected, connectionLost, restore, sinceFetched } from "./answers.js?token={{token}}";
 import { start as startGuide } from "./guide.js?token={{token}}";
 import { start as startHelp } from "./help.js?token={{token}}";
 import { start as startHistory } from "./history.js?token={{token}}";
 import { start as startKeys } from "./keys.js?token={{token}}";
 import { start as startNotices } from "./notice.js?token={{token}}";
-import { enable, furnish } from "./panel.js?token={{token}}";
+import { enable, drawButtons } from "./panel.js?token={{token}}";
 import { start as startPlayback } from "./playback.js?token={{token}}";
 import { write } from "./progress.js?token={{token}}";
 import { start as startRun } from "./run.js?token={{token}}";
@@ -15,28 +15,28 @@ import { asOfNow, mine, read } from "./server.js?token={{token}}";
 import { choose } from "./choose.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 
-const POLL = 2000, HEARTBEAT = 20000, ELSEWHERE = 5000; // ms; ELSEWHERE: between looks while the tab is hidden
+const POLL = 2000, HEARTBEAT = 20000, ELSEWHERE = 5000; // ms between requests; ELSEWHERE: while the tab is hidden
 
 async function look() {
   const before = page.run?.state, fresh = asOfNow();
   page.run = await read(`api/state?${mine}`);
-  found();
-  if (before && before !== page.run.state && page.run.state === "finished") say("The learner is done. What you answer now is kept, but not learned from.");
+  connected();
+  if (before && before !== page.run.state && page.run.state === "finished") say("Training is finished. Further answers are kept, but not learned from.");
   if (fresh() && !page.pending.length) page.mine = page.run.mine;
 }
 
 async function tick() {
   try {
     await look();
-    if (page.pending.length || page.queue.length < 2 || sinceDealt() > HEARTBEAT) await deal();
-  } catch (error) { lost(error); }
+    if (page.pending.length || page.queue.length < 2 || sinceFetched() > HEARTBEAT) await fetchQuestions();
+  } catch (error) { connectionLost(error); }
   write();
 }
 
-/** A tab that is hidden holds no questions from others, but counts what waits as long as the training goes on. */
+/** Update the status while the tab is hidden, as long as the training runs. A hidden tab keeps no questions from other annotators. */
 async function glance() {
   if (page.run && !["training", "waiting", "paused"].includes(page.run.state)) return;
-  try { await look(); } catch (error) { lost(error); }
+  try { await look(); } catch (error) { connectionLost(error); }
   write();
 }
 
@@ -51,7 +51,7 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) tick
 
 restore();
 for (const start of [startPlayback, startKeys, startGuide, startHistory, startHelp, startNotices]) start();
-furnish("comparison", 2, choose);
+drawButtons("comparison", 2, choose);
 enable(false);
 live();
 startRun();

@@ -1,22 +1,22 @@
-// Tells a person who looks elsewhere that a question waits: a notification, a sound; both are off until asked for.
+// Notifies a person whose tab is hidden that a question is waiting, by notification or sound. Both are off by default.
 
 import { say, storage } from "./base.js?token={{token}}";
 import { listen } from "./progress.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 import { waiting } from "./words.js?token={{token}}";
 
-const KEPT = "rlhp notices"; // in the browser, for every run
-export const wishes = { notify: false, sound: false, ...storage.read(KEPT) };
-let before = null; // questions that waited at the last look
+const KEPT = "rlhp notices"; // storage key, shared by all runs
+export const settings = { notify: false, sound: false, ...storage.read(KEPT) };
+let before = null; // number of questions waiting at the last check
 
-/** Switch one of them; whether it is on now. */
+/** Switch a notification or the sound on or off. Returns whether it is on now. */
 export async function setNotice(name, on) {
   if (on && name === "notify" && (await allowed()) !== "granted") {
-    say("This browser does not let the page show notifications.", true);
+    say("This browser does not allow the page to show notifications.", true);
     on = false;
   }
-  wishes[name] = on;
-  storage.write(KEPT, wishes);
+  settings[name] = on;
+  storage.write(KEPT, settings);
   if (on && name === "sound") beep();
   return on;
 }
@@ -44,8 +44,8 @@ function look() {
   if (!page.run) return;
   const n = waiting();
   if (before === 0 && n > 0 && document.hidden) {
-    if (wishes.notify) notify(n);
-    if (wishes.sound) beep();
+    if (settings.notify) notify(n);
+    if (settings.sound) beep();
   }
   before = n;
 }

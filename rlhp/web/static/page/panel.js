@@ -1,4 +1,4 @@
-// The part of the page that answers: what it looks like depends on the kind of question.
+// The answer panel, which depends on the kind of question.
 
 import { $ } from "./base.js?token={{token}}";
 import { comparison, goodBad, gradedComparison } from "./choices.js?token={{token}}";
@@ -10,18 +10,18 @@ export const kindOf = (question) => KINDS[question.kind] ?? comparison;
 export const known = (question) => question.kind in KINDS;
 export const namesOf = (question) => kindOf(question).names(question.clips.length);
 
-let drawn = null, shown = ""; // what stands there, and of what kind
+let drawn = null, shown = ""; // the present panel, and the kind and number of clips that it is for
 
 export const keys = () => drawn?.keys ?? {};
 export const tap = (side, shift) => drawn?.tap(side, shift);
 
-/** The buttons of a question; `send` is called with what is said. */
+/** Show the buttons of a question; `send` is called with the answer. */
 export function present(question, stage, send) {
-  furnish(question.kind, question.clips.length, send);
+  drawButtons(question.kind, question.clips.length, send);
   drawn.begin(stage);
 }
 
-export function furnish(kind, clips, send) {
+export function drawButtons(kind, clips, send) {
   if (shown === `${kind} ${clips}`) return;
   shown = `${kind} ${clips}`;
   drawn = (KINDS[kind] ?? comparison).draw(send, clips);

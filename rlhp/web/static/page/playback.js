@@ -1,22 +1,22 @@
-// How clips play: paused or not, how fast, and from where.
+// Playback of clips: pause, speed and position.
 
 import { $, storage } from "./base.js?token={{token}}";
 
 const SLOW = 0.3; // the speed of a slow replay
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
-const KEPT = "rlhp speed"; // in the browser, for every run
-const PICTURE = 1 / 20; // seconds, where the browser does not say how long one lasts
+const KEPT = "rlhp speed"; // storage key, shared by all runs
+const PICTURE = 1 / 20; // seconds per frame, if the browser does not tell
 
-let stage = null; // what is seen
+let stage = null; // the visible stage
 let speed = SPEEDS.includes(storage.read(KEPT)) ? storage.read(KEPT) : 1;
 
 export const playback = {
-  paused: matchMedia("(prefers-reduced-motion: reduce)").matches, // then films wait until somebody asks for them
+  paused: matchMedia("(prefers-reduced-motion: reduce)").matches, // then clips do not play automatically
   slow: false,
   get rate() { return speed * (this.slow ? SLOW : 1); },
 };
 
-/** What is seen from now on; a slow replay was of what was seen before. */
+/** Set the visible stage; ends a slow replay. */
 export function watch(seen) {
   stage = seen;
   playback.slow = false;
@@ -47,12 +47,12 @@ export function faster(by) {
   setSpeed(SPEEDS[Math.min(Math.max(SPEEDS.indexOf(speed) + by, 0), SPEEDS.length - 1)]);
 }
 
-/** One picture on, or back; clips stand still then. */
+/** Step `by` frames forward, or back if negative, and pause the clips. */
 export function step(by) {
   if (!stage?.question) return;
   if (!playback.paused) togglePause();
   const picture = stage.frame || PICTURE;
-  stage.seek((Math.round(stage.at / picture - 0.5) + by + 0.5) * picture); // to the middle of a picture, never between two
+  stage.seek((Math.round(stage.at / picture - 0.5) + by + 0.5) * picture); // to the middle of a frame, never between two
   scrubbed();
 }
 

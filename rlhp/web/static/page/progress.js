@@ -1,21 +1,21 @@
-// What is written on the page about the run and this person's answers.
+// Writes the status of the run and of this annotator to the page.
 
 import { $, annotator, count, number, time } from "./base.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 import { STATES, waiting, why } from "./words.js?token={{token}}";
 
-const ENOUGH = 10; // answers, before a pace and a time to go are told
+const ENOUGH = 10; // answers needed before the pace and the remaining time are shown
 
 const listeners = [];
-/** Call `told` whenever what the page knows has changed. */
-export const listen = (told) => listeners.push(told);
+/** Call `listener` whenever the page's state has changed. */
+export const listen = (listener) => listeners.push(listener);
 
 export function write() {
   const { run, mine } = page;
   $("undo").disabled = !mine.undoable && !page.pending.length;
   $("why").textContent = why();
   writeState();
-  for (const told of listeners) told();
+  for (const listener of listeners) listener();
   if (!run) return;
   $("task").textContent = run.task.replaceAll("_", " ");
   $("run").textContent = run.run;
@@ -30,7 +30,7 @@ function writeState() {
   const text = (state === "waiting" && !page.queue.length && run.filming ? "Being filmed" : STATES[state]) ?? "…";
   $("state").dataset.state = state ?? "";
   if ($("state").textContent !== text) $("state").textContent = text;
-  $("state").title = run?.error ?? "what the training is doing";
+  $("state").title = run?.error ?? "state of the training";
   const n = waiting();
   document.title = `${n ? `(${n}) ` : ""}${QUESTIONS[run?.kind] ?? QUESTIONS.comparison} · rlhp`;
 }
@@ -39,7 +39,7 @@ const QUESTIONS = { comparison: "Which is better?", graded_comparison: "Which is
 
 function progress(over, early, goal) {
   const { state, step, total_steps, answered, first, taken, labels } = page.run;
-  if (over) return `The learner is done: it used ${taken} of ${count(labels, "label")}`;
+  if (over) return `Training is finished: it used ${taken} of ${count(labels, "label")}`;
   if (early) return `${answered} of ${first} first labels; then the policy is trained`;
   const steps = `; step ${number(step)} of ${number(total_steps)}`;
   return `${answered} of ${goal} labels${state === "training" ? steps : ""}`;

@@ -1,11 +1,11 @@
-// A ranking of several clips: keys, taps or drags put them into places; clips in one place are a tie.
+// A ranking of several clips: keys, taps or drags put clips into places; clips in the same place are tied.
 
 import { made } from "./base.js?token={{token}}";
 import { UNSURE, answerButton } from "./choices.js?token={{token}}";
 
 export const ordinal = (n) => `${n}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
 
-/** Clips by place, best first, from a rank for each clip. */
+/** Convert a rank per clip to the clips of each place, best first. */
 function places(ranks) {
   const by = new Map();
   ranks.forEach((rank, clip) => by.set(rank, [...(by.get(rank) ?? []), clip]));
@@ -19,9 +19,9 @@ export const ranking = {
   words: (value) => `${written(value)}.`,
   sign: (value) => (Array.isArray(value) ? places(value).map((clips) => clips.map((clip) => clip + 1).join("=")).join("›") : "↑"),
   sides: (value) => (Array.isArray(value) ? places(value)[0] : []),
-  tapping: "A tap or a click on a clip puts it into the next place, or takes it out again; numbers can be dragged.",
-  help: [["1 2 …", "Put that clip into the next place, or take it out again"], ["=", "Tie the last with the place before"],
-    ["Backspace", "Take the last out"], ["Enter", "Send the ranking"], ["↑", "Cannot tell"]],
+  tapping: "A tap or a click on a clip puts it into the next place or removes it; numbers can be dragged.",
+  help: [["1 2 …", "Put that clip into the next place, or remove it"], ["=", "Tie the last place with the one before"],
+    ["Backspace", "Remove the last clip"], ["Enter", "Send the ranking"], ["↑", "Cannot tell"]],
   draw: (send, n) => new Places(send, n),
 };
 
@@ -30,7 +30,7 @@ class Places {
     this.send = send;
     this.n = n;
     this.order = []; // the clips of each place, best first
-    this.last = null; // the clip that found its place by itself, until something else is said of it
+    this.last = null; // the clip that was placed automatically, until the person changes something
     this.chips = Array.from({ length: n }, (_, clip) => this.chip(clip));
     this.slots = Array.from({ length: n + 1 }, (_, place) => this.slot(place));
     const list = made("ol", { className: "places", "aria-label": "Places, the best first" }, ...this.slots);
@@ -50,7 +50,7 @@ class Places {
     return button;
   }
 
-  slot(place) { // the last one holds what has no place yet
+  slot(place) { // the last slot holds the clips without a place
     const name = place < this.n ? ordinal(place + 1) : "Not placed";
     const slot = made("li", {}, made("span", { textContent: name }));
     slot.dataset.place = place;
@@ -78,7 +78,7 @@ class Places {
       chip.style.transform = "";
       const slot = this.dragged && document.elementsFromPoint(event.clientX, event.clientY).find((each) => each.dataset?.place);
       if (slot) this.put(clip, Number(slot.dataset.place));
-      setTimeout(() => { this.dragged = false; }); // after the click that ends a drag
+      setTimeout(() => { this.dragged = false; }); // after the click event that ends a drag
     };
     addEventListener("pointermove", move);
     addEventListener("pointerup", up, { once: true });
@@ -98,19 +98,19 @@ class Places {
   tap(clip) { this.toggle(clip); }
 
   toggle(clip) {
-    const there = this.placed.includes(clip), last = this.last;
+    const placed = this.placed.includes(clip), last = this.last;
     this.last = null;
-    if (clip === last) return; // it is where it would have gone
-    this.order = there ? this.without(clip) : [...this.order, [clip]];
+    if (clip === last) return; // it is already in its place
+    this.order = placed ? this.without(clip) : [...this.order, [clip]];
     const left = [...this.chips.keys()].filter((each) => !this.placed.includes(each));
-    if (!there && left.length === 1) { // where the last one goes is plain
+    if (!placed && left.length === 1) { // the last clip is placed automatically
       this.order = [...this.order, left];
       [this.last] = left;
     }
     this.write();
   }
 
-  put(clip, place) { // onto clips that are there: a tie
+  put(clip, place) { // a place that is taken becomes a tie
     const order = this.order.map((clips) => clips.filter((each) => each !== clip));
     if (place < order.length) order[place].push(clip);
     else if (place < this.n) order.push([clip]);

@@ -1,4 +1,4 @@
-// A rating of one clip: a key from 1 to 5, or a slider for what lies between.
+// A rating of one clip: a key from 1 to 5, or a slider for values in between.
 
 import { made } from "./base.js?token={{token}}";
 import { UNSURE, answerButton } from "./choices.js?token={{token}}";
@@ -12,7 +12,7 @@ export const rating = {
   words: (value) => (value === "unsure" ? "Cannot tell." : `Rated ${percent(value)}.`),
   sign: (value) => (value === "unsure" ? "↑" : `${Math.round(100 * value)}`),
   sides: (value) => (value === "unsure" ? [] : [0]),
-  help: [["1 … 5", "Very bad … very good"], ["Enter", "Send what the slider says"], ["↑", "Cannot tell"]],
+  help: [["1 … 5", "Very bad … very good"], ["Enter", "Send the slider's value"], ["↑", "Cannot tell"]],
   draw(send) {
     const stars = WORDS.map((text, i) => answerButton({ value: i / (STARS - 1), sign: `${i + 1}`, text, keys: [`${i + 1}`] }, send));
     const unsure = answerButton(UNSURE, send), between = slide(send);
@@ -31,7 +31,7 @@ export const rating = {
   },
 };
 
-/** The slider and its button; one that nobody has moved says nothing. */
+/** The slider and its button, which is disabled until the slider has been moved. */
 function slide(send) {
   const slider = made("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": "Rating", disabled: true });
   const shown = made("output", { textContent: "50" });

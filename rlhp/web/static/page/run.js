@@ -1,4 +1,4 @@
-// The run in view: its curve, how far the reward model agrees with this person, the newest policy, and what it is told to do.
+// The run panel: learning curve, agreement of the reward model with this annotator, newest clip, and controls.
 
 import { $, count, say, sleep, storage } from "./base.js?token={{token}}";
 import { plot, series } from "./curve.js?token={{token}}";
@@ -6,17 +6,17 @@ import { playback } from "./playback.js?token={{token}}";
 import { ask, mine, read, tell } from "./server.js?token={{token}}";
 import { page } from "./state.js?token={{token}}";
 
-const AGAIN = 5000; // ms between looks
-const KEPT = "rlhp run"; // whether the panel is open
-const WIDE = matchMedia("(min-width: 1100px)"); // enough room for it beside the clips
+const AGAIN = 5000; // ms between requests
+const KEPT = "rlhp run"; // storage key: whether the panel is open
+const WIDE = matchMedia("(min-width: 1100px)"); // enough space for it beside the clips
 
-let filmed = null, gone = false;
+let filmed = null, unsupported = false;
 
 async function look() {
-  if (gone) return;
+  if (unsupported) return;
   try {
     write(await read(`api/run?${mine}`));
-  } catch (error) { gone = error.status === 404; } // a server that does not show runs
+  } catch (error) { unsupported = error.status === 404; } // the server does not have this route
 }
 
 function write({ curve, agreement, film, may_control: may, ...asked }) {
@@ -24,27 +24,27 @@ function write({ curve, agreement, film, may_control: may, ...asked }) {
   show(wanted());
   const points = series(curve);
   $("curve").replaceChildren(...(points.points.length > 1 ? [plot(points)] : []));
-  $("curve-name").textContent = points.points.length > 1 ? points.name : "The curve begins with the first episodes that end.";
+  $("curve-name").textContent = points.points.length > 1 ? points.name : "The curve starts when the first episodes end.";
   $("agreement").textContent = agreed(agreement);
   $("controls").hidden = !may;
   writeControls(asked);
   if (film && film !== filmed) watch(film);
 }
 
-function writeControls({ paused, stopping, may_grow: ungrown }) {
+function writeControls({ paused, stopping, may_grow: reason }) {
   const over = ["finished", "stopped", "failed"].includes(page.run?.state);
   $("hold").textContent = paused ? "Resume training" : "Pause training";
   $("hold").dataset.act = paused ? "resume" : "pause";
   $("stop").textContent = stopping ? "Stopping after this round" : "Stop training …";
   $("hold").disabled = $("stop").disabled = over || !!stopping;
-  $("more").disabled = $("labels").disabled = over || !!ungrown;
-  $("more").title = ungrown ?? "";
+  $("more").disabled = $("labels").disabled = over || !!reason;
+  $("more").title = reason ?? "";
 }
 
 const percent = (share) => Math.round(100 * share);
 
 function agreed(agreement) {
-  if (!agreement) return "How far the reward model agrees with you is known once some of your answers are held out.";
+  if (!agreement) return "The reward model's agreement with you is shown once some of your answers are held out.";
   const { share, low, high, n } = agreement;
   return `The reward model agrees with you on ${percent(share)} % of ${count(n, "held-out answer")} (${percent(low)} to ${percent(high)} %).`;
 }
@@ -69,7 +69,7 @@ async function command(act, content = {}) {
   look();
 }
 
-const SAID = { pause: "Training pauses after this rollout; you can go on answering.", resume: "Training goes on.",
+const SAID = { pause: "Training pauses after this rollout; you can continue to answer.", resume: "Training resumes.",
   stop: "Training stops; the same command resumes it from its last checkpoint.", labels: "The run will ask for more." };
 
 const wanted = () => storage.read(KEPT) ?? WIDE.matches;
@@ -77,7 +77,7 @@ const wanted = () => storage.read(KEPT) ?? WIDE.matches;
 function show(open) {
   $("run-panel").hidden = !open;
   $("panel").setAttribute("aria-expanded", open);
-  dispatchEvent(new Event("resize")); // clips have more room, or less
+  dispatchEvent(new Event("resize")); // the space for the clips has changed
 }
 
 function toggle() {

@@ -1,26 +1,26 @@
-// Two stages: one is seen, the other holds the next question's clips, loaded.
+// A stage plays the clips of one question. One stage is visible while another holds the preloaded clips of the next question.
 
 import { $, made } from "./base.js?token={{token}}";
 import { film } from "./films.js?token={{token}}";
 import { playback } from "./playback.js?token={{token}}";
 
-const HOLD = 400; // ms for which the last picture is held before the clips begin again
-const APART = 0.08; // seconds by which clips may be out of step
+const HOLD = 400; // ms for which the last frame is held before the clips restart
+const APART = 0.08; // maximum offset between clips in seconds
 
 export class Stage {
-  constructor(root, tapped, broke) {
+  constructor(root, onTap, onFailure) {
     this.root = root;
     this.question = null;
     this.figures = [];
-    this.frame = 0; // seconds from one picture to the next, once seen
-    this.tapped = tapped;
-    this.broke = broke;
+    this.frame = 0; // seconds per frame, once measured
+    this.onTap = onTap;
+    this.onFailure = onFailure;
   }
 
   get videos() { return this.figures.map((figure) => figure.querySelector("video")); }
 
-  /** As many figures as the question has clips, each with its name: left, right; first, second, third. */
-  furnish(names) {
+  /** Create one figure per clip, each with its name. */
+  setFigures(names) {
     while (this.figures.length < names.length) this.figures.push(this.figure(this.figures.length));
     while (this.figures.length > names.length) this.figures.pop().remove();
     this.root.dataset.clips = names.length;
@@ -39,14 +39,14 @@ export class Stage {
     figure.dataset.side = side;
     video.addEventListener("ended", () => this.again());
     video.addEventListener("timeupdate", () => this.inStep());
-    figure.addEventListener("click", (event) => this.tapped(this, side, event));
+    figure.addEventListener("click", (event) => this.onTap(this, side, event));
     this.root.append(figure);
     return figure;
   }
 
   async load(question, names) {
     this.question = null;
-    this.furnish(names);
+    this.setFigures(names);
     this.mark([]);
     const addresses = await Promise.all(question.clips.map(film));
     await Promise.all(this.videos.map((video, side) => new Promise((done, failed) => {
@@ -56,13 +56,13 @@ export class Stage {
       video.load();
     })));
     const { videoWidth, videoHeight } = this.videos[0];
-    $("clips").style.setProperty("--ratio", videoWidth / videoHeight); // a run's clips are all alike
+    $("clips").style.setProperty("--ratio", videoWidth / videoHeight); // all clips of a run have the same ratio
     this.question = question;
-    this.videos.forEach((video, side) => { video.onerror = () => this.broke(this, question.clips[side]); });
+    this.videos.forEach((video, side) => { video.onerror = () => this.onFailure(this, question.clips[side]); });
     this.measure();
   }
 
-  /** How long a picture lasts, from two that follow each other. */
+  /** Measure the duration of a frame from consecutive frames. */
   measure() {
     const [video] = this.videos;
     let before = null;
@@ -89,7 +89,7 @@ export class Stage {
 
   resume() { for (const video of this.videos) if (!video.ended) video.play().catch(() => {}); this.again(); }
 
-  again() { // all have come to their end: hold the last picture for a moment, then begin together
+  again() { // once all clips have ended: hold the last frame for a moment, then restart together
     if (this.root.hidden || playback.paused || !this.ended) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => { if (!this.root.hidden && !playback.paused && this.ended) this.play(); }, HOLD);
@@ -104,10 +104,10 @@ export class Stage {
 
   seek(seconds) { for (const video of this.videos) video.currentTime = Math.min(Math.max(seconds, 0), this.duration); }
 
-  /** Outline what was chosen. */
+  /** Outline the chosen clips. */
   mark(sides) { this.figures.forEach((figure, side) => figure.classList.toggle("chosen", sides.includes(side))); }
 
-  /** Write a clip's place beside it, or nothing. */
+  /** Show a clip's place in a ranking, or nothing. */
   place(side, text) {
     const badge = this.figures[side].querySelector(".place");
     badge.hidden = !text;

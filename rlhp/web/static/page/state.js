@@ -1,16 +1,16 @@
-// What the page knows. Everything else reads it here, and few write it.
+// The state of the page, shared by all modules.
 
 export const page = {
-  queue: [], // questions to show, the first is in front of the person
-  reopened: null, // a question that was answered and is to be answered again: it comes first
-  pending: [], // answers on their way, oldest first
+  queue: [], // questions to show; the first is on screen
+  reopened: null, // an answered question to be answered again; it comes first
+  pending: [], // answers that the server has not acknowledged, oldest first
   mine: { answers: 0, per_hour: 0, undoable: null },
-  run: null, // what /api/state said last
-  away: false, // the server does not answer
-  refusal: "", // or it does not let this person in: why
-  blocked: false, // all questions that were dealt hold clips that do not play here
-  passedOver: 0, // questions that were dealt and hold such a clip
-  chosen: Promise.resolve(), // until what was chosen has been shown for a moment
+  run: null, // last response of /api/state
+  away: false, // the last request failed
+  refusal: "", // why the server rejected the last request, if it did
+  blocked: false, // every assigned question has a clip that does not play here
+  skipped: 0, // assigned questions with such a clip
+  chosen: Promise.resolve(), // resolves when the outline of the last choice has been shown long enough
 };
 
 export const same = (a, b) => a && b && a.query === b.query && a.round === b.round && a.clips.join() === b.clips.join();
