@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.finite import check_actions, check_observed, check_received
 from rlhp.render import drawn
-from rlhp.types import Array, Deflated, Rollout, Segment, Transitions, UserError, in_a_row
+from rlhp.types import Array, Deflated, Rollout, Segment, Transitions, UserError, stack_states
 
 MAX_STEPS = 100_000  # maximum length of an episode in `returns`
 LONGEST = 240  # maximum length of the segments of `watch`, to bound memory; a multiple of the steps per video frame
@@ -133,7 +133,7 @@ def _segment(rows: list[_Step], replays: bool) -> Segment:
     """Combine steps (observation, action and true reward of the first environment, states of all) to a segment of the first."""
     obs, act, reward, states = zip(*rows, strict=True)
     kept = [each for each in states if each is not None]
-    state = in_a_row(kept) if kept else None
+    state = stack_states(kept) if kept else None
     steps = Rollout(_alone(obs), _alone(act), np.array(reward, np.float32)[:, None], np.zeros((len(rows), 1), bool), state, NONE)
     return replace(steps, replays=replays).clip(0, 0, len(rows))
 

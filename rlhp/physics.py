@@ -23,10 +23,7 @@ class Physics:
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, owner: Any, goal: bool) -> None:
         self._model, self._data, self._owner, self._goal = model, data, owner, goal
         free = [data.qpos, data.qvel, data.act, data.mocap_pos, data.mocap_quat]  # views, created once so that reading is fast
-        fixed, bodies = (
-            model.body_weldid == 0,
-            np.flatnonzero(model.body_parentid == 0)[1:],
-        )  # without the world itself
+        fixed, bodies = model.body_weldid == 0, np.flatnonzero(model.body_parentid == 0)[1:]  # the first is the world itself
         placed = [(model.body_pos, bodies), (model.body_quat, bodies)]
         placed += [(model.geom_pos, np.flatnonzero(fixed[model.geom_bodyid]))]
         placed += [(model.site_pos, np.flatnonzero(fixed[model.site_bodyid]))]

@@ -183,7 +183,7 @@ def test_coach_hears_what_a_person_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("override", "complaint"),
-    [("loop.keep=expert_error", "loop.keep=newest"), ("film=null", "cannot be drawn"), ("keyboard=null", "has no keys")],
+    [("loop.keep=expert_error", "loop.keep=newest"), ("film=null", "cannot be rendered"), ("keyboard=null", "has no keys")],
 )
 def test_what_people_cannot_do_is_refused(override: str, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):

@@ -26,7 +26,7 @@ class Coach(Blind, A2C):
     traces: Traces
     signals: int  # number of feedback signals other than 0 so far
 
-    def listen(self, traces: Traces) -> None:
+    def set_traces(self, traces: Traces) -> None:
         """Set the eligibility traces. Call it once, before training."""
         self.traces, self.signals = traces, 0
 
@@ -78,5 +78,5 @@ def coach(env: VecEnv, *, decay: float, delay: int, **settings: Any) -> Coach:
     # no discounting and no scaling: feedback is the advantage itself
     agent = make(Coach, env, gamma=1.0, normalise_reward=False, policy_kwargs=kwargs, use_rms_prop=False, **settings)
     assert isinstance(agent, Coach)
-    agent.listen(Traces(agent.policy, env.num_envs, decay, delay))
+    agent.set_traces(Traces(agent.policy, env.num_envs, decay, delay))
     return agent

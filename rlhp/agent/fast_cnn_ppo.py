@@ -67,7 +67,7 @@ class FastCnnPPO(FastRollouts):
     def _setup_model(self) -> None:
         self.policy_kwargs = {"optimizer_kwargs": SB3_ADAM, **self.policy_kwargs, "optimizer_class": Adam}
         super()._setup_model()
-        self._number = number(self._precision, self.device.type)
+        self._dtype = number(self._precision, self.device.type)
         policy: Any = self.policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # the parameters have moved in memory, so the optimiser is rebuilt
         policy.optimizer = Adam(policy.parameters(), lr=self.lr_schedule(1), **policy.optimizer_kwargs)
@@ -75,7 +75,7 @@ class FastCnnPPO(FastRollouts):
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int) -> bool:
         """Collect a rollout as `FastRollouts`, with weights converted to the convolutions' precision once."""
         self.policy.set_training_mode(False)  # for layers such as dropout, as in SB3
-        self._acting = converted(self.policy.features_extractor, self._number)  # type: ignore[union-attr]
+        self._acting = converted(self.policy.features_extractor, self._dtype)  # type: ignore[union-attr]
         return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
 
     def _act(self, env: VecEnv, buffer: RolloutBuffer, n_steps: int) -> Array:
@@ -98,9 +98,9 @@ class FastCnnPPO(FastRollouts):
     def _forward(self, obs: Tensor, extractor: nn.Module | None = None) -> tuple[Tensor, Tensor]:
         """Images [n, C, H, W] uint8 -> log probabilities [n, A] and values [n]; `extractor` defaults to the policy's."""
         policy: Any = self.policy
-        seen = obs.to(self._number, memory_format=torch.channels_last).div_(255)
+        seen = obs.to(self._dtype, memory_format=torch.channels_last).div_(255)
         # no cache, since threads would share it
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._number == torch.bfloat16, cache_enabled=False):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16, cache_enabled=False):
             features = (extractor or policy.features_extractor)(seen)
         actor, critic = policy.mlp_extractor(features.float())
         return policy.action_net(actor).log_softmax(1), policy.value_net(critic)[:, 0]
@@ -161,12 +161,12 @@ class FastCnnPPO(FastRollouts):
         self.logger.record("train/clip_range", clip)
 
 
-def converted(extractor: nn.Module, number: torch.dtype) -> nn.Module:
+def converted(extractor: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Copy an extractor with its convolutions and linear layers in this type, which autocast would convert at every call."""
     acting = deepcopy(extractor).requires_grad_(False)
     for layer in acting.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.to(number)
+            layer.to(dtype)
     return acting
 
 

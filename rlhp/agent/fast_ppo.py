@@ -73,7 +73,7 @@ class FastPPO(FastRollouts):
         mean = self._actor(obs)
         chosen = mean + torch.randn(mean.shape) * self._std
         env.step_async(np.clip(chosen.numpy(), space.low, space.high))  # type: ignore[attr-defined]
-        self._deviations.append(chosen - mean)  # physics runs meanwhile, so do here what acting does not wait for
+        self._deviations.append(chosen - mean)  # from here on the physics runs at the same time
         buffer.values[n_steps] = self._values(obs).numpy()
         return chosen.numpy()
 

@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from rlhp.agent import actions as translated
 from rlhp.finite import check_actions, check_observed, check_received
-from rlhp.types import Array, Deflated, Rollout, Stateful, in_a_row
+from rlhp.types import Array, Deflated, Rollout, Stateful, stack_states
 
 
 class Recorder(VecEnvWrapper):
@@ -97,7 +97,7 @@ class Recorder(VecEnvWrapper):
             _single(np.stack(act)),
             np.stack(true_reward),
             np.stack(cut),
-            in_a_row(self._states) if len(self._states) == len(true_reward) else None,
+            stack_states(self._states) if len(self._states) == len(true_reward) else None,
             np.array(self._returns),
             _single(self._obs),
             tuple(self._last),

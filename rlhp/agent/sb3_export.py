@@ -56,9 +56,8 @@ def sb3_agent(agent: Blind) -> OnPolicyAlgorithm:
     env: Any = agent.env
     rate = float(agent.lr_schedule(1))
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "You have specified a mini-batch size", UserWarning
-        )  # SB3 warned when the agent was built
+        # SB3 warned already when the agent was built
+        warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
         made = make(policy, env, rate, policy_kwargs=kwargs, device="cpu", **settings)
     made.policy.load_state_dict(agent.policy.state_dict())
     return made

@@ -38,11 +38,11 @@ class Traces:
         later feedback that reaches back to it, sum_k decay^k f_{t + k}, and so is the trace of earlier rollouts.
         """
         obs, act = self._delayed(obs, act)
-        heard = feedback[len(feedback) - len(obs) :]  # before the first step of all, traces are 0
+        received = feedback[len(feedback) - len(obs) :]  # before the first step of all, traces are 0
         if not len(obs):
             return [torch.zeros_like(p) for p in self.parameters]
         log_prob = self._log_prob(obs, act)
-        credit = credited(heard, self._decay)
+        credit = credited(received, self._decay)
         moved = self._gradients(log_prob, credit)
         if self._decay:
             before = torch.as_tensor(self._decay * credit[0], dtype=torch.float32, device=log_prob.device)

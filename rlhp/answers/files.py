@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from rlhp.answers import jsonl, pairs, parquet
 from rlhp.answers.preferences import is_ours, numbered
+from rlhp.atomic import replacing
 from rlhp.run import is_running
 from rlhp.store import Source, Store, import_answers
 from rlhp.types import Answer, UserError
@@ -124,14 +124,11 @@ def import_labels(run: Path, file: Path) -> str:
 
 @contextmanager
 def _replacing(out: Path) -> Generator[Path]:
-    """Yield a temporary file that replaces `out` once it is complete."""
-    part = out.with_name(f"{out.name}.{os.getpid()}.part")
+    """`replacing`, with a sentence for users where `out` cannot be written."""
     try:
-        yield part
-        os.replace(part, out)
+        with replacing(out) as draft:
+            yield draft
     except FileNotFoundError as error:
         raise UserError(f"{out} cannot be written: there is no folder {out.parent}.") from error
     except (PermissionError, IsADirectoryError) as error:
         raise UserError(f"{out} cannot be written ({error.strerror}): name another file.") from error
-    finally:
-        part.unlink(missing_ok=True)

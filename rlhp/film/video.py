@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
@@ -12,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from rlhp.atomic import replacing
 from rlhp.types import Array, UserError
 
 CODECS = {"h264": ("libx264", "mp4"), "vp9": ("libvpx-vp9", "webm")}
@@ -47,12 +47,8 @@ def write(frames: Iterable[Array], path: Path, fps: Fraction | int, codec: str =
     if first is None:
         raise UserError("there is nothing to film: no pictures")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may write the same clip
-    try:
-        _encode(chain([first], pictures), part, fps, codec, first.shape[1] // 2 * 2, first.shape[0] // 2 * 2)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as draft:
+        _encode(chain([first], pictures), draft, fps, codec, first.shape[1] // 2 * 2, first.shape[0] // 2 * 2)
     return path
 
 

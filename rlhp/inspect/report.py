@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlhp.atomic import replacing
 from rlhp.inspect import films, truth
 from rlhp.inspect.checks import Check, Outcome
 from rlhp.inspect.findings import Subject, examine, measure
@@ -54,10 +55,9 @@ def _filmed(subject: Subject) -> tuple[list[Segment], truth.Rewards]:
 
 def _write(path: Path, text: str) -> None:
     """Write a file atomically: it is complete, or unchanged."""
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, "utf-8")
-        part.replace(path)
+        with replacing(path) as draft:
+            draft.write_text(text, "utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}): name another file with -o.") from error

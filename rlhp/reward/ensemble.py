@@ -9,7 +9,7 @@ from torch import Tensor
 from rlhp.adam import Adam
 from rlhp.likelihood import Learned
 from rlhp.preference import Loss, agreement
-from rlhp.reward import reward_input as credits
+from rlhp.reward import reward_input as reward_inputs
 from rlhp.reward.augment import Augmentation, no_augmentation
 from rlhp.reward.dataset import Dataset, bootstrap_weights
 from rlhp.reward.network import Network
@@ -17,7 +17,7 @@ from rlhp.reward.regulariser import Regulariser
 from rlhp.reward.subsample import middle_steps, systematic
 from rlhp.types import Array, Checked, Comparisons, Evidence, Metrics, Rollout, Setup, Steps, UserError, make_rng, stacked
 
-MEMORY = 0.98  # decay of the running means of the losses, per gradient step
+DECAY = 0.98  # decay of the running means of the losses, per gradient step
 MEASURES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
 
 
@@ -74,7 +74,7 @@ class RewardEnsemble:
             )
         members = len(network.flat)
         self._network, self._members, self._seed = network, members, seed
-        self._reward_input, self._regulariser, self._augment = credits.find(reward_input), regulariser, augment
+        self._reward_input, self._regulariser, self._augment = reward_inputs.find(reward_input), regulariser, augment
         self._loss, self._loss_parameters = (loss, None) if not isinstance(loss, Learned) else LossParameters.of(loss, members)
         self._configured_loss = loss
 
@@ -182,7 +182,7 @@ class RewardEnsemble:
         train, valid = seen, (seen == 0).astype(np.float32)
         now = np.stack([_mean(losses, train), _mean(losses, valid), _mean(right, train), _mean(right, valid)])
         now = np.where(np.isnan(now), self._running, now)
-        self._running = np.where(np.isnan(self._running), now, MEMORY * self._running + (1 - MEMORY) * now)
+        self._running = np.where(np.isnan(self._running), now, DECAY * self._running + (1 - DECAY) * now)
         self._l2 = self._regulariser.next(self._l2, self._running[0], self._running[1])
 
     def _calibrate(self, data: Dataset) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from rlhp.atomic import replacing
 from rlhp.types import Array, UserError
 
 State = dict[str, Array]
@@ -124,10 +125,9 @@ def _digest(path: Path) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file atomically: it has all of its text or does not exist, also after a power failure."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(text)
-    sync(draft)
-    draft.replace(path)
+    with replacing(path) as draft:
+        draft.write_text(text)
+        sync(draft)
     sync(path.parent)
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from rlhp.atomic import replacing
 from rlhp.run.keys import key_of
 from rlhp.run.lock import lock, locked
 from rlhp.types import UserError
@@ -113,7 +114,6 @@ def recall(run: Path) -> None:
 
 def announce(run: Path, page: Served) -> None:
     """Write the address of the page, readable only by its owner, because the token lets anyone answer."""
-    draft = run / f"{SERVED}.draft"
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(json.dumps(asdict(page)) + "\n")
-    draft.replace(run / SERVED)
+    with replacing(run / SERVED) as draft:
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(asdict(page)) + "\n")

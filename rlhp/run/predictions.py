@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlhp.atomic import replacing
+
 PREDICTIONS = "predictions.csv"
 COLUMNS = ("step", "query", "returns")
 
@@ -36,10 +38,8 @@ def keep_predictions(run: Path, upto: int) -> list[Prediction]:
     existing = read_predictions(run)
     kept = [row for row in existing if row.step <= upto]
     if len(kept) < len(existing):
-        draft = (run / PREDICTIONS).with_suffix(".draft")
-        draft.unlink(missing_ok=True)
-        _append(draft, kept)
-        draft.replace(run / PREDICTIONS)
+        with replacing(run / PREDICTIONS) as draft:
+            _append(draft, kept)
     return kept
 
 

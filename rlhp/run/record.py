@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from rlhp.atomic import replacing
 from rlhp.types import Metrics, UserError, escaped
 
 
@@ -34,12 +35,10 @@ class Table:
         self._rewrite(rows)
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        draft = self._path.with_suffix(".draft")
-        with draft.open("w", newline="") as file:
+        with replacing(self._path) as draft, draft.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        draft.replace(self._path)
 
     def __call__(self, step: int, metrics: Metrics) -> None:
         """Append a row and write it to the file."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rlhp.atomic import replacing
 from rlhp.types import UserError
 
 SWEEPS = "sweeps.json"
@@ -81,9 +81,8 @@ def record(folder: Path, command: str, sweep: Sweep) -> None:
     if known.get(command) == sweep:
         return
     everything = {name: asdict(other) for name, other in {**known, command: sweep}.items()}
-    draft = folder / f".{SWEEPS}.{os.getpid()}"
-    draft.write_text(json.dumps(everything, indent=1) + "\n")
-    draft.replace(folder / SWEEPS)
+    with replacing(folder / SWEEPS) as draft:
+        draft.write_text(json.dumps(everything, indent=1) + "\n")
 
 
 def sweeps(folder: Path) -> dict[str, Sweep]:

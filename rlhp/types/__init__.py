@@ -18,7 +18,7 @@ from rlhp.types.clips import (
 )
 from rlhp.types.frames import seen_space, stacked
 from rlhp.types.observations import ImagesAndVector, image_axes, is_image, numbers, with_numbers
-from rlhp.types.pictures import Frames, frames_of, in_a_row
+from rlhp.types.pictures import Frames, frames_of, stack_states
 from rlhp.types.protocols import (
     Agent,
     Checked,
@@ -107,7 +107,6 @@ __all__ = [
     "film",
     "frames_of",
     "image_axes",
-    "in_a_row",
     "is_image",
     "make_rng",
     "numbers",
@@ -115,6 +114,7 @@ __all__ = [
     "packed",
     "seen_space",
     "stack",
+    "stack_states",
     "stacked",
     "unpack_arrays",
     "unpacked",

@@ -42,7 +42,7 @@ class Frames:
         return {f"{name}/frames": data, f"{name}/ends": np.cumsum([len(f.data) for f in flat]), f"{name}/sizes": np.array(sizes)}
 
 
-def in_a_row(states: Sequence[Array | tuple[Deflated, ...]]) -> Array | Frames:
+def stack_states(states: Sequence[Array | tuple[Deflated, ...]]) -> Array | Frames:
     """Combine what `Env.states` returned before each of T >= 1 steps, always of one kind, to the `state` of a rollout."""
     if isinstance(states[0], tuple):
         return Frames(tuple(cast(Sequence[tuple[Deflated, ...]], states)))

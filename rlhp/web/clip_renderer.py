@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rlhp import film
+from rlhp.atomic import PART
 from rlhp.store import AnnotationQueue, Store
 from rlhp.types import Array, Segment, UserError
 from rlhp.web.clip_cache import CLIPS, RenderSettings
@@ -46,7 +47,7 @@ class ClipRenderer:
         self._store = Store(run / "preferences.sqlite")
         self._queue = AnnotationQueue(self._store.database, overlap)
         self._done_at: tuple[int, int, int] | None = None
-        for unfinished in (run / CLIPS).glob("*.part"):  # left by a renderer that was killed
+        for unfinished in (run / CLIPS).glob(f"*{PART}"):  # left by a renderer that was killed
             if time.time() - unfinished.stat().st_mtime > STALE:
                 unfinished.unlink(missing_ok=True)
 
