@@ -63,7 +63,8 @@ def _present(settings: Mapping[str, Any], old_prefix: str, new_prefix: str) -> d
     for key, value in settings.items():
         old = f"{old_prefix}{key}"
         new = SETTINGS.get(old, f"{new_prefix}{key}")
-        found[new.rpartition(".")[2]] = _value(value, key, old, new)
+        name = new.rpartition(".")[2] if old in SETTINGS else key  # a key such as module.Class has dots of its own
+        found[name] = _value(value, key, old, new)
     return found
 
 

@@ -53,7 +53,7 @@ def rewarded(one) -> Rollout:
     """An agent with a rollout in its buffer, rewarded and credited as before the policy's step."""
     rollout = next(one.rollouts(T * N))
     one.rollout_buffer.rewards += rollout.true_reward
-    one._credit()
+    one._compute_advantages()
     return rollout
 
 

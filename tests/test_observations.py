@@ -101,7 +101,7 @@ def test_an_environment_that_observes_parts_can_be_pickled():
 @pytest.mark.parametrize(
     ("space", "sentence"),
     [
-        (spaces.Graph(spaces.Discrete(3), spaces.Discrete(2)), "a Graph, and not one of Box"),
+        (spaces.Graph(spaces.Discrete(3), spaces.Discrete(2)), "a Graph, which is not one of Box"),
         (spaces.Sequence(spaces.Discrete(3)), "a Sequence"),
         (spaces.Tuple([spaces.Discrete(3), spaces.Text(4)]), r"1 of its observations is a Text.*filter_keys: \[0\]"),
         (spaces.Discrete(10**6), "take 4,000,000 bytes"),
@@ -120,7 +120,7 @@ def test_frames_that_an_environment_stacks_are_noted():
 
     env = stacking("odd_envs:Grey-v0")
     assert env.observation_space.shape == (3, 16, 16)
-    assert len(env.notes) == 1 and "without FrameStackObservation, env.stack=3 shows" in env.notes[0]
+    assert len(env.notes) == 1 and "env.stack=3 instead of FrameStackObservation shows" in env.notes[0]
     assert not stacking("odd_envs:Plain-v0").notes
 
 

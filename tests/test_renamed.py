@@ -54,6 +54,7 @@ def test_the_settings_of_an_earlier_run_are_read_by_their_present_names(tmp_path
             "average_over": 0.05,
         },
         "query": {"clips_per_label": 4},
+        "env": {"wrappers": [{"module.Class": {"credit": 1}}]},
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(earlier))
     now = read_settings(tmp_path)
@@ -71,6 +72,7 @@ def test_the_settings_of_an_earlier_run_are_read_by_their_present_names(tmp_path
         "ema_window": 0.05,
     }
     assert now["query"] == {"min_segments_per_label": 4}
+    assert now["env"] == {"wrappers": [{"module.Class": {"credit": 1}}]}
 
 
 @pytest.mark.parametrize(("old", "new"), renamed.COMMANDS.items())

@@ -63,7 +63,7 @@ PARTS: list[tuple[type, str, str]] = [  # class, method, part; listed methods th
     (query.Disagreement, "__call__", ASK),
     (query.Uniform, "__call__", ASK),
     (teacher.Oracle, "__call__", ASK),
-    *((Store, method, ASK) for method in ("ask", "open", "answer", "wait", "take", "_counts")),
+    *((Store, method, ASK) for method in ("ask", "unanswered", "answer", "wait", "collect", "_counts")),
     (RunDirectory, "log", BOOK),
     (RunDirectory, "end_step", BOOK),
 ]
