@@ -177,7 +177,7 @@ def test_a_way_to_draw_that_mujoco_refuses(command, tmp_path):
 def test_stopping_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "main", failing(KeyboardInterrupt()))
     assert cli.main(["doctor"]) == 130
-    assert "same command" in capsys.readouterr().err
+    assert "repeat the command to continue" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_what_was_imported_has_the_spaces_that_it_shows(there: Path, tmp_path: P
 
 
 def test_one_thing_is_written_and_nothing_twice(run: Path, there: Path, capsys: Any) -> None:
-    assert cli.main(["export", str(run)]) == 2 and "name one thing to write" in capsys.readouterr().err
+    assert cli.main(["export", str(run)]) == 2 and "give either a FILE" in capsys.readouterr().err
     assert cli.main(["export", str(run), str(there / "x.jsonl"), "--minari", str(there)]) == 2
     assert cli.main(["export", str(run), "--minari", str(there / "a-v0")]) == 0
     assert cli.main(["export", str(run), "--minari", str(there / "a-v0")]) == 2

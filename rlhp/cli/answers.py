@@ -1,4 +1,4 @@
-"""Commands about answers: the page that asks people, what they said, and files of it."""
+"""Commands about answers: the annotation page, statistics, and files."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from rlhp.types import UserError
 
 def add_commands(add: Add) -> None:
     """Add the commands."""
-    _annotate_options(add("annotate", help="a page at which people compare the clips of a run, or of all runs in a folder"))
-    _answers_options(add("answers", help="counts, times and agreement of those who answered"))
+    _annotate_options(add("annotate", help="serve the page on which people compare clips of a run, or of all runs in a folder"))
+    _answers_options(add("answers", help="counts, times and agreement of the annotators"))
     _export_options(
         add(
             "export",
-            help="a run's answers as a file (.jsonl for rlhp import, .parquet for offline preference learners), or its clips",
+            help="write a run's answers (.jsonl for rlhp import, .parquet for offline preference learning) or its clips",
         )
     )
     _import_options(
         add(
             "import",
-            help="answers from a file: of rlhp export, into a run with the same questions; or of anybody's, into a new folder",
+            help="read answers from a file of rlhp export into a run, or comparisons from another data set into a new folder",
         )
     )
 
@@ -32,24 +32,26 @@ def _annotate_options(annotate: argparse.ArgumentParser) -> None:
         "path",
         type=Path,
         metavar="RUN",
-        help="a run directory, in training, stopped or finished; or a folder, all runs below which are served together",
+        help="a run directory, in training, stopped or finished; or a folder, to serve all runs below it",
     )
-    annotate.add_argument("--host", help="where to listen (default: 127.0.0.1, this machine alone)")
-    annotate.add_argument("--port", type=int, help="or the next that is free (default: 8321)")
+    annotate.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
+    annotate.add_argument("--port", type=int, help="port, or the next free one (default: 8321)")
     annotate.add_argument(
-        "--annotator", action="append", default=[], metavar="NAME", help="print a link for this person; repeatable"
+        "--annotator", action="append", default=[], metavar="NAME", help="print a link for this annotator; repeatable"
     )
     annotate.add_argument(
-        "--public", metavar="ADDRESS", help="of a proxy in front of the page, as https://label.example.org/hopper"
+        "--public", metavar="ADDRESS", help="address of a proxy in front of the page, such as https://label.example.org/hopper"
     )
-    annotate.add_argument("--overlap", type=int, metavar="K", help="people who answer the same question (default: 1)")
+    annotate.add_argument("--overlap", type=int, metavar="K", help="annotators per query (default: 1)")
     annotate.add_argument(
-        "--repeats", type=float, metavar="SHARE", help="of pairs shown once more, sides swapped (default: 0.05)"
+        "--repeats", type=float, metavar="SHARE", help="share of queries that are shown again, with sides swapped (default: 0.05)"
     )
-    annotate.add_argument("--minimum-view", type=float, metavar="SECONDS", help="before a pair can be answered (default: 1)")
-    annotate.add_argument("--codec", choices=("h264", "vp9"), help="of the clips (default: h264)")
-    annotate.add_argument("--size", type=int, metavar="PIXELS", help="of a clip, both ways (default: 600)")
-    annotate.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # started by a training
+    annotate.add_argument(
+        "--minimum-view", type=float, metavar="SECONDS", help="time before a query can be answered (default: 1)"
+    )
+    annotate.add_argument("--codec", choices=("h264", "vp9"), help="video codec of the clips (default: h264)")
+    annotate.add_argument("--size", type=int, metavar="PIXELS", help="width and height of a clip (default: 600)")
+    annotate.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # for a page that a training starts
     annotate.set_defaults(run=_annotate)
 
 
@@ -65,22 +67,22 @@ def _answers_options(answers: argparse.ArgumentParser) -> None:
 def _export_options(export: argparse.ArgumentParser) -> None:
     _run_argument(export)
     export.add_argument("file", type=Path, nargs="?", metavar="FILE", help="such as answers.jsonl")
-    export.add_argument("--flagged", action="store_true", help="with the answers that their annotators have taken back")
-    export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file is called")
+    export.add_argument("--flagged", action="store_true", help="include answers that their annotators flagged as mistakes")
+    export.add_argument("--parquet", action="store_const", const=".parquet", help="write Parquet, whatever the file's suffix")
     export.add_argument(
         "--minari",
         type=Path,
         metavar="FOLDER",
-        help="write the clips that were asked about as a dataset of Minari's, in place of FILE",
+        help="write the segments of all queries as a Minari dataset, instead of FILE",
     )
     export.set_defaults(run=_export)
 
 
 def _import_options(command: argparse.ArgumentParser) -> None:
     command.description = (
-        "The answers of a .jsonl file that rlhp export has written go into a run that holds the same questions. A data set of "
-        "anybody's (.npz, .parquet or .jsonl: two segments and a label a row) goes into a new folder, which rlhp answers, rlhp "
-        "export and rlhp fit read."
+        "Answers from a .jsonl file of rlhp export are added to a run with the same queries. Any other data set (.npz, .parquet "
+        "or .jsonl, each row two segments and a label) is written to a new folder, which rlhp answers, rlhp export and rlhp fit "
+        "read."
     )
     _run_argument(command)
     command.add_argument("file", type=Path, metavar="FILE", help="such as answers.jsonl, or comparisons.npz")
@@ -89,16 +91,16 @@ def _import_options(command: argparse.ArgumentParser) -> None:
 
 
 def columns_options(command: argparse.ArgumentParser) -> None:
-    """How a data set of anybody's is read."""
+    """Add the options for reading data sets of other projects."""
     command.add_argument(
         "--columns",
         default="",
         metavar="WHAT=COLUMN,...",
-        help="where left.obs, left.act, right.obs, right.act and label stand, and if there are any left.reward, right.reward and "
+        help="columns of left.obs, left.act, right.obs, right.act and label, and optionally of left.reward, right.reward and "
         "annotator (default: as in the data sets of IPL, Preference Transformer and Uni-RLHF, or of rlhp export)",
     )
     command.add_argument("--one", choices=("left", "right"), help="the segment that a label of 1 prefers")
-    command.add_argument("--minus-one", choices=("equal", "unsure"), help="what a label of -1 says")
+    command.add_argument("--minus-one", choices=("equal", "unsure"), help="the answer that a label of -1 stands for")
 
 
 def _annotate(options: argparse.Namespace) -> int:
@@ -119,7 +121,7 @@ def _answers(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     if (options.file is None) == (options.minari is None):
-        raise UserError("name one thing to write: a FILE such as answers.jsonl, or a folder with --minari.")
+        raise UserError("give either a FILE such as answers.jsonl or a folder with --minari.")
     if options.minari is not None:
         check_opengl()
         from rlhp import report

@@ -1,4 +1,4 @@
-"""The `rlhp` command. What a user did wrong gets one sentence and exit status 2; what we did wrong gets a traceback."""
+"""The `rlhp` command. A user's mistake gets one sentence and exit status 2; a bug gets a traceback."""
 
 from __future__ import annotations
 
@@ -17,56 +17,56 @@ from rlhp.types import UserError, escaped
 EPILOG = """\
 examples:
   rlhp demo                                     a robot learns to run in a few minutes
-  rlhp train env=hopper                         train (rlhp train --help lists all there is to choose from)
-  rlhp train teacher=human                      train from your own preferences, given at a page
-  rlhp extend runs/main/RUN total_steps=2e6     go on with a run that is finished
-  rlhp annotate runs/main/RUN                   that page, for any run
-  rlhp play env=pong -o demonstrations/me       act yourself, and keep it as demonstrations
-  rlhp answers runs/main/RUN                    who answered what, how fast, and how far people agree
-  rlhp export runs/main/RUN answers.jsonl       the answers as a file (rlhp import brings them back)
-  rlhp fit comparisons.npz                      a reward model from comparisons that are there already
-  rlhp plot runs/main -o curves.png             learning curves of every run below runs/main, and their CSV
-  rlhp status runs/first_light                  how far a sweep has come, and how long it will take
-  rlhp evaluate runs/main/RUN --episodes 20     its true return
-  rlhp rate runs/main/RUN                       Elo ratings of its policy over time, from the answers it was given
-  rlhp film runs/main/RUN -o policy.mp4         what it looks like
-  rlhp inspect runs/main/RUN                    what its learned reward is worth, as a report
+  rlhp train env=hopper                         train (rlhp train --help lists all choices)
+  rlhp train teacher=human                      train from your own preferences, given on a web page
+  rlhp extend runs/main/RUN total_steps=2e6     continue a finished run
+  rlhp annotate runs/main/RUN                   open that page for any run
+  rlhp play env=pong -o demonstrations/me       act yourself and record demonstrations
+  rlhp answers runs/main/RUN                    number, speed and agreement of the answers
+  rlhp export runs/main/RUN answers.jsonl       write the answers to a file (rlhp import reads them)
+  rlhp fit comparisons.npz                      fit a reward model to existing comparisons
+  rlhp plot runs/main -o curves.png             learning curves of all runs below runs/main, and a CSV
+  rlhp status runs/first_light                  progress and remaining time of a sweep
+  rlhp evaluate runs/main/RUN --episodes 20     evaluate its policy on the true reward
+  rlhp rate runs/main/RUN                       Elo ratings of its policy over time, from its answers
+  rlhp film runs/main/RUN -o policy.mp4         a video of its policy
+  rlhp inspect runs/main/RUN                    a report on whether its learned reward can be trusted
   rlhp push runs/main/RUN ada/hopper            publish it on the Hugging Face hub (rlhp pull gets it)
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status.
+    """Run one command and return the exit status.
 
-    0; 1: doctor found something missing, or inspect a fault; 2: the user can mend it; 130: stopped; 141: nobody reads what it
-    prints.
+    0 success; 1 doctor found something missing, or inspect a fault; 2 the user made a mistake; 130 interrupted; 141 the reader
+    of the output has closed it.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         try:
             return _dispatch(arguments)
         finally:
-            _flush()  # here, where a reader that has gone can still be dealt with
+            _flush()  # inside this try, so that a closed output is handled below
     except KeyboardInterrupt:
-        print("\nrlhp: stopped; a training goes on from its last checkpoint when the same command is run again", file=sys.stderr)
+        print("\nrlhp: stopped; repeat the command to continue training from the last checkpoint", file=sys.stderr)
         return 130
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _unread():
-            return 141  # as the shell reports a program that SIGPIPE has ended
-        told = sentence(error)
-        if told is None:
+            return 141  # as shells report a program ended by SIGPIPE
+        message = sentence(error)
+        if message is None:
             raise
-        print(f"rlhp: {escaped(' '.join(told.splitlines()))}", file=sys.stderr)
+        print(f"rlhp: {escaped(' '.join(message.splitlines()))}", file=sys.stderr)
         return 2
 
 
 def _flush() -> None:
-    if sys.stdout is not None:  # closed by whoever started us
+    if sys.stdout is not None:  # the parent process may have closed it
         sys.stdout.flush()
 
 
 def _unread() -> bool:
-    """Whether whoever read our output has gone; nothing goes there any more then, or Python would complain on leaving."""
+    """Whether the reader of our output has closed it; if so, redirects it to nowhere, since Python would complain at exit."""
     watch, closed = select.poll(), False
     for stream in (1, 2):
         watch.register(stream, 0)
@@ -100,7 +100,7 @@ def _unknown(word: str, commands: Sequence[str]) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of every command."""
+    """Return the parser of all commands."""
     raw = argparse.RawDescriptionHelpFormatter
     root = argparse.ArgumentParser("rlhp", description="Deep RL from human preferences.", epilog=EPILOG, formatter_class=raw)
     root.add_argument("--version", action="version", version=f"rlhp {__version__}")

@@ -1,4 +1,4 @@
-"""What commands share."""
+"""Helpers that commands share."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Add = Callable[..., argparse.ArgumentParser]  # of a command, by its name
 
 
 def say(text: object) -> None:
-    """Print text that may hold names of other people's making."""
+    """Print text that may contain names from users or files."""
     print(escaped(str(text), keep="\n\t"))
 
 
 def check_opengl() -> None:
-    """MuJoCo cannot even be imported where MUJOCO_GL asks for what is not there. Raises UserError."""
+    """Raise UserError if MUJOCO_GL names a backend that is missing: importing MuJoCo would fail."""
     wanted = os.environ.get("MUJOCO_GL")
     if wanted:
         try:
             import_module("mujoco")
-        except Exception as error:  # PyOpenGL raises what it likes
+        except Exception as error:  # PyOpenGL raises errors of many types
             raise UserError(
                 f"MUJOCO_GL={wanted} cannot be used here ({error}); unset it, or set it to egl (rlhp doctor says what this needs)"
             ) from error

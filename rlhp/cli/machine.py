@@ -1,4 +1,4 @@
-"""Commands about this machine: what is missing on it, and the completion of its shell."""
+"""Commands about this machine: checks of its installation, and shell completion."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from rlhp.cli.common import Add, say
 
 
 def add_commands(add: Add, root: argparse.ArgumentParser) -> None:
-    """Add the commands; `root` is the parser that shells complete."""
-    _completion_options(add("completion", help="a script that completes commands, options and settings in your shell"), root)
-    add("doctor", help="what is missing on this machine, and what mends it").set_defaults(run=_doctor)
+    """Add the commands; `root` is the parser that completion covers."""
+    _completion_options(
+        add("completion", help="print a script that completes commands, options and settings in your shell"), root
+    )
+    add("doctor", help="list what is missing on this machine and how to install it").set_defaults(run=_doctor)
 
 
 def _completion_options(parser: argparse.ArgumentParser, root: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Commands that pass runs on."""
+"""Commands that publish runs and get published ones."""
 
 from __future__ import annotations
 
