@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from rlhp import analysis, cli
+from rlhp.analysis import tables
 from rlhp.analysis.settings import canonical
 from rlhp.analysis.study import gather
 from rlhp.run import differing, read_settings
@@ -231,14 +232,15 @@ def test_results_have_exactly_these_columns_and_one_sorted_row_per_run(tmp_path:
     runs = [write_run(tmp_path / str(seed), seed=seed) for seed in (10, 2)]
     runs.append(write_run(tmp_path / "ant", task="ant", condition="true_reward"))
     out = tmp_path / "made" / "results.csv"
-    analysis.write_results(map(analysis.load, runs), out)
+    found = analysis.results(map(analysis.load, runs))
+    tables.merge(out, tables.COLUMNS, {row.key: [tables.result_row(row)] for row in found})
     assert out.read_text().splitlines() == [
         "env,condition,labels,seed,total_steps,final_return,wall_s",
         "ant,true_reward,0,1,1000,35.000,4.0",
         "hopper,preferences,100,2,1000,35.000,4.0",
         "hopper,preferences,100,10,1000,35.000,4.0",
     ]
-    assert analysis.read_results(out) == analysis.results(map(analysis.load, runs))
+    assert analysis.read_results(out) == found
 
 
 def test_a_table_that_is_none_is_told(run: Path) -> None:

@@ -6,7 +6,7 @@ from rlhp.analysis.numbers import average, band, correlation, curve, final_retur
 from rlhp.analysis.panels import Layout, lines, panels
 from rlhp.analysis.runs import RunData, find, heldout, load
 from rlhp.analysis.single import curve_png, reward_png, summary
-from rlhp.analysis.tables import Curve, Result, read_curves, read_published, read_results, results, write_results
+from rlhp.analysis.tables import Curve, Result, read_curves, read_published, read_results, results
 
 __all__ = [
     "Curve",
@@ -37,5 +37,4 @@ __all__ = [
     "results",
     "reward_png",
     "summary",
-    "write_results",
 ]

@@ -87,11 +87,6 @@ def result_row(result: Result) -> Row:
     return f"{result.final_return:.3f}", f"{result.wall_s:.1f}"
 
 
-def write_results(runs: Iterable[RunData], path: Path) -> None:
-    """Write `results` as CSV. Raises UserError, without changing the file, if a run has no return."""
-    write_csv(path, COLUMNS, [(*row.key, *result_row(row)) for row in results(runs)])
-
-
 def read_results(path: Path) -> list[Result]:
     """Read the rows of a results.csv. Raises UserError if it is missing or has another format."""
     return [Result(*key, *row) for key, rows in read_rows(path, COLUMNS, float).items() for row in rows]
