@@ -166,4 +166,5 @@ def groups() -> dict[str, list[str]]:
                 found.setdefault(top if nested else group, []).append(nested + entry.name.removesuffix(".yaml"))
 
     walk(files("rlhp.conf"), "")
+    found["hydra/launcher"] = sorted([*found["hydra/launcher"], "joblib"])  # which a Hydra plugin defines
     return dict(sorted(found.items()))

@@ -91,6 +91,14 @@ def override(word: str) -> str:
     return f"{parts['prefix']}{key}{parts['package'] or ''}{written}"
 
 
+def earlier(word: str) -> str:
+    """One KEY=VALUE under the names of earlier versions; other words are unchanged."""
+    key, equals, value = word.partition("=")
+    old = {new: name for name, new in {**SETTINGS, **GROUPS}.items()}.get(key, key)
+    values = {new: name for name, new in VALUES.get(key, {}).items()}
+    return f"{old}{equals}{values.get(value, value)}"
+
+
 def _below(key: str) -> str:
     """Translate a key that starts with a renamed key, as the settings of a component do."""
     head = key

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
+import hydra
 import pytest
 import yaml
+from omegaconf import DictConfig, OmegaConf
 
 from rlhp import cli, renamed
 from rlhp.run import read_settings
+from rlhp.train.folders import job_folder
 from rlhp.train.overrides import normalise_overrides
+from rlhp.train.settings import check_names
+from rlhp.types import UserError
+
+
+def compose(words: list[str]) -> DictConfig:
+    """The settings of `rlhp train`, unresolved."""
+    with hydra.initialize_config_module("rlhp.conf", version_base="1.3"):
+        return hydra.compose("config", words)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +86,37 @@ def test_the_settings_of_an_earlier_run_are_read_by_their_present_names(tmp_path
     }
     assert now["query"] == {"min_segments_per_label": 4}
     assert now["env"] == {"wrappers": [{"module.Class": {"credit": 1}}]}
+
+
+@pytest.mark.parametrize(
+    ("mine", "sentence"),
+    [
+        ({"max_open": 5}, "max_open is now called max_pending: rename it in your yaml."),
+        ({"restarts": {"after": 100}}, "restarts is now called early_resets: rename it in your yaml."),
+        ({"query": {"clips_per_label": 1}}, "query.clips_per_label is now called query.min_segments_per_label"),
+        ({"totl_steps": 3}, "there is no setting totl_steps, and no other setting refers to it; the nearest are total_steps"),
+    ],
+)
+def test_a_yaml_of_ones_own_with_a_name_that_nothing_reads_is_refused(mine: dict[str, Any], sentence: str) -> None:
+    composed = compose(["env=point"])
+    check_names(composed)
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        check_names(OmegaConf.merge(OmegaConf.create(OmegaConf.to_container(composed)), mine))
+
+
+def test_a_yaml_of_ones_own_may_have_settings_that_others_refer_to() -> None:
+    check_names(
+        OmegaConf.create({"budget": 3, "answers": {"few": 10}, "labels": "${answers.few}", "seed": "${times:${budget},2}"})
+    )
+
+
+def test_a_sweep_that_began_under_an_old_name_goes_on_in_its_folders(tmp_path: Path) -> None:
+    words = ["max_pending=3", "seed=1", "reward_input=next_obs"]
+    assert job_folder(str(tmp_path), words, ["seed"]) == "max_pending-3__reward_input-next_obs"
+    begun = tmp_path / "credit-arrival__max_open-3" / "config.yaml"
+    begun.parent.mkdir()
+    begun.touch()
+    assert job_folder(str(tmp_path), words, ["seed"]) == begun.parent.name
 
 
 @pytest.mark.parametrize(("old", "new"), renamed.COMMANDS.items())

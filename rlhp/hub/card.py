@@ -76,7 +76,8 @@ class Card:
 
     def _index(self, settings: Mapping[str, Any], returns: Array) -> dict[str, Any]:
         """The entry of `model-index`, which the hub's tables read."""
-        metric = {"type": "mean_reward", "name": "mean true return", "value": f"{returns.mean():.2f} +/- {returns.std():.2f}"}
+        value = f"{returns.mean():.2f}" + (f" +/- {returns.std():.2f}" if len(returns) > 1 else "")
+        metric = {"type": "mean_reward", "name": "mean true return", "value": value}
         task = {"type": "reinforcement-learning", "name": "reinforcement-learning"}
         data = {"name": settings["task"], "type": settings["task"]}
         return {"name": self.run.name, "results": [{"task": task, "dataset": data, "metrics": [{**metric, "verified": False}]}]}

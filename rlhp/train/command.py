@@ -25,7 +25,7 @@ from rlhp.train.explain import CONFIG, explained, trouble
 from rlhp.train.folders import created_folders
 from rlhp.train.job import train
 from rlhp.train.overrides import normalise_overrides
-from rlhp.train.settings import check
+from rlhp.train.settings import check, check_names
 from rlhp.types import UserError
 
 CORES_KEYS = (
@@ -132,6 +132,7 @@ def job(settings: DictConfig, work: Work = train) -> Path:
     assert isinstance(resolved, dict)
     named = {str(key): value for key, value in resolved.items()}
     try:
+        check_names(settings)
         check(named)
     except UserError:
         if _in_sweep():

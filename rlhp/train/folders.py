@@ -14,6 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rlhp import renamed
 from rlhp.run import discard, is_running
 from rlhp.run.sweep import folder_name
 from rlhp.train.overrides import parse_override
@@ -51,7 +52,8 @@ def job_folder(sweep: str, overrides: Sequence[str], exclude: Sequence[str]) -> 
         earlier = ",".join(sorted(lines))
         if os.path.exists(os.path.join(sweep, earlier, CONFIG)):
             return earlier
-    return name(overrides, exclude)
+    present, old = name(overrides, exclude), name([renamed.earlier(line) for line in kept], exclude)
+    return old if old != present and os.path.exists(os.path.join(sweep, old, CONFIG)) else present
 
 
 def folder(id: str) -> str:

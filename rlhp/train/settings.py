@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from rlhp import renamed
 from rlhp.types import UserError
 
 # each component checks its own ranges
@@ -30,6 +39,7 @@ MINIMA = {"labels": 0, "clip_steps": 1, "seed": 0, "n_envs": 1}
 SEEDS = 2**32  # limit of numpy's seeds
 STEPS = ("total_steps", "checkpoint_every")  # may be floats, as 1e6
 SWITCHES = ("video", "watched")
+GLOBAL = "# @package _global_"
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -52,6 +62,42 @@ def check(settings: Mapping[str, Any]) -> None:
             raise UserError(f"{key} is {value!r}: give a whole number of environment steps.")
         if key in SWITCHES and not isinstance(value, bool):
             raise UserError(f"{key} is {value!r}: give true or false.")
+
+
+def check_names(composed: DictConfig) -> None:
+    """Raise UserError for a setting of one's own yaml that has an earlier name, or that nothing reads.
+
+    A top-level setting is read if it is one of ours, or if another setting refers to it.
+    """
+    for old, new in renamed.SETTINGS.items():
+        if OmegaConf.select(composed, old, throw_on_resolution_failure=False) is not None:
+            raise UserError(f"{old} is now called {new}: rename it in your yaml.")
+    unresolved = str(OmegaConf.to_container(composed, resolve=False))
+    ours = _our_settings()
+    for key in map(str, composed):
+        if key not in ours and not re.search(rf"\$\{{[^}}]*\b{re.escape(key)}\b", unresolved):
+            near = ", ".join(get_close_matches(key, ours, cutoff=0.0))
+            raise UserError(f"there is no setting {key}, and no other setting refers to it; the nearest are {near}.")
+
+
+@cache
+def _our_settings() -> frozenset[str]:
+    """The top-level settings of our configuration: those of config.yaml and its like, of global packages, and the groups."""
+    root, found = files("rlhp.conf"), set()
+
+    def walk(folder: Traversable, is_root: bool) -> None:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                if is_root:
+                    found.add(entry.name)
+                walk(entry, False)
+            elif entry.name.endswith(".yaml"):
+                text = entry.read_text(encoding="utf-8")
+                if is_root or text.startswith(GLOBAL):
+                    found.update(map(str, yaml.safe_load(text) or {}))
+
+    walk(root, True)
+    return frozenset(found)
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
