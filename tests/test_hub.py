@@ -289,7 +289,7 @@ def test_what_the_hub_refuses_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPa
             raise OSError("404 Client Error.\n\nRepository Not Found")
 
     monkeypatch.setattr(remote, "import_module", lambda name: Hub)
-    with pytest.raises(UserError, match=r"refused ada/none \(404 Client Error\.\); check its name"):
+    with pytest.raises(UserError, match=r"access to ada/none \(404 Client Error\.\); check the name"):
         pull("ada/none", tmp_path / "run")
     assert not any(tmp_path.iterdir())
 

@@ -49,5 +49,5 @@ def _explained(repo: str) -> Iterator[ModuleType]:
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"the hub refused {repo} ({first}); check its name and the network, and log in with hf auth login."
+            f"the hub does not give access to {repo} ({first}); check the name and the network, and log in with hf auth login."
         ) from error
