@@ -82,17 +82,20 @@ def test_an_unused_pool_is_collected():
 
 
 LEAVING = """
-import sys, time, torch
+import sys, threading, time, torch
 from rlhp.thread_pool import ThreadPool
 
+working = threading.Event()
+
 def work():
+    working.set()
     x, end = torch.ones(200, 200), time.monotonic() + 1
     while time.monotonic() < end:
         x = torch.tanh(x @ x)
 
 pool = ThreadPool(2)
 pool.start(work)
-time.sleep(0.2)
+working.wait()
 sys.exit(7)
 """
 
