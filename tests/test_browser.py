@@ -283,7 +283,8 @@ def test_a_clip_that_breaks_while_it_plays(run: Path, tab: playwright.Page) -> N
         tab.evaluate("document.querySelectorAll('.stage:not([hidden]) video').forEach(v => v.dispatchEvent(new Event('error')))")
         until(lambda: made(clip) not in (None, before))
         wait(tab, f"document.body.dataset.phase === 'showing' && {PLAYS}")
-        assert tab.faults == []
+        # a question assigned before its clip was discarded may still ask for it, which the browser logs
+        assert [fault for fault in tab.faults if "404" not in fault] == []
 
 
 def test_only_a_browser_that_cannot_play_what_was_just_filmed_is_told_of_vp9(run: Path, tab: playwright.Page) -> None:
