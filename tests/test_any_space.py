@@ -16,7 +16,7 @@ from test_odd_envs import ROUNDS, N, T, settings
 from rlhp import demonstrations, evaluate, report
 from rlhp.agent import BlindPPO, actions, by_observation
 from rlhp.agent.build import make as make_agent
-from rlhp.agent.fast_cnn_ppo import FastCnnPPO
+from rlhp.agent.fast import FastCnnPPO
 from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.envs import gym
 from rlhp.envs.gym import observation
