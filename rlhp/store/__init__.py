@@ -5,7 +5,7 @@ from rlhp.store.annotations import AnnotatorStatistics, Given, Lease, Outcome, R
 from rlhp.store.answers import Label, asked, import_answers, labels, recorded, segments
 from rlhp.store.codec import Source, digest
 from rlhp.store.connection import Database, copy, version_of
-from rlhp.store.counts import Counts, FirstUse, Ranked, counts, newest_clips, people, ranked, times, used_after
+from rlhp.store.counts import Counts, FirstUse, Judged, counts, judged, newest_clips, people, times, used_after
 from rlhp.store.integrity import is_count, is_time
 from rlhp.store.migrate import VERSION
 from rlhp.store.store import Store
@@ -20,10 +20,10 @@ __all__ = [
     "Database",
     "FirstUse",
     "Given",
+    "Judged",
     "Label",
     "Lease",
     "Outcome",
-    "Ranked",
     "Reply",
     "Shown",
     "Source",
@@ -37,10 +37,10 @@ __all__ = [
     "import_answers",
     "is_count",
     "is_time",
+    "judged",
     "labels",
     "newest_clips",
     "people",
-    "ranked",
     "recorded",
     "segments",
     "times",
