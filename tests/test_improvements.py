@@ -9,7 +9,7 @@ from stable_baselines3.common.utils import explained_variance
 
 from rlhp.agent import BlindA2C, BlindPPO, StateEntropy, ValueRefit
 from rlhp.agent.build import make
-from rlhp.agent.fast_ppo import FastPPO
+from rlhp.agent.fast import FastPPO
 from rlhp.agent.intrinsic_reward import nearest
 from rlhp.envs import mujoco as mujoco_envs
 from rlhp.types import Array, Rollout, UserError

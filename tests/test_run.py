@@ -411,7 +411,7 @@ def test_progress_is_one_line_with_what_matters(tmp_path):
         progress(1000, {"labels": 7, "valid_accuracy": 0.875, "true_return": 1234.5})
         progress(2000, {})
     last = (tmp_path / "log").read_text().splitlines()[-1]
-    assert last.startswith("run  2,000/2,000 steps  ") and "7 of 20 labels  accuracy 0.88  true return 1,234.5  0:00 left" in last
+    assert last.startswith("run  2,000/2,000 steps  ") and "7 of 20 labels  accuracy 0.88  true return 1,234.5  0 s left" in last
 
 
 def test_progress_says_at_once_what_it_waits_for_and_then_at_its_pace(tmp_path):

@@ -180,7 +180,7 @@ def test_clips_are_kept_in_memory_only_while_their_question_is_open(store: Store
     store.answer({0: LEFT, 2: LEFT})
     store.collect(0)
     assert [query.id for query in store.unanswered()] == [1]
-    assert sorted(int(clip.obs[0, 0]) for clip in store._segments.values()) == [2, 3]
+    assert sorted(int(clip.obs[0, 0]) for clip in store._queries._clips.values()) == [2, 3]
 
 
 # answers and comparisons

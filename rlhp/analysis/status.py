@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rlhp.analysis.runs import METRICS, Labels, RunData, files_by_folder, find, load_begun, no_run, run_directories
+from rlhp.durations import duration
 from rlhp.run import FAILED, failure, is_running
 from rlhp.run.lock import LOCK
 from rlhp.run.sweep import SWEEPS, sweeps
@@ -126,7 +127,7 @@ def _time_left(runs: Sequence[RunStatus], waiting: int) -> str:
     if left == 0:
         return ""
     if speed:
-        return f"; about {_hours(left / speed)} left"
+        return f"; about {duration(left / speed)} left"
     running = any(run.state == "running" for run in runs)
     return "; too early to estimate the time left" if running else "; nothing is running: the same command continues it"
 
@@ -138,11 +139,6 @@ def _line(run: RunStatus, folder: Path) -> str:
     at = f"{run.step:>11,} of {run.total_steps:,}"
     running = run.state == "running" and run.speed > 0
     more = (
-        f"  {run.speed:,.0f} steps/s  {_hours(run.left / run.speed)} left" if running else f"  {run.error}" if run.error else ""
+        f"  {run.speed:,.0f} steps/s  {duration(run.left / run.speed)} left" if running else f"  {run.error}" if run.error else ""
     )
     return f"  {run.state:<8}{name}{at}{more}"
-
-
-def _hours(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60}:{minutes % 60:02d} h" if minutes >= 60 else f"{max(minutes, 1)} min"

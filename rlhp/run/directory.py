@@ -43,7 +43,11 @@ ADDED = {
 
 
 # settings added to components, by target
-ADDED_TO_PARTS = {"rlhp.teacher.Noisy": {"much": 1.0, "remember": 200}}
+ADDED_TO_PARTS = {
+    "rlhp.teacher.Noisy": {"much": 1.0, "remember": 200},
+    "rlhp.agent.ppo": {"fast": True},
+    "rlhp.agent.by_observation": {"fast": True},
+}
 
 
 def read_settings(path: Path) -> dict[str, Any]:

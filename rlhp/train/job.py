@@ -70,14 +70,18 @@ def work(setup: Setup, path: Path, **facts: Any) -> None:
 
 
 def with_chosen_precision(settings: Settings, path: Path) -> Settings:
-    """The settings with each `auto` precision replaced by that of the run's start, or by the best one for this machine."""
+    """The settings with each `auto` precision replaced by that of the run's start, or by the best one for this machine.
+
+    Without `agent.fast` that is float32, since only the fast implementation has another.
+    """
     automatic = [name for name in ("reward_model", "agent") if settings.get(name, {}).get("precision") == "auto"]
     earlier = read_settings(path) if automatic and begun(path) else {}
     return {**settings, **{name: _precise(settings[name], earlier.get(name, {})) for name in automatic}}
 
 
 def _precise(node: Settings, earlier: Settings) -> Settings:
-    return {**node, "precision": earlier.get("precision") or best_precision(node.get("device", "cpu"))}
+    best = "float32" if node.get("fast") is False else best_precision(node.get("device", "cpu"))
+    return {**node, "precision": earlier.get("precision") or best}
 
 
 def _run(setup: Setup, path: Path, rest: UndoWindow, facts: Mapping[str, Any]) -> None:
