@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from gymnasium import spaces
 
-from rlhp.analysis.runs import text
-from rlhp.analysis.tables import write_csv
+from rlhp.csv_records import read_records, write_records
 from rlhp.evaluate import returns
-from rlhp.types import Array, UserError
+from rlhp.types import Array
 
 EPISODES = 64
 
@@ -32,16 +31,22 @@ def random_returns(env: Any, episodes: int = EPISODES) -> Array:
     return returns(lambda obs: np.stack([drawn.sample() for _ in obs]), env, episodes)
 
 
+@dataclass(frozen=True, slots=True)
+class RandomReturn:
+    """A row of random.csv: mean and standard deviation of the returns on one task."""
+
+    env: str
+    episodes: int
+    mean: Annotated[float, ".3f"]
+    std: Annotated[float, ".3f"]
+
+
 def write_random(envs: Iterable[tuple[str, Any]], path: Path) -> None:
     """Write mean and standard deviation of the `random_returns` of environments, by task, as CSV."""
-    measured = {task: random_returns(env) for task, env in envs}
-    rows = [(task, EPISODES, f"{values.mean():.3f}", f"{values.std():.3f}") for task, values in measured.items()]
-    write_csv(path, ("env", "episodes", "mean", "std"), rows)
+    measured = [(task, random_returns(env)) for task, env in envs]
+    write_records(RandomReturn, path, [RandomReturn(task, EPISODES, found.mean(), found.std()) for task, found in measured])
 
 
 def read_random(path: Path) -> dict[str, float]:
     """Read task -> mean. Raises UserError if the file is missing or is not such a table."""
-    try:
-        return {row["env"]: float(row["mean"]) for row in csv.DictReader(text(path).splitlines())}
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not a table of random returns: its columns must be env,episodes,mean,std.") from error
+    return {row.env: row.mean for row in read_records(RandomReturn, path)}

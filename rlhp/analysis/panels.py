@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rlhp.analysis.numbers import band
-from rlhp.analysis.style import INK, QUIET, Condition, Style, figure, rank, save, steps, tidy, title
-from rlhp.analysis.tables import Curve, Published
+from rlhp.analysis.style import INK, QUIET, Style, figure, rank, save, steps, tidy, title
+from rlhp.analysis.tables import Condition, Curve, Published
 from rlhp.types import Array
 
 GAP, COLUMN = 0.06, 0.045  # gap before the strip of published values, and width per condition, in lengths of the step axis
@@ -69,7 +69,7 @@ def lines(curves: Iterable[Curve]) -> dict[str, dict[Condition, Line]]:
     """Compute means and bands over seeds of curves with one grid per task, in the order in which they are drawn."""
     groups: dict[str, dict[Condition, list[Curve]]] = defaultdict(lambda: defaultdict(list))
     for run in curves:
-        groups[run.key.env][run.key.condition, run.key.labels].append(run)
+        groups[run.env][run.method].append(run)
     return {task: {key: _line(groups[task][key]) for key in sorted(groups[task], key=rank)} for task in sorted(groups)}
 
 
@@ -86,7 +86,7 @@ def _line(curves: Sequence[Curve]) -> Line:
         there=there,
         rest=np.where(whole, np.nan, values),
         runs=len(curves),
-        seeds=len({run.key.seed for run in curves}),
+        seeds=len({run.seed for run in curves}),
         unfinished=sum(not run.finished for run in curves),
     )
 
@@ -110,9 +110,9 @@ def panels(drawn: Lines, layout: Layout) -> Figure:
     return page
 
 
-def draw(curves: Iterable[Curve], layout: Layout, total_steps: int, out: Path) -> Path:
-    """Draw the figure of the runs of one length. Raises UserError if it cannot be written."""
-    save(panels(lines(run for run in curves if run.key.total_steps == total_steps), layout), out)
+def draw(curves: Iterable[Curve], layout: Layout, out: Path) -> Path:
+    """Draw the figure of curves with one grid per task. Raises UserError if it cannot be written."""
+    save(panels(lines(curves), layout), out)
     return out
 
 

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
 
-from rlhp.run.directory import may_change
+from rlhp.run import may_change
 from rlhp.types import UserError
 
 Settings = Mapping[str, Hashable]  # dotted key -> value
 TARGET = "_target_"
-
-
-def leaves(written: Mapping[str, Any]) -> dict[str, Hashable]:
-    """Flatten nested settings to dotted key -> value."""
-    return dict(_walk(written, ""))
-
-
-def _walk(node: Any, prefix: str) -> Iterator[tuple[str, Hashable]]:
-    if not isinstance(node, Mapping):
-        yield prefix, _hashable(node)
-        return
-    for key, value in node.items():
-        yield from _walk(value, f"{prefix}.{key}" if prefix else str(key))
-
-
-def _hashable(value: Any) -> Hashable:
-    """Convert lists to tuples, and mappings within lists to tuples of pairs."""
-    if isinstance(value, Mapping):
-        return tuple((str(key), _hashable(item)) for key, item in sorted(value.items(), key=lambda pair: str(pair[0])))
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def canonical(settings: Settings) -> dict[str, Hashable]:

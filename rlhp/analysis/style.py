@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from rlhp.analysis.tables import Condition
 from rlhp.types import UserError
 
 # Okabe and Ito's palette, distinguishable for colour-blind readers; without yellow, which is faint on white.
@@ -30,7 +31,6 @@ TITLES = {
 DPI = 160
 MINUS = "\N{MINUS SIGN}"
 
-Condition = tuple[str, int]  # name and labels
 LineStyle = Literal["-", "--", ":", "-."]
 
 
