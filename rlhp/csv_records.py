@@ -53,7 +53,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]
 
 def _columns(kind: type[Any]) -> Columns:
     hints = get_type_hints(kind, include_extras=True)
-    return {name: (getattr(hint, "__origin__", hint), *getattr(hint, "__metadata__", ("",))) for name, hint in hints.items()}
+    return {name: (getattr(hint, "__origin__", hint), getattr(hint, "__metadata__", ("",))[0]) for name, hint in hints.items()}
 
 
 def _values(place: str, row: Sequence[str], columns: Columns) -> list[object]:

@@ -22,6 +22,7 @@ from rlhp.analysis import tables
 from rlhp.analysis.experiment import Experiment
 from rlhp.analysis.settings import canonical
 from rlhp.analysis.study import gather
+from rlhp.csv_records import read_records
 from rlhp.run import differing, read_settings
 from rlhp.types import UserError
 
@@ -242,12 +243,12 @@ def test_results_have_exactly_these_columns_and_one_sorted_row_per_run(tmp_path:
         "hopper,preferences,100,2,1000,35.000,4.0",
         "hopper,preferences,100,10,1000,35.000,4.0",
     ]
-    assert analysis.read_results(out) == found
+    assert read_records(analysis.Result, out) == found
 
 
 def test_a_table_that_is_none_is_told(run: Path) -> None:
     with pytest.raises(UserError, match="not a table of this kind"):
-        analysis.read_results(run / "metrics.csv")
+        read_records(analysis.Result, run / "metrics.csv")
 
 
 def test_summary(run: Path, tmp_path: Path) -> None:
@@ -417,7 +418,7 @@ def test_runs_of_all_versions_on_a_gymnasium_environment_are_of_one_task(tmp_pat
     assert [(env, settings) for env, *_, settings in lines] == [(id, "")]
     assert {(rows[-1]["seeds"], rows[-1]["runs"]) for rows in lines.values()} == {("2", "2")}
     gather([tmp_path / "runs"], tmp_path)  # as seeds of one condition
-    assert [(row.env, row.seed) for row in analysis.read_results(tmp_path / "results.csv")] == [(id, 1), (id, 2)]
+    assert [(row.env, row.seed) for row in read_records(analysis.Result, tmp_path / "results.csv")] == [(id, 1), (id, 2)]
 
 
 def test_a_seed_counts_once(tmp_path: Path) -> None:

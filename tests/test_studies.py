@@ -18,16 +18,17 @@ import numpy as np
 import pytest
 from test_analysis import ROWS, is_png, write_run
 
-from rlhp.analysis import average, baseline, interval, iqm, read_curves, read_published, read_results
+from rlhp.analysis import average, interval, iqm, read_curves, read_published, read_random
 from rlhp.analysis.experiment import Experiment
 from rlhp.analysis.panels import Layout, lines, panels
 from rlhp.analysis.report import cell, summary_figure
 from rlhp.analysis.scores import TRUE, Score, normalised, share, summarise
 from rlhp.analysis.study import Study, gather, provenance, read
 from rlhp.analysis.style import Style
-from rlhp.analysis.tables import Curve, Failure, Point, Provenance, Published, Result
+from rlhp.analysis.tables import Curve, Failure, Point, Provenance, Published, RandomReturn, Result
 from rlhp.csv_records import read_records, write_records
 from rlhp.envs import mujoco
+from rlhp.evaluate import random_returns
 from rlhp.run import files as run_files
 from rlhp.run.status import report
 from rlhp.run.sweep import Sweep, record
@@ -108,14 +109,14 @@ def test_gathering_replaces_what_is_there_anew_and_keeps_the_rest(tmp_path: Path
     write_run(runs / "a", seed=1, rows=last(10.0))
     write_run(runs / "b", seed=2, rows=last(20.0))
     gather([runs], here)
-    assert [(r.seed, r.final_return) for r in read_results(here / "results.csv")] == [(1, 10.0), (2, 20.0)]
+    assert [(r.seed, r.final_return) for r in read_records(Result, here / "results.csv")] == [(1, 10.0), (2, 20.0)]
     shutil.rmtree(runs)
     write_run(runs / "elsewhere" / "b", seed=2, rows=last(25.0))
     write_run(runs / "c", seed=10, rows=last(30.0))
     write_run(runs / "long", seed=2, rows=last(40.0), total_steps=2000)
     found = gather([runs], here)
     assert str(found).startswith("3 finished runs, 0 failed, 0 not finished")
-    rows = [(r.seed, r.total_steps, r.final_return) for r in read_results(here / "results.csv")]
+    rows = [(r.seed, r.total_steps, r.final_return) for r in read_records(Result, here / "results.csv")]
     assert rows == [(1, 1000, 10.0), (2, 1000, 25.0), (2, 2000, 40.0), (10, 1000, 30.0)]
     curves = {(c.seed, c.total_steps): c for c in read_curves(here / "curves.csv")}
     assert set(curves) == {row[:2] for row in rows} and all(len(c.step) == 50 for c in curves.values())
@@ -187,7 +188,7 @@ def test_runs_that_the_tables_cannot_tell_apart_are_refused_with_what_differs(tm
         gather([a, c], tmp_path)
     assert not (tmp_path / "results.csv").exists()
     gather([b, c], tmp_path)
-    assert [row.seed for row in read_results(tmp_path / "results.csv")] == [1, 2]
+    assert [row.seed for row in read_records(Result, tmp_path / "results.csv")] == [1, 2]
 
 
 def test_what_a_number_is_not_is_said_when_it_is_gathered(tmp_path: Path) -> None:
@@ -202,7 +203,7 @@ def test_what_a_number_is_not_is_said_when_it_is_gathered(tmp_path: Path) -> Non
     write_run(tmp_path / "runs" / "broken", seed=4, rows=[(500, 5.0, 1, 50, 0.7), (1000, "nan", 1, 100, 0.9)])
     with pytest.raises(UserError, match="broken is not a number"):
         gather([tmp_path / "runs"], tmp_path)
-    assert [row.seed for row in read_results(tmp_path / "results.csv")] == [1, 2, 3]
+    assert [row.seed for row in read_records(Result, tmp_path / "results.csv")] == [1, 2, 3]
 
 
 def test_a_table_of_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -306,9 +307,9 @@ def test_summary_holds_both_means_over_all_tasks_and_each_tasks_own(tmp_path: Pa
 
 
 def test_the_random_policy_is_that_of_the_table() -> None:
-    kept = baseline.read_random(EXPERIMENTS / "figure2" / "random.csv")
+    kept = read_random(EXPERIMENTS / "figure2" / "random.csv")
     assert len(kept) == 8
-    values = baseline.random_returns(mujoco.make("reacher", n_envs=baseline.EPISODES, seed=0))
+    values = random_returns(mujoco.make("reacher", n_envs=64, seed=0), 64)
     assert len(values) == 64
     # the standard error is 0.3; another version of the simulator may draw other numbers
     assert values.mean() == pytest.approx(kept["reacher"], abs=1.0)
@@ -455,7 +456,8 @@ def test_ablations(
     assert "Target 40.0 1,815 0.70 40.0" in words
     assert "No segments missing 2,340 -" in words
     assert is_png(experiment.here / "ablations.png")
-    assert [row.condition for row in read_results(experiment.here / "results.csv")] == ["target"]  # the rest stays where it is
+    own = read_records(Result, experiment.here / "results.csv")
+    assert [row.condition for row in own] == ["target"]  # the rest stays where it is
 
 
 def test_improvements_stand_beside_the_method_as_it_is(
@@ -520,7 +522,7 @@ def test_a_damaged_table_is_told_by_its_line(text: str | None, words: str, tmp_p
 COMMITTED = [
     *((name, table, kind) for table, kind in TABLES.items() for name in GATHERED),
     *((name, "summary.csv", Score) for name in ("feedback", "figure2", "improvements")),
-    *((name, "random.csv", baseline.RandomReturn) for name in ("atari", "figure2")),
+    *((name, "random.csv", RandomReturn) for name in ("atari", "figure2")),
 ]
 
 

@@ -23,11 +23,10 @@ import numpy as np
 import torch
 
 from rlhp import analysis, demonstrations, evaluate, train
-from rlhp.analysis.baseline import read_random
 from rlhp.analysis.experiment import run_folders, script
 from rlhp.analysis.numbers import interval
 from rlhp.analysis.style import AMBER, BLUE, GREEN, INK, ORANGE, PINK, SKY, figure, save, tidy, title
-from rlhp.analysis.tables import Keyed
+from rlhp.analysis.tables import Keyed, read_random
 from rlhp.csv_records import read_records, write_records
 from rlhp.run import finished
 from rlhp.types import Array, UserError

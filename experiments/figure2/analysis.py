@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rlhp.analysis import baseline, read_published
-from rlhp.analysis.experiment import Evidence, Experiment, script
+from rlhp.analysis import read_published
+from rlhp.analysis.experiment import EPISODES, Evidence, Experiment, script
 from rlhp.analysis.numbers import average, interval
 from rlhp.analysis.panels import Layout
 from rlhp.analysis.report import cell, number, summary_figure, verdict
@@ -105,7 +105,7 @@ EXPERIMENT = Experiment(
     folders=("runs/figure2", "runs/figure2_long"),
     layout=LAYOUT,
     report=report,
-    environments=lambda: ((task, mujoco.make(task, n_envs=baseline.EPISODES, seed=0)) for task in LAYOUT.tasks),
+    environments=lambda: ((task, mujoco.make(task, n_envs=EPISODES, seed=0)) for task in LAYOUT.tasks),
 )
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from rlhp.analysis.numbers import curve
-from rlhp.analysis.panels import Layout, Line, lines, panels
+from rlhp.analysis.panels import Layout, Line, lines, number_range, panels
 from rlhp.analysis.settings import Settings, below, canonical, check_known, differing, identity, names, order
 from rlhp.analysis.style import Style, condition_name, rank, save, styles
 from rlhp.analysis.tables import Condition, Curve
@@ -81,7 +81,7 @@ def _by_all(runs: Sequence[RunData]) -> list[Group]:
     """One group per task and set of settings, named by what differs from other groups of its task and condition."""
     members: dict[tuple[str, Condition], list[RunData]] = defaultdict(list)
     for run in runs:
-        members[run.task, (run.condition, run.labels)].append(run)
+        members[run.task, run.method].append(run)
     groups = []
     for task, (word, labels) in sorted(members, key=lambda place: (place[0], rank(place[1]))):
         there = members[task, (word, labels)]
@@ -132,10 +132,9 @@ def _curves(groups: Sequence[Group]) -> list[Curve]:
 
 
 def _looks(groups: Sequence[Group]) -> dict[Condition, Style]:
-    members: dict[Condition, list[Group]] = defaultdict(list)
-    for group in groups:
-        members[group.condition].append(group)
-    return {key: replace(look, name=_legend(members[key])) for key, look in styles([*members]).items()}
+    looks = styles([*dict.fromkeys(group.condition for group in groups)])
+    same = {key: [group for group in groups if group.condition == key] for key in looks}
+    return {key: replace(look, name=_legend(same[key])) for key, look in looks.items()}
 
 
 def _legend(panels: Sequence[Group]) -> str:
@@ -144,25 +143,19 @@ def _legend(panels: Sequence[Group]) -> str:
     if name == words:
         return words
     runs = [run for group in panels for run in group.runs]
-    short = any(run.taken.short for run in runs)
-    condition = runs[0].condition
-    base = (
-        f"{condition_name((condition, 0))}, {_used(runs)} of {labels:,} labels" if short else condition_name((condition, labels))
-    )
+    base = condition_name((runs[0].condition, labels))
+    if any(run.taken.short for run in runs):
+        used = number_range(run.taken.used for run in runs)
+        base = f"{condition_name((runs[0].condition, 0))}, {used} of {labels:,} labels"
     return f"{base}, {words}" if words else base
-
-
-def _used(runs: Iterable[RunData]) -> str:
-    """Return the range of labels that the runs used."""
-    counts = [run.taken.used for run in runs]
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"
 
 
 def _rows(group: Group, line: Line) -> Iterator[PlotRow]:
     """Yield the CSV rows of one line, where any of its runs has a return."""
-    kinds = sorted({(run.condition, run.labels) for run in group.runs})
+    kinds = sorted({run.method for run in group.runs})
     condition, labels = ("|".join(map(str, dict.fromkeys(column))) for column in zip(*kinds, strict=True))
-    counts = line.runs, line.unfinished, _used(group.runs), group.settings
-    for *point, there in zip(line.step, line.mean, line.low, line.high, line.there, strict=True):
+    task, used = group.runs[0].task, number_range(run.taken.used for run in group.runs)
+    for step, mean, low, high, there in zip(line.step, line.mean, line.low, line.high, line.there, strict=True):
         if there:
-            yield PlotRow(group.runs[0].task, condition, labels, *point, there, *counts)
+            counts = there, line.runs, line.unfinished
+            yield PlotRow(task, condition, labels, step, mean, low, high, *counts, used, group.settings)

@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rlhp.analysis.baseline import read_random, write_random
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import cell, table
 from rlhp.analysis.scores import normalised
 from rlhp.analysis.study import Study, gather, provenance, read, with_reference
-from rlhp.analysis.tables import Condition
+from rlhp.analysis.tables import Condition, RandomReturn, read_random
+from rlhp.csv_records import write_records
+from rlhp.evaluate import random_returns
 from rlhp.types import UserError
 
 RANDOM_CSV = "random.csv"
+EPISODES = 64  # of the random policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ class Experiment:
         """Merge the runs, then draw and print; measure random.csv instead for the argument `--random`."""
         figure2 = self.here.parent / "figure2"
         if self.environments and "--random" in arguments:
-            return write_random(self.environments(), self.here / RANDOM_CSV)
+            measured = [(task, random_returns(env, EPISODES)) for task, env in self.environments()]
+            rows = [RandomReturn(task, EPISODES, values.mean(), values.std()) for task, values in measured]
+            return write_records(RandomReturn, self.here / RANDOM_CSV, rows)
         print(self._gathered(arguments))
         study = read(self.here)
         if self.reference:

@@ -94,8 +94,8 @@ def _line(curves: Sequence[Curve]) -> Line:
 def panels(drawn: Lines, layout: Layout) -> Figure:
     """Draw the lines of the layout's tasks and conditions; a panel without lines says so."""
     rows, width = -(-len(layout.tasks) // layout.columns), max(4.8, 3.0 * layout.columns)
-    legend = _legend(drawn, layout, width)
-    page = figure(width, 0.55 + 2.5 * rows + 0.3 * bool(layout.published) + LINE * max(legend.lines - ROOM, 0))
+    legend, text = _legend(drawn, layout, width)
+    page = figure(width, 0.55 + 2.5 * rows + 0.3 * bool(layout.published) + LINE * max(text - ROOM, 0))
     for i, task in enumerate(layout.tasks):
         axes = tidy(page.add_subplot(rows, layout.columns, i + 1))
         _panel(axes, task, drawn.get(task, {}), layout)
@@ -103,7 +103,7 @@ def panels(drawn: Lines, layout: Layout) -> Figure:
             axes.set_ylabel("True return", color=INK)
         if i + layout.columns >= len(layout.tasks):
             axes.set_xlabel("Environment steps", color=INK)
-    page.legend(legend.handles, legend.names, loc="outside upper center", ncols=legend.columns, **LEGEND)
+    page.legend(**legend, loc="outside upper center", **LEGEND)
     if layout.published:
         mark = Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none")
         page.legend([mark], [layout.source], loc="outside lower center", **LEGEND)
@@ -158,18 +158,11 @@ def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout
     axes.spines["bottom"].set_bounds(0, span)
 
 
-@dataclass(frozen=True, slots=True)
-class Legend:
-    """The legend above all panels."""
+def _legend(drawn: Lines, layout: Layout, width: float) -> tuple[dict[str, Any], int]:
+    """Return the arguments of the legend, with the number of seeds of each line, and its number of lines of text.
 
-    handles: list[Line2D]
-    names: list[str]
-    columns: int
-    lines: int  # of text
-
-
-def _legend(drawn: Lines, layout: Layout, width: float) -> Legend:
-    """Build the legend, with the number of seeds of each line; as many columns as fit `width` inches, long names wrapped."""
+    It has as many columns as fit `width` inches; long names are wrapped.
+    """
     names = [f"{look.name} ({_counts(drawn, layout.tasks, key)})" for key, look in layout.styles.items()]
     handles = [Line2D([], [], color=look.colour, linestyle=look.line, linewidth=1.7) for look in layout.styles.values()]
     if any(np.isfinite(line.rest).any() for line in _lines(drawn, layout.tasks, layout.styles)):
@@ -178,7 +171,8 @@ def _legend(drawn: Lines, layout: Layout, width: float) -> Legend:
     fit = max(1, int(width / (HANDLE + LETTER * max(map(len, names)))))
     rows = -(-len(names) // fit)
     names = [fill(name, int((width - HANDLE) / LETTER), break_on_hyphens=False) for name in names]
-    return Legend(handles, names, -(-len(names) // rows), rows * max(name.count("\n") + 1 for name in names))
+    legend = {"handles": handles, "labels": names, "ncols": -(-len(names) // rows)}
+    return legend, rows * max(name.count("\n") + 1 for name in names)
 
 
 def _lines(drawn: Lines, tasks: Iterable[str], keys: Iterable[Condition]) -> list[Line]:
@@ -190,12 +184,13 @@ def _counts(drawn: Lines, tasks: Iterable[str], key: Condition) -> str:
     there = _lines(drawn, tasks, [key])
     if not there:
         return "no run"
-    runs, seeds = _range(line.runs for line in there), _range(line.seeds for line in there)
+    runs, seeds = number_range(line.runs for line in there), number_range(line.seeds for line in there)
     counts = f"{seeds} {'seed' if seeds == '1' else 'seeds'}" if runs == seeds else f"{runs} runs of {seeds} seeds"
     unfinished = sum(line.unfinished for line in there)
     return f"{counts}, {unfinished} not finished" if unfinished else counts
 
 
-def _range(counts: Iterable[int]) -> str:
+def number_range(counts: Iterable[int]) -> str:
+    """Format the range of numbers, such as 3-5, or the number if all are equal."""
     known = sorted(set(counts))
     return "-".join(str(count) for count in {known[0]: 0, known[-1]: 0})

@@ -78,13 +78,8 @@ def check_known(keys: Sequence[str], compared: Sequence[Settings]) -> None:
 
 def names(compared: Sequence[Settings], keys: Sequence[str]) -> list[str]:
     """Format each as `KEY=VALUE, KEY=VALUE`; a part is named by its class, with its module if names would be ambiguous."""
-    short = [_shown(settings, keys) for settings in compared]
+    short = [_formatted(settings, keys, lambda target: target.rpartition(".")[2]) for settings in compared]
     return short if len(set(short)) == len(compared) else [_formatted(settings, keys, str) for settings in compared]
-
-
-def _shown(settings: Settings, keys: Sequence[str]) -> str:
-    """Format one run as `KEY=VALUE, KEY=VALUE`; a part is named by its class."""
-    return _formatted(settings, keys, lambda target: target.rpartition(".")[2])
 
 
 def _formatted(settings: Settings, keys: Sequence[str], part: Callable[[str], str]) -> str:

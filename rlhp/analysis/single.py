@@ -86,8 +86,7 @@ def curve_png(run: Path, out: Path) -> Path:
 
 def _draw_return(axes: Axes, run: RunData) -> None:
     step, value, _ = run.ended()
-    key = run.condition, run.labels
-    look = styles([key])[key]
+    look = styles([run.method])[run.method]
     axes.set_ylabel("True return", color=INK)
     words = f"{look.name.lower()}: {run.taken.used:,} used" if run.taken.short else look.name.lower()
     axes.set_title(f"{title(run.task)}: {words}", fontsize=11, color=INK)

@@ -53,12 +53,9 @@ class Found:
         left_out = (run.data for run in self.unfinished)
         rest = [f"  left out, not finished: {run.path} ({run.step:,} of {run.total_steps:,} steps)" for run in left_out]
         short = [f"  labels: {run.path}: {run.taken}" for run in self.done if run.taken.short]
-        ends = [(run, final(run)) for run in self.done]
-        early = [
-            f"  no episode ended in the last 5 % of {run.path}: its return is from step {end.first:,}"
-            for run, end in ends
-            if not end.late
-        ]
+        ends = {run.path: final(run) for run in self.done}
+        told = "  no episode ended in the last 5 % of {}: its return is from step {:,}"
+        early = [told.format(path, end.first) for path, end in ends.items() if not end.late]
         return "\n".join([head, *failed, *rest, *short, *early])
 
 
@@ -72,23 +69,18 @@ class Study:
     provenance: list[Provenance]
 
 
-def classify(folders: Sequence[Path]) -> Found:
-    """Classify every run below the folders by status. Raises UserError for a folder without runs, or if a run is damaged."""
-    runs = [*map(run_status, begun(folders))]
-    return Found(
-        [run.data for run in runs if run.state == "done"],
-        [run for run in runs if run.state == "failed"],
-        [run for run in runs if run.state not in ("done", "failed")],
-    )
-
-
 def gather(folders: Sequence[Path], here: Path) -> Found:
     """Merge the finished and the failed runs below the folders into the tables in `here`.
 
     A failed run stays in failed.csv until its directory is found in another state. Raises UserError if a run occurs twice, if
-    runs that count as seeds of one condition differ in other settings, or for a folder without runs.
+    runs that count as seeds of one condition differ in other settings, or for a folder without runs or a damaged run.
     """
-    found = classify(folders)
+    runs = [*map(run_status, begun(folders))]
+    found = Found(
+        [run.data for run in runs if run.state == "done"],
+        [run for run in runs if run.state == "failed"],
+        [run for run in runs if run.state not in ("done", "failed")],
+    )
     _check_keys(found.done)
     done = {run.key for run in found.done}
     merge(Result, here / RESULTS_CSV, results(found.done), done)
@@ -98,12 +90,6 @@ def gather(folders: Sequence[Path], here: Path) -> Found:
     known = {run.data.key for run in (*found.failed, *found.unfinished)}
     merge(Failure, here / FAILED_CSV, failed, done | known)
     return found
-
-
-def gathered(arguments: Sequence[str], usual: Iterable[Path], here: Path) -> str:
-    """Gather the named folders, or else those of the usual ones that exist, and return a report."""
-    folders = [Path(folder) for folder in arguments] or [folder for folder in usual if folder.is_dir()]
-    return str(gather(folders, here)) if folders else "There are no run directories: everything below comes from the tables."
 
 
 def read(here: Path) -> Study:

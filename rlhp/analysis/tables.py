@@ -13,31 +13,8 @@ import numpy as np
 from rlhp.analysis.numbers import curve, final_return
 from rlhp.csv_records import read_records, write_records
 from rlhp.run import RunData
+from rlhp.run.data import Condition, Key, Keyed
 from rlhp.types import Array
-
-Condition = tuple[str, int]  # name and labels
-Key = tuple[str, str, int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A record of one run, which these fields identify within an experiment."""
-
-    env: str
-    condition: str
-    labels: int
-    seed: int
-    total_steps: int
-
-    @property
-    def key(self) -> Key:
-        """The run's key, as `RunData.key`."""
-        return self.env, self.condition, self.labels, self.seed, self.total_steps
-
-    @property
-    def method(self) -> Condition:
-        """Condition and labels: all runs that differ only in task, seed and length."""
-        return self.condition, self.labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +72,22 @@ class Published:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class RandomReturn:
+    """A row of random.csv: mean and standard deviation of the random policy's returns on a task."""
+
+    env: str
+    episodes: int
+    mean: Annotated[float, ".3f"]
+    std: Annotated[float, ".3f"]
+
+
 Row = TypeVar("Row", bound=Keyed)
 
 
 def results(runs: Iterable[RunData]) -> list[Result]:
     """Return one row per run, sorted by task, condition, labels and seed. Raises UserError if a run has no return."""
     return sorted((Result(*run.key, final_return(run), run.wall_s) for run in runs), key=lambda row: row.key)
-
-
-def read_results(path: Path) -> list[Result]:
-    """Read the rows of a results.csv. Raises UserError if it is missing or has another format."""
-    return read_records(Result, path)
 
 
 def points(run: RunData) -> list[Point]:
@@ -128,6 +110,11 @@ def merge(kind: type[Row], path: Path, new: Iterable[Row], replaced: Collection[
     """
     kept = [row for row in read_records(kind, path) if row.key not in replaced] if path.is_file() else []
     write_records(kind, path, sorted([*kept, *new], key=lambda row: row.key))
+
+
+def read_random(path: Path) -> dict[str, float]:
+    """Read the random policy's mean returns by task. Raises UserError if the file is missing or is not such a table."""
+    return {row.env: row.mean for row in read_records(RandomReturn, path)}
 
 
 def read_published(path: Path, figure: str) -> Mapping[tuple[str, Condition], Published]:

@@ -17,6 +17,8 @@ from rlhp.run.files import complete_lines, read_json, read_numbers
 from rlhp.types import Array, UserError
 
 METRICS, CLOCK, HELDOUT = "metrics.csv", "clock.csv", "heldout.csv"
+Condition = tuple[str, int]  # name and labels
+Key = tuple[str, str, int, int, int]
 RECENT = 20  # newest rollouts, over which the current speed is measured
 
 
@@ -49,18 +51,31 @@ class Heldout:
 
 
 @dataclass(frozen=True, slots=True)
-class RunData:
-    """Data of one run directory. `labels` is the budget; 0 if the agent sees the true reward.
+class Keyed:
+    """A record of one run, which these fields identify within an experiment."""
 
-    `task` names the environment, here and in `settings`; for Gymnasium environments it is the id.
-    """
-
-    path: Path
-    task: str
+    env: str
     condition: str
     labels: int
     seed: int
     total_steps: int
+
+    @property
+    def key(self) -> Key:
+        """All of these fields."""
+        return self.env, self.condition, self.labels, self.seed, self.total_steps
+
+    @property
+    def method(self) -> Condition:
+        """Condition and labels: all runs that differ only in task, seed and length."""
+        return self.condition, self.labels
+
+
+@dataclass(frozen=True, slots=True)
+class RunData(Keyed):
+    """Data of one run directory. `labels` is the budget; 0 if the agent sees the true reward."""
+
+    path: Path
     settings: dict[str, Hashable]  # all of them, by dotted key
     metrics: dict[str, Array]  # column -> [rows], one row per rollout, steps ascending; NaN for a blank cell
     clock: tuple[Array, Array]  # step and seconds of training [rows] at the end of each rollout
@@ -68,9 +83,9 @@ class RunData:
     taken: Labels
 
     @property
-    def key(self) -> tuple[str, str, int, int, int]:
-        """Task, condition, labels, seed and total steps: what identifies a run within an experiment."""
-        return self.task, self.condition, self.labels, self.seed, self.total_steps
+    def task(self) -> str:
+        """The task, as in `settings`; for Gymnasium environments the id."""
+        return self.env
 
     @property
     def step(self) -> int:
@@ -168,7 +183,7 @@ def _data(run: Path, metrics: Mapping[str, Array], clock: Mapping[str, Array]) -
     return RunData(
         path=run,
         **named,
-        settings=dict(_leaves({**written, "task": named["task"]})),
+        settings=dict(_leaves({**written, "task": named["env"]})),
         metrics={**missing, **metrics},
         clock=(clock["step"], clock.get("wall_s", np.full_like(clock["step"], np.nan))),
         finished=(run / FINISHED).is_file(),
@@ -191,7 +206,7 @@ def _named(written: Mapping[str, Any], path: Path) -> dict[str, Any]:
         condition = str(written["condition"])
         labels = 0 if condition == "true_reward" else int(written["labels"] or 0)
         numbers = {key: int(written[key]) for key in ("seed", "total_steps")}
-        return {"task": _task(written), "condition": condition, "labels": labels, **numbers}
+        return {"env": _task(written), "condition": condition, "labels": labels, **numbers}
     except KeyError as error:
         raise UserError(f"{path} has no key {error}, so it is not the configuration of a run.") from error
     except (TypeError, ValueError) as error:
