@@ -115,7 +115,7 @@ def test_gathering_replaces_what_is_there_anew_and_keeps_the_rest(tmp_path: Path
     write_run(runs / "c", seed=10, rows=last(30.0))
     write_run(runs / "long", seed=2, rows=last(40.0), total_steps=2000)
     found = gather([runs], here)
-    assert str(found).startswith("3 finished runs, 0 failed, 0 not finished")
+    assert found.startswith("3 finished runs, 0 failed, 0 not finished")
     rows = [(r.seed, r.total_steps, r.final_return) for r in read_records(Result, here / "results.csv")]
     assert rows == [(1, 1000, 10.0), (2, 1000, 25.0), (2, 2000, 40.0), (10, 1000, 30.0)]
     curves = {(c.seed, c.total_steps): c for c in read_curves(here / "curves.csv")}
@@ -137,7 +137,7 @@ def test_failed_runs_are_named_and_kept_until_they_go_on(tmp_path: Path) -> None
     (born / "failed.txt").write_text("MemoryError\n")
     (born / "metrics.csv").unlink()
     write_run(runs / "half", seed=4, rows=ROWS[:3], finished=False)
-    said = str(gather([runs], here))
+    said = gather([runs], here)
     assert said.startswith("1 finished runs, 2 failed, 1 not finished")
     assert "broken at step 300: ValueError: nan" in said and "stillborn at step 0: MemoryError" in said
     assert "half (300 of 1,000 steps)" in said
@@ -145,6 +145,7 @@ def test_failed_runs_are_named_and_kept_until_they_go_on(tmp_path: Path) -> None
     shutil.rmtree(broken)
     shutil.rmtree(born)
     write_run(broken, seed=2)
+    (write_run(runs / "elsewhere", seed=2, finished=False) / "failed.txt").write_text("OSError: full\n")
     gather([runs], here)
     assert [key.seed for key in read(here).failed] == [3]  # 2 has finished; of 3 nothing new is known
     assert [row.seed for row in read(here).results] == [1, 2]
@@ -159,7 +160,7 @@ def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     read, walk = run_files.read_text, os.walk
     monkeypatch.setattr(run_files, "read_text", lambda path: reads.update([path]) or read(path))
     monkeypatch.setattr(os, "walk", lambda path: reads.update(["walk"]) or walk(path))
-    for command in (lambda: report(runs), lambda: str(gather([runs], tmp_path))):
+    for command in (lambda: report(runs), lambda: gather([runs], tmp_path)):
         reads.clear()
         assert "1 " in command()
         assert {"walk", *(runs / name / "clock.csv" for name in ("done", "half"))} <= reads.keys()
@@ -195,7 +196,7 @@ def test_what_a_number_is_not_is_said_when_it_is_gathered(tmp_path: Path) -> Non
     write_run(tmp_path / "runs" / "few", seed=1, labels=100, rows=[(1000, 5.0, 1, 40, 0.7)])
     write_run(tmp_path / "runs" / "early", seed=2, rows=[(500, 5.0, 1, 100, 0.7), (1000, "", 0, 100, 0.9)])
     write_run(tmp_path / "runs" / "good", seed=3)
-    said = str(gather([tmp_path / "runs"], tmp_path)).splitlines()
+    said = gather([tmp_path / "runs"], tmp_path).splitlines()
     assert [line.replace(str(tmp_path), "") for line in said[1:]] == [
         "  labels: /runs/few: 40 of 100 used",
         "  no episode ended in the last 5 % of /runs/early: its return is from step 500",

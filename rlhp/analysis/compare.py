@@ -58,7 +58,7 @@ def plot(runs: Sequence[Path], out: Path, by: Sequence[str] = ()) -> tuple[Path,
     loaded = [run for run in map(load, find(runs)) if len(run.ended()[0])]
     if not loaded:
         raise UserError("No episode has ended in any of these runs, so there is nothing to draw: train for more steps.")
-    check_twice(loaded)
+    _check_twice(loaded)
     groups = _by_keys(loaded, by) if by else _by_all(loaded)
     drawn = lines(_curves(groups))
     columns = len(drawn) if len(drawn) <= 3 else 4 if len(drawn) > 6 else 3
@@ -68,7 +68,7 @@ def plot(runs: Sequence[Path], out: Path, by: Sequence[str] = ()) -> tuple[Path,
     return picture, picture.with_suffix(".csv")
 
 
-def check_twice(runs: Iterable[RunData]) -> None:
+def _check_twice(runs: Iterable[RunData]) -> None:
     """Raise UserError with both directories if two have the same settings and seed, since each seed must count once."""
     known: dict[Hashable, RunData] = {}
     for run in runs:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rlhp.analysis.panels import Layout, draw
 from rlhp.analysis.report import cell, table
-from rlhp.analysis.scores import normalised
+from rlhp.analysis.scores import Scores, normalised
 from rlhp.analysis.study import Study, gather, provenance, read, with_reference
 from rlhp.analysis.tables import Condition, RandomReturn, read_random
 from rlhp.csv_records import write_records
@@ -18,6 +18,7 @@ from rlhp.evaluate import random_returns
 from rlhp.types import UserError
 
 RANDOM_CSV = "random.csv"
+NO_FOLDERS = "There are no run directories: everything below comes from the tables."
 EPISODES = 64  # of the random policy
 
 
@@ -31,7 +32,7 @@ class Evidence:
     study: Study
     random: Mapping[str, float]
 
-    def scores(self, steps: int) -> dict[Condition, dict[str, Any]]:
+    def scores(self, steps: int) -> Scores:
         """Return the normalised returns of the runs of one length, by condition and task."""
         return normalised(self.study.results, self.random, steps)
 
@@ -86,7 +87,8 @@ class Experiment:
             measured = [(task, random_returns(env, EPISODES)) for task, env in self.environments()]
             rows = [RandomReturn(task, EPISODES, values.mean(), values.std()) for task, values in measured]
             return write_records(RandomReturn, self.here / RANDOM_CSV, rows)
-        print(self._gathered(arguments))
+        folders = run_folders(arguments, self.folders)
+        print(gather(folders, self.here) if folders else NO_FOLDERS)
         study = read(self.here)
         if self.reference:
             study = with_reference(study, read(figure2), self.reference)
@@ -94,11 +96,6 @@ class Experiment:
         for line in self.report(Evidence(self.here, self.layout, self.steps, study, random)):
             print(line)
         print(provenance(study.provenance))
-
-    def _gathered(self, arguments: Sequence[str]) -> str:
-        folders = run_folders(arguments, self.folders)
-        none = "There are no run directories: everything below comes from the tables."
-        return str(gather(folders, self.here)) if folders else none
 
 
 def run_folders(arguments: Sequence[str], usual: Iterable[str]) -> list[Path]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rlhp.analysis.single import aligned, number
+from rlhp.analysis.single import aligned, or_dash
 from rlhp.analysis.style import BLUE, GREEN, INK, QUIET, figure, save, tidy
 from rlhp.run import load, read_json
 from rlhp.run.directory import FINISHED
 from rlhp.types import UserError
 
-CURVES = {"train": QUIET, "valid": GREEN, "heldout": BLUE}
-NAMES = {"train": "training", "valid": "validation, per member", "heldout": "held-out"}
+CURVES = {"train": (QUIET, "training"), "valid": (GREEN, "validation, per member"), "heldout": (BLUE, "held-out")}
 
 
 def fit_summary(run: Path) -> str:
@@ -55,7 +54,7 @@ def _accuracy(held: dict[str, Any]) -> str:
 
 
 def _percent(share: float) -> str:
-    return number(100 * share, ".1f", " %")
+    return or_dash(100 * share, ".1f", " %")
 
 
 def fit_png(run: Path, out: Path) -> Path:
@@ -65,15 +64,14 @@ def fit_png(run: Path, out: Path) -> Path:
     grid = page.add_gridspec(2)
     for place, (what, scale, label) in enumerate((("accuracy", 100, "Accuracy, %"), ("loss", 1, "Loss, nats"))):
         axes = tidy(page.add_subplot(grid[place]))
-        for name, colour in CURVES.items():
+        for name, (colour, legend) in CURVES.items():
             step, value = data.known(f"{name}_{what}")
             if len(step):
-                axes.plot(step, scale * value, color=colour, linewidth=1.6, label=NAMES[name])
+                axes.plot(step, scale * value, color=colour, linewidth=1.6, label=legend)
         axes.set_ylabel(label, color=INK)
         if place == 0:
             axes.axhline(50, color=QUIET, linewidth=1, linestyle="--")
             axes.set_title(f"{data.task}: {data.labels:,} comparisons", fontsize=11, color=INK)
             axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=8)
     page.axes[-1].set_xlabel("Gradient steps", color=INK)
-    save(page, out)
-    return out
+    return save(page, out)

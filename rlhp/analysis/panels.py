@@ -112,8 +112,7 @@ def panels(drawn: Lines, layout: Layout) -> Figure:
 
 def draw(curves: Iterable[Curve], layout: Layout, out: Path) -> Path:
     """Draw the figure of curves with one grid per task. Raises UserError if it cannot be written."""
-    save(panels(lines(curves), layout), out)
-    return out
+    return save(panels(lines(curves), layout), out)
 
 
 def _panel(axes: Axes, task: str, conditions: Mapping[Condition, Line], layout: Layout) -> None:

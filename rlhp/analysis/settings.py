@@ -41,22 +41,16 @@ def differing(compared: Sequence[Settings]) -> list[str]:
     keys = sorted({key for settings in compared for key in settings}, key=lambda key: (key.count("."), key))
     columns = {key: tuple(settings.get(key) for settings in compared) for key in keys}
     varied = {key: column for key, column in columns.items() if len(set(column)) > 1}
-    return [key for key in varied if not _copied(key, varied) and not _chosen(key, varied)]
+    return [key for key in varied if not _redundant(key, varied)]
 
 
-def _copied(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
-    return any(column == varied[key] for other, column in varied.items() if other.count(".") < key.count("."))
-
-
-def _chosen(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
-    """Return whether the choice of a part above this key determines its value."""
-    parts = key.split(".")
+def _redundant(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
+    """Return whether a key is a copy of one nearer to the root, or the choice of a part above it determines its value."""
+    column, parts = varied[key], key.split(".")
     targets = [".".join([*parts[:depth], TARGET]) for depth in range(1, len(parts))]
-    return any(_determines(varied[target], varied[key]) for target in targets if target in varied and target != key)
-
-
-def _determines(column: Sequence[Hashable], other: Sequence[Hashable]) -> bool:
-    return len(set(zip(column, other, strict=True))) == len(set(column))
+    chosen = [varied[target] for target in targets if target in varied and target != key]
+    copied = any(other == column for name, other in varied.items() if name.count(".") < key.count("."))
+    return copied or any(len({*zip(choice, column, strict=True)}) == len({*choice}) for choice in chosen)
 
 
 def below(settings: Settings, keys: Sequence[str]) -> dict[str, Hashable]:

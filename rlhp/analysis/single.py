@@ -25,10 +25,10 @@ def summary(run: RunData) -> str:
         "labels": str(run.taken),
         "steps": f"{run.step:,}",
         "wall time": _duration(run.wall_s),
-        "steps per second": number(run.step / run.wall_s if run.wall_s > 0 else float("nan")),
+        "steps per second": or_dash(run.step / run.wall_s if run.wall_s > 0 else float("nan")),
         "final true return": _final(run),
-        "validation accuracy": number(100 * run.last("valid_accuracy"), ".1f", " %"),
-        "held-out correlation": number(predicted, ".3f"),
+        "validation accuracy": or_dash(100 * run.last("valid_accuracy"), ".1f", " %"),
+        "held-out correlation": or_dash(predicted, ".3f"),
     }
     return aligned(rows)
 
@@ -44,11 +44,11 @@ def _final(run: RunData) -> str:
     if not len(run.ended()[0]):
         return "-"
     found = final(run)
-    value = "not a number" if np.isnan(found.value) else number(found.value, ".1f")
+    value = "not a number" if np.isnan(found.value) else or_dash(found.value, ".1f")
     return value if found.late else f"{value} at step {found.first:,}, where the last episode ended"
 
 
-def number(value: float, form: str = ".0f", unit: str = "") -> str:
+def or_dash(value: float, form: str = ".0f", unit: str = "") -> str:
     """Format a number with thousands separators, as a dash if it is not finite."""
     return f"{value:,{form}}{unit}" if np.isfinite(value) else "-"
 
@@ -80,8 +80,7 @@ def curve_png(run: Path, out: Path) -> Path:
         axes.tick_params(labelbottom=axes is page.axes[-1])
     page.align_ylabels()
     page.axes[-1].set_xlabel("Environment steps", color=INK)
-    save(page, out)
-    return out
+    return save(page, out)
 
 
 def _draw_return(axes: Axes, run: RunData) -> None:
@@ -152,5 +151,4 @@ def reward_png(run: Path, out: Path) -> Path:
     axes.set_xlabel("True return of the segment", color=INK)
     axes.set_ylabel("Predicted return of the segment", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    save(page, out)
-    return out
+    return save(page, out)

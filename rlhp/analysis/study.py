@@ -39,27 +39,6 @@ NOT_VERSIONS = ("date", "cpu", "cores", "system", "step")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The runs below some folders, by status."""
-
-    done: list[RunData]
-    failed: list[RunStatus]
-    unfinished: list[RunStatus]  # running or stopped
-
-    def __str__(self) -> str:
-        """Format the counts, and a line for each run that is not done."""
-        head = f"{len(self.done)} finished runs, {len(self.failed)} failed, {len(self.unfinished)} not finished"
-        failed = [f"  failed: {run.data.path} at step {run.data.step:,}: {run.error}" for run in self.failed]
-        left_out = (run.data for run in self.unfinished)
-        rest = [f"  left out, not finished: {run.path} ({run.step:,} of {run.total_steps:,} steps)" for run in left_out]
-        short = [f"  labels: {run.path}: {run.taken}" for run in self.done if run.taken.short]
-        ends = {run.path: final(run) for run in self.done}
-        told = "  no episode ended in the last 5 % of {}: its return is from step {:,}"
-        early = [told.format(path, end.first) for path, end in ends.items() if not end.late]
-        return "\n".join([head, *failed, *rest, *short, *early])
-
-
-@dataclass(frozen=True, slots=True)
 class Study:
     """Content of an experiment's tables."""
 
@@ -69,27 +48,36 @@ class Study:
     provenance: list[Provenance]
 
 
-def gather(folders: Sequence[Path], here: Path) -> Found:
-    """Merge the finished and the failed runs below the folders into the tables in `here`.
+def gather(folders: Sequence[Path], here: Path) -> str:
+    """Merge the finished and the failed runs below the folders into the tables in `here`; return a report of what was found.
 
     A failed run stays in failed.csv until its directory is found in another state. Raises UserError if a run occurs twice, if
     runs that count as seeds of one condition differ in other settings, or for a folder without runs or a damaged run.
     """
     runs = [*map(run_status, begun(folders))]
-    found = Found(
-        [run.data for run in runs if run.state == "done"],
-        [run for run in runs if run.state == "failed"],
-        [run for run in runs if run.state not in ("done", "failed")],
-    )
-    _check_keys(found.done)
-    done = {run.key for run in found.done}
-    merge(Result, here / RESULTS_CSV, results(found.done), done)
-    merge(Point, here / CURVES_CSV, [point for run in found.done for point in points(run)], done)
-    merge(Provenance, here / PROVENANCE_CSV, map(_provenance, found.done), done)
-    failed = [Failure(*run.data.key, run.data.step, run.error or "") for run in found.failed]
-    known = {run.data.key for run in (*found.failed, *found.unfinished)}
-    merge(Failure, here / FAILED_CSV, failed, done | known)
-    return found
+    done = [run.data for run in runs if run.state == "done"]
+    _check_keys(done)
+    keys, others = {run.key for run in done}, {run.data.key for run in runs if run.state != "failed"}
+    failed = {key: Failure(*key, run.data.step, run.error or "") for run in runs if (key := run.data.key) not in others}
+    merge(Result, here / RESULTS_CSV, results(done), keys)
+    merge(Point, here / CURVES_CSV, [point for run in done for point in points(run)], keys)
+    merge(Provenance, here / PROVENANCE_CSV, map(_provenance, done), keys)
+    merge(Failure, here / FAILED_CSV, failed.values(), {*others, *failed})
+    return _report(runs)
+
+
+def _report(runs: Sequence[RunStatus]) -> str:
+    """Format the counts, and a line for each run that is not done, or not as its settings ask."""
+    done = [run.data for run in runs if run.state == "done"]
+    failed = [run for run in runs if run.state == "failed"]
+    unfinished = [run.data for run in runs if run.state not in ("done", "failed")]
+    lines = [f"{len(done)} finished runs, {len(failed)} failed, {len(unfinished)} not finished"]
+    lines += [f"  failed: {run.data.path} at step {run.data.step:,}: {run.error}" for run in failed]
+    lines += [f"  left out, not finished: {run.path} ({run.step:,} of {run.total_steps:,} steps)" for run in unfinished]
+    lines += [f"  labels: {run.path}: {run.taken}" for run in done if run.taken.short]
+    early = [(run.path, end.first) for run in done if not (end := final(run)).late]
+    lines += [f"  no episode ended in the last 5 % of {path}: its return is from step {step:,}" for path, step in early]
+    return "\n".join(lines)
 
 
 def read(here: Path) -> Study:

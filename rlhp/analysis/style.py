@@ -98,8 +98,11 @@ def steps(axes: Axes, span: float, ticks: int) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}{letter}" if value else "0"))
 
 
-def save(drawn: Figure, out: Path) -> None:
-    """Write the figure and create its folder. Raises UserError for an unknown format or a path that cannot be written."""
+def save(drawn: Figure, out: Path) -> Path:
+    """Write the figure, and create its folder; return the path.
+
+    Raises UserError for an unknown format or a path that cannot be written.
+    """
     known = drawn.canvas.get_supported_filetypes()
     if out.suffix[1:].lower() not in known:
         raise UserError(f"{out} has no known image format: use .png, .pdf or .svg.")
@@ -108,3 +111,4 @@ def save(drawn: Figure, out: Path) -> None:
         drawn.savefig(out)
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror}.") from error
+    return out
