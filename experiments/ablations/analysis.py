@@ -13,25 +13,20 @@ from rlhp.analysis import read_published
 from rlhp.analysis.experiment import Experiment, script
 from rlhp.analysis.panels import Layout
 from rlhp.analysis.scores import TRUE
-from rlhp.analysis.style import AMBER, BLACK, BLUE, GREEN, PINK, QUIET, SKY, Style
+from rlhp.analysis.style import variants
 
 HERE = Path(__file__).parent
-WHOLE = ("preferences", 700)
 EXPERIMENT = Experiment(
     here=HERE,
     folders=("runs/ablation",),
-    reference=(WHOLE, TRUE),
+    reference=(("preferences", 700), TRUE),
     layout=Layout(
         tasks=("halfcheetah", "hopper", "swimmer"),
-        styles={
-            WHOLE: Style(BLUE, "-", "Whole method"),
-            ("random_queries", 700): Style(GREEN, "-", "Random queries"),
-            ("no_ensemble", 700): Style(AMBER, "-", "No ensemble"),
-            ("no_online_queries", 700): Style(SKY, "-", "No online queries"),
-            ("no_regularisation", 700): Style(PINK, "-", "No regularisation"),
-            ("no_segments", 700): Style(BLACK, "--", "No segments"),
-            ("target", 700): Style(QUIET, "--", "Target"),
-        },
+        styles=variants(
+            "Whole method",
+            700,
+            ("random_queries", "no_ensemble", "no_online_queries", "no_regularisation", "no_segments", "target"),
+        ),
         columns=3,
         published=read_published(HERE.parent / "paper.csv", "5"),
         source="On grey: Christiano et al. (2017), TRPO after 20M steps, read off their figure 5",

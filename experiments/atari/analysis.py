@@ -18,7 +18,7 @@ from rlhp.analysis.experiment import Evidence, Experiment, script
 from rlhp.analysis.panels import Layout
 from rlhp.analysis.report import cell, number, verdict
 from rlhp.analysis.scores import TRUE
-from rlhp.analysis.style import AMBER, BLUE, GREEN, ORANGE, PINK, QUIET, SKY, Style
+from rlhp.analysis.style import BLUE, GREEN, ORANGE, Style, variants
 from rlhp.envs import atari
 
 HERE = Path(__file__).parent
@@ -38,14 +38,7 @@ FIGURE3 = Layout(
 )
 FIGURE6 = Layout(
     tasks=("pong",),
-    styles={
-        MANY: Style(BLUE, "-", "Whole method"),
-        ("random_queries", 5500): Style(GREEN, "-", "Random queries"),
-        ("no_ensemble", 5500): Style(AMBER, "-", "No ensemble"),
-        ("no_online_queries", 5500): Style(SKY, "-", "No online queries"),
-        ("no_regularisation", 5500): Style(PINK, "-", "No regularisation"),
-        ("target", 5500): Style(QUIET, "--", "Target"),
-    },
+    styles=variants("Whole method", 5500, ("random_queries", "no_ensemble", "no_online_queries", "no_regularisation", "target")),
     columns=1,
     published=read_published(PAPER, "6"),
     source="On grey: Christiano et al. (2017), A2C after 50M steps, read off their figure 6",

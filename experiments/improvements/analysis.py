@@ -16,9 +16,7 @@ from rlhp.analysis.experiment import Evidence, Experiment, script
 from rlhp.analysis.panels import Layout
 from rlhp.analysis.report import write_summary
 from rlhp.analysis.scores import TRUE, restricted, summarise
-from rlhp.analysis.style import AMBER, BLACK, BLUE, GREEN, PINK, QUIET, SKY, Style
-
-AS_IT_IS = ("preferences", 700)
+from rlhp.analysis.style import variants
 
 
 def report(found: Evidence) -> Iterator[str]:
@@ -34,19 +32,15 @@ def report(found: Evidence) -> Iterator[str]:
 EXPERIMENT = Experiment(
     here=Path(__file__).parent,
     folders=("runs/improvement",),
-    reference=(AS_IT_IS, TRUE),
+    reference=(("preferences", 700), TRUE),
     report=report,
     layout=Layout(
         tasks=("halfcheetah", "hopper", "swimmer", "reacher"),
-        styles={
-            AS_IT_IS: Style(BLUE, "-", "As it is"),
-            ("cropped_clips", 700): Style(GREEN, "-", "Cropped clips"),
-            ("mixed_queries", 700): Style(AMBER, "-", "Mixed queries"),
-            ("smoothed_labels", 700): Style(SKY, "-", "Smoothed labels"),
-            ("adaptive_scale", 700): Style(PINK, "-", "Adaptive scale"),
-            ("warm_start", 700): Style(BLACK, "--", "Warm start"),
-            ("value_refit", 700): Style(QUIET, "--", "Value refit"),
-        },
+        styles=variants(
+            "As it is",
+            700,
+            ("cropped_clips", "mixed_queries", "smoothed_labels", "adaptive_scale", "warm_start", "value_refit"),
+        ),
         columns=2,
     ),
 )

@@ -246,7 +246,7 @@ def report(folder: Path) -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Measure, then report the results."""
-    options = arguments(argv)
+    options = parser(__doc__, TASKS, 5, 3.3, HERE).parse_args(argv)
     if options.profile:
         profile(options)
         return
@@ -262,20 +262,18 @@ def main(argv: Sequence[str]) -> None:
     report(options.out)
 
 
-def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=lambda text: text.split(","), default=list(TASKS), help="names, separated by commas")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.3, help="seconds per variant and round")
-    parser.add_argument(
-        "--threads", type=int, default=machine.cores(), help="threads that step the environments; default: all cores"
-    )
-    parser.add_argument("--out", type=Path, default=HERE)
-    parser.add_argument("--profile", action="store_true", help="print the time of each part of the loop, and write nothing")
-    parser.add_argument("--report", action="store_true", help="do not measure; make figure, table and targets from the files")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
-    return parser.parse_args(argv)
+def parser(description: str | None, tasks: Sequence[str], rounds: int, seconds: float, out: Path) -> argparse.ArgumentParser:
+    """Return the options of a benchmark, with these defaults."""
+    found = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--tasks", type=lambda text: text.split(","), default=list(tasks), help="names, separated by commas")
+    found.add_argument("--rounds", type=int, default=rounds)
+    found.add_argument("--seconds", type=float, default=seconds, help="seconds per variant and round")
+    found.add_argument("--threads", type=int, default=machine.cores(), help="threads of the environments; default: all cores")
+    found.add_argument("--out", type=Path, default=out)
+    found.add_argument("--profile", action="store_true", help="print the time of each part of the loop, and write nothing")
+    found.add_argument("--report", action="store_true", help="do not measure; report from the files")
+    found.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
+    return found
 
 
 if __name__ == "__main__":

@@ -22,9 +22,6 @@ SMALL: dict[str, Any] = {"fontsize": 7.5}
 EDGES = (-0.25, 1.5)  # values beyond are drawn at the edge, with their number
 
 
-# The table
-
-
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One condition on one task, for runs of one length."""
@@ -33,14 +30,9 @@ class Cell:
     failed: int  # seeds that ended in an error
     share: float  # mean score; NaN if there is none
 
-    @property
-    def mean(self) -> float:
-        """Mean over the seeds; NaN if there are none."""
-        return float(np.mean(self.seeds)) if self.seeds else float("nan")
-
     def __str__(self) -> str:
-        """Format the mean."""
-        return number(self.mean) if self.seeds else "missing"
+        """Format the mean over the seeds."""
+        return number(float(np.mean(self.seeds))) if self.seeds else "missing"
 
     def each(self) -> str:
         """Format the return of each seed."""
@@ -79,9 +71,6 @@ def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str
             share = f"{here.share:>z8.2f}" if np.isfinite(here.share) else f"{'-':>8}"
             lines.append(f"{name:<17}{look.name:<{wide}}{here!s:>8}{paper}{share}   {here.each()}".rstrip())
     return "\n".join(lines)
-
-
-# The figure
 
 
 def write_summary(rows: Sequence[Score], layouts: Mapping[str, Layout], here: Path) -> None:

@@ -82,14 +82,13 @@ def _statuses(paths: Iterable[Path]) -> tuple[list[RunStatus], list[UserError]]:
 
 def _not_started(files: Mapping[Path, Collection[str]], runs: Sequence[Path]) -> int:
     """Count the jobs of the sweeps launched in these folders that have not started, given the runs that have."""
-    return sum(_waiting(folder, runs) for folder, names in files.items() if SWEEPS in names)
-
-
-def _waiting(folder: Path, runs: Sequence[Path]) -> int:
-    names = {run.relative_to(folder).as_posix() for run in runs if run.is_relative_to(folder)}
-    known = sweeps(folder).values()
-    jobs = {job for sweep in known for job in sweep.jobs}
-    return len(jobs - names) + sum(sweep.waiting(names - jobs) for sweep in known)
+    waiting = 0
+    for folder in (folder for folder, inner in files.items() if SWEEPS in inner):
+        names = {run.relative_to(folder).as_posix() for run in runs if run.is_relative_to(folder)}
+        known = sweeps(folder).values()
+        jobs = {job for sweep in known for job in sweep.jobs}
+        waiting += len(jobs - names) + sum(sweep.waiting(names - jobs) for sweep in known)
+    return waiting
 
 
 def _time_left(runs: Sequence[RunStatus], waiting: int) -> str:
