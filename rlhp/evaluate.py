@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -74,6 +75,19 @@ def _steps(policy: Policy, env: VecEnv, task: str) -> Iterator[tuple[Array, Arra
         ended = dones | np.array([bool(info.get("cut")) for info in infos])
         whole = ended & ~np.array([bool(info.get("shortened")) for info in infos])
         yield reward, ended, whole, np.array([info.get("score", np.nan) for info in infos])
+
+
+def random_returns(env: Any, episodes: int) -> Array:
+    """True returns, or scores, of uniformly random actions in a vectorised environment, [episodes]; deterministic."""
+    rng, space = np.random.default_rng(0), env.action_space
+    if isinstance(space, spaces.Discrete):
+        return returns(lambda obs: space.start + rng.integers(space.n, size=len(obs)), env, episodes)
+    if isinstance(space, spaces.Box) and len(space.shape) == 1 and space.is_bounded():
+        low, high = space.low, space.high
+        return returns(lambda obs: rng.uniform(low, high, (len(obs), len(low))), env, episodes)
+    drawn = deepcopy(space)  # other code may draw from the space's random stream
+    drawn.seed(0)
+    return returns(lambda obs: np.stack([drawn.sample() for _ in obs]), env, episodes)
 
 
 def visited(policy: Policy, env: VecEnv, steps: int) -> Transitions:

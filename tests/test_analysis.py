@@ -8,8 +8,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ import yaml
 
 from rlhp import analysis, cli
 from rlhp.analysis import tables
+from rlhp.analysis.experiment import Experiment
 from rlhp.analysis.settings import canonical
 from rlhp.analysis.study import gather
+from rlhp.csv_records import read_records
 from rlhp.run import differing, read_settings
 from rlhp.types import UserError
 
@@ -93,7 +96,7 @@ def test_a_last_line_without_its_end_is_ignored(run: Path, cut: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("config.yaml", None, "missing"),
+        ("config.yaml", None, "not a run directory"),
         ("config.yaml", "task: [", "damaged"),
         ("config.yaml", "", "damaged"),
         ("config.yaml", "task: hopper\ncondition: preferences\nlabels: 7\nseed: one\ntotal_steps: 9\n", "damaged"),
@@ -233,19 +236,19 @@ def test_results_have_exactly_these_columns_and_one_sorted_row_per_run(tmp_path:
     runs.append(write_run(tmp_path / "ant", task="ant", condition="true_reward"))
     out = tmp_path / "made" / "results.csv"
     found = analysis.results(map(analysis.load, runs))
-    tables.merge(out, tables.COLUMNS, {row.key: [tables.result_row(row)] for row in found})
+    tables.merge(tables.Result, out, found, ())
     assert out.read_text().splitlines() == [
         "env,condition,labels,seed,total_steps,final_return,wall_s",
         "ant,true_reward,0,1,1000,35.000,4.0",
         "hopper,preferences,100,2,1000,35.000,4.0",
         "hopper,preferences,100,10,1000,35.000,4.0",
     ]
-    assert analysis.read_results(out) == found
+    assert read_records(analysis.Result, out) == found
 
 
 def test_a_table_that_is_none_is_told(run: Path) -> None:
-    with pytest.raises(UserError, match="not a table of results"):
-        analysis.read_results(run / "metrics.csv")
+    with pytest.raises(UserError, match="not a table of this kind"):
+        read_records(analysis.Result, run / "metrics.csv")
 
 
 def test_summary(run: Path, tmp_path: Path) -> None:
@@ -415,7 +418,7 @@ def test_runs_of_all_versions_on_a_gymnasium_environment_are_of_one_task(tmp_pat
     assert [(env, settings) for env, *_, settings in lines] == [(id, "")]
     assert {(rows[-1]["seeds"], rows[-1]["runs"]) for rows in lines.values()} == {("2", "2")}
     gather([tmp_path / "runs"], tmp_path)  # as seeds of one condition
-    assert [(row.env, row.seed) for row in analysis.read_results(tmp_path / "results.csv")] == [(id, 1), (id, 2)]
+    assert [(row.env, row.seed) for row in read_records(analysis.Result, tmp_path / "results.csv")] == [(id, 1), (id, 2)]
 
 
 def test_a_seed_counts_once(tmp_path: Path) -> None:
@@ -522,21 +525,20 @@ def test_neither_torch_nor_hydra_nor_pyplot_is_loaded() -> None:
 
 
 @pytest.fixture
-def first_light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def first_light(tmp_path: Path) -> Experiment:
     path = Path(__file__).parents[1] / "experiments" / "first_light" / "analysis.py"
     spec = importlib.util.spec_from_file_location("first_light", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "HERE", tmp_path)
-    monkeypatch.setattr(module, "FIGURE2", tmp_path)
-    monkeypatch.setattr(module, "STEPS", 1000)
-    (tmp_path / "random.csv").write_text("env,episodes,mean,std\nhopper,64,-5.5,1\nhalfcheetah,64,0,1\nreacher,64,-9,1\n")
-    return module
+    (tmp_path / "figure2").mkdir()
+    random = "env,episodes,mean,std\nhopper,64,-5.5,1\nhalfcheetah,64,0,1\nreacher,64,-9,1\n"
+    (tmp_path / "figure2" / "random.csv").write_text(random)
+    return replace(module.EXPERIMENT, here=tmp_path / "first_light", steps=1000)
 
 
 def test_first_light(
-    first_light: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    first_light: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = tmp_path / "runs"
     (tmp_path / "empty").mkdir()
@@ -544,13 +546,14 @@ def test_first_light(
     write_run(runs / "t", condition="true_reward", rows=[(1000, 38.0, 1, 0, "")])
     write_run(runs / "r", task="reacher", labels=700)
     write_run(runs / "half", seed=2, labels=700, rows=ROWS[:3], finished=False)
-    first_light.main([str(runs)])
+    first_light([str(runs)])
     said = capsys.readouterr().out
     assert "not finished" in said and "300 of 1,000" in said
     # (35 + 5.5) / (38 + 5.5) = 0.93
     assert "PASS  hopper: 0.93 of" in said and "short  reacher: nan of" in said
-    assert is_png(tmp_path / "first_light.png")
-    (tmp_path / "first_light.png").unlink()
+    picture = first_light.here / "first_light.png"
+    assert is_png(picture)
+    picture.unlink()
     monkeypatch.chdir(tmp_path / "empty")  # where there is no run directory
-    first_light.main([])
-    assert "PASS  hopper: 0.93 of" in capsys.readouterr().out and is_png(tmp_path / "first_light.png")
+    first_light([])
+    assert "PASS  hopper: 0.93 of" in capsys.readouterr().out and is_png(picture)

@@ -156,7 +156,7 @@ def test_a_broken_pipe_of_ours_keeps_its_traceback(monkeypatch):
 
 
 def test_names_do_not_steer_the_terminal(monkeypatch, capsys):
-    monkeypatch.setattr("rlhp.analysis.status.report", lambda folder: "a run\n\x1b[2Jfake\u202e \udcff é")
+    monkeypatch.setattr("rlhp.run.status.report", lambda folder: "a run\n\x1b[2Jfake\u202e \udcff é")
     assert cli.main(["status", "runs"]) == 0
     monkeypatch.setattr(doctor, "main", failing(UserError("no run \x1b[2J\nfake")))
     assert cli.main(["doctor"]) == 2

@@ -36,7 +36,7 @@ FEWER = (
 PARSERS = {"fit": fit_parser, "play": play_parser}  # of commands that take settings besides their options
 HELPERS = (
     *("thread_pool", "renamed", "adam", "finite", "errors", "pixels", "precision"),
-    *("physics", "render", "perception", "workers", "keys", "atomic", "completion", "durations"),
+    *("physics", "render", "perception", "workers", "keys", "atomic", "completion", "durations", "csv_records"),
 )
 INTERNAL = {"cli", "doctor", *HELPERS}  # modules that the reference leaves out
 CONFIGS = {"train": "config", "fit": "fit", "play": "config", "demo": "config"}

@@ -59,7 +59,7 @@ def test_reproduce_figure2_without_results(tmp_path: Path) -> None:
     nothing = tmp_path / "nothing"
     book = run(FIGURE2, RESULTS=str(nothing), PLACE=str(tmp_path), TASKS=["reacher"], LABELS=[20], SEEDS=[1, 2], STEPS=4096)
     said = printed(book)
-    assert "4 tiny runs, 0 failed" in said
+    assert "tiny runs: 4 finished runs, 0 failed" in said
     assert "4 finished runs, 4 of them of 4,096 steps" in said
     assert "mean 1.35, median 0.95, interquartile mean 0.95" in said  # (0.9 + 0.9 + 1 + 1) / 4
     assert pictures(book) == 2

@@ -198,7 +198,7 @@ def test_clips_hold_steps_of_one_episode() -> None:
         (["{run}", "--groups", "1"], "--groups 1"),
         (["{run}", "--games", "0", "--teacher", "oracle"], "--games 0"),
         (["{run}", "-o", "table.txt"], "is not a .csv file"),
-        (["{run}", "-o", "{run}/nowhere/table.csv"], "cannot be written"),
+        (["{run}", "-o", "{run}/preferences.sqlite/table.csv"], "cannot be written"),
         (["{run}", "--anchor", "me"], "no policy is called me: --anchor is one of 100, 200, 300"),
         (["{alone}"], "no stored answer compares clips of different steps"),
         (["{alone}", "--teacher", "oracle"], "clips from fewer than two steps"),

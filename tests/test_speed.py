@@ -7,6 +7,7 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -32,13 +33,13 @@ RATES = {
 
 
 @pytest.fixture
-def speed(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def speed(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """The experiment's modules, which import each other as scripts do."""
     monkeypatch.syspath_prepend(str(SPEED))
     modules: dict[str, ModuleType] = {name: importlib.import_module(name) for name in MODULES}
+    yield SimpleNamespace(**modules)
     for name in MODULES:
-        monkeypatch.delitem(sys.modules, name)
-    return SimpleNamespace(**modules)
+        del sys.modules[name]
 
 
 def rows(path: Path) -> list[dict[str, str]]:

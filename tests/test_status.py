@@ -20,8 +20,8 @@ from test_analysis import write_run
 from test_folders import TINY, TRAIN, folders
 
 from rlhp import cli
-from rlhp.analysis.status import report, run_status
 from rlhp.run import failure, is_running, locked_run
+from rlhp.run.status import report, run_status
 from rlhp.run.sweep import MAX_LENGTH, SWEEPS, Sweep, folder_name, names_settings, record, sweeps
 from rlhp.train.sweep import Plan, plan
 from rlhp.types import UserError
@@ -83,7 +83,7 @@ def test_states_and_time_left(held, capsys) -> None:
     states = {path.name: run_status(path).state for path in folder.iterdir() if path.is_dir()}
     assert states == {"held": "running", "done": "done", "broken": "failed", "stopped": "stopped"}
     # 500 steps in the last 2.5 s; 500 of the running, none of the failed (it got there), 1000 of the stopped, 2 x 1000 to begin
-    assert run_status(held[0]).speed == pytest.approx(200)
+    assert run_status(held[0]).data.speed == pytest.approx(200)
     assert cli.main(["status", str(folder)]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
     counts, _, left = head.partition("; about ")
@@ -103,7 +103,7 @@ def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
     write_run(tmp_path / "a")
     (write_run(tmp_path / "b") / "config.yaml").write_bytes(b"\xff\x00: [")
     told = report(tmp_path)
-    assert told.startswith(f"{tmp_path}: 1 done, 1 damaged of 2") and "b/config.yaml is missing or cannot be read" in told
+    assert told.startswith(f"{tmp_path}: 1 done, 1 damaged of 2") and "b/config.yaml is damaged" in told
 
 
 def test_runs_without_numbers_yet_are_counted(tmp_path: Path) -> None:

@@ -9,29 +9,34 @@ import os
 import shutil
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated
 
 import numpy as np
 import pytest
 from test_analysis import ROWS, is_png, write_run
 
-from rlhp.analysis import average, baseline, interval, iqm, read_curves, read_published, read_results
-from rlhp.analysis import runs as run_files
+from rlhp.analysis import average, interval, iqm, read_curves, read_published, read_random
+from rlhp.analysis.experiment import Experiment
 from rlhp.analysis.panels import Layout, lines, panels
-from rlhp.analysis.records import read_records, write_records
 from rlhp.analysis.report import cell, summary_figure
-from rlhp.analysis.scores import TRUE, Score, normalised, share, summarise, write_scores
-from rlhp.analysis.status import report
+from rlhp.analysis.scores import TRUE, Score, normalised, share, summarise
 from rlhp.analysis.study import Study, gather, provenance, read
 from rlhp.analysis.style import Style
-from rlhp.analysis.tables import Curve, Key, Published, Result
+from rlhp.analysis.tables import Curve, Failure, Point, Provenance, Published, RandomReturn, Result
+from rlhp.csv_records import read_records, write_records
 from rlhp.envs import mujoco
+from rlhp.evaluate import random_returns
+from rlhp.run import files as run_files
+from rlhp.run.status import report
 from rlhp.run.sweep import Sweep, record
 from rlhp.types import UserError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+GATHERED = ("ablations", "atari", "feedback", "figure2", "first_light", "improvements")
+TABLES = {"results.csv": Result, "curves.csv": Point, "failed.csv": Failure, "provenance.csv": Provenance}
 
 
 def last(value: float) -> list[tuple]:
@@ -104,16 +109,16 @@ def test_gathering_replaces_what_is_there_anew_and_keeps_the_rest(tmp_path: Path
     write_run(runs / "a", seed=1, rows=last(10.0))
     write_run(runs / "b", seed=2, rows=last(20.0))
     gather([runs], here)
-    assert [(r.seed, r.final_return) for r in read_results(here / "results.csv")] == [(1, 10.0), (2, 20.0)]
+    assert [(r.seed, r.final_return) for r in read_records(Result, here / "results.csv")] == [(1, 10.0), (2, 20.0)]
     shutil.rmtree(runs)
     write_run(runs / "elsewhere" / "b", seed=2, rows=last(25.0))
     write_run(runs / "c", seed=10, rows=last(30.0))
     write_run(runs / "long", seed=2, rows=last(40.0), total_steps=2000)
     found = gather([runs], here)
-    assert str(found).startswith("3 finished runs, 0 failed, 0 not finished")
-    rows = [(r.seed, r.total_steps, r.final_return) for r in read_results(here / "results.csv")]
+    assert found.startswith("3 finished runs, 0 failed, 0 not finished")
+    rows = [(r.seed, r.total_steps, r.final_return) for r in read_records(Result, here / "results.csv")]
     assert rows == [(1, 1000, 10.0), (2, 1000, 25.0), (2, 2000, 40.0), (10, 1000, 30.0)]
-    curves = {(c.key.seed, c.key.total_steps): c for c in read_curves(here / "curves.csv")}
+    curves = {(c.seed, c.total_steps): c for c in read_curves(here / "curves.csv")}
     assert set(curves) == {row[:2] for row in rows} and all(len(c.step) == 50 for c in curves.values())
     assert len(table(here / "curves.csv")) == 200 and len(table(here / "provenance.csv")) == 4
     # bins of 20 steps: nothing has ended before that of step 500, whose centre is 490; in the last one the return is final
@@ -132,7 +137,7 @@ def test_failed_runs_are_named_and_kept_until_they_go_on(tmp_path: Path) -> None
     (born / "failed.txt").write_text("MemoryError\n")
     (born / "metrics.csv").unlink()
     write_run(runs / "half", seed=4, rows=ROWS[:3], finished=False)
-    said = str(gather([runs], here))
+    said = gather([runs], here)
     assert said.startswith("1 finished runs, 2 failed, 1 not finished")
     assert "broken at step 300: ValueError: nan" in said and "stillborn at step 0: MemoryError" in said
     assert "half (300 of 1,000 steps)" in said
@@ -140,6 +145,7 @@ def test_failed_runs_are_named_and_kept_until_they_go_on(tmp_path: Path) -> None
     shutil.rmtree(broken)
     shutil.rmtree(born)
     write_run(broken, seed=2)
+    (write_run(runs / "elsewhere", seed=2, finished=False) / "failed.txt").write_text("OSError: full\n")
     gather([runs], here)
     assert [key.seed for key in read(here).failed] == [3]  # 2 has finished; of 3 nothing new is known
     assert [row.seed for row in read(here).results] == [1, 2]
@@ -151,10 +157,10 @@ def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     write_run(runs / "half", seed=2, rows=ROWS[:3], finished=False)
     record(runs, "seed=1,2,3", Sweep(jobs=("done", "half", "never")))
     reads: Counter[object] = Counter()
-    read, walk = run_files.text, os.walk
-    monkeypatch.setattr(run_files, "text", lambda path: reads.update([path]) or read(path))
+    read, walk = run_files.read_text, os.walk
+    monkeypatch.setattr(run_files, "read_text", lambda path: reads.update([path]) or read(path))
     monkeypatch.setattr(os, "walk", lambda path: reads.update(["walk"]) or walk(path))
-    for command in (lambda: report(runs), lambda: str(gather([runs], tmp_path))):
+    for command in (lambda: report(runs), lambda: gather([runs], tmp_path)):
         reads.clear()
         assert "1 " in command()
         assert {"walk", *(runs / name / "clock.csv" for name in ("done", "half"))} <= reads.keys()
@@ -183,14 +189,14 @@ def test_runs_that_the_tables_cannot_tell_apart_are_refused_with_what_differs(tm
         gather([a, c], tmp_path)
     assert not (tmp_path / "results.csv").exists()
     gather([b, c], tmp_path)
-    assert [row.seed for row in read_results(tmp_path / "results.csv")] == [1, 2]
+    assert [row.seed for row in read_records(Result, tmp_path / "results.csv")] == [1, 2]
 
 
 def test_what_a_number_is_not_is_said_when_it_is_gathered(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "few", seed=1, labels=100, rows=[(1000, 5.0, 1, 40, 0.7)])
     write_run(tmp_path / "runs" / "early", seed=2, rows=[(500, 5.0, 1, 100, 0.7), (1000, "", 0, 100, 0.9)])
     write_run(tmp_path / "runs" / "good", seed=3)
-    said = str(gather([tmp_path / "runs"], tmp_path)).splitlines()
+    said = gather([tmp_path / "runs"], tmp_path).splitlines()
     assert [line.replace(str(tmp_path), "") for line in said[1:]] == [
         "  labels: /runs/few: 40 of 100 used",
         "  no episode ended in the last 5 % of /runs/early: its return is from step 500",
@@ -198,13 +204,13 @@ def test_what_a_number_is_not_is_said_when_it_is_gathered(tmp_path: Path) -> Non
     write_run(tmp_path / "runs" / "broken", seed=4, rows=[(500, 5.0, 1, 50, 0.7), (1000, "nan", 1, 100, 0.9)])
     with pytest.raises(UserError, match="broken is not a number"):
         gather([tmp_path / "runs"], tmp_path)
-    assert [row.seed for row in read_results(tmp_path / "results.csv")] == [1, 2, 3]
+    assert [row.seed for row in read_records(Result, tmp_path / "results.csv")] == [1, 2, 3]
 
 
 def test_a_table_of_something_else_is_left_alone(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     (tmp_path / "results.csv").write_text("env,what\nhopper,raw\n")
-    with pytest.raises(UserError, match="not a table of results"):
+    with pytest.raises(UserError, match="not a table of this kind"):
         gather([tmp_path / "run"], tmp_path)
     assert (tmp_path / "results.csv").read_text() == "env,what\nhopper,raw\n"
 
@@ -294,7 +300,7 @@ def test_summary_holds_both_means_over_all_tasks_and_each_tasks_own(tmp_path: Pa
     assert rows["all", "iqm"].value == pytest.approx(17 / 12) and rows["all", "mean"].value == 1.25
     assert (rows["all", "iqm"].tasks, rows["all", "iqm"].runs) == (2, 4) and np.isnan(rows["all", "iqm"].low)
     assert rows["ant", "mean"].value == 0.5 and (rows["ant", "mean"].low, rows["ant", "mean"].high) == (0.0, 1.0)
-    write_scores(rows.values(), tmp_path / "summary.csv")
+    write_records(Score, tmp_path / "summary.csv", rows.values())
     assert [(row["env"], row["value"], row["low"], row["runs"]) for row in table(tmp_path / "summary.csv")] == [
         *(("all", "1.4167", "", "4"), ("all", "1.2500", "", "4")),
         *(("ant", "0.5000", "0.0000", "3"), ("hopper", "2.0000", "", "1")),
@@ -302,9 +308,9 @@ def test_summary_holds_both_means_over_all_tasks_and_each_tasks_own(tmp_path: Pa
 
 
 def test_the_random_policy_is_that_of_the_table() -> None:
-    kept = baseline.read_random(EXPERIMENTS / "figure2" / "random.csv")
+    kept = read_random(EXPERIMENTS / "figure2" / "random.csv")
     assert len(kept) == 8
-    values = baseline.random_returns(mujoco.make("reacher", n_envs=baseline.EPISODES, seed=0))
+    values = random_returns(mujoco.make("reacher", n_envs=64, seed=0), 64)
     assert len(values) == 64
     # the standard error is 0.3; another version of the simulator may draw other numbers
     assert values.mean() == pytest.approx(kept["reacher"], abs=1.0)
@@ -317,7 +323,11 @@ OTHER = ("preferences", 350)
 
 
 def layout(*tasks: str) -> Layout:
-    published = {(task, key): Published(value, 20_000_000) for task in tasks for key, value in ((KEY, 70.0), (OTHER, 30.0))}
+    published = {
+        (task, key): Published("2", task, *key, 20_000_000, value)
+        for task in tasks
+        for key, value in ((KEY, 70.0), (OTHER, 30.0))
+    }
     return Layout(
         tasks, {KEY: Style("#000000", "-", "700 labels"), OTHER: Style("#777777", "-", "350 labels")}, 2, published, "they"
     )
@@ -325,7 +335,7 @@ def layout(*tasks: str) -> Layout:
 
 def test_published_values_stand_beside_the_curves_and_what_is_missing_is_said() -> None:
     step = np.linspace(10, 990, 50)
-    drawn = lines([Curve(Key("ant", *KEY, seed, 1000), step, step + seed) for seed in (1, 2)])
+    drawn = lines([Curve("ant", *KEY, seed, 1000, step, step + seed) for seed in (1, 2)])
     page = panels(drawn, layout("ant", "hopper"))
     ant, hopper = page.axes
     marks = {float(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in ant.get_lines() if line.get_marker() == "D"}
@@ -340,9 +350,9 @@ def test_published_values_stand_beside_the_curves_and_what_is_missing_is_said() 
 
 def test_many_missing_lines_are_counted_for_their_names_would_not_fit() -> None:
     keys = [(f"variant_{i}", 700) for i in range(4)]
-    published = {("ant", key): Published(1.0, 20_000_000) for key in keys}
+    published = {("ant", key): Published("2", "ant", *key, 20_000_000, 1.0) for key in keys}
     step = np.linspace(10, 990, 50)
-    drawn = lines([Curve(Key("ant", *keys[0], 1, 1000), step, step)])
+    drawn = lines([Curve("ant", *keys[0], 1, 1000, step, step)])
     page = panels(drawn, Layout(("ant",), {key: Style("#000000", "-", key[0]) for key in keys}, 1, published, "they"))
     assert [text.get_text() for text in page.axes[0].texts] == ["no run yet: 3 of 4"]
 
@@ -364,10 +374,10 @@ def test_the_summary_draws_what_lies_beyond_its_edges_with_its_number(tmp_path: 
 def test_published_values_are_read_by_figure() -> None:
     two, five = (read_published(EXPERIMENTS / "paper.csv", figure) for figure in "25")
     assert len(two) == 8 * 4 and len(five) == 3 * 7
-    assert two["walker", ("preferences", 1400)] == Published(5890.0, 20_000_000)
+    assert two["walker", ("preferences", 1400)] == Published("2", "walker", "preferences", 1400, 20_000_000, 5890.0)
     assert two["pendulum", ("true_reward", 0)].steps == 2_000_000
     assert five["swimmer", ("target", 700)].value == 36.0
-    with pytest.raises(UserError, match="published"):
+    with pytest.raises(UserError, match="its columns must be figure,env"):
         read_published(EXPERIMENTS / "figure2" / "random.csv", "2")
 
 
@@ -381,17 +391,16 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def figure2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def figure2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     module = script("figure2", monkeypatch)
     here = tmp_path / "figure2"
     here.mkdir()
     (here / "random.csv").write_text("env,episodes,mean,std\n" + "".join(f"{task},64,-100,1\n" for task in module.LAYOUT.tasks))
-    for name, value in (("HERE", here), ("STEPS", 1000), ("LONG", 2000), ("FOLDERS", (tmp_path / "runs",))):
-        monkeypatch.setattr(module, name, value)
-    return module
+    monkeypatch.setattr(module, "LONG", 2000)
+    return replace(module.EXPERIMENT, here=here, steps=1000, folders=(str(tmp_path / "runs"),))
 
 
-def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_figure2(figure2: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = tmp_path / "runs"
     write_run(runs / "t1", condition="true_reward", seed=1, rows=last(80.0))
     write_run(runs / "t2", condition="true_reward", seed=2, rows=last(120.0))
@@ -400,7 +409,7 @@ def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
     write_run(runs / "r1", task="reacher", labels=700, seed=1, rows=last(-3.0))
     write_run(runs / "r2", task="reacher", labels=700, seed=2, rows=last(-3.0))
     write_run(runs / "long", labels=700, total_steps=2000, rows=[(2000, 4500.0, 1, 1, "")])
-    figure2.main([])
+    figure2([])
     said = capsys.readouterr().out
     assert "p2 at step 1,000: OSError: full" in said
     words = [" ".join(line.split()) for line in said.splitlines()]
@@ -418,61 +427,59 @@ def test_figure2(figure2: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "PASS 4,500 at least 4,490 hopper: " + paper.format("2,000") in words
     assert "PASS -3.000 (-3.000 to -3.000) at least -3.1 reacher: " + paper.format("1,000") in words
     assert "missing - at least 4,850 walker: " + paper.format("1,000") in words
-    pictures = [figure2.HERE / name for name in ("figure2.png", "figure2_long.png", "summary.png")]
+    pictures = [figure2.here / name for name in ("figure2.png", "figure2_long.png", "summary.png")]
     assert all(map(is_png, pictures))
     shutil.rmtree(runs)
-    figure2.main([])
+    figure2([])
     _, *again = capsys.readouterr().out.splitlines()
     lines = said.splitlines()
     assert again == lines[lines.index(str(pictures[0])) :]  # all but what was found
 
 
-def beside_figure2(name: str, figure2: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def beside_figure2(name: str, figure2: Experiment, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     """An experiment that compares its runs to figure 2's, which hold a true reward of 100 and 700 labels of 80 on Hopper."""
-    runs = figure2.HERE.parent / "runs"
+    runs = figure2.here.parent / "runs"
     write_run(runs / "t", condition="true_reward", rows=last(100.0))
     write_run(runs / "p", labels=700, rows=last(80.0))
-    figure2.main([])
-    module = script(name, monkeypatch)
-    for place, value in (("HERE", figure2.HERE.parent / name), ("FIGURE2", figure2.HERE), ("STEPS", 1000)):
-        monkeypatch.setattr(module, place, value)
-    return module
+    figure2([])
+    return replace(script(name, monkeypatch).EXPERIMENT, here=figure2.here.parent / name, steps=1000)
 
 
 def test_ablations(
-    figure2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    figure2: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = beside_figure2("ablations", figure2, monkeypatch)
+    experiment = beside_figure2("ablations", figure2, monkeypatch)
     write_run(tmp_path / "ablation" / "target" / "1", condition="target", labels=700, rows=last(40.0))
     capsys.readouterr()
-    module.main([str(tmp_path / "ablation")])
+    experiment([str(tmp_path / "ablation")])
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "hopper Whole method 80.0 4,490 0.90 80.0" in words  # (80 + 100) / (100 + 100)
     assert "Target 40.0 1,815 0.70 40.0" in words
     assert "No segments missing 2,340 -" in words
-    assert is_png(module.HERE / "ablations.png")
-    assert [row.condition for row in read_results(module.HERE / "results.csv")] == ["target"]  # the rest stays where it is
+    assert is_png(experiment.here / "ablations.png")
+    own = read_records(Result, experiment.here / "results.csv")
+    assert [row.condition for row in own] == ["target"]  # the rest stays where it is
 
 
 def test_improvements_stand_beside_the_method_as_it_is(
-    figure2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    figure2: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(tmp_path / "runs" / "few", labels=350, rows=last(60.0))
-    module = beside_figure2("improvements", figure2, monkeypatch)
+    experiment = beside_figure2("improvements", figure2, monkeypatch)
     write_run(tmp_path / "improvement" / "warm" / "1", condition="warm_start", labels=700, rows=last(120.0))
     capsys.readouterr()
-    module.main([str(tmp_path / "improvement")])
+    experiment([str(tmp_path / "improvement")])
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "hopper As it is 80.0 - 0.90 80.0" in words  # (80 + 100) / (100 + 100)
     assert "Warm start 120 - 1.10 120" in words
-    assert is_png(module.HERE / "improvements.png") and is_png(module.HERE / "summary.png")
-    summary = (module.HERE / "summary.csv").read_text()
+    assert is_png(experiment.here / "improvements.png") and is_png(experiment.here / "summary.png")
+    summary = (experiment.here / "summary.csv").read_text()
     assert "warm_start,700,all,iqm,1.1" in summary and "350" not in summary
 
 
 def test_a_cell_without_runs_is_missing() -> None:
     empty = cell(Study([], [], [], []), {}, "ant", KEY, 1000)
-    assert str(empty).strip() == "missing" and np.isnan(empty.mean) and np.isnan(empty.share)
+    assert str(empty).strip() == "missing" and np.isnan(empty.share)
 
 
 # Tables of records
@@ -483,19 +490,50 @@ class Record:
     name: str
     times: int
     value: float
+    rounded: Annotated[float, ".2f"] = 0
 
 
 def test_records_are_read_as_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "new" / "records.csv"
-    assert read_records(Record, path) == []
-    write_records(Record, path, [Record("a, b", 3, 0.25), Record("c", -1, float("nan"))])
-    assert path.read_text() == 'name,times,value\n"a, b",3,0.25\nc,-1,\n'
+    write_records(Record, path, [Record("a, b", 3, 0.25, 1 / 3), Record("c", -1, float("nan"))])
+    assert path.read_text() == 'name,times,value,rounded\n"a, b",3,0.25,0.33\nc,-1,,0.00\n'
     first, second = read_records(Record, path)
-    assert first == Record("a, b", 3, 0.25) and (second.name, second.times) == ("c", -1) and np.isnan(second.value)
-    for other in ("name,value,times\na,0.5,3\n", "name,times,value\na,3\n", "name,times,value\na,0.5,3\n", "name\n"):
-        path.write_text(other)
-        with pytest.raises(UserError, match="its columns must be name,times,value"):
-            read_records(Record, path)
+    assert first == Record("a, b", 3, 0.25, 0.33) and (second.name, second.times) == ("c", -1) and np.isnan(second.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "missing or cannot be read"),
+        ("", "its columns must be name,times,value,rounded"),
+        ("name,value,times,rounded\na,0.5,3,1\n", "its columns must be name,times,value,rounded"),
+        ("name,times,value,rounded\na,1,2,3\nb,4,5\n", "Line 3 of .* is damaged: it has 3 cells, not 4"),
+        ("name,times,value,rounded\na,0.5,3,1\n", "Line 2 of .* is damaged: times must be an integer, not '0.5'"),
+        ("name,times,value,rounded\na,1,x,1\n", "Line 2 of .* is damaged: value must be a number or blank, not 'x'"),
+    ],
+)
+def test_a_damaged_table_is_told_by_its_line(text: str | None, words: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "records.csv").write_text(text)
+    with pytest.raises(UserError, match=words) as caught:
+        read_records(Record, tmp_path / "records.csv")
+    assert "records.csv" in str(caught.value) and "\n" not in str(caught.value)
+
+
+COMMITTED = [
+    *((name, table, kind) for table, kind in TABLES.items() for name in GATHERED),
+    *((name, "summary.csv", Score) for name in ("feedback", "figure2", "improvements")),
+    *((name, "random.csv", RandomReturn) for name in ("atari", "figure2", "your_own")),
+]
+
+
+@pytest.mark.parametrize(("name", "table", "kind"), COMMITTED)
+def test_the_committed_tables_stay_as_they_are_when_they_are_written_again(
+    name: str, table: str, kind: type, tmp_path: Path
+) -> None:
+    path = EXPERIMENTS / name / table
+    write_records(kind, tmp_path / table, read_records(kind, path))
+    assert (tmp_path / table).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize(

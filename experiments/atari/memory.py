@@ -10,7 +10,6 @@ second.
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlhp.analysis.records import write_records
+from rlhp.csv_records import write_records
+from rlhp.run.files import read_table
 
 HERE = Path(__file__).parent
 MIB = 2**20
@@ -86,8 +86,7 @@ def measured(env: str, steps: int, threads: int, overrides: Sequence[str]) -> Ro
             time.sleep(0.5)
         if process.returncode:
             raise SystemExit(f"rlhp train {' '.join(settings)} failed")
-        with (run / "metrics.csv").open(newline="") as file:
-            labels = int(list(csv.DictReader(file))[-1]["labels"])
+        labels = int(read_table(run / "metrics.csv")[-1]["labels"])
         newest = max((run / "checkpoints").iterdir(), key=lambda path: int(path.name))
         sizes = [size([run / "preferences.sqlite"]), size(newest.iterdir()), peak]
         return Row(env, steps, labels, *(round(number / MIB, 1) for number in sizes))

@@ -23,18 +23,18 @@ import numpy as np
 import torch
 
 from rlhp import analysis, demonstrations, evaluate, train
+from rlhp.analysis.experiment import run_folders, script
 from rlhp.analysis.numbers import interval
-from rlhp.analysis.records import read_records, write_records
-from rlhp.analysis.script import script
 from rlhp.analysis.style import AMBER, BLUE, GREEN, INK, ORANGE, PINK, SKY, figure, save, tidy, title
+from rlhp.analysis.tables import Keyed, read_random
+from rlhp.csv_records import read_records, write_records
 from rlhp.run import finished
-from rlhp.run.record import read_table
 from rlhp.types import Array, UserError
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.csv"
-FOLDERS = (Path("runs/demonstrations"),)
-RANDOM = {row["env"]: float(row["mean"]) for row in read_table(HERE.parent / "figure2" / "random.csv")}
+FOLDERS = ("runs/demonstrations",)
+RANDOM = read_random(HERE.parent / "figure2" / "random.csv")
 EPISODES, SEED = 50, 10_000  # of an evaluation
 TASKS = ("halfcheetah", "hopper", "walker", "ant", "swimmer", "reacher")
 COLOURS = {"cloning": BLUE, "dagger": GREEN, "smile": PINK, "gail": ORANGE, "airl": AMBER}
@@ -43,14 +43,9 @@ FIVE = 5  # tasks of six on which a share is required
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A run: its key, its return in training, and 50 episodes of its final policy compared with the expert."""
+class Row(Keyed):
+    """A run: its return in training, and 50 episodes of its final policy compared with the expert."""
 
-    env: str
-    condition: str
-    labels: int
-    seed: int
-    total_steps: int
     final_return: float
     wall_s: float
     episodes: int  # demonstrations; 0: none, the expert answered
@@ -62,29 +57,31 @@ class Row:
     failed: float
 
     @property
-    def key(self) -> tuple[Any, ...]:
-        """Identifies the run."""
+    def trained(self) -> tuple[str, str, int, int, int]:
+        """Identifies the training: task, condition, seed, steps, and number of demonstrations."""
         return self.env, self.condition, self.seed, self.total_steps, self.episodes
 
 
-def gather(folders: Sequence[Path]) -> None:
-    """Add runs that are not in the table yet."""
-    rows = {row.key: row for row in read_records(Row, RESULTS)}
-    for path in (path for path in analysis.find(folders) if finished(path)):
+def gather(folders: Sequence[Path]) -> list[Row]:
+    """Return the rows of the table, to which runs are added that are not there yet."""
+    rows = {row.trained: row for row in (read_records(Row, RESULTS) if RESULTS.is_file() else [])}
+    for path in filter(finished, analysis.find(folders)):
         run = analysis.load(path)
-        key = (run.task, run.condition, run.seed, run.total_steps, int(run.settings.get("episodes") or 0))  # type: ignore[arg-type]
-        if key not in rows:
-            rows[key] = _row(path, run, key[-1])
-            write_records(Row, RESULTS, sorted(rows.values(), key=lambda row: row.key))
+        episodes = int(run.settings.get("episodes") or 0)  # type: ignore[arg-type]
+        trained = (run.task, run.condition, run.seed, run.total_steps, episodes)
+        if trained not in rows:
+            rows[trained] = _row(run, episodes)
+            write_records(Row, RESULTS, [rows[trained] for trained in sorted(rows)])
+    return [*rows.values()]
 
 
-def _row(path: Path, run: analysis.RunData, episodes: int) -> Row:
-    returns, nothing = _returns(path), RANDOM[run.task]
-    expert, labelled = _expert(path)
+def _row(run: analysis.RunData, episodes: int) -> Row:
+    returns, nothing = _returns(run.path), RANDOM[run.task]
+    expert, labelled = _expert(run)
     counted = (returns - nothing) / (expert - nothing)
     measured = (returns.mean(), returns.min(), expert, counted.mean(), (counted < 0.5).mean())
-    known = (run.task, run.condition, run.labels, run.seed, run.total_steps, analysis.final_return(run), run.wall_s)
-    return Row(*known, episodes, labelled, *(float(f"{value:.5g}") for value in measured))
+    numbers = (float(f"{value:.5g}") for value in measured)
+    return Row(*run.key, analysis.final_return(run), run.wall_s, episodes, labelled, *numbers)
 
 
 @cache
@@ -99,13 +96,13 @@ def _returns(path: Path) -> Array:
         env.close()
 
 
-def _expert(path: Path) -> tuple[float, int]:
+def _expert(run: analysis.RunData) -> tuple[float, int]:
     """Return the mean return of a run's expert, and the number of its labelled or demonstrated steps that the run used."""
-    settings, last = train.load(path).settings, read_table(path / "metrics.csv")[-1]
-    mean, demonstrated = _demonstrated(path, settings) if settings["demos"] else (np.nan, 0)
+    settings = train.load(run.path).settings
+    mean, demonstrated = _demonstrated(run.path, settings) if settings["demos"] else (np.nan, 0)
     if settings["expert"]:
         mean = float(_returns(Path(settings["expert"])).mean())
-    return mean, demonstrated + int(float(last.get("labelled", 0)))
+    return mean, demonstrated + int(np.nan_to_num(run.last("labelled")))
 
 
 def _demonstrated(path: Path, settings: Mapping[str, Any]) -> tuple[float, int]:
@@ -197,10 +194,7 @@ def draw(rows: Sequence[Row]) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Add the runs, then draw and print."""
-    folders = [Path(folder) for folder in arguments] or [folder for folder in FOLDERS if folder.is_dir()]
-    if folders:
-        gather(folders)
-    rows = read_records(Row, RESULTS)
+    rows = gather(run_folders(arguments, FOLDERS))
     if not rows:
         raise UserError("there are no runs: train them first, see README.md.")
     draw(rows)

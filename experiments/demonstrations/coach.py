@@ -12,15 +12,14 @@ one row per run, with its mean and lowest true return before and after, and the 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rlhp import evaluate, train
-from rlhp.analysis.script import script
-from rlhp.run import read_settings
-from rlhp.run.record import read_table
+from rlhp.analysis.experiment import script
+from rlhp.csv_records import write_csv
+from rlhp.run import load, read_settings
 from rlhp.types import Array, UserError
 
 OUT = Path(__file__).with_name("coach.csv")
@@ -40,11 +39,11 @@ def acted(run: Path) -> Array:
 
 def row(run: Path) -> dict[str, Any]:
     """Evaluate a run's first and last policy."""
-    settings, last = read_settings(run), read_table(run / "metrics.csv")[-1]
+    settings, data = read_settings(run), load(run)
     agent, trainer = settings["agent"], settings["loop"]["trainer"]
     start = agent.get("start") or {}
     before = acted(Path(start["run"])) if "run" in start else None
-    after, signals = acted(run), float(last["signals"])
+    after, signals = acted(run), data.last("signals")
     gain = "" if before is None else round(float(after.mean() - before.mean()) / signals * 1000)
     return {
         "env": settings["task"],
@@ -53,7 +52,7 @@ def row(run: Path) -> dict[str, Any]:
         **{name: agent[name] for name in SETTINGS},
         **{name: trainer[name] for name in ("speaks", "delay", "dead_zone", "lookahead")},
         "n_envs": settings["n_envs"],
-        "steps": int(float(last["step"])),
+        "steps": data.step,
         "signals": int(signals),
         "before": "" if before is None else round(float(before.mean())),
         "before_min": "" if before is None else round(float(before.min())),
@@ -68,10 +67,7 @@ def main(arguments: Sequence[str]) -> None:
     if not arguments:
         raise UserError("name the run directories of condition=coach, such as runs/main/*-coach-*.")
     rows = [row(Path(run)) for run in arguments]
-    with OUT.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(OUT, [*rows[0]], [[*each.values()] for each in rows])
     print(OUT.read_text(), end="")
 
 

@@ -11,7 +11,6 @@ from them and prints a table. Rewards are determined up to a constant, so both a
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rlhp.analysis.script import script
+from rlhp.analysis.experiment import script
 from rlhp.analysis.style import BLUE, INK, figure, save, tidy
+from rlhp.csv_records import write_csv
 from rlhp.tabular import TabularMDP, fit, grid, occupancy, sample, soft_policy
 from rlhp.types import Array, make_rng
 
@@ -87,11 +87,8 @@ def cells(world: World) -> list[tuple[float, ...]]:
     return [tuple(map(float, row)) for row in zip(*columns, strict=True)]
 
 
-def write(path: Path, header: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([f"{value:.4g}" for value in row] for row in rows)
+def write(name: str, header: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+    write_csv(HERE / name, header, [[f"{value:.4g}" for value in row] for row in rows])
 
 
 def panel(page: Figure, axes: Axes, title: str, values: Array, limits: tuple[float, float], colours: str) -> None:
@@ -138,9 +135,9 @@ def draw(maps: Sequence[Sequence[float]], rows: Sequence[Row]) -> Figure:
 def main(arguments: Sequence[str]) -> None:
     here = world()
     maps, rows = cells(here), [compared(here, n, seed) for n in COUNTS for seed in SEEDS]
-    write(HERE / "maxent.csv", ("row", "column", "true_reward", "fitted_reward", "expert_steps", "fitted_steps"), maps)
+    write("maxent.csv", ("row", "column", "true_reward", "fitted_reward", "expert_steps", "fitted_steps"), maps)
     each = [(row.demonstrations, row.seed, row.distance, row.share) for row in rows]
-    write(HERE / "maxent_demonstrations.csv", ("demonstrations", "seed", "distance", "return_share"), each)
+    write("maxent_demonstrations.csv", ("demonstrations", "seed", "distance", "return_share"), each)
     save(draw(maps, rows), HERE / "maxent.png")
     apart = np.abs((here.uniform - here.expert).sum(1)).sum() / 2 / HORIZON
     print(f"a uniform policy spends {apart:.0%} of its time elsewhere than the expert, whose return is 1 and the uniform's 0")

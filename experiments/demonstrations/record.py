@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlhp import analysis, report
-from rlhp.analysis.script import script
+from rlhp.analysis.experiment import script
 from rlhp.run import finished, read_settings
 from rlhp.types import UserError
 

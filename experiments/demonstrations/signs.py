@@ -10,7 +10,6 @@ half.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,8 @@ import numpy as np
 import torch
 
 from rlhp import train
-from rlhp.analysis.script import script
+from rlhp.analysis.experiment import script
+from rlhp.csv_records import write_csv
 from rlhp.train.expert import Expert, Lookahead
 from rlhp.types import Array, UserError
 
@@ -50,10 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     found = {k: Lookahead(expert.act, expert.value, expert.gamma, env, k)(*where) for k in (*STEPS, LONGEST)}
     agreeing = {k: float((np.sign(each) == np.sign(found[LONGEST])).mean()) for k, each in found.items()}
     path = Path(__file__).with_name(f"signs_{expert.task}.csv")
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("steps", "mean_size", f"agrees_with_{LONGEST}"))
-        writer.writerows((k, f"{np.abs(each).mean():.3g}", f"{agreeing[k]:.2f}") for k, each in found.items())
+    rows = [(k, f"{np.abs(each).mean():.3g}", f"{agreeing[k]:.2f}") for k, each in found.items()]
+    write_csv(path, ("steps", "mean_size", f"agrees_with_{LONGEST}"), rows)
     print(f"{expert.task}, {len(where[0])} moments", path.read_text(), sep="\n", end="")
 
 

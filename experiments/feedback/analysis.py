@@ -2,29 +2,22 @@
 
     python experiments/feedback/analysis.py [FOLDER ...]    # default: runs/feedback
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
-into failed.csv; draws answers.png and seconds.png, writes summary.csv and prints the tables. The true reward comes from
-the tables of ../figure2. Everything except the merging reads only files, so it also works without run directories.
+Draws answers.png and seconds.png, writes summary.csv and prints the tables. The true reward comes from the tables of ../figure2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from rlhp.analysis import baseline
-from rlhp.analysis.panels import Layout, draw
-from rlhp.analysis.report import summary_figure, table
-from rlhp.analysis.scores import TRUE, normalised, summarise, write_scores
-from rlhp.analysis.script import script
-from rlhp.analysis.study import gathered, provenance, read, with_reference
-from rlhp.analysis.style import AMBER, BLUE, GREEN, PINK, SKY, Condition, Style, save
+from rlhp.analysis.experiment import Evidence, Experiment, script
+from rlhp.analysis.panels import Layout
+from rlhp.analysis.report import write_summary
+from rlhp.analysis.scores import TRUE, restricted, summarise
+from rlhp.analysis.style import AMBER, BLUE, GREEN, PINK, SKY, Style
+from rlhp.analysis.tables import Condition
 
-HERE = Path(__file__).parent
-FIGURE2 = HERE.parent / "figure2"
-FOLDER = Path("runs/feedback")
-STEPS = 1_000_000
-TASKS = ("halfcheetah", "walker")
 KINDS = {
     "preferences": (BLUE, "Comparisons"),
     "graded_comparison": (SKY, "Graded comparisons"),
@@ -42,21 +35,24 @@ def styles(labels: Mapping[str, int]) -> dict[Condition, Style]:
     return {(kind, labels[kind]): Style(colour, "-", f"{name}, {labels[kind]}") for kind, (colour, name) in KINDS.items()}
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Merge the runs, then draw and print."""
-    print(gathered(arguments, (FOLDER,), HERE))
-    study = with_reference(read(HERE), read(FIGURE2), (TRUE,))
-    scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
-    kept = {key: {task: each for task, each in of.items() if task in TASKS} for key, of in scores.items() if key[0] in KINDS}
-    rows = summarise(kept, STEPS)
-    write_scores(rows, HERE / "summary.csv")
-    for budget, labels in BUDGETS.items():
-        layout = Layout(tasks=TASKS, styles=styles(labels), columns=2)
-        print("", f"Equal {budget}:", draw(study.curves, layout, STEPS, HERE / f"{budget}.png"), sep="\n")
-        print(table(study, scores, layout, STEPS))
-        save(summary_figure(rows, layout), HERE / f"{budget}_summary.png")
-    print("", provenance(study.provenance), sep="\n")
+def report(found: Evidence) -> Iterator[str]:
+    """Yield a table for each budget."""
+    layouts = {budget: replace(found.layout, styles=styles(labels)) for budget, labels in BUDGETS.items()}
+    scores = found.scores(found.steps)
+    rows = summarise(restricted(scores, [key for key in scores if key[0] in KINDS], found.layout.tasks), found.steps)
+    write_summary(rows, {f"{budget}_summary": layout for budget, layout in layouts.items()}, found.here)
+    for budget, layout in layouts.items():
+        yield f"\nEqual {budget}:\n{found.compared(layout, found.steps, budget)}"
+    yield ""
 
+
+EXPERIMENT = Experiment(
+    here=Path(__file__).parent,
+    folders=("runs/feedback",),
+    reference=(TRUE,),
+    report=report,
+    layout=Layout(tasks=("halfcheetah", "walker"), styles=styles(ANSWERS), columns=2),
+)
 
 if __name__ == "__main__":
-    script(main)
+    script(EXPERIMENT)

@@ -2,54 +2,43 @@
 
     python experiments/first_light/analysis.py [FOLDER ...]    # default: runs/first_light
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
-into failed.csv; draws first_light.png; prints the table, and for each task whether the claim holds. Everything except the merging
-reads only these files, so it also works without run directories.
+Draws first_light.png; prints the table, and for each task whether the claim holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from rlhp.analysis import baseline, read_published
-from rlhp.analysis.panels import Layout, draw
-from rlhp.analysis.report import cell, table
-from rlhp.analysis.scores import TRUE, normalised
-from rlhp.analysis.script import script
-from rlhp.analysis.study import gathered, provenance, read
+from rlhp.analysis import read_published
+from rlhp.analysis.experiment import Evidence, Experiment, script
+from rlhp.analysis.panels import Layout
+from rlhp.analysis.scores import TRUE
 from rlhp.analysis.style import BLUE, ORANGE, Style
 
 HERE = Path(__file__).parent
-FIGURE2 = HERE.parent / "figure2"
-FOLDER = Path("runs/first_light")
-STEPS = 1_000_000
 LABELS = ("preferences", 700)
-LAYOUT = Layout(
-    tasks=("halfcheetah", "hopper", "reacher"),
-    styles={TRUE: Style(ORANGE, "-", "True reward"), LABELS: Style(BLUE, "-", "700 labels")},
-    columns=3,
-    published=read_published(HERE.parent / "paper.csv", "2"),
-    source="On grey: Christiano et al. (2017), TRPO after 20M steps, read off their figure 2",
-)
 ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random policy
 
 
-def verdict(task: str, share: float) -> str:
-    """Format whether the claim holds on a task; a missing share is NaN."""
-    return f"{'PASS' if share >= ENOUGH else 'short'}  {task}: {share:.2f} of the true reward's gain, target at least {ENOUGH}"
+def report(found: Evidence) -> Iterator[str]:
+    """Yield the table, and for each task whether the claim holds."""
+    yield found.compared(found.layout, found.steps, "first_light")
+    yield from (found.reached(task, LABELS, ENOUGH, found.steps) for task in found.layout.tasks)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Merge the runs, then draw and print."""
-    print(gathered(arguments, (FOLDER,), HERE))
-    study = read(HERE)
-    scores = normalised(study.results, baseline.read_random(FIGURE2 / "random.csv"), STEPS)
-    print(draw(study.curves, LAYOUT, STEPS, HERE / "first_light.png"))
-    print(table(study, scores, LAYOUT, STEPS))
-    print(*(verdict(task, cell(study, scores, task, LABELS, STEPS).share) for task in LAYOUT.tasks), sep="\n")
-    print(provenance(study.provenance))
-
+EXPERIMENT = Experiment(
+    here=HERE,
+    folders=("runs/first_light",),
+    report=report,
+    layout=Layout(
+        tasks=("halfcheetah", "hopper", "reacher"),
+        styles={TRUE: Style(ORANGE, "-", "True reward"), LABELS: Style(BLUE, "-", "700 labels")},
+        columns=3,
+        published=read_published(HERE.parent / "paper.csv", "2"),
+        source="On grey: Christiano et al. (2017), TRPO after 20M steps, read off their figure 2",
+    ),
+)
 
 if __name__ == "__main__":
-    script(main)
+    script(EXPERIMENT)

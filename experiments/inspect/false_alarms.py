@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from rlhp.csv_records import write_csv
 from rlhp.inspect.hacking import alarm
 
 POINTS = 128  # per run: the number of held-out segments that a run keeps
@@ -42,9 +42,7 @@ def main(arguments: list[str]) -> None:
         for name, true in TRUE.items()
         for share in NOISE
     ]
-    with (Path(__file__).parent / "alarms.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("true_reward", "autocorrelation", "alarms", "runs"), *rows])
+    write_csv(Path(__file__).with_name("alarms.csv"), ("true_reward", "autocorrelation", "alarms", "runs"), rows)
     print(*rows, sep="\n")
 
 

@@ -8,9 +8,9 @@ Rolls out the policy of every finished run below the folder, counts what it does
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import mujoco
@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from rlhp.analysis import RunData, find, load, plot
-from rlhp.analysis.script import script
+from rlhp.analysis.experiment import script
+from rlhp.csv_records import read_records, write_records
 from rlhp.envs.tasks import TASKS
 from rlhp.train import load as load_policy
 from rlhp.types import Array, UserError
@@ -129,7 +130,7 @@ def rows(run: RunData) -> list[Row]:
         measured = MEASURES[run.task](states, on_the_floor(task.robot.model(), states), task.robot.dt)
         for what, values in {"return": returns, **measured}.items():
             numbers = (round(float(x), 4) for x in (values.mean(), values.min(), values.max()))
-            found.append(Row(run.task, run.condition, run.labels, run.seed, run.total_steps, acting, what, *numbers))
+            found.append(Row(*run.key, acting, what, *numbers))
     return found
 
 
@@ -139,26 +140,21 @@ def measure(folder: Path) -> None:
     done = [run for run in runs if run.finished and run.task in MEASURES]
     if not done:
         raise UserError(f"no run in {folder} is finished yet: train one first, see README.md.")
-    counted = [
-        asdict(row) for run in done for row in rows(run)
-    ]  # all of them first, so that an interruption does not change the file
-    with (HERE / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(counted)
+    counted = [row for run in done for row in rows(run)]  # all of them before any is written
+    write_records(Row, HERE / "results.csv", counted)
     print(*plot([run.path for run in done], HERE / "curves.png"), HERE / "results.csv", sep="\n")
 
 
 def table(file: Path) -> str:
     """Format every count as mean (minimum to maximum), one per line."""
-    with file.open(newline="") as text:
-        lines, last = [], None
-        for row in csv.DictReader(text):
-            name = "{task}, {condition}, {labels} labels, seed {seed}, {total_steps} steps, {acting}".format(**row)
-            lines += [f"\n{name}"] if name != last else []
-            lines.append("  {what:<48}{mean:>10}   ({least} to {most})".format(**row))
-            last = name
+    lines = []
+    for name, counts in groupby(read_records(Row, file), _name):
+        lines += [f"\n{name}", *(f"  {row.what:<48}{row.mean:>10}   ({row.least} to {row.most})" for row in counts)]
     return "\n".join(lines)
+
+
+def _name(row: Row) -> str:
+    return f"{row.task}, {row.condition}, {row.labels} labels, seed {row.seed}, {row.total_steps} steps, {row.acting}"
 
 
 def main(arguments: Sequence[str]) -> None:

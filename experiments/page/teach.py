@@ -10,7 +10,6 @@ determines how far the line has moved since the previous frame. It prefers the c
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import random
@@ -27,7 +26,8 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import BrowserContext, Error, Page, sync_playwright
 
-from rlhp.run import served
+from rlhp.csv_records import read_records, write_records
+from rlhp.run import load, served
 from rlhp.store import labels, segments
 from rlhp.types import Array
 
@@ -240,8 +240,8 @@ def report(session: Session, direction: str, said: dict[int, int], minutes: floa
     altered = sum(
         label.ranks != RANKS[said[label.query] * (-1 if label.swapped else 1)] for label in answers if label.query in said
     )
-    rows = list(csv.DictReader((run / "metrics.csv").open()))
-    correlation = toward * float(np.mean([float(row["reward_corr"]) for row in rows[-20:] if row.get("reward_corr")]))
+    correlations = load(run).metrics["reward_corr"][-20:]
+    correlation = toward * float(np.nanmean(correlations))
     return Taught(
         direction,
         len(answers),
@@ -292,12 +292,7 @@ def main() -> None:
 
 
 def _add(file: Path, taught: Taught) -> None:
-    new = not file.exists()
-    with file.open("a", newline="") as table:
-        writer = csv.DictWriter(table, list(asdict(taught)), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(asdict(taught))
+    write_records(Taught, file, [*(read_records(Taught, file) if file.exists() else []), taught])
 
 
 if __name__ == "__main__":

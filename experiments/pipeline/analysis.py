@@ -19,9 +19,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from rlhp import analysis, evaluate, train
-from rlhp.analysis.records import read_records, write_records
-from rlhp.analysis.script import script
+from rlhp.analysis.experiment import run_folders, script
 from rlhp.analysis.style import AMBER, BLUE, GREEN, INK, ORANGE, PINK, figure, save, tidy, title
+from rlhp.analysis.tables import Keyed
+from rlhp.csv_records import read_records, write_records
 from rlhp.run import finished, last_checkpoint
 from rlhp.types import Array, UserError
 
@@ -29,7 +30,7 @@ HERE = Path(__file__).parent
 RESULTS, DIVERGENCE = HERE / "results.csv", HERE / "divergence.csv"
 FIGURE2 = HERE.parent / "figure2" / "curves.csv"
 STEPS = 500_000  # at which pipeline and comparisons alone are compared
-FOLDERS = (Path("runs/pipeline"), Path("runs/overoptimisation"), Path("runs/overoptimisation15"))
+FOLDERS = ("runs/pipeline", "runs/overoptimisation", "runs/overoptimisation15")
 EPISODES, SEED = 20, 10_000  # of an evaluation
 BINS = 30  # per run, of its rollouts, in divergence.csv
 CONDITIONS = ("pipeline", "overoptimisation")
@@ -41,17 +42,12 @@ COLOURS = (ORANGE, AMBER, GREEN, BLUE, PINK)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A run: its key, its return in training, and mean returns of its final policy and of the clone that it started from.
+class Row(Keyed):
+    """A run: its return in training, and mean returns of its final policy and of the clone that it started from.
 
     `episodes` are demonstrations. The returns are NaN for the runs of overoptimisation, which are not evaluated.
     """
 
-    env: str
-    condition: str
-    labels: int
-    seed: int
-    total_steps: int
     final_return: float
     wall_s: float
     episodes: int
@@ -63,9 +59,9 @@ class Row:
     clone_stochastic: float
 
     @property
-    def key(self) -> tuple[Any, ...]:
-        """Identifies the run."""
-        return self.env, self.condition, self.labels, self.seed, self.total_steps, self.episodes, self.beta, self.log_std
+    def trained(self) -> tuple[Any, ...]:
+        """Identifies the run: its key, and the settings that its runs vary."""
+        return *self.key, self.episodes, self.beta, self.log_std
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +78,29 @@ class Divergence:
     predicted: float
 
 
-def gather(folders: Sequence[Path]) -> None:
-    """Add runs that are not in the tables yet."""
-    rows, divergences = {row.key: row for row in read_records(Row, RESULTS)}, read_records(Divergence, DIVERGENCE)
+def gather(folders: Sequence[Path]) -> tuple[list[Row], list[Divergence]]:
+    """Return the rows of both tables, to which runs are added that are not there yet."""
+    rows = {row.trained: row for row in (read_records(Row, RESULTS) if RESULTS.is_file() else [])}
+    divergences = read_records(Divergence, DIVERGENCE) if DIVERGENCE.is_file() else []
     for path in (path for folder in folders for path in analysis.find([folder]) if finished(path)):
         run = analysis.load(path)
         if run.condition not in CONDITIONS:
             continue
         row = _row(run, (np.nan,) * 4)
-        if row.key in rows:
+        if row.trained in rows:
             continue
-        rows[row.key] = _row(run, _evaluated(path)) if run.condition == "pipeline" else row
+        rows[row.trained] = _row(run, _evaluated(path)) if run.condition == "pipeline" else row
         if run.condition == "overoptimisation":
             divergences += _divergences(run, row.beta)
-        write_records(Row, RESULTS, sorted(rows.values(), key=lambda row: row.key))
+        write_records(Row, RESULTS, [rows[trained] for trained in sorted(rows)])
         write_records(Divergence, DIVERGENCE, divergences)
+    return [*rows.values()], divergences
 
 
 def _row(run: analysis.RunData, returns: Sequence[float]) -> Row:
     names = ("episodes", "agent.kl_penalty.beta", "agent.start.log_std")
     episodes, beta, log_std = (float(run.settings[name]) for name in names)  # type: ignore[arg-type]
-    key = (run.task, run.condition, run.labels, run.seed, run.total_steps)
-    return Row(*key, round(analysis.final_return(run), 3), round(run.wall_s, 1), int(episodes), beta, log_std, *returns)  # type: ignore[arg-type]
+    return Row(*run.key, round(analysis.final_return(run), 3), round(run.wall_s, 1), int(episodes), beta, log_std, *returns)  # type: ignore[arg-type]
 
 
 def _evaluated(path: Path) -> list[float]:
@@ -137,7 +134,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     yield f"{'task':<13}{'labels':>7}{'beta':>6}{'log std':>9}  {'policy':<15}" + "".join(
         f"{head:>{width}}" for head, width in heads
     )
-    for row in sorted((row for row in rows if row.condition == "pipeline"), key=lambda row: (TASKS.index(row.env), row.key)):
+    for row in sorted((row for row in rows if row.condition == "pipeline"), key=lambda row: (TASKS.index(row.env), row.trained)):
         for how in ("deterministic", "stochastic"):
             clone, ours, ratio = getattr(row, f"clone_{how}"), getattr(row, how), _ratio(row, how)
             told = f"{ratio:.2f}{'' if ratio >= WANTED else ' (short)'}"
@@ -156,10 +153,8 @@ def _alone(row: Row) -> float:
 
 def alone(task: str) -> list[tuple[int, float]]:
     """Return labels, and return with noise from comparisons alone after STEPS, for each seed of ../figure2."""
-    runs = [run for run in analysis.read_curves(FIGURE2) if (run.key.env, run.key.condition) == (task, "preferences")]
-    return [
-        (run.key.labels, float(np.interp(STEPS, run.step, run.true_return))) for run in runs if run.key.total_steps == 2 * STEPS
-    ]
+    runs = [run for run in analysis.read_curves(FIGURE2) if (run.env, run.condition) == (task, "preferences")]
+    return [(run.labels, float(np.interp(STEPS, run.step, run.true_return))) for run in runs if run.total_steps == 2 * STEPS]
 
 
 def draw(rows: Sequence[Row], divergences: Sequence[Divergence]) -> None:
@@ -220,8 +215,7 @@ def _halves(axes: Axes, rows: Sequence[Row]) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Add the runs, then draw and print."""
-    gather([Path(folder) for folder in arguments] or [folder for folder in FOLDERS if folder.is_dir()])
-    rows, divergences = read_records(Row, RESULTS), read_records(Divergence, DIVERGENCE)
+    rows, divergences = gather(run_folders(arguments, FOLDERS))
     if not rows:
         raise UserError("there are no runs: train them first, see README.md.")
     draw(rows, divergences)

@@ -9,7 +9,6 @@ with out=FILE, appends rows to takeover.csv.
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +20,9 @@ from omegaconf import OmegaConf
 
 from rlhp import evaluate
 from rlhp.agent import Blind
+from rlhp.csv_records import write_csv
 from rlhp.envs import mujoco
+from rlhp.run.files import read_table
 from rlhp.train import build
 
 EVERY, EPISODES = 20_480, 10
@@ -58,12 +59,6 @@ def _returns(agent: Blind, task: str, deterministic: bool) -> Any:
     return found
 
 
-def _append(out: Path, row: Sequence[object]) -> None:
-    new = not out.is_file()
-    with out.open("a", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, row] if new else [row])
-
-
 def main(arguments: Sequence[str]) -> None:
     """Train, evaluate and print."""
     out = next((Path(word.partition("=")[2]) for word in arguments if word.startswith("out=")), None)
@@ -76,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
         print(*row, flush=True)
         means.append(numbers[0])
         if out is not None:
-            _append(out, row)
+            write_csv(out, COLUMNS, [*(each.values() for each in read_table(out)), row])
     print(f"{cfg['task']}: the clone returns {means[0]:.0f}; the lowest later return is {min(means) / means[0]:.3f} of that")
 
 

@@ -9,7 +9,6 @@ sweep's folder can be deleted once it has been collected.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,10 @@ import numpy as np
 from hydra.utils import instantiate
 
 from rlhp.analysis import RunData, find, load
-from rlhp.analysis.runs import settings
-from rlhp.analysis.script import script
+from rlhp.analysis.experiment import script
+from rlhp.csv_records import write_csv
+from rlhp.run import read_settings
+from rlhp.run.files import read_table
 
 TABLE = Path(__file__).parent / "trials.csv"
 AGENT = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range", "vf_coef", "max_grad_norm", "target_kl")
@@ -90,7 +91,7 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
 
 def row(run: RunData) -> dict[str, Any]:
     """Return a trial: its settings and its results."""
-    config = settings(run.path)
+    config = read_settings(run.path)
     agent = config["agent"]
     policy = agent["policy_kwargs"]
     return {
@@ -117,9 +118,8 @@ def row(run: RunData) -> dict[str, Any]:
 
 def merged(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """Merge the rows with those of the table, each trial once: the one with the most steps."""
-    known = list(csv.DictReader(TABLE.open())) if TABLE.exists() else []
     text = [{c: "" if new.get(c) is None else str(new[c]) for c in COLUMNS} for new in rows]
-    known = [{c: old.get(c, "") for c in COLUMNS} for old in known]  # supports tables with fewer columns
+    known = [{c: old.get(c, "") for c in COLUMNS} for old in read_table(TABLE)]  # supports tables with fewer columns
     best = {tuple(r[c] for c in COLUMNS[:-2]): r for r in sorted([*known, *text], key=lambda r: int(r["steps"]))}
     return [best[key] for key in sorted(best)]
 
@@ -128,10 +128,7 @@ def main(arguments: Sequence[str]) -> None:
     """Collect and write the trials, and print their number."""
     folders = [Path(folder) for folder in arguments] or [Path("runs/recipes")]
     trials = merged([row(load(path)) for path in find(folders)])
-    with TABLE.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(trials)
+    write_csv(TABLE, COLUMNS, [[*trial.values()] for trial in trials])
     print(f"{len(trials)} trials in {TABLE}")
 
 

@@ -10,7 +10,6 @@ rounds and writes atari_ppo.csv.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from stable_baselines3.common.vec_env import VecFrameStack
 
 from rlhp.agent import BlindPPO, ppo
 from rlhp.agent.build import make
+from rlhp.csv_records import write_csv
 from rlhp.envs.atari import AtariVecEnv
 from rlhp.envs.atari import make as atari
 
@@ -155,10 +155,9 @@ def main(argv: Sequence[str]) -> None:
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     rows = table(measured(options.task, options.rounds))
-    with (options.out / "atari_ppo.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("env", "variant", "acting", "learning", "steps_per_cpu_second", "ratio_to_sb3"))
-        writer.writerows((options.task, name, *(f"{value:.0f}" for value in rates), f"{r:.2f}") for name, *rates, r in rows)
+    header = ("env", "variant", "acting", "learning", "steps_per_cpu_second", "ratio_to_sb3")
+    cells = [(options.task, name, *(f"{value:.0f}" for value in rates), f"{r:.2f}") for name, *rates, r in rows]
+    write_csv(options.out / "atari_ppo.csv", header, cells)
     for name, acting, learning, both, ratio in rows:
         print(
             f"{name:28}{both:7,.0f} steps per CPU second ({acting:,.0f} acting, {learning:,.0f} learning), {ratio:.2f} of SB3's"

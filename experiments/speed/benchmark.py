@@ -11,7 +11,6 @@ round), machine.json and speed.png next to this file; prints the table and the t
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 import machine
 import shares
@@ -34,12 +33,13 @@ from matplotlib.ticker import PercentFormatter
 from omegaconf import OmegaConf
 from variants import Settings, Window, work
 
+from rlhp.csv_records import read_records, write_records
+
 HERE = Path(__file__).parent
 TASKS = ("hopper", "walker", "ant", "halfcheetah", "swimmer")
 VARIANTS = ("raw", "sampling", "loop_true", "loop_700", "sb3")
 LOOPS = {"loop_700": ("labels=700",), "loop_true": ("condition=true_reward",)}
 PROFILES = {"profile_700": LOOPS["loop_700"], "profile_true": LOOPS["loop_true"]}
-COLUMNS = ("env", "what", "steps_per_s", "ratio_to_raw", "rounds")
 Work = Callable[[str, Connection, str], None]  # main function of a process: variant, connection, folder
 Rates = dict[str, list[float]]  # variant -> environment steps per second, one number per round
 
@@ -50,9 +50,19 @@ class Result:
 
     env: str
     what: str
-    steps_per_s: float
-    ratio_to_raw: float  # median of the ratios within each round
+    steps_per_s: Annotated[float, ".0f"]
+    ratio_to_raw: Annotated[float, ".4f"]  # median of the ratios within each round
     rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A row of rounds.csv."""
+
+    env: str
+    what: str
+    round: int
+    steps_per_s: Annotated[float, ".1f"]
 
 
 # Measuring
@@ -151,25 +161,16 @@ def summarise(task: str, rates: Rates) -> list[Result]:
 def write(folder: Path, rates: dict[str, Rates]) -> None:
     """Write results.csv and rounds.csv."""
     results = [result for task, each in rates.items() for result in summarise(task, each)]
-    rows = [(r.env, r.what, f"{r.steps_per_s:.0f}", f"{r.ratio_to_raw:.4f}", r.rounds) for r in results]
-    _write_csv(folder / "results.csv", COLUMNS, rows)
-    every = [(t, name, i, f"{v:.1f}") for t, each in rates.items() for name, vs in each.items() for i, v in enumerate(vs)]
-    _write_csv(folder / "rounds.csv", ("env", "what", "round", "steps_per_s"), every)
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    write_records(Result, folder / "results.csv", results)
+    every = [Round(task, name, *pair) for task, each in rates.items() for name, vs in each.items() for pair in enumerate(vs)]
+    write_records(Round, folder / "rounds.csv", every)
 
 
 def read(folder: Path) -> dict[str, Rates]:
     """Read the rates of rounds.csv."""
     rates: dict[str, Rates] = {}
-    with (folder / "rounds.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            rates.setdefault(row["env"], {}).setdefault(row["what"], []).append(float(row["steps_per_s"]))
+    for row in read_records(Round, folder / "rounds.csv"):
+        rates.setdefault(row.env, {}).setdefault(row.what, []).append(row.steps_per_s)
     return rates
 
 
@@ -245,7 +246,7 @@ def report(folder: Path) -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Measure, then report the results."""
-    options = arguments(argv)
+    options = parser(__doc__, TASKS, 5, 3.3, HERE).parse_args(argv)
     if options.profile:
         profile(options)
         return
@@ -261,20 +262,18 @@ def main(argv: Sequence[str]) -> None:
     report(options.out)
 
 
-def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=lambda text: text.split(","), default=list(TASKS), help="names, separated by commas")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.3, help="seconds per variant and round")
-    parser.add_argument(
-        "--threads", type=int, default=machine.cores(), help="threads that step the environments; default: all cores"
-    )
-    parser.add_argument("--out", type=Path, default=HERE)
-    parser.add_argument("--profile", action="store_true", help="print the time of each part of the loop, and write nothing")
-    parser.add_argument("--report", action="store_true", help="do not measure; make figure, table and targets from the files")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
-    return parser.parse_args(argv)
+def parser(description: str | None, tasks: Sequence[str], rounds: int, seconds: float, out: Path) -> argparse.ArgumentParser:
+    """Return the options of a benchmark, with these defaults."""
+    found = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--tasks", type=lambda text: text.split(","), default=list(tasks), help="names, separated by commas")
+    found.add_argument("--rounds", type=int, default=rounds)
+    found.add_argument("--seconds", type=float, default=seconds, help="seconds per variant and round")
+    found.add_argument("--threads", type=int, default=machine.cores(), help="threads of the environments; default: all cores")
+    found.add_argument("--out", type=Path, default=out)
+    found.add_argument("--profile", action="store_true", help="print the time of each part of the loop, and write nothing")
+    found.add_argument("--report", action="store_true", help="do not measure; report from the files")
+    found.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
+    return found
 
 
 if __name__ == "__main__":

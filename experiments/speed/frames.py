@@ -14,7 +14,6 @@ Before that, single frames and clips of 25 frames are compressed losslessly by s
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import os
 import sys
@@ -31,6 +30,7 @@ from PIL import Image
 
 from rlhp import film
 from rlhp.agent.recorder import Recorder
+from rlhp.csv_records import write_csv
 from rlhp.envs import gym
 from rlhp.memory import Recent
 from rlhp.render import headless, rendered, shrunk
@@ -179,10 +179,7 @@ def codecs(id: str, repeats: int) -> list[dict[str, Any]]:
 
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write the rows as CSV, and print them."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(path, [*rows[0]], [[*row.values()] for row in rows])
     widths = {name: max(len(str(name)), *(len(str(row[name])) for row in rows)) for name in rows[0]}
     for row in [dict(zip(rows[0], rows[0], strict=True)), *rows]:
         print("  ".join(str(row[name]).ljust(width) for name, width in widths.items()))

@@ -117,19 +117,9 @@ def main(argv: Sequence[str]) -> None:
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=lambda text: text.split(","), default=["pong"], help="names, separated by commas")
+    parser = benchmark.parser(__doc__, ["pong"], 3, 4.0, benchmark.HERE / "games")
     parser.add_argument("--networks", type=lambda text: text.split(","), default=["nature", "small"])
     parser.add_argument("--variants", type=lambda text: text.split(","), default=VARIANTS)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0, help="seconds per variant and round")
-    parser.add_argument(
-        "--threads", type=int, default=machine.cores(), help="threads of the loops and of raw; default: all cores"
-    )
-    parser.add_argument("--out", type=Path, default=benchmark.HERE / "games")
-    parser.add_argument("--profile", action="store_true", help="print the time of each part of the loops, and write nothing")
-    parser.add_argument("--report", action="store_true", help="do not measure; print table and targets from the files")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
     return parser.parse_args(argv)
 
 

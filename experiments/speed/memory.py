@@ -8,7 +8,6 @@ Runs `rlhp train` to its end for each number of steps, prints the peak resident 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import machine
+
+from rlhp.csv_records import write_csv
 
 HERE = Path(__file__).parent
 
@@ -36,10 +37,8 @@ def main(argv: Sequence[str]) -> None:
     """Measure, write the results and print them."""
     options = arguments(argv)
     peaks = {steps: peak(options.task, steps, options.threads, options.overrides) for steps in sorted(options.steps)}
-    with (options.out / "memory.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("env", "steps", "peak_mib"))
-        writer.writerows((options.task, steps, f"{mib:.1f}") for steps, mib in peaks.items())
+    rows = [(options.task, steps, f"{mib:.1f}") for steps, mib in peaks.items()]
+    write_csv(options.out / "memory.csv", ("env", "steps", "peak_mib"), rows)
     for steps, mib in peaks.items():
         print(f"{options.task}: peak of {mib:,.0f} MiB in {steps:,} steps")
     print(f"ratio: {peaks[max(peaks)] / peaks[min(peaks)]:.3f}")

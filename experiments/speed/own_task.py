@@ -12,7 +12,6 @@ with another variant. Ratios are computed within a round. Writes own_task.csv an
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ import machine
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
+from rlhp.csv_records import write_csv
 from rlhp.envs import gym
 from rlhp.envs.gym.build import factory
 
@@ -85,13 +85,6 @@ def rows(task: str, rates: Rates, chosen: int) -> list[dict[str, Any]]:
     return found
 
 
-def write(path: Path, found: Sequence[dict[str, Any]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(found[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
-
-
 def table(found: Sequence[dict[str, Any]]) -> str:
     """Format the table of README.md."""
     head = "| task | variant | steps/s | times `dummy` | times `subproc` |\n|---|---|---|---|---|"
@@ -113,7 +106,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args(argv)
     found = [row for task in options.tasks for row in rows(task, *measure(task, options))]
-    write(options.out / "own_task.csv", found)
+    write_csv(options.out / "own_task.csv", [*found[0]], [[*row.values()] for row in found])
     given = {"n_envs": options.n_envs, "rounds": options.rounds, "seconds": options.seconds, "threads": options.threads}
     machine.write(options.out / "own_task-machine.json", ["own_task.py", *argv], **given)
     print(table(found))

@@ -9,7 +9,6 @@ policies, prints a line per run and writes peer.csv and peer-machine.json.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import machine
 from benchmark import configuration
 
 from rlhp import evaluate
+from rlhp.csv_records import write_csv
 from rlhp.train import load, train
 
 HERE = Path(__file__).parent
@@ -97,11 +97,9 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """peer.csv."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: f"{v:.1f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    """Write peer.csv."""
+    cells = [[row[name] for name in COLUMNS] for row in rows]
+    write_csv(path, COLUMNS, [[f"{value:.1f}" if isinstance(value, float) else value for value in row] for row in cells])
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from rlhp.run.files import read_table
 
 SAMPLING = {"hopper": 0.70, "walker": 0.70, "ant": 0.70, "halfcheetah": 0.50, "swimmer": 0.50}  # of raw, at least
 LOOP = {"hopper": 0.40, "walker": 0.40, "ant": 0.40}  # of raw, at least, with 700 labels
@@ -66,11 +67,12 @@ def _speeds(rates: dict[str, Rates]) -> Iterator[Target]:
 
 
 def _peer(path: Path) -> Iterator[Target]:
-    if not path.is_file():
+    rows = read_table(path)
+    if not rows:
         return
     seconds: dict[str, list[float]] = {}
     returns: dict[str, list[float]] = {}
-    for row in _rows(path):
+    for row in rows:
         seconds.setdefault(row["what"], []).append(float(row["seconds"]))
         returns.setdefault(row["what"], []).append(float(row["true_return"]))
     yield Target("halfcheetah: times imitation's speed", ratio(seconds["imitation"], seconds["rlhp"]), PEER)
@@ -79,14 +81,9 @@ def _peer(path: Path) -> Iterator[Target]:
 
 
 def _memory(path: Path) -> Iterator[Target]:
-    if not path.is_file():
+    peaks = {int(row["steps"]): float(row["peak_mib"]) for row in read_table(path)}
+    if not peaks:
         return
-    peaks = {int(row["steps"]): float(row["peak_mib"]) for row in _rows(path)}
     few, many = min(peaks), max(peaks)
     measured = peaks[many] / peaks[few]
     yield Target(f"peak memory at {many:,} steps, of that at {few:,}", measured, MEMORY, at_most=True)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))

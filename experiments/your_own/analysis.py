@@ -3,14 +3,12 @@
     python experiments/your_own/analysis.py [FOLDER ...]    # default: runs/your_own
     python experiments/your_own/analysis.py --random        # random.csv: returns of uniformly random actions
 
-Merges the finished runs below the folders into results.csv, curves.csv and provenance.csv next to this file, and failed ones
-into failed.csv; draws your_own.png; prints the tables, and for each task whether the claim holds. Everything except the merging
-reads only these files, so it also works without run directories.
+Draws your_own.png; prints the tables, and for each task whether the claim holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +16,12 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
-from rlhp.analysis import baseline
-from rlhp.analysis.panels import Layout, lines, panels
-from rlhp.analysis.report import cell, table
-from rlhp.analysis.scores import TRUE, normalised
-from rlhp.analysis.script import script
-from rlhp.analysis.study import Study, gathered, provenance, read
-from rlhp.analysis.style import BLUE, ORANGE, Style, save
+from rlhp.analysis.experiment import Evidence, Experiment, script
+from rlhp.analysis.panels import Layout, draw
+from rlhp.analysis.report import table
+from rlhp.analysis.scores import TRUE
+from rlhp.analysis.style import BLUE, ORANGE, Style
 
-HERE = Path(__file__).parent
-FOLDER = Path("runs/your_own")
-RANDOM = HERE / "random.csv"
 STEPS = {  # training steps per task, as in its yaml
     "walker_walk": 1_000_000,
     "quadruped_walk": 1_000_000,
@@ -38,11 +31,6 @@ STEPS = {  # training steps per task, as in its yaml
     "car_racing": 60_000,
 }
 LABELS = ("preferences", 700)
-LAYOUT = Layout(
-    tasks=tuple(STEPS),
-    styles={TRUE: Style(ORANGE, "-", "True reward"), LABELS: Style(BLUE, "-", "700 labels")},
-    columns=3,
-)
 ENOUGH = 0.9  # the claim: this share of the true reward's gain over the random policy
 
 
@@ -54,29 +42,27 @@ def environments() -> Iterator[tuple[str, Any]]:
         yield task, instantiate(node, _convert_="all")
 
 
-def told(study: Study) -> Iterator[str]:
-    """Yield a table for each number of steps, and a verdict for each task."""
-    random, verdicts = baseline.read_random(RANDOM), []
+def report(found: Evidence) -> Iterator[str]:
+    """Draw all tasks; yield a table for each number of steps, and a verdict for each task."""
+    whole = (run for run in found.study.curves if run.total_steps == STEPS.get(run.env))
+    draw(whole, found.layout, found.here / "your_own.png")
     for steps in dict.fromkeys(STEPS.values()):
         tasks = tuple(task for task in STEPS if STEPS[task] == steps)
-        scores = normalised(study.results, random, steps)
-        yield table(study, scores, replace(LAYOUT, tasks=tasks), steps)
-        verdicts += [(task, cell(study, scores, task, LABELS, steps).share) for task in tasks]
-    for task, share in verdicts:
-        word = "PASS" if share >= ENOUGH else "short"  # a missing share is NaN
-        yield f"{word}  {task}: {share:.2f} of the true reward's gain, target at least {ENOUGH}"
+        yield table(found.study, found.scores(steps), replace(found.layout, tasks=tasks), steps)
+    yield from (found.reached(task, LABELS, ENOUGH, steps) for task, steps in STEPS.items())
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Merge the runs, then draw and print."""
-    if "--random" in arguments:
-        return baseline.write_random(environments(), RANDOM)
-    print(gathered(arguments, (FOLDER,), HERE))
-    study = read(HERE)
-    whole = [run for run in study.curves if run.key.total_steps == STEPS.get(run.key.env)]
-    save(panels(lines(whole), LAYOUT), HERE / "your_own.png")
-    print(*told(study), provenance(study.provenance), sep="\n")
-
+EXPERIMENT = Experiment(
+    here=Path(__file__).parent,
+    folders=("runs/your_own",),
+    layout=Layout(
+        tasks=tuple(STEPS),
+        styles={TRUE: Style(ORANGE, "-", "True reward"), LABELS: Style(BLUE, "-", "700 labels")},
+        columns=3,
+    ),
+    report=report,
+    environments=environments,
+)
 
 if __name__ == "__main__":
-    script(main)
+    script(EXPERIMENT)

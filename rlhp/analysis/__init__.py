@@ -4,9 +4,9 @@ from rlhp.analysis.compare import plot
 from rlhp.analysis.fitted import fit_png, fit_summary, heldout_accuracy
 from rlhp.analysis.numbers import average, band, correlation, curve, final_return, interval, iqm, late_returns
 from rlhp.analysis.panels import Layout, lines, panels
-from rlhp.analysis.runs import RunData, find, heldout, load
 from rlhp.analysis.single import curve_png, reward_png, summary
-from rlhp.analysis.tables import Curve, Result, read_curves, read_published, read_results, results
+from rlhp.analysis.tables import Curve, Result, read_curves, read_published, read_random, results
+from rlhp.run import RunData, find, heldout, load
 
 __all__ = [
     "Curve",
@@ -33,7 +33,7 @@ __all__ = [
     "plot",
     "read_curves",
     "read_published",
-    "read_results",
+    "read_random",
     "results",
     "reward_png",
     "summary",

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
+from typing import Annotated
 
 from rlhp.analysis.numbers import curve
-from rlhp.analysis.panels import Layout, Line, lines, panels
-from rlhp.analysis.runs import RunData, find, load
+from rlhp.analysis.panels import Layout, Line, lines, number_range, panels
 from rlhp.analysis.settings import Settings, below, canonical, check_known, differing, identity, names, order
-from rlhp.analysis.style import Condition, Style, condition_name, rank, save, styles
-from rlhp.analysis.tables import Curve, Key, write_csv
+from rlhp.analysis.style import Style, condition_name, rank, save, styles
+from rlhp.analysis.tables import Condition, Curve
+from rlhp.csv_records import write_records
+from rlhp.run import RunData, find, load
 from rlhp.types import UserError
 
-COLUMNS = (
-    "env",
-    "condition",
-    "labels",
-    "step",
-    "mean",
-    "low",
-    "high",
-    "seeds",
-    "runs",
-    "not_finished",
-    "labels_used",
-    "settings",
-)
+
+@dataclass(frozen=True, slots=True)
+class PlotRow:
+    """A row of the CSV: one point of a line. Mean and band are blank where not all of its runs have a return."""
+
+    env: str
+    condition: str  # of all of its runs, separated by |; so are the labels
+    labels: str
+    step: Annotated[float, ".0f"]
+    mean: Annotated[float, ".3f"]
+    low: Annotated[float, ".3f"]
+    high: Annotated[float, ".3f"]
+    seeds: int  # runs with a return
+    runs: int
+    not_finished: int
+    labels_used: str
+    settings: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +58,17 @@ def plot(runs: Sequence[Path], out: Path, by: Sequence[str] = ()) -> tuple[Path,
     loaded = [run for run in map(load, find(runs)) if len(run.ended()[0])]
     if not loaded:
         raise UserError("No episode has ended in any of these runs, so there is nothing to draw: train for more steps.")
-    check_twice(loaded)
+    _check_twice(loaded)
     groups = _by_keys(loaded, by) if by else _by_all(loaded)
     drawn = lines(_curves(groups))
     columns = len(drawn) if len(drawn) <= 3 else 4 if len(drawn) > 6 else 3
     save(panels(drawn, Layout(tuple(drawn), _looks(groups), columns)), picture)
     rows = [row for group in groups for row in _rows(group, drawn[group.runs[0].task][group.condition])]
-    write_csv(picture.with_suffix(".csv"), COLUMNS, rows)
+    write_records(PlotRow, picture.with_suffix(".csv"), rows)
     return picture, picture.with_suffix(".csv")
 
 
-def check_twice(runs: Iterable[RunData]) -> None:
+def _check_twice(runs: Iterable[RunData]) -> None:
     """Raise UserError with both directories if two have the same settings and seed, since each seed must count once."""
     known: dict[Hashable, RunData] = {}
     for run in runs:
@@ -76,21 +79,16 @@ def check_twice(runs: Iterable[RunData]) -> None:
 
 def _by_all(runs: Sequence[RunData]) -> list[Group]:
     """One group per task and set of settings, named by what differs from other groups of its task and condition."""
-    members: dict[str, dict[Condition, list[RunData]]] = defaultdict(lambda: defaultdict(list))
+    members: dict[tuple[str, Condition], list[RunData]] = defaultdict(list)
     for run in runs:
-        members[run.task][run.condition, run.labels].append(run)
-    places = [(task, condition) for task in sorted(members) for condition in sorted(members[task], key=rank)]
-    return [group for task, condition in places for group in _groups(condition, members[task][condition])]
-
-
-def _groups(condition: Condition, runs: Sequence[RunData]) -> list[Group]:
-    parts = _partition(runs, [canonical(run.settings) for run in runs])
-    compared = [settings for settings, _ in parts]
-    word, labels = condition
-    return [
-        Group((f"{word}, {words}" if words else word, labels), words, members)
-        for words, members in _named(parts, differing(compared))
-    ]
+        members[run.task, run.method].append(run)
+    groups = []
+    for task, (word, labels) in sorted(members, key=lambda place: (place[0], rank(place[1]))):
+        there = members[task, (word, labels)]
+        settings = [canonical(run.settings) for run in there]
+        for words, same in _named(there, settings, differing(settings)):
+            groups.append(Group((f"{word}, {words}" if words else word, labels), words, same))
+    return groups
 
 
 def _by_keys(runs: Sequence[RunData], by: Sequence[str]) -> list[Group]:
@@ -99,10 +97,9 @@ def _by_keys(runs: Sequence[RunData], by: Sequence[str]) -> list[Group]:
     chosen = [below(run.settings, by) for run in runs]
     keys = [key for wanted in by for key in _naming(wanted, chosen)]
     return [
-        Group((words, 0), words, tuple(here))
-        for words, members in _named(_partition(runs, chosen), keys)
-        for task in sorted({run.task for run in members})
-        if (here := [run for run in members if run.task == task])
+        Group((words, 0), words, tuple(run for run in same if run.task == task))
+        for words, same in _named(runs, chosen, keys)
+        for task in sorted({run.task for run in same})
     ]
 
 
@@ -113,23 +110,15 @@ def _naming(wanted: str, chosen: Sequence[Settings]) -> list[str]:
     return differing(parts) or sorted({key for part in parts for key in part}) if inner else [wanted]
 
 
-Parts = Sequence[tuple[Settings, tuple[RunData, ...]]]
-
-
-def _partition(runs: Sequence[RunData], settings: Sequence[Settings]) -> Parts:
-    """Group the runs by their settings."""
-    members: dict[frozenset[tuple[str, Hashable]], list[RunData]] = defaultdict(list)
+def _named(runs: Sequence[RunData], settings: Sequence[Settings], keys: Sequence[str]) -> list[tuple[str, tuple[RunData, ...]]]:
+    """Return the runs with equal settings under a name made from their values of `keys`, in the order of these values."""
+    members: dict[Hashable, list[RunData]] = defaultdict(list)
     for run, own in zip(runs, settings, strict=True):
         members[identity(own)].append(run)
     distinct = {identity(own): own for own in settings}
-    return [(distinct[key], tuple(there)) for key, there in members.items()]
-
-
-def _named(parts: Parts, keys: Sequence[str]) -> list[tuple[str, tuple[RunData, ...]]]:
-    """Return the runs of each set of settings under its name, in the order of the values."""
-    ordered = sorted(parts, key=lambda part: order(part[0], keys))
-    words = names([settings for settings, _ in ordered], keys)
-    return [(name, members) for name, (_, members) in zip(words, ordered, strict=True)]
+    ordered = sorted(distinct, key=lambda same: order(distinct[same], keys))
+    words = names([distinct[same] for same in ordered], keys)
+    return [(name, tuple(members[same])) for name, same in zip(words, ordered, strict=True)]
 
 
 def _curves(groups: Sequence[Group]) -> list[Curve]:
@@ -137,16 +126,15 @@ def _curves(groups: Sequence[Group]) -> list[Curve]:
     runs = [(group.condition, run) for group in groups for run in group.runs]
     span = {run.task: max(other.total_steps for _, other in runs if other.task == run.task) for _, run in runs}
     return [
-        Curve(Key(run.task, *condition, run.seed, run.total_steps), *curve(run, span=span[run.task]), run.finished)
+        Curve(run.task, *condition, run.seed, run.total_steps, *curve(run, span=span[run.task]), run.finished)
         for condition, run in runs
     ]
 
 
 def _looks(groups: Sequence[Group]) -> dict[Condition, Style]:
-    members: dict[Condition, list[Group]] = defaultdict(list)
-    for group in groups:
-        members[group.condition].append(group)
-    return {key: replace(look, name=_legend(members[key])) for key, look in styles([*members]).items()}
+    looks = styles([*dict.fromkeys(group.condition for group in groups)])
+    same = {key: [group for group in groups if group.condition == key] for key in looks}
+    return {key: replace(look, name=_legend(same[key])) for key, look in looks.items()}
 
 
 def _legend(panels: Sequence[Group]) -> str:
@@ -155,26 +143,19 @@ def _legend(panels: Sequence[Group]) -> str:
     if name == words:
         return words
     runs = [run for group in panels for run in group.runs]
-    short = any(run.taken.used != run.taken.wanted for run in runs)
-    condition = runs[0].condition
-    base = (
-        f"{condition_name((condition, 0))}, {_used(runs)} of {labels:,} labels" if short else condition_name((condition, labels))
-    )
+    base = condition_name((runs[0].condition, labels))
+    if any(run.taken.short for run in runs):
+        used = number_range(run.taken.used for run in runs)
+        base = f"{condition_name((runs[0].condition, 0))}, {used} of {labels:,} labels"
     return f"{base}, {words}" if words else base
 
 
-def _used(runs: Iterable[RunData]) -> str:
-    """Return the range of labels that the runs used."""
-    counts = [run.taken.used for run in runs]
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"
-
-
-def _rows(group: Group, line: Line) -> Iterable[tuple[object, ...]]:
-    """Yield the CSV rows of one line; mean and band are blank where not all of its runs have a return."""
-    kinds = sorted({(run.condition, run.labels) for run in group.runs})
+def _rows(group: Group, line: Line) -> Iterator[PlotRow]:
+    """Yield the CSV rows of one line, where any of its runs has a return."""
+    kinds = sorted({run.method for run in group.runs})
     condition, labels = ("|".join(map(str, dict.fromkeys(column))) for column in zip(*kinds, strict=True))
-    task, used = group.runs[0].task, _used(group.runs)
-    for step, *values, there in zip(line.step, line.mean, line.low, line.high, line.there, strict=True):
+    task, used = group.runs[0].task, number_range(run.taken.used for run in group.runs)
+    for step, mean, low, high, there in zip(line.step, line.mean, line.low, line.high, line.there, strict=True):
         if there:
-            cells = ["" if np.isnan(value) else f"{value:.3f}" for value in values]
-            yield task, condition, labels, f"{step:.0f}", *cells, there, line.runs, line.unfinished, used, group.settings
+            counts = there, line.runs, line.unfinished
+            yield PlotRow(task, condition, labels, step, mean, low, high, *counts, used, group.settings)

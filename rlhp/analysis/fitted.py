@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rlhp.analysis.runs import FINISHED, RunData, load, read_json
+from rlhp.analysis.single import aligned, or_dash
 from rlhp.analysis.style import BLUE, GREEN, INK, QUIET, figure, save, tidy
+from rlhp.run import load, read_json
+from rlhp.run.directory import FINISHED
 from rlhp.types import UserError
 
-CURVES = {"train": QUIET, "valid": GREEN, "heldout": BLUE}
-NAMES = {"train": "training", "valid": "validation, per member", "heldout": "held-out"}
+CURVES = {"train": (QUIET, "training"), "valid": (GREEN, "validation, per member"), "heldout": (BLUE, "held-out")}
 
 
 def fit_summary(run: Path) -> str:
@@ -26,8 +25,7 @@ def fit_summary(run: Path) -> str:
         "validation accuracy": f"{_percent(data.last('valid_accuracy'))}, on the comparisons that each member leaves out",
         "gradient steps": f"{data.step:,}",
     }
-    width = max(map(len, rows))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+    return aligned(rows)
 
 
 def heldout_accuracy(run: Path) -> float:
@@ -56,7 +54,7 @@ def _accuracy(held: dict[str, Any]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if np.isfinite(share) else "-"
+    return or_dash(100 * share, ".1f", " %")
 
 
 def fit_png(run: Path, out: Path) -> Path:
@@ -64,23 +62,16 @@ def fit_png(run: Path, out: Path) -> Path:
     data = load(run)
     page = figure(7.0, 5.0)
     grid = page.add_gridspec(2)
-    for place, what in enumerate(("accuracy", "loss")):
+    for place, (what, scale, label) in enumerate((("accuracy", 100, "Accuracy, %"), ("loss", 1, "Loss, nats"))):
         axes = tidy(page.add_subplot(grid[place]))
-        for name, colour in CURVES.items():
-            step, value = _column(data, f"{name}_{what}")
+        for name, (colour, legend) in CURVES.items():
+            step, value = data.known(f"{name}_{what}")
             if len(step):
-                axes.plot(step, value, color=colour, linewidth=1.6, label=NAMES[name])
-        axes.set_ylabel("Accuracy, %" if what == "accuracy" else "Loss, nats", color=INK)
+                axes.plot(step, scale * value, color=colour, linewidth=1.6, label=legend)
+        axes.set_ylabel(label, color=INK)
         if place == 0:
             axes.axhline(50, color=QUIET, linewidth=1, linestyle="--")
             axes.set_title(f"{data.task}: {data.labels:,} comparisons", fontsize=11, color=INK)
             axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=8)
     page.axes[-1].set_xlabel("Gradient steps", color=INK)
-    save(page, out)
-    return out
-
-
-def _column(data: RunData, name: str) -> tuple[Any, Any]:
-    value = data.metrics.get(name, np.full_like(data.metrics["step"], np.nan))
-    there = np.isfinite(value)
-    return data.metrics["step"][there], (100 if name.endswith("accuracy") else 1) * value[there]
+    return save(page, out)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlhp.analysis.runs import RunData
+from rlhp.run import RunData
 from rlhp.types import Array, UserError
 
 FINAL = 0.05  # fraction of the steps, at the end, over which a final return is averaged

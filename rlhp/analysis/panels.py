@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rlhp.analysis.numbers import band
-from rlhp.analysis.style import INK, QUIET, Condition, Style, figure, rank, save, steps, tidy, title
-from rlhp.analysis.tables import Curve, Published
+from rlhp.analysis.style import INK, QUIET, Style, figure, rank, save, steps, tidy, title
+from rlhp.analysis.tables import Condition, Curve, Published
 from rlhp.types import Array
 
 GAP, COLUMN = 0.06, 0.045  # gap before the strip of published values, and width per condition, in lengths of the step axis
@@ -69,7 +69,7 @@ def lines(curves: Iterable[Curve]) -> dict[str, dict[Condition, Line]]:
     """Compute means and bands over seeds of curves with one grid per task, in the order in which they are drawn."""
     groups: dict[str, dict[Condition, list[Curve]]] = defaultdict(lambda: defaultdict(list))
     for run in curves:
-        groups[run.key.env][run.key.condition, run.key.labels].append(run)
+        groups[run.env][run.method].append(run)
     return {task: {key: _line(groups[task][key]) for key in sorted(groups[task], key=rank)} for task in sorted(groups)}
 
 
@@ -86,7 +86,7 @@ def _line(curves: Sequence[Curve]) -> Line:
         there=there,
         rest=np.where(whole, np.nan, values),
         runs=len(curves),
-        seeds=len({run.key.seed for run in curves}),
+        seeds=len({run.seed for run in curves}),
         unfinished=sum(not run.finished for run in curves),
     )
 
@@ -94,8 +94,8 @@ def _line(curves: Sequence[Curve]) -> Line:
 def panels(drawn: Lines, layout: Layout) -> Figure:
     """Draw the lines of the layout's tasks and conditions; a panel without lines says so."""
     rows, width = -(-len(layout.tasks) // layout.columns), max(4.8, 3.0 * layout.columns)
-    legend = _legend(drawn, layout, width)
-    page = figure(width, 0.55 + 2.5 * rows + 0.3 * bool(layout.published) + LINE * max(legend.lines - ROOM, 0))
+    legend, text = _legend(drawn, layout, width)
+    page = figure(width, 0.55 + 2.5 * rows + 0.3 * bool(layout.published) + LINE * max(text - ROOM, 0))
     for i, task in enumerate(layout.tasks):
         axes = tidy(page.add_subplot(rows, layout.columns, i + 1))
         _panel(axes, task, drawn.get(task, {}), layout)
@@ -103,17 +103,16 @@ def panels(drawn: Lines, layout: Layout) -> Figure:
             axes.set_ylabel("True return", color=INK)
         if i + layout.columns >= len(layout.tasks):
             axes.set_xlabel("Environment steps", color=INK)
-    page.legend(legend.handles, legend.names, loc="outside upper center", ncols=legend.columns, **LEGEND)
+    page.legend(**legend, loc="outside upper center", **LEGEND)
     if layout.published:
         mark = Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none")
         page.legend([mark], [layout.source], loc="outside lower center", **LEGEND)
     return page
 
 
-def draw(curves: Iterable[Curve], layout: Layout, total_steps: int, out: Path) -> Path:
-    """Draw the figure of the runs of one length. Raises UserError if it cannot be written."""
-    save(panels(lines(run for run in curves if run.key.total_steps == total_steps), layout), out)
-    return out
+def draw(curves: Iterable[Curve], layout: Layout, out: Path) -> Path:
+    """Draw the figure of curves with one grid per task. Raises UserError if it cannot be written."""
+    return save(panels(lines(curves), layout), out)
 
 
 def _panel(axes: Axes, task: str, conditions: Mapping[Condition, Line], layout: Layout) -> None:
@@ -158,18 +157,11 @@ def _strip(axes: Axes, span: float, marks: Mapping[Condition, Published], layout
     axes.spines["bottom"].set_bounds(0, span)
 
 
-@dataclass(frozen=True, slots=True)
-class Legend:
-    """The legend above all panels."""
+def _legend(drawn: Lines, layout: Layout, width: float) -> tuple[dict[str, Any], int]:
+    """Return the arguments of the legend, with the number of seeds of each line, and its number of lines of text.
 
-    handles: list[Line2D]
-    names: list[str]
-    columns: int
-    lines: int  # of text
-
-
-def _legend(drawn: Lines, layout: Layout, width: float) -> Legend:
-    """Build the legend, with the number of seeds of each line; as many columns as fit `width` inches, long names wrapped."""
+    It has as many columns as fit `width` inches; long names are wrapped.
+    """
     names = [f"{look.name} ({_counts(drawn, layout.tasks, key)})" for key, look in layout.styles.items()]
     handles = [Line2D([], [], color=look.colour, linestyle=look.line, linewidth=1.7) for look in layout.styles.values()]
     if any(np.isfinite(line.rest).any() for line in _lines(drawn, layout.tasks, layout.styles)):
@@ -178,7 +170,8 @@ def _legend(drawn: Lines, layout: Layout, width: float) -> Legend:
     fit = max(1, int(width / (HANDLE + LETTER * max(map(len, names)))))
     rows = -(-len(names) // fit)
     names = [fill(name, int((width - HANDLE) / LETTER), break_on_hyphens=False) for name in names]
-    return Legend(handles, names, -(-len(names) // rows), rows * max(name.count("\n") + 1 for name in names))
+    legend = {"handles": handles, "labels": names, "ncols": -(-len(names) // rows)}
+    return legend, rows * max(name.count("\n") + 1 for name in names)
 
 
 def _lines(drawn: Lines, tasks: Iterable[str], keys: Iterable[Condition]) -> list[Line]:
@@ -190,12 +183,13 @@ def _counts(drawn: Lines, tasks: Iterable[str], key: Condition) -> str:
     there = _lines(drawn, tasks, [key])
     if not there:
         return "no run"
-    runs, seeds = _range(line.runs for line in there), _range(line.seeds for line in there)
+    runs, seeds = number_range(line.runs for line in there), number_range(line.seeds for line in there)
     counts = f"{seeds} {'seed' if seeds == '1' else 'seeds'}" if runs == seeds else f"{runs} runs of {seeds} seeds"
     unfinished = sum(line.unfinished for line in there)
     return f"{counts}, {unfinished} not finished" if unfinished else counts
 
 
-def _range(counts: Iterable[int]) -> str:
+def number_range(counts: Iterable[int]) -> str:
+    """Format the range of numbers, such as 3-5, or the number if all are equal."""
     known = sorted(set(counts))
     return "-".join(str(count) for count in {known[0]: 0, known[-1]: 0})

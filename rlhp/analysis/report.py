@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,12 @@ from matplotlib.figure import Figure
 from rlhp.analysis.panels import Layout
 from rlhp.analysis.scores import ALL, Score, Scores
 from rlhp.analysis.study import Study
-from rlhp.analysis.style import INK, MINUS, Condition, Style, figure, tidy, title
+from rlhp.analysis.style import INK, MINUS, Style, figure, save, tidy, title
+from rlhp.analysis.tables import Condition
+from rlhp.csv_records import write_records
 
 SMALL: dict[str, Any] = {"fontsize": 7.5}
 EDGES = (-0.25, 1.5)  # values beyond are drawn at the edge, with their number
-
-
-# The table
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,9 @@ class Cell:
     failed: int  # seeds that ended in an error
     share: float  # mean score; NaN if there is none
 
-    @property
-    def mean(self) -> float:
-        """Mean over the seeds; NaN if there are none."""
-        return float(np.mean(self.seeds)) if self.seeds else float("nan")
-
     def __str__(self) -> str:
-        """Format the mean."""
-        return number(self.mean) if self.seeds else "missing"
+        """Format the mean over the seeds."""
+        return number(float(np.mean(self.seeds))) if self.seeds else "missing"
 
     def each(self) -> str:
         """Format the return of each seed."""
@@ -49,10 +44,16 @@ def number(value: float, digits: int = 1) -> str:
     return f"{value:z,.0f}" if abs(value) >= 100 else f"{value:z,.{digits}f}"
 
 
+def verdict(measured: float, wanted: float) -> str:
+    """Say whether a target is reached: PASS, short, or missing if nothing was measured."""
+    return "missing" if np.isnan(measured) else "PASS" if measured >= wanted else "short"
+
+
 def cell(study: Study, scores: Scores, task: str, condition: Condition, total_steps: int) -> Cell:
     """Collect the results of one condition on one task."""
-    rows = [r for r in study.results if (r.env, (r.condition, r.labels), r.total_steps) == (task, condition, total_steps)]
-    lost = [k for k in study.failed if (k.env, (k.condition, k.labels), k.total_steps) == (task, condition, total_steps)]
+    here = task, condition, total_steps
+    rows = [row for row in study.results if (row.env, row.method, row.total_steps) == here]
+    lost = [row for row in study.failed if (row.env, row.method, row.total_steps) == here]
     values = scores.get(condition, {}).get(task)
     return Cell([row.final_return for row in rows], len(lost), float("nan") if values is None else float(values.mean()))
 
@@ -72,7 +73,11 @@ def table(study: Study, scores: Scores, layout: Layout, total_steps: int) -> str
     return "\n".join(lines)
 
 
-# The figure
+def write_summary(rows: Sequence[Score], layouts: Mapping[str, Layout], here: Path) -> None:
+    """Write summary.csv, and a summary figure for each layout, by its name."""
+    write_records(Score, here / "summary.csv", rows)
+    for name, layout in layouts.items():
+        save(summary_figure(rows, layout), here / f"{name}.png")
 
 
 def summary_figure(rows: Sequence[Score], layout: Layout) -> Figure:
@@ -86,7 +91,7 @@ def summary_figure(rows: Sequence[Score], layout: Layout) -> Figure:
 
 
 def _whole(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
-    known = {(row.condition, row.labels): row for row in rows}
+    known = {row.method: row for row in rows}
     for y, (condition, look) in enumerate(layout.styles.items()):
         if condition in known:
             row = known[condition]
@@ -109,9 +114,8 @@ def _counts(look: Style, row: Score | None, layout: Layout) -> str:
 def _each(axes: Axes, rows: Iterable[Score], layout: Layout) -> None:
     places = dict(zip(layout.styles, np.linspace(-0.27, 0.27, len(layout.styles)), strict=True))
     for row in rows:
-        if (row.condition, row.labels) in layout.styles and row.env in layout.tasks:
-            look = layout.styles[row.condition, row.labels]
-            _dot(axes, row, layout.tasks.index(row.env) + places[row.condition, row.labels], look)
+        if row.method in layout.styles and row.env in layout.tasks:
+            _dot(axes, row, layout.tasks.index(row.env) + places[row.method], layout.styles[row.method])
     for y in range(len(layout.tasks) - 1):
         axes.axhline(y + 0.5, color="#E6E6E6", linewidth=0.7)
     axes.set_yticks(range(len(layout.tasks)), [title(task) for task in layout.tasks])

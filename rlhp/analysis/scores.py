@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from rlhp.analysis.numbers import average, interval, iqm
-from rlhp.analysis.style import Condition
-from rlhp.analysis.tables import Result, write_csv
+from rlhp.analysis.tables import Condition, Result
 from rlhp.types import Array
 
 TRUE = ("true_reward", 0)
@@ -28,11 +27,16 @@ class Score:
     labels: int
     env: str  # or ALL
     statistic: str  # "iqm" or "mean"
-    value: float
-    low: float
-    high: float
+    value: Annotated[float, ".4f"]
+    low: Annotated[float, ".4f"]
+    high: Annotated[float, ".4f"]
     tasks: int
     runs: int
+
+    @property
+    def method(self) -> Condition:
+        """Condition and labels."""
+        return self.condition, self.labels
 
 
 def normalised(results: Iterable[Result], random: Mapping[str, float], total_steps: int) -> dict[Condition, dict[str, Array]]:
@@ -40,13 +44,19 @@ def normalised(results: Iterable[Result], random: Mapping[str, float], total_ste
     groups: dict[Condition, dict[str, list[float]]] = {}
     for row in results:
         if row.total_steps == total_steps:
-            groups.setdefault((row.condition, row.labels), {}).setdefault(row.env, []).append(row.final_return)
+            groups.setdefault(row.method, {}).setdefault(row.env, []).append(row.final_return)
     top = {task: float(np.mean(values)) for task, values in groups.get(TRUE, {}).items()}
     gain = {task: top[task] - random[task] for task in top if task in random and top[task] > random[task]}
     return {
         condition: {task: (np.array(tasks[task]) - random[task]) / gain[task] for task in sorted(tasks) if task in gain}
         for condition, tasks in groups.items()
     }
+
+
+def restricted(scores: Scores, conditions: Iterable[Condition], tasks: Collection[str]) -> dict[Condition, dict[str, Array]]:
+    """Return the scores of some conditions, in this order, on some tasks."""
+    known = [condition for condition in conditions if condition in scores]
+    return {condition: {task: scores[condition][task] for task in scores[condition] if task in tasks} for condition in known}
 
 
 def share(scores: Scores, condition: Condition, tasks: Iterable[str]) -> tuple[float, float, float]:
@@ -78,10 +88,3 @@ def _rows(condition: Condition, tasks: Mapping[str, Array], total_steps: int) ->
     yield row(ALL, "iqm", [*tasks.values()])
     yield row(ALL, "mean", [*tasks.values()])
     yield from (row(task, "mean", [values]) for task, values in tasks.items())
-
-
-def write_scores(rows: Iterable[Score], path: Path) -> None:
-    """Write summary.csv. Raises UserError if it cannot be written."""
-    cells = [[f"{x:.4f}" if isinstance(x, float) else x for x in astuple(row)] for row in rows]
-    blank = [["" if x == "nan" else x for x in row] for row in cells]
-    write_csv(path, [field.name for field in fields(Score)], blank)

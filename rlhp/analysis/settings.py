@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
 
-from rlhp.run.directory import may_change
+from rlhp.run import may_change
 from rlhp.types import UserError
 
 Settings = Mapping[str, Hashable]  # dotted key -> value
 TARGET = "_target_"
-
-
-def leaves(written: Mapping[str, Any]) -> dict[str, Hashable]:
-    """Flatten nested settings to dotted key -> value."""
-    return dict(_walk(written, ""))
-
-
-def _walk(node: Any, prefix: str) -> Iterator[tuple[str, Hashable]]:
-    if not isinstance(node, Mapping):
-        yield prefix, _hashable(node)
-        return
-    for key, value in node.items():
-        yield from _walk(value, f"{prefix}.{key}" if prefix else str(key))
-
-
-def _hashable(value: Any) -> Hashable:
-    """Convert lists to tuples, and mappings within lists to tuples of pairs."""
-    if isinstance(value, Mapping):
-        return tuple((str(key), _hashable(item)) for key, item in sorted(value.items(), key=lambda pair: str(pair[0])))
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def canonical(settings: Settings) -> dict[str, Hashable]:
@@ -62,22 +41,16 @@ def differing(compared: Sequence[Settings]) -> list[str]:
     keys = sorted({key for settings in compared for key in settings}, key=lambda key: (key.count("."), key))
     columns = {key: tuple(settings.get(key) for settings in compared) for key in keys}
     varied = {key: column for key, column in columns.items() if len(set(column)) > 1}
-    return [key for key in varied if not _copied(key, varied) and not _chosen(key, varied)]
+    return [key for key in varied if not _redundant(key, varied)]
 
 
-def _copied(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
-    return any(column == varied[key] for other, column in varied.items() if other.count(".") < key.count("."))
-
-
-def _chosen(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
-    """Return whether the choice of a part above this key determines its value."""
-    parts = key.split(".")
+def _redundant(key: str, varied: Mapping[str, tuple[Hashable, ...]]) -> bool:
+    """Return whether a key is a copy of one nearer to the root, or the choice of a part above it determines its value."""
+    column, parts = varied[key], key.split(".")
     targets = [".".join([*parts[:depth], TARGET]) for depth in range(1, len(parts))]
-    return any(_determines(varied[target], varied[key]) for target in targets if target in varied and target != key)
-
-
-def _determines(column: Sequence[Hashable], other: Sequence[Hashable]) -> bool:
-    return len(set(zip(column, other, strict=True))) == len(set(column))
+    chosen = [varied[target] for target in targets if target in varied and target != key]
+    copied = any(other == column for name, other in varied.items() if name.count(".") < key.count("."))
+    return copied or any(len({*zip(choice, column, strict=True)}) == len({*choice}) for choice in chosen)
 
 
 def below(settings: Settings, keys: Sequence[str]) -> dict[str, Hashable]:
@@ -99,13 +72,8 @@ def check_known(keys: Sequence[str], compared: Sequence[Settings]) -> None:
 
 def names(compared: Sequence[Settings], keys: Sequence[str]) -> list[str]:
     """Format each as `KEY=VALUE, KEY=VALUE`; a part is named by its class, with its module if names would be ambiguous."""
-    short = [_shown(settings, keys) for settings in compared]
+    short = [_formatted(settings, keys, lambda target: target.rpartition(".")[2]) for settings in compared]
     return short if len(set(short)) == len(compared) else [_formatted(settings, keys, str) for settings in compared]
-
-
-def _shown(settings: Settings, keys: Sequence[str]) -> str:
-    """Format one run as `KEY=VALUE, KEY=VALUE`; a part is named by its class."""
-    return _formatted(settings, keys, lambda target: target.rpartition(".")[2])
 
 
 def _formatted(settings: Settings, keys: Sequence[str], part: Callable[[str], str]) -> str:

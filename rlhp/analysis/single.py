@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rlhp.analysis.numbers import correlation, curve, final
-from rlhp.analysis.runs import HELDOUT, RunData, heldout, load
 from rlhp.analysis.style import BLUE, GREEN, INK, ORANGE, PINK, QUIET, figure, save, steps, styles, tidy, title
 from rlhp.durations import duration
+from rlhp.run import HELDOUT, RunData, heldout, load
 from rlhp.types import UserError
 
 MANY = 60  # with more rows than this, rows are drawn as dots and their mean as a line
@@ -25,11 +26,16 @@ def summary(run: RunData) -> str:
         "labels": str(run.taken),
         "steps": f"{run.step:,}",
         "wall time": duration(run.wall_s),
-        "steps per second": _number(run.step / run.wall_s if run.wall_s > 0 else float("nan")),
+        "steps per second": or_dash(run.step / run.wall_s if run.wall_s > 0 else float("nan")),
         "final true return": _final(run),
-        "validation accuracy": _number(100 * run.last("valid_accuracy"), ".1f", " %"),
-        "held-out correlation": _number(predicted, ".3f"),
+        "validation accuracy": or_dash(100 * run.last("valid_accuracy"), ".1f", " %"),
+        "held-out correlation": or_dash(predicted, ".3f"),
     }
+    return aligned(rows)
+
+
+def aligned(rows: Mapping[str, str]) -> str:
+    """Format a line per row: its name, and its value in a second column."""
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
@@ -39,11 +45,12 @@ def _final(run: RunData) -> str:
     if not len(run.ended()[0]):
         return "-"
     found = final(run)
-    value = "not a number" if np.isnan(found.value) else _number(found.value, ".1f")
+    value = "not a number" if np.isnan(found.value) else or_dash(found.value, ".1f")
     return value if found.late else f"{value} at step {found.first:,}, where the last episode ended"
 
 
-def _number(value: float, form: str = ".0f", unit: str = "") -> str:
+def or_dash(value: float, form: str = ".0f", unit: str = "") -> str:
+    """Format a number with thousands separators, as a dash if it is not finite."""
     return f"{value:,{form}}{unit}" if np.isfinite(value) else "-"
 
 
@@ -53,29 +60,27 @@ def curve_png(run: Path, out: Path) -> Path:
     Raises UserError if the run cannot be read or the figure cannot be written.
     """
     data = load(run)
-    small = [(name, draw) for name, draw in _SMALL.items() if np.nan_to_num(data.metrics.get(name, np.zeros(1))).any()]
+    small = [draw for name, draw in _SMALL.items() if data.known(name)[1].any()]
     heights = [2.4] + [1.0] * len(small)
     page = figure(7.0, 0.9 + 1.05 * sum(heights))
     grid = page.add_gridspec(len(heights), height_ratios=heights)
     top = tidy(page.add_subplot(grid[0]))
     _draw_return(top, data)
-    for i, (_, draw) in enumerate(small):
-        draw(tidy(page.add_subplot(grid[i + 1], sharex=top)), data)
+    for place, draw in enumerate(small, 1):
+        draw(tidy(page.add_subplot(grid[place], sharex=top)), data)
     steps(top, max(data.total_steps, data.step), 6)
     for axes in page.axes:
         axes.tick_params(labelbottom=axes is page.axes[-1])
     page.align_ylabels()
     page.axes[-1].set_xlabel("Environment steps", color=INK)
-    save(page, out)
-    return out
+    return save(page, out)
 
 
 def _draw_return(axes: Axes, run: RunData) -> None:
     step, value, _ = run.ended()
-    key = run.condition, run.labels
-    look = styles([key])[key]
+    look = styles([run.method])[run.method]
     axes.set_ylabel("True return", color=INK)
-    words = f"{look.name.lower()}: {run.taken.used:,} used" if run.taken.used != run.taken.wanted else look.name.lower()
+    words = f"{look.name.lower()}: {run.taken.used:,} used" if run.taken.short else look.name.lower()
     axes.set_title(f"{title(run.task)}: {words}", fontsize=11, color=INK)
     if not len(step):
         axes.text(0.5, 0.5, "no episode has ended", transform=axes.transAxes, ha="center", color=QUIET)
@@ -90,8 +95,8 @@ def _draw_return(axes: Axes, run: RunData) -> None:
 
 
 def _draw_accuracy(axes: Axes, run: RunData) -> None:
-    there = np.isfinite(run.metrics["valid_accuracy"])
-    step, accuracy = run.metrics["step"][there], 100 * run.metrics["valid_accuracy"][there]
+    step, accuracy = run.known("valid_accuracy")
+    accuracy = 100 * accuracy
     axes.axhline(50, color=QUIET, linewidth=1, linestyle="--")
     axes.text(0.995, 51.5, "chance", transform=axes.get_yaxis_transform(), ha="right", va="bottom", color=QUIET, fontsize=8)
     axes.plot(step, accuracy, color=GREEN, linewidth=1.5)
@@ -101,8 +106,7 @@ def _draw_accuracy(axes: Axes, run: RunData) -> None:
 
 
 def _draw_labels(axes: Axes, run: RunData) -> None:
-    there = np.isfinite(run.metrics["labels"])
-    step, labels = run.metrics["step"][there], run.metrics["labels"][there]
+    step, labels = run.known("labels")
     axes.step(step, labels, where="post", color=PINK, linewidth=1.7)
     axes.fill_between(step, 0, labels, step="post", color=PINK, alpha=0.15, linewidth=0)
     axes.annotate(
@@ -140,5 +144,4 @@ def reward_png(run: Path, out: Path) -> Path:
     axes.set_xlabel("True return of the segment", color=INK)
     axes.set_ylabel("Predicted return of the segment", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    save(page, out)
-    return out
+    return save(page, out)

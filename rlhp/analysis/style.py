@@ -12,25 +12,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from rlhp.analysis.tables import Condition
 from rlhp.types import UserError
 
 # Okabe and Ito's palette, distinguishable for colour-blind readers; without yellow, which is faint on white.
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
 INK, QUIET = "#333333", "#8A8A8A"
-TITLES = {
-    "hopper": "Hopper",
-    "walker": "Walker",
-    "halfcheetah": "HalfCheetah",
-    "ant": "Ant",
-    "swimmer": "Swimmer",
-    "reacher": "Reacher",
-    "pendulum": "Pendulum",
-    "double_pendulum": "Double pendulum",
-}
+ROBOTS = ("hopper", "walker", "ant", "swimmer", "reacher", "pendulum", "double_pendulum")
+TITLES = {"halfcheetah": "HalfCheetah", **{task: task.replace("_", " ").capitalize() for task in ROBOTS}}
 DPI = 160
 MINUS = "\N{MINUS SIGN}"
 
-Condition = tuple[str, int]  # name and labels
 LineStyle = Literal["-", "--", ":", "-."]
 
 
@@ -57,6 +49,14 @@ def styles(keys: Sequence[Condition]) -> dict[Condition, Style]:
     others = [key for key in keys if key not in fixed]
     drawn = {key: Style(*free[i % len(free)], condition_name(key)) for i, key in enumerate(others)}
     return {key: drawn.get(key) or Style(fixed[key], "-", condition_name(key)) for key in keys}
+
+
+def variants(method: str, labels: int, others: Sequence[str]) -> dict[Condition, Style]:
+    """Return styles that compare the paper's method, named `method`, with conditions that each change a part of it."""
+    looks: list[tuple[str, LineStyle]] = [*((c, "-") for c in (BLUE, GREEN, AMBER, SKY, PINK)), (BLACK, "--")]
+    names = {"preferences": method, **{other: condition_name((other, 0)) for other in others}}
+    drawn = zip(names.items(), [*looks[: len(others)], (QUIET, "--")], strict=True)
+    return {(condition, labels): Style(colour, line, name) for (condition, name), (colour, line) in drawn}
 
 
 def condition_name(key: Condition) -> str:
@@ -98,8 +98,11 @@ def steps(axes: Axes, span: float, ticks: int) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}{letter}" if value else "0"))
 
 
-def save(drawn: Figure, out: Path) -> None:
-    """Write the figure and create its folder. Raises UserError for an unknown format or a path that cannot be written."""
+def save(drawn: Figure, out: Path) -> Path:
+    """Write the figure, and create its folder; return the path.
+
+    Raises UserError for an unknown format or a path that cannot be written.
+    """
     known = drawn.canvas.get_supported_filetypes()
     if out.suffix[1:].lower() not in known:
         raise UserError(f"{out} has no known image format: use .png, .pdf or .svg.")
@@ -108,3 +111,4 @@ def save(drawn: Figure, out: Path) -> None:
         drawn.savefig(out)
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror}.") from error
+    return out

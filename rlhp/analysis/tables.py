@@ -1,54 +1,60 @@
-"""CSV tables of runs. The first columns of each table are the run's key."""
+"""Records of an experiment's tables. The first columns of each table identify the run."""
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 
 from rlhp.analysis.numbers import curve, final_return
-from rlhp.analysis.runs import RunData, text
-from rlhp.types import Array, UserError
-
-
-class Key(NamedTuple):
-    """Identifies a run within an experiment. The fields are the first columns of every table."""
-
-    env: str
-    condition: str
-    labels: int
-    seed: int
-    total_steps: int
+from rlhp.csv_records import read_records, write_records
+from rlhp.run import RunData
+from rlhp.run.data import Condition, Key, Keyed
+from rlhp.types import Array
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """A row of results.csv. The fields are its columns."""
+class Result(Keyed):
+    """A row of results.csv."""
 
-    env: str
-    condition: str
-    labels: int
-    seed: int
-    total_steps: int
-    final_return: float
-    wall_s: float
-
-    @property
-    def key(self) -> Key:
-        """The run's key."""
-        return Key(self.env, self.condition, self.labels, self.seed, self.total_steps)
+    final_return: Annotated[float, ".3f"]
+    wall_s: Annotated[float, ".1f"]
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """A run's rows of curves.csv: true return on the common grid of its length; NaN where no episode has ended yet."""
+class Point(Keyed):
+    """A row of curves.csv: one of the points of a run's curve."""
 
-    key: Key
+    step: Annotated[float, ".0f"]
+    true_return: Annotated[float, ".3f"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure(Keyed):
+    """A row of failed.csv: the step that a failed run reached, and its error."""
+
+    step: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance(Keyed):
+    """A row of provenance.csv: date, machine and versions of a run; `cores` is blank if it used several machines."""
+
+    date: str
+    cpu: str
+    cores: str
+    versions: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curve(Keyed):
+    """A run's curve: true return on the common grid of its length; NaN where no episode has ended yet."""
+
     step: Array  # [P]
     true_return: Array  # [P]
     finished: bool = True  # tables contain only finished runs
@@ -56,109 +62,61 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published final return, and the number of training steps."""
+    """A row of a table of published final returns: the value after `steps` steps, in a figure of the paper."""
 
-    value: float
+    figure: str
+    env: str
+    condition: str
+    labels: int
     steps: int
+    value: float
 
 
-COLUMNS = tuple(field.name for field in fields(Result))
-CURVES = (*Key._fields, "step", "true_return")
+@dataclass(frozen=True, slots=True)
+class RandomReturn:
+    """A row of random.csv: mean and standard deviation of the random policy's returns on a task."""
 
-T = TypeVar("T")
-Row = tuple[str, ...]  # the cells after the key
-
-
-def run_key(run: RunData) -> Key:
-    """Return a run's key, from its configuration."""
-    return Key(run.task, run.condition, run.labels, run.seed, run.total_steps)
+    env: str
+    episodes: int
+    mean: Annotated[float, ".3f"]
+    std: Annotated[float, ".3f"]
 
 
-# Results
+Row = TypeVar("Row", bound=Keyed)
 
 
 def results(runs: Iterable[RunData]) -> list[Result]:
     """Return one row per run, sorted by task, condition, labels and seed. Raises UserError if a run has no return."""
-    return sorted((Result(*run_key(run), final_return(run), run.wall_s) for run in runs), key=lambda row: row.key)
+    return sorted((Result(*run.key, final_return(run), run.wall_s) for run in runs), key=lambda row: row.key)
 
 
-def result_row(result: Result) -> Row:
-    """Format a row of results.csv."""
-    return f"{result.final_return:.3f}", f"{result.wall_s:.1f}"
-
-
-def read_results(path: Path) -> list[Result]:
-    """Read the rows of a results.csv. Raises UserError if it is missing or has another format."""
-    return [Result(*key, *row) for key, rows in read_rows(path, COLUMNS, float).items() for row in rows]
-
-
-# Curves
-
-
-def curve_rows(run: RunData, points: int = 50) -> list[Row]:
-    """Format a row per point of the run's curve."""
-    step, value = curve(run, points)
-    return [(f"{s:.0f}", "" if np.isnan(v) else f"{v:.3f}") for s, v in zip(step, value, strict=True)]
+def points(run: RunData) -> list[Point]:
+    """Return the rows of a run's curve."""
+    return [Point(*run.key, float(step), float(value)) for step, value in zip(*curve(run), strict=True)]
 
 
 def read_curves(path: Path) -> list[Curve]:
     """Read the runs of a curves.csv. Raises UserError if it is missing or has another format."""
-    rows = read_rows(path, CURVES, lambda cell: float(cell or "nan"))
-    return [Curve(key, *np.array(points).T) for key, points in rows.items()]
+    runs: dict[Key, list[tuple[float, float]]] = defaultdict(list)
+    for row in read_records(Point, path):
+        runs[row.key].append((row.step, row.true_return))
+    return [Curve(*key, *np.array(pairs).T) for key, pairs in runs.items()]
 
 
-# Any table
-
-
-def read_rows(path: Path, header: Sequence[str], cell: Callable[[str], T]) -> dict[Key, list[tuple[T, ...]]]:
-    """Read a table's rows by run, in file order, without the key; `cell` parses each cell.
-
-    Raises UserError if the file is missing or is not such a table.
-    """
-    rows: dict[Key, list[tuple[T, ...]]] = defaultdict(list)
-    try:
-        for row in csv.DictReader(text(path).splitlines()):
-            key = Key(row["env"], row["condition"], *(int(row[name]) for name in Key._fields[2:]))
-            rows[key].append(tuple(cell(row[name]) for name in header[len(key) :]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not a table of results: its columns must be {','.join(header)}.") from error
-    return dict(rows)
-
-
-def merge(path: Path, header: Sequence[str], new: Mapping[Key, Sequence[Row]]) -> None:
-    """Write the table, sorted, with the rows of the runs in `new` replaced; all other runs keep their rows.
+def merge(kind: type[Row], path: Path, new: Iterable[Row], replaced: Collection[Key]) -> None:
+    """Write the table, sorted by run, with `new` rows instead of those of the runs in `replaced`; other runs keep their rows.
 
     Raises UserError if the file exists and is not such a table.
     """
-    rows = {**(read_rows(path, header, str) if path.is_file() else {}), **new}
-    write_csv(path, header, [(*key, *row) for key in sorted(rows) for row in rows[key]])
+    kept = [row for row in read_records(kind, path) if row.key not in replaced] if path.is_file() else []
+    write_records(kind, path, sorted([*kept, *new], key=lambda row: row.key))
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file with a header line and create its folder. Raises UserError if it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([header, *rows])
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}.") from error
+def read_random(path: Path) -> dict[str, float]:
+    """Read the random policy's mean returns by task. Raises UserError if the file is missing or is not such a table."""
+    return {row.env: row.mean for row in read_records(RandomReturn, path)}
 
 
-# Published values
-
-
-def read_published(path: Path, figure: str) -> dict[tuple[str, tuple[str, int]], Published]:
-    """Read the values of one figure by task and condition, from the columns figure, env, condition, labels, steps, value.
-
-    Raises UserError if the file is missing or is not such a table.
-    """
-    try:
-        return {
-            (row["env"], (row["condition"], int(row["labels"]))): Published(float(row["value"]), int(row["steps"]))
-            for row in csv.DictReader(text(path).splitlines())
-            if row["figure"] == figure
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path} is not a table of published values: its columns must be figure,env,condition,labels,steps,value."
-        ) from error
+def read_published(path: Path, figure: str) -> Mapping[tuple[str, Condition], Published]:
+    """Read the values of one figure by task and condition. Raises UserError if the file is missing or is not such a table."""
+    return {(row.env, (row.condition, row.labels)): row for row in read_records(Published, path) if row.figure == figure}

@@ -136,7 +136,7 @@ def _plot(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from rlhp.analysis.status import report
+    from rlhp.run.status import report
 
     say(report(options.folder))
     return 0

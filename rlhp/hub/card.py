@@ -12,9 +12,8 @@ import numpy as np
 import yaml
 
 from rlhp import __version__, analysis
-from rlhp.analysis.runs import read_json
 from rlhp.hub.folder import CONFIG, FILM, STORE
-from rlhp.run import VERSIONS, finished, read_settings
+from rlhp.run import VERSIONS, finished, read_json, read_settings
 from rlhp.types import Array
 
 NOT_PACKAGES = ("date", "cpu", "cores", "system", "python")

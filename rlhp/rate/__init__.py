@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from rlhp.answers import Report, Table, text
+from rlhp.csv_records import write_csv
 from rlhp.rate import stored
 from rlhp.rate.games import Player, Scores, play, teacher_of
 from rlhp.rating import Ratings, groups, rate
@@ -42,7 +42,7 @@ def report(
     if len(runs) > 1:
         rows.sort(key=lambda row: -row[1])
     if out is not None:
-        _write(out, rows)
+        write_csv(out, COLUMNS, [(name, *(f"{value:.6g}" for value in row)) for name, *row in rows])
     return text(_report(scores, rows, teacher, anchor))
 
 
@@ -106,13 +106,3 @@ def _report(scores: Scores, rows: Sequence[Row], teacher: str | None, anchor: st
     )
     head = f"{scores.answers:,} stored answers between them" if teacher is None else f"{scores.answers:,} answers by {teacher}"
     return Report(head, (Table("Ratings", COLUMNS, cells),), notes)
-
-
-def _write(out: Path, rows: Sequence[Row]) -> None:
-    try:
-        with out.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows((name, *(f"{value:.6g}" for value in row)) for name, *row in rows)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}): name another file.") from error

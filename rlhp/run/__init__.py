@@ -2,6 +2,7 @@
 
 from rlhp.run.checkpoint import write_published, write_whole
 from rlhp.run.control import Control, ask, change, control
+from rlhp.run.data import HELDOUT, Heldout, RunData, attempts, find, heldout, load
 from rlhp.run.directory import (
     GROWING,
     PLAN,
@@ -22,6 +23,7 @@ from rlhp.run.directory import (
     reopen,
     shown,
 )
+from rlhp.run.files import read_json
 from rlhp.run.keys import NAME, NAMES, Bearer, annotators_of, bearer, key_of
 from rlhp.run.lock import FAILED, failure, is_running, locked_run
 from rlhp.run.page import Served, announce, dismiss, dismissed, held, last_served, links, new_token, recall, served, serving
@@ -30,19 +32,23 @@ from rlhp.run.record import NoTracker, Wandb
 __all__ = [
     "FAILED",
     "GROWING",
+    "HELDOUT",
     "NAME",
     "NAMES",
     "PLAN",
     "VERSIONS",
     "Bearer",
     "Control",
+    "Heldout",
     "NoTracker",
+    "RunData",
     "RunDirectory",
     "Served",
     "Wandb",
     "annotators_of",
     "announce",
     "ask",
+    "attempts",
     "bearer",
     "begun",
     "change",
@@ -55,18 +61,22 @@ __all__ = [
     "dismiss",
     "dismissed",
     "failure",
+    "find",
     "finished",
     "held",
+    "heldout",
     "is_running",
     "key_of",
     "last_checkpoint",
     "last_checkpoint_step",
     "last_served",
     "links",
+    "load",
     "locked_run",
     "may_change",
     "new_token",
     "note_attempt",
+    "read_json",
     "read_settings",
     "recall",
     "reopen",

@@ -13,9 +13,10 @@ import yaml
 from rlhp.renamed import present
 from rlhp.run import checkpoint
 from rlhp.run.control import Controls
+from rlhp.run.files import read_upto
 from rlhp.run.lock import FAILED, LOCK
 from rlhp.run.machine import describe
-from rlhp.run.record import Progress, Table, TensorBoard, Tracker, read_upto
+from rlhp.run.record import Progress, Table, TensorBoard, Tracker
 from rlhp.types import Array, Metrics, Stateful, Stopped, UserError
 
 CONFIG, FINISHED = "config.yaml", "finished.json"
@@ -54,7 +55,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     """The settings of the run in this directory. Raises UserError if there is no run, or the file is damaged."""
     file = path / CONFIG
     if not file.is_file():
-        raise UserError(f"{path} is not a run directory; give a folder that rlhp train created, such as runs/main/...")
+        raise UserError(
+            f"{path} is not a run directory: it has no {CONFIG}; give one that rlhp train created, such as runs/main/..."
+        )
     try:
         stored = yaml.safe_load(file.read_text("utf-8"))
     except (UnicodeDecodeError, yaml.YAMLError):

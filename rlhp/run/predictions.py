@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlhp.atomic import replacing
+from rlhp.run.files import read_table
 
 PREDICTIONS = "predictions.csv"
 COLUMNS = ("step", "query", "returns")
@@ -24,12 +25,7 @@ class Prediction:
 
 def read_predictions(run: Path) -> list[Prediction]:
     """All predictions, oldest first; empty without a table. A row truncated by a kill is skipped."""
-    try:
-        with (run / PREDICTIONS).open(newline="") as file:
-            text = file.read()
-    except FileNotFoundError:
-        return []
-    rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
+    rows = read_table(run / PREDICTIONS)
     return [Prediction(int(row["step"]), int(row["query"]), tuple(map(float, row["returns"].split()))) for row in rows]
 
 

@@ -10,6 +10,7 @@ from typing import Protocol, TextIO
 
 from rlhp.atomic import replacing
 from rlhp.durations import duration
+from rlhp.run.files import read_table, read_upto
 from rlhp.types import Metrics, UserError, escaped
 
 
@@ -54,24 +55,6 @@ class Table:
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The complete rows of a CSV file; empty if it does not exist. A row truncated by a kill is skipped."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        text = file.read()
-    whole = text[: text.rfind("\n") + 1].splitlines()
-    return [row for row in csv.DictReader(whole) if None not in row.values() and None not in row]
-
-
-def read_upto(path: Path, upto: int) -> list[dict[str, str]]:
-    """The complete rows up to the step of a checkpoint; none for `upto` 0.
-
-    A run without a checkpoint starts again, without its row of step 0.
-    """
-    return [row for row in read_table(path) if int(row["step"]) <= upto] if upto else []
 
 
 class TensorBoard:

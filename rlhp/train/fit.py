@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import torch
 from hydra.utils import get_object, instantiate
 
 from rlhp import answers
+from rlhp.csv_records import write_csv
 from rlhp.preference import ReturnError, win_probability
 from rlhp.run import RunDirectory, check_owner, create, finished, locked_run, note_attempt, read_settings
 from rlhp.train.command import Command, Score, main
@@ -262,12 +262,11 @@ def _write(path: Path, given: answers.Preferences, parts: Split, measured: Measu
 
     `preferred` and `probability` refer to the first of two clips, or to the only one.
     """
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row, p, right in zip(parts.heldout.tolist(), measured.probability, measured.right, strict=True):
-            ranks, rating = given.comparisons.ranks[row], float(given.comparisons.rating[row])
-            mu = rating if rating == rating else float((ranks[0] < ranks[1]) + 0.5 * (ranks[0] == ranks[1]))
-            preferred = "" if p != p else f"{mu:g}"
-            query, who = int(given.comparisons.query[row]), given.annotator[row] or ""
-            writer.writerow((query, who, preferred, *("" if x != x else f"{x:.6g}" for x in (p, right))))
+    rows = []
+    for row, p, right in zip(parts.heldout.tolist(), measured.probability, measured.right, strict=True):
+        ranks, rating = given.comparisons.ranks[row], float(given.comparisons.rating[row])
+        mu = rating if rating == rating else float((ranks[0] < ranks[1]) + 0.5 * (ranks[0] == ranks[1]))
+        preferred = "" if p != p else f"{mu:g}"
+        query, who = int(given.comparisons.query[row]), given.annotator[row] or ""
+        rows.append((query, who, preferred, *("" if x != x else f"{x:.6g}" for x in (p, right))))
+    write_csv(path, COLUMNS, rows)

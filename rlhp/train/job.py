@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,10 +14,13 @@ import torch
 from hydra.utils import instantiate
 
 from rlhp.agent import Blind, stack_frames
+from rlhp.csv_records import write_records
 from rlhp.precision import best_precision
 from rlhp.reward import AsynchronousReward
 from rlhp.run import (
+    HELDOUT,
     PLAN,
+    Heldout,
     RunDirectory,
     annotators_of,
     begun,
@@ -115,7 +117,7 @@ def _learn(setup: Setup, store: Store, run: RunDirectory) -> None:
     used = _used(setup.schedule(setup.total_steps), store, run)
     if used["why"] and used["why"] not in run.warned.values():
         run.warn("labels", f"{used['used']} of {used['wanted']} labels are used: {used['why']}")
-    run.finish(lambda folder: write_heldout(folder / "heldout.csv", setup.memory.heldout, setup.reward), labels=used)
+    run.finish(lambda folder: write_heldout(folder / HELDOUT, setup.memory.heldout, setup.reward), labels=used)
 
 
 def _predict(setup: Setup, store: Store, run: RunDirectory) -> None:
@@ -156,15 +158,12 @@ def _used(requested: int, store: Store, run: RunDirectory) -> dict[str, int | st
 
 def write_heldout(path: Path, segments: Sequence[Segment], reward: Any) -> None:
     """Write the true and predicted returns of the held-out clips, one per row."""
-    rows: list[tuple[float, float]] = []
+    rows: list[Heldout] = []
     if segments:
         steps = stack(segments)
         predicted = reward(as_rollout(steps)).sum(axis=0)
-        rows = list(zip(steps.true_reward.sum(axis=1).tolist(), predicted.tolist(), strict=True))
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("true_return", "predicted_return"))
-        writer.writerows((f"{a:.6g}", f"{b:.6g}") for a, b in rows)
+        rows = [Heldout(*pair) for pair in zip(steps.true_reward.sum(axis=1).tolist(), predicted.tolist(), strict=True)]
+    write_records(Heldout, path, rows)
 
 
 def as_rollout(steps: Steps) -> Rollout:

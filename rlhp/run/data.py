@@ -1,24 +1,24 @@
-"""Reading of run directories. Steps are environment steps, times are in seconds."""
+"""Data of run directories, finished or not. Steps are environment steps, times are in seconds."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-import yaml
 
-from rlhp.analysis.settings import leaves
-from rlhp.renamed import present
+from rlhp.csv_records import read_records
+from rlhp.run.directory import ATTEMPTS, CONFIG, FINISHED, PLAN, VERSIONS, read_settings
+from rlhp.run.files import complete_lines, read_json, read_numbers
 from rlhp.types import Array, UserError
 
-CONFIG, METRICS, CLOCK, HELDOUT, FINISHED = "config.yaml", "metrics.csv", "clock.csv", "heldout.csv", "finished.json"
-PLAN = "plan.json"
+METRICS, CLOCK, HELDOUT = "metrics.csv", "clock.csv", "heldout.csv"
+Condition = tuple[str, int]  # name and labels
+Key = tuple[str, str, int, int, int]
 RECENT = 20  # newest rollouts, over which the current speed is measured
 
 
@@ -30,6 +30,11 @@ class Labels:
     used: int
     why: str = ""
 
+    @property
+    def short(self) -> bool:
+        """Whether the run did not use as many labels as requested."""
+        return self.used != self.wanted
+
     def __str__(self) -> str:
         """Format as `43 of 60 used`, with the reason if they differ."""
         if not self.wanted and not self.used:
@@ -38,23 +43,49 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
-class RunData:
-    """Data of one run directory. `labels` is the budget; 0 if the agent sees the true reward.
+class Heldout:
+    """A row of heldout.csv: true and predicted return of a segment that no comparison used."""
 
-    `task` names the environment, here and in `settings`; for Gymnasium environments it is the id.
-    """
+    true_return: Annotated[float, ".6g"]
+    predicted_return: Annotated[float, ".6g"]
 
-    path: Path
-    task: str
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A record of one run, which these fields identify within an experiment."""
+
+    env: str
     condition: str
     labels: int
     seed: int
     total_steps: int
+
+    @property
+    def key(self) -> Key:
+        """All of these fields."""
+        return self.env, self.condition, self.labels, self.seed, self.total_steps
+
+    @property
+    def method(self) -> Condition:
+        """Condition and labels: all runs that differ only in task, seed and length."""
+        return self.condition, self.labels
+
+
+@dataclass(frozen=True, slots=True)
+class RunData(Keyed):
+    """Data of one run directory. `labels` is the budget; 0 if the agent sees the true reward."""
+
+    path: Path
     settings: dict[str, Hashable]  # all of them, by dotted key
     metrics: dict[str, Array]  # column -> [rows], one row per rollout, steps ascending; NaN for a blank cell
     clock: tuple[Array, Array]  # step and seconds of training [rows] at the end of each rollout
     finished: bool
     taken: Labels
+
+    @property
+    def task(self) -> str:
+        """The task, as in `settings`; for Gymnasium environments the id."""
+        return self.env
 
     @property
     def step(self) -> int:
@@ -83,10 +114,15 @@ class RunData:
         rows = episodes > 0
         return step[rows], np.where(np.isfinite(value[rows]), value[rows], np.nan), episodes[rows]
 
+    def known(self, column: str) -> tuple[Array, Array]:
+        """Return steps and values [rows] of a column where it has a finite value; empty if it does not exist."""
+        values = self.metrics.get(column, np.full_like(self.metrics["step"], np.nan))
+        rows = np.isfinite(values)
+        return self.metrics["step"][rows], values[rows]
+
     def last(self, column: str) -> float:
         """Return the last value of a column; NaN if there is none."""
-        values = self.metrics.get(column, np.array([]))
-        values = values[np.isfinite(values)]
+        values = self.known(column)[1]
         return float(values[-1]) if len(values) else float("nan")
 
 
@@ -130,30 +166,29 @@ def no_run(path: Path) -> UserError:
 
 def load(run: Path) -> RunData:
     """Load a run directory, finished or not. Raises UserError if a file is missing or damaged."""
-    metrics = _columns(run / METRICS)
-    # A column exists from its first value on, so returns are missing until an episode has ended.
-    for name in ("true_return", "episodes"):
-        metrics.setdefault(name, np.full_like(metrics["step"], np.nan))
-    columns = _columns(run / CLOCK)
-    clock = columns["step"], columns.get("wall_s", columns["step"] * np.nan)
-    return _data(run, metrics, clock, finished=(run / FINISHED).is_file())
+    return _data(run, read_numbers(run / METRICS), read_numbers(run / CLOCK))
 
 
 def load_begun(run: Path) -> RunData:
     """Load a run directory that may have no metrics yet. Raises UserError if a file is damaged."""
-    if (run / METRICS).is_file():
-        return load(run)
-    nothing = np.zeros(0)
-    metrics = {name: nothing for name in ("step", "true_return", "episodes")}
-    return _data(run, metrics, (nothing, nothing), finished=False)
+    nothing = {"step": np.zeros(0)}
+    return load(run) if (run / METRICS).is_file() else _data(run, nothing, nothing)
 
 
-def _data(run: Path, metrics: dict[str, Array], clock: tuple[Array, Array], *, finished: bool) -> RunData:
-    written = settings(run)
+def _data(run: Path, metrics: Mapping[str, Array], clock: Mapping[str, Array]) -> RunData:
+    # A column exists from its first value on, so returns are missing until an episode has ended.
+    missing = dict.fromkeys(("true_return", "episodes"), np.full_like(metrics["step"], np.nan))
+    written = read_settings(run)
     named = _named(written, run / CONFIG)
-    taken = _labels(run, named["labels"], metrics.get("labels", np.zeros(0)))
-    known = leaves({**written, "task": named["task"]})
-    return RunData(path=run, **named, settings=known, metrics=metrics, clock=clock, finished=finished, taken=taken)
+    return RunData(
+        path=run,
+        **named,
+        settings=dict(_leaves({**written, "task": named["env"]})),
+        metrics={**missing, **metrics},
+        clock=(clock["step"], clock.get("wall_s", np.full_like(clock["step"], np.nan))),
+        finished=(run / FINISHED).is_file(),
+        taken=_labels(run, named["labels"], metrics.get("labels", np.zeros(0))),
+    )
 
 
 def _labels(run: Path, budget: int, used: Array) -> Labels:
@@ -165,35 +200,13 @@ def _labels(run: Path, budget: int, used: Array) -> Labels:
     return Labels(wanted, int(used[np.isfinite(used)].max(initial=0)), "" if (run / FINISHED).is_file() else "not finished")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; empty if the file is missing. Raises UserError if it is damaged."""
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(text(path))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: it is not JSON.") from error
-    return found if isinstance(found, dict) else {}
-
-
-def settings(run: Path) -> dict[str, Any]:
-    """Read the settings in a run's config.yaml. Raises UserError if it is missing or damaged."""
-    try:
-        found = yaml.safe_load(text(run / CONFIG))
-    except yaml.YAMLError as error:
-        raise UserError(f"{run / CONFIG} is damaged: it cannot be read as the configuration of a run.") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{run / CONFIG} is damaged: it cannot be read as the configuration of a run.")
-    return present(found)
-
-
 def _named(written: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Return the five settings that identify a run: task, condition, labels, seed, total_steps."""
     try:
         condition = str(written["condition"])
         labels = 0 if condition == "true_reward" else int(written["labels"] or 0)
         numbers = {key: int(written[key]) for key in ("seed", "total_steps")}
-        return {"task": _task(written), "condition": condition, "labels": labels, **numbers}
+        return {"env": _task(written), "condition": condition, "labels": labels, **numbers}
     except KeyError as error:
         raise UserError(f"{path} has no key {error}, so it is not the configuration of a run.") from error
     except (TypeError, ValueError) as error:
@@ -206,51 +219,36 @@ def _task(written: Mapping[str, Any]) -> str:
     return str(env["id"]) if isinstance(env, dict) and "id" in env else task
 
 
-def _columns(path: Path, needed: Sequence[str] = ("step",)) -> dict[str, Array]:
-    """Read a CSV of numbers as column -> [rows], with NaN for a blank cell. Raises UserError if it is damaged."""
-    # A line without a newline was cut off when the process was killed; its last number may have lost digits.
-    lines = [line for line in text(path).splitlines(keepends=True) if line.endswith("\n")]
-    header, *rows = [*csv.reader(lines)] or [[]]
-    if missing := [name for name in needed if name not in header]:
-        raise UserError(f"{path} has no column {missing[0]!r}: the file is damaged, or does not belong to a run.")
-    table = _table(path, rows, len(header))
-    if "step" in needed:
-        table = table[_last_attempt(path, table[:, header.index("step")])]
-    return dict(zip(header, table.T, strict=True))
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Hashable]]:
+    """Flatten nested settings to pairs of dotted key and value."""
+    if not isinstance(node, Mapping):
+        yield prefix, _hashable(node)
+        return
+    for key, value in node.items():
+        yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
 
 
-def _last_attempt(path: Path, step: Array) -> Array:
-    """Return which rows are valid, [rows] bool: a run resumes from a checkpoint, and later rows of an earlier attempt are void.
-
-    Raises UserError if a row has no step.
-    """
-    if not np.isfinite(step).all():
-        raise UserError(f"Line {int(np.argmin(np.isfinite(step))) + 2} of {path} is damaged: it has no step.")
-    later = np.minimum.accumulate(np.append(step, np.inf)[::-1])[::-1][1:]  # the smallest step of all later rows
-    return step < later
-
-
-def _table(path: Path, rows: list[list[str]], width: int) -> Array:
-    """Convert the cells to numbers [rows, width]."""
-    table = np.full((len(rows), width), np.nan)
-    for i, row in enumerate(rows):
-        try:
-            for j, cell in zip(range(width), row, strict=True):
-                table[i, j] = float(cell) if cell else np.nan
-        except ValueError as error:
-            raise UserError(f"Line {i + 2} of {path} is damaged: expected {width} numbers or blanks.") from error
-    return table
-
-
-def text(path: Path) -> str:
-    """Read a text file. Raises UserError if it cannot be read."""
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is missing or cannot be read.") from error
+def _hashable(value: Any) -> Hashable:
+    """Convert lists to tuples, and mappings within lists to tuples of pairs."""
+    if isinstance(value, Mapping):
+        return tuple((str(key), _hashable(item)) for key, item in sorted(value.items(), key=lambda pair: str(pair[0])))
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def heldout(run: Path) -> tuple[Array, Array]:
     """Read true and predicted returns [n] of the held-out segments. Raises UserError without the file."""
-    columns = _columns(run / HELDOUT, ("true_return", "predicted_return"))
-    return columns["true_return"], columns["predicted_return"]
+    rows = read_records(Heldout, run / HELDOUT)
+    return np.array([row.true_return for row in rows]), np.array([row.predicted_return for row in rows])
+
+
+def attempts(run: Path) -> list[dict[str, Any]]:
+    """Read machine and versions of each attempt at a run; older runs recorded only the first attempt, or none.
+
+    Raises UserError if a file is damaged.
+    """
+    file, first = run / ATTEMPTS, read_json(run / VERSIONS)
+    try:
+        known = [dict(json.loads(line)) for line in (complete_lines(file) if file.is_file() else [])]
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{file} is damaged: each line must contain the machine and the versions of an attempt.") from error
+    return known if known and not known[0].get("step") else [first, *known] if first or not known else known

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rlhp.analysis.runs import METRICS, Labels, RunData, files_by_folder, find, load_begun, no_run, run_directories
 from rlhp.durations import duration
-from rlhp.run import FAILED, failure, is_running
-from rlhp.run.lock import LOCK
+from rlhp.run.data import METRICS, RunData, files_by_folder, find, load_begun, no_run, run_directories
+from rlhp.run.lock import FAILED, LOCK, failure, is_running
 from rlhp.run.sweep import SWEEPS, sweeps
 from rlhp.types import UserError
 
@@ -29,34 +28,9 @@ class RunStatus:
     error: str | None
 
     @property
-    def path(self) -> Path:
-        """The run directory."""
-        return self.data.path
-
-    @property
-    def step(self) -> int:
-        """The step reached so far."""
-        return self.data.step
-
-    @property
-    def total_steps(self) -> int:
-        """The step at which the run ends."""
-        return self.data.total_steps
-
-    @property
-    def speed(self) -> float:
-        """Steps per second; NaN if there are too few rollouts."""
-        return self.data.speed
-
-    @property
-    def labels(self) -> Labels:
-        """Number of labels requested and used so far."""
-        return self.data.taken
-
-    @property
     def left(self) -> int:
         """Steps left; a run may overshoot its total."""
-        return 0 if self.state == "done" else max(self.total_steps - self.step, 0)
+        return 0 if self.state == "done" else max(self.data.total_steps - self.data.step, 0)
 
 
 def run_status(path: Path) -> RunStatus:
@@ -91,7 +65,7 @@ def report(folder: Path) -> str:
     parts = [f"{counts[state]} {state}" for state in (*STATES, "damaged") if counts[state]]
     parts += [f"{waiting} not started"] if waiting else []
     head = f"{folder}: {', '.join(parts)} of {len(paths) + waiting}{_time_left(runs, waiting)}"
-    short = [run for run in runs if run.state != "done" or run.labels.used != run.labels.wanted]
+    short = [run for run in runs if run.state != "done" or run.data.taken.short]
     return "\n".join([head, *(_line(run, folder.resolve()) for run in short), *(f"  damaged {error}" for error in damaged)])
 
 
@@ -109,21 +83,20 @@ def _statuses(paths: Iterable[Path]) -> tuple[list[RunStatus], list[UserError]]:
 
 def _not_started(files: Mapping[Path, Collection[str]], runs: Sequence[Path]) -> int:
     """Count the jobs of the sweeps launched in these folders that have not started, given the runs that have."""
-    return sum(_waiting(folder, runs) for folder, names in files.items() if SWEEPS in names)
-
-
-def _waiting(folder: Path, runs: Sequence[Path]) -> int:
-    names = {run.relative_to(folder).as_posix() for run in runs if run.is_relative_to(folder)}
-    known = sweeps(folder).values()
-    jobs = {job for sweep in known for job in sweep.jobs}
-    return len(jobs - names) + sum(sweep.waiting(names - jobs) for sweep in known)
+    waiting = 0
+    for folder in (folder for folder, inner in files.items() if SWEEPS in inner):
+        names = {run.relative_to(folder).as_posix() for run in runs if run.is_relative_to(folder)}
+        known = sweeps(folder).values()
+        jobs = {job for sweep in known for job in sweep.jobs}
+        waiting += len(jobs - names) + sum(sweep.waiting(names - jobs) for sweep in known)
+    return waiting
 
 
 def _time_left(runs: Sequence[RunStatus], waiting: int) -> str:
     """Format the time left at the current speed of running runs; runs not started yet count as long as the others."""
-    each = float(np.mean([run.total_steps for run in runs])) if runs else float("nan")
+    each = float(np.mean([run.data.total_steps for run in runs])) if runs else float("nan")
     left = sum(run.left for run in runs) + (waiting * each if waiting else 0)
-    speed = sum(run.speed for run in runs if run.state == "running" and run.speed == run.speed)
+    speed = sum(run.data.speed for run in runs if run.state == "running" and run.data.speed == run.data.speed)
     if left == 0:
         return ""
     if speed:
@@ -133,12 +106,11 @@ def _time_left(runs: Sequence[RunStatus], waiting: int) -> str:
 
 
 def _line(run: RunStatus, folder: Path) -> str:
-    name = run.path.relative_to(folder).as_posix() if run.path != folder else run.path.name
+    data = run.data
+    name = data.path.relative_to(folder).as_posix() if data.path != folder else data.path.name
     if run.state == "done":
-        return f"  {run.state:<8}{name}  labels: {run.labels}"
-    at = f"{run.step:>11,} of {run.total_steps:,}"
-    running = run.state == "running" and run.speed > 0
-    more = (
-        f"  {run.speed:,.0f} steps/s  {duration(run.left / run.speed)} left" if running else f"  {run.error}" if run.error else ""
-    )
-    return f"  {run.state:<8}{name}{at}{more}"
+        return f"  {run.state:<8}{name}  labels: {data.taken}"
+    more = f"  {run.error}" if run.error else ""
+    if run.state == "running" and data.speed > 0:
+        more = f"  {data.speed:,.0f} steps/s  {duration(run.left / data.speed)} left"
+    return f"  {run.state:<8}{name}{data.step:>11,} of {data.total_steps:,}{more}"
