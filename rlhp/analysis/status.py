@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from rlhp.analysis.runs import METRICS, Labels, RunData, files_by_folder, find, load_begun, no_run, run_directories
-from rlhp.run import FAILED, failure, is_running
+from rlhp.run import FAILED, failure, is_published, is_running
 from rlhp.run.lock import LOCK
 from rlhp.run.sweep import SWEEPS, sweeps
 from rlhp.types import UserError
 
-STATES = ("done", "running", "failed", "stopped")
+STATES = ("done", "running", "failed", "stopped", "published")
 BEGUN = (METRICS, LOCK, FAILED)  # one of these files exists as soon as a run has started
 
 
@@ -54,14 +54,15 @@ class RunStatus:
 
     @property
     def left(self) -> int:
-        """Steps left; a run may overshoot its total."""
-        return 0 if self.state == "done" else max(self.total_steps - self.step, 0)
+        """Steps left; a run may overshoot its total, and a published one does not continue."""
+        return 0 if self.state in ("done", "published") else max(self.total_steps - self.step, 0)
 
 
 def run_status(path: Path) -> RunStatus:
     """Return the status of a run directory, which may have no metrics yet. Raises UserError if it is damaged."""
     data, error = load_begun(path), failure(path)
     state = "done" if data.finished else "running" if is_running(path) else "failed" if error else "stopped"
+    state = "published" if state == "stopped" and is_published(path) else state
     return RunStatus(data, state, error if state == "failed" else None)
 
 
@@ -134,13 +135,13 @@ def _time_left(runs: Sequence[RunStatus], waiting: int) -> str:
 def _line(run: RunStatus, folder: Path) -> str:
     name = run.path.relative_to(folder).as_posix() if run.path != folder else run.path.name
     if run.state == "done":
-        return f"  {run.state:<8}{name}  labels: {run.labels}"
+        return f"  {run.state:<7} {name}  labels: {run.labels}"
     at = f"{run.step:>11,} of {run.total_steps:,}"
     running = run.state == "running" and run.speed > 0
     more = (
         f"  {run.speed:,.0f} steps/s  {_hours(run.left / run.speed)} left" if running else f"  {run.error}" if run.error else ""
     )
-    return f"  {run.state:<8}{name}{at}{more}"
+    return f"  {run.state:<7} {name}{at}{more}"
 
 
 def _hours(seconds: float) -> str:

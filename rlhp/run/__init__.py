@@ -5,11 +5,9 @@ from rlhp.run.control import Control, ask, change, control
 from rlhp.run.directory import (
     GROWING,
     PLAN,
-    VERSIONS,
     RunDirectory,
     begun,
     check_owner,
-    check_trainable,
     create,
     differing,
     discard,
@@ -25,6 +23,7 @@ from rlhp.run.directory import (
 from rlhp.run.keys import NAME, NAMES, Bearer, annotators_of, bearer, key_of
 from rlhp.run.lock import FAILED, failure, is_running, locked_run
 from rlhp.run.page import Served, announce, dismiss, dismissed, held, last_served, links, new_token, recall, served, serving
+from rlhp.run.published import VERSIONS, check_trainable, is_published, version_of
 from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
@@ -57,6 +56,7 @@ __all__ = [
     "failure",
     "finished",
     "held",
+    "is_published",
     "is_running",
     "key_of",
     "last_checkpoint",
@@ -73,6 +73,7 @@ __all__ = [
     "served",
     "serving",
     "shown",
+    "version_of",
     "write_published",
     "write_whole",
 ]
