@@ -320,7 +320,10 @@ def test_a_picture_is_written(run: Path, tmp_path: Path) -> None:
 def test_plot_writes_the_picture_and_the_numbers_behind_it(tmp_path: Path, drawn: dict[str, Figure]) -> None:
     for seed in (1, 2):
         for condition in ("preferences", "true_reward"):
-            rows = [(step, value and float(value) + seed, *rest) for step, value, *rest in ROWS]
+            rows = [
+                (step, value and float(value) + seed, episodes, labels * (condition == "preferences"), "")
+                for step, value, episodes, labels, _ in ROWS
+            ]
             write_run(tmp_path / "runs" / f"{condition}{seed}", condition=condition, seed=seed, rows=rows)
     write_run(tmp_path / "runs" / "single", task="ant")
     write_run(tmp_path / "runs" / "none", task="swimmer", rows=ROWS[:1])
