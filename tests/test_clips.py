@@ -6,9 +6,9 @@ import json
 from hashlib import blake2b
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from films import decoded
 from pages import filmed, make_run, walk
 
 from rlhp import film
@@ -44,19 +44,13 @@ def shot(run: Path, task: str, pair: tuple[Segment, Segment], codec: str = "h264
     with drawing.clip_renderer(SIZE) as shoot:
         while (name := filmer.next()) is not None:
             filmer.film(shoot, drawing.fps, name)
-    return [decoded(look.file(run, clip)) for clip in clips]
+    films = (decoded(look.file(run, clip)) for clip in clips)
+    return [(frames.astype(int), rate) for frames, rate in films]
 
 
 def named(store: Store) -> list[tuple[str, str]]:
     with store.database.reading() as db:
         return [tuple(json.loads(names)) for (names,) in db.execute("SELECT segments FROM query")]
-
-
-def decoded(path: Path) -> tuple[Array, float]:
-    with av.open(str(path)) as video:
-        rate = video.streams.video[0].average_rate
-        assert rate is not None
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]).astype(int), float(rate)
 
 
 def nearest(frames: Array, pictures: Array) -> list[int]:

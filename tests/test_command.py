@@ -193,13 +193,14 @@ def only_run(folder: Path) -> dict:
     return yaml.safe_load(config.read_text())
 
 
-def test_a_single_run_takes_all_cores_and_reports(tmp_path, monkeypatch, capsys):
+def test_a_single_run_takes_all_cores_and_reports(tmp_path, monkeypatch, capsys, drawn):
     monkeypatch.chdir(tmp_path)
     assert main(["train", *TINY]) == 0
     assert only_run(tmp_path)["threads"] == len(os.sched_getaffinity(0))
     run = tmp_path / "runs" / "main" / "point-preferences-8-seed1"
-    assert {"metrics.csv", "curve.png", "reward.png", "finished.json"} <= {path.name for path in run.iterdir()}
-    assert f"{run}/curve.png" in capsys.readouterr().out
+    assert {"metrics.csv", "finished.json"} <= {path.name for path in run.iterdir()}
+    assert f"{run}/curve.png\n{run}/reward.png" in capsys.readouterr().out.replace(" ", "")
+    assert drawn["curve.png"].axes[0].get_title() == "point: preferences, 8 labels" and drawn["reward.png"].axes
 
 
 def test_a_run_too_short_for_a_picture_of_its_reward_is_done_and_well(tmp_path, monkeypatch, capsys):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from films import decoded
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from stable_baselines3 import A2C, PPO
@@ -111,8 +112,10 @@ def test_a_pulled_policy_is_worth_the_same(run: Path, pulled: Path) -> None:
     assert report.returns(pulled, 3, 5) == report.returns(run, 3, 5)
 
 
-def test_a_pulled_policy_can_be_filmed(pulled: Path, tmp_path: Path) -> None:
-    assert report.film_policy(pulled, tmp_path / "film.mp4", seconds=0.2).stat().st_size > 0
+def test_a_film_of_a_pulled_policy_is_that_of_the_run(run: Path, pulled: Path, tmp_path: Path) -> None:
+    theirs, own = (decoded(report.film_policy(each, tmp_path / f"{each.name}.mp4", seconds=0.5)) for each in (pulled, run))
+    assert np.array_equal(theirs[0], own[0]) and theirs[1] == own[1]
+    assert len(own[0]) > 2 and np.abs(own[0][0].astype(int) - own[0][-1]).max() > 100, "the point has moved"
 
 
 def test_an_agent_is_rewarded_by_a_pulled_reward_model_as_by_the_runs_own(run: Path, pulled: Path) -> None:
