@@ -105,8 +105,7 @@ def test_the_page_of_an_annotator_does_not_hold_the_owner_s_token(client: TestCl
     key = key_of(TOKEN, "ada")
     for page in ("/", "/labels"):
         html = client.get(page, params={"annotator": "ada", "token": key}).text
-        assert f".js?token={key}" in html and TOKEN not in html and "{{" not in html
-        assert client.get("/page.css", params={"token": key}).status_code == 200
+        assert ".js" in html and TOKEN not in html and key not in html
 
 
 def test_an_annotator_s_link_changes_nothing_by_itself(client: TestClient) -> None:

@@ -47,6 +47,16 @@ def test_a_proxy_may_change_host_and_path(run: Path, path: str, host: str) -> No
             assert client.post(path, json={"annotator": "ada"}, headers={**own, **foreign}).status_code == 403
 
 
+@pytest.mark.parametrize("root", ["", "/study"])
+def test_static_files_are_found_below_a_path(run: Path, root: str) -> None:
+    options = options_of({}, {"public": PUBLIC})
+    app = below(create(room(run), options.hosts, options.public), options.root)
+    with TestClient(app, base_url="https://label.example.org") as client:
+        assert client.get(f"{root}/static/page.css").headers["content-type"].startswith("text/css")
+        assert client.get(f"{root}/api/state?annotator=ada").status_code == 401
+        assert client.get(f"{root}/static/page.css", headers={"host": "evil.example"}).status_code == 403
+
+
 def test_what_a_proxy_says_of_others_is_not_believed(run: Path) -> None:
     options = options_of({}, {"public": PUBLIC})
     with TestClient(create(room(run), options.hosts, options.public), base_url="http://127.0.0.1:8321") as client:
@@ -86,7 +96,7 @@ def labels_by_https(page: Served, trusted: ssl.SSLContext) -> None:
     headers = {"origin": f"https://{link.netloc}", "sec-fetch-site": "same-origin"}
     with httpx.Client(base_url=base, verify=trusted, timeout=30, headers=headers) as client:
         html = until(lambda: opened(client, f"?{link.query}"))
-        assert html.status_code == 200 and client.get("page.css", params=parse_qs(link.query)).status_code == 200
+        assert html.status_code == 200 and client.get("static/page.css").status_code == 200
         client.headers["authorization"] = f"Bearer {parse_qs(link.query)['token'][0]}"
         shown = client.post("api/next", json={"annotator": "ada", "count": 1}).raise_for_status().json()["questions"][0]
         clip = client.get(f"api/clips/{shown['clips'][0]}", headers={"range": "bytes=4-7"})

@@ -79,7 +79,7 @@ def test_a_run_is_labelled_below_the_list(study: Path) -> None:
         assert address.startswith("runs/more/b%20c/?token=")
         key = {"authorization": f"Bearer {parse_qs(urlsplit(address).query)['token'][0]}"}
         html = client.get(f"/{address}")
-        assert html.status_code == 200 and 'href="page.css?token=' in html.text
+        assert html.status_code == 200 and 'href="static/page.css"' in html.text
         base = "/runs/more/b%20c"
         dealt = client.post(f"{base}/api/next", json={"annotator": "ada", "count": 1}, headers=key).json()["questions"][0]
         said = {"annotator": "ada", "query": dealt["query"], "round": 0, "clips": dealt["clips"], "value": "left", "seen": 2.0}
@@ -121,6 +121,8 @@ def test_nothing_is_opened_for_those_without_a_key(study: Path) -> None:
         assert client.get("/runs/a/").status_code == client.get("/").status_code == 401
         assert client.get("/runs/nowhere/", headers=OWNER).status_code == 404
         assert client.get("/runs/../study/a/", headers=OWNER).status_code in (401, 404)
+        assert client.get("/runs/a/static/page.css").status_code == client.get("/static/runs.js").status_code == 200
+        assert client.get("/runs/a/static/nothing.css").status_code == 404
         assert served(study / "a") is None, "and the run is nobody's"
 
 

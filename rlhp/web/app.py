@@ -13,9 +13,10 @@ from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
 from rlhp.web import inspect_page, labels, run
-from rlhp.web.app_state import KINDS, STATIC, AppState, app_state, static
+from rlhp.web.app_state import AppState, app_state
 from rlhp.web.auth import AuthMiddleware
 from rlhp.web.explain import PLAIN, explain
+from rlhp.web.pages import STATIC, add_static, html
 from rlhp.web.schemas import (
     Annotator,
     AnswerRequest,
@@ -31,7 +32,7 @@ from rlhp.web.schemas import (
     UndoRequest,
 )
 
-__all__ = ["STATIC", "AppState", "create"]
+__all__ = ["AppState", "create"]
 
 
 def create(state: AppState, hosts: frozenset[str] | None, public: str = "") -> FastAPI:
@@ -46,6 +47,7 @@ def create(state: AppState, hosts: frozenset[str] | None, public: str = "") -> F
     app.include_router(labels.router)
     app.include_router(run.router)
     app.include_router(inspect_page.router)
+    add_static(app)
     explain(app)
     who: dict[str, Any] = {"token": state.token, "hosts": hosts, "public": urlsplit(public).netloc}
     app.add_middleware(AuthMiddleware, on_request=state.activity.count, **who)  # pyright: ignore[reportArgumentType]
@@ -57,42 +59,11 @@ api = APIRouter(prefix="/api")
 
 
 @page.get("/")
-def index(request: Request, annotator: str = "") -> Response:
+def index(annotator: str = "") -> Response:
     """Return the page. Raises HTTPException (422) if the link names an annotator whose name is invalid."""
     if annotator and not re.fullmatch(NAME, annotator):
         raise HTTPException(422, f"{annotator[:60]!r}, the annotator in this link, is not a valid name: use {NAMES}")
-    return static(request, "page.html")
-
-
-@page.get("/page.css")
-def style(request: Request) -> Response:
-    """Return the page's style sheet."""
-    return static(request, "page.css")
-
-
-@page.get("/page/{name}.js")
-def script(request: Request, name: str) -> Response:
-    """Return one of the page's JavaScript modules; the entry point is `page/main.js`."""
-    return _named(request, f"page/{name}.js", name)
-
-
-@page.get("/sketches/{task}.svg")
-def sketch(request: Request, task: str) -> Response:
-    """Return the sketch of a task, which shows what to watch."""
-    return _named(request, f"sketches/{task}.svg", task)
-
-
-def _named(request: Request, file: str, name: str) -> Response:
-    """Return the static file named in the URL. Raises HTTPException (404) if it does not exist."""
-    if not re.fullmatch(r"[a-z_]{1,40}", name) or not (STATIC / file).is_file():
-        raise HTTPException(404, "this file does not exist")
-    return static(request, file)
-
-
-@page.get("/icon.svg")
-def icon(request: Request) -> Response:
-    """Return the page's icon."""
-    return static(request, "icon.svg")
+    return html("page")
 
 
 @api.get("/state")
@@ -181,4 +152,4 @@ def clip(request: Request, segment: ClipId) -> Response:
     version = state.clips.version(segment)
     if version is None:
         raise HTTPException(404, "this clip does not exist")
-    return FileResponse(state.clips.file(segment), media_type=KINDS[CODECS[state.codec][1]], headers={"etag": version})
+    return FileResponse(state.clips.file(segment), media_type=f"video/{CODECS[state.codec][1]}", headers={"etag": version})

@@ -1,4 +1,4 @@
-"""The state that all requests share: the served run and the page's static files."""
+"""The state that all requests share: the served run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import HTTPException, Request
-from fastapi.responses import HTMLResponse, Response
 
 from rlhp.feedback import COMPARISON, asked_about, find
 from rlhp.run import Bearer
@@ -21,9 +19,6 @@ from rlhp.web.file_cache import FileCache
 from rlhp.web.inspection import Inspection
 from rlhp.web.run_status import RunStatusReader
 from rlhp.web.schemas import AnnotatorState, AssignedQuestions, QuestionShown, UndoableAnswer
-
-STATIC = Path(__file__).with_name("static")
-KINDS = {"mp4": "video/mp4", "webm": "video/webm", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 class Activity:
@@ -116,11 +111,3 @@ def owner_only(request: Request) -> None:
     """Require the owner's key. Raises HTTPException (403) for anybody else."""
     if not bearer_of(request).owns:
         raise HTTPException(403, "only the owner of the run may do this: open the first link that rlhp printed")
-
-
-def static(request: Request, name: str) -> Response:
-    """Return a static file of the page. Its links to other files carry the key of this request."""
-    text = (STATIC / name).read_text("utf-8").replace("{{token}}", quote(bearer_of(request).key))
-    if name.endswith(".html"):
-        return HTMLResponse(text)
-    return Response(text, media_type=KINDS[name.rpartition(".")[2]])

@@ -12,8 +12,9 @@ from rlhp.answers import over_time, report
 from rlhp.run import annotators_of, key_of
 from rlhp.run.predictions import PREDICTIONS
 from rlhp.store import people, ranked, times
-from rlhp.web.app_state import AppState, app_state, bearer_of, owner_only, static
+from rlhp.web.app_state import AppState, app_state, bearer_of, owner_only
 from rlhp.web.file_cache import changed
+from rlhp.web.pages import html
 from rlhp.web.schemas import Annotator
 
 router = APIRouter()
@@ -69,27 +70,9 @@ class Link(BaseModel):
 
 
 @router.get("/labels", include_in_schema=False)
-def index(request: Request) -> Response:
+def index() -> Response:
     """Return the page."""
-    return static(request, "labels.html")
-
-
-@router.get("/labels.css", include_in_schema=False)
-def style(request: Request) -> Response:
-    """Return the rules that the page adds to `page.css`."""
-    return static(request, "labels.css")
-
-
-@router.get("/labels.js", include_in_schema=False)
-def script(request: Request) -> Response:
-    """Return the page's script."""
-    return static(request, "labels.js")
-
-
-@router.get("/chart.js", include_in_schema=False)
-def chart(request: Request) -> Response:
-    """Return the module that draws charts."""
-    return static(request, "chart.js")
+    return html("labels")
 
 
 @router.get("/api/labels")

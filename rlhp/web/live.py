@@ -19,22 +19,21 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from rlhp.live import read_message
 from rlhp.types import UserError
-from rlhp.web.app_state import KINDS, STATIC
 from rlhp.web.auth import AuthMiddleware
 from rlhp.web.listen import bound
 from rlhp.web.options import Options
+from rlhp.web.pages import add_static, html
 from rlhp.web.refusal import refusal
 
 HOLD = 2.0  # seconds for which a request waits for the next picture; the browser then repeats it
 LIMIT = 2**22  # bytes of the input buffer
 GONE = 1.5 * HOLD  # seconds without a request after which a browser is considered closed and its keys are released
-FILES = ("live.css", "live.js", "icon.svg")
 Client = Field(pattern=r"^[\w-]{1,40}$")
 
 
@@ -117,18 +116,13 @@ def report(**content: Any) -> None:
 def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
     """Create the application. `hosts`: accepted host names, None for any."""
     app = FastAPI(title="rlhp", docs_url=None, redoc_url=None, openapi_url=None)
+    add_static(app)
     app.add_exception_handler(HTTPException, _refused)
     app.add_middleware(AuthMiddleware, token=relay.token, hosts=hosts, on_request=lambda: None)  # pyright: ignore[reportArgumentType]
 
     @app.get("/")
     def index() -> Response:
-        return HTMLResponse((STATIC / "live.html").read_text("utf-8").replace("{{token}}", relay.token))
-
-    @app.get("/{name}")
-    def file(name: str) -> Response:
-        if name not in FILES:
-            raise HTTPException(404, "this page does not exist")
-        return Response((STATIC / name).read_text("utf-8"), media_type=KINDS[name.rpartition(".")[2]])
+        return html("live")
 
     @app.get("/api/facts")
     def facts() -> JSONResponse:

@@ -13,9 +13,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rlhp.run import key_of
 from rlhp.types import UserError
-from rlhp.web.app_state import bearer_of, static
-from rlhp.web.auth import AuthMiddleware
+from rlhp.web.app_state import bearer_of
+from rlhp.web.auth import AuthMiddleware, is_static
+from rlhp.web.below import route_path
 from rlhp.web.explain import PLAIN, explain
+from rlhp.web.pages import add_static, html
 from rlhp.web.refusal import refusal
 from rlhp.web.schemas import Annotator
 from rlhp.web.several import RunServer
@@ -49,21 +51,17 @@ def create_several(runs: RunServer) -> ASGIApp:
     listing = _listing(runs)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        path = _path(scope)
+        path = route_path(scope)
         name = await run_in_threadpool(runs.named, path.removeprefix(RUNS)) if path.startswith(RUNS) else None
         if name is None:
             await listing(scope, receive, send)
         elif path == f"{RUNS}{name}":
             await _with_slash(scope)(scope, receive, send)
         else:
-            await _of_run(runs, name)({**scope, "root_path": f"{scope.get('root_path', '')}{RUNS}{name}"}, receive, send)
+            scope = {**scope, "root_path": f"{scope.get('root_path', '')}{RUNS}{name}"}
+            await (listing if is_static(scope) else _of_run(runs, name))(scope, receive, send)
 
     return app
-
-
-def _path(scope: Scope) -> str:
-    """Return the path of a request relative to the application's root; empty if the scope is not a request."""
-    return scope.get("path", "").removeprefix(scope.get("root_path", ""))
 
 
 def _with_slash(scope: Scope) -> Response:
@@ -89,9 +87,12 @@ def _of_run(runs: RunServer, name: str) -> ASGIApp:
 
 def _listing(runs: RunServer) -> FastAPI:
     app = FastAPI(description="Runs whose clips are compared.", **PLAIN)
-    for name in ("page.css", "labels.css", "runs.css", "runs.js", "icon.svg"):
-        app.add_api_route(f"/{name}", _file(name), include_in_schema=False)
-    app.add_api_route("/", _file("runs.html"), include_in_schema=False)
+    add_static(app)
+
+    @app.get("/", include_in_schema=False)
+    def index() -> Response:
+        """Return the page."""
+        return html("runs")
 
     @app.get("/api/runs")
     def listed(request: Request, annotator: Annotated[Annotator | None, Query()] = None) -> RunList:
@@ -110,13 +111,6 @@ def _listing(runs: RunServer) -> FastAPI:
         public=urlsplit(runs.page.public).netloc,
     )
     return app
-
-
-def _file(name: str):
-    def file(request: Request) -> Response:
-        return static(request, name)
-
-    return file
 
 
 def _listed(runs: RunServer, run: str, annotator: str | None, owns: bool) -> RunEntry:
