@@ -45,7 +45,7 @@ def shot(run: Path, task: str, pair: tuple[Segment, Segment], codec: str = "h264
         while (name := filmer.next()) is not None:
             filmer.film(shoot, drawing.fps, name)
     films = (decoded(look.file(run, clip)) for clip in clips)
-    return [(frames.astype(int), rate) for frames, rate in films]
+    return [(frames.astype(np.int16), rate) for frames, rate in films]
 
 
 def named(store: Store) -> list[tuple[str, str]]:
@@ -68,7 +68,7 @@ def test_a_clip_shows_its_segment_state_by_state(task: str, tmp_path: Path) -> N
     for frames, segment in zip((left, right), pair, strict=True):
         assert segment.state is not None
         with film.MuJoCo(task).clip_renderer(SIZE) as shoot:
-            pictures = np.stack(list(shoot(segment))).astype(int)
+            pictures = np.stack(list(shoot(segment))).astype(np.int16)
         assert np.abs(frames - pictures).mean() < 5, "what compression loses"
         assert nearest(frames, pictures) == list(range(steps))
     assert nearest(right, left)[1:] != list(range(1, steps)) and np.abs(left[-1] - right[-1]).mean() > 1, "two clips"

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 import yaml
@@ -172,11 +173,20 @@ def run(theirs: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ("teacher", "Circle", "raise error"),
     ],
 )
-def test_an_error_of_their_own_comes_out_at_once(group, fails, line, theirs):
-    ended = run(theirs, f"{group}=theirs", f"{group}.fails={fails}")
-    assert ended.returncode == 1 and "Traceback" in ended.stderr and line in ended.stderr
+def test_an_error_of_their_own_comes_out_at_once(group, fails, line, theirs, monkeypatch):
+    monkeypatch.chdir(theirs)
+    monkeypatch.syspath_prepend(theirs)
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)
+    with pytest.raises(Exception) as raised:
+        main(["train", "--config-dir", "conf", *TINY, f"{group}=theirs", f"{group}.fails={fails}"])
+    assert not isinstance(raised.value, UserError) and line in "".join(format_exception(raised.value))
     (failed,) = theirs.glob("runs/main/*/failed.txt")
     assert line in failed.read_text() and (failed.parent / "config.yaml").is_file()
+
+
+def test_an_error_of_their_own_is_printed_with_its_traceback(theirs):
+    ended = run(theirs, "env=theirs")
+    assert ended.returncode == 1 and "Traceback" in ended.stderr and '{}["their key"]' in ended.stderr
 
 
 @pytest.mark.slow
