@@ -357,6 +357,7 @@ def test_a_run_that_names_other_code_is_pulled_only_where_it_is_trusted(folder: 
 
 
 DONE = "checkpoints/2048/done"
+NO_ENV = b"task: point\ncondition: preferences\nlabels: 7\nseed: 1\ntotal_steps: 9\nagent: {}\n"
 
 
 @pytest.mark.parametrize(
@@ -377,6 +378,7 @@ DONE = "checkpoints/2048/done"
         ("config.yaml", b"[", r"SOURCE/config.yaml is damaged"),
         ("config.yaml", None, r"SOURCE holds no run"),
         ("config.yaml", b"task: point", r"SOURCE/config.yaml has no key 'condition'"),
+        ("config.yaml", NO_ENV, rf"SOURCE/config.yaml has no key 'env', so rlhp {__version__} cannot build its policy"),
         ("metrics.csv", None, r"SOURCE/metrics.csv is missing"),
         ("clock.csv", None, r"SOURCE/clock.csv is missing"),
     ],

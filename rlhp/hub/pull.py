@@ -16,6 +16,7 @@ from rlhp.run import last_checkpoint_step, read_settings, version_of
 from rlhp.run.checkpoint import Damaged, read
 from rlhp.types import UserError
 
+NEEDED = ("env", "n_envs", "reward_model")  # settings of a run with a policy, besides those that name it
 Download = Callable[[str, Path, Sequence[str]], None]  # a repository, into a folder, of its files those of these patterns
 
 
@@ -76,6 +77,9 @@ def _naming(source: str, copy: Path) -> Iterator[None]:
 def _check_intact(run: Path) -> None:
     """Raises UserError if settings, numbers or checkpoint are missing or damaged, or of a version that this one cannot read."""
     analysis.load(run)
+    settings = read_settings(run)
+    if missing := [key for key in NEEDED if "agent" in settings and key not in settings]:
+        raise UserError(f"{run / 'config.yaml'} has no key {missing[0]!r}, so rlhp {__version__} cannot build its policy.")
     step = last_checkpoint_step(run)
     if not step:
         raise UserError(f"{run} holds no checkpoint; copy or download it again, or ask its author to push it again.")
