@@ -28,9 +28,9 @@ SETTINGS = {
 }
 
 
-def pendulums(vec: type[VecEnv] = DummyVecEnv) -> VecEnv:
-    """Four short-lived pendulums: every rollout holds time limits."""
-    return vec([lambda: gym.make("Pendulum-v1", max_episode_steps=25) for _ in range(4)])
+def pendulums(vec: type[VecEnv] = DummyVecEnv, count: int = 4) -> VecEnv:
+    """Short-lived pendulums: every rollout holds time limits."""
+    return vec([lambda: gym.make("Pendulum-v1", max_episode_steps=25) for _ in range(count)])
 
 
 class Stateless(VecEnv):
@@ -79,10 +79,9 @@ def test_true_reward_gives_the_parameters_of_plain_sb3(base, algorithm, normalis
 
 
 def test_the_same_over_subprocesses():
-    first, second = pendulums(SubprocVecEnv), pendulums(SubprocVecEnv)
-    assert_same(plain(PPO, first, True, False), blind(BlindPPO, PPO, second, True, False))
-    first.close()
-    second.close()
+    apart = pendulums(SubprocVecEnv, count=2)
+    assert_same(plain(PPO, pendulums(count=2), True, False), blind(BlindPPO, PPO, apart, True, False))
+    apart.close()
 
 
 @pytest.mark.parametrize("algorithm", [BlindPPO, FastPPO])

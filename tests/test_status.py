@@ -93,6 +93,13 @@ def test_states_and_time_left(held, capsys) -> None:
     assert lines[0].endswith("ValueError: no") and "500 of 1,000" in lines[1] and "200 steps/s" in lines[1]
 
 
+def test_several_folders(tmp_path: Path, capsys) -> None:
+    for name in ("b", "a"):
+        write_run(tmp_path / name / "run")
+    assert cli.main(["status", str(tmp_path / "b"), str(tmp_path / "a")]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{tmp_path / name}: 1 done of 1" for name in ("b", "a")]
+
+
 def test_hours_and_nothing_left(tmp_path: Path) -> None:
     assert report(write_run(tmp_path / "a").parent) == f"{tmp_path}: 1 done of 1"
     write_run(tmp_path / "b", finished=False, rows=[])
