@@ -1,6 +1,6 @@
 // Lays clips out in the number of columns that makes them largest.
 
-import { $ } from "./base.js";
+import { $ } from "../base.js";
 import { namesOf } from "./panel.js";
 
 const GAP = 12; // approximate pixels between clips

@@ -1,7 +1,6 @@
 // The instructions and a sketch of what to watch. Folds to one line after a few answers.
 
-import { $, storage } from "./base.js";
-import { ask } from "./server.js";
+import { $, ask, storage } from "../base.js";
 import { listen } from "./progress.js";
 import { page } from "./state.js";
 

@@ -1,6 +1,6 @@
 // The help dialog: keys, and notifications in this browser.
 
-import { $, made } from "./base.js";
+import { $, made } from "../base.js";
 import { setNotice, settings } from "./notice.js";
 import { kindOf } from "./panel.js";
 import { page } from "./state.js";
@@ -8,7 +8,7 @@ import { page } from "./state.js";
 const KEYS = [["Z", "Undo your last answer"], ["Space", "Pause or play the clips"], ["S", "Replay slowly, only once"], [", .", "One frame back or forward"],
   ["− +", "Play slower or faster from now on"], ["?", "This help"]];
 
-const row = ([sign, text]) => [made("dt", {}, ...sign.split(" ").map((key) => made("kbd", { textContent: key }))), made("dd", { textContent: text })];
+const row = ([sign, text]) => [made("dt", {}, ...sign.split(" ").map((key) => made("kbd", key))), made("dd", text)];
 
 export function openHelp() {
   const kind = kindOf(page.queue[0] ?? { kind: page.run?.kind });

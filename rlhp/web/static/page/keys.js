@@ -1,6 +1,6 @@
 // Keyboard shortcuts.
 
-import { $, say } from "./base.js";
+import { $, say } from "../base.js";
 import { undo } from "./answers.js";
 import { openHelp } from "./help.js";
 import { keys } from "./panel.js";

@@ -1,7 +1,7 @@
 // Entry point of the page. The next question is loaded in advance, so that it plays at once; answers are kept until the server has them.
 
-import { say, sleep } from "./base.js";
-import { fetchQuestions, connected, connectionLost, restore, sinceFetched } from "./answers.js";
+import { request, say, sleep } from "../base.js";
+import { choose, fetchQuestions, connected, connectionLost, restore, sinceFetched } from "./answers.js";
 import { start as startGuide } from "./guide.js";
 import { start as startHelp } from "./help.js";
 import { start as startHistory } from "./history.js";
@@ -11,15 +11,13 @@ import { enable, drawButtons } from "./panel.js";
 import { start as startPlayback } from "./playback.js";
 import { write } from "./progress.js";
 import { start as startRun } from "./run.js";
-import { asOfNow, mine, read } from "./server.js";
-import { choose } from "./choose.js";
-import { page } from "./state.js";
+import { asOfNow, mine, page } from "./state.js";
 
 const POLL = 2000, HEARTBEAT = 20000, ELSEWHERE = 5000; // ms between requests; ELSEWHERE: while the tab is hidden
 
 async function look() {
   const before = page.run?.state, fresh = asOfNow();
-  page.run = await read(`api/state?${mine}`);
+  page.run = await request(`api/state?${mine}`);
   connected();
   if (before && before !== page.run.state && page.run.state === "finished") say("Training is finished. Further answers are kept, but not learned from.");
   if (fresh() && !page.pending.length) page.mine = page.run.mine;
@@ -49,7 +47,6 @@ async function live() {
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) tick(); });
 
-for (const anchor of document.querySelectorAll("a")) anchor.search = location.search; // other pages need the key too
 restore();
 for (const start of [startPlayback, startKeys, startGuide, startHistory, startHelp, startNotices]) start();
 drawButtons("comparison", 2, choose);

@@ -1,6 +1,6 @@
 // Playback of clips: pause, speed and position.
 
-import { $, storage } from "./base.js";
+import { $, onClick, storage } from "../base.js";
 
 const SLOW = 0.3; // the speed of a slow replay
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
@@ -78,10 +78,7 @@ function follow() {
 }
 
 export function start() {
-  $("pause").addEventListener("click", togglePause);
-  $("slow").addEventListener("click", toggleSlow);
-  $("back").addEventListener("click", () => step(-1));
-  $("on").addEventListener("click", () => step(1));
+  onClick({ pause: togglePause, slow: toggleSlow, back: () => step(-1), on: () => step(1) });
   $("scrub").addEventListener("input", scrub);
   $("speed").addEventListener("change", () => setSpeed(Number($("speed").value)));
   write();
