@@ -35,6 +35,11 @@ export function follow(path, ms, show) {
   document.addEventListener("visibilitychange", () => document.hidden || look());
 }
 
+/** Set the texts of elements, given by id. */
+export function write(texts) {
+  for (const [id, text] of Object.entries(texts)) $(id).textContent = text ?? "";
+}
+
 /** Call functions when elements, given by id, are clicked. */
 export function onClick(acts) {
   for (const [id, act] of Object.entries(acts)) $(id).addEventListener("click", () => act());

@@ -1,6 +1,6 @@
 // The page on which a person watches and acts: draws the newest picture as soon as it arrives, and sends keys when they change.
 
-import { $, ask, made, onClick, request, sleep } from "./base.js";
+import { $, ask, made, onClick, request, sleep, write } from "./base.js";
 
 const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
 const RETRY = 500, LATER = 10000; // ms between attempts while the server does not respond; after the session has finished
@@ -24,10 +24,9 @@ function fail(error) {
   if (status.phase === "finished") return; // no response is expected any more
   body.dataset.phase = "away";
   $("state").dataset.state = "away";
-  $("state").textContent = "no connection";
   const shut = error.status === 401 || error.status === 403;
   const why = shut ? `${error.message}.` : "The server does not respond. This page continues once it runs again.";
-  $("say").textContent = why;
+  write({ state: "no connection", say: why });
   $("go").hidden = true;
 }
 
@@ -73,9 +72,7 @@ async function draw(file) {
 function begin(given) {
   facts = given;
   document.title = `${facts.title} · rlhp`;
-  $("title").textContent = facts.title;
-  $("task").textContent = facts.task;
-  $("instructions").textContent = facts.instructions;
+  write({ title: facts.title, task: facts.task, instructions: facts.instructions });
   $("speed").hidden = !facts.paced;
   $("pads").replaceChildren(...groups(facts.keys).map(pad));
   $("orders").replaceChildren(...facts.orders.map(tool));
@@ -111,14 +108,10 @@ function tell(header) {
   status = header;
   body.dataset.phase = header.phase;
   $("state").dataset.state = header.phase;
-  $("state").textContent = header.state ?? header.phase;
-  $("say").textContent = header.say ?? "";
+  const { say, news, progress, kept } = header;
+  write({ state: header.state ?? header.phase, say, news, progress, kept, pace: `${header.speed}×` });
   $("go").hidden = !header.go;
   $("go").firstElementChild.textContent = header.go ?? "";
-  $("news").textContent = header.news ?? "";
-  $("progress").textContent = header.progress ?? "";
-  $("kept").textContent = header.kept ?? "";
-  $("pace").textContent = `${header.speed}×`;
   for (const item of facts.orders) $(`order-${item.order}`).hidden = !item.phases.includes(header.phase);
   if (header.phase === "playing" && before !== "playing" && matchMedia("(max-width: 720px), (max-height: 700px)").matches) $("guide").open = false;
   body.dataset.heard = header.heard ?? 0; // number of the newest key message that took effect in this picture

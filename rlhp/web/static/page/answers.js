@@ -18,7 +18,7 @@ const isAnswer = (answer) => [answer?.query, answer?.round, answer?.seen].every(
 const refused = (error) => error.status >= 400 && error.status < 500;
 const accessDenied = (error) => error.status === 401 || error.status === 403; // for every request
 
-let sending = false, stored = true;
+let sending = false;
 
 /** Send a request whose response holds questions and the annotator's status. */
 const post = (path, content = {}) => request(`api/${path}`, { annotator, count: Math.min(AHEAD + page.skipped, MOST), ...content });
@@ -30,8 +30,7 @@ export function restore() {
   page.pending = answers.filter(isAnswer);
 }
 
-const keep = () => { stored = storage.write(KEPT, page.pending); };
-export const isStored = () => stored;
+const keep = () => { page.stored = storage.write(KEPT, page.pending); };
 
 /** The question of an answer. */
 const identity = ({ query, round, clips, kind = "comparison" }) => ({ query, round, clips, kind });

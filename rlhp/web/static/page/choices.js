@@ -14,7 +14,7 @@ export function answerButton({ value, sign, text, keys, tone }, send) {
 export const UNSURE = { value: "unsure", keys: ["ArrowUp"], sign: "↑", text: "Cannot tell", sides: [] };
 
 /** A kind of question. `taps`: the answers that a tap on a clip gives, by side, without and with Shift. `tapping`: the help text on this. */
-export function choices(options, names, taps = [], tapping = "") {
+function choices(options, names, taps = [], tapping = "") {
   const of = (value) => options.find((option) => option.value === value);
   return {
     names: () => names,

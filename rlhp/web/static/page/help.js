@@ -25,9 +25,7 @@ function close(dialog, clicked) {
   else if (clicked.dataset.close !== undefined) dialog.close(clicked.dataset.close);
 }
 
-export function start() {
-  $("ask").addEventListener("click", openHelp);
-  for (const name of ["notify", "sound"])
-    $(name).addEventListener("change", async () => { $(name).checked = await setNotice(name, $(name).checked); });
-  for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("click", (event) => close(dialog, event.target));
-}
+$("ask").addEventListener("click", openHelp);
+for (const name of ["notify", "sound"])
+  $(name).addEventListener("change", async () => { $(name).checked = await setNotice(name, $(name).checked); });
+for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("click", (event) => close(dialog, event.target));

@@ -12,7 +12,7 @@ const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches; // then cl
 let seen = "", asking = false, answers = [], open = null;
 
 /** Reload the answers if something has changed: their number, or which of them the training has used. */
-export async function look(force = false) {
+async function look(force = false) {
   const now = `${page.acknowledged} ${page.mine.answers} ${page.run?.taken}`;
   if (asking || (now === seen && !force)) return;
   asking = true;
@@ -24,7 +24,12 @@ export async function look(force = false) {
   asking = false;
 }
 
-const state = ({ flagged, taken }) => (flagged ? "flagged" : taken ? "used by the training" : "can be changed");
+const STATES = { // what the buttons and the dialog say of an answer
+  open: ["can be changed", "The training has not used it yet, so you can change it."],
+  taken: ["used by the training", "The training has used it. If it was a mistake, flag it to exclude it from later fits."],
+  flagged: ["flagged", "It is flagged as a mistake and excluded from later fits."],
+};
+const state = ({ flagged, taken }) => (flagged ? "flagged" : taken ? "taken" : "open");
 
 function write() {
   $("history").hidden = !answers.length;
@@ -36,8 +41,8 @@ function chip(answer) {
   return made("button", {
     textContent: kindOf(answer).sign(answer.value),
     title: `${words} ${clock(answer.answered_at)}`,
-    "aria-label": `${words} At ${clock(answer.answered_at)}, ${state(answer)}`,
-    "data-state": answer.flagged ? "flagged" : answer.taken ? "taken" : "open",
+    "aria-label": `${words} At ${clock(answer.answered_at)}, ${STATES[state(answer)][0]}`,
+    "data-state": state(answer),
     onclick: () => review(answer),
   });
 }
@@ -46,16 +51,11 @@ function review(answer) {
   open = answer;
   const names = namesOf(answer), chosen = kindOf(answer).sides(answer.value);
   $("reviewed").replaceChildren(...answer.clips.map((clip, side) => figure(clip, names[side], side, chosen.includes(side))));
-  $("verdict").textContent = `Your answer at ${clock(answer.answered_at)}: ${kindOf(answer).words(answer.value)} ${explained(answer)}`;
+  $("verdict").textContent = `Your answer at ${clock(answer.answered_at)}: ${kindOf(answer).words(answer.value)} ${STATES[state(answer)][1]}`;
   $("again").hidden = answer.taken;
   $("flag").hidden = !answer.taken && !answer.flagged;
   $("flag").textContent = answer.flagged ? "Remove the flag" : "Flag it as a mistake";
   if (!$("review").open) $("review").showModal();
-}
-
-function explained({ taken, flagged }) {
-  if (flagged) return "It is flagged as a mistake and excluded from later fits.";
-  return taken ? "The training has used it. If it was a mistake, flag it to exclude it from later fits." : "The training has not used it yet, so you can change it.";
 }
 
 function figure(clip, name, side, chosen) {
@@ -83,8 +83,6 @@ async function again() {
 
 const close = () => $("review").close();
 
-export function start() {
-  onClick({ flag, again });
-  $("review").addEventListener("close", () => $("reviewed").replaceChildren());
-  listen(() => { if (page.run && !page.away && !page.pending.length) look(); });
-}
+onClick({ flag, again });
+$("review").addEventListener("close", () => $("reviewed").replaceChildren());
+listen(() => { if (page.run && !page.away && !page.pending.length) look(); });

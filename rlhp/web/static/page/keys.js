@@ -32,10 +32,8 @@ function pressed(event) {
   act?.();
 }
 
-export function start() {
-  addEventListener("keydown", pressed);
-  $("undo").addEventListener("click", () => undo());
-  // after a click, move the focus away from the button so that keys answer again
-  addEventListener("pointerup", () => document.activeElement?.matches?.("button, input[type=range]") && document.activeElement.blur());
-  $("speed").addEventListener("change", () => $("speed").blur());
-}
+addEventListener("keydown", pressed);
+$("undo").addEventListener("click", () => undo());
+// after a click, move the focus away from the button so that keys answer again
+addEventListener("pointerup", () => document.activeElement?.matches?.("button, input[type=range]") && document.activeElement.blur());
+$("speed").addEventListener("change", () => $("speed").blur());

@@ -49,4 +49,4 @@ function look() {
   before = n;
 }
 
-export const start = () => listen(look);
+listen(look);

@@ -1,15 +1,13 @@
 // Writes the status of the run and of this annotator to the page.
 
 import { $, clock, count, number, time } from "../base.js";
-import { isStored } from "./answers.js";
 import { annotator, page } from "./state.js";
 
 const ENOUGH = 10; // answers needed before the pace and the remaining time are shown
 const STATES = { training: "Training", waiting: "Waiting for you", paused: "Training is paused", stopped: "Training is stopped", failed: "Training failed", finished: "Training is finished", away: "No connection", refused: "No access" };
 export const UNPLAYABLE = "This browser cannot play the clips, even after they were filmed again: start the page with rlhp annotate --codec vp9.";
-
-
 const listeners = [];
+
 /** Call `listener` whenever the page's state has changed. */
 export const listen = (listener) => listeners.push(listener);
 
@@ -73,7 +71,7 @@ function pace(left) {
 /** Why the server does not respond, in a sentence. */
 export function trouble() {
   if (page.error?.status) return page.error.message;
-  const kept = isStored() ? " Your answers are kept here." : " Your answers are kept only in this tab: leave it open.";
+  const kept = page.stored ? " Your answers are kept here." : " Your answers are kept only in this tab: leave it open.";
   return `The server does not respond; trying again.${page.pending.length ? kept : ""} If it was stopped, start it with rlhp annotate.`;
 }
 

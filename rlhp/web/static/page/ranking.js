@@ -3,7 +3,7 @@
 import { made } from "../base.js";
 import { UNSURE, answerButton, keyButton } from "./choices.js";
 
-export const ordinal = (n) => `${n}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
+const ordinal = (n) => `${n}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
 
 /** Convert a rank per clip to the clips of each place, best first. */
 function places(ranks) {

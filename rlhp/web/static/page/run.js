@@ -97,9 +97,11 @@ function toggle() {
   if (open) look();
 }
 
-export async function start() {
-  onClick({ panel: toggle, hold: () => command($("hold").dataset.act), stop: () => $("stopping").showModal(), more: askForMore });
-  $("stopping").addEventListener("close", () => { if ($("stopping").returnValue === "stop") command("stop"); });
+onClick({ panel: toggle, hold: () => command($("hold").dataset.act), stop: () => $("stopping").showModal(), more: askForMore });
+$("stopping").addEventListener("close", () => { if ($("stopping").returnValue === "stop") command("stop"); });
+
+/** Keep the panel up to date while it is visible. */
+export async function follow() {
   for (;;) {
     if (!document.hidden && ($("panel").hidden || !$("run-panel").hidden)) await look();
     await sleep(AGAIN);

@@ -9,6 +9,7 @@ export const page = {
   queue: [], // questions to show; the first is on screen
   reopened: null, // an answered question to be answered again; it comes first
   pending: [], // answers that the server has not acknowledged, oldest first
+  stored: true, // they are kept in the browser's storage
   mine: { answers: 0, per_hour: 0, undoable: null },
   run: null, // last response of /api/state
   away: false, // the last request failed
