@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from rlhp.answers import over_time, report
 from rlhp.run import annotators_of, key_of
 from rlhp.run.predictions import PREDICTIONS
-from rlhp.store import people, ranked, times
+from rlhp.store import judged, people, times
 from rlhp.web.app_state import AppState, app_state, bearer_of, owner_only
 from rlhp.web.file_cache import changed
 from rlhp.web.pages import html
@@ -85,7 +85,7 @@ def tables(request: Request) -> Labels:
 
 def _labels(state: AppState, whose: str | None) -> Labels:
     tables, database = Tables.model_validate(report(state.run, whose)), state.store.database
-    curves = over_time(state.run, ranked(database, whose), times(database, whose))
+    curves = over_time(state.run, judged(database, whose), times(database, whose))
     return Labels(**tables.model_dump(), whose=whose, curves=[Curves.model_validate(each) for each in curves])
 
 

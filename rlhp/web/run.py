@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rlhp.answers import PredictionAccuracy, prediction_accuracy
 from rlhp.run import Control, ask, change, control, finished, is_running
 from rlhp.run.predictions import PREDICTIONS
-from rlhp.store import newest_clips, ranked
+from rlhp.store import judged, newest_clips
 from rlhp.web.app_state import AppState, app_state, bearer_of, owner_only
 from rlhp.web.file_cache import FileCache, changed
 from rlhp.web.schemas import Annotator
@@ -139,7 +139,7 @@ def _agreement(state: AppState, annotator: str | None) -> Agreed | None:
     found: PredictionAccuracy | None = state.cache(
         ("agreement", annotator),
         (changed(state.run / PREDICTIONS), state.store.database.version()),
-        lambda: prediction_accuracy(state.run, ranked(state.store.database, annotator)),
+        lambda: prediction_accuracy(state.run, judged(state.store.database, annotator)),
     )
     return None if found is None else Agreed.model_validate(found)
 
