@@ -1,7 +1,6 @@
-// The help dialog: keys, and notifications in this browser.
+// The help dialog, which lists the keys, and what closes a dialog.
 
 import { $, made } from "../base.js";
-import { setNotice, settings } from "./notice.js";
 import { kindOf } from "./panel.js";
 import { page } from "./state.js";
 
@@ -14,8 +13,6 @@ export function openHelp() {
   const kind = kindOf(page.queue[0] ?? { kind: page.run?.kind });
   $("keys").replaceChildren(...[...kind.help, ...KEYS].flatMap(row));
   $("tapping").textContent = kind.tapping ?? "";
-  $("notify").checked = settings.notify;
-  $("sound").checked = settings.sound;
   if (!$("help").open) $("help").showModal();
 }
 
@@ -26,6 +23,4 @@ function close(dialog, clicked) {
 }
 
 $("ask").addEventListener("click", openHelp);
-for (const name of ["notify", "sound"])
-  $(name).addEventListener("change", async () => { $(name).checked = await setNotice(name, $(name).checked); });
 for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("click", (event) => close(dialog, event.target));

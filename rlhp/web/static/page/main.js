@@ -5,6 +5,7 @@ import { choose, fetchQuestions, connected, connectionLost, restore, sinceFetche
 import "./guide.js";
 import "./history.js";
 import "./keys.js";
+import "./notice.js";
 import { enable, drawButtons } from "./panel.js";
 import { write } from "./progress.js";
 import { follow } from "./run.js";
