@@ -34,4 +34,4 @@ def add_static(app: Starlette) -> None:
 
 def html(name: str) -> Response:
     """Return an HTML page. Its links are relative, so that they work below any path; its scripts read the key from its URL."""
-    return HTMLResponse((HTML / f"{name}.html").read_text("utf-8"))
+    return HTMLResponse("".join((HTML / f"{part}.html").read_text("utf-8") for part in ("head", name)))
