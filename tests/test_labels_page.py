@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(run: Path):
-    with TestClient(create(replace(room(run), annotators=["fay"]), None), base_url=HOST) as client:
+    with TestClient(create(room(run, annotators=["fay"]), None), base_url=HOST) as client:
         yield client
 
 

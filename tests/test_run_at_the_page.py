@@ -131,7 +131,6 @@ def test_more_labels_are_wanted_at_once_and_asked_by_the_training(client: TestCl
     assert control(run) == Control(more=15)
     ask(run, added=((64, 15),))
     (run / "plan.json").write_text(json.dumps({"first_labels": 10, "labels": 55}))  # as the training writes it then
-    client.app.state.app_state.run_status.forget()  # type: ignore[attr-defined]
     assert look(client)["labels"] == 55 == client.get("/api/state?annotator=ada", headers=AUTH).json()["labels"]
 
 

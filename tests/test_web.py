@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,16 +19,16 @@ from fastapi.testclient import TestClient
 from pages import ask, filmed, make_run
 
 from rlhp.run import Served, announce, last_served, served, serving
-from rlhp.store import AnnotationQueue, Store, UndoWindow
+from rlhp.store import Store, UndoWindow
 from rlhp.types import Answer, UserError
 from rlhp.web.app import STATIC, AppState, create
 from rlhp.web.app_state import Activity
 from rlhp.web.auth import LIMIT
-from rlhp.web.clip_cache import ClipCache, RenderSettings
+from rlhp.web.clip_cache import RenderSettings
 from rlhp.web.clip_renderer import ClipRenderer
 from rlhp.web.listen import listen
 from rlhp.web.options import Options, options_of
-from rlhp.web.run_status import RunStatusReader, settings_of
+from rlhp.web.run_status import run_status, settings_of
 
 TOKEN = "a-token-that-nobody-guesses"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
@@ -50,12 +49,9 @@ ADDRESSES = [
 WRITES = ["/api/next", "/api/answer", "/api/undo", "/api/damaged", "/api/flag"]
 
 
-def room(run: Path, minimum_view: float = 0.0) -> AppState:
-    settings, store, look = settings_of(run), Store(run / "preferences.sqlite"), RenderSettings("point", 64, "h264")
-    films, watcher = ClipCache(run, look, 1), RunStatusReader(run, store, settings)
-    return AppState(
-        run, settings, store, AnnotationQueue(store.database), films, watcher, Activity(), minimum_view, "h264", TOKEN
-    )
+def room(run: Path, minimum_view: float = 0.0, annotators: Sequence[str] = ()) -> AppState:
+    options = Options(size=64, repeats=0.0, minimum_view=minimum_view)
+    return AppState(run, settings_of(run), options, TOKEN, annotators)
 
 
 @pytest.fixture
@@ -228,13 +224,13 @@ def trained(run: Path) -> Iterator[None]:
 
 def test_the_training_s_true_state(run: Path) -> None:
     store = Store(run / "preferences.sqlite")
-    states = [RunStatusReader(run, store, {})().state]
+    states = [run_status(run, store, {}).state]
     with trained(run):
-        states.append(RunStatusReader(run, store, {})().state)
+        states.append(run_status(run, store, {}).state)
     (run / "failed.txt").write_text("Traceback\nValueError: no\n")
-    failed = RunStatusReader(run, store, {})()
+    failed = run_status(run, store, {})
     (run / "finished.json").write_text("{}")
-    states += [failed.state, RunStatusReader(run, store, {})().state]
+    states += [failed.state, run_status(run, store, {}).state]
     assert states == ["stopped", "training", "failed", "finished"]
     assert failed.error == "ValueError: no"
     store.close()
@@ -268,7 +264,7 @@ def test_when_the_training_waits(
     store = Store(run / "preferences.sqlite")
     store.answer(dict.fromkeys(range(answered), Answer((0, 1))), "human:annotator-1")
     with trained(run):
-        assert RunStatusReader(run, store, {"max_pending": max_pending, "total_steps": 1000})().state == state
+        assert run_status(run, store, {"max_pending": max_pending, "total_steps": 1000}).state == state
     store.close()
 
 
@@ -354,8 +350,9 @@ def test_head_is_answered_wherever_get_is(client: TestClient, address: str) -> N
 
 def test_visits_are_counted_of_those_who_have_the_token(run: Path) -> None:
     now = [100.0]
-    visits = Activity(lambda: now[0])
-    with TestClient(create(replace(room(run), activity=visits), None), base_url=HOST) as client:
+    state = room(run)
+    state.activity = visits = Activity(lambda: now[0])
+    with TestClient(create(state, None), base_url=HOST) as client:
         now[0] = 130.0
         client.get("/")
         assert visits.idle() == 30.0

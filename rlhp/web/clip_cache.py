@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -54,7 +54,7 @@ class ClipCache:
         """Return the path of a segment's clip, whether or not it exists yet."""
         return self._render_settings.file(self._run, segment)
 
-    def ready(self, segments: Sequence[str]) -> bool:
+    def ready(self, segments: Iterable[str]) -> bool:
         """Return whether the clips of all these segments exist."""
         return all(self.file(segment).exists() for segment in segments)
 

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
+from typing import Annotated
+
+from pydantic import Field
 
 REPORT = "inspect-page.html"  # the page's own report; `rlhp inspect` writes to another file by default
 CHECKPOINTS = "checkpoints"
@@ -20,9 +23,11 @@ PAUSE = 60.0  # seconds from the end of one inspection to the next
 class Inspected:
     """Status of the inspection of a run."""
 
-    working: bool  # whether a report is being made
-    made_at: float | None  # when the newest report was made, in seconds since 1970; None if there is none
-    problem: str | None  # why the last attempt made no report, in a sentence
+    working: Annotated[bool, Field(description="whether a report is being made")]
+    made_at: Annotated[
+        float | None, Field(description="when the newest report was made, in seconds since 1970; null if there is none")
+    ]
+    problem: Annotated[str | None, Field(description="why the last attempt made no report, in a sentence")]
 
 
 class Inspection:

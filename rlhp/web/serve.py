@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from socket import socket
 from threading import Thread
 from typing import Any
 
@@ -15,14 +16,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from rlhp import film
-from rlhp.run import Served, annotators_of, announce, dismiss, is_running, links, served, serving
+from rlhp.run import Served, annotators_of, announce, dismiss, links, served, serving
 from rlhp.types import UserError
 from rlhp.web.app import create
 from rlhp.web.app_state import AppState
 from rlhp.web.below import below
 from rlhp.web.found import is_run, runs_below
 from rlhp.web.listen import listen
-from rlhp.web.open_run import close_app_state, open_app_state
 from rlhp.web.options import Options, options_of
 from rlhp.web.run_status import settings_of
 from rlhp.web.several import RunServer
@@ -55,33 +55,35 @@ def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] =
 
 
 def _serve_run(run: Path, settings: Mapping[str, Any], options: Options, annotators: Sequence[str], beside: bool) -> None:
-    state = open_app_state(run, settings, options, "", annotators)  # rejects invalid options before anything is printed
     listening, page = listen(run, options, beside)
-    state = state.with_token(page.token)
-    _print_links(run, page, options, annotators, quiet=beside)
-    try:
-        _run_server(state, options, listening, page)
-    except KeyboardInterrupt:  # the usual way to end it
-        dismiss(run)
+    with closing(AppState(run, settings, options, page.token, annotators)) as state:
+        server = _server(create(state, options.hosts, options.public), options)
+        if beside:
+            Thread(target=_stop_when_idle, args=(state, server), daemon=True).start()
+        state.clips.start()
+        _run_server(server, listening, run, page, options, annotators)
 
 
 def _serve_runs(folder: Path, given: Mapping[str, Any], options: Options, annotators: Sequence[str]) -> None:
     listening, page = listen(folder, options, beside=False)
-    _print_links(folder, page, options, annotators)
     with closing(RunServer(folder, given, page, options.hosts, annotators)) as runs:
         Thread(target=runs.keep_closing, daemon=True).start()
-        try:
-            _server(create_several(runs), options).run(sockets=[listening])
-        except KeyboardInterrupt:
-            dismiss(folder)
+        _run_server(_server(create_several(runs), options), listening, folder, page, options, annotators)
 
 
-def _print_links(folder: Path, page: Served, options: Options, annotators: Sequence[str], quiet: bool = False) -> None:
+def _run_server(
+    server: uvicorn.Server, listening: socket, folder: Path, page: Served, options: Options, annotators: Sequence[str]
+) -> None:
+    """Print the links of a page and serve it until interrupted."""
     if page.port != options.port and options.port:
         print(f"port {options.port} is taken, so the page is at {page.port}", file=sys.stderr)
     announce(folder, page)
-    if not quiet:
+    if not page.beside:
         print(f"Compare clips of {folder} at", *links(page, annotators), "Ctrl-C ends it.", sep="\n  ", flush=True)
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:  # the usual way to end it
+        dismiss(folder)
 
 
 @contextmanager
@@ -118,25 +120,7 @@ def _server(app: ASGIApp, options: Options) -> uvicorn.Server:
     )
 
 
-def _run_server(state: AppState, options: Options, listening: Any, page: Served) -> None:
-    server = _server(create(state, options.hosts, page.public), options)
-    if page.beside:
-        Thread(target=_stop_when_idle, args=(state, server), daemon=True).start()
-    state.clips.start()
-    try:
-        server.run(sockets=[listening])
-    finally:
-        close_app_state(state)
-
-
 def _stop_when_idle(state: AppState, server: uvicorn.Server) -> None:
-    while not (server.should_exit or is_idle(state)):
+    while not (server.should_exit or state.is_idle(IDLE)):
         time.sleep(min(1.0, IDLE / 10))
     server.should_exit = True
-
-
-def is_idle(state: AppState) -> bool:
-    """Return whether no training is running and there has been no request for IDLE seconds since it ended."""
-    if is_running(state.run):
-        state.activity.count()
-    return state.activity.idle() > IDLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, RLock
@@ -14,16 +14,15 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from rlhp import film
-from rlhp.run import Served, announce, is_running, last_served, served, serving
+from rlhp.run import Served, announce, last_served, served, serving
 from rlhp.store import Counts, counts
 from rlhp.types import UserError
 from rlhp.web.app import create
 from rlhp.web.app_state import AppState
 from rlhp.web.file_cache import FileCache, changed
 from rlhp.web.found import CONFIG, runs_below
-from rlhp.web.open_run import close_app_state, open_app_state
 from rlhp.web.options import options_of
-from rlhp.web.run_status import RunStatus, RunStatusReader, settings_of
+from rlhp.web.run_status import RunStatus, run_status, settings_of
 
 IDLE = 600.0  # seconds without a request after which a run without a running training is closed
 LOOK = 5.0  # seconds between checks for idle runs
@@ -36,15 +35,6 @@ class OpenRun:
     state: AppState
     app: ASGIApp
     closing: ExitStack
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """A run in the list. `problem`: why its status is unknown, in a sentence."""
-
-    name: str
-    status: RunStatus | None
-    problem: str | None = None
 
 
 class RunServer:
@@ -85,15 +75,11 @@ class RunServer:
         other = served(self.folder / name)
         return other if other is not None and other.pid != self.page.pid else own
 
-    def look(self, name: str) -> RunSummary:
-        """Return the status of a run."""
-        run, config = self.folder / name, self.folder / name / CONFIG
-        try:
-            settings = self._cache(name, changed(config), lambda: settings_of(run))
-            store = run / "preferences.sqlite"
-            return RunSummary(name, RunStatusReader(run, counts(store) if store.is_file() else Counts(), settings)())
-        except UserError as error:
-            return RunSummary(name, None, str(error))
+    def status(self, name: str) -> RunStatus:
+        """Return the status of a run. Raises UserError if a file of it is damaged."""
+        run, store = self.folder / name, self.folder / name / "preferences.sqlite"
+        settings = self._cache(name, changed(run / CONFIG), lambda: settings_of(run))
+        return run_status(run, counts(store) if store.is_file() else Counts(), settings)
 
     def open(self, name: str) -> ASGIApp:
         """Return the application of a run; open the run first if necessary.
@@ -114,8 +100,7 @@ class RunServer:
             film.drawing(settings)
             options = options_of(settings, {**self._given, "public": self.page.public or None})
             page = self.served(name)
-            state = open_app_state(run, settings, options, page.token, self.annotators)
-            stack.callback(close_app_state, state)
+            state = stack.enter_context(closing(AppState(run, settings, options, page.token, self.annotators)))
             announce(run, page)
             state.clips.start()
             opened = self._opened[name] = OpenRun(state, create(state, self.hosts, self.page.public), stack.pop_all())
@@ -125,7 +110,7 @@ class RunServer:
         """Close the runs without a running training that have had no request for IDLE seconds."""
         with self._lock:
             for name, opened in [*self._opened.items()]:
-                if opened.state.activity.idle() > IDLE and not is_running(opened.state.run):
+                if opened.state.is_idle(IDLE):
                     self._opened.pop(name).closing.close()
 
     def keep_closing(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,20 +24,22 @@ from rlhp.web.several import RunServer
 RUNS = "/runs/"
 
 
-class RunEntry(BaseModel):
+@dataclass(frozen=True, slots=True)
+class RunEntry:
     """A run and the link to its page for the person who sent the request."""
 
     name: str
     address: str
-    state: str | None = Field(description="training, waiting, paused, stopped, failed or finished; null if unknown")
-    problem: str | None
-    waiting: int = Field(description="questions without an answer")
-    answered: int
-    labels: int
-    step: int
+    state: Annotated[str | None, Field(description="training, waiting, paused, stopped, failed or finished; null if unknown")]
+    problem: str | None = None
+    waiting: Annotated[int, Field(description="questions without an answer")] = 0
+    answered: int = 0
+    labels: int = 0
+    step: int = 0
 
 
-class RunList(BaseModel):
+@dataclass(frozen=True, slots=True)
+class RunList:
     """The runs below a folder."""
 
     folder: str
@@ -121,19 +124,14 @@ def _file(name: str):
 
 def _listed(runs: RunServer, run: str, annotator: str | None, owns: bool) -> RunEntry:
     """Return a run as one person sees it; its link is relative if the run is served below this page."""
-    page, found = runs.served(run), runs.look(run)
+    page = runs.served(run)
     key = page.token if owns else key_of(page.token, annotator or "")
     named = f"annotator={quote(annotator)}&" if annotator else ""
-    own = page.pid == runs.page.pid
-    base = f"runs/{quote(run)}/" if own else page.address(path="/").partition("?")[0]
-    status = found.status
-    return RunEntry(
-        name=run,
-        address=f"{base}?{named}token={quote(key)}",
-        state=status.state if status else None,
-        problem=(status.error if status else None) or found.problem,
-        waiting=status.asked - status.answered if status else 0,
-        answered=status.answered if status else 0,
-        labels=status.labels if status else 0,
-        step=status.step if status else 0,
-    )
+    base = f"runs/{quote(run)}/" if page.pid == runs.page.pid else page.address(path="/").partition("?")[0]
+    address = f"{base}?{named}token={quote(key)}"
+    try:
+        found = runs.status(run)
+    except UserError as error:
+        return RunEntry(run, address, None, str(error))
+    waiting = found.asked - found.answered
+    return RunEntry(run, address, found.state, found.error, waiting, found.answered, found.labels, found.step)
