@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import Any
 
 from rlhp.film import CODECS
+from rlhp.web.file_cache import changed
 
 CLIPS = "clips"
 PATIENCE = 5.0  # seconds before a renderer process that has ended is restarted
@@ -60,11 +61,8 @@ class ClipCache:
 
     def version(self, segment: str) -> str | None:
         """Return the clip's ETag, which changes when the segment is filmed again; None if there is no clip."""
-        try:
-            status = self.file(segment).stat()
-        except OSError:
-            return None
-        return f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+        modified, size = changed(self.file(segment))
+        return f'"{modified:x}-{size:x}"' if modified else None
 
     def discard(self, segment: str, version: str) -> bool:
         """Delete a clip that does not play, so that it is filmed again; at most once per segment.

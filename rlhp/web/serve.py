@@ -56,7 +56,7 @@ def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] =
 
 def _serve_run(run: Path, settings: Mapping[str, Any], options: Options, annotators: Sequence[str], beside: bool) -> None:
     listening, page = listen(run, options, beside)
-    with closing(AppState(run, settings, options, page.token, annotators)) as state:
+    with listening, closing(AppState(run, settings, options, page.token, annotators)) as state:
         server = _server(create(state, options.hosts, options.public), options)
         if beside:
             Thread(target=_stop_when_idle, args=(state, server), daemon=True).start()
@@ -66,7 +66,7 @@ def _serve_run(run: Path, settings: Mapping[str, Any], options: Options, annotat
 
 def _serve_runs(folder: Path, given: Mapping[str, Any], options: Options, annotators: Sequence[str]) -> None:
     listening, page = listen(folder, options, beside=False)
-    with closing(RunServer(folder, given, page, options.hosts, annotators)) as runs:
+    with listening, closing(RunServer(folder, given, page, options.hosts, annotators)) as runs:
         Thread(target=runs.keep_closing, daemon=True).start()
         _run_server(_server(create_several(runs), options), listening, folder, page, options, annotators)
 
