@@ -25,7 +25,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(run: Path):
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST) as client:
+    with TestClient(create(room(run)), base_url=HOST) as client:
         yield client
 
 
@@ -105,8 +105,7 @@ def test_the_page_of_an_annotator_does_not_hold_the_owner_s_token(client: TestCl
     key = key_of(TOKEN, "ada")
     for page in ("/", "/labels"):
         html = client.get(page, params={"annotator": "ada", "token": key}).text
-        assert f".js?token={key}" in html and TOKEN not in html and "{{" not in html
-        assert client.get("/page.css", params={"token": key}).status_code == 200
+        assert ".js" in html and TOKEN not in html and key not in html
 
 
 def test_an_annotator_s_link_changes_nothing_by_itself(client: TestClient) -> None:

@@ -17,7 +17,7 @@ from pages import Person, filmed, make_run, until
 from rlhp.run import Served, dismiss, dismissed, held, locked_run, served, serving
 from rlhp.train import page
 from rlhp.web import serve
-from rlhp.web.app_state import Activity, AppState
+from rlhp.web.app_state import AppState
 from rlhp.web.options import Options
 from rlhp.web.run_status import settings_of
 
@@ -213,14 +213,13 @@ def test_the_page_of_a_finished_training_leaves_when_nobody_is_there(run: Path) 
 
 def test_when_a_page_is_alone(run: Path) -> None:
     now = [0.0]
-    with closing(AppState(run, settings_of(run), Options(), "token")) as state:
-        state.activity = Activity(lambda: now[0])
+    with closing(AppState(run, settings_of(run), Options(), "token", now=lambda: now[0])) as state:
         with locked_run(run):
             now[0] = 600.0
             assert not state.is_idle(60.0), "a training is under way"
         now[0] += 60.0
         assert not state.is_idle(60.0)
-        state.activity.count()
+        state.count_request()
         now[0] += 60.0
         assert not state.is_idle(60.0), "somebody was there meanwhile"
         now[0] += 1.0

@@ -34,6 +34,8 @@ from rlhp.live.wire import encoded, packed
 from rlhp.play import Session, play
 from rlhp.types import Episode, UserError
 from rlhp.web import live
+from rlhp.web.options import Options
+from rlhp.web.pages import HTML, STATIC
 
 # keys
 
@@ -311,7 +313,7 @@ def relay() -> live.Relay:
 
 @pytest.fixture
 def client(relay: live.Relay) -> Iterator[TestClient]:
-    with TestClient(live.create(relay, frozenset({"127.0.0.1"})), base_url="http://127.0.0.1:8331") as client:
+    with TestClient(live.create(relay, Options()), base_url="http://127.0.0.1:8331") as client:
         yield client
 
 
@@ -324,7 +326,7 @@ def keys_down(client: TestClient, name: str, n: int, *held: str) -> int:
 
 
 def test_nobody_gets_past_the_guard(client: TestClient) -> None:
-    for path in ("/", "/live.js", "/live.css", "/icon.svg", "/api/facts", "/api/picture"):
+    for path in ("/", "/api/facts", "/api/picture"):
         assert client.get(path).status_code == 401
     for path in ("/api/keys", "/api/order"):
         assert client.post(path, json={"order": "start"}).status_code == 401
@@ -332,12 +334,13 @@ def test_nobody_gets_past_the_guard(client: TestClient) -> None:
     assert client.get("/", params={"token": TOKEN}).status_code == 200
     assert client.get("/../app.py", params={"token": TOKEN}).status_code == 404
     assert client.get("/page.html", params={"token": TOKEN}).status_code == 404
+    assert client.get("/static/live.js").status_code == client.get("/static/live.css").status_code == 200
 
 
 def test_the_page_links_relative_and_runs_nothing_inline() -> None:
-    page = (live.STATIC / "live.html").read_text()
+    page = (HTML / "live.html").read_text()
     assert 'src="/' not in page and 'href="/' not in page and " style=" not in page and "onclick" not in page
-    assert 'fetch("/' not in (live.STATIC / "live.js").read_text()
+    assert 'fetch("/' not in (STATIC / "live.js").read_text()
 
 
 def test_keys_that_were_overtaken_do_not_count(client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:

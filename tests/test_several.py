@@ -22,7 +22,7 @@ from rlhp.web import annotate
 from rlhp.web.below import below
 from rlhp.web.found import runs_below
 from rlhp.web.options import Options, options_of
-from rlhp.web.several import IDLE, RunServer
+from rlhp.web.several import RunServer
 from rlhp.web.several_app import create_several
 
 OWNER, ADA = ({"authorization": f"Bearer {key}"} for key in (TOKEN, key_of(TOKEN, "ada")))
@@ -40,7 +40,7 @@ def study(tmp_path: Path) -> Path:
 
 @contextmanager
 def opened(study: Path, page: Served = PAGE) -> Iterator[tuple[RunServer, TestClient]]:
-    runs = RunServer(study, GIVEN, page, frozenset({"127.0.0.1"}))
+    runs = RunServer(study, GIVEN, page)
     with TestClient(create_several(runs), base_url=HOST) as client:
         yield runs, client
     runs.close()
@@ -79,7 +79,7 @@ def test_a_run_is_labelled_below_the_list(study: Path) -> None:
         assert address.startswith("runs/more/b%20c/?token=")
         key = {"authorization": f"Bearer {parse_qs(urlsplit(address).query)['token'][0]}"}
         html = client.get(f"/{address}")
-        assert html.status_code == 200 and 'href="page.css?token=' in html.text
+        assert html.status_code == 200 and 'href="static/page.css"' in html.text
         base = "/runs/more/b%20c"
         dealt = client.post(f"{base}/api/next", json={"annotator": "ada", "count": 1}, headers=key).json()["questions"][0]
         said = {"annotator": "ada", "query": dealt["query"], "round": 0, "clips": dealt["clips"], "value": "left", "seen": 2.0}
@@ -121,6 +121,8 @@ def test_nothing_is_opened_for_those_without_a_key(study: Path) -> None:
         assert client.get("/runs/a/").status_code == client.get("/").status_code == 401
         assert client.get("/runs/nowhere/", headers=OWNER).status_code == 404
         assert client.get("/runs/../study/a/", headers=OWNER).status_code in (401, 404)
+        assert client.get("/runs/a/static/page.css").status_code == client.get("/static/runs.js").status_code == 200
+        assert client.get("/runs/a/static/nothing.css").status_code == 404
         assert served(study / "a") is None, "and the run is nobody's"
 
 
@@ -149,7 +151,7 @@ def test_a_run_is_closed_when_nobody_has_asked_for_a_while_and_opened_again(stud
     with opened(study) as (runs, client):
         address = f"/{listed(client)['a']['address']}"
         assert client.get(address).status_code == 200
-        monkeypatch.setattr("rlhp.web.app_state.Activity.idle", lambda self: IDLE + 1)
+        monkeypatch.setattr("rlhp.web.several.IDLE", -1.0)
         with trained(study / "a"):
             runs.close_idle()
             assert served(study / "a") is not None, "not while it is in training"
@@ -168,7 +170,7 @@ def test_all_are_known_by_the_address_of_a_proxy(study: Path) -> None:
 
 
 def test_behind_a_proxy_the_path_may_be_there_or_not(study: Path) -> None:
-    runs = RunServer(study, GIVEN, PAGE, frozenset({"127.0.0.1"}))
+    runs = RunServer(study, GIVEN, PAGE)
     with TestClient(below(create_several(runs), "/study"), base_url=HOST) as client:
         key = {"authorization": f"Bearer {runs.token('a')}"}
         for base in ("", "/study"):

@@ -8,7 +8,8 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,37 +22,28 @@ from pages import ask, filmed, make_run
 from rlhp.run import Served, announce, last_served, served, serving
 from rlhp.store import Store, UndoWindow
 from rlhp.types import Answer, UserError
-from rlhp.web.app import STATIC, AppState, create
-from rlhp.web.app_state import Activity
+from rlhp.web.app import AppState, create
 from rlhp.web.auth import LIMIT
 from rlhp.web.clip_cache import RenderSettings
 from rlhp.web.clip_renderer import ClipRenderer
 from rlhp.web.listen import listen
 from rlhp.web.options import Options, options_of
+from rlhp.web.pages import HTML, STATIC
 from rlhp.web.run_status import run_status, settings_of
 
 TOKEN = "a-token-that-nobody-guesses"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
 HOST = "http://127.0.0.1:8321"
 ADDRESSES = [
-    *(
-        "/",
-        "/page.css",
-        "/page/main.js",
-        "/icon.svg",
-        "/sketches/hopper.svg",
-        "/openapi.json",
-        "/api/state?annotator=annotator-1",
-        "/api/clips/" + "0" * 32,
-    ),
-    *("/labels", "/labels.css", "/labels.js", "/api/labels", "/api/history?annotator=annotator-1"),
+    *("/", "/labels", "/inspect", "/openapi.json", "/api/state?annotator=annotator-1", "/api/clips/" + "0" * 32),
+    *("/api/labels", "/api/links", "/api/inspect", "/api/run?annotator=annotator-1", "/api/history?annotator=annotator-1"),
 ]
 WRITES = ["/api/next", "/api/answer", "/api/undo", "/api/damaged", "/api/flag"]
 
 
-def room(run: Path, minimum_view: float = 0.0, annotators: Sequence[str] = ()) -> AppState:
-    options = Options(size=64, repeats=0.0, minimum_view=minimum_view)
-    return AppState(run, settings_of(run), options, TOKEN, annotators)
+def room(run: Path, annotators: Sequence[str] = (), now: Callable[[], float] = time.monotonic, **options: Any) -> AppState:
+    given = Options(**{"size": 64, "repeats": 0.0, "minimum_view": 0.0, **options})
+    return AppState(run, settings_of(run), given, TOKEN, annotators, now)
 
 
 @pytest.fixture
@@ -62,7 +54,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(run: Path):
     """Without the token."""
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST) as client:
+    with TestClient(create(room(run)), base_url=HOST) as client:
         yield client
 
 
@@ -188,7 +180,7 @@ def test_an_answer_to_what_is_gone(client: TestClient, run: Path) -> None:
 
 
 def test_a_pair_is_to_be_looked_at(run: Path) -> None:
-    with TestClient(create(room(run, minimum_view=1.0), None), base_url=HOST) as client:
+    with TestClient(create(room(run, minimum_view=1.0)), base_url=HOST) as client:
         hasty = say(client, pairs(client)[0], seen=0.9)
         assert hasty.status_code == 422 and "at least 1 seconds" in hasty.json()["detail"]
         assert say(client, pairs(client)[0], seen=1.0).json()["outcome"] == "kept"
@@ -277,7 +269,7 @@ def test_openapi_tells_the_bodies(client: TestClient) -> None:
 
 
 def test_the_page_says_what_its_keys_are(client: TestClient) -> None:
-    html, answers = client.get("/", headers=AUTH).text, client.get("/page/choices.js", headers=AUTH).text
+    html, answers = client.get("/", headers=AUTH).text, client.get("/static/page/choices.js").text
     for shown in ("←", "→", "↓", "↑", "Left is better", "Right is better", "Equal", "Cannot tell", "Bad", "Good"):
         assert shown in answers
     for shown in ("Undo", "Pause clips", "Replay slowly", "Help"):
@@ -350,20 +342,65 @@ def test_head_is_answered_wherever_get_is(client: TestClient, address: str) -> N
 
 def test_visits_are_counted_of_those_who_have_the_token(run: Path) -> None:
     now = [100.0]
-    state = room(run)
-    state.activity = visits = Activity(lambda: now[0])
-    with TestClient(create(state, None), base_url=HOST) as client:
+    state = room(run, now=lambda: now[0])
+    with TestClient(create(state), base_url=HOST) as client:
         now[0] = 130.0
         client.get("/")
-        assert visits.idle() == 30.0
+        assert state.is_idle(29.0) and not state.is_idle(30.0)
         client.get("/", headers=AUTH)
-        assert visits.idle() == 0.0
+        assert not state.is_idle(0.0)
 
 
 def test_the_link_opens_the_page_and_sets_no_cookie(client: TestClient) -> None:
     answer = client.get(f"/?annotator=annotator-1&token={TOKEN}")
-    assert answer.status_code == 200 and f"page/main.js?token={TOKEN}" in answer.text and "set-cookie" not in answer.headers
-    assert client.get(f"/page/main.js?token={TOKEN}").headers["content-type"].startswith("text/javascript")
+    assert answer.status_code == 200 and 'src="static/page/main.js"' in answer.text and "set-cookie" not in answer.headers
+    assert TOKEN not in answer.text and answer.headers["cache-control"] == "no-store"
+
+
+FILES = sorted(str(file.relative_to(STATIC)) for file in STATIC.rglob("*") if file.is_file())
+TYPES = {".css": "text/css", ".js": "javascript", ".svg": "image/svg+xml"}
+
+
+def test_static_files_are_read_without_a_key(client: TestClient) -> None:
+    assert len(FILES) > 20
+    for name in FILES:
+        answer = client.get(f"/static/{name}")
+        assert answer.status_code == 200 and answer.content == (STATIC / name).read_bytes() and b"{{token}}" not in answer.content
+        assert TYPES[Path(name).suffix] in answer.headers["content-type"], name
+        assert answer.headers["referrer-policy"] == "no-referrer" and answer.headers["x-content-type-options"] == "nosniff"
+    assert client.head("/static/icon.svg").status_code == 200
+    assert client.get("/static/icon.svg", headers={"host": "evil.example"}).status_code == 403
+    assert client.post("/static/icon.svg").status_code == 401 and client.post("/static/icon.svg", headers=AUTH).status_code == 405
+
+
+def test_a_browser_revalidates_a_static_file(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = client.get("/static/icon.svg")
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get("/static/icon.svg", headers={"if-none-match": first.headers["etag"]})
+    assert again.status_code == 304 and again.headers["cache-control"] == "no-cache" and not again.content
+    (tmp_path / "icon.svg").write_text("<svg/>")
+    monkeypatch.setattr("rlhp.web.pages.STATIC", tmp_path)
+    with TestClient(create(client.app.state.app_state), base_url=HOST) as upgraded:
+        answer = upgraded.get("/static/icon.svg", headers={"if-none-match": first.headers["etag"]})
+        assert answer.status_code == 200 and answer.text == "<svg/>"
+
+
+def test_every_route_of_the_schema_refuses_without_a_key(client: TestClient) -> None:
+    paths = client.get("/openapi.json", headers=AUTH).json()["paths"]
+    assert len(paths) > 10 and all(path.startswith("/api/") for path in paths)
+    for path, methods in paths.items():
+        for method in methods:
+            refused = client.request(method, path.replace("{segment}", "0" * 32))
+            assert refused.status_code == 401 and refused.json()["detail"].startswith("the token is missing"), path
+
+
+def test_pages_and_modules_name_files_that_there_are() -> None:
+    for page in HTML.iterdir():
+        for link in re.findall(r'(?:src|href)="(static/[^"]+)"', page.read_text()):
+            assert link.removeprefix("static/") in FILES, (page.name, link)
+    for script in STATIC.rglob("*.js"):
+        for name in re.findall(r'from "([^"]+)"', script.read_text()):
+            assert name.startswith(".") and (script.parent / name).is_file(), (script.name, name)
 
 
 def test_loopback_unless_told_otherwise(run: Path) -> None:
@@ -391,10 +428,14 @@ def test_no_path_of_the_disk_is_reachable(client: TestClient, path: str) -> None
     for address in (
         "/config.yaml",
         "/page.py",
-        "/static/page/main.js",
-        "/page/main.py",
-        "/page/..%2fpage.js",
-        "/sketches/..%2ficon.svg",
+        "/static/page/main.py",
+        "/static/",
+        "/static/page",
+        "/static/../app.py",
+        "/static/..%2fapp.py",
+        "/static/..%2fhtml%2fpage.html",
+        "/static/%2fetc%2fpasswd",
+        "/static/page/%00",
         "/..%2fapp.py",
         "/preferences.sqlite",
     ):
@@ -433,7 +474,7 @@ KINDS = [  # kind, clips, what is answered, and what is stored of it where the c
 @pytest.mark.parametrize(("kind", "clips", "value", "ranks", "rating"), KINDS)
 def test_questions_of_every_kind(kind: str, clips: int, value: Any, ranks: Any, rating: Any, tmp_path: Path) -> None:
     run = filmed(make_run(tmp_path / "run", questions=1, clips=clips, feedback=kind, query={"clips": clips}))
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST, headers=AUTH) as client:
+    with TestClient(create(room(run)), base_url=HOST, headers=AUTH) as client:
         assert client.get("/api/state?annotator=annotator-1").json()["kind"] == kind
         (question,) = pairs(client)
         assert question["kind"] == kind and len(question["clips"]) == clips
@@ -459,7 +500,7 @@ def test_questions_of_every_kind(kind: str, clips: int, value: Any, ranks: Any, 
 )
 def test_answers_of_another_kind_are_refused(kind: str, clips: int, wrong: list[Any], tmp_path: Path) -> None:
     run = filmed(make_run(tmp_path / "run", questions=1, clips=clips, feedback=kind))
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST, headers=AUTH) as client:
+    with TestClient(create(room(run)), base_url=HOST, headers=AUTH) as client:
         (question,) = pairs(client)
         refused = [say(client, question, value) for value in wrong]
         assert [answer.status_code for answer in refused] == [422] * len(wrong) and answers(run) == []
@@ -549,7 +590,7 @@ def test_the_content_policy_is_strict(client: TestClient) -> None:
         assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
         assert policy["script-src"] == policy["style-src"] == "'self'" and "unsafe" not in str(policy)
         assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "no-referrer"
-    pages, scripts = [*STATIC.rglob("*.html")], [*STATIC.rglob("*.js")]
+    pages, scripts = [*HTML.iterdir()], [*STATIC.rglob("*.js")]
     assert len(pages) > 1 and len(scripts) > 20
     for html in pages:
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:|https?://", html.read_text()), html

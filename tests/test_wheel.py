@@ -98,10 +98,10 @@ def test_help_from_a_wheel_lists_the_configuration(installed, tmp_path):
 
 @pytest.mark.slow
 def test_the_page_is_in_the_wheel(installed, tmp_path):
-    listed = "sorted(str(file.relative_to(STATIC)) for file in STATIC.rglob('*') if file.is_file())"
-    code = f"from rlhp.web.app import STATIC; print(STATIC, *{listed})"
+    listed = "sorted(str(file.relative_to(root)) for part in (HTML, STATIC) for file in part.rglob('*') if file.is_file())"
+    code = f"from rlhp.web.pages import HTML, STATIC; root = STATIC.parent; print(root, *{listed})"
     place, *files = run(installed / "python", "-c", code, cwd=tmp_path).split()
-    own = ROOT / "rlhp/web/static"
+    own = ROOT / "rlhp/web"
     assert str(installed.parent) in place and files == sorted(
-        str(file.relative_to(own)) for file in own.rglob("*") if file.is_file()
+        str(file.relative_to(own)) for part in ("html", "static") for file in (own / part).rglob("*") if file.is_file()
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Query
 from fastapi.responses import FileResponse, Response
 
 from rlhp.feedback import InvalidAnswer
@@ -15,9 +14,9 @@ from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
 from rlhp.store import Given
 from rlhp.web import inspect_page, labels, run
-from rlhp.web.app_state import KINDS, STATIC, AppState, State, static
-from rlhp.web.auth import AuthMiddleware
-from rlhp.web.explain import PLAIN, explain
+from rlhp.web.app_state import AppState, State
+from rlhp.web.application import application
+from rlhp.web.pages import STATIC, html
 from rlhp.web.schemas import (
     Annotator,
     AnswerRequest,
@@ -31,24 +30,15 @@ from rlhp.web.schemas import (
     UndoRequest,
 )
 
-__all__ = ["STATIC", "AppState", "create"]
+__all__ = ["AppState", "create"]
 
 
-def create(state: AppState, hosts: frozenset[str] | None, public: str = "") -> FastAPI:
-    """Create the application that serves one run.
-
-    `hosts`: accepted host names, None for any. `public`: the URL of the page at a proxy.
-    """
-    app = FastAPI(description="Give feedback on clips of a run.", **PLAIN)
+def create(state: AppState) -> FastAPI:
+    """Create the application that serves one run."""
+    app = application("Give feedback on clips of a run.", state.token, state.options, state.count_request)
     app.state.app_state = state
-    app.include_router(page)
-    app.include_router(api)
-    app.include_router(labels.router)
-    app.include_router(run.router)
-    app.include_router(inspect_page.router)
-    explain(app)
-    who: dict[str, Any] = {"token": state.token, "hosts": hosts, "public": urlsplit(public).netloc}
-    app.add_middleware(AuthMiddleware, on_request=state.activity.count, **who)  # pyright: ignore[reportArgumentType]
+    for router in (page, api, labels.router, run.router, inspect_page.router):
+        app.include_router(router)
     return app
 
 
@@ -57,42 +47,11 @@ api = APIRouter(prefix="/api")
 
 
 @page.get("/")
-def index(request: Request, annotator: str = "") -> Response:
+def index(annotator: str = "") -> Response:
     """Return the page. Raises HTTPException (422) if the link names an annotator whose name is invalid."""
     if annotator and not re.fullmatch(NAME, annotator):
         raise HTTPException(422, f"{annotator[:60]!r}, the annotator in this link, is not a valid name: use {NAMES}")
-    return static(request, "page.html")
-
-
-@page.get("/page.css")
-def style(request: Request) -> Response:
-    """Return the page's style sheet."""
-    return static(request, "page.css")
-
-
-@page.get("/page/{name}.js")
-def script(request: Request, name: str) -> Response:
-    """Return one of the page's JavaScript modules; the entry point is `page/main.js`."""
-    return _named(request, f"page/{name}.js", name)
-
-
-@page.get("/sketches/{task}.svg")
-def sketch(request: Request, task: str) -> Response:
-    """Return the sketch of a task, which shows what to watch."""
-    return _named(request, f"sketches/{task}.svg", task)
-
-
-def _named(request: Request, file: str, name: str) -> Response:
-    """Return the static file named in the URL. Raises HTTPException (404) if it does not exist."""
-    if not re.fullmatch(r"[a-z_]{1,40}", name) or not (STATIC / file).is_file():
-        raise HTTPException(404, "this file does not exist")
-    return static(request, file)
-
-
-@page.get("/icon.svg")
-def icon(request: Request) -> Response:
-    """Return the page's icon."""
-    return static(request, "icon.svg")
+    return html("page")
 
 
 @api.get("/state")
@@ -169,4 +128,5 @@ def clip(state: State, segment: ClipId) -> Response:
     version = state.clips.version(segment)
     if version is None:
         raise HTTPException(404, "this clip does not exist")
-    return FileResponse(state.clips.file(segment), media_type=KINDS[CODECS[state.options.codec][1]], headers={"etag": version})
+    kind = CODECS[state.options.codec][1]
+    return FileResponse(state.clips.file(segment), media_type=f"video/{kind}", headers={"etag": version})

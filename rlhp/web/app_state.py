@@ -1,4 +1,4 @@
-"""The state that all requests share: the served run and the page's static files."""
+"""The state that all requests share: the served run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request
-from fastapi.responses import HTMLResponse, Response
 
 from rlhp.feedback import COMPARISON, asked_about, find
 from rlhp.run import Bearer, is_running
@@ -25,41 +23,30 @@ from rlhp.web.options import Options
 from rlhp.web.run_status import RunStatus, run_status
 from rlhp.web.schemas import AnnotatorState, AssignedQuestions, UndoableAnswer
 
-STATIC = Path(__file__).with_name("static")
-KINDS = {"mp4": "video/mp4", "webm": "video/webm", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-
-
-class Activity:
-    """The time since the last request. `clock` returns seconds."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._last = clock, clock()
-
-    def count(self) -> None:
-        """Record a request."""
-        self._last = self._clock()
-
-    def idle(self) -> float:
-        """Return the seconds since the last request."""
-        return self._clock() - self._last
-
 
 class AppState:
     """The state that all requests share: one run, its store and its clips.
 
-    Filming starts with `clips.start()`. `annotators`: names given by the owner when the page was started. Raises UserError if
-    the store cannot be used or an option is invalid.
+    Filming starts with `clips.start()`. `annotators`: names given by the owner when the page was started. `now` returns seconds.
+    Raises UserError if the store cannot be used or an option is invalid.
     """
 
     def __init__(
-        self, run: Path, settings: Mapping[str, Any], options: Options, token: str, annotators: Sequence[str] = ()
+        self,
+        run: Path,
+        settings: Mapping[str, Any],
+        options: Options,
+        token: str,
+        annotators: Sequence[str] = (),
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run, self.settings, self.options, self.token, self.annotators = run, settings, options, token, annotators
         self.store = _open_store(run)
         self.queue = AnnotationQueue(self.store.database, options.overlap, options.repeats)
         self.clips = ClipCache(run, RenderSettings.of(settings, options.size, options.codec), options.overlap)
         self.inspection = Inspection(run, options.codec)
-        self.activity, self.cache = Activity(), FileCache()
+        self.cache = FileCache()
+        self._now, self._last_request = now, now()
 
     def close(self) -> None:
         """Stop filming and inspecting, and close the store."""
@@ -67,12 +54,16 @@ class AppState:
         self.clips.close()
         self.store.close()
 
+    def count_request(self) -> None:
+        """Record that somebody is using the run."""
+        self._last_request = self._now()
+
     def is_idle(self, seconds: float) -> bool:
         """Return whether no training is running and there has been no request for so long since it ended."""
         if is_running(self.run):
-            self.activity.count()
+            self.count_request()
             return False
-        return self.activity.idle() > seconds
+        return self._now() - self._last_request > seconds
 
     def status(self) -> RunStatus:
         """Return the status of the run."""
@@ -144,11 +135,3 @@ def owner_only(sender: Sender) -> None:
     """Require the owner's key. Raises HTTPException (403) for anybody else."""
     if not sender.owns:
         raise HTTPException(403, "only the owner of the run may do this: open the first link that rlhp printed")
-
-
-def static(request: Request, name: str) -> Response:
-    """Return a static file of the page. Its links to other files carry the key of this request."""
-    text = (STATIC / name).read_text("utf-8").replace("{{token}}", quote(bearer_of(request).key))
-    if name.endswith(".html"):
-        return HTMLResponse(text)
-    return Response(text, media_type=KINDS[name.rpartition(".")[2]])

@@ -2,7 +2,8 @@
 
 The same rules hold for every route: each request needs a key, and an annotator's key acts only for that annotator. A GET
 request may carry the key in its URL; a request that changes something must carry it in a header, which no page of another
-site can make a browser send. There are no cookies. Therefore no cross-site request can answer.
+site can make a browser send. There are no cookies. Therefore no cross-site request can answer. Only the static files, which
+are the same for everybody and hold no secrets, are read without a key.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rlhp.run import Bearer, bearer
+from rlhp.web.below import route_path
 from rlhp.web.refusal import refusal
 
 LIMIT = 16_384  # bytes of a request body: ten times the largest valid one
+PUBLIC = "/static"  # path of the static files, which need no key
 BEARER = "rlhp.bearer"  # key of an accepted request's scope: the owner or annotator who sent it
 HEADERS = {
     "content-security-policy": (
@@ -37,9 +40,11 @@ HEADERS = {
 class AuthMiddleware:
     """Accepts small requests that carry a key, name no other annotator, come from the page itself and name one of `hosts`.
 
+    GET requests for static files only have to name one of `hosts`.
+
     `token` is the owner's key, from which the annotators' keys are derived. `hosts`: accepted host names, None for any.
     `public`: host and port of the proxy in front of the page, if there is one. `on_request` is called for each accepted
-    request. HEAD is supported wherever GET is.
+    request that carries a key. HEAD is supported wherever GET is.
     """
 
     def __init__(
@@ -58,6 +63,15 @@ class AuthMiddleware:
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # a copy: the server's own scope still says HEAD, so it sends no body
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if not self._accepts_host(headers.get("host", "")):
+            await refusal(403, "this page is served only on this machine", headers)(scope, receive, send)
+        elif scope["method"] == "GET" and is_static(scope):
+            await self._app(scope, receive, send)
+        else:
+            await self._guarded(scope, receive, send, headers)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]) -> None:
+        """Reject a request that is not for a static file, or pass it to the application."""
         reads = scope["method"] == "GET"
         who = self._bearer(scope, headers, reads)
         refused = self._refusal(who, headers, reads)
@@ -72,13 +86,15 @@ class AuthMiddleware:
             more = {"www-authenticate": "Bearer"} if refused[0] == 401 else None
             await refusal(*refused, headers, more)(scope, receive, send)
 
+    def _accepts_host(self, host: str) -> bool:
+        """Return whether a request may name this host, with or without a port."""
+        return self._hosts is None or host.rpartition(":")[0] in self._hosts or host in self._hosts
+
     def _refusal(self, who: Bearer | None, headers: dict[str, str], reads: bool) -> tuple[int, str] | None:
         """Return status and reason if the request is rejected for its headers or key, whatever its body says."""
-        host = headers.get("host", "")
-        if self._hosts is not None and host.rpartition(":")[0] not in self._hosts and host not in self._hosts:
-            return 403, "this page is served only on this machine"
         if who is None:
             return 401, "the token is missing or wrong: open the page with the link that rlhp printed"
+        host = headers.get("host", "")
         foreign = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
         origin = headers.get("origin", f"http://{host}").partition("://")[2]
         if not reads and (foreign or origin not in {host, self._public or host}):
@@ -92,6 +108,11 @@ class AuthMiddleware:
         kind, _, given = headers.get("authorization", "").partition(" ")
         offered = [given] if kind.lower() == "bearer" else []
         return bearer(self._token, offered + (_parameter(scope, "token") if reads else []))
+
+
+def is_static(scope: Scope) -> bool:
+    """Return whether a request is for a static file."""
+    return route_path(scope).startswith(f"{PUBLIC}/")
 
 
 def _parameter(scope: Scope, name: str) -> list[str]:

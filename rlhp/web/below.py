@@ -1,4 +1,4 @@
-"""An application mounted below a path."""
+"""Applications mounted below a path."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def below(app: ASGIApp, root: str) -> ASGIApp:
         await app(scope, receive, send)
 
     return at_root
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path of a request relative to the application's root; empty if the scope is not a request."""
+    return scope.get("path", "").removeprefix(scope.get("root_path", ""))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import FileResponse, Response
 
-from rlhp.web.app_state import State, owner_only, static
+from rlhp.web.app_state import State, owner_only
 from rlhp.web.auth import HEADERS
 from rlhp.web.inspection import Inspected
+from rlhp.web.pages import html
 
 POLICY = "content-security-policy"
 # the page shows the report in a frame; the report may run its own script and play its own videos, and load nothing else
@@ -24,23 +25,11 @@ router = APIRouter(dependencies=[Depends(owner_only)])
 
 
 @router.get("/inspect", include_in_schema=False)
-def index(request: Request) -> Response:
+def index() -> Response:
     """Return the page."""
-    page = static(request, "inspect.html")
+    page = html("inspect")
     page.headers.update(FRAMES)
     return page
-
-
-@router.get("/inspect.css", include_in_schema=False)
-def style(request: Request) -> Response:
-    """Return the rules that the page adds to `page.css`."""
-    return static(request, "inspect.css")
-
-
-@router.get("/inspect.js", include_in_schema=False)
-def script(request: Request) -> Response:
-    """Return the page's script."""
-    return static(request, "inspect.js")
 
 
 @router.get("/inspect/report", include_in_schema=False)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from rlhp.answers import Report, over_time, report
 from rlhp.answers.over_time import Curves
 from rlhp.run import annotators_of, key_of
 from rlhp.store import people, ranked, times
-from rlhp.web.app_state import AppState, Sender, State, owner_only, static
+from rlhp.web.app_state import AppState, Sender, State, owner_only
+from rlhp.web.pages import html
 from rlhp.web.schemas import Annotator
 
 router = APIRouter()
@@ -35,27 +36,9 @@ class Link:
 
 
 @router.get("/labels", include_in_schema=False)
-def index(request: Request) -> Response:
+def index() -> Response:
     """Return the page."""
-    return static(request, "labels.html")
-
-
-@router.get("/labels.css", include_in_schema=False)
-def style(request: Request) -> Response:
-    """Return the rules that the page adds to `page.css`."""
-    return static(request, "labels.css")
-
-
-@router.get("/labels.js", include_in_schema=False)
-def script(request: Request) -> Response:
-    """Return the page's script."""
-    return static(request, "labels.js")
-
-
-@router.get("/chart.js", include_in_schema=False)
-def chart(request: Request) -> Response:
-    """Return the module that draws charts."""
-    return static(request, "chart.js")
+    return html("labels")
 
 
 @router.get("/api/labels")

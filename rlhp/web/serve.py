@@ -13,7 +13,6 @@ from threading import Thread
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
 
 from rlhp import film
 from rlhp.run import Served, annotators_of, announce, dismiss, links, served, serving
@@ -22,7 +21,7 @@ from rlhp.web.app import create
 from rlhp.web.app_state import AppState
 from rlhp.web.below import below
 from rlhp.web.found import is_run, runs_below
-from rlhp.web.listen import listen
+from rlhp.web.listen import http_server, listen
 from rlhp.web.options import Options, options_of
 from rlhp.web.run_status import settings_of
 from rlhp.web.several import RunServer
@@ -57,7 +56,7 @@ def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] =
 def _serve_run(run: Path, settings: Mapping[str, Any], options: Options, annotators: Sequence[str], beside: bool) -> None:
     listening, page = listen(run, options, beside)
     with listening, closing(AppState(run, settings, options, page.token, annotators)) as state:
-        server = _server(create(state, options.hosts, options.public), options)
+        server = http_server(below(create(state), options.root), patience=3)
         if beside:
             Thread(target=_stop_when_idle, args=(state, server), daemon=True).start()
         state.clips.start()
@@ -66,9 +65,10 @@ def _serve_run(run: Path, settings: Mapping[str, Any], options: Options, annotat
 
 def _serve_runs(folder: Path, given: Mapping[str, Any], options: Options, annotators: Sequence[str]) -> None:
     listening, page = listen(folder, options, beside=False)
-    with listening, closing(RunServer(folder, given, page, options.hosts, annotators)) as runs:
+    with listening, closing(RunServer(folder, given, page, annotators)) as runs:
         Thread(target=runs.keep_closing, daemon=True).start()
-        _run_server(_server(create_several(runs), options), listening, folder, page, options, annotators)
+        server = http_server(below(create_several(runs), options.root), patience=3)
+        _run_server(server, listening, folder, page, options, annotators)
 
 
 def _run_server(
@@ -104,20 +104,6 @@ def _wait_for_page(folder: Path) -> Served:
             raise UserError(f"another process is starting the page of {folder} but does not finish; end it, then try again.")
         time.sleep(0.05)
     return page
-
-
-def _server(app: ASGIApp, options: Options) -> uvicorn.Server:
-    # no access log: URLs contain the token; proxy headers are not trusted, and nothing depends on them
-    return uvicorn.Server(
-        uvicorn.Config(
-            below(app, options.root),
-            ws="none",
-            access_log=False,
-            log_level="warning",
-            timeout_graceful_shutdown=3,
-            proxy_headers=False,
-        )
-    )
 
 
 def _stop_when_idle(state: AppState, server: uvicorn.Server) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event, RLock
+from threading import RLock
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -20,8 +21,8 @@ from rlhp.types import UserError
 from rlhp.web.app import create
 from rlhp.web.app_state import AppState
 from rlhp.web.file_cache import FileCache, changed
-from rlhp.web.found import CONFIG, runs_below
-from rlhp.web.options import options_of
+from rlhp.web.found import CONFIG, is_run, runs_below
+from rlhp.web.options import Options, options_of
 from rlhp.web.run_status import RunStatus, run_status, settings_of
 
 IDLE = 600.0  # seconds without a request after which a run without a running training is closed
@@ -44,11 +45,10 @@ class RunServer:
     serves it. A run that its own training or another `rlhp annotate` serves stays there, and the list links to it.
     """
 
-    def __init__(
-        self, folder: Path, given: Mapping[str, Any], page: Served, hosts: frozenset[str] | None, annotators: Sequence[str] = ()
-    ) -> None:
-        self.folder, self.page, self.hosts, self.annotators = folder, page, hosts, annotators
-        self._given, self._lock, self._over = given, RLock(), Event()
+    def __init__(self, folder: Path, given: Mapping[str, Any], page: Served, annotators: Sequence[str] = ()) -> None:
+        self.folder, self.page, self.annotators = folder, page, annotators
+        self.options = Options(host=page.host, public=page.public)
+        self._given, self._lock = given, RLock()
         self._opened: dict[str, OpenRun] = {}
         self._cache = FileCache()
 
@@ -60,7 +60,7 @@ class RunServer:
         """Return the run whose name is a prefix of a path; None if there is none."""
         parts = [part for part in path.split("/") if part not in ("", ".", "..")]
         heads = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
-        return next((name for name in heads if (self.folder / name / CONFIG).is_file()), None)
+        return next((name for name in heads if is_run(self.folder / name)), None)
 
     def token(self, name: str) -> str:
         """Return the token of a run: that of its last page, or one derived from this page's secret token."""
@@ -88,7 +88,7 @@ class RunServer:
         """
         with self._lock:
             opened = self._opened.get(name) or self._open(name)
-            opened.state.activity.count()  # so that it is not closed before the request reaches it
+            opened.state.count_request()  # so that it is not closed before the request reaches it
             return opened.app
 
     def _open(self, name: str) -> OpenRun:
@@ -98,12 +98,12 @@ class RunServer:
                 raise UserError(f"{name} is served by another process: open it from the list of runs.")
             settings = settings_of(run)
             film.drawing(settings)
-            options = options_of(settings, {**self._given, "public": self.page.public or None})
+            options = options_of(settings, {**self._given, "host": self.page.host, "public": self.page.public or None})
             page = self.served(name)
             state = stack.enter_context(closing(AppState(run, settings, options, page.token, self.annotators)))
             announce(run, page)
             state.clips.start()
-            opened = self._opened[name] = OpenRun(state, create(state, self.hosts, self.page.public), stack.pop_all())
+            opened = self._opened[name] = OpenRun(state, create(state), stack.pop_all())
             return opened
 
     def close_idle(self) -> None:
@@ -114,13 +114,13 @@ class RunServer:
                     self._opened.pop(name).closing.close()
 
     def keep_closing(self) -> None:
-        """Close idle runs periodically until `close` is called."""
-        while not self._over.wait(LOOK):
+        """Close idle runs periodically."""
+        while True:
+            time.sleep(LOOK)
             self.close_idle()
 
     def close(self) -> None:
         """Close all runs."""
-        self._over.set()
         with self._lock:
             for opened in self._opened.values():
                 opened.closing.close()

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Query
 from fastapi.responses import RedirectResponse, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rlhp.run import key_of
 from rlhp.types import UserError
-from rlhp.web.app_state import bearer_of, static
-from rlhp.web.auth import AuthMiddleware
-from rlhp.web.explain import PLAIN, explain
-from rlhp.web.refusal import refusal
+from rlhp.web.app_state import Sender
+from rlhp.web.application import application
+from rlhp.web.auth import AuthMiddleware, is_static
+from rlhp.web.below import route_path
+from rlhp.web.pages import html
+from rlhp.web.refusal import HANDLERS
 from rlhp.web.schemas import Annotator
 from rlhp.web.several import RunServer
 
@@ -52,21 +55,17 @@ def create_several(runs: RunServer) -> ASGIApp:
     listing = _listing(runs)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        path = _path(scope)
+        path = route_path(scope)
         name = await run_in_threadpool(runs.named, path.removeprefix(RUNS)) if path.startswith(RUNS) else None
         if name is None:
             await listing(scope, receive, send)
         elif path == f"{RUNS}{name}":
             await _with_slash(scope)(scope, receive, send)
         else:
-            await _of_run(runs, name)({**scope, "root_path": f"{scope.get('root_path', '')}{RUNS}{name}"}, receive, send)
+            scope = {**scope, "root_path": f"{scope.get('root_path', '')}{RUNS}{name}"}
+            await (listing if is_static(scope) else _of_run(runs, name))(scope, receive, send)
 
     return app
-
-
-def _path(scope: Scope) -> str:
-    """Return the path of a request relative to the application's root; empty if the scope is not a request."""
-    return scope.get("path", "").removeprefix(scope.get("root_path", ""))
 
 
 def _with_slash(scope: Scope) -> Response:
@@ -79,47 +78,30 @@ def _of_run(runs: RunServer, name: str) -> ASGIApp:
     """Return the application of a run, which is opened only by a request with a valid key."""
 
     async def opened(scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            app = await run_in_threadpool(runs.open, name)
-        except UserError as error:
-            headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-            await refusal(503, str(error), headers)(scope, receive, send)
-            return
+        app = await run_in_threadpool(runs.open, name)
         await app(scope, receive, send)
 
-    return AuthMiddleware(opened, runs.token(name), runs.hosts, lambda: None, urlsplit(runs.page.public).netloc)
+    options = runs.options
+    explained = ExceptionMiddleware(opened, HANDLERS)
+    return AuthMiddleware(explained, runs.token(name), options.hosts, lambda: None, options.public_host)
 
 
 def _listing(runs: RunServer) -> FastAPI:
-    app = FastAPI(description="Runs whose clips are compared.", **PLAIN)
-    for name in ("page.css", "labels.css", "runs.css", "runs.js", "icon.svg"):
-        app.add_api_route(f"/{name}", _file(name), include_in_schema=False)
-    app.add_api_route("/", _file("runs.html"), include_in_schema=False)
+    app = application("Runs whose clips are compared.", runs.page.token, runs.options)
+
+    @app.get("/", include_in_schema=False)
+    def index() -> Response:
+        """Return the page."""
+        return html("runs")
 
     @app.get("/api/runs")
-    def listed(request: Request, annotator: Annotated[Annotator | None, Query()] = None) -> RunList:
+    def listed(sender: Sender, annotator: Annotated[Annotator | None, Query()] = None) -> RunList:
         """Return every run with a link for the person who sent the request."""
-        who = bearer_of(request)
-        name = who.annotator or annotator
-        found = [_listed(runs, run, name, who.owns) for run in runs.names()]
-        return RunList(folder=runs.folder.resolve().name, owns=who.owns, runs=found)
+        name = sender.annotator or annotator
+        found = [_listed(runs, run, name, sender.owns) for run in runs.names()]
+        return RunList(runs.folder.resolve().name, sender.owns, found)
 
-    explain(app)
-    app.add_middleware(
-        AuthMiddleware,  # pyright: ignore[reportArgumentType]
-        token=runs.page.token,
-        hosts=runs.hosts,
-        on_request=lambda: None,
-        public=urlsplit(runs.page.public).netloc,
-    )
     return app
-
-
-def _file(name: str):
-    def file(request: Request) -> Response:
-        return static(request, name)
-
-    return file
 
 
 def _listed(runs: RunServer, run: str, annotator: str | None, owns: bool) -> RunEntry:

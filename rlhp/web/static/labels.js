@@ -1,6 +1,6 @@
 // /labels: tables, curves over time and, for the owner, links. Text is never parsed as HTML.
 
-import { chart, made } from "./chart.js?token={{token}}";
+import { chart, made } from "./chart.js";
 
 const link = new URLSearchParams(location.search);
 const token = link.get("token") ?? "", headers = { authorization: `Bearer ${token}` };

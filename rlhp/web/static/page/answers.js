@@ -1,13 +1,13 @@
 // Sends answers to the server and receives questions. Answers are kept in the browser until the server has stored them.
 
-import { annotator, say, sleep, storage, token } from "./base.js?token={{token}}";
-import { discard, unplayable } from "./films.js?token={{token}}";
-import { known } from "./panel.js?token={{token}}";
-import { write } from "./progress.js?token={{token}}";
-import { acknowledge, asOfNow, post, refused, accessDenied } from "./server.js?token={{token}}";
-import { active, arrange, phase } from "./show.js?token={{token}}";
-import { page, same, showing } from "./state.js?token={{token}}";
-import { UNPLAYABLE, trouble } from "./words.js?token={{token}}";
+import { annotator, say, sleep, storage, token } from "./base.js";
+import { discard, unplayable } from "./films.js";
+import { known } from "./panel.js";
+import { write } from "./progress.js";
+import { acknowledge, asOfNow, post, refused, accessDenied } from "./server.js";
+import { active, arrange, phase } from "./show.js";
+import { page, same, showing } from "./state.js";
+import { UNPLAYABLE, trouble } from "./words.js";
 
 const KEPT = `rlhp ${token.slice(-8)} ${annotator}`; // storage key, one per run and annotator, of the answers that the server does not have yet
 

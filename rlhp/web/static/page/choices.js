@@ -1,6 +1,6 @@
 // Questions answered with one of several buttons: comparisons, graded comparisons, and good or bad.
 
-import { made } from "./base.js?token={{token}}";
+import { made } from "./base.js";
 
 /** An answer button with its sign (the key to press) and its text. */
 export function answerButton({ value, sign, text, keys = [], tone = "" }, send) {

@@ -1,11 +1,11 @@
 // Handles the answer to the question on screen.
 
-import { say, sleep } from "./base.js?token={{token}}";
-import { keep, send } from "./answers.js?token={{token}}";
-import { flash, kindOf } from "./panel.js?token={{token}}";
-import { write } from "./progress.js?token={{token}}";
-import { active, arrange, timeVisible, minimum, phase } from "./show.js?token={{token}}";
-import { page, same, showing } from "./state.js?token={{token}}";
+import { say, sleep } from "./base.js";
+import { keep, send } from "./answers.js";
+import { flash, kindOf } from "./panel.js";
+import { write } from "./progress.js";
+import { active, arrange, timeVisible, minimum, phase } from "./show.js";
+import { page, same, showing } from "./state.js";
 
 const OUTLINED = 220; // ms for which the chosen clip is outlined before the next question
 const DAY = 86400; // seconds

@@ -1,6 +1,6 @@
 // The learning curve as SVG.
 
-import { drawn } from "./base.js?token={{token}}";
+import { drawn } from "./base.js";
 
 const WIDTH = 300, HEIGHT = 150, LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 22;
 

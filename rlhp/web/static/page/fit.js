@@ -1,7 +1,7 @@
 // Lays clips out in the number of columns that makes them largest.
 
-import { $ } from "./base.js?token={{token}}";
-import { namesOf } from "./panel.js?token={{token}}";
+import { $ } from "./base.js";
+import { namesOf } from "./panel.js";
 
 const GAP = 12; // approximate pixels between clips
 const ROWS = 300, TOUCH_ROWS = 230; // approximate height in pixels of the rest of the page

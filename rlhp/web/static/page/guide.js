@@ -1,9 +1,9 @@
 // The instructions and a sketch of what to watch. Folds to one line after a few answers.
 
-import { $, storage } from "./base.js?token={{token}}";
-import { ask } from "./server.js?token={{token}}";
-import { listen } from "./progress.js?token={{token}}";
-import { page } from "./state.js?token={{token}}";
+import { $, storage } from "./base.js";
+import { ask } from "./server.js";
+import { listen } from "./progress.js";
+import { page } from "./state.js";
 
 const KEPT = "rlhp guide"; // whether the person opened or closed it; null: the page decides
 const FOLD_AFTER = 5; // answers after which it folds
@@ -36,7 +36,7 @@ function write() {
 }
 
 async function draw({ task, watch }) {
-  const text = await (await ask(`sketches/${encodeURIComponent(task)}.svg`)).text();
+  const text = await (await ask(`static/sketches/${encodeURIComponent(task)}.svg`)).text();
   const sketch = document.adoptNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement);
   for (const part of sketch.querySelectorAll("[data-part]")) part.classList.toggle("watched", watch.includes(part.dataset.part));
   $("sketch").replaceChildren(sketch);

@@ -1,9 +1,9 @@
 // The help dialog: keys, and notifications in this browser.
 
-import { $, made } from "./base.js?token={{token}}";
-import { setNotice, settings } from "./notice.js?token={{token}}";
-import { kindOf } from "./panel.js?token={{token}}";
-import { page } from "./state.js?token={{token}}";
+import { $, made } from "./base.js";
+import { setNotice, settings } from "./notice.js";
+import { kindOf } from "./panel.js";
+import { page } from "./state.js";
 
 const KEYS = [["Z", "Undo your last answer"], ["Space", "Pause or play the clips"], ["S", "Replay slowly, only once"], [", .", "One frame back or forward"],
   ["− +", "Play slower or faster from now on"], ["?", "This help"]];

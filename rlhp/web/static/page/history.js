@@ -1,12 +1,12 @@
 // This annotator's last answers. Those that the training has not used can be changed; used ones can be flagged.
 
-import { $, annotator, clock, made, say } from "./base.js?token={{token}}";
-import { reopen } from "./answers.js?token={{token}}";
-import { film } from "./films.js?token={{token}}";
-import { kindOf, namesOf } from "./panel.js?token={{token}}";
-import { listen } from "./progress.js?token={{token}}";
-import { acknowledged, mine, read, tell } from "./server.js?token={{token}}";
-import { page } from "./state.js?token={{token}}";
+import { $, annotator, clock, made, say } from "./base.js";
+import { reopen } from "./answers.js";
+import { film } from "./films.js";
+import { kindOf, namesOf } from "./panel.js";
+import { listen } from "./progress.js";
+import { acknowledged, mine, read, tell } from "./server.js";
+import { page } from "./state.js";
 
 const SHOWN = 20;
 const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches; // then clips do not play automatically

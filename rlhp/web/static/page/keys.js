@@ -1,11 +1,11 @@
 // Keyboard shortcuts.
 
-import { $, say } from "./base.js?token={{token}}";
-import { undo } from "./answers.js?token={{token}}";
-import { openHelp } from "./help.js?token={{token}}";
-import { keys } from "./panel.js?token={{token}}";
-import { KEYS as PLAYBACK } from "./playback.js?token={{token}}";
-import { active } from "./show.js?token={{token}}";
+import { $, say } from "./base.js";
+import { undo } from "./answers.js";
+import { openHelp } from "./help.js";
+import { keys } from "./panel.js";
+import { KEYS as PLAYBACK } from "./playback.js";
+import { active } from "./show.js";
 
 const COMMANDS = { z: () => undo(), Z: () => undo(), "?": openHelp, ...PLAYBACK };
 const TYPES_HERE = "input, select, textarea";

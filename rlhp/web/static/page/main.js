@@ -1,19 +1,19 @@
 // Entry point of the page. The next question is loaded in advance, so that it plays at once; answers are kept until the server has them.
 
-import { say, sleep } from "./base.js?token={{token}}";
-import { fetchQuestions, connected, connectionLost, restore, sinceFetched } from "./answers.js?token={{token}}";
-import { start as startGuide } from "./guide.js?token={{token}}";
-import { start as startHelp } from "./help.js?token={{token}}";
-import { start as startHistory } from "./history.js?token={{token}}";
-import { start as startKeys } from "./keys.js?token={{token}}";
-import { start as startNotices } from "./notice.js?token={{token}}";
-import { enable, drawButtons } from "./panel.js?token={{token}}";
-import { start as startPlayback } from "./playback.js?token={{token}}";
-import { write } from "./progress.js?token={{token}}";
-import { start as startRun } from "./run.js?token={{token}}";
-import { asOfNow, mine, read } from "./server.js?token={{token}}";
-import { choose } from "./choose.js?token={{token}}";
-import { page } from "./state.js?token={{token}}";
+import { say, sleep } from "./base.js";
+import { fetchQuestions, connected, connectionLost, restore, sinceFetched } from "./answers.js";
+import { start as startGuide } from "./guide.js";
+import { start as startHelp } from "./help.js";
+import { start as startHistory } from "./history.js";
+import { start as startKeys } from "./keys.js";
+import { start as startNotices } from "./notice.js";
+import { enable, drawButtons } from "./panel.js";
+import { start as startPlayback } from "./playback.js";
+import { write } from "./progress.js";
+import { start as startRun } from "./run.js";
+import { asOfNow, mine, read } from "./server.js";
+import { choose } from "./choose.js";
+import { page } from "./state.js";
 
 const POLL = 2000, HEARTBEAT = 20000, ELSEWHERE = 5000; // ms between requests; ELSEWHERE: while the tab is hidden
 
@@ -49,6 +49,7 @@ async function live() {
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) tick(); });
 
+for (const anchor of document.querySelectorAll("a")) anchor.search = location.search; // other pages need the key too
 restore();
 for (const start of [startPlayback, startKeys, startGuide, startHistory, startHelp, startNotices]) start();
 drawButtons("comparison", 2, choose);

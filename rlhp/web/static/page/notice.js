@@ -1,9 +1,9 @@
 // Notifies a person whose tab is hidden that a question is waiting, by notification or sound. Both are off by default.
 
-import { say, storage } from "./base.js?token={{token}}";
-import { listen } from "./progress.js?token={{token}}";
-import { page } from "./state.js?token={{token}}";
-import { waiting } from "./words.js?token={{token}}";
+import { say, storage } from "./base.js";
+import { listen } from "./progress.js";
+import { page } from "./state.js";
+import { waiting } from "./words.js";
 
 const KEPT = "rlhp notices"; // storage key, shared by all runs
 export const settings = { notify: false, sound: false, ...storage.read(KEPT) };

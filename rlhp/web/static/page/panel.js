@@ -1,9 +1,9 @@
 // The answer panel, which depends on the kind of question.
 
-import { $ } from "./base.js?token={{token}}";
-import { comparison, goodBad, gradedComparison } from "./choices.js?token={{token}}";
-import { ranking } from "./ranking.js?token={{token}}";
-import { rating } from "./rating.js?token={{token}}";
+import { $ } from "./base.js";
+import { comparison, goodBad, gradedComparison } from "./choices.js";
+import { ranking } from "./ranking.js";
+import { rating } from "./rating.js";
 
 const KINDS = { comparison, graded_comparison: gradedComparison, ranking, rating, good_bad: goodBad };
 export const kindOf = (question) => KINDS[question.kind] ?? comparison;

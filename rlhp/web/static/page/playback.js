@@ -1,6 +1,6 @@
 // Playback of clips: pause, speed and position.
 
-import { $, storage } from "./base.js?token={{token}}";
+import { $, storage } from "./base.js";
 
 const SLOW = 0.3; // the speed of a slow replay
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2];

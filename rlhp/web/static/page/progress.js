@@ -1,8 +1,8 @@
 // Writes the status of the run and of this annotator to the page.
 
-import { $, annotator, count, number, time } from "./base.js?token={{token}}";
-import { page } from "./state.js?token={{token}}";
-import { STATES, waiting, why } from "./words.js?token={{token}}";
+import { $, annotator, count, number, time } from "./base.js";
+import { page } from "./state.js";
+import { STATES, waiting, why } from "./words.js";
 
 const ENOUGH = 10; // answers needed before the pace and the remaining time are shown
 

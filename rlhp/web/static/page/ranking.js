@@ -1,7 +1,7 @@
 // A ranking of several clips: keys, taps or drags put clips into places; clips in the same place are tied.
 
-import { made } from "./base.js?token={{token}}";
-import { UNSURE, answerButton } from "./choices.js?token={{token}}";
+import { made } from "./base.js";
+import { UNSURE, answerButton } from "./choices.js";
 
 export const ordinal = (n) => `${n}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
 

@@ -1,7 +1,7 @@
 // A rating of one clip: a key from 1 to 5, or a slider for values in between.
 
-import { made } from "./base.js?token={{token}}";
-import { UNSURE, answerButton } from "./choices.js?token={{token}}";
+import { made } from "./base.js";
+import { UNSURE, answerButton } from "./choices.js";
 
 const STARS = 5;
 const WORDS = ["Very bad", "Bad", "Middling", "Good", "Very good"];

@@ -1,10 +1,10 @@
 // The run panel: learning curve, agreement of the reward model with this annotator, newest clip, and controls.
 
-import { $, count, say, sleep, storage } from "./base.js?token={{token}}";
-import { plot, series } from "./curve.js?token={{token}}";
-import { playback } from "./playback.js?token={{token}}";
-import { ask, mine, read, tell } from "./server.js?token={{token}}";
-import { page } from "./state.js?token={{token}}";
+import { $, count, say, sleep, storage } from "./base.js";
+import { plot, series } from "./curve.js";
+import { playback } from "./playback.js";
+import { ask, mine, read, tell } from "./server.js";
+import { page } from "./state.js";
 
 const AGAIN = 5000; // ms between requests
 const KEPT = "rlhp run"; // storage key: whether the panel is open

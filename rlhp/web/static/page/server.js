@@ -1,7 +1,7 @@
 // Requests to the server. All URLs are relative, so that the page works below any prefix.
 
-import { annotator, token } from "./base.js?token={{token}}";
-import { page } from "./state.js?token={{token}}";
+import { annotator, token } from "./base.js";
+import { page } from "./state.js";
 
 const AHEAD = 3, MOST = 5; // questions fetched in advance: the one shown and two more; maximum number per request
 

@@ -1,15 +1,15 @@
 // Shows the first question of the queue, preloads the next one, and measures how long a question has been visible.
 
-import { $, sleep } from "./base.js?token={{token}}";
-import { film, forget } from "./films.js?token={{token}}";
-import { fetchQuestions, connectionLost, report } from "./answers.js?token={{token}}";
-import { choose } from "./choose.js?token={{token}}";
-import { fit } from "./fit.js?token={{token}}";
-import { enable, namesOf, present, tap } from "./panel.js?token={{token}}";
-import { watch } from "./playback.js?token={{token}}";
-import { write } from "./progress.js?token={{token}}";
-import { Stage } from "./stage.js?token={{token}}";
-import { page, same, showing } from "./state.js?token={{token}}";
+import { $, sleep } from "./base.js";
+import { film, forget } from "./films.js";
+import { fetchQuestions, connectionLost, report } from "./answers.js";
+import { choose } from "./choose.js";
+import { fit } from "./fit.js";
+import { enable, namesOf, present, tap } from "./panel.js";
+import { watch } from "./playback.js";
+import { write } from "./progress.js";
+import { Stage } from "./stage.js";
+import { page, same, showing } from "./state.js";
 
 const body = document.body;
 

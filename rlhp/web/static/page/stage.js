@@ -1,8 +1,8 @@
 // A stage plays the clips of one question. One stage is visible while another holds the preloaded clips of the next question.
 
-import { $, made } from "./base.js?token={{token}}";
-import { film } from "./films.js?token={{token}}";
-import { playback } from "./playback.js?token={{token}}";
+import { $, made } from "./base.js";
+import { film } from "./films.js";
+import { playback } from "./playback.js";
 
 const HOLD = 400; // ms for which the last frame is held before the clips restart
 const APART = 0.08; // maximum offset between clips in seconds

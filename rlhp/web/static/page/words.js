@@ -1,8 +1,8 @@
 // Texts on the status of the page and the run.
 
-import { clock, count } from "./base.js?token={{token}}";
-import { isStored } from "./answers.js?token={{token}}";
-import { page } from "./state.js?token={{token}}";
+import { clock, count } from "./base.js";
+import { isStored } from "./answers.js";
+import { page } from "./state.js";
 
 export const STATES = { training: "Training", waiting: "Waiting for you", paused: "Training is paused", stopped: "Training is stopped", failed: "Training failed", finished: "Training is finished", away: "No connection", refused: "No access" };
 export const UNPLAYABLE = "This browser cannot play the clips, even after they were filmed again: start the page with rlhp annotate --codec vp9.";
