@@ -20,9 +20,8 @@ from rlhp.store import labels
 from rlhp.types import UserError
 from rlhp.web import annotate
 from rlhp.web.below import below
-from rlhp.web.found import runs_below
 from rlhp.web.options import Options, options_of
-from rlhp.web.several import RunServer
+from rlhp.web.several import RunServer, runs_below
 from rlhp.web.several_app import create_several
 
 OWNER, ADA = ({"authorization": f"Bearer {key}"} for key in (TOKEN, key_of(TOKEN, "ada")))

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pages import ask, filmed, make_run
 
@@ -46,6 +47,10 @@ def room(run: Path, annotators: Sequence[str] = (), now: Callable[[], float] = t
     return AppState(run, settings_of(run), given, TOKEN, annotators, now)
 
 
+def served_app(state: AppState) -> FastAPI:
+    return create(TOKEN, state.options, lambda: state)
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return filmed(make_run(tmp_path / "run", questions=4))
@@ -54,7 +59,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(run: Path):
     """Without the token."""
-    with TestClient(create(room(run)), base_url=HOST) as client:
+    with TestClient(served_app(room(run)), base_url=HOST) as client:
         yield client
 
 
@@ -180,7 +185,7 @@ def test_an_answer_to_what_is_gone(client: TestClient, run: Path) -> None:
 
 
 def test_a_pair_is_to_be_looked_at(run: Path) -> None:
-    with TestClient(create(room(run, minimum_view=1.0)), base_url=HOST) as client:
+    with TestClient(served_app(room(run, minimum_view=1.0)), base_url=HOST) as client:
         hasty = say(client, pairs(client)[0], seen=0.9)
         assert hasty.status_code == 422 and "at least 1 seconds" in hasty.json()["detail"]
         assert say(client, pairs(client)[0], seen=1.0).json()["outcome"] == "kept"
@@ -343,7 +348,7 @@ def test_head_is_answered_wherever_get_is(client: TestClient, address: str) -> N
 def test_visits_are_counted_of_those_who_have_the_token(run: Path) -> None:
     now = [100.0]
     state = room(run, now=lambda: now[0])
-    with TestClient(create(state), base_url=HOST) as client:
+    with TestClient(served_app(state), base_url=HOST) as client:
         now[0] = 130.0
         client.get("/")
         assert state.is_idle(29.0) and not state.is_idle(30.0)
@@ -380,7 +385,7 @@ def test_a_browser_revalidates_a_static_file(client: TestClient, tmp_path: Path,
     assert again.status_code == 304 and again.headers["cache-control"] == "no-cache" and not again.content
     (tmp_path / "icon.svg").write_text("<svg/>")
     monkeypatch.setattr("rlhp.web.pages.STATIC", tmp_path)
-    with TestClient(create(client.app.state.app_state), base_url=HOST) as upgraded:
+    with TestClient(served_app(client.app.state.opened()), base_url=HOST) as upgraded:
         answer = upgraded.get("/static/icon.svg", headers={"if-none-match": first.headers["etag"]})
         assert answer.status_code == 200 and answer.text == "<svg/>"
 
@@ -474,7 +479,7 @@ KINDS = [  # kind, clips, what is answered, and what is stored of it where the c
 @pytest.mark.parametrize(("kind", "clips", "value", "ranks", "rating"), KINDS)
 def test_questions_of_every_kind(kind: str, clips: int, value: Any, ranks: Any, rating: Any, tmp_path: Path) -> None:
     run = filmed(make_run(tmp_path / "run", questions=1, clips=clips, feedback=kind, query={"clips": clips}))
-    with TestClient(create(room(run)), base_url=HOST, headers=AUTH) as client:
+    with TestClient(served_app(room(run)), base_url=HOST, headers=AUTH) as client:
         assert client.get("/api/state?annotator=annotator-1").json()["kind"] == kind
         (question,) = pairs(client)
         assert question["kind"] == kind and len(question["clips"]) == clips
@@ -500,7 +505,7 @@ def test_questions_of_every_kind(kind: str, clips: int, value: Any, ranks: Any, 
 )
 def test_answers_of_another_kind_are_refused(kind: str, clips: int, wrong: list[Any], tmp_path: Path) -> None:
     run = filmed(make_run(tmp_path / "run", questions=1, clips=clips, feedback=kind))
-    with TestClient(create(room(run)), base_url=HOST, headers=AUTH) as client:
+    with TestClient(served_app(room(run)), base_url=HOST, headers=AUTH) as client:
         (question,) = pairs(client)
         refused = [say(client, question, value) for value in wrong]
         assert [answer.status_code for answer in refused] == [422] * len(wrong) and answers(run) == []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, HTTPException, Query
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
 from fastapi.responses import FileResponse, Response
 
 from rlhp.feedback import InvalidAnswer
@@ -14,8 +15,9 @@ from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
 from rlhp.store import Given
 from rlhp.web import inspect_page, labels, run
-from rlhp.web.app_state import AppState, State
+from rlhp.web.app_state import AppState, State, app_state
 from rlhp.web.application import application
+from rlhp.web.options import Options
 from rlhp.web.pages import STATIC, html
 from rlhp.web.schemas import (
     Annotator,
@@ -33,10 +35,10 @@ from rlhp.web.schemas import (
 __all__ = ["AppState", "create"]
 
 
-def create(state: AppState) -> FastAPI:
-    """Create the application that serves one run."""
-    app = application("Give feedback on clips of a run.", state.token, state.options, state.count_request)
-    app.state.app_state = state
+def create(token: str, options: Options, opened: Callable[[], AppState]) -> FastAPI:
+    """Create the application that serves one run. `opened`: returns the run's state at each request with a key."""
+    app = application("Give feedback on clips of a run.", token, options)
+    app.state.opened = opened
     for router in (page, api, labels.router, run.router, inspect_page.router):
         app.include_router(router)
     return app
@@ -46,7 +48,7 @@ page = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api")
 
 
-@page.get("/")
+@page.get("/", dependencies=[Depends(app_state)])
 def index(annotator: str = "") -> Response:
     """Return the page. Raises HTTPException (422) if the link names an annotator whose name is invalid."""
     if annotator and not re.fullmatch(NAME, annotator):

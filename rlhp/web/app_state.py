@@ -117,12 +117,14 @@ def _open_store(run: Path) -> Store:
     return Store(file)
 
 
-async def app_state(request: Request) -> AppState:
-    """Return the state of the application that handles this request."""
-    return request.app.state.app_state
+def app_state(request: Request) -> AppState:
+    """Return the state of the run that a request is about. Raises UserError if the run cannot be opened."""
+    state = request.app.state.opened()
+    state.count_request()
+    return state
 
 
-def bearer_of(request: Request) -> Bearer:
+async def bearer_of(request: Request) -> Bearer:
     """Return the owner or annotator whose key the request carries."""
     return request.scope[BEARER]
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Mount, Router
+from starlette.types import ASGIApp, Scope
 
 
 def below(app: ASGIApp, root: str) -> ASGIApp:
     """Mount an application at the path `root`, whether or not the proxy strips that path; an empty `root` changes nothing."""
-    if not root:
-        return app
-
-    async def at_root(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if path == root or path.startswith(f"{root}/"):
-            scope = {**scope, "root_path": root}
-        await app(scope, receive, send)
-
-    return at_root
+    return Router([Mount(root, app), Mount("", app)])
 
 
 def route_path(scope: Scope) -> str:

@@ -32,14 +32,6 @@ UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 Render = Callable[[Segment], Iterator[Array]]
 
 
-def _until_stdin_closes(pictures: Iterator[Array]) -> Iterator[Array]:
-    """Yield the pictures; exit the process if standard input closes meanwhile."""
-    for picture in pictures:
-        if _stdin_closes(0):
-            sys.exit()
-        yield picture
-
-
 class ClipRenderer:
     """Films clips that are needed and missing."""
 
@@ -103,7 +95,7 @@ def _render_clips(renderer: ClipRenderer, settings: Mapping[str, Any], render_se
         while True:
             name = renderer.next()
             if name is not None:
-                renderer.film(lambda segment: _until_stdin_closes(render(segment)), drawing.fps, name)
+                renderer.film(render, drawing.fps, name)
             if _stdin_closes(0 if name else PAUSE):
                 return
 

@@ -37,11 +37,6 @@ class Options:
         return frozenset(("[::1]", *LOOPBACK, *filter(None, (proxy.netloc, proxy.hostname))))
 
     @property
-    def public_host(self) -> str:
-        """Host and port of the proxy in front of the page; empty if there is none."""
-        return urlsplit(self.public).netloc
-
-    @property
     def root(self) -> str:
         """The path at which the proxy mounts the page; empty if it is the proxy's root."""
         return urlsplit(self.public).path

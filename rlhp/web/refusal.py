@@ -51,4 +51,4 @@ async def explained(request: Request, error: Exception) -> Response:
     raise error
 
 
-HANDLERS = dict.fromkeys((UserError, HTTPException, RequestValidationError), explained)
+EXPLAINED = (UserError, HTTPException, RequestValidationError)

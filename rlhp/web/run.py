@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isfinite, nan
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,7 @@ METRICS = "metrics.csv"
 POINTS = 200  # maximum number of points of a curve
 RECENT = 40  # questions, newest first, that are searched for a filmed clip
 MOST = 10_000  # maximum number of labels to add at once
+ORDERS = {"pause": {"paused": True}, "resume": {"paused": False}, "stop": {"stop": True}}
 Point = tuple[int, float | None, float | None]
 
 router = APIRouter(prefix="/api/run")
@@ -70,27 +71,6 @@ def run(state: State, sender: Sender, annotator: Annotated[Annotator | None, Que
     )
 
 
-@router.post("/pause", dependencies=[Depends(owner_only)])
-def pause(state: State, sender: Sender) -> Progress:
-    """Pause the training after this round."""
-    _request_control(state, paused=True)
-    return run(state, sender)
-
-
-@router.post("/resume", dependencies=[Depends(owner_only)])
-def resume(state: State, sender: Sender) -> Progress:
-    """Resume a paused training."""
-    ask(state.run, paused=False)  # also for a training that was killed while paused
-    return run(state, sender)
-
-
-@router.post("/stop", dependencies=[Depends(owner_only)])
-def stop(state: State, sender: Sender) -> Progress:
-    """Stop the training after this round, with a checkpoint from which the same command resumes."""
-    _request_control(state, stop=True)
-    return run(state, sender)
-
-
 @router.post("/labels", dependencies=[Depends(owner_only)])
 def labels(state: State, sender: Sender, body: More) -> Progress:
     """Add labels to the run's total, distributed over the rest of the run by its schedule."""
@@ -100,11 +80,16 @@ def labels(state: State, sender: Sender, body: More) -> Progress:
     return run(state, sender)
 
 
-def _request_control(state: AppState, **fields: bool) -> None:
-    """Send a request to a running training. Raises HTTPException (409) if there is none."""
-    if not is_running(state.run):
+@router.post("/{order}", dependencies=[Depends(owner_only)])
+def give(state: State, sender: Sender, order: Literal["pause", "resume", "stop"]) -> Progress:
+    """Pause the training after this round, resume it, or stop it with a checkpoint from which the same command resumes.
+
+    Raises HTTPException (409) if there is no training to pause or stop.
+    """
+    if order != "resume" and not is_running(state.run):  # a training that was killed while paused is resumed, too
         raise HTTPException(409, "no training is running here: run its command again to resume from the last checkpoint")
-    ask(state.run, **fields)
+    ask(state.run, **ORDERS[order])
+    return run(state, sender)
 
 
 def unable_to_grow(run: Path, labels: int) -> str | None:

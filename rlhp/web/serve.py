@@ -20,11 +20,10 @@ from rlhp.types import UserError
 from rlhp.web.app import create
 from rlhp.web.app_state import AppState
 from rlhp.web.below import below
-from rlhp.web.found import is_run, runs_below
 from rlhp.web.listen import http_server, listen
 from rlhp.web.options import Options, options_of
 from rlhp.web.run_status import settings_of
-from rlhp.web.several import RunServer
+from rlhp.web.several import RunServer, is_run, runs_below
 from rlhp.web.several_app import create_several
 
 PATIENCE = 10.0  # seconds to wait for the page of another process to start
@@ -56,7 +55,7 @@ def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] =
 def _serve_run(run: Path, settings: Mapping[str, Any], options: Options, annotators: Sequence[str], beside: bool) -> None:
     listening, page = listen(run, options, beside)
     with listening, closing(AppState(run, settings, options, page.token, annotators)) as state:
-        server = http_server(below(create(state), options.root), patience=3)
+        server = http_server(below(create(page.token, options, lambda: state), options.root), patience=3)
         if beside:
             Thread(target=_stop_when_idle, args=(state, server), daemon=True).start()
         state.clips.start()

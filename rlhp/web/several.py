@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hmac
+import os
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -16,12 +18,12 @@ from starlette.types import ASGIApp
 
 from rlhp import film
 from rlhp.run import Served, announce, last_served, served, serving
+from rlhp.run.directory import CONFIG
 from rlhp.store import Counts, counts
 from rlhp.types import UserError
 from rlhp.web.app import create
 from rlhp.web.app_state import AppState
 from rlhp.web.file_cache import FileCache, changed
-from rlhp.web.found import CONFIG, is_run, runs_below
 from rlhp.web.options import Options, options_of
 from rlhp.web.run_status import RunStatus, run_status, settings_of
 
@@ -29,13 +31,22 @@ IDLE = 600.0  # seconds without a request after which a run without a running tr
 LOOK = 5.0  # seconds between checks for idle runs
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRun:
-    """A run that this process serves."""
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run directory."""
+    return (folder / CONFIG).is_file()
 
-    state: AppState
-    app: ASGIApp
-    closing: ExitStack
+
+def runs_below(folder: Path) -> dict[str, Path]:
+    """Return the run directories below a folder in alphabetical order, keyed by their relative paths with slashes."""
+    return {run.relative_to(folder).as_posix(): run for run in sorted(_walk(folder))}
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if CONFIG in files and Path(place) != folder:
+            folders.clear()  # folders inside a run belong to that run
+            yield Path(place)
 
 
 class RunServer:
@@ -49,7 +60,7 @@ class RunServer:
         self.folder, self.page, self.annotators = folder, page, annotators
         self.options = Options(host=page.host, public=page.public)
         self._given, self._lock = given, RLock()
-        self._opened: dict[str, OpenRun] = {}
+        self._opened: dict[str, tuple[AppState, ExitStack]] = {}  # the stack closes the run
         self._cache = FileCache()
 
     def names(self) -> list[str]:
@@ -78,40 +89,46 @@ class RunServer:
     def status(self, name: str) -> RunStatus:
         """Return the status of a run. Raises UserError if a file of it is damaged."""
         run, store = self.folder / name, self.folder / name / "preferences.sqlite"
-        settings = self._cache(name, changed(run / CONFIG), lambda: settings_of(run))
+        settings = self._cache(("settings", name), changed(run / CONFIG), lambda: settings_of(run))
         return run_status(run, counts(store) if store.is_file() else Counts(), settings)
 
-    def open(self, name: str) -> ASGIApp:
-        """Return the application of a run; open the run first if necessary.
+    def app(self, name: str) -> ASGIApp:
+        """Return the application of a run, which opens the run at the first request with a valid key."""
+        token = self.token(name)
+        return self._cache(("app", name), token, lambda: create(token, self.options, partial(self.open, name)))
+
+    def open(self, name: str) -> AppState:
+        """Return the state of a run; open the run first if necessary.
 
         Raises UserError if another process serves it, its clips cannot be rendered, or its store cannot be used.
         """
         with self._lock:
-            opened = self._opened.get(name) or self._open(name)
-            opened.state.count_request()  # so that it is not closed before the request reaches it
-            return opened.app
+            if name not in self._opened:
+                self._opened[name] = self._open(name)
+            state, _ = self._opened[name]
+            state.count_request()  # so that it is not closed before the request reaches it
+            return state
 
-    def _open(self, name: str) -> OpenRun:
+    def _open(self, name: str) -> tuple[AppState, ExitStack]:
         run = self.folder / name
         with ExitStack() as stack:
             if not stack.enter_context(serving(run)):
                 raise UserError(f"{name} is served by another process: open it from the list of runs.")
-            settings = settings_of(run)
+            settings, page = settings_of(run), self.served(name)
             film.drawing(settings)
-            options = options_of(settings, {**self._given, "host": self.page.host, "public": self.page.public or None})
-            page = self.served(name)
+            options = options_of(settings, self._given)
             state = stack.enter_context(closing(AppState(run, settings, options, page.token, self.annotators)))
             announce(run, page)
             state.clips.start()
-            opened = self._opened[name] = OpenRun(state, create(state), stack.pop_all())
-            return opened
+            return state, stack.pop_all()
 
     def close_idle(self) -> None:
         """Close the runs without a running training that have had no request for IDLE seconds."""
         with self._lock:
-            for name, opened in [*self._opened.items()]:
-                if opened.state.is_idle(IDLE):
-                    self._opened.pop(name).closing.close()
+            for name, (state, stack) in [*self._opened.items()]:
+                if state.is_idle(IDLE):
+                    stack.close()
+                    del self._opened[name]
 
     def keep_closing(self) -> None:
         """Close idle runs periodically."""
@@ -122,6 +139,6 @@ class RunServer:
     def close(self) -> None:
         """Close all runs."""
         with self._lock:
-            for opened in self._opened.values():
-                opened.closing.close()
+            for _, stack in self._opened.values():
+                stack.close()
             self._opened.clear()

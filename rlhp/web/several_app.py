@@ -10,17 +10,14 @@ from fastapi import FastAPI, Query
 from fastapi.responses import RedirectResponse, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rlhp.run import key_of
 from rlhp.types import UserError
 from rlhp.web.app_state import Sender
 from rlhp.web.application import application
-from rlhp.web.auth import AuthMiddleware, is_static
 from rlhp.web.below import route_path
 from rlhp.web.pages import html
-from rlhp.web.refusal import HANDLERS
 from rlhp.web.schemas import Annotator
 from rlhp.web.several import RunServer
 
@@ -63,7 +60,8 @@ def create_several(runs: RunServer) -> ASGIApp:
             await _with_slash(scope)(scope, receive, send)
         else:
             scope = {**scope, "root_path": f"{scope.get('root_path', '')}{RUNS}{name}"}
-            await (listing if is_static(scope) else _of_run(runs, name))(scope, receive, send)
+            app_of_run = await run_in_threadpool(runs.app, name)
+            await app_of_run(scope, receive, send)
 
     return app
 
@@ -72,18 +70,6 @@ def _with_slash(scope: Scope) -> Response:
     """Redirect to the run's URL with a trailing slash; relative, so that it works behind any proxy."""
     query = scope["query_string"].decode("latin-1")
     return RedirectResponse(f"{quote(scope['path'].rpartition('/')[2])}/{f'?{query}' if query else ''}")
-
-
-def _of_run(runs: RunServer, name: str) -> ASGIApp:
-    """Return the application of a run, which is opened only by a request with a valid key."""
-
-    async def opened(scope: Scope, receive: Receive, send: Send) -> None:
-        app = await run_in_threadpool(runs.open, name)
-        await app(scope, receive, send)
-
-    options = runs.options
-    explained = ExceptionMiddleware(opened, HANDLERS)
-    return AuthMiddleware(explained, runs.token(name), options.hosts, lambda: None, options.public_host)
 
 
 def _listing(runs: RunServer) -> FastAPI:
