@@ -21,8 +21,7 @@ from rlhp.types import UserError
 from rlhp.web import annotate
 from rlhp.web.below import below
 from rlhp.web.options import Options, options_of
-from rlhp.web.several import RunServer, runs_below
-from rlhp.web.several_app import create_several
+from rlhp.web.several import RunServer, create_several, runs_below
 
 OWNER, ADA = ({"authorization": f"Bearer {key}"} for key in (TOKEN, key_of(TOKEN, "ada")))
 PAGE = Served("127.0.0.1", 8321, TOKEN, os.getpid(), beside=False)

@@ -16,9 +16,8 @@ from rlhp.run import NAME, NAMES
 from rlhp.store import Given
 from rlhp.web import inspect_page, labels, run
 from rlhp.web.app_state import AppState, State, app_state
-from rlhp.web.application import application
 from rlhp.web.options import Options
-from rlhp.web.pages import STATIC, html
+from rlhp.web.pages import STATIC, application, html
 from rlhp.web.schemas import (
     Annotator,
     AnswerRequest,

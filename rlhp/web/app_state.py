@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
 
+from rlhp import film
 from rlhp.feedback import COMPARISON, asked_about, find
 from rlhp.run import Bearer, is_running
 from rlhp.run.predictions import PREDICTIONS
@@ -28,7 +29,7 @@ class AppState:
     """The state that all requests share: one run, its store and its clips.
 
     Filming starts with `clips.start()`. `annotators`: names given by the owner when the page was started. `now` returns seconds.
-    Raises UserError if the store cannot be used or an option is invalid.
+    Raises UserError if its clips cannot be rendered here, the store cannot be used or an option is invalid.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class AppState:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run, self.settings, self.options, self.token, self.annotators = run, settings, options, token, annotators
+        film.drawing(settings)  # raises an error if clips cannot be rendered
         self.store = _open_store(run)
         self.queue = AnnotationQueue(self.store.database, options.overlap, options.repeats)
         self.clips = ClipCache(run, RenderSettings.of(settings, options.size, options.codec), options.overlap)

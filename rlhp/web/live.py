@@ -24,10 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rlhp.live import read_message
 from rlhp.types import UserError
-from rlhp.web.application import application
 from rlhp.web.listen import bound, http_server
 from rlhp.web.options import Options
-from rlhp.web.pages import html
+from rlhp.web.pages import application, html
 
 HOLD = 2.0  # seconds for which a request waits for the next picture; the browser then repeats it
 LIMIT = 2**22  # bytes of the input buffer

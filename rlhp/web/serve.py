@@ -14,7 +14,6 @@ from typing import Any
 
 import uvicorn
 
-from rlhp import film
 from rlhp.run import Served, annotators_of, announce, dismiss, links, served, serving
 from rlhp.types import UserError
 from rlhp.web.app import create
@@ -23,8 +22,7 @@ from rlhp.web.below import below
 from rlhp.web.listen import http_server, listen
 from rlhp.web.options import Options, options_of
 from rlhp.web.run_status import settings_of
-from rlhp.web.several import RunServer, is_run, runs_below
-from rlhp.web.several_app import create_several
+from rlhp.web.several import RunServer, create_several, is_run, runs_below
 
 PATIENCE = 10.0  # seconds to wait for the page of another process to start
 IDLE = 60.0  # seconds without a request after which a page started by a training ends, once that training has ended
@@ -39,8 +37,6 @@ def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] =
     several = not is_run(folder) and bool(runs_below(folder))
     settings: Mapping[str, Any] = {} if several else settings_of(folder)
     options = options_of(settings, given)
-    if not several:
-        film.drawing(settings)
     annotators = annotators_of(settings, annotators)
     with serving(folder) as acquired, _interruptible():
         if not acquired:

@@ -1,4 +1,4 @@
-"""The runs below a folder. Each is opened at its first request and closed after a time without requests."""
+"""Several runs at one page: the list at /, and each run below /runs/NAME/, opened at its first request."""
 
 from __future__ import annotations
 
@@ -8,27 +8,58 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import quote
 
-from starlette.types import ASGIApp
+from fastapi import FastAPI, Query
+from fastapi.responses import RedirectResponse, Response
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rlhp import film
-from rlhp.run import Served, announce, last_served, served, serving
+from rlhp.run import Served, announce, key_of, last_served, served, serving
 from rlhp.run.directory import CONFIG
 from rlhp.store import Counts, counts
 from rlhp.types import UserError
 from rlhp.web.app import create
-from rlhp.web.app_state import AppState
+from rlhp.web.app_state import AppState, Sender
+from rlhp.web.below import route_path
 from rlhp.web.file_cache import FileCache, changed
 from rlhp.web.options import Options, options_of
+from rlhp.web.pages import application, html
 from rlhp.web.run_status import RunStatus, run_status, settings_of
+from rlhp.web.schemas import Annotator
 
+RUNS = "/runs/"
 IDLE = 600.0  # seconds without a request after which a run without a running training is closed
 LOOK = 5.0  # seconds between checks for idle runs
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """A run and the link to its page for the person who sent the request."""
+
+    name: str
+    address: str
+    state: Annotated[str | None, Field(description="training, waiting, paused, stopped, failed or finished; null if unknown")]
+    problem: str | None = None
+    waiting: Annotated[int, Field(description="questions without an answer")] = 0
+    answered: int = 0
+    labels: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunList:
+    """The runs below a folder."""
+
+    folder: str
+    owns: bool
+    runs: list[RunEntry]
 
 
 def is_run(folder: Path) -> bool:
@@ -97,6 +128,20 @@ class RunServer:
         token = self.token(name)
         return self._cache(("app", name), token, lambda: create(token, self.options, partial(self.open, name)))
 
+    def listed(self, name: str, annotator: str | None, owns: bool) -> RunEntry:
+        """Return a run as one person sees it; its link is relative if the run is served below this page."""
+        page = self.served(name)
+        key = page.token if owns else key_of(page.token, annotator or "")
+        named = f"annotator={quote(annotator)}&" if annotator else ""
+        base = f"runs/{quote(name)}/" if page.pid == self.page.pid else page.address(path="/").partition("?")[0]
+        address = f"{base}?{named}token={quote(key)}"
+        try:
+            found = self.status(name)
+        except UserError as error:
+            return RunEntry(name, address, None, str(error))
+        waiting = found.asked - found.answered
+        return RunEntry(name, address, found.state, found.error, waiting, found.answered, found.labels, found.step)
+
     def open(self, name: str) -> AppState:
         """Return the state of a run; open the run first if necessary.
 
@@ -115,7 +160,6 @@ class RunServer:
             if not stack.enter_context(serving(run)):
                 raise UserError(f"{name} is served by another process: open it from the list of runs.")
             settings, page = settings_of(run), self.served(name)
-            film.drawing(settings)
             options = options_of(settings, self._given)
             state = stack.enter_context(closing(AppState(run, settings, options, page.token, self.annotators)))
             announce(run, page)
@@ -142,3 +186,46 @@ class RunServer:
             for _, stack in self._opened.values():
                 stack.close()
             self._opened.clear()
+
+
+def create_several(runs: RunServer) -> ASGIApp:
+    """Create the application."""
+    listing = _listing(runs)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = route_path(scope)
+        name = await run_in_threadpool(runs.named, path.removeprefix(RUNS)) if path.startswith(RUNS) else None
+        if name is None:
+            await listing(scope, receive, send)
+        elif path == f"{RUNS}{name}":
+            await _with_slash(scope)(scope, receive, send)
+        else:
+            scope = {**scope, "root_path": f"{scope.get('root_path', '')}{RUNS}{name}"}
+            app_of_run = await run_in_threadpool(runs.app, name)
+            await app_of_run(scope, receive, send)
+
+    return app
+
+
+def _with_slash(scope: Scope) -> Response:
+    """Redirect to the run's URL with a trailing slash; relative, so that it works behind any proxy."""
+    query = scope["query_string"].decode("latin-1")
+    return RedirectResponse(f"{quote(scope['path'].rpartition('/')[2])}/{f'?{query}' if query else ''}")
+
+
+def _listing(runs: RunServer) -> FastAPI:
+    app = application("Runs whose clips are compared.", runs.page.token, runs.options)
+
+    @app.get("/", include_in_schema=False)
+    def index() -> Response:
+        """Return the page."""
+        return html("runs")
+
+    @app.get("/api/runs")
+    def listed(sender: Sender, annotator: Annotated[Annotator | None, Query()] = None) -> RunList:
+        """Return every run with a link for the person who sent the request."""
+        name = sender.annotator or annotator
+        found = [runs.listed(run, name, sender.owns) for run in runs.names()]
+        return RunList(runs.folder.resolve().name, sender.owns, found)
+
+    return app
