@@ -107,7 +107,7 @@ def test_an_annotator_s_link_leads_to_every_run_under_their_name_alone(study: Pa
 
 def test_the_key_to_one_run_opens_no_other(study: Path) -> None:
     with opened(study) as (runs, client):
-        tokens = {runs.token(name) for name in runs.names()}
+        tokens = {runs.token(name) for name in runs_below(study)}
         assert len(tokens | {TOKEN}) == 3
         other = {"authorization": f"Bearer {runs.token('a')}"}
         assert client.get("/runs/more/b%20c/", headers=other).status_code == 401

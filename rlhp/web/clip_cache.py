@@ -91,28 +91,23 @@ class ClipCache:
             self._thread.join()
 
     def _keep_rendering(self) -> None:
+        """Run the renderer process, and restart it whenever it ends, until `close` is called."""
+        settings = self._render_settings
+        arguments = [str(self._run), str(settings.size), settings.codec, str(self._overlap)]
         while not self._closing.is_set():
-            status = self._run_renderer()
+            # the pipe closes however this process ends, and then the renderer ends too
+            with subprocess.Popen(
+                [sys.executable, "-m", "rlhp.web.clip_renderer", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # Ctrl-C reaches the page only, which then stops this process
+            ) as self._process:
+                if self._closing.is_set():  # `close` was called while the process was starting
+                    self._process.terminate()
+                for line in self._process.stdout or ():
+                    self.problem = line.strip() or None
             if not self._closing.is_set():
+                status = self._process.returncode
                 self.problem = self.problem or f"The process that films clips has ended (status {status}); it is being restarted."
             self._closing.wait(PATIENCE)
-
-    def _run_renderer(self) -> int:
-        """Run the renderer process until it ends, and return its exit status."""
-        render_settings = self._render_settings
-        arguments = [str(self._run), str(render_settings.size), render_settings.codec, str(self._overlap)]
-        # the pipe closes however this process ends, and then the renderer ends too
-        with subprocess.Popen(
-            [sys.executable, "-m", "rlhp.web.clip_renderer", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C reaches the page only, which then stops this process
-        ) as process:
-            self._process = process
-            if self._closing.is_set():  # `close` was called while the process was starting
-                process.terminate()
-            assert process.stdout is not None
-            for line in process.stdout:
-                self.problem = line.strip() or None
-        return process.returncode

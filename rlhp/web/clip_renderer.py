@@ -82,7 +82,8 @@ def main(arguments: list[str]) -> None:
             except UserError as error:
                 _report(str(error))
             except OSError as error:
-                _report(f"Clips cannot be written ({error.strerror or error}): {_remedy(error)}; filming then resumes.")
+                remedy = "make the run directory writable" if error.errno in UNWRITABLE else "free some space"
+                _report(f"Clips cannot be written ({error.strerror or error}): {remedy}; filming then resumes.")
             pause = RETRY
 
 
@@ -98,10 +99,6 @@ def _render_clips(renderer: ClipRenderer, settings: Mapping[str, Any], render_se
                 renderer.film(render, drawing.fps, name)
             if _stdin_closes(0 if name else PAUSE):
                 return
-
-
-def _remedy(error: OSError) -> str:
-    return "make the run directory writable" if error.errno in UNWRITABLE else "free some space"
 
 
 def _report(problem: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from rlhp.live import read_message
@@ -31,14 +31,13 @@ from rlhp.web.pages import application, html
 HOLD = 2.0  # seconds for which a request waits for the next picture; the browser then repeats it
 LIMIT = 2**22  # bytes of the input buffer
 GONE = 1.5 * HOLD  # seconds without a request after which a browser is considered closed and its keys are released
-Client = Field(pattern=r"^[\w-]{1,40}$")
 
 
 class HeldKeys(BaseModel):
     """The keys held in one browser, the newest last. `n` numbers its messages, since they may arrive out of order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    client: str = Client
+    client: str = Field(pattern=r"^[\w-]{1,40}$")
     n: int = Field(ge=1, le=2**53)
     held: list[str] = Field(max_length=20)
 
@@ -117,8 +116,8 @@ def create(relay: Relay, options: Options) -> FastAPI:
         return html("live")
 
     @app.get("/api/facts")
-    def facts() -> JSONResponse:
-        return JSONResponse(dict(relay.facts))
+    def facts() -> dict[str, Any]:
+        return dict(relay.facts)
 
     @app.get("/api/picture")
     async def picture(after: int = 0, client: str = "") -> Response:

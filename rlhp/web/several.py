@@ -31,7 +31,7 @@ from rlhp.web.below import route_path
 from rlhp.web.file_cache import FileCache, changed
 from rlhp.web.options import Options, options_of
 from rlhp.web.pages import application, html
-from rlhp.web.run_status import RunStatus, run_status, settings_of
+from rlhp.web.run_status import run_status, settings_of
 from rlhp.web.schemas import Annotator
 
 RUNS = "/runs/"
@@ -94,10 +94,6 @@ class RunServer:
         self._opened: dict[str, tuple[AppState, ExitStack]] = {}  # the stack closes the run
         self._cache = FileCache()
 
-    def names(self) -> list[str]:
-        """Return the names of the runs that exist at present."""
-        return [*runs_below(self.folder)]
-
     def named(self, path: str) -> str | None:
         """Return the run whose name is a prefix of a path; None if there is none."""
         parts = [part for part in path.split("/") if part not in ("", ".", "..")]
@@ -117,12 +113,6 @@ class RunServer:
         other = served(self.folder / name)
         return other if other is not None and other.pid != self.page.pid else own
 
-    def status(self, name: str) -> RunStatus:
-        """Return the status of a run. Raises UserError if a file of it is damaged."""
-        run, store = self.folder / name, self.folder / name / "preferences.sqlite"
-        settings = self._cache(("settings", name), changed(run / CONFIG), lambda: settings_of(run))
-        return run_status(run, counts(store) if store.is_file() else Counts(), settings)
-
     def app(self, name: str) -> ASGIApp:
         """Return the application of a run, which opens the run at the first request with a valid key."""
         token = self.token(name)
@@ -130,13 +120,15 @@ class RunServer:
 
     def listed(self, name: str, annotator: str | None, owns: bool) -> RunEntry:
         """Return a run as one person sees it; its link is relative if the run is served below this page."""
-        page = self.served(name)
+        run, page = self.folder / name, self.served(name)
         key = page.token if owns else key_of(page.token, annotator or "")
         named = f"annotator={quote(annotator)}&" if annotator else ""
         base = f"runs/{quote(name)}/" if page.pid == self.page.pid else page.address(path="/").partition("?")[0]
         address = f"{base}?{named}token={quote(key)}"
         try:
-            found = self.status(name)
+            settings = self._cache(("settings", name), changed(run / CONFIG), lambda: settings_of(run))
+            store = run / "preferences.sqlite"
+            found = run_status(run, counts(store) if store.is_file() else Counts(), settings)
         except UserError as error:
             return RunEntry(name, address, None, str(error))
         waiting = found.asked - found.answered
@@ -225,7 +217,7 @@ def _listing(runs: RunServer) -> FastAPI:
     def listed(sender: Sender, annotator: Annotated[Annotator | None, Query()] = None) -> RunList:
         """Return every run with a link for the person who sent the request."""
         name = sender.annotator or annotator
-        found = [runs.listed(run, name, sender.owns) for run in runs.names()]
+        found = [runs.listed(run, name, sender.owns) for run in runs_below(runs.folder)]
         return RunList(runs.folder.resolve().name, sender.owns, found)
 
     return app
