@@ -17,7 +17,7 @@ from test_run import TINY
 from rlhp.answers import prediction_accuracy
 from rlhp.run import Served, checkpoint, control, finished, key_of, served
 from rlhp.run.record import read_table
-from rlhp.store import Store, labels, ranked
+from rlhp.store import Store, judged, labels
 
 LONG = 180.0  # seconds, for a machine that is busy
 FEW = [word for word in TINY if not word.startswith(("labels", "total_steps", "checkpoint_every"))]
@@ -119,7 +119,7 @@ def test_people_with_keys_teach_a_run_that_its_owner_controls(tmp_path: Path) ->
         given = labels(run / "preferences.sqlite")
         assert len(given) == 14 and {label.annotator for label in given} == {"human:ada", "human:bob"}
         store = Store(run / "preferences.sqlite")
-        found = prediction_accuracy(run, ranked(store.database))
+        found = prediction_accuracy(run, judged(store.database))
         store.close()
         assert found is not None and 0 < found.n < 14 and owner.run()["agreement"]["n"] == found.n
     finally:

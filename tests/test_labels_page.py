@@ -16,7 +16,7 @@ from rlhp.answers import over_time
 from rlhp.answers.over_time import moving, thinned
 from rlhp.run import key_of
 from rlhp.run.predictions import Prediction, add_predictions
-from rlhp.store import Store, ranked, times
+from rlhp.store import Store, judged, times
 from rlhp.web.pages import HTML, STATIC
 
 
@@ -58,7 +58,7 @@ def test_who_has_not_answered_sees_nothing_yet(client: TestClient) -> None:
 
 def test_curves_count_answers_and_follow_how_many_are_predicted(run: Path) -> None:
     database = Store(run / "preferences.sqlite").database
-    answers, predicted = over_time(run, ranked(database, "ada"), times(database, "ada"))
+    answers, predicted = over_time(run, judged(database, "ada"), times(database, "ada"))
     assert [value for _, value in answers.lines[0].points] == [float(n) for n in range(1, 26)] and not answers.share
     assert [value for _, value in predicted.lines[0].points] == [1.0, 1.0, 1.0, 1.0, 0.95, 0.9] and predicted.share is True
     given = [time for time, _ in answers.lines[0].points]

@@ -9,7 +9,7 @@ import pytest
 from browsing import APT, ARGUMENTS, CHROMIUM
 from minari import MinariDataset
 from pages import until
-from test_axe import AXE, faults
+from test_axe import faults, needs_axe
 from test_play import playing
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
@@ -86,7 +86,7 @@ def test_a_phone_has_buttons_for_the_keys(browser: playwright.Browser, tmp_path:
     assert [1, 0] in episode.actions.tolist()
 
 
-@pytest.mark.skipif(not Path(AXE).is_file(), reason="RLHP_AXE names no axe.min.js")
+@needs_axe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_the_page(tmp_path: Path, tab: playwright.Page, scheme: str) -> None:
     tab.emulate_media(color_scheme=scheme)

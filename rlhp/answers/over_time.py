@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rlhp.answers.predicted import prediction_scores
-from rlhp.store import Ranked
+from rlhp.store import Judged
 from rlhp.types import escaped
 
 WINDOW = 20  # answers per moving average
@@ -34,7 +34,7 @@ class Curves:
     lines: tuple[Line, ...]
 
 
-def over_time(run: Path, answers: Sequence[Ranked], times: Mapping[str, Sequence[float]]) -> tuple[Curves, ...]:
+def over_time(run: Path, answers: Sequence[Judged], times: Mapping[str, Sequence[float]]) -> tuple[Curves, ...]:
     """Return curves per annotator: the number of answers by their `times`, and how well r-hat predicted `answers`.
 
     Curves without a line of at least two points are left out.

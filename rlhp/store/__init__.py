@@ -17,7 +17,7 @@ from rlhp.store.annotation_queue import PERSON, AnnotationQueue, AnnotatorStatis
 from rlhp.store.answers import Label, as_row, asked, import_answers, labels, recorded, segments, write
 from rlhp.store.codec import Answered, ComparisonBuilder, Source, decode, decode_answer, digest, encode
 from rlhp.store.connection import Database, copy, damaged, version_of
-from rlhp.store.counts import Counts, FirstUse, Ranked, counts, newest_clips, people, ranked, times, used_after
+from rlhp.store.counts import Counts, FirstUse, Judged, counts, judged, newest_clips, people, times, used_after
 from rlhp.store.integrity import is_count, is_time
 from rlhp.store.migrate import VERSION
 from rlhp.store.undo_window import RESTS, UndoWindow, Waiting
@@ -32,10 +32,10 @@ __all__ = [
     "Database",
     "FirstUse",
     "Given",
+    "Judged",
     "Label",
     "Lease",
     "Outcome",
-    "Ranked",
     "Reply",
     "Shown",
     "Source",
@@ -49,10 +49,10 @@ __all__ = [
     "import_answers",
     "is_count",
     "is_time",
+    "judged",
     "labels",
     "newest_clips",
     "people",
-    "ranked",
     "recorded",
     "segments",
     "times",

@@ -1,4 +1,4 @@
-"""Summaries of a store: counts of queries, rankings and answer times."""
+"""Summaries of a store: counts of queries, people's answers and answer times."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SELECT query, MIN(taken_step) AS step, segments FROM answer JOIN query ON query.
 WHERE taken_step IS NOT NULL AND source != 'demonstration' GROUP BY query
 """
 
-_RANKED = """
-SELECT query, teacher, ranks, answered_at FROM answer
-WHERE source = 'human' AND round = 0 AND NOT flagged AND ranks IS NOT NULL
+_JUDGED = """
+SELECT query, teacher, ranks, rating, answered_at FROM answer
+WHERE source = 'human' AND round = 0 AND NOT flagged AND (ranks IS NOT NULL OR rating IS NOT NULL)
 """
 
 _PEOPLE = "SELECT DISTINCT teacher FROM answer WHERE source = 'human' UNION SELECT 'human:' || annotator FROM lease"
@@ -48,21 +48,25 @@ def used_after(database: Database, step: int) -> tuple[int, list[FirstUse]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """A person's ranking of a query's clips: a rank for each, in the store's order; lower is better."""
+class Judged:
+    """A person's answer to a query: a rank for each clip, in the store's order (lower is better), or a rating of its one clip."""
 
     query: int
     annotator: str
-    ranks: tuple[int, ...]
+    ranks: tuple[int, ...] | None
+    rating: float | None
     answered_at: float  # seconds since 1970
 
 
-def ranked(database: Database, annotator: str | None = None) -> list[Ranked]:
-    """The rankings of one person, or of everyone, without repeats and flagged answers."""
+def judged(database: Database, annotator: str | None = None) -> list[Judged]:
+    """The rankings and ratings of one person, or of everyone, without repeats and flagged answers."""
     with database.reading() as db:
-        sql, who = (_RANKED, ()) if annotator is None else (f"{_RANKED} AND teacher = ?", (PERSON + annotator,))
+        sql, who = (_JUDGED, ()) if annotator is None else (f"{_JUDGED} AND teacher = ?", (PERSON + annotator,))
         rows = db.execute(sql, who).fetchall()
-        return [Ranked(query, who.removeprefix(PERSON), tuple(json.loads(ranks)), at) for query, who, ranks, at in rows]
+    return [
+        Judged(query, who.removeprefix(PERSON), None if ranks is None else tuple(json.loads(ranks)), rating, at)
+        for query, who, ranks, rating, at in rows
+    ]
 
 
 def newest_clips(database: Database, at_most: int) -> list[str]:

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from rlhp.answers import Report, over_time, report
 from rlhp.answers.over_time import Curves
 from rlhp.run import annotators_of, key_of
-from rlhp.store import people, ranked, times
+from rlhp.store import judged, people, times
 from rlhp.web.app_state import AppState, Sender, State, owner_only
 from rlhp.web.pages import html
 from rlhp.web.schemas import Annotator
@@ -50,7 +50,7 @@ def tables(state: State, sender: Sender) -> Labels:
 
 def _labels(state: AppState, whose: str | None) -> Labels:
     found, database = report(state.run, whose), state.store.database
-    curves = over_time(state.run, ranked(database, whose), times(database, whose))
+    curves = over_time(state.run, judged(database, whose), times(database, whose))
     return Labels(found.head, found.tables, found.notes, whose, curves)
 
 

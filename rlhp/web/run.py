@@ -14,7 +14,7 @@ from rlhp.answers import PredictionAccuracy, prediction_accuracy
 from rlhp.answers.over_time import thinned
 from rlhp.run import ask, change, control, finished, is_running
 from rlhp.run.record import read_table
-from rlhp.store import newest_clips, ranked
+from rlhp.store import judged, newest_clips
 from rlhp.web.app_state import AppState, Sender, State, owner_only
 from rlhp.web.file_cache import FileCache, changed
 from rlhp.web.schemas import Annotator
@@ -109,7 +109,7 @@ def _agreement(state: AppState, annotator: str | None) -> PredictionAccuracy | N
     return state.cache(
         ("agreement", annotator),
         state.answers_version(),
-        lambda: prediction_accuracy(state.run, ranked(state.store.database, annotator)),
+        lambda: prediction_accuracy(state.run, judged(state.store.database, annotator)),
     )
 
 
