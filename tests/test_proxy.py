@@ -18,7 +18,7 @@ from pages import filmed, held_port, label, make_run, until
 from test_web import AUTH, room, served_app
 
 from rlhp.run import Served, served
-from rlhp.web.below import below
+from rlhp.web.listen import below
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 NGINX, CADDY = (os.environ.get(f"RLHP_{name.upper()}") or shutil.which(name) for name in ("nginx", "caddy"))

@@ -19,7 +19,7 @@ from rlhp.run import Served, announce, key_of, last_served, served, serving
 from rlhp.store import labels
 from rlhp.types import UserError
 from rlhp.web import annotate
-from rlhp.web.below import below
+from rlhp.web.listen import below
 from rlhp.web.options import Options, options_of
 from rlhp.web.several import RunServer, create_several, runs_below
 

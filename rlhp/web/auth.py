@@ -16,7 +16,6 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rlhp.run import Bearer, bearer
-from rlhp.web.below import route_path
 from rlhp.web.refusal import refusal
 
 LIMIT = 16_384  # bytes of a request body: ten times the largest valid one
@@ -104,6 +103,11 @@ class AuthMiddleware:
         kind, _, given = headers.get("authorization", "").partition(" ")
         offered = [given] if kind.lower() == "bearer" else []
         return bearer(self._token, offered + (_parameter(scope, "token") if reads else []))
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path of a request relative to the application's root; empty if the scope is not a request."""
+    return scope.get("path", "").removeprefix(scope.get("root_path", ""))
 
 
 def is_static(scope: Scope) -> bool:

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import uvicorn
+from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
 from rlhp.run import Served, last_served, new_token
@@ -57,6 +58,11 @@ def _bound(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def below(app: ASGIApp, root: str) -> ASGIApp:
+    """Mount an application at the path `root`, whether or not the proxy strips that path; an empty `root` changes nothing."""
+    return Router([Mount(root, app), Mount("", app)])
 
 
 def http_server(app: ASGIApp, patience: int) -> uvicorn.Server:

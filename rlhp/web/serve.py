@@ -18,8 +18,7 @@ from rlhp.run import Served, annotators_of, announce, dismiss, links, served, se
 from rlhp.types import UserError
 from rlhp.web.app import create
 from rlhp.web.app_state import AppState
-from rlhp.web.below import below
-from rlhp.web.listen import http_server, listen
+from rlhp.web.listen import below, http_server, listen
 from rlhp.web.options import Options, options_of
 from rlhp.web.run_status import settings_of
 from rlhp.web.several import RunServer, create_several, is_run, runs_below

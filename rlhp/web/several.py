@@ -27,7 +27,7 @@ from rlhp.store import Counts, counts
 from rlhp.types import UserError
 from rlhp.web.app import create
 from rlhp.web.app_state import AppState, Sender
-from rlhp.web.below import route_path
+from rlhp.web.auth import route_path
 from rlhp.web.file_cache import FileCache, changed
 from rlhp.web.options import Options, options_of
 from rlhp.web.pages import application, html
