@@ -36,6 +36,7 @@ from rlhp.live.wire import encoded, packed
 from rlhp.play import Session, play
 from rlhp.types import Episode, UserError
 from rlhp.web import live
+from rlhp.web.options import Options
 from rlhp.web.pages import HTML, STATIC
 
 # keys
@@ -314,7 +315,7 @@ def relay() -> live.Relay:
 
 @pytest.fixture
 def client(relay: live.Relay) -> Iterator[TestClient]:
-    with TestClient(live.create(relay, frozenset({"127.0.0.1"})), base_url="http://127.0.0.1:8331") as client:
+    with TestClient(live.create(relay, Options()), base_url="http://127.0.0.1:8331") as client:
         yield client
 
 

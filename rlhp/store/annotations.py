@@ -43,7 +43,7 @@ class Given:
     round: int
     kind: str
     clips: tuple[str, ...]  # as they were shown
-    value: object  # the submitted value, as in `Reply`
+    value: list[int] | float | str  # the submitted value, as in `Reply`
     answered_at: float  # seconds since 1970
     taken: bool  # whether the reward model has received it, so that it cannot be undone
     flagged: bool  # whether later fits exclude it
