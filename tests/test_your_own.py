@@ -1,5 +1,6 @@
 """The experiment on tasks that people bring: its tables, and that it asks for what the tasks' own yamls say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,12 @@ def test_a_table_for_each_number_of_steps(
 ) -> None:
     module = script("your_own", monkeypatch)
     (tmp_path / "random.csv").write_text("env,episodes,mean,std\nwalker_walk,64,20,1\nminigrid,64,0,1\n")
-    monkeypatch.setattr(module, "HERE", tmp_path)
-    monkeypatch.setattr(module, "RANDOM", tmp_path / "random.csv")
     monkeypatch.setattr(module, "STEPS", {"walker_walk": 1000, "minigrid": 2000})
     runs = tmp_path / "runs"
     write_run(runs / "t", task="walker_walk", condition="true_reward", rows=last(120.0))
     write_run(runs / "p", task="walker_walk", labels=700, rows=last(70.0))
     write_run(runs / "g", task="minigrid", labels=700, total_steps=2000, rows=[(2000, 4.0, 1, 100, 0.9)])
-    module.main([str(runs)])
+    replace(module.EXPERIMENT, here=tmp_path)([str(runs)])
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "walker_walk True reward 120 - 1.00 120" in words
     assert "700 labels 70.0 - 0.50 70.0" in words  # (70 - 20) / (120 - 20)
@@ -38,6 +37,6 @@ def test_a_table_for_each_number_of_steps(
     assert "short walker_walk: 0.50 of the true reward's gain, target at least 0.9" in words
     assert "short minigrid: nan of the true reward's gain, target at least 0.9" in words
     each = panels(drawn["your_own.png"])
-    assert [*each] == [*module.LAYOUT.tasks]
+    assert [*each] == [*module.EXPERIMENT.layout.tasks]
     assert [curves(each["walker_walk"], colour)[0][-1] for colour in (ORANGE, BLUE)] == [(990, 120.0), (990, 70.0)]
     assert curves(each["minigrid"], BLUE) == [[(1980, 4.0)]] and not curves(each["minigrid"], ORANGE)
