@@ -147,17 +147,24 @@ def test_the_guide_folds_after_five_answers_unless_it_is_wanted(tmp_path: Path, 
         assert tab.evaluate("document.getElementById('guide').open")
 
 
+def one_step(tab: playwright.Page) -> float:
+    """The seconds by which a clip that has played for a while moves at a step forward; then it plays on."""
+    wait(tab, f"{TIME} > 0.5")
+    tab.keyboard.press(",")
+    wait(tab, STILL)
+    before = tab.evaluate(TIME)
+    tab.keyboard.press(".")
+    step = tab.evaluate(TIME) - before
+    tab.keyboard.press(" ")
+    return step
+
+
 def test_clips_step_by_pictures_and_keep_their_speed(tmp_path: Path, tab: playwright.Page) -> None:
     """At 20 / 3 pictures a second one lasts 0.15 s."""
     run = run_of(tmp_path / "run", "comparison")
     with label(run) as page:
         at(tab, page)
-        wait(tab, f"{TIME} > 0.5")
-        tab.keyboard.press(",")
-        wait(tab, STILL)
-        before = tab.evaluate(TIME)
-        tab.keyboard.press(".")
-        assert tab.evaluate(TIME) - before == pytest.approx(0.15, abs=0.01)
+        until(lambda: one_step(tab) == pytest.approx(0.15, abs=0.01))  # measured as clips play; a busy browser drops frames
         tab.select_option("#speed", "0.5")
         tab.keyboard.press("-")
         tab.reload()

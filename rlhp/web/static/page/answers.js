@@ -4,8 +4,8 @@ import { request, say, sleep, storage, token } from "../base.js";
 import { discard, unplayable } from "./films.js";
 import { flash, kindOf, known } from "./panel.js";
 import { UNPLAYABLE, trouble, write } from "./progress.js";
-import { active, arrange, minimum, phase, timeVisible } from "./show.js";
-import { annotator, asOfNow, page, same, showing } from "./state.js";
+import { annotator, asOfNow, page, queueChanged, same, showing } from "./state.js";
+import { minimum, phase, timeVisible } from "./view.js";
 
 const AHEAD = 3, MOST = 5; // questions fetched in advance: the one shown and two more; maximum number per request
 const OUTLINED = 220; // ms for which the chosen clip is outlined before the next question
@@ -46,13 +46,13 @@ function accept({ questions, mine }) {
   page.blocked = page.skipped > 0 && !playable.length;
   const open = playable.filter((question) => !page.pending.some((answer) => same(answer, question)) && !same(question, page.reopened));
   page.queue = page.reopened ? [page.reopened, ...open] : open;
-  arrange();
+  queueChanged();
   write();
 }
 
 // The question on screen stays there, even if the server again assigns an earlier one whose clip has been re-filmed.
 function keepShownFirst(response) {
-  const shown = showing() && response.questions.find((question) => same(question, active.question));
+  const shown = showing() && response.questions.find((question) => same(question, page.stage.question));
   return shown ? { ...response, questions: [shown, ...response.questions.filter((question) => question !== shown)] } : response;
 }
 
@@ -65,18 +65,18 @@ export async function fetchQuestions() {
 /** Answer the question on screen. */
 export function choose(value) {
   const question = page.queue[0];
-  if (!showing() || !same(active.question, question)) return;
+  if (!showing() || !same(page.stage.question, question)) return;
   if (timeVisible() < minimum()) return say("Look a moment longer.");
   page.pending.push({ ...identity(question), value, seen: Math.min(timeVisible() / 1000, DAY) });
   keep();
   page.queue = page.queue.slice(1);
   if (same(page.reopened, question)) page.reopened = null;
   if (!page.away) say(kindOf(question).words(value));
-  active.mark(kindOf(question).sides(value));
+  page.stage.mark(kindOf(question).sides(value));
   flash(value);
   phase("answered");
   page.chosen = sleep(OUTLINED);
-  arrange();
+  queueChanged();
   send();
   write();
 }
@@ -137,13 +137,13 @@ export function reopen(answer) {
   page.reopened = identity(answer);
   page.queue = [page.reopened, ...page.queue.filter((question) => !same(question, page.reopened))];
   say("Here it is again: your new answer replaces the earlier one.");
-  return arrange();
+  queueChanged();
 }
 
 function undoHere() { // undoes an answer that the server does not have yet
   page.queue.unshift(identity(page.pending.pop()));
   keep();
-  arrange();
+  queueChanged();
   write();
 }
 

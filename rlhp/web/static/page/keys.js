@@ -5,14 +5,14 @@ import { undo } from "./answers.js";
 import { openHelp } from "./help.js";
 import { keys } from "./panel.js";
 import { KEYS as PLAYBACK } from "./playback.js";
-import { active } from "./show.js";
+import { page } from "./state.js";
 
 const COMMANDS = { z: () => undo(), Z: () => undo(), "?": openHelp, ...PLAYBACK };
 const TYPES_HERE = "input, select, textarea";
 const PRESSES = [" ", "Enter"]; // keys that a focused button, link or summary handles itself
 
 function clipsInView() {
-  const { top, bottom } = active.root.getBoundingClientRect();
+  const { top, bottom } = page.stage.root.getBoundingClientRect();
   return bottom + top >= 0 && bottom + top <= 2 * innerHeight; // whether their middle is visible
 }
 

@@ -9,6 +9,7 @@ import "./notice.js";
 import { enable, drawButtons } from "./panel.js";
 import { write } from "./progress.js";
 import { follow } from "./run.js";
+import "./show.js";
 import { asOfNow, mine, page } from "./state.js";
 
 const POLL = 2000, HEARTBEAT = 20000, ELSEWHERE = 5000; // ms between requests; ELSEWHERE: while the tab is hidden

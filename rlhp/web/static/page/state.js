@@ -7,6 +7,7 @@ export const mine = `annotator=${encodeURIComponent(annotator)}`;
 
 export const page = {
   queue: [], // questions to show; the first is on screen
+  stage: null, // the visible one
   reopened: null, // an answered question to be answered again; it comes first
   pending: [], // answers that the server has not acknowledged, oldest first
   stored: true, // they are kept in the browser's storage
@@ -25,6 +26,9 @@ export function asOfNow() {
   const before = page.acknowledged;
   return () => page.acknowledged === before;
 }
+
+/** Show what the queue now says. */
+export const queueChanged = () => dispatchEvent(new Event("queue"));
 
 export const same = (a, b) => a && b && a.query === b.query && a.round === b.round && a.clips.join() === b.clips.join();
 export const showing = () => document.body.dataset.phase === "showing";
