@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rlhp.answers import PredictionAccuracy, prediction_accuracy
 from rlhp.answers.over_time import thinned
 from rlhp.run import ask, change, control, finished, is_running
-from rlhp.run.record import read_table
+from rlhp.run.files import read_table
 from rlhp.store import judged, newest_clips
 from rlhp.web.app_state import AppState, Sender, State, owner_only
 from rlhp.web.file_cache import FileCache, changed

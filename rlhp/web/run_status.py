@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import Field
 
 from rlhp.run import PLAN, control, failure, finished, is_running, read_settings
 from rlhp.run.directory import CONFIG
+from rlhp.run.files import read_json
 from rlhp.store import Counts, Store
 from rlhp.types import UserError
 
@@ -44,10 +44,10 @@ def settings_of(run: Path) -> Mapping[str, Any]:
 
 
 def run_status(run: Path, store: Store | Counts, settings: Mapping[str, Any]) -> RunStatus:
-    """Return the status of a run. Raises UserError if its store or the file of requests to its training is damaged."""
+    """Return the status of a run. Raises UserError if a file of it is damaged."""
     asked, answered, taken = store.asked, store.answered, store.used
     step, rollout = _last_steps(run / "clock.csv")
-    error, plan, requested = failure(run), _plan(run), control(run)
+    error, plan, requested = failure(run), read_json(run / PLAN), control(run)
     first = plan.get("first_labels", 0)
     labels = plan.get("labels", int(settings.get("labels") or 0)) + requested.coming
     if is_running(run):
@@ -67,15 +67,6 @@ def _is_waiting(max_pending: int | None, asked: int, answered: int, first: int, 
     """
     unanswered = asked - answered
     return (max_pending is not None and unanswered > max_pending) or answered < first <= asked or (last and unanswered > 0)
-
-
-def _plan(run: Path) -> Mapping[str, int]:
-    """Read the numbers of labels that the run has recorded; empty if it has not recorded them yet."""
-    try:
-        plan = json.loads((run / PLAN).read_text())
-        return {name: int(plan[name]) for name in ("first_labels", "labels")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _last_steps(path: Path) -> tuple[int, int]:
