@@ -53,9 +53,10 @@ def styles(keys: Sequence[Condition]) -> dict[Condition, Style]:
 
 def variants(method: str, labels: int, others: Sequence[str]) -> dict[Condition, Style]:
     """Return styles that compare the paper's method, named `method`, with conditions that each change a part of it."""
-    looks: list[tuple[str, LineStyle]] = [*((c, "-") for c in (BLUE, GREEN, AMBER, SKY, PINK)), (BLACK, "--")]
+    looks: list[tuple[str, LineStyle]] = [(BLUE, "-"), (GREEN, "-"), (AMBER, "-"), (SKY, "-"), (PINK, "-"), (BLACK, "--")]
+    looks[len(others) :] = [(QUIET, "--")]
     names = {"preferences": method, **{other: condition_name((other, 0)) for other in others}}
-    drawn = zip(names.items(), [*looks[: len(others)], (QUIET, "--")], strict=True)
+    drawn = zip(names.items(), looks, strict=True)
     return {(condition, labels): Style(colour, line, name) for (condition, name), (colour, line) in drawn}
 
 
