@@ -7,7 +7,7 @@ translated to the current names when they are read.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SETTINGS = {
@@ -89,6 +89,18 @@ def override(word: str) -> str:
     value = ",".join(values.get(each, each) for each in (parts["value"] or "")[1:].split(",")) if values else None
     written = parts["value"] or "" if value is None or not parts["value"] else f"={value}"
     return f"{parts['prefix']}{key}{parts['package'] or ''}{written}"
+
+
+def given_twice(words: Sequence[str]) -> tuple[str, str] | None:
+    """The old and the current name of a setting or group that a command line sets by both; None if there is none."""
+    present = {_key(word) for word in words if override(word) == word}
+    twice = (word for word in words if override(word) != word and _key(override(word)) in present - {_key(word)})
+    return next(((_key(word), _key(override(word))) for word in twice), None)
+
+
+def _key(word: str) -> str:
+    parts = _OVERRIDE.fullmatch(word)
+    return parts["key"] if parts else word
 
 
 def earlier(word: str) -> str:

@@ -53,7 +53,9 @@ def test_it_goes_on_from_what_it_saved():
 TRAINING = """
 import sys
 from rlhp.cli import main
-assert main(["train", "env=point", "total_steps=3000", "labels=8", "threads=1", "hydra.run.dir=" + sys.argv[1]]) == 0
+tiny = ["env=point", "total_steps=512", "labels=8", "n_envs=2", "threads=1", "agent.n_steps=64", "agent.batch_size=64"]
+tiny += ["training_schedule.first_per_1000_steps=4", "hydra.run.dir=" + sys.argv[1]]
+assert main(["train", *tiny]) == 0
 assert "torch.optim" in sys.modules and "torch._dynamo" not in sys.modules, "torch's compiler was imported"
 """
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 
 from rlhp.agent import BlindA2C, BlindPPO, NoNormalisation, Recorder, ReturnNormaliser, RewardShift, linear
 from rlhp.agent.build import make
-from rlhp.agent.fast_ppo import FastPPO, supports
+from rlhp.agent.fast import FastPPO, choose
 from rlhp.envs import gym as gym_envs
 from rlhp.envs import mujoco as mujoco_envs
 from rlhp.envs import point
@@ -24,9 +28,9 @@ SETTINGS = {
 }
 
 
-def pendulums(vec: type[VecEnv] = DummyVecEnv) -> VecEnv:
-    """Four short-lived pendulums: every rollout holds time limits."""
-    return vec([lambda: gym.make("Pendulum-v1", max_episode_steps=25) for _ in range(4)])
+def pendulums(vec: type[VecEnv] = DummyVecEnv, count: int = 4) -> VecEnv:
+    """Short-lived pendulums: every rollout holds time limits."""
+    return vec([lambda: gym.make("Pendulum-v1", max_episode_steps=25) for _ in range(count)])
 
 
 class Stateless(VecEnv):
@@ -75,10 +79,9 @@ def test_true_reward_gives_the_parameters_of_plain_sb3(base, algorithm, normalis
 
 
 def test_the_same_over_subprocesses():
-    first, second = pendulums(SubprocVecEnv), pendulums(SubprocVecEnv)
-    assert_same(plain(PPO, first, True, False), blind(BlindPPO, PPO, second, True, False))
-    first.close()
-    second.close()
+    apart = pendulums(SubprocVecEnv, count=2)
+    assert_same(plain(PPO, pendulums(count=2), True, False), blind(BlindPPO, PPO, apart, True, False))
+    apart.close()
 
 
 @pytest.mark.parametrize("algorithm", [BlindPPO, FastPPO])
@@ -113,6 +116,10 @@ def test_lean_ppo_learns_and_logs_what_ppo_does(net, batch_size):
     assert len(logs[0]) == 5 and logs[0] == logs[1]
 
 
+def chosen(env, settings):
+    return choose(env, settings, "float32", 1)[0]
+
+
 @pytest.mark.parametrize(
     "settings, lean",
     [
@@ -132,11 +139,29 @@ def test_lean_ppo_learns_and_logs_what_ppo_does(net, batch_size):
     ],
 )
 def test_the_lean_ppo_is_taken_where_it_does_the_same(settings, lean):
-    assert supports(point.make(n_envs=4, seed=0), {"n_steps": 64, "batch_size": 64, **settings}) is lean
+    assert chosen(point.make(n_envs=4, seed=0), {"n_steps": 64, "batch_size": 64, **settings}) is (FastPPO if lean else BlindPPO)
 
 
 def test_the_lean_ppo_needs_vectors():
-    assert not supports(gym_envs.make("CartPole-v1", n_envs=4, seed=0), {"n_steps": 64})  # discrete actions
+    assert chosen(gym_envs.make("CartPole-v1", n_envs=4, seed=0), {"n_steps": 64}) is BlindPPO  # discrete actions
+
+
+WITHOUT = """
+import sys
+from rlhp.cli import main
+tiny = ["env=point", "total_steps=512", "labels=8", "n_envs=2", "threads=1", "agent.n_steps=64", "agent.batch_size=64"]
+assert main(["train", *tiny, "training_schedule.first_per_1000_steps=4", *sys.argv[1:]]) == 0
+print(sum(name.startswith("rlhp.agent.fast") for name in sys.modules))
+"""
+
+
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_a_run_without_the_lean_ppo_does_not_import_it(fast, tmp_path):
+    call = [sys.executable, "-c", WITHOUT, f"agent.fast={fast}", f"hydra.run.dir={tmp_path / 'run'}"]
+    run = subprocess.run(call, check=True, timeout=120, capture_output=True, text=True)
+    assert (int(run.stdout.split()[-1]) == 0) is (fast == "false")
+    metrics = list(csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines()))
+    assert metrics[-1]["step"] == "512" and metrics[-1]["policy_loss"], "the policy was updated"
 
 
 def test_the_agent_is_handed_zero():

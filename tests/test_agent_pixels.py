@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from typing import Any
 
@@ -14,9 +15,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
-from rlhp.agent import BlindPPO, FrameStack, SmallCNN, StateEntropy, ValueRefit, a2c, fast_cnn_ppo, linear, ppo, stack_frames
+from rlhp.agent import BlindPPO, FrameStack, SmallCNN, StateEntropy, ValueRefit, a2c, linear, ppo, stack_frames
 from rlhp.agent.build import make
-from rlhp.agent.fast_cnn_ppo import FastCnnPPO, supports
+from rlhp.agent.fast import FastCnnPPO, choose, cnn_ppo
 from rlhp.train import job
 from rlhp.types import UserError
 
@@ -203,7 +204,7 @@ def learned(env: VecEnv, **more: Any) -> Any:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_threads_change_no_number(precision, monkeypatch):
     """Parts of a minibatch and of the environments are the same whoever computes them."""
-    monkeypatch.setattr(fast_cnn_ppo, "ROWS", 8)
+    monkeypatch.setattr(cnn_ppo, "ROWS", 8)
     one, two = (learned(Bright(n=8), precision=precision, threads=threads) for threads in (1, 3))
     assert all(torch.equal(a, b) for a, b in zip(one.policy.parameters(), two.policy.parameters(), strict=True))
 
@@ -212,7 +213,7 @@ def test_threads_change_no_number(precision, monkeypatch):
 def test_parts_of_a_minibatch_make_its_gradient(rows, monkeypatch):
     """As exact as rounding: two parts of 16 images, or 12, 12 and 8, against all 32 at once."""
     whole = learned(Bright(), precision="float32")
-    monkeypatch.setattr(fast_cnn_ppo, "ROWS", rows)
+    monkeypatch.setattr(cnn_ppo, "ROWS", rows)
     assert_near(whole, learned(Bright(), precision="float32"), within=2e-6)
 
 
@@ -222,7 +223,7 @@ def test_weights_that_are_converted_once_give_what_autocast_gives(network):
     extractor = agent.policy.features_extractor
     images = torch.randint(0, 255, (4, 4, SIDE, SIDE), dtype=torch.uint8)
     with torch.no_grad():
-        found = [agent._forward(images, each) for each in (None, fast_cnn_ppo.converted(extractor, torch.bfloat16))]
+        found = [agent._forward(images, each) for each in (None, cnn_ppo.converted(extractor, torch.bfloat16))]
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
     assert {p.dtype for p in extractor.parameters()} == {torch.float32}
 
@@ -333,6 +334,20 @@ def test_acting_takes_stacks_and_gives_actions():
     assert acts.shape == (3,) and set(acts.tolist()) <= {0, 1, 2}
 
 
+def test_the_lean_ppo_can_be_turned_off(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rlhp.agent.fast", None)  # importing it is an error
+    agent = ppo(Bright(), fast=False, **settings(policy_kwargs=SMALL, batch_size=32))
+    for rollout in islice(agent.rollouts(64), 2):
+        agent.update(rollout.true_reward)
+    assert type(agent) is BlindPPO
+    with pytest.raises(ImportError):
+        ppo(Bright(), **settings(policy_kwargs=SMALL))
+
+
+def chosen(env, settings):
+    return choose(env, settings, "float32", 1)[0]
+
+
 @pytest.mark.parametrize(
     "more, lean",
     [
@@ -348,13 +363,13 @@ def test_acting_takes_stacks_and_gives_actions():
     ],
 )
 def test_the_lean_ppo_is_taken_where_it_does_the_same(more, lean):
-    assert supports(Bright(), {**SETTINGS, **more}) is lean
+    assert chosen(Bright(), {**SETTINGS, **more}) is (FastCnnPPO if lean else BlindPPO)
 
 
 def test_the_lean_ppo_needs_images_and_discrete_actions():
     vectors, continuous = Bright(), Bright()
     vectors.observation_space, continuous.action_space = spaces.Box(-1, 1, (3,)), spaces.Box(-1, 1, (2,))
-    assert not supports(vectors, SETTINGS) and not supports(continuous, SETTINGS)
+    assert chosen(vectors, SETTINGS) is chosen(continuous, SETTINGS) is BlindPPO
 
 
 def test_what_cannot_be_done_with_frames_is_refused_with_a_sentence():
@@ -401,6 +416,8 @@ def test_a_run_goes_on_in_the_precision_that_it_started_with(tmp_path, monkeypat
     asked = {"agent": {"precision": "auto", "device": "cpu"}, "reward_model": {"precision": "float32"}}
     monkeypatch.setattr(job, "best_precision", lambda device: f"the best of {device}")
     assert job.with_chosen_precision(asked, tmp_path)["agent"]["precision"] == "the best of cpu"
+    unhurried = {**asked, "agent": {**asked["agent"], "fast": False}}
+    assert job.with_chosen_precision(unhurried, tmp_path)["agent"]["precision"] == "float32"
     started = {**asked, "agent": {"precision": "bfloat16"}}
     monkeypatch.setattr(job, "begun", lambda path: True)
     monkeypatch.setattr(job, "read_settings", lambda path: started)

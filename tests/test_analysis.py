@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from figures import curves, described, legend, panels, points, texts
+from matplotlib.figure import Figure
+from PIL import Image
 
 from rlhp import analysis, cli
 from rlhp.analysis import tables
@@ -122,15 +125,21 @@ def test_damage_is_told_in_one_sentence(run: Path, name: str, text: str | None, 
 
 
 @pytest.mark.parametrize(("metrics", "step"), [("step\n", 0), ("step,episodes\n100,0\n", 100)])
-def test_a_run_that_has_just_begun_is_left_out_of_the_picture(run: Path, tmp_path: Path, metrics: str, step: int) -> None:
+def test_a_run_that_has_just_begun_is_left_out_of_the_picture(
+    run: Path, tmp_path: Path, metrics: str, step: int, drawn: dict[str, Figure]
+) -> None:
     new = write_run(tmp_path / "new", task="ant")
     (new / "metrics.csv").write_text(metrics)
     (new / "clock.csv").write_text("step\n")
     data = analysis.load(new)
     assert data.step == step and np.isnan(data.wall_s) and not len(data.ended()[0])
-    assert "task" in analysis.summary(data) and is_png(analysis.curve_png(new, tmp_path / "curve.png"))
+    assert "task" in analysis.summary(data)
+    analysis.curve_png(new, tmp_path / "curve.png")
+    (axes,) = drawn["curve.png"].axes
+    assert texts(axes) == ["no episode has ended"] and not axes.lines and axes.get_xlim() == (0, 1000)
     _, table = analysis.plot([run, new], tmp_path / "plot.png")
     assert "hopper" in table.read_text() and "ant" not in table.read_text()
+    assert [*panels(drawn["plot.png"])] == ["Hopper"]
 
 
 def test_find_goes_to_any_depth_and_past_hidden_folders(tmp_path: Path) -> None:
@@ -299,19 +308,30 @@ def test_a_final_return_that_is_not_of_the_end_is_marked(tmp_path: Path) -> None
 # Pictures
 
 
-def is_png(path: Path) -> bool:
-    return path.read_bytes().startswith(b"\x89PNG")
+BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 
 
-def test_plot_writes_the_picture_and_the_numbers_behind_it(tmp_path: Path) -> None:
+def test_a_picture_is_written(run: Path, tmp_path: Path) -> None:
+    with Image.open(analysis.curve_png(run, tmp_path / "new" / "curve.png")) as image:
+        pixels = np.asarray(image.convert("RGB"))
+        assert image.format == "PNG"
+    for colour in (GREEN, PINK):  # the return and the labels
+        assert (pixels == tuple(bytes.fromhex(colour[1:]))).all(axis=-1).sum() > 100
+    assert (pixels == 255).all(axis=-1).mean() > 0.5
+
+
+def test_plot_writes_the_picture_and_the_numbers_behind_it(tmp_path: Path, drawn: dict[str, Figure]) -> None:
     for seed in (1, 2):
         for condition in ("preferences", "true_reward"):
-            rows = [(step, value and float(value) + seed, *rest) for step, value, *rest in ROWS]
+            rows = [
+                (step, value and float(value) + seed, episodes, labels * (condition == "preferences"), "")
+                for step, value, episodes, labels, _ in ROWS
+            ]
             write_run(tmp_path / "runs" / f"{condition}{seed}", condition=condition, seed=seed, rows=rows)
     write_run(tmp_path / "runs" / "single", task="ant")
     write_run(tmp_path / "runs" / "none", task="swimmer", rows=ROWS[:1])
     picture, table = analysis.plot([tmp_path / "runs"], tmp_path / "made" / "plot")
-    assert is_png(picture) and picture.name == "plot.png" and table.name == "plot.csv"
+    assert picture == tmp_path / "made" / "plot.png" and table == tmp_path / "made" / "plot.csv"
     with table.open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
@@ -325,6 +345,18 @@ def test_plot_writes_the_picture_and_the_numbers_behind_it(tmp_path: Path) -> No
     for row in rows:
         assert (row["low"] == "") == (row["env"] == "ant")
         assert row["env"] == "ant" or float(row["low"]) < float(row["mean"]) < float(row["high"])
+    page = drawn["plot.png"]
+    assert [*panels(page)] == ["Ant", "Hopper"]
+    for env, condition, colour in (
+        ("ant", "preferences", GREEN),
+        ("hopper", "preferences", GREEN),
+        ("hopper", "true_reward", ORANGE),
+    ):
+        told = [(float(row["step"]), float(row["mean"])) for row in rows if (row["env"], row["condition"]) == (env, condition)]
+        ((*shown,),) = curves(panels(page)[env.title()], colour)
+        np.testing.assert_allclose(shown, told, atol=5e-4)
+    assert [len(axes.collections) for axes in page.axes] == [1, 2]  # bands
+    assert legend(page) == ["Preferences, 100 labels (1-2 seeds)", "True reward (2 seeds)"]
 
 
 def plotted(table: Path) -> dict[tuple[str, ...], list[dict[str, str]]]:
@@ -348,6 +380,7 @@ def made(rate: float, seed: int, **others: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("drawn")
 def test_what_differs_but_for_the_seed_is_another_line_and_names_it(tmp_path: Path) -> None:
     for rate in (0.001, 0.003):
         for seed in (1, 2):
@@ -363,6 +396,7 @@ def test_what_differs_but_for_the_seed_is_another_line_and_names_it(tmp_path: Pa
     assert all(len({row["step"] for row in rows}) == len(rows) for rows in lines.values())
 
 
+@pytest.mark.usefixtures("drawn")
 def test_copies_and_arguments_of_a_chosen_part_do_not_name_a_line(tmp_path: Path) -> None:
     for i, (steps, query) in enumerate(
         [
@@ -381,6 +415,7 @@ def test_copies_and_arguments_of_a_chosen_part_do_not_name_a_line(tmp_path: Path
     ]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_part_of_the_same_class_name_is_told_by_its_module(tmp_path: Path) -> None:
     for place in ("mine", "rlhp.query"):
         write_run(tmp_path / "runs" / place, settings={"query": {"_target_": f"{place}.Uniform"}})
@@ -388,6 +423,7 @@ def test_a_part_of_the_same_class_name_is_told_by_its_module(tmp_path: Path) -> 
     assert [settings for *_, settings in lines] == ["query=mine.Uniform", "query=rlhp.query.Uniform"]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_another_gymnasium_environment_is_another_panel(tmp_path: Path) -> None:
     for seed, name in ((1, "A-v0"), (1, "B-v0")):
         write_run(tmp_path / "runs" / name, task="gym", seed=seed, settings={"env": {"id": name}})
@@ -410,6 +446,7 @@ def test_what_may_change_between_attempts_makes_no_other_line(tmp_path: Path, se
     assert (not differing(a, read_settings(b))) is same
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize(("id", "folder"), [("ALE/Pong-v5", "ALE-Pong-v5"), ("CartPole-v1", "CartPole-v1")])
 def test_runs_of_all_versions_on_a_gymnasium_environment_are_of_one_task(tmp_path: Path, id: str, folder: str) -> None:
     for seed, task in ((1, "gym"), (2, folder)):
@@ -428,6 +465,7 @@ def test_a_seed_counts_once(tmp_path: Path) -> None:
         analysis.plot([tmp_path / "a", tmp_path / "b"], tmp_path / "plot.png")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_line_per_value_of_a_setting(tmp_path: Path) -> None:
     for rate in (0.001, 0.003):
         for seed in (1, 2):
@@ -449,6 +487,7 @@ def test_a_line_per_value_of_a_setting(tmp_path: Path) -> None:
         settings("agent.learning_rat")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_plot_by_a_setting_from_the_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["plot", str(run), "-o", str(tmp_path / "by.png"), "--by", "labels", "--by"]
     assert cli.main([*command, "env.horizon"]) == 0
@@ -457,9 +496,7 @@ def test_plot_by_a_setting_from_the_command_line(run: Path, tmp_path: Path, caps
     assert "None of these runs has a setting env.name" in capsys.readouterr().err
 
 
-def test_the_mean_ends_where_the_first_seed_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pages = []
-    monkeypatch.setattr("rlhp.analysis.compare.save", lambda page, out: pages.append(page))
+def test_the_mean_ends_where_the_first_seed_ends(tmp_path: Path, drawn: dict[str, Figure]) -> None:
     whole = [(step, 10.0, 1, step // 10, 0.8) for step in range(100, 1001, 100)]
     write_run(tmp_path / "runs" / "a", seed=1, rows=whole)
     write_run(tmp_path / "runs" / "b", seed=2, rows=[(step, 30.0, *rest) for step, _, *rest in whole[:5]], finished=False)
@@ -471,21 +508,26 @@ def test_the_mean_ends_where_the_first_seed_ends(tmp_path: Path, monkeypatch: py
         *((str(step), "", "", "", "1") for step in range(510, 991, 20)),
     ]
     assert {(row["runs"], row["not_finished"], row["labels_used"]) for row in rows} == {("2", "1", "50-100")}
-    (page,) = pages
+    page = drawn["plot.png"]
     mean, alone = page.axes[0].get_lines()
     assert alone.get_linestyle() == ":" and set(alone.get_ydata()[25:]) == {10.0} and np.isnan(alone.get_ydata()[:25]).all()
     assert np.isnan(mean.get_ydata()[25:]).all() and set(mean.get_ydata()[4:25]) == {20.0}
-    assert [text.get_text().replace("\n", " ") for text in page.legends[0].get_texts()] == [
+    assert legend(page) == [
         "Preferences, 50-100 of 100 labels (2 seeds, 1 not finished)",
         "single seeds, where some have no return",
     ]
 
 
-def test_many_conditions_and_tasks_are_drawn(tmp_path: Path) -> None:
+def test_many_conditions_and_tasks_are_drawn(tmp_path: Path, drawn: dict[str, Figure]) -> None:
     for task in ("ant", "hopper", "a_gym_task", "walker"):
         for i in range(9):
             write_run(tmp_path / "runs" / f"{task}{i}", task=task, condition=f"kind_{i}", rows=ROWS[:5])
-    assert is_png(analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")[0])
+    analysis.plot([tmp_path / "runs"], tmp_path / "plot.png")
+    page = drawn["plot.png"]
+    assert [*panels(page)] == ["a_gym_task", "Ant", "Hopper", "Walker"]
+    looks = [[(line.get_color(), line.get_linestyle()) for line in axes.lines] for axes in page.axes]
+    assert len({*looks[0]}) == 9 and looks == [looks[0]] * 4
+    assert legend(page) == [f"Kind {i}, 80 of 100 labels (1 seed)" for i in range(9)]
 
 
 def test_plot_refuses_what_it_cannot_do(run: Path, tmp_path: Path) -> None:
@@ -497,17 +539,50 @@ def test_plot_refuses_what_it_cannot_do(run: Path, tmp_path: Path) -> None:
         analysis.plot([write_run(tmp_path / "short", rows=ROWS[:1])], tmp_path / "plot.png")
 
 
+def test_curve_png(run: Path, tmp_path: Path, drawn: dict[str, Figure]) -> None:
+    analysis.curve_png(run, tmp_path / "curve.png")
+    top, accuracy, labels = drawn["curve.png"].axes
+    assert top.get_title() == "Hopper: preferences, 100 labels" and top.get_xlim() == (0, 1000)
+    assert curves(top, GREEN) == [[(200, -4), (300, -6), (500, 10), (950, 99), (980, 20), (1000, 40)]]
+    chance, measured = accuracy.lines
+    assert points(measured) == [(300, 50), (500, 70), (950, 80), (1000, 90)] and {y for _, y in points(chance)} == {50}
+    assert curves(labels, PINK) == [[(100, 0), (200, 0), (300, 25), (500, 50), (950, 80), (980, 90), (1000, 100)]]
+    assert texts(labels) == ["100"] and labels.get_xlabel() == "Environment steps"
+
+
 @pytest.mark.parametrize(
-    "rows", [ROWS, ROWS[:1], [(*row[:3], 0, "") for row in ROWS], [(10 * i, i, 1, i, 0.8) for i in range(1, 99)]]
+    ("rows", "shown"),
+    [([(*row[:3], 0, "") for row in ROWS], 6), (ROWS[:1], 0)],
 )
-def test_curve_png(tmp_path: Path, rows: Sequence[tuple[Any, ...]]) -> None:
-    assert is_png(analysis.curve_png(write_run(tmp_path / "run", rows=rows), tmp_path / "curve.png"))
+def test_a_curve_without_labels_has_one_panel(
+    rows: Sequence[tuple[Any, ...]], shown: int, tmp_path: Path, drawn: dict[str, Figure]
+) -> None:
+    analysis.curve_png(write_run(tmp_path / "run", rows=rows), tmp_path / "curve.png")
+    (top,) = drawn["curve.png"].axes
+    assert [len(line) for line in curves(top, GREEN)] == [shown] * bool(shown)
+    assert texts(top) == ([] if shown else ["no episode has ended"])
 
 
-def test_reward_png(run: Path, tmp_path: Path) -> None:
-    assert is_png(analysis.reward_png(run, tmp_path / "reward.png"))
+def test_many_rollouts_are_dots_and_their_mean_a_line(tmp_path: Path, drawn: dict[str, Figure]) -> None:
+    run = write_run(tmp_path / "run", rows=[(10 * i, i, 1, i, 0.8) for i in range(1, 99)])
+    analysis.curve_png(run, tmp_path / "curve.png")
+    top = drawn["curve.png"].axes[0]
+    dots, mean = curves(top, GREEN)
+    assert dots == [(10 * i, i) for i in range(1, 99)] and len(mean) == 40
+    np.testing.assert_allclose([y for _, y in mean], [x / 10 for x, _ in mean], atol=1)
+    assert legend(top) == ["episodes of one rollout", "mean"]
+
+
+def test_reward_png(run: Path, tmp_path: Path, drawn: dict[str, Figure]) -> None:
+    analysis.reward_png(run, tmp_path / "reward.png")
+    (axes,) = drawn["reward.png"].axes
+    assert curves(axes, BLUE) == [[(0, 1), (1, 3), (2, 5)]] and axes.get_title() == "Hopper: 3 held-out segments"
+    np.testing.assert_allclose(curves(axes, ORANGE), [[(0, 1), (2, 5)]])
+    assert legend(axes) == ["least squares, r = 1.000"]
     (run / "heldout.csv").write_text("true_return,predicted_return\n1,1\n1,2\n")
-    assert is_png(analysis.reward_png(run, tmp_path / "constant.png"))
+    analysis.reward_png(run, tmp_path / "constant.png")
+    (axes,) = drawn["constant.png"].axes
+    assert curves(axes, BLUE) == [[(1, 1), (1, 2)]] and not curves(axes, ORANGE) and not legend(axes)
     (run / "heldout.csv").write_text("true_return,predicted_return\n1,1\n2,nan\n")
     with pytest.raises(UserError, match="too few"):
         analysis.reward_png(run, tmp_path / "reward.png")
@@ -538,7 +613,11 @@ def first_light(tmp_path: Path) -> Experiment:
 
 
 def test_first_light(
-    first_light: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    first_light: Experiment,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    drawn: dict[str, Figure],
 ) -> None:
     runs = tmp_path / "runs"
     (tmp_path / "empty").mkdir()
@@ -551,9 +630,11 @@ def test_first_light(
     assert "not finished" in said and "300 of 1,000" in said
     # (35 + 5.5) / (38 + 5.5) = 0.93
     assert "PASS  hopper: 0.93 of" in said and "short  reacher: nan of" in said
-    picture = first_light.here / "first_light.png"
-    assert is_png(picture)
-    picture.unlink()
+    page = drawn.pop("first_light.png")
+    assert [*panels(page)] == ["HalfCheetah", "Hopper", "Reacher"]
+    assert [texts(axes) for axes in page.axes] == [["no run yet"], [], ["no run yet: true reward"]]
+    assert curves(panels(page)["Hopper"], ORANGE)[0] == [(990, 38.0)]
     monkeypatch.chdir(tmp_path / "empty")  # where there is no run directory
     first_light([])
-    assert "PASS  hopper: 0.93 of" in capsys.readouterr().out and is_png(picture)
+    assert "PASS  hopper: 0.93 of" in capsys.readouterr().out
+    np.testing.assert_equal(described(drawn["first_light.png"]), described(page))

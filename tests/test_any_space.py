@@ -16,8 +16,9 @@ from test_odd_envs import ROUNDS, N, T, settings
 from rlhp import demonstrations, evaluate, report
 from rlhp.agent import BlindPPO, actions, by_observation
 from rlhp.agent.build import make as make_agent
-from rlhp.agent.fast_cnn_ppo import FastCnnPPO
+from rlhp.agent.fast import FastCnnPPO
 from rlhp.agent.normalise import ObservationNormaliser
+from rlhp.demonstrations.reading import check_taken
 from rlhp.envs import gym
 from rlhp.envs.gym import observation
 from rlhp.memory import Recent
@@ -380,9 +381,9 @@ def test_it_is_labelled_by_an_expert(run, tmp_path):
 )
 def test_demonstrated_actions_that_the_environment_does_not_take_are_refused(name, wrong):
     env = made(name, 1)
-    demonstrations._check_taken(np.stack([env.action_space.sample() for _ in range(9)]), "theirs", env)
+    check_taken(np.stack([env.action_space.sample() for _ in range(9)]), "theirs", env)
     with pytest.raises(UserError, match="beyond those of env"):
-        demonstrations._check_taken(np.array([wrong]), "theirs", env)
+        check_taken(np.array([wrong]), "theirs", env)
 
 
 # Wrappers of one's own

@@ -174,12 +174,17 @@ def test_the_next_pair_plays_without_a_word_from_the_server(run: Path, tab: play
         tab.unroute_all(behavior="ignoreErrors")
 
 
+def paused(tab: playwright.Page, page: Served) -> None:
+    """Open the page, and stop its clips once they play."""
+    at(tab, page)
+    wait(tab, PLAYS)
+    tab.keyboard.press(" ")
+    wait(tab, STILL)
+
+
 def test_both_clips_play_in_step(run: Path, tab: playwright.Page) -> None:
     with label(run) as page:
-        at(tab, page)
-        wait(tab, PLAYS)
-        tab.keyboard.press(" ")
-        wait(tab, STILL)
+        paused(tab, page)
         apart = """() => {
             const [left, right] = document.querySelectorAll('.stage:not([hidden]) video');
             left.currentTime = 0.2;
@@ -192,10 +197,7 @@ def test_both_clips_play_in_step(run: Path, tab: playwright.Page) -> None:
 
 def test_pause_and_slow(run: Path, tab: playwright.Page) -> None:
     with label(run) as page:
-        at(tab, page)
-        wait(tab, PLAYS)
-        tab.keyboard.press(" ")
-        wait(tab, STILL)
+        paused(tab, page)
         assert tab.get_attribute("#pause", "aria-pressed") == "true" and "Play" in tab.inner_text("#pause")
         tab.keyboard.press("s")
         wait(tab, "[...document.querySelectorAll('.stage:not([hidden]) video')].every(v => !v.paused && v.playbackRate < 0.5)")

@@ -58,6 +58,25 @@ def test_mistyped_command_names_the_nearest(typed, meant, capsys):
     assert meant in captured.err and len(captured.err.splitlines()) == 1 and not captured.out
 
 
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (["status", "runs", "--jsn"], "rlhp status has no option --jsn; rlhp status --help lists them."),
+        (["push", "runs", "--licence=mit"], "rlhp push has no option --licence: did you mean --license?"),
+        (["evaluate", "runs", "--episods", "3"], "rlhp evaluate has no option --episods: did you mean --episodes?"),
+        (["evaluate", "runs", "more"], "rlhp evaluate does not take 'more'; rlhp evaluate --help lists what it takes."),
+        (["train", "--confg-dir", "x"], "rlhp train has no option --confg-dir: did you mean --config-dir?"),
+        (["demo", "--multrun"], "rlhp train has no option --multrun: did you mean --multirun?"),
+        (["fit", "data.npz", "--colums", "a=b"], "rlhp fit has no option --colums: did you mean --columns?"),
+        (["play", "env=pong", "--sped", "3"], "rlhp play has no option --sped: did you mean --speed?"),
+        (["--verbose", "status", "runs"], "rlhp has no option --verbose: did you mean --version?"),
+    ],
+)
+def test_mistyped_option_names_the_nearest(typed, sentence, capsys):
+    assert cli.main(typed) == 2
+    assert capsys.readouterr().err == f"rlhp: {sentence}\n"
+
+
 def test_user_error_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "main", failing(UserError("labels is -1: ask for at least 0")))
     assert cli.main(["doctor"]) == 2

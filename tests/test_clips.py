@@ -6,9 +6,9 @@ import json
 from hashlib import blake2b
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from films import decoded
 from pages import filmed, make_run, walk
 
 from rlhp import film
@@ -44,19 +44,13 @@ def shot(run: Path, task: str, pair: tuple[Segment, Segment], codec: str = "h264
     with drawing.clip_renderer(SIZE) as shoot:
         while (name := filmer.next()) is not None:
             filmer.film(shoot, drawing.fps, name)
-    return [decoded(look.file(run, clip)) for clip in clips]
+    films = (decoded(look.file(run, clip)) for clip in clips)
+    return [(frames.astype(np.int16), rate) for frames, rate in films]
 
 
 def named(store: Store) -> list[tuple[str, str]]:
     with store.database.reading() as db:
         return [tuple(json.loads(names)) for (names,) in db.execute("SELECT segments FROM query")]
-
-
-def decoded(path: Path) -> tuple[Array, float]:
-    with av.open(str(path)) as video:
-        rate = video.streams.video[0].average_rate
-        assert rate is not None
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]).astype(int), float(rate)
 
 
 def nearest(frames: Array, pictures: Array) -> list[int]:
@@ -74,7 +68,7 @@ def test_a_clip_shows_its_segment_state_by_state(task: str, tmp_path: Path) -> N
     for frames, segment in zip((left, right), pair, strict=True):
         assert segment.state is not None
         with film.MuJoCo(task).clip_renderer(SIZE) as shoot:
-            pictures = np.stack(list(shoot(segment))).astype(int)
+            pictures = np.stack(list(shoot(segment))).astype(np.int16)
         assert np.abs(frames - pictures).mean() < 5, "what compression loses"
         assert nearest(frames, pictures) == list(range(steps))
     assert nearest(right, left)[1:] != list(range(1, steps)) and np.abs(left[-1] - right[-1]).mean() > 1, "two clips"

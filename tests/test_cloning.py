@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from states import same
 from test_contracts import PONG, TINY, resolved
 
 from rlhp import demonstrations
@@ -10,11 +11,6 @@ from rlhp.agent import Cloner
 from rlhp.imitate import clone
 from rlhp.train import build
 from rlhp.types import Demonstrations, Episode, Transitions, UserError
-
-
-def same(a, b):
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k], equal_nan=a[k].dtype.kind == "f") for k in a)
-
 
 WEIGHTS = np.array([[0.5, -0.2], [0.1, 0.3]])
 

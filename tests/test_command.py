@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 import yaml
@@ -172,11 +173,20 @@ def run(theirs: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ("teacher", "Circle", "raise error"),
     ],
 )
-def test_an_error_of_their_own_comes_out_at_once(group, fails, line, theirs):
-    ended = run(theirs, f"{group}=theirs", f"{group}.fails={fails}")
-    assert ended.returncode == 1 and "Traceback" in ended.stderr and line in ended.stderr
+def test_an_error_of_their_own_comes_out_at_once(group, fails, line, theirs, monkeypatch):
+    monkeypatch.chdir(theirs)
+    monkeypatch.syspath_prepend(theirs)
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)
+    with pytest.raises(Exception) as raised:
+        main(["train", "--config-dir", "conf", *TINY, f"{group}=theirs", f"{group}.fails={fails}"])
+    assert not isinstance(raised.value, UserError) and line in "".join(format_exception(raised.value))
     (failed,) = theirs.glob("runs/main/*/failed.txt")
     assert line in failed.read_text() and (failed.parent / "config.yaml").is_file()
+
+
+def test_an_error_of_their_own_is_printed_with_its_traceback(theirs):
+    ended = run(theirs, "env=theirs")
+    assert ended.returncode == 1 and "Traceback" in ended.stderr and '{}["their key"]' in ended.stderr
 
 
 @pytest.mark.slow
@@ -193,13 +203,14 @@ def only_run(folder: Path) -> dict:
     return yaml.safe_load(config.read_text())
 
 
-def test_a_single_run_takes_all_cores_and_reports(tmp_path, monkeypatch, capsys):
+def test_a_single_run_takes_all_cores_and_reports(tmp_path, monkeypatch, capsys, drawn):
     monkeypatch.chdir(tmp_path)
     assert main(["train", *TINY]) == 0
     assert only_run(tmp_path)["threads"] == len(os.sched_getaffinity(0))
     run = tmp_path / "runs" / "main" / "point-preferences-8-seed1"
-    assert {"metrics.csv", "curve.png", "reward.png", "finished.json"} <= {path.name for path in run.iterdir()}
-    assert f"{run}/curve.png" in capsys.readouterr().out
+    assert {"metrics.csv", "finished.json"} <= {path.name for path in run.iterdir()}
+    assert f"{run}/curve.png\n{run}/reward.png" in capsys.readouterr().out.replace(" ", "")
+    assert drawn["curve.png"].axes[0].get_title() == "point: preferences, 8 labels" and drawn["reward.png"].axes
 
 
 def test_a_run_too_short_for_a_picture_of_its_reward_is_done_and_well(tmp_path, monkeypatch, capsys):

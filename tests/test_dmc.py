@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from states import check_environment_goes_on, starts_by_seed
 
 from rlhp import film
 
@@ -15,7 +16,6 @@ pytest.importorskip("dm_control", reason="dm_control is not installed (pip insta
 from dm_control import suite
 
 from rlhp.envs import dmc, gym
-from rlhp.envs.gym import resume
 from rlhp.physics import physics
 
 
@@ -54,24 +54,14 @@ def test_time_alone_ends_an_episode_after_a_thousand_steps():
 
 
 def test_seeds_decide_the_starts():
-    env, other = made("walker-walk"), made("walker-walk")
-    starts = [env.reset(seed=1)[0], env.reset()[0], env.reset(seed=2)[0]]
-    assert np.array_equal(starts[0], other.reset(seed=1)[0]) and np.array_equal(starts[1], other.reset()[0])
+    starts = starts_by_seed(made("walker-walk"), made("walker-walk"))
     assert len({start.tobytes() for start in starts}) == 3
 
 
 @pytest.mark.parametrize("task", ["walker-walk", "quadruped-walk", "reacher-easy"])
 def test_another_environment_goes_on_bit_for_bit(task):
-    env, other = made(task), made(task)
-    env.reset(seed=3)
-    acts = actions(env, 80)
-    for action in acts[:40]:
-        env.step(action)
-    resume.load(other, resume.save(env, resume.built(env)))
-    for action in acts[40:]:
-        one, two = env.step(action), other.step(action)
-        assert np.array_equal(one[0], two[0]) and one[1] == two[1]
-    assert np.array_equal(env.reset()[0], other.reset()[0]), "the random stream goes on as well"
+    env = made(task)
+    check_environment_goes_on(env, made(task), actions(env, 80))
 
 
 @pytest.mark.parametrize(("task", "drawn"), [("walker-walk", True), ("reacher-easy", True), ("quadruped-escape", False)])

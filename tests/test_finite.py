@@ -6,7 +6,7 @@ import torch
 
 from rlhp.agent import BlindA2C, BlindPPO, Recorder
 from rlhp.agent.build import make
-from rlhp.agent.fast_ppo import FastPPO
+from rlhp.agent.fast import FastPPO
 from rlhp.envs import gym, point
 from rlhp.finite import check_actions, check_received, is_finite
 from rlhp.types import UserError

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from figures import legend, points
 from hydra import compose, initialize_config_module
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from rlhp import cli, report
@@ -43,7 +45,7 @@ def fitted(source: Path, run: Path, *words: str) -> int:
     return cli.main(["fit", str(source), *FAST, f"hydra.run.dir={run}", *words])
 
 
-def test_it_learns_what_is_preferred_and_says_how_well_it_is_known(tmp_path: Path, capsys: Any) -> None:
+def test_it_learns_what_is_preferred_and_says_how_well_it_is_known(tmp_path: Path, capsys: Any, drawn: dict[str, Figure]) -> None:
     assert fitted(comparisons(tmp_path), tmp_path / "run") == 0
     out, err = capsys.readouterr()
     assert "150 comparisons of 300 clips of 4 steps (Inverse Preference Learning: a label of 1 prefers obs_2)" in err
@@ -68,7 +70,12 @@ def test_it_learns_what_is_preferred_and_says_how_well_it_is_known(tmp_path: Pat
     assert np.mean([float(row["right"]) for row in told]) == pytest.approx(held["share"])
     agrees = [(float(row["probability"]) > 0.5) == (row["preferred"] == "1") for row in told]
     assert np.mean(agrees) > 0.85, "the probability is of the first segment"
-    assert (tmp_path / "run" / "fit.png").is_file()
+    accuracy, loss = drawn["fit.png"].axes
+    assert accuracy.get_title() == "data: 120 comparisons"
+    assert legend(accuracy) == ["training", "validation, per member", "held-out"]
+    told = [(float(row["step"]), 100 * float(row["heldout_accuracy"])) for row in rows]
+    np.testing.assert_allclose(points(accuracy.lines[2]), told)
+    assert points(loss.lines[0]) == [(float(row["step"]), float(row["train_loss"])) for row in rows]
 
 
 def test_labels_that_say_nothing_are_not_learned(tmp_path: Path) -> None:

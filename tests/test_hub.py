@@ -12,14 +12,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from films import decoded
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
-from rlhp import answers, cli, report, store
+from rlhp import __version__, answers, cli, report, store
 from rlhp.agent import SmallCNN, loads_without_rlhp
 from rlhp.hub import PushOptions, pull, push, push_to, remote
+from rlhp.hub.card import Card
 from rlhp.hub.code_check import unknown_code
 from rlhp.hub.folder import PATTERNS, published_files, published_settings
 from rlhp.run import last_checkpoint, read_settings
@@ -110,8 +112,10 @@ def test_a_pulled_policy_is_worth_the_same(run: Path, pulled: Path) -> None:
     assert report.returns(pulled, 3, 5) == report.returns(run, 3, 5)
 
 
-def test_a_pulled_policy_can_be_filmed(pulled: Path, tmp_path: Path) -> None:
-    assert report.film_policy(pulled, tmp_path / "film.mp4", seconds=0.2).stat().st_size > 0
+def test_a_film_of_a_pulled_policy_is_that_of_the_run(run: Path, pulled: Path, tmp_path: Path) -> None:
+    theirs, own = (decoded(report.film_policy(each, tmp_path / f"{each.name}.mp4", seconds=0.5)) for each in (pulled, run))
+    assert np.array_equal(theirs[0], own[0]) and theirs[1] == own[1]
+    assert len(own[0]) > 2 and np.abs(own[0][0].astype(int) - own[0][-1]).max() > 100, "the point has moved"
 
 
 def test_an_agent_is_rewarded_by_a_pulled_reward_model_as_by_the_runs_own(run: Path, pulled: Path) -> None:
@@ -123,12 +127,38 @@ def test_an_agent_is_rewarded_by_a_pulled_reward_model_as_by_the_runs_own(run: P
 
 def test_training_does_not_go_on_from_what_was_published(pulled: Path) -> None:
     before = {path: path.read_bytes() for path in pulled.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="is a published run without a checkpoint to continue from"):
+    with pytest.raises(UserError, match=f"is a published run: .*reward_model=frozen reward_model.run={pulled}"):
         extend(pulled, ["total_steps=4096"])
     assert {path: path.read_bytes() for path in pulled.rglob("*") if path.is_file()} == before
     (pulled / "finished.json").unlink()
     with pytest.raises(UserError, match="is a published run"):
         train(read_settings(pulled), pulled)
+
+
+@pytest.mark.parametrize(
+    "words", ["annotate", "answers", "export answers.jsonl", "export --minari out", "inspect", "rate", "fit"]
+)
+def test_what_needs_answers_says_that_a_pulled_run_has_none(words: str, pulled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command, *rest = words.split()
+    before = sorted(pulled.rglob("*"))
+    assert cli.main([command, str(pulled), *rest]) == 2
+    told = capsys.readouterr().err
+    assert "a published run without the queries, clips and answers" in told and "rlhp push --answers" in told
+    assert sorted(pulled.rglob("*")) == before
+
+
+def test_the_status_of_a_pulled_run_that_was_not_finished(pulled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pulled / "finished.json").unlink()
+    assert cli.main(["status", str(pulled)]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head == f"{pulled}: 1 published of 1", "nothing on continuing it"
+    assert line.split() == ["published", "pulled", "2,048", "of", "2,048"]
+
+
+def test_everybody_may_read_what_they_may_read_of_other_files(run: Path, folder: Path) -> None:
+    for path in (run, folder):
+        done, *files = (path / "checkpoints" / "2048").iterdir()
+        assert files and {file.stat().st_mode for file in files} == {done.stat().st_mode}
 
 
 def test_a_pulled_run_can_be_published_again(pulled: Path, tmp_path: Path) -> None:
@@ -319,22 +349,98 @@ def test_a_run_that_names_other_code_is_pulled_only_where_it_is_trusted(folder: 
     shutil.copytree(folder, tmp_path / "theirs")
     config = tmp_path / "theirs" / "config.yaml"
     config.write_text(config.read_text().replace("rlhp.teacher.Oracle", "left.Left"))
-    with pytest.raises(UserError, match=r"not part of rlhp \(left\.Left\)"):
+    with pytest.raises(UserError, match=r"not part of rlhp \S+ \(left\.Left\)"):
         pull(str(tmp_path / "theirs"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     pull(str(tmp_path / "theirs"), tmp_path / "run", trusted=True)
     assert read_settings(tmp_path / "run")["teacher"]["_target_"] == "left.Left"
 
 
-def test_what_is_damaged_or_no_run_is_not_pulled(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path / "theirs")
-    (tmp_path / "theirs" / "checkpoints" / "2048" / "agent.safetensors").write_bytes(b"no")
-    with pytest.raises(UserError, match="damaged"):
-        pull(str(tmp_path / "theirs"), tmp_path / "run")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="holds no run"):
-        pull(str(tmp_path / "empty"), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+DONE = "checkpoints/2048/done"
+NO_ENV = b"task: point\ncondition: preferences\nlabels: 7\nseed: 1\ntotal_steps: 9\nagent: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        (
+            "checkpoints/2048/agent.safetensors",
+            b"no",
+            r"SOURCE is damaged \(agent.safetensors does not match its digest\); copy or",
+        ),
+        ("checkpoints/2048/agent.safetensors", None, r"SOURCE is damaged \(.*No such file"),
+        (DONE, None, r"SOURCE holds no checkpoint; copy or download it again"),
+        (
+            DONE,
+            b'{"format": 9, "digests": {}}',
+            rf"SOURCE was written by rlhp {__version__}, whose checkpoints {__version__} cannot",
+        ),
+        ("config.yaml", b"[", r"SOURCE/config.yaml is damaged"),
+        ("config.yaml", None, r"SOURCE holds no run"),
+        ("config.yaml", b"task: point", r"SOURCE/config.yaml has no key 'condition'"),
+        ("config.yaml", NO_ENV, rf"SOURCE/config.yaml has no key 'env', so rlhp {__version__} cannot build its policy"),
+        ("metrics.csv", None, r"SOURCE/metrics.csv is missing"),
+        ("clock.csv", None, r"SOURCE/clock.csv is missing"),
+    ],
+)
+def test_what_is_damaged_or_no_run_is_not_pulled(
+    file: str, content: bytes | None, sentence: str, folder: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(folder, tmp_path / "theirs")
+    (source / file).unlink()
+    if content is not None:
+        (source / file).write_bytes(content)
+    with pytest.raises(UserError, match=f"^{sentence.replace('SOURCE', str(source))}"):
+        pull(str(source), tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"env": {"_target_": "rlhp.envs.later.make"}}, "env is set to rlhp.envs.later.make, but .*No module named"),
+        ({"env": {"speed": 2}}, "env cannot be built from these settings .*unexpected keyword argument 'speed'"),
+        (
+            {"agent": {"policy_kwargs": {"net_arch": [8]}}},
+            "agent builds another network than that of the checkpoint .*size mismatch",
+        ),
+    ],
+)
+def test_a_pulled_run_whose_settings_do_not_fit_this_version(change: dict, sentence: str, pulled: Path) -> None:
+    config, versions = pulled / "config.yaml", pulled / "versions.json"
+    ((part, new),) = change.items()
+    written = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**written, part: {**written[part], **new}}))
+    versions.write_text(json.dumps({"rlhp": "9.1"}))
+    with pytest.raises(UserError, match=f"{config}, written by rlhp 9.1, does not fit rlhp {__version__}: {sentence}"):
+        load(pulled)
+
+
+def test_a_reward_model_that_does_not_fit_this_version(pulled: Path) -> None:
+    config = pulled / "config.yaml"
+    config.write_text(config.read_text().replace("rlhp.reward.mlp_ensemble", "rlhp.reward.later"))
+    with pytest.raises(UserError, match=r"reward_model is set to rlhp\.reward\.later"):
+        build(settings("reward_model=frozen", f"reward_model.run={pulled}"))
+
+
+@pytest.mark.parametrize(
+    ("licence", "sentence"), [("nonsense", "give one such as mit"), ("cc-by-40", "give one such as cc-by-4.0"), ("MIT", "as mit")]
+)
+def test_a_licence_that_the_hub_does_not_know(
+    licence: str, sentence: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["push", str(run), "--to", str(tmp_path / "out"), "--license", licence]) == 2
+    told = capsys.readouterr().err
+    assert f"no licence '{licence}'" in told and sentence in told and not any(tmp_path.iterdir())
+
+
+def test_the_card_of_a_run_with_code_of_ones_own_says_that_its_commands_need_trust(folder: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(folder, tmp_path / "left")
+    config = source / "config.yaml"
+    config.write_text(config.read_text().replace("rlhp.teacher.Oracle", "left.Left"))
+    mine, ours = (Card(path, path, "ada/left", "mit", "PPO").text() for path in (source, folder))
+    assert "rlhp pull ada/left runs/pulled --trust\n" in mine and "code that is not part of rlhp: `left.Left`" in mine
+    assert "rlhp pull ada/left runs/pulled\n" in ours and "not part of rlhp" not in ours
 
 
 def test_no_folder_is_written_over(run: Path, folder: Path, tmp_path: Path) -> None:

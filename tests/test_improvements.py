@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.utils import explained_variance
+from states import same
 
 from rlhp.agent import BlindA2C, BlindPPO, StateEntropy, ValueRefit
 from rlhp.agent.build import make
-from rlhp.agent.fast_ppo import FastPPO
+from rlhp.agent.fast import FastPPO
 from rlhp.agent.intrinsic_reward import nearest
 from rlhp.envs import mujoco as mujoco_envs
 from rlhp.types import Array, Rollout, UserError
@@ -36,10 +37,6 @@ def trained(one, unrewarded: int = 0, keep: list | None = None):
 
 def parameters(one) -> dict[str, Array]:
     return {name: value.numpy().copy() for name, value in one.policy.state_dict().items()}
-
-
-def same(a: dict[str, Array], b: dict[str, Array]) -> bool:
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
 
 
 def critics(state: dict[str, Array]) -> dict[str, Array]:

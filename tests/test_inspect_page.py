@@ -10,10 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 from pages import make_run, until
 from test_keys import ADA
-from test_web import AUTH, HOST, TOKEN, room
+from test_web import AUTH, HOST, TOKEN, room, served_app
 
 from rlhp.web import inspection
-from rlhp.web.app import create
 from rlhp.web.inspection import PAUSE, Inspection
 
 # in the place of `rlhp inspect`: writes what it was told into the report, or fails
@@ -34,7 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def client(run: Path):
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST) as client:
+    with TestClient(served_app(room(run)), base_url=HOST) as client:
         yield client
 
 

@@ -9,11 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from fastapi.testclient import TestClient
 from pages import filmed, make_run
-from test_web import AUTH, HOST, TOKEN, answers, room
+from test_web import AUTH, HOST, TOKEN, answers, room, served_app
 
 from rlhp.run import Bearer, Served, annotators_of, bearer, key_of, links
 from rlhp.types import UserError
-from rlhp.web.app import create
 
 ADA, BOB = ({"authorization": f"Bearer {key_of(TOKEN, name)}"} for name in ("ada", "bob"))
 
@@ -25,7 +24,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(run: Path):
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST) as client:
+    with TestClient(served_app(room(run)), base_url=HOST) as client:
         yield client
 
 

@@ -217,8 +217,8 @@ def test_whoever_films_opens_the_store_once_however_often_that_fails(tmp_path: P
     with label_filmer(run, broken=BROKEN_AT_FIRST) as process:
         assert process.stdout is not None
         for attempt in (1, 2, 3):
-            assert f"opened 1 times, and this is attempt {attempt})" in process.stdout.readline()
             assert process.stdout.readline() == "\n", "it tries again"
+            assert f"opened 1 times, and this is attempt {attempt})" in process.stdout.readline()
         until(lambda: len(list((run / "clips").glob("*.mp4"))) == 2)
 
 
@@ -289,7 +289,8 @@ video.av.open = refuse
 def test_a_disk_that_has_become_read_only_is_said_where_clips_are_filmed(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", questions=1)
     with label_filmer(run, broken=READ_ONLY) as process:
-        assert process.stdout is not None and "make the run directory writable" in process.stdout.readline()
+        assert process.stdout is not None and process.stdout.readline() == "\n", "it begins to film"
+        assert "make the run directory writable" in process.stdout.readline()
 
 
 def fill(disk: Path) -> None:

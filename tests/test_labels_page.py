@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,13 @@ from fastapi.testclient import TestClient
 from pages import make_run
 from test_keys import ADA
 from test_predictions import with_store
-from test_web import AUTH, HOST, TOKEN, room
+from test_web import AUTH, HOST, TOKEN, room, served_app
 
 from rlhp.answers import over_time
 from rlhp.answers.over_time import moving, thinned
 from rlhp.run import key_of
 from rlhp.run.predictions import Prediction, add_predictions
 from rlhp.store import Store, judged, times
-from rlhp.web.app import create
 from rlhp.web.pages import HTML, STATIC
 
 
@@ -35,7 +33,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(run: Path):
-    with TestClient(create(replace(room(run), annotators=["fay"]), None), base_url=HOST) as client:
+    with TestClient(served_app(room(run, annotators=["fay"])), base_url=HOST) as client:
         yield client
 
 

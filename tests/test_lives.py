@@ -17,7 +17,9 @@ from pages import Person, filmed, make_run, until
 from rlhp.run import Served, dismiss, dismissed, held, locked_run, served, serving
 from rlhp.train import page
 from rlhp.web import serve
-from rlhp.web.app_state import Activity
+from rlhp.web.app_state import AppState
+from rlhp.web.options import Options
+from rlhp.web.run_status import settings_of
 
 PATIENCE = 120.0  # seconds, for a machine that is busy
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
@@ -211,14 +213,14 @@ def test_the_page_of_a_finished_training_leaves_when_nobody_is_there(run: Path) 
 
 def test_when_a_page_is_alone(run: Path) -> None:
     now = [0.0]
-    room = type("Room", (), {"run": run, "activity": Activity(lambda: now[0])})()
-    with locked_run(run):
-        now[0] = 10 * serve.IDLE
-        assert not serve.is_idle(room), "a training is under way"
-    now[0] += serve.IDLE
-    assert not serve.is_idle(room)
-    room.activity.count()
-    now[0] += serve.IDLE
-    assert not serve.is_idle(room), "somebody was there meanwhile"
-    now[0] += 1
-    assert serve.is_idle(room)
+    with closing(AppState(run, settings_of(run), Options(), "token", now=lambda: now[0])) as state:
+        with locked_run(run):
+            now[0] = 600.0
+            assert not state.is_idle(60.0), "a training is under way"
+        now[0] += 60.0
+        assert not state.is_idle(60.0)
+        state.count_request()
+        now[0] += 60.0
+        assert not state.is_idle(60.0), "somebody was there meanwhile"
+        now[0] += 1.0
+        assert state.is_idle(60.0)

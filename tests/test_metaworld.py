@@ -3,6 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
+from states import check_environment_goes_on, starts_by_seed
 
 from rlhp import film
 
@@ -10,7 +11,6 @@ pytest.importorskip("metaworld", reason="metaworld is not installed (pip install
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
 from rlhp.envs import gym, metaworld
-from rlhp.envs.gym import resume
 
 
 def made(task: str, **more) -> gymnasium.Env:
@@ -36,24 +36,13 @@ def test_observations_and_rewards_are_meta_worlds_own():
 
 
 def test_each_episode_has_its_places_and_seeds_decide_them():
-    env, other = made("button-press"), made("button-press")
-    starts = [env.reset(seed=1)[0], env.reset()[0], env.reset(seed=2)[0]]
-    assert np.array_equal(starts[0], other.reset(seed=1)[0]) and np.array_equal(starts[1], other.reset()[0])
+    starts = starts_by_seed(made("button-press"), made("button-press"))
     assert len({tuple(start[4:7]) for start in starts}) == 3, "where the button is"
 
 
 @pytest.mark.parametrize("task", ["button-press", "sweep-into"])
 def test_another_environment_goes_on_bit_for_bit(task):
-    env, other = made(task), made(task)
-    env.reset(seed=3)
-    acts = actions(80)
-    for action in acts[:40]:
-        env.step(action)
-    resume.load(other, resume.save(env, resume.built(env)))
-    for action in acts[40:]:
-        one, two = env.step(action), other.step(action)
-        assert np.array_equal(one[0], two[0]) and one[1] == two[1]
-    assert np.array_equal(env.reset()[0], other.reset()[0]), "the random stream goes on as well"
+    check_environment_goes_on(made(task), made(task), actions(80))
 
 
 def test_the_goal_is_observed_where_that_is_asked_for():

@@ -1,12 +1,16 @@
 """The notebooks run from end to end, at tiny settings, and their last cells hold what they say to be so."""
 
 import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from PIL import Image
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 PREFERENCES, FIGURE2, WAYS = (NOTEBOOKS / f"{name}.ipynb" for name in ("preferences", "reproduce_figure2", "ways_to_teach"))
@@ -30,7 +34,11 @@ def printed(book: nbformat.NotebookNode) -> str:
 
 
 def pictures(book: nbformat.NotebookNode) -> int:
-    return sum("image/png" in output.get("data", {}) for cell in book.cells for output in cell.get("outputs", []))
+    """How many pictures it holds, none of them blank."""
+    outputs = [output.get("data", {}) for cell in book.cells for output in cell.get("outputs", [])]
+    shown = [Image.open(BytesIO(b64decode(data["image/png"]))).convert("L") for data in outputs if "image/png" in data]
+    assert all(np.std(picture) > 5 for picture in shown)
+    return len(shown)
 
 
 @pytest.fixture(autouse=True)

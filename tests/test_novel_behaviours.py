@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from figures import points
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
@@ -95,7 +96,7 @@ def test_what_touches_the_floor(analysis):
 
 
 @pytest.mark.parametrize("behaviour", ["backflip", "one_leg"])
-def test_a_run_is_counted_drawn_and_printed(analysis, behaviour, tmp_path, monkeypatch, capsys):
+def test_a_run_is_counted_drawn_and_printed(analysis, behaviour, tmp_path, monkeypatch, capsys, drawn):
     tiny = (
         "n_envs=2",
         "total_steps=256",
@@ -112,7 +113,10 @@ def test_a_run_is_counted_drawn_and_printed(analysis, behaviour, tmp_path, monke
     monkeypatch.setattr(analysis, "EPISODES", 2)
     analysis.main([str(tmp_path)])
     printed = capsys.readouterr().out
-    assert "8 labels, seed 1, 256 steps, sampled" in printed and (tmp_path / "curves.png").stat().st_size > 10_000
+    assert "8 labels, seed 1, 256 steps, sampled" in printed
+    (axes,) = drawn["curves.png"].axes
+    ended = analysis.load(tmp_path / "run").ended()[1]
+    assert axes.get_title() == cfg["task"] and ended.min() <= points(axes.lines[0])[-1][1] <= ended.max()
     analysis.main([str(tmp_path / "gone")])
     assert printed.splitlines()[-3:] == capsys.readouterr().out.splitlines()[-3:]
 

@@ -16,6 +16,7 @@ import mujoco
 import numpy as np
 import odd_envs
 import pytest
+from films import decoded
 from gymnasium import spaces
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
@@ -454,11 +455,8 @@ def test_what_cannot_be_drawn_is_one_sentence(id, said, recwarn):
 def test_a_film_of_the_policy(tmp_path):
     train(settings(), tmp_path)
     made = report.film_policy(tmp_path, tmp_path / "policy.mp4", seconds=1.0)
-    import av
-
-    with av.open(str(made)) as video:
-        shown = [frame.to_ndarray(format="rgb24") for frame in video.decode(video.streams.video[0])]
-    assert len(shown) == 30, "30 pictures a second"
+    shown, rate = decoded(made)
+    assert len(shown) == rate == 30
     env = load(tmp_path).make_env(1, 10_000)
     assert np.abs(shown[0].astype(int)[::4, ::4].mean(axis=2) - _enlarged(env.reset()[0, 0])).mean() < 8
 
@@ -574,7 +572,8 @@ def test_a_run_on_a_mujoco_id_has_states_and_renders_nothing(tmp_path: Path):
     store.close()
     assert clip is not None and clip.state is not None and clip.state.ndim == 2
     if film.draws():
-        assert report.film_policy(tmp_path, tmp_path / "policy.webm", seconds=0.2).is_file()
+        frames, rate = decoded(report.film_policy(tmp_path, tmp_path / "policy.webm", seconds=0.2))
+        assert (len(frames), rate) == (5, 25) and frames[0].std() > 10, "the pole on its ground"
 
 
 def test_a_process_that_draws_by_pygame_ends_when_it_is_told_to() -> None:

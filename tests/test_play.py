@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from fastapi.testclient import TestClient
 from gymnasium import spaces
 from minari import MinariDataset
 from pages import until
+from PIL import Image
 
 from rlhp import demonstrations, film, train
 from rlhp.atari import find
@@ -34,6 +36,7 @@ from rlhp.live.wire import encoded, packed
 from rlhp.play import Session, play
 from rlhp.types import Episode, UserError
 from rlhp.web import live
+from rlhp.web.options import Options
 from rlhp.web.pages import HTML, STATIC
 
 # keys
@@ -312,7 +315,7 @@ def relay() -> live.Relay:
 
 @pytest.fixture
 def client(relay: live.Relay) -> Iterator[TestClient]:
-    with TestClient(live.create(relay, frozenset({"127.0.0.1"})), base_url="http://127.0.0.1:8331") as client:
+    with TestClient(live.create(relay, Options()), base_url="http://127.0.0.1:8331") as client:
         yield client
 
 
@@ -379,8 +382,12 @@ def test_nobody_waits_for_a_picture_that_will_not_come(client: TestClient, relay
 
 
 def test_few_colours_are_sent_exactly() -> None:
-    plain, noise = np.zeros((30, 40, 3), np.uint8), np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
-    assert (encoded(plain)[:4], encoded(noise)[:2]) == (b"\x89PNG", b"\xff\xd8")
+    plain, many = np.zeros((2, 30, 40, 3), np.uint8)
+    plain[10:20, :5] = 200, 30, 7
+    many[..., 0], many[..., 1] = 8 * np.arange(30)[:, None], 6 * np.arange(40)
+    shown = [Image.open(BytesIO(encoded(picture))) for picture in (plain, many)]
+    assert [image.format for image in shown] == ["PNG", "JPEG"]
+    assert np.array_equal(shown[0], plain) and np.abs(np.asarray(shown[1], int) - many).mean() < 5
 
 
 def test_a_stage_hears_what_its_page_is_told() -> None:

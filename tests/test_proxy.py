@@ -15,12 +15,10 @@ import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 from pages import filmed, held_port, label, make_run, until
-from test_web import AUTH, room
+from test_web import AUTH, room, served_app
 
 from rlhp.run import Served, served
-from rlhp.web.app import create
-from rlhp.web.below import below
-from rlhp.web.options import options_of
+from rlhp.web.listen import below
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 NGINX, CADDY = (os.environ.get(f"RLHP_{name.upper()}") or shutil.which(name) for name in ("nginx", "caddy"))
@@ -38,8 +36,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("path", ["/api/next", "/study/api/next"])  # the path taken off, or not
 @pytest.mark.parametrize("host", ["label.example.org", "127.0.0.1:8321"])  # the host kept, or not
 def test_a_proxy_may_change_host_and_path(run: Path, path: str, host: str) -> None:
-    options = options_of({}, {"public": PUBLIC})
-    app = below(create(room(run), options.hosts, options.public), options.root)
+    app = below(served_app(room(run, public=PUBLIC)), "/study")
     with TestClient(app, base_url="http://127.0.0.1:8321") as client:
         own = {**AUTH, "host": host, "origin": "https://label.example.org", "sec-fetch-site": "same-origin"}
         assert client.post(path, json={"annotator": "ada"}, headers=own).status_code == 200
@@ -49,8 +46,7 @@ def test_a_proxy_may_change_host_and_path(run: Path, path: str, host: str) -> No
 
 @pytest.mark.parametrize("root", ["", "/study"])
 def test_static_files_are_found_below_a_path(run: Path, root: str) -> None:
-    options = options_of({}, {"public": PUBLIC})
-    app = below(create(room(run), options.hosts, options.public), options.root)
+    app = below(served_app(room(run, public=PUBLIC)), "/study")
     with TestClient(app, base_url="https://label.example.org") as client:
         assert client.get(f"{root}/static/page.css").headers["content-type"].startswith("text/css")
         assert client.get(f"{root}/api/state?annotator=ada").status_code == 401
@@ -58,14 +54,13 @@ def test_static_files_are_found_below_a_path(run: Path, root: str) -> None:
 
 
 def test_what_a_proxy_says_of_others_is_not_believed(run: Path) -> None:
-    options = options_of({}, {"public": PUBLIC})
-    with TestClient(create(room(run), options.hosts, options.public), base_url="http://127.0.0.1:8321") as client:
+    with TestClient(served_app(room(run, public=PUBLIC)), base_url="http://127.0.0.1:8321") as client:
         said = {**AUTH, "host": "evil.example", "x-forwarded-host": "label.example.org", "x-forwarded-proto": "https"}
         assert client.get("/", headers=said).status_code == 403
 
 
 def test_without_a_public_address_the_host_of_a_proxy_is_refused(run: Path) -> None:
-    with TestClient(create(room(run), options_of({}, {}).hosts), base_url="http://127.0.0.1:8321") as client:
+    with TestClient(served_app(room(run)), base_url="http://127.0.0.1:8321") as client:
         assert client.get("/", headers={**AUTH, "host": "label.example.org"}).status_code == 403
 
 

@@ -48,6 +48,23 @@ def test_an_old_name_on_the_command_line(old: str, new: str, capsys: pytest.Capt
     assert normalise_overrides([new]) == [new] and capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["max_open=2", "max_pending=3"], "max_open and max_pending"),
+        (["early_resets.interval=2", "env=point", "++restarts.after=3"], "restarts.after and early_resets.interval"),
+        (["reward_model/inputs=unit", "reward_model/input_scaling=unit"], "reward_model/inputs and reward_model/input_scaling"),
+    ],
+)
+def test_a_setting_under_both_of_its_names_is_refused(words: list[str], names: str) -> None:
+    with pytest.raises(UserError, match=f"^{names} are the same setting under its old and its current name; give it once"):
+        normalise_overrides(words)
+
+
+def test_an_old_value_of_a_setting_may_be_given_again(capsys: pytest.CaptureFixture) -> None:
+    assert normalise_overrides(["reward_input=arrival", "reward_input=obs"]) == ["reward_input=next_obs", "reward_input=obs"]
+
+
 def test_what_only_looks_like_an_old_name_stays(capsys: pytest.CaptureFixture) -> None:
     words = ["env=hopper", "agent.learning_rate.start=0.1", "teacher=local", "name=whole", "~max_opens", "instructions=credit"]
     assert [renamed.override(word) for word in words] == words
@@ -108,6 +125,24 @@ def test_a_yaml_of_ones_own_may_have_settings_that_others_refer_to() -> None:
     check_names(
         OmegaConf.create({"budget": 3, "answers": {"few": 10}, "labels": "${answers.few}", "seed": "${times:${budget},2}"})
     )
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ("override /agent/explore: state_entropy", "agent/explore is now called agent/intrinsic_reward: rename it in your yaml."),
+        ("/agent/explore: state_entropy", "agent/explore/state_entropy is now called agent/intrinsic_reward/state_entropy"),
+        ("override /reward_model/augment: whole", "reward_model/augment/whole is now called reward_model/augment/none"),
+        ("override /agent/explorer: state_entropy", "there is no setting agent/explorer; the nearest are"),
+    ],
+)
+def test_a_yaml_of_ones_own_with_the_old_name_of_a_group(
+    entry: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\ndefaults:\n  - {entry}\n")
+    assert cli.main(["train", "--config-dir", str(tmp_path), "experiment=mine", "--cfg", "job"]) == 2
+    assert capsys.readouterr().err.startswith(f"rlhp: {sentence}")
 
 
 def test_a_sweep_that_began_under_an_old_name_goes_on_in_its_folders(tmp_path: Path) -> None:

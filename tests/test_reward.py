@@ -16,6 +16,7 @@ import pytest
 import torch
 from comparing import some
 from gymnasium import spaces
+from states import check_model_goes_on, same
 from torch.nn.functional import leaky_relu
 
 from rlhp.precision import number
@@ -52,10 +53,6 @@ def rollout(steps):
     """n clips of L steps as L steps of n environments."""
     obs, act, true_reward = (np.swapaxes(x, 0, 1) for x in (steps.obs, steps.act, steps.true_reward))
     return Rollout(obs, act, true_reward, np.zeros(true_reward.shape, bool), None, np.zeros(0))
-
-
-def same(one, two):
-    return one.keys() == two.keys() and all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
 
 
 def test_which_observation_a_step_is_rewarded_by():
@@ -498,15 +495,7 @@ def test_effort_is_a_level():
 @pytest.mark.parametrize("settings", [{}, {"augment": Crop(seed=0)}, {"ema_window": 0.1}], ids=["whole", "cropped", "averaged"])
 def test_a_snapshot_goes_on_bit_for_bit(settings):
     asked = compared(80)
-    one, two = ensemble(**settings), ensemble(**settings)
-    one.fit(Evidence(some(asked, slice(50))), 25)
-    saved = one.snapshot()
-    kept = {k: v.copy() for k, v in saved.items()}
-    metrics = one.fit(Evidence(asked), 60)
-    assert same(saved, kept)  # copies
-    two.restore(saved)
-    assert two.fit(Evidence(asked), 60) == metrics and same(one.snapshot(), two.snapshot()) and same(saved, kept)
-    assert np.array_equal(one(rollout(comparing.left(asked))), two(rollout(comparing.left(asked))))
+    check_model_goes_on(lambda: ensemble(**settings), some(asked, slice(50)), asked, (25, 60), rollout(comparing.left(asked)))
 
 
 # Inputs

@@ -9,6 +9,7 @@ import pytest
 import torch
 from comparing import comparisons, left, right, some
 from gymnasium import spaces
+from states import check_model_goes_on, same
 from torch import nn
 
 from rlhp.preference import CrossEntropy
@@ -51,10 +52,6 @@ def rollout(steps):
     """n clips of L steps as L steps of n environments."""
     obs, act, true_reward = (np.swapaxes(x, 0, 1) for x in (steps.obs, steps.act, steps.true_reward))
     return Rollout(obs, act, true_reward, np.zeros(true_reward.shape, bool), None, np.zeros(0))
-
-
-def same(one, two):
-    return one.keys() == two.keys() and all(np.array_equal(one[k], two[k], equal_nan=True) for k in one)
 
 
 @pytest.mark.parametrize("settings", [{}, {"every": 2, "query_every": 2, "precision": "bfloat16"}, {"augment": Crop(seed=0)}])
@@ -185,15 +182,7 @@ def test_reading_never_writes():
 @pytest.mark.parametrize("settings", [{}, {"every": 2, "ema_window": 0.2, "dropout": 0.3}, {"augment": Crop(seed=0)}])
 def test_a_snapshot_goes_on_bit_for_bit(settings):
     asked, state = compared(40), torch.get_rng_state()
-    one, two = ensemble(**settings), ensemble(**settings)
-    one.fit(Evidence(some(asked, slice(25))), 6)
-    saved = one.snapshot()
-    kept = {k: v.copy() for k, v in saved.items()}
-    metrics = one.fit(Evidence(asked), 14)
-    assert same(saved, kept)  # copies
-    two.restore(saved)
-    assert two.fit(Evidence(asked), 14) == metrics and same(one.snapshot(), two.snapshot())
-    assert np.array_equal(one(rollout(left(asked))), two(rollout(left(asked))))
+    check_model_goes_on(lambda: ensemble(**settings), some(asked, slice(25)), asked, (6, 14), rollout(left(asked)))
     assert torch.equal(torch.get_rng_state(), state)  # the policy draws from it
 
 

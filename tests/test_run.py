@@ -133,18 +133,18 @@ def command(folder: Path) -> list[str]:
         "env=reacher",
         *TINY,
         "threads=2",
-        "total_steps=20480",
+        "total_steps=10240",
         f"hydra.run.dir={folder}",
     ]
 
 
 @pytest.mark.slow
 def test_a_killed_process_goes_on(tmp_path):
-    """kill -9 three times, wherever it strikes; then the same command to its end."""
+    """kill -9 twice, wherever it strikes; then the same command to its end."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(command(tmp_path / "whole"), check=True, env=environment, capture_output=True)
     marks = tmp_path / "killed" / "checkpoints"
-    for enough in (2048, 7000, 12000):
+    for enough in (1024, 4096):
         process = subprocess.Popen(
             command(tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
@@ -411,7 +411,7 @@ def test_progress_is_one_line_with_what_matters(tmp_path):
         progress(1000, {"labels": 7, "valid_accuracy": 0.875, "true_return": 1234.5})
         progress(2000, {})
     last = (tmp_path / "log").read_text().splitlines()[-1]
-    assert last.startswith("run  2,000/2,000 steps  ") and "7 of 20 labels  accuracy 0.88  true return 1,234.5  0:00 left" in last
+    assert last.startswith("run  2,000/2,000 steps  ") and "7 of 20 labels  accuracy 0.88  true return 1,234.5  0 s left" in last
 
 
 def test_progress_says_at_once_what_it_waits_for_and_then_at_its_pace(tmp_path):

@@ -11,11 +11,10 @@ from fastapi.testclient import TestClient
 from pages import filmed, make_run
 from test_keys import ADA, BOB
 from test_predictions import with_store
-from test_web import AUTH, HOST, room, trained
+from test_web import AUTH, HOST, room, served_app, trained
 
 from rlhp.run import Control, ask, control
 from rlhp.run.predictions import Prediction, add_predictions
-from rlhp.web.app import create
 from rlhp.web.file_cache import FileCache
 from rlhp.web.run import curve
 
@@ -27,7 +26,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(run: Path):
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST) as client:
+    with TestClient(served_app(room(run)), base_url=HOST) as client:
         yield client
 
 
@@ -92,7 +91,7 @@ def test_the_film_is_of_the_newest_question_that_is_filmed(client: TestClient, r
     first, second = (question["clips"] for question in questions)
     assert newest.removeprefix("api/clips/") in first and client.get(f"/{newest}", headers=AUTH).status_code == 200
     for clip in first:
-        client.app.state.app_state.clips.file(clip).unlink()  # type: ignore[attr-defined]
+        client.app.state.opened().clips.file(clip).unlink()  # type: ignore[attr-defined]
     assert look(client)["film"].removeprefix("api/clips/") in second
 
 
@@ -131,7 +130,6 @@ def test_more_labels_are_wanted_at_once_and_asked_by_the_training(client: TestCl
     assert control(run) == Control(more=15)
     ask(run, added=((64, 15),))
     (run / "plan.json").write_text(json.dumps({"first_labels": 10, "labels": 55}))  # as the training writes it then
-    client.app.state.app_state.run_status.forget()  # type: ignore[attr-defined]
     assert look(client)["labels"] == 55 == client.get("/api/state?annotator=ada", headers=AUTH).json()["labels"]
 
 

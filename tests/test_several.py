@@ -19,11 +19,9 @@ from rlhp.run import Served, announce, key_of, last_served, served, serving
 from rlhp.store import labels
 from rlhp.types import UserError
 from rlhp.web import annotate
-from rlhp.web.below import below
-from rlhp.web.found import runs_below
+from rlhp.web.listen import below
 from rlhp.web.options import Options, options_of
-from rlhp.web.several import IDLE, RunServer
-from rlhp.web.several_app import create_several
+from rlhp.web.several import RunServer, create_several, runs_below
 
 OWNER, ADA = ({"authorization": f"Bearer {key}"} for key in (TOKEN, key_of(TOKEN, "ada")))
 PAGE = Served("127.0.0.1", 8321, TOKEN, os.getpid(), beside=False)
@@ -40,7 +38,7 @@ def study(tmp_path: Path) -> Path:
 
 @contextmanager
 def opened(study: Path, page: Served = PAGE) -> Iterator[tuple[RunServer, TestClient]]:
-    runs = RunServer(study, GIVEN, page, frozenset({"127.0.0.1"}))
+    runs = RunServer(study, GIVEN, page)
     with TestClient(create_several(runs), base_url=HOST) as client:
         yield runs, client
     runs.close()
@@ -109,7 +107,7 @@ def test_an_annotator_s_link_leads_to_every_run_under_their_name_alone(study: Pa
 
 def test_the_key_to_one_run_opens_no_other(study: Path) -> None:
     with opened(study) as (runs, client):
-        tokens = {runs.token(name) for name in runs.names()}
+        tokens = {runs.token(name) for name in runs_below(study)}
         assert len(tokens | {TOKEN}) == 3
         other = {"authorization": f"Bearer {runs.token('a')}"}
         assert client.get("/runs/more/b%20c/", headers=other).status_code == 401
@@ -151,7 +149,7 @@ def test_a_run_is_closed_when_nobody_has_asked_for_a_while_and_opened_again(stud
     with opened(study) as (runs, client):
         address = f"/{listed(client)['a']['address']}"
         assert client.get(address).status_code == 200
-        monkeypatch.setattr("rlhp.web.app_state.Activity.idle", lambda self: IDLE + 1)
+        monkeypatch.setattr("rlhp.web.several.IDLE", -1.0)
         with trained(study / "a"):
             runs.close_idle()
             assert served(study / "a") is not None, "not while it is in training"
@@ -170,7 +168,7 @@ def test_all_are_known_by_the_address_of_a_proxy(study: Path) -> None:
 
 
 def test_behind_a_proxy_the_path_may_be_there_or_not(study: Path) -> None:
-    runs = RunServer(study, GIVEN, PAGE, frozenset({"127.0.0.1"}))
+    runs = RunServer(study, GIVEN, PAGE)
     with TestClient(below(create_several(runs), "/study"), base_url=HOST) as client:
         key = {"authorization": f"Bearer {runs.token('a')}"}
         for base in ("", "/study"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from figures import legend
 
 SPEED = Path(__file__).parents[1] / "experiments" / "speed"
 MODULES = ("benchmark", "machine", "shares", "targets", "variants")
@@ -55,12 +56,16 @@ def test_results_are_medians_and_ratios_are_taken_within_a_round(speed, tmp_path
     assert speed.benchmark.read(tmp_path) == {"hopper": RATES}
 
 
-def test_report_draws_and_judges(speed, tmp_path, capsys):
+def test_report_draws_and_judges(speed, tmp_path, capsys, drawn):
     speed.benchmark.write(tmp_path, {"hopper": RATES, "swimmer": RATES})
     (tmp_path / "peer.csv").write_text("what,run,seconds,true_return\nimitation,0,90,300\nrlhp,0,10,290\n")
     (tmp_path / "memory.csv").write_text("env,steps,peak_mib\nhopper,200,400\nhopper,2000,420\n")
     speed.benchmark.report(tmp_path)
-    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+    (axes,) = drawn["speed.png"].axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["hopper\nraw 0.1k", "swimmer\nraw 0.1k"]
+    heights = [round(bar.get_height(), 6) for bar in axes.patches]
+    assert heights == [each for each in (0.8, 0.5, 0.4, 0.1) for _ in ("hopper", "swimmer")]
+    assert len(legend(drawn["speed.png"])) == 4
     printed = capsys.readouterr().out
     verdicts = {line.split(maxsplit=5)[5]: line.split()[:2] for line in printed.splitlines() if line[:4] in ("PASS", "FAIL")}
     assert verdicts["hopper: sampling, share of raw"] == ["PASS", "0.80"]

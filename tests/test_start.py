@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from rlhp import report
 from rlhp.agent import AdaptiveKL, BlindA2C, BlindPPO, FixedKL, FromPolicy, StateEntropy, ValueRefit
 from rlhp.agent.build import make, ppo
-from rlhp.agent.fast_ppo import FastPPO
+from rlhp.agent.fast import FastPPO
 from rlhp.agent.start import check_fit, copy_actor
 from rlhp.envs import gym as gym_envs
 from rlhp.envs import mujoco as mujoco_envs

@@ -180,7 +180,7 @@ def test_clips_are_kept_in_memory_only_while_their_question_is_open(store: Store
     store.answer({0: LEFT, 2: LEFT})
     store.collect(0)
     assert [query.id for query in store.unanswered()] == [1]
-    assert sorted(int(clip.obs[0, 0]) for clip in store._segments.values()) == [2, 3]
+    assert sorted(int(clip.obs[0, 0]) for clip in store._queries._clips.values()) == [2, 3]
 
 
 # answers and comparisons
@@ -899,7 +899,9 @@ PRAGMA user_version = 1;
 """
 
 
-V2 = """
+def schema(source: str = "", selected: str = "") -> str:
+    """The tables of versions 2 and 3, with the answers of another store; version 3 has the column `source` besides."""
+    return f"""
 CREATE TABLE segment (id TEXT PRIMARY KEY, arrays BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE query (id INTEGER PRIMARY KEY, segments TEXT NOT NULL, asked_step INTEGER NOT NULL);
 CREATE TABLE lease (
@@ -908,14 +910,19 @@ CREATE TABLE lease (
 ) WITHOUT ROWID;
 CREATE TABLE answer (
     query INTEGER NOT NULL REFERENCES query (id), teacher TEXT NOT NULL, round INTEGER NOT NULL DEFAULT 0, ranks TEXT,
-    swapped INTEGER NOT NULL DEFAULT 0, shown_at REAL, answered_at REAL NOT NULL, taken_step INTEGER,
+    swapped INTEGER NOT NULL DEFAULT 0, shown_at REAL, answered_at REAL NOT NULL, taken_step INTEGER,{source}
     PRIMARY KEY (query, teacher, round)
 ) WITHOUT ROWID;
 CREATE INDEX answer_new ON answer (query) WHERE taken_step IS NULL AND round = 0;
 CREATE INDEX answer_times ON answer (teacher, answered_at);
 INSERT INTO segment SELECT * FROM old.segment;
 INSERT INTO query SELECT id, segments, asked_step FROM old.query;
-INSERT INTO answer SELECT query, teacher, round, ranks, swapped, shown_at, answered_at, taken_step FROM old.answer;
+INSERT INTO answer SELECT query, teacher, round, ranks, swapped, shown_at, answered_at, taken_step{selected} FROM old.answer;
+"""
+
+
+V2 = f"""
+{schema()}
 INSERT INTO answer VALUES (0, 'human:annotator-1', 0, '[1, 0]', 1, 8.5, 9.5, 30);
 INSERT INTO answer VALUES (0, 'human:annotator-1', 1, NULL, 0, 18.5, 19.5, NULL);
 INSERT INTO answer VALUES (1, 'human', 0, '[0, 0]', 0, NULL, 9.5, NULL), (1, 'robot', 0, '[0, 0]', 0, NULL, 9.5, 20);
@@ -924,23 +931,8 @@ PRAGMA user_version = 2;
 """
 
 
-V3 = """
-CREATE TABLE segment (id TEXT PRIMARY KEY, arrays BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE query (id INTEGER PRIMARY KEY, segments TEXT NOT NULL, asked_step INTEGER NOT NULL);
-CREATE TABLE lease (
-    query INTEGER NOT NULL REFERENCES query (id) ON DELETE CASCADE, annotator TEXT NOT NULL, round INTEGER NOT NULL,
-    since REAL NOT NULL, until REAL NOT NULL, PRIMARY KEY (query, annotator)
-) WITHOUT ROWID;
-CREATE TABLE answer (
-    query INTEGER NOT NULL REFERENCES query (id), teacher TEXT NOT NULL, round INTEGER NOT NULL DEFAULT 0, ranks TEXT,
-    swapped INTEGER NOT NULL DEFAULT 0, shown_at REAL, answered_at REAL NOT NULL, taken_step INTEGER, source TEXT NOT NULL,
-    PRIMARY KEY (query, teacher, round)
-) WITHOUT ROWID;
-CREATE INDEX answer_new ON answer (query) WHERE taken_step IS NULL AND round = 0;
-CREATE INDEX answer_times ON answer (teacher, answered_at);
-INSERT INTO segment SELECT * FROM old.segment;
-INSERT INTO query SELECT id, segments, asked_step FROM old.query;
-INSERT INTO answer SELECT query, teacher, round, ranks, swapped, shown_at, answered_at, taken_step, source FROM old.answer;
+V3 = f"""
+{schema(" source TEXT NOT NULL,", ", source")}
 INSERT INTO answer VALUES (0, 'human:annotator-1', 0, '[1, 0]', 1, 8.5, 9.5, 30, 'human');
 PRAGMA user_version = 3;
 """

@@ -16,15 +16,18 @@ from typing import Annotated
 
 import numpy as np
 import pytest
-from test_analysis import ROWS, is_png, write_run
+from figures import curves, described, legend, panels, texts
+from matplotlib.figure import Figure
+from test_analysis import BLUE, ORANGE, ROWS, write_run
 
 from rlhp.analysis import average, interval, iqm, read_curves, read_published, read_random
 from rlhp.analysis.experiment import Experiment
-from rlhp.analysis.panels import Layout, lines, panels
+from rlhp.analysis.panels import Layout, lines
+from rlhp.analysis.panels import panels as figure_of
 from rlhp.analysis.report import cell, summary_figure
 from rlhp.analysis.scores import TRUE, Score, normalised, share, summarise
 from rlhp.analysis.study import Study, gather, provenance, read
-from rlhp.analysis.style import Style
+from rlhp.analysis.style import BLACK, QUIET, Style
 from rlhp.analysis.tables import Curve, Failure, Point, Provenance, Published, RandomReturn, Result
 from rlhp.csv_records import read_records, write_records
 from rlhp.envs import mujoco
@@ -336,7 +339,7 @@ def layout(*tasks: str) -> Layout:
 def test_published_values_stand_beside_the_curves_and_what_is_missing_is_said() -> None:
     step = np.linspace(10, 990, 50)
     drawn = lines([Curve("ant", *KEY, seed, 1000, step, step + seed) for seed in (1, 2)])
-    page = panels(drawn, layout("ant", "hopper"))
+    page = figure_of(drawn, layout("ant", "hopper"))
     ant, hopper = page.axes
     marks = {float(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in ant.get_lines() if line.get_marker() == "D"}
     assert set(marks) == {70.0, 30.0} and min(marks.values()) > 1000 and len(set(marks.values())) == 2
@@ -353,7 +356,7 @@ def test_many_missing_lines_are_counted_for_their_names_would_not_fit() -> None:
     published = {("ant", key): Published("2", "ant", *key, 20_000_000, 1.0) for key in keys}
     step = np.linspace(10, 990, 50)
     drawn = lines([Curve("ant", *keys[0], 1, 1000, step, step)])
-    page = panels(drawn, Layout(("ant",), {key: Style("#000000", "-", key[0]) for key in keys}, 1, published, "they"))
+    page = figure_of(drawn, Layout(("ant",), {key: Style("#000000", "-", key[0]) for key in keys}, 1, published, "they"))
     assert [text.get_text() for text in page.axes[0].texts] == ["no run yet: 3 of 4"]
 
 
@@ -400,7 +403,7 @@ def figure2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     return replace(module.EXPERIMENT, here=here, steps=1000, folders=(str(tmp_path / "runs"),))
 
 
-def test_figure2(figure2: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_figure2(figure2: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str], drawn: dict[str, Figure]) -> None:
     runs = tmp_path / "runs"
     write_run(runs / "t1", condition="true_reward", seed=1, rows=last(80.0))
     write_run(runs / "t2", condition="true_reward", seed=2, rows=last(120.0))
@@ -427,13 +430,34 @@ def test_figure2(figure2: Experiment, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "PASS 4,500 at least 4,490 hopper: " + paper.format("2,000") in words
     assert "PASS -3.000 (-3.000 to -3.000) at least -3.1 reacher: " + paper.format("1,000") in words
     assert "missing - at least 4,850 walker: " + paper.format("1,000") in words
-    pictures = [figure2.here / name for name in ("figure2.png", "figure2_long.png", "summary.png")]
-    assert all(map(is_png, pictures))
+    figures = dict(drawn)
+    whole, each = figures["figure2.png"], panels(figures["figure2.png"])
+    assert [*each] == ["Hopper", "Walker", "Swimmer", "HalfCheetah", "Ant", "Reacher", "Double pendulum", "Pendulum"]
+    assert legend(whole)[:4] == [
+        "True reward (2 seeds)",
+        "1,400 labels (no run)",
+        "700 labels (1-2 seeds)",
+        "350 labels (no run)",
+    ]
+    (true, *_), (labels, papers) = curves(each["Hopper"], ORANGE), curves(each["Hopper"], BLUE)
+    assert (true[0], true[-1]) == ((490, 50.0), (990, 100.0)) and labels[-1] == (990, 70.0) and papers[0][1] == 4490
+    assert [texts(each[name]) for name in ("Hopper", "Ant", "Pendulum")] == [
+        ["no run yet: 1,400 labels\n350 labels"],
+        ["no run yet"],
+        [],
+    ]
+    ((name, long),) = panels(figures["figure2_long.png"]).items()
+    assert name == "Hopper" and curves(long, BLUE)[0] == [(1980, 4500.0)] and not curves(long, ORANGE)
+    overall, by_task = figures["summary.png"].axes
+    assert texts(overall) == ["1.00  (0.90 to 1.10)", "0.85"]
+    assert [x for ((x, _),) in (*curves(by_task, ORANGE), *curves(by_task, BLUE))] == [1.0, 0.85]
     shutil.rmtree(runs)
     figure2([])
     _, *again = capsys.readouterr().out.splitlines()
     lines = said.splitlines()
-    assert again == lines[lines.index(str(pictures[0])) :]  # all but what was found
+    assert again == lines[lines.index(str(figure2.here / "figure2.png")) :]  # all but what was found
+    for name, page in figures.items():
+        np.testing.assert_equal(described(drawn[name]), described(page))
 
 
 def beside_figure2(name: str, figure2: Experiment, monkeypatch: pytest.MonkeyPatch) -> Experiment:
@@ -446,7 +470,11 @@ def beside_figure2(name: str, figure2: Experiment, monkeypatch: pytest.MonkeyPat
 
 
 def test_ablations(
-    figure2: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    figure2: Experiment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    drawn: dict[str, Figure],
 ) -> None:
     experiment = beside_figure2("ablations", figure2, monkeypatch)
     write_run(tmp_path / "ablation" / "target" / "1", condition="target", labels=700, rows=last(40.0))
@@ -456,13 +484,20 @@ def test_ablations(
     assert "hopper Whole method 80.0 4,490 0.90 80.0" in words  # (80 + 100) / (100 + 100)
     assert "Target 40.0 1,815 0.70 40.0" in words
     assert "No segments missing 2,340 -" in words
-    assert is_png(experiment.here / "ablations.png")
-    own = read_records(Result, experiment.here / "results.csv")
-    assert [row.condition for row in own] == ["target"]  # the rest stays where it is
+    each = panels(drawn["ablations.png"])
+    assert [*each] == ["HalfCheetah", "Hopper", "Swimmer"] and texts(each["Hopper"]) == ["no run yet: 5 of 7"]
+    assert curves(each["Hopper"], BLUE)[0][-1] == (990, 80.0) and curves(each["Hopper"], QUIET)[0][-1] == (990, 40.0)
+    assert [row.condition for row in read_records(Result, experiment.here / "results.csv")] == [
+        "target"
+    ]  # the rest stays where it is
 
 
 def test_improvements_stand_beside_the_method_as_it_is(
-    figure2: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    figure2: Experiment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    drawn: dict[str, Figure],
 ) -> None:
     write_run(tmp_path / "runs" / "few", labels=350, rows=last(60.0))
     experiment = beside_figure2("improvements", figure2, monkeypatch)
@@ -472,7 +507,9 @@ def test_improvements_stand_beside_the_method_as_it_is(
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "hopper As it is 80.0 - 0.90 80.0" in words  # (80 + 100) / (100 + 100)
     assert "Warm start 120 - 1.10 120" in words
-    assert is_png(experiment.here / "improvements.png") and is_png(experiment.here / "summary.png")
+    ((name, axes),) = panels(drawn["improvements.png"]).items()
+    assert name == "Hopper" and curves(axes, BLUE)[0][-1] == (990, 80.0) and curves(axes, BLACK)[0][-1] == (990, 120.0)
+    assert texts(drawn["summary.png"].axes[0]) == ["0.90", "1.10"]
     summary = (experiment.here / "summary.csv").read_text()
     assert "warm_start,700,all,iqm,1.1" in summary and "350" not in summary
 
@@ -536,27 +573,54 @@ def test_the_committed_tables_stay_as_they_are_when_they_are_written_again(
     assert (tmp_path / table).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("name", "tables", "told"),
-    [
-        ("demonstrations", {"RESULTS": "Row"}, "cloning     1 HalfCheetah"),
-        ("pipeline", {"RESULTS": "Row", "DIVERGENCE": "Divergence"}, "of the better"),
-    ],
-)
-def test_what_came_of_demonstrations_is_drawn_from_its_tables(
-    name: str,
-    tables: dict[str, str],
-    told: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    module = script(name, monkeypatch)
-    for table, kind in tables.items():
+def tables_of(module: ModuleType, kinds: dict[str, str], tmp_path: Path) -> list[list]:
+    """The records of an experiment's tables, which are written as they are read."""
+    found = []
+    for table, kind in kinds.items():
         path, copy, record = getattr(module, table), tmp_path / f"{table}.csv", getattr(module, kind)
-        write_records(record, copy, read_records(record, path))
+        found.append(read_records(record, path))
+        write_records(record, copy, found[-1])
         assert copy.read_bytes() == path.read_bytes()
+    return found
+
+
+def test_what_came_of_demonstrations_is_drawn_from_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], drawn: dict[str, Figure]
+) -> None:
+    module = script("demonstrations", monkeypatch)
+    (rows,) = tables_of(module, {"RESULTS": "Row"}, tmp_path)
     monkeypatch.chdir(tmp_path)  # without runs
     monkeypatch.setattr(module, "HERE", tmp_path)
     module.main([])
-    assert is_png(tmp_path / f"{name}.png") and told in capsys.readouterr().out
+    assert "cloning     1 HalfCheetah" in capsys.readouterr().out
+    each = panels(drawn["demonstrations.png"])
+    assert [*each] == ["HalfCheetah", "Hopper", "Walker", "Ant", "Swimmer", "Reacher"]
+    for task in ("ant", "reacher"):
+        runs = [(row.labelled, row.share) for row in rows if (row.env, row.condition) == (task, "cloning")]
+        dots, means = curves(each[task.title()], BLUE)
+        assert dots == runs
+        assert means == [(n, np.mean([share for at, share in runs if at == n])) for n in sorted(dict(runs))]
+    assert legend(drawn["demonstrations.png"]) == sorted({row.condition for row in rows})
+
+
+def test_the_pipeline_is_drawn_from_its_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], drawn: dict[str, Figure]
+) -> None:
+    module = script("pipeline", monkeypatch)
+    rows, divergences = tables_of(module, {"RESULTS": "Row", "DIVERGENCE": "Divergence"}, tmp_path)
+    monkeypatch.chdir(tmp_path)  # without runs
+    monkeypatch.setattr(module, "HERE", tmp_path)
+    module.main([])
+    assert "of the better" in capsys.readouterr().out
+    each = panels(drawn["pipeline.png"])
+    run = [point for point in divergences if (point.env, point.labels, point.beta) == ("swimmer", 40, 0.0)]
+    end = np.mean([(point.kl, 1000 * point.true_reward) for point in run[-3:]], axis=0)  # of 30 bins in 10 stretches
+    line, dots, last = curves(each["Swimmer, 40 labels: true return"], ORANGE)
+    assert line == dots and len(line) == 10 and line[-1:] == last
+    np.testing.assert_allclose(last[0], end)
+    (cloned,) = curves(each["HalfCheetah: true return in training"], BLUE)
+    wanted = [(row.labels, row.final_return) for row in rows if row.env == "halfcheetah" and row.total_steps >= 250_000]
+    assert [point for point in cloned if point[0]] == sorted(wanted)
+    halves = each["350 labels and a clone: share of the better half"]
+    assert legend(halves) == ["Deterministic", "Stochastic"]
+    assert len(curves(halves, BLUE)[0]) == sum(row.condition == "pipeline" for row in rows)

@@ -26,7 +26,7 @@ from rlhp.train import train
 SMALL = [
     *("env=point", "n_envs=2", "agent.n_steps=64", "agent.batch_size=64", "agent.n_epochs=2", "labels=20", "clip_steps=10"),
     *("query.min_segments_per_label=1", "training_schedule.first_per_1000_steps=1"),
-    *("training_schedule.per_1000_steps=10", "total_steps=20480", "checkpoint_every=1024"),
+    *("training_schedule.per_1000_steps=10", "total_steps=12288", "checkpoint_every=512"),
 ]
 WITHOUT_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="optuna is not installed: pip install -e '.[optuna]'")
 PROBE = """
@@ -121,7 +121,7 @@ def as_if_never_stopped(probe: Path, *overrides: str) -> None:
 
 def test_a_job_that_has_to_make_room_goes_on(probe: Path) -> None:
     with begun(sweep_command(probe, "hydra/launcher=slurm_local"), probe) as process:
-        os.kill(reach(4096, probe, 1, process), signal.SIGUSR2)
+        os.kill(reach(2048, probe, 1, process), signal.SIGUSR2)
         ended_well(process, probe)
     assert [len(attempts(probe, seed)) for seed in (1, 2)] == [2, 1]
     as_if_never_stopped(probe)
@@ -131,7 +131,7 @@ def test_a_job_that_has_to_make_room_goes_on(probe: Path) -> None:
 def test_a_killed_job_ends_the_sweep_and_the_same_command_goes_on(probe: Path) -> None:
     command = sweep_command(probe, "hydra/launcher=slurm_local")
     with begun(command, probe) as process:
-        os.kill(reach(4096, probe, 1, process), signal.SIGKILL)
+        os.kill(reach(2048, probe, 1, process), signal.SIGKILL)
         assert process.wait(timeout=400) == 2
     last = (probe / "log").read_text().splitlines()[-1]
     assert last.startswith("rlhp: a job ended without a result") and "repeat the command" in last
@@ -146,7 +146,7 @@ def test_a_killed_job_ends_the_sweep_and_the_same_command_goes_on(probe: Path) -
 def test_ray_begins_a_killed_job_again(probe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else whatever else runs on this machine goes first
     with begun(sweep_command(probe, "hydra/launcher=ray"), probe) as process:
-        os.kill(reach(4096, probe, 1, process), signal.SIGKILL)
+        os.kill(reach(2048, probe, 1, process), signal.SIGKILL)
         ended_well(process, probe)
     assert [len(attempts(probe, seed)) for seed in (1, 2)] == [2, 1]
     as_if_never_stopped(probe)

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from rlhp.teacher import BPref, Delayed, Human, Noisy, Oracle, Replay, Stateful
-from rlhp.types import Answer, Query, Recorded, Segment, UserError
+from rlhp.teacher import BPref, Delayed, Human, Noisy, Oracle, Replay
+from rlhp.types import Answer, Query, Recorded, Segment, Stateful, UserError
 
 
 def clip(*rewards: float) -> Segment:

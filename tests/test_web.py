@@ -8,29 +8,29 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pages import ask, filmed, make_run
 
 from rlhp.run import Served, announce, last_served, served, serving
-from rlhp.store import AnnotationQueue, Store, UndoWindow
+from rlhp.store import Store, UndoWindow
 from rlhp.types import Answer, UserError
 from rlhp.web.app import AppState, create
-from rlhp.web.app_state import Activity
 from rlhp.web.auth import LIMIT
-from rlhp.web.clip_cache import ClipCache, RenderSettings
+from rlhp.web.clip_cache import RenderSettings
 from rlhp.web.clip_renderer import ClipRenderer
 from rlhp.web.listen import listen
 from rlhp.web.options import Options, options_of
 from rlhp.web.pages import HTML, STATIC
-from rlhp.web.run_status import RunStatusReader, settings_of
+from rlhp.web.run_status import run_status, settings_of
 
 TOKEN = "a-token-that-nobody-guesses"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
@@ -42,12 +42,13 @@ ADDRESSES = [
 WRITES = ["/api/next", "/api/answer", "/api/undo", "/api/damaged", "/api/flag"]
 
 
-def room(run: Path, minimum_view: float = 0.0) -> AppState:
-    settings, store, look = settings_of(run), Store(run / "preferences.sqlite"), RenderSettings("point", 64, "h264")
-    films, watcher = ClipCache(run, look, 1), RunStatusReader(run, store, settings)
-    return AppState(
-        run, settings, store, AnnotationQueue(store.database), films, watcher, Activity(), minimum_view, "h264", TOKEN
-    )
+def room(run: Path, annotators: Sequence[str] = (), now: Callable[[], float] = time.monotonic, **options: Any) -> AppState:
+    given = Options(**{"size": 64, "repeats": 0.0, "minimum_view": 0.0, **options})
+    return AppState(run, settings_of(run), given, TOKEN, annotators, now)
+
+
+def served_app(state: AppState) -> FastAPI:
+    return create(TOKEN, state.options, lambda: state)
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(run: Path):
     """Without the token."""
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST) as client:
+    with TestClient(served_app(room(run)), base_url=HOST) as client:
         yield client
 
 
@@ -184,7 +185,7 @@ def test_an_answer_to_what_is_gone(client: TestClient, run: Path) -> None:
 
 
 def test_a_pair_is_to_be_looked_at(run: Path) -> None:
-    with TestClient(create(room(run, minimum_view=1.0), None), base_url=HOST) as client:
+    with TestClient(served_app(room(run, minimum_view=1.0)), base_url=HOST) as client:
         hasty = say(client, pairs(client)[0], seen=0.9)
         assert hasty.status_code == 422 and "at least 1 seconds" in hasty.json()["detail"]
         assert say(client, pairs(client)[0], seen=1.0).json()["outcome"] == "kept"
@@ -220,13 +221,13 @@ def trained(run: Path) -> Iterator[None]:
 
 def test_the_training_s_true_state(run: Path) -> None:
     store = Store(run / "preferences.sqlite")
-    states = [RunStatusReader(run, store, {})().state]
+    states = [run_status(run, store, {}).state]
     with trained(run):
-        states.append(RunStatusReader(run, store, {})().state)
+        states.append(run_status(run, store, {}).state)
     (run / "failed.txt").write_text("Traceback\nValueError: no\n")
-    failed = RunStatusReader(run, store, {})()
+    failed = run_status(run, store, {})
     (run / "finished.json").write_text("{}")
-    states += [failed.state, RunStatusReader(run, store, {})().state]
+    states += [failed.state, run_status(run, store, {}).state]
     assert states == ["stopped", "training", "failed", "finished"]
     assert failed.error == "ValueError: no"
     store.close()
@@ -260,7 +261,7 @@ def test_when_the_training_waits(
     store = Store(run / "preferences.sqlite")
     store.answer(dict.fromkeys(range(answered), Answer((0, 1))), "human:annotator-1")
     with trained(run):
-        assert RunStatusReader(run, store, {"max_pending": max_pending, "total_steps": 1000})().state == state
+        assert run_status(run, store, {"max_pending": max_pending, "total_steps": 1000}).state == state
     store.close()
 
 
@@ -346,13 +347,13 @@ def test_head_is_answered_wherever_get_is(client: TestClient, address: str) -> N
 
 def test_visits_are_counted_of_those_who_have_the_token(run: Path) -> None:
     now = [100.0]
-    visits = Activity(lambda: now[0])
-    with TestClient(create(replace(room(run), activity=visits), None), base_url=HOST) as client:
+    state = room(run, now=lambda: now[0])
+    with TestClient(served_app(state), base_url=HOST) as client:
         now[0] = 130.0
         client.get("/")
-        assert visits.idle() == 30.0
+        assert state.is_idle(29.0) and not state.is_idle(30.0)
         client.get("/", headers=AUTH)
-        assert visits.idle() == 0.0
+        assert not state.is_idle(0.0)
 
 
 def test_the_link_opens_the_page_and_sets_no_cookie(client: TestClient) -> None:
@@ -384,7 +385,7 @@ def test_a_browser_revalidates_a_static_file(client: TestClient, tmp_path: Path,
     assert again.status_code == 304 and again.headers["cache-control"] == "no-cache" and not again.content
     (tmp_path / "icon.svg").write_text("<svg/>")
     monkeypatch.setattr("rlhp.web.pages.STATIC", tmp_path)
-    with TestClient(create(client.app.state.app_state, None)) as upgraded:
+    with TestClient(served_app(client.app.state.opened()), base_url=HOST) as upgraded:
         answer = upgraded.get("/static/icon.svg", headers={"if-none-match": first.headers["etag"]})
         assert answer.status_code == 200 and answer.text == "<svg/>"
 
@@ -478,7 +479,7 @@ KINDS = [  # kind, clips, what is answered, and what is stored of it where the c
 @pytest.mark.parametrize(("kind", "clips", "value", "ranks", "rating"), KINDS)
 def test_questions_of_every_kind(kind: str, clips: int, value: Any, ranks: Any, rating: Any, tmp_path: Path) -> None:
     run = filmed(make_run(tmp_path / "run", questions=1, clips=clips, feedback=kind, query={"clips": clips}))
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST, headers=AUTH) as client:
+    with TestClient(served_app(room(run)), base_url=HOST, headers=AUTH) as client:
         assert client.get("/api/state?annotator=annotator-1").json()["kind"] == kind
         (question,) = pairs(client)
         assert question["kind"] == kind and len(question["clips"]) == clips
@@ -504,7 +505,7 @@ def test_questions_of_every_kind(kind: str, clips: int, value: Any, ranks: Any, 
 )
 def test_answers_of_another_kind_are_refused(kind: str, clips: int, wrong: list[Any], tmp_path: Path) -> None:
     run = filmed(make_run(tmp_path / "run", questions=1, clips=clips, feedback=kind))
-    with TestClient(create(room(run), frozenset({"127.0.0.1"})), base_url=HOST, headers=AUTH) as client:
+    with TestClient(served_app(room(run)), base_url=HOST, headers=AUTH) as client:
         (question,) = pairs(client)
         refused = [say(client, question, value) for value in wrong]
         assert [answer.status_code for answer in refused] == [422] * len(wrong) and answers(run) == []

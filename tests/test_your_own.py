@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from figures import curves, panels
 from hydra import compose, initialize_config_module
-from test_analysis import is_png, write_run
+from matplotlib.figure import Figure
+from test_analysis import BLUE, ORANGE, write_run
 from test_studies import last, script
 
 
@@ -17,7 +19,7 @@ def test_each_task_is_trained_for_as_long_as_its_yaml_says(monkeypatch: pytest.M
 
 
 def test_a_table_for_each_number_of_steps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], drawn: dict[str, Figure]
 ) -> None:
     module = script("your_own", monkeypatch)
     (tmp_path / "random.csv").write_text("env,episodes,mean,std\nwalker_walk,64,20,1\nminigrid,64,0,1\n")
@@ -35,4 +37,7 @@ def test_a_table_for_each_number_of_steps(
     assert "700 labels 4.0 - - 4.0" in words  # no true reward
     assert "short walker_walk: 0.50 of the true reward's gain, target at least 0.9" in words
     assert "short minigrid: nan of the true reward's gain, target at least 0.9" in words
-    assert is_png(tmp_path / "your_own.png")
+    each = panels(drawn["your_own.png"])
+    assert [*each] == [*module.LAYOUT.tasks]
+    assert [curves(each["walker_walk"], colour)[0][-1] for colour in (ORANGE, BLUE)] == [(990, 120.0), (990, 70.0)]
+    assert curves(each["minigrid"], BLUE) == [[(1980, 4.0)]] and not curves(each["minigrid"], ORANGE)

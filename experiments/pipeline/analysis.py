@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +153,13 @@ def _alone(row: Row) -> float:
 
 def alone(task: str) -> list[tuple[int, float]]:
     """Return labels, and return with noise from comparisons alone after STEPS, for each seed of ../figure2."""
-    runs = [run for run in analysis.read_curves(FIGURE2) if (run.env, run.condition) == (task, "preferences")]
+    runs = [run for run in _figure2() if (run.env, run.condition) == (task, "preferences")]
     return [(run.labels, float(np.interp(STEPS, run.step, run.true_return))) for run in runs if run.total_steps == 2 * STEPS]
+
+
+@cache
+def _figure2() -> list[analysis.Curve]:
+    return analysis.read_curves(FIGURE2)
 
 
 def draw(rows: Sequence[Row], divergences: Sequence[Divergence]) -> None:

@@ -13,9 +13,8 @@ from stable_baselines3.common.buffers import RolloutBuffer
 
 from rlhp import query, teacher
 from rlhp.agent import Blind, Recorder, ReturnNormaliser
-from rlhp.agent.fast_cnn_ppo import FastCnnPPO
-from rlhp.agent.fast_ppo import FastPPO
-from rlhp.agent.manual_mlp import ManualMLP
+from rlhp.agent.fast import FastCnnPPO, FastPPO
+from rlhp.agent.fast.manual_mlp import ManualMLP
 from rlhp.agent.normalise import ObservationNormaliser
 from rlhp.agent.stack import FrameStack
 from rlhp.atari.workers import Workers

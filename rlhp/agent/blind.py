@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from rlhp.agent import mixture
+from rlhp.agent.divergence import check_finite, diverging
 from rlhp.agent.frozen_policy import FrozenPolicy, network
 from rlhp.agent.intrinsic_reward import IntrinsicReward, NoIntrinsicReward
 from rlhp.agent.kl_penalty import KLPenalty, Unpenalised
@@ -35,8 +35,7 @@ from rlhp.agent.state import (
     restore_optimiser,
     restore_random,
 )
-from rlhp.finite import is_finite
-from rlhp.types import Array, Behaviour, Metrics, Policy, Rollout, Setup, Transitions, UserError
+from rlhp.types import Array, Behaviour, Metrics, Policy, Rollout, Setup, Transitions
 
 NAMES = {  # SB3's log entries and their names here; the entropy is logged negated
     "train/policy_gradient_loss": "policy_loss",
@@ -103,7 +102,7 @@ class Blind(OnPolicyAlgorithm):
         assert self.env is not None
         while self.num_timesteps < total_steps:
             self._intrinsic_update()
-            with self._diverging():
+            with diverging(self):
                 more = self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps)
             if not more:
                 break
@@ -197,33 +196,12 @@ class Blind(OnPolicyAlgorithm):
 
     def _learn(self) -> Metrics:
         """Run the algorithm's own update on the buffer. Raises UserError if the policy is not finite then."""
-        with self._diverging(), np.errstate(all="ignore"):  # an overflow shows in the parameters, which are checked
+        with diverging(self), np.errstate(all="ignore"):  # an overflow shows in the parameters, which are checked
             self.train()
-        self._check_finite()
+        check_finite(self)
         logged = self.logger.name_to_value
         metrics = {name: float(logged[key]) for key, name in NAMES.items() if key in logged}
         return {"entropy": -float(logged["train/entropy_loss"]), **metrics}
-
-    def _check_finite(self) -> None:
-        """Raises UserError if a parameter of the policy is not finite."""
-        if not all(is_finite(parameter.detach().cpu().numpy()) for parameter in self.policy.parameters()):
-            raise UserError(self._diverged())
-
-    @contextmanager
-    def _diverging(self) -> Iterator[None]:
-        """Convert the ValueError of torch's distributions for parameters that are not finite to a UserError."""
-        try:
-            yield
-        except ValueError as error:
-            if "to satisfy the constraint" not in str(error):
-                raise
-            raise UserError(self._diverged()) from error
-
-    def _diverged(self) -> str:
-        return (
-            f"the policy has diverged: by step {self.num_timesteps:,} its parameters are not finite; "
-            "lower agent.learning_rate.start and train again with name=..."
-        )
 
     def _compute_advantages(self) -> None:
         """Compute returns and advantages of the last rollout from the rewards and values in the buffer."""

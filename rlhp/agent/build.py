@@ -12,9 +12,6 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind, BlindA2C, BlindPPO
 from rlhp.agent.encoders import ImageEncoder, PartsEncoder
-from rlhp.agent.fast_cnn_ppo import FastCnnPPO
-from rlhp.agent.fast_cnn_ppo import supports as suits_images
-from rlhp.agent.fast_ppo import FastPPO, supports
 from rlhp.agent.intrinsic_reward import IntrinsicReward
 from rlhp.agent.kl_penalty import KLPenalty
 from rlhp.agent.normalise import ObservationNormaliser
@@ -40,21 +37,32 @@ def linear(start: float, zero_at: float = 1.0) -> Callable[[float], float]:
     return lambda remaining: max(remaining + (zero_at - 1), 0.0) / zero_at * start  # the last rollout may overshoot
 
 
-def ppo(env: VecEnv, *, precision: str = "auto", threads: int = 1, **settings: Any) -> Blind:
-    """Build a blind PPO for this environment, a fast implementation if it supports the settings; settings as for `make`.
+def ppo(env: VecEnv, *, fast: bool = True, precision: str = "auto", threads: int = 1, **settings: Any) -> Blind:
+    """Build a blind PPO for this environment; settings as for `make`.
 
-    `precision` and `threads` apply to the convolutions of `FastCnnPPO`: float32, bfloat16, or auto, the better one on this
-    device. Raises UserError for bfloat16 with another implementation.
+    With `fast`, an implementation of rlhp acts and updates if it supports the settings (`rlhp.agent.fast`); otherwise it is
+    Stable-Baselines3's own. `precision` and `threads` apply to the convolutions of the fast one: float32, bfloat16, or auto, the
+    better one on this device. Raises UserError for bfloat16 with another implementation.
     """
-    if suits_images(env, settings):
-        return make(FastCnnPPO, env, precision=precision, threads=threads, **settings)
     _check_policy(env, settings.get("policy", "MlpPolicy"), settings.get("policy_kwargs"))
-    if precision == "bfloat16":
+    algorithm, more = ppo_algorithm(env, settings, fast, precision, threads)
+    if precision == "bfloat16" and "precision" not in more:
         raise UserError(
-            "agent.precision=bfloat16, which auto may select, needs images, discrete actions and stock PPO settings; "
-            "set agent.precision=float32."
+            "agent.precision=bfloat16, which auto may select, needs agent.fast=true, images, discrete actions and stock PPO "
+            "settings; set agent.precision=float32."
         )
-    return make(FastPPO if supports(env, settings) else BlindPPO, env, **settings)
+    return make(algorithm, env, **more, **settings)
+
+
+def ppo_algorithm(
+    env: VecEnv, settings: Mapping[str, Any], fast: bool, precision: str, threads: int
+) -> tuple[type[Blind], dict[str, Any]]:
+    """The implementation of PPO that `ppo` builds, and its additional settings."""
+    if not fast:
+        return BlindPPO, {}
+    from rlhp.agent.fast import choose  # here, so that a run without it imports none of it
+
+    return choose(env, settings, precision, threads)
 
 
 def a2c(env: VecEnv, **settings: Any) -> Blind:

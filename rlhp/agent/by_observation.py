@@ -7,13 +7,11 @@ from math import prod
 from typing import Any
 
 from gymnasium import spaces
-from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlhp.agent.blind import Blind
-from rlhp.agent.build import linear, ppo
+from rlhp.agent.build import linear, make, ppo_algorithm
 from rlhp.agent.encoders import NATURE, ImageEncoder, convolutions
-from rlhp.agent.fast_cnn_ppo import supports as suits_images
 from rlhp.pixels import described, fits, height_and_width
 from rlhp.types import ImagesAndVector, is_image
 from rlhp.types.frames import seen_space
@@ -22,43 +20,60 @@ Settings = Mapping[str, Any]
 
 
 def by_observation(
-    env: VecEnv, *, vectors: Settings, images: Settings, parts: Settings, precision: str, threads: int, **settings: Any
+    env: VecEnv,
+    *,
+    vectors: Settings,
+    images: Settings,
+    parts: Settings,
+    precision: str,
+    threads: int,
+    fast: bool = True,
+    **settings: Any,
 ) -> Blind:
     """Build a blind PPO with the settings of `vectors`, `images` or `parts` (images and a vector), by the observations of `env`.
 
-    Other `settings` that are not None override these; mappings such as `policy_kwargs` are merged entry by entry. `precision`
-    and `threads` are those of `rlhp.agent.ppo`, for images. A `learning_rate` or `clip_range` that is a mapping has the
-    arguments of `rlhp.agent.linear`. Raises UserError as `ppo` does.
+    Other `settings` that are not None override these; mappings such as `policy_kwargs` are merged entry by entry. `fast`,
+    `precision` and `threads` are those of `rlhp.agent.ppo`; an implementation without `precision` ignores it. A
+    `learning_rate` or `clip_range` that is a mapping has the arguments of `rlhp.agent.linear`. Raises UserError as `make` does.
     """
+
+    def build(chosen: Settings) -> Blind:
+        algorithm, more = ppo_algorithm(env, chosen, fast, precision, threads)
+        return make(algorithm, env, **more, **chosen)
+
     space: Any = env.observation_space
     if isinstance(space, ImagesAndVector):
-        agent = ppo(env, **_merged(parts, settings))
+        agent = build(_merged(parts, settings))
         agent.chosen = f"the policy encodes each image ({described(convolutions(space.images[0]))}) and reads the rest directly"
     elif is_image(space):
-        agent = _on_images(env, _merged(images, settings), precision, threads)
+        chosen = _on_images(env, _merged(images, settings))
+        agent = build(chosen)
+        agent.chosen = f"the policy is convolutional ({_network(env, chosen)})"
     else:
-        agent = ppo(env, **_merged(vectors, settings))
+        agent = build(_merged(vectors, settings))
         shape = space.shape or ()
         agent.chosen = f"the policy reads the observation as a vector of {prod(shape):,} numbers" if len(shape) > 1 else ""
     return agent
 
 
-def _on_images(env: VecEnv, settings: dict[str, Any], precision: str, threads: int) -> Blind:
-    seen: Any = seen_space(env.observation_space, getattr(env, "stack", 1))
+def _on_images(env: VecEnv, settings: dict[str, Any]) -> dict[str, Any]:
+    """Complete the settings of a policy on images."""
     kwargs = {"features_extractor_class": ImageEncoder, **(settings.get("policy_kwargs") or {})}
-    small = not fits(NATURE, *height_and_width(seen))
-    # small images are more often symbols than pictures, and some of their numbers are tiny
-    settings.setdefault("normalise_observations", small)
     if not isinstance(env.action_space, spaces.Box):
         kwargs.pop("log_std_init", None)  # only for Gaussian policies; SB3 ignores it otherwise, FastCnnPPO does not support it
-    settings["policy_kwargs"] = kwargs
-    if is_image_space(seen) and suits_images(env, settings):
-        settings |= {"precision": precision, "threads": threads}
-    agent = ppo(env, **settings)
+    # small images are more often symbols than pictures, and some of their numbers are tiny
+    small = not fits(NATURE, *height_and_width(_seen(env)))
+    return {"normalise_observations": small, **settings, "policy_kwargs": kwargs}
+
+
+def _network(env: VecEnv, settings: Settings) -> str:
+    """Describe the network of a policy on images."""
     extractor = settings["policy_kwargs"]["features_extractor_class"]
-    network = described(convolutions(seen)) if extractor is ImageEncoder else getattr(extractor, "__name__", str(extractor))
-    agent.chosen = f"the policy is convolutional ({network})"
-    return agent
+    return described(convolutions(_seen(env))) if extractor is ImageEncoder else getattr(extractor, "__name__", str(extractor))
+
+
+def _seen(env: VecEnv) -> Any:
+    return seen_space(env.observation_space, getattr(env, "stack", 1))
 
 
 def _merged(chosen: Settings, given: Settings) -> dict[str, Any]:

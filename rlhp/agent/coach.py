@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlhp.adam import Adam
 from rlhp.agent.blind import Blind
 from rlhp.agent.build import make
+from rlhp.agent.divergence import check_finite
 from rlhp.agent.trace import Traces
 from rlhp.types import Array, Metrics
 
@@ -42,7 +43,7 @@ class Coach(Blind, A2C):
         with torch.no_grad():
             for parameter, step in zip(self.traces.parameters, steps, strict=True):
                 parameter.add_(step, alpha=rate)
-        self._check_finite()
+        check_finite(self)
         return self._feedback_metrics(reward)
 
     def _feedback_metrics(self, feedback: Array) -> Metrics:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlhp.agent.samples import swap_and_flatten
+from rlhp.agent.flatten import swap_and_flatten
 from rlhp.types import Array, Rollout, Stateful, UserError
 
 ROWS = 256  # states whose distances are computed at once, to bound memory

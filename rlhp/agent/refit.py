@@ -13,7 +13,7 @@ from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 
 from rlhp.adam import Adam
-from rlhp.agent.samples import swap_and_flatten
+from rlhp.agent.flatten import swap_and_flatten
 from rlhp.types import Metrics, UserError, make_rng
 
 

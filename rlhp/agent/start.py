@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from rlhp.agent.flatten import swap_and_flatten
 from rlhp.agent.frozen_policy import FrozenPolicy
 from rlhp.agent.refit import ValueRefit, explained_by, of_value
-from rlhp.agent.samples import swap_and_flatten
 from rlhp.agent.state import part, restore_normaliser
 from rlhp.types import Array, Metrics, Rollout, Setup, UserError
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rlhp.analysis.numbers import correlation, curve, final
 from rlhp.analysis.style import BLUE, GREEN, INK, ORANGE, PINK, QUIET, figure, save, steps, styles, tidy, title
+from rlhp.durations import duration
 from rlhp.run import HELDOUT, RunData, heldout, load
 from rlhp.types import UserError
 
@@ -24,7 +25,7 @@ def summary(run: RunData) -> str:
         "task": run.task,
         "labels": str(run.taken),
         "steps": f"{run.step:,}",
-        "wall time": _duration(run.wall_s),
+        "wall time": duration(run.wall_s),
         "steps per second": or_dash(run.step / run.wall_s if run.wall_s > 0 else float("nan")),
         "final true return": _final(run),
         "validation accuracy": or_dash(100 * run.last("valid_accuracy"), ".1f", " %"),
@@ -51,14 +52,6 @@ def _final(run: RunData) -> str:
 def or_dash(value: float, form: str = ".0f", unit: str = "") -> str:
     """Format a number with thousands separators, as a dash if it is not finite."""
     return f"{value:,{form}}{unit}" if np.isfinite(value) else "-"
-
-
-def _duration(seconds: float) -> str:
-    if not np.isfinite(seconds):
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def curve_png(run: Path, out: Path) -> Path:

@@ -53,10 +53,10 @@ def styles(keys: Sequence[Condition]) -> dict[Condition, Style]:
 
 def variants(method: str, labels: int, others: Sequence[str]) -> dict[Condition, Style]:
     """Return styles that compare the paper's method, named `method`, with conditions that each change a part of it."""
-    looks: list[tuple[str, LineStyle]] = [(BLUE, "-"), (GREEN, "-"), (AMBER, "-"), (SKY, "-"), (PINK, "-"), (BLACK, "--")]
-    looks[len(others) :] = [(QUIET, "--")]
+    solid: list[tuple[str, LineStyle]] = [(colour, "-") for colour in (BLUE, GREEN, AMBER, SKY, PINK)]
+    dashed: list[tuple[str, LineStyle]] = [(BLACK, "--"), (QUIET, "--")]
     names = {"preferences": method, **{other: condition_name((other, 0)) for other in others}}
-    drawn = zip(names.items(), looks, strict=True)
+    drawn = zip(names.items(), [*[*solid, dashed[0]][: len(others)], dashed[1]], strict=True)
     return {(condition, labels): Style(colour, line, name) for (condition, name), (colour, line) in drawn}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rlhp.answers.predicted import prediction_scores
 from rlhp.store import Judged
@@ -13,6 +14,7 @@ from rlhp.types import escaped
 WINDOW = 20  # answers per moving average
 POINTS = 200  # maximum number of points of a line
 Point = tuple[float, float]  # seconds since 1970, value
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def moving(points: Sequence[Point], window: int = WINDOW) -> list[Point]:
     return [(points[end - 1][0], sum(values[end - window : end]) / window) for end in range(window, len(points) + 1)]
 
 
-def thinned(points: Sequence[Point], most: int = POINTS) -> tuple[Point, ...]:
+def thinned(points: Sequence[T], most: int = POINTS) -> tuple[T, ...]:
     """Return at most `most` of the points, evenly spaced, including the first and the last."""
     if len(points) <= most:
         return tuple(points)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rlhp.cli.common import Add, check_opengl, say
+from rlhp.cli.common import Add, check_answers, check_opengl, say
 from rlhp.types import UserError
 
 
@@ -107,6 +107,7 @@ def _annotate(options: argparse.Namespace) -> int:
     check_opengl()
     from rlhp import web
 
+    check_answers(options.path)
     names = ("host", "port", "overlap", "repeats", "minimum_view", "codec", "size", "public")
     web.annotate(options.path, {name: getattr(options, name) for name in names}, options.annotator, options.beside)
     return 0
@@ -115,6 +116,7 @@ def _annotate(options: argparse.Namespace) -> int:
 def _answers(options: argparse.Namespace) -> int:
     from rlhp import answers
 
+    check_answers(options.path)
     say(answers.text(answers.report(options.path)))
     return 0
 
@@ -122,6 +124,7 @@ def _answers(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     if (options.file is None) == (options.minari is None):
         raise UserError("give either a FILE such as answers.jsonl or a folder with --minari.")
+    check_answers(options.path)
     if options.minari is not None:
         check_opengl()
         from rlhp import report
@@ -138,5 +141,6 @@ def _import(options: argparse.Namespace) -> int:
     from rlhp import answers
 
     o = options
+    check_answers(o.path)
     say(answers.import_file(o.path, o.file, answers.parsed(o.columns), o.one, o.minus_one))
     return 0

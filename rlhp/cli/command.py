@@ -11,6 +11,7 @@ from difflib import get_close_matches
 
 from rlhp import __version__, completion, renamed
 from rlhp.cli import answers, machine, runs, settings, share
+from rlhp.cli.common import unknown_words
 from rlhp.errors import sentence
 from rlhp.types import UserError, escaped
 
@@ -88,7 +89,9 @@ def _dispatch(arguments: list[str]) -> int:
         return settings.HYDRA[first](rest)
     if not first.startswith("-") and first not in (known := [*completion.commands(root)]):
         raise UserError(_unknown(first, known))
-    options = root.parse_args([first, *rest])
+    options, unknown = root.parse_known_args([first, *rest])
+    if unknown:
+        raise UserError(unknown_words(unknown, completion.commands(root).get(first, root)))
     return options.run(options)
 
 

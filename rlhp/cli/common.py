@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 
 from rlhp.types import UserError, escaped
 
@@ -15,6 +17,32 @@ Add = Callable[..., argparse.ArgumentParser]  # of a command, by its name
 def say(text: object) -> None:
     """Print text that may contain names from users or files."""
     print(escaped(str(text), keep="\n\t"))
+
+
+def unknown_words(words: Sequence[str], command: argparse.ArgumentParser, more: Iterable[str] = ()) -> str:
+    """A sentence on one of these words, which a command does not take, with the most similar of its options and `more`."""
+    word = next((word.partition("=")[0] for word in words if word.startswith("-")), words[0])
+    if not word.startswith("-"):
+        return f"{command.prog} does not take {word!r}; {command.prog} --help lists what it takes."
+    options = [name for name in (*command._option_string_actions, *more) if name.startswith("--")]
+    near = get_close_matches(word, options, n=1)
+    return (
+        f"{command.prog} has no option {word}{f': did you mean {near[0]}?' if near else f'; {command.prog} --help lists them.'}"
+    )
+
+
+def check_answers(path: Path) -> None:
+    """Raise UserError for a published run without its queries, clips and answers, which a command needs."""
+    from rlhp.run import is_published, read_settings
+
+    if not is_published(path) or (path / "preferences.sqlite").exists():
+        return
+    if "env" not in read_settings(path):
+        raise UserError(f"{path} is a published fit without its comparisons; if you have them, fit again with rlhp fit DATA.")
+    raise UserError(
+        f"{path} is a published run without the queries, clips and answers that this command needs; use the directory in which "
+        "it was trained, or ask its author to publish it with rlhp push --answers and pull it again."
+    )
 
 
 def check_opengl() -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from rlhp.cli.common import Add, check_opengl, say
+from rlhp.cli.common import Add, check_answers, check_opengl, say
 
 NICENESS = 19  # of an inspection that a page starts, so that it does not slow training
 
@@ -34,7 +34,7 @@ def _plot_options(plot: argparse.ArgumentParser) -> None:
 
 
 def _status_options(status: argparse.ArgumentParser) -> None:
-    status.add_argument("folder", type=Path, metavar="RUNS", help="a run directory, or a folder of them")
+    status.add_argument("folders", nargs="+", type=Path, metavar="RUNS", help="run directories, or folders of them")
     status.set_defaults(run=_status)
 
 
@@ -138,7 +138,8 @@ def _plot(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     from rlhp.run.status import report
 
-    say(report(options.folder))
+    for folder in options.folders:
+        say(report(folder))
     return 0
 
 
@@ -173,6 +174,9 @@ def _rate(options: argparse.Namespace) -> int:
     from rlhp import rate
 
     o = options
+    if o.teacher is None or len(o.runs) == 1:  # else the policies are filmed anew
+        for run in o.runs:
+            check_answers(run)
     say(rate.report(o.runs, o.teacher, o.out, groups=o.groups, games=o.games, anchor=o.anchor, seed=o.seed))
     return 0
 
@@ -183,6 +187,7 @@ def _inspect(options: argparse.Namespace) -> int:
     check_opengl()
     from rlhp import inspect
 
+    check_answers(options.path)
     found = inspect.inspect(options.path, options.out, blind=options.blind, codec=options.codec, seed=options.seed)
     say(found.text())
     return int(found.verdict is inspect.Outcome.FLAGGED)

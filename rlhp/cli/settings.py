@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rlhp import completion
 from rlhp.cli.answers import columns_options
-from rlhp.cli.common import Add, check_opengl, say
+from rlhp.cli.common import Add, check_answers, check_opengl, say, unknown_words
+from rlhp.types import UserError
 
 TRAIN_HELP = """\
 usage: rlhp train [-m] [KEY=VALUE ...]
@@ -106,6 +107,7 @@ def _train(arguments: list[str]) -> int:
     from rlhp import report, train
     from rlhp.run import finished
 
+    _check_options(arguments, argparse.ArgumentParser("rlhp train"), train.HYDRA_OPTIONS)
     run = train.main(arguments, report.score)
     if run is not None and finished(run):  # else it was stopped from its page, which has been reported
         report.print_report(run)
@@ -143,10 +145,19 @@ def _fit(arguments: list[str]) -> int:
     from rlhp import answers, report, train
 
     o = options
+    _check_options(settings, fit_parser(), train.HYDRA_OPTIONS)
+    check_answers(o.data)
     run = train.fit(o.data, settings, report.fit_score, answers.parsed(o.columns), o.one, o.minus_one)
     if run is not None:
         report.print_fit_report(run)
     return 0
+
+
+def _check_options(words: Sequence[str], command: argparse.ArgumentParser, hydra: Sequence[str] = ()) -> None:
+    """Raise UserError for an option that is left after a command has parsed its own, unless it is Hydra's or short for that."""
+    named = [word.partition("=")[0] for word in words if word.startswith("--")]
+    if unknown := [name for name in named if not any(each.startswith(name) for each in hydra)]:
+        raise UserError(unknown_words(unknown, command, hydra))
 
 
 def fit_parser() -> argparse.ArgumentParser:
@@ -168,6 +179,7 @@ def fit_parser() -> argparse.ArgumentParser:
 
 def _play(arguments: list[str]) -> int:
     options, settings = play_parser().parse_known_args(arguments)
+    _check_options(settings, play_parser())
     check_opengl()
     from rlhp.play import play
 

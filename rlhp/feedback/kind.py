@@ -37,7 +37,7 @@ class Kind(Protocol):
         """Convert the `value` that the page sends about `clips` clips. Raises InvalidAnswer, saying what is expected."""
         ...
 
-    def value(self, answer: Answer) -> object:
+    def value(self, answer: Answer) -> list[int] | float | str:
         """The value that the page sends for this answer."""
         ...
 

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from rlhp import __version__, analysis
+from rlhp.hub.code_check import unknown_code
 from rlhp.hub.folder import CONFIG, FILM, STORE
 from rlhp.run import VERSIONS, finished, read_json, read_settings
 from rlhp.types import Array
@@ -113,12 +114,15 @@ class Card:
         return "\n\n".join(filter(None, told))
 
     def _use(self, settings: Mapping[str, Any]) -> str:
-        lines = [f"pip install rlhp=={__version__}", f"rlhp pull {self.source} runs/pulled"]
+        own = unknown_code(settings)
+        trust = " --trust" if own else ""
+        lines = [f"pip install rlhp=={__version__}", f"rlhp pull {self.source} runs/pulled{trust}"]
         if self.algorithm:
             lines += ["rlhp evaluate runs/pulled --episodes 20", "rlhp film runs/pulled -o policy.mp4"]
         if _learned(settings):
             lines.append(f"rlhp train {_env(settings)} reward_model=frozen reward_model.run=runs/pulled")
-        return "\n".join(["```sh", *lines, "```", *self._stock()])
+        needed = [f"\nIts settings name code that is not part of rlhp: {', '.join(f'`{name}`' for name in own)}."] if own else []
+        return "\n".join(["```sh", *lines, "```", *needed, *self._stock()])
 
     def _stock(self) -> Iterator[str]:
         """How Stable-Baselines3 loads the policy."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from rlhp import __version__, analysis
 from rlhp.hub import remote
 from rlhp.hub.code_check import unknown_code
 from rlhp.hub.folder import PATTERNS, published_files
-from rlhp.run import last_checkpoint, read_settings
+from rlhp.run import last_checkpoint_step, read_settings, version_of
+from rlhp.run.checkpoint import Damaged, read
 from rlhp.types import UserError
 
+NEEDED = ("env", "n_envs", "reward_model")  # settings of a run with a policy, besides those that name it
 Download = Callable[[str, Path, Sequence[str]], None]  # a repository, into a folder, of its files those of these patterns
 
 
@@ -22,7 +26,7 @@ def pull(source: str, out: Path, trusted: bool = False, download: Download = rem
     Only files that belong to a published run are copied, and none is unpickled. The settings of a run name the functions that
     build it, so a hostile config.yaml could call any function of any package. Names that rlhp's own configuration does not
     contain are therefore refused, unless the source is `trusted`. Raises UserError in that case, where the source holds no run,
-    where its checkpoint is damaged, where `out` exists and is not empty, and where the download fails.
+    where a file is missing or damaged, where `out` exists and is not empty, and where the download fails.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists already; name a new folder.")
@@ -48,13 +52,44 @@ def _take(source: Path, target: Path) -> None:
 
 
 def _check(run: Path, source: str, trusted: bool) -> None:
-    """Raises UserError unless this is an intact run that calls no unknown code."""
+    """Raises UserError unless this copy of `source` is an intact run that calls no unknown code."""
     if not (run / "config.yaml").is_file():
         raise UserError(f"{source} holds no run; name a folder that rlhp push has written, or a repository of the hub.")
+    with _naming(source, run):
+        _check_intact(run)
     named = unknown_code(read_settings(run))
     if named and not trusted:
         raise UserError(
-            f"config.yaml in {source} would run code that is not part of rlhp ({', '.join(named)}); read it, and add --trust if "
-            "you trust its author."
+            f"config.yaml in {source}, written by rlhp {version_of(run)}, would run code that is not part of rlhp {__version__} "
+            f"({', '.join(named)}); read it, and add --trust if you trust its author."
         )
-    last_checkpoint(run)
+
+
+@contextmanager
+def _naming(source: str, copy: Path) -> Iterator[None]:
+    """Name the source instead of its copy, a temporary folder, in errors."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace(str(copy), source)) from error
+
+
+def _check_intact(run: Path) -> None:
+    """Raises UserError if settings, numbers or checkpoint are missing or damaged, or of a version that this one cannot read."""
+    analysis.load(run)
+    settings = read_settings(run)
+    if missing := [key for key in NEEDED if "agent" in settings and key not in settings]:
+        raise UserError(f"{run / 'config.yaml'} has no key {missing[0]!r}, so rlhp {__version__} cannot build its policy.")
+    step = last_checkpoint_step(run)
+    if not step:
+        raise UserError(f"{run} holds no checkpoint; copy or download it again, or ask its author to push it again.")
+    try:
+        read(run / "checkpoints", step)
+    except Damaged as error:
+        raise UserError(
+            f"{run} is damaged ({error.__cause__}); copy or download it again, or ask its author to push it again."
+        ) from error
+    except UserError as error:
+        raise UserError(
+            f"{run} was written by rlhp {version_of(run)}, whose checkpoints {__version__} cannot read; install that version."
+        ) from error

@@ -13,6 +13,7 @@ from rlhp.agent import algorithm_name, loads_without_rlhp, save_sb3
 from rlhp.hub import remote
 from rlhp.hub.card import Card, Evaluated
 from rlhp.hub.folder import CARD, FILM, published_files, write_answers, write_folder
+from rlhp.hub.licences import check_licence
 from rlhp.run import is_running, read_settings
 from rlhp.types import UserError
 
@@ -25,12 +26,15 @@ class PushOptions:
     """What to publish besides the policy, the reward model and the numbers of a run.
 
     `answers`: queries, clips and answers, with the names of the annotators; `episodes`: how many new ones the policy is
-    evaluated on for the card; `licence`: an identifier that the hub knows, such as mit.
+    evaluated on for the card; `licence`: an identifier of `LICENCES`. Raises UserError for another one.
     """
 
     answers: bool = False
     episodes: int = 0
     licence: str = "mit"
+
+    def __post_init__(self) -> None:
+        check_licence(self.licence)
 
 
 def push(run: Path, repo: str, options: PushOptions, private: bool = False, upload: Upload = remote.upload) -> str:

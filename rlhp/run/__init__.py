@@ -6,11 +6,9 @@ from rlhp.run.data import HELDOUT, Heldout, RunData, attempts, find, heldout, lo
 from rlhp.run.directory import (
     GROWING,
     PLAN,
-    VERSIONS,
     RunDirectory,
     begun,
     check_owner,
-    check_trainable,
     create,
     differing,
     discard,
@@ -27,6 +25,7 @@ from rlhp.run.files import read_json
 from rlhp.run.keys import NAME, NAMES, Bearer, annotators_of, bearer, key_of
 from rlhp.run.lock import FAILED, failure, is_running, locked_run
 from rlhp.run.page import Served, announce, dismiss, dismissed, held, last_served, links, new_token, recall, served, serving
+from rlhp.run.published import VERSIONS, check_trainable, is_published, version_of
 from rlhp.run.record import NoTracker, Wandb
 
 __all__ = [
@@ -65,6 +64,7 @@ __all__ = [
     "finished",
     "held",
     "heldout",
+    "is_published",
     "is_running",
     "key_of",
     "last_checkpoint",
@@ -83,6 +83,7 @@ __all__ = [
     "served",
     "serving",
     "shown",
+    "version_of",
     "write_published",
     "write_whole",
 ]

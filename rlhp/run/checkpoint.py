@@ -49,7 +49,10 @@ def _write(target: Path, parts: Mapping[str, State], facts: Mapping[str, bool]) 
     target.mkdir(parents=True)
     for name, state in parts.items():
         file = target / f"{name}.safetensors"
+        file.touch()
+        mode = file.stat().st_mode  # follows the umask; safetensors would let nobody else read the file
         save_file({k: np.array(v, order="C") for k, v in state.items()}, file)
+        file.chmod(mode)
         sync(file)
     digests = {name: _digest(target / f"{name}.safetensors") for name in parts}
     write_whole(target / DONE, json.dumps({"format": FORMAT, "digests": digests, **facts}))

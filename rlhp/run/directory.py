@@ -16,11 +16,12 @@ from rlhp.run.control import Controls
 from rlhp.run.files import read_upto
 from rlhp.run.lock import FAILED, LOCK
 from rlhp.run.machine import describe
+from rlhp.run.published import VERSIONS, check_trainable
 from rlhp.run.record import Progress, Table, TensorBoard, Tracker
 from rlhp.types import Array, Metrics, Stateful, Stopped, UserError
 
 CONFIG, FINISHED = "config.yaml", "finished.json"
-VERSIONS, ATTEMPTS = "versions.json", "attempts.jsonl"  # versions and machine: at the start of the run; of each attempt
+ATTEMPTS = "attempts.jsonl"  # versions and machine of each attempt
 PLAN = "plan.json"  # how many labels are requested, initially and in total
 BEGUN = ("preferences.sqlite", "metrics.csv")
 TABLES = ("metrics.csv", "clock.csv")
@@ -44,7 +45,11 @@ ADDED = {
 
 
 # settings added to components, by target
-ADDED_TO_PARTS = {"rlhp.teacher.Noisy": {"much": 1.0, "remember": 200}}
+ADDED_TO_PARTS = {
+    "rlhp.teacher.Noisy": {"much": 1.0, "remember": 200},
+    "rlhp.agent.ppo": {"fast": True},
+    "rlhp.agent.by_observation": {"fast": True},
+}
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -265,15 +270,6 @@ class RunDirectory:
 def last_checkpoint_step(path: Path) -> int:
     """The step of a run's newest complete checkpoint; 0 if there is none."""
     return max(checkpoint.complete(path / "checkpoints"), default=0)
-
-
-def check_trainable(path: Path) -> None:
-    """Raise UserError for a published run, whose checkpoint lacks what training needs."""
-    if not checkpoint.trainable(path / "checkpoints", last_checkpoint_step(path)):
-        raise UserError(
-            f"{path} is a published run without a checkpoint to continue from; train a new run with its settings and "
-            "name=..., or train on its reward with reward_model=frozen."
-        )
 
 
 def reopen(path: Path, config: Mapping[str, Any]) -> None:

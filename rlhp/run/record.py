@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from rlhp.atomic import replacing
+from rlhp.durations import duration
 from rlhp.run.files import read_table, read_upto
 from rlhp.types import Metrics, UserError, escaped
 
@@ -119,7 +120,6 @@ class Progress:
 
     def _line(self, step: int, elapsed: float) -> str:
         speed = (step - (self._first or 0)) / max(elapsed, 1e-9)
-        left = max(self._total - step, 0) / speed if speed > 0 else float("nan")
         seen = self._seen
         accuracy = f"accuracy {seen['valid_accuracy']:.2f}" if "valid_accuracy" in seen else ""
         true_return = f"true return {seen['true_return']:,.1f}" if "true_return" in seen else ""
@@ -129,19 +129,12 @@ class Progress:
             f"{seen.get('labels', 0):.0f} of {self.labels} labels" if self.labels else "",
             accuracy,
             true_return,
-            f"{_clock(left)} left",
+            f"{duration(max(self._total - step, 0) / speed)} left" if speed > 0 else "",
         ]
         return f"{self._name}  " + "  ".join(part for part in parts if part)
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-def _clock(seconds: float) -> str:
-    if seconds != seconds:
-        return "?"
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
 
 
 class NoTracker:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from rlhp.durations import duration
 from rlhp.run.data import METRICS, RunData, files_by_folder, find, load_begun, no_run, run_directories
 from rlhp.run.lock import FAILED, LOCK, failure, is_running
+from rlhp.run.published import is_published
 from rlhp.run.sweep import SWEEPS, sweeps
 from rlhp.types import UserError
 
-STATES = ("done", "running", "failed", "stopped")
+STATES = ("done", "running", "failed", "stopped", "published")
 BEGUN = (METRICS, LOCK, FAILED)  # one of these files exists as soon as a run has started
 
 
@@ -28,14 +30,15 @@ class RunStatus:
 
     @property
     def left(self) -> int:
-        """Steps left; a run may overshoot its total."""
-        return 0 if self.state == "done" else max(self.data.total_steps - self.data.step, 0)
+        """Steps left; a run may overshoot its total, and a published one does not continue."""
+        return 0 if self.state in ("done", "published") else max(self.data.total_steps - self.data.step, 0)
 
 
 def run_status(path: Path) -> RunStatus:
     """Return the status of a run directory, which may have no metrics yet. Raises UserError if it is damaged."""
     data, error = load_begun(path), failure(path)
     state = "done" if data.finished else "running" if is_running(path) else "failed" if error else "stopped"
+    state = "published" if state == "stopped" and is_published(path) else state
     return RunStatus(data, state, error if state == "failed" else None)
 
 
@@ -99,7 +102,7 @@ def _time_left(runs: Sequence[RunStatus], waiting: int) -> str:
     if left == 0:
         return ""
     if speed:
-        return f"; about {_hours(left / speed)} left"
+        return f"; about {duration(left / speed)} left"
     running = any(run.state == "running" for run in runs)
     return "; too early to estimate the time left" if running else "; nothing is running: the same command continues it"
 
@@ -108,13 +111,8 @@ def _line(run: RunStatus, folder: Path) -> str:
     data = run.data
     name = data.path.relative_to(folder).as_posix() if data.path != folder else data.path.name
     if run.state == "done":
-        return f"  {run.state:<8}{name}  labels: {data.taken}"
+        return f"  {run.state:<7} {name}  labels: {data.taken}"
     more = f"  {run.error}" if run.error else ""
     if run.state == "running" and data.speed > 0:
-        more = f"  {data.speed:,.0f} steps/s  {_hours(run.left / data.speed)} left"
-    return f"  {run.state:<8}{name}{data.step:>11,} of {data.total_steps:,}{more}"
-
-
-def _hours(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60}:{minutes % 60:02d} h" if minutes >= 60 else f"{max(minutes, 1)} min"
+        more = f"  {data.speed:,.0f} steps/s  {duration(run.left / data.speed)} left"
+    return f"  {run.state:<7} {name}{data.step:>11,} of {data.total_steps:,}{more}"

@@ -10,10 +10,12 @@ from rlhp.train.from_run import frozen, replay
 from rlhp.train.job import Trained, environment, load, train
 from rlhp.train.learned import Learned, learned
 from rlhp.train.loops import Cloning, Coaching, preferences
+from rlhp.train.overrides import HYDRA_OPTIONS
 from rlhp.train.rounds import dagger, smile
 from rlhp.train.starts import from_demonstrations, from_run
 
 __all__ = [
+    "HYDRA_OPTIONS",
     "Cloning",
     "Coaching",
     "Expert",

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from rlhp import demonstrations, film
+from rlhp import __version__, demonstrations, film
 from rlhp.reward import AsynchronousReward
+from rlhp.run import version_of
 from rlhp.schedule import ExtendableSchedule
 from rlhp.train import filming
 from rlhp.types import Checked, Demonstrations, ImagesAndVector, Setup, Stateful, UserError, is_image, seen_space
 
 Settings = Mapping[str, Any]
 PARTS = ("memory", "query", "teacher", "training_schedule", "tracker")
+
+
+class Unbuildable(UserError):
+    """A component cannot be built from its settings, or does not fit its checkpoint."""
 
 
 def build(settings: Settings) -> Setup:
@@ -111,6 +118,23 @@ def _check_schedule(setup: Setup) -> None:
         raise ValueError(f"the schedule {name} returns {levels[0]} initial labels and {levels[1]} in total: it must not decrease")
 
 
+def component(name: str, settings: Settings) -> Any:
+    """Build the component `name` of resolved settings. Raises Unbuildable if its settings do not fit its constructor."""
+    return _instantiated({name: settings})[name]
+
+
+@contextmanager
+def settings_of(run: Path) -> Iterator[None]:
+    """Name the run, and the version of rlhp that wrote it, if a component cannot be built from its settings."""
+    try:
+        yield
+    except Unbuildable as error:
+        raise UserError(
+            f"{run / 'config.yaml'}, written by rlhp {version_of(run)}, does not fit rlhp {__version__}: "
+            f"{str(error).rstrip('.')}; restore the file if you have changed it, or install that version of rlhp."
+        ) from error
+
+
 def _instantiated(settings: Settings) -> dict[str, Any]:
     try:
         return instantiate(settings, _convert_="all")
@@ -120,11 +144,11 @@ def _instantiated(settings: Settings) -> dict[str, Any]:
 
 
 def _explained(error: InstantiationException) -> Exception:
-    """Convert the error of a constructor: invalid values become UserErrors, other errors are returned unchanged."""
+    """Convert the error of a constructor: invalid values become Unbuildable, other errors are returned unchanged."""
     cause, where = error.__cause__, str(error).rpartition("full_key: ")[2]
     if isinstance(cause, ImportError) and isinstance(cause.__cause__, ModuleNotFoundError | AttributeError):
         name = str(error).split("'")[1]
-        return UserError(f"{where} is set to {name}, but {cause.__cause__}; correct the name, or set PYTHONPATH to its folder.")
+        return Unbuildable(f"{where} is set to {name}, but {cause.__cause__}; correct the name, or set PYTHONPATH to its folder.")
     if isinstance(cause, TypeError | ValueError) and not isinstance(cause, UserError):
-        return UserError(f"{where} cannot be built from these settings ({cause}); check its values.")
+        return Unbuildable(f"{where} cannot be built from these settings ({cause}); check its values.")
     return cause if isinstance(cause, Exception) else error

@@ -15,6 +15,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from rlhp import renamed
 from rlhp.train.overrides import parse_override
 from rlhp.types import UserError
 
@@ -51,6 +52,8 @@ def explained(
     """Explain why the settings `words` cannot be composed from the `config` of a command, with the nearest names."""
     text = str(error).strip().splitlines() or [type(error).__name__]
     match error:
+        case MissingConfigException() if new := _current_name(str(error.missing_cfg_file)):
+            return UserError(f"{error.missing_cfg_file} is now called {new}: rename it in your yaml.")
         case MissingConfigException() if error.options:
             group, choice, options = _missing(error, words)
             near = ", ".join(get_close_matches(choice, options, n=3, cutoff=0.0))
@@ -61,7 +64,9 @@ def explained(
             key = str(error).rpartition("full_key: ")[2].splitlines()[0]
             return UserError(f"{key} has no value; set it with {key}=...")
         case ConfigCompositionException() if "Could not override" in text[0]:
-            key = text[0].split("'")[1].split("@")[0]
+            key = text[0].partition("Could not override '")[2].split("'")[0].split("@")[0]
+            if key in renamed.GROUPS:
+                return UserError(f"{key} is now called {renamed.GROUPS[key]}: rename it in your yaml.")
             if swept := _group_of_first_job(words, config):
                 return UserError(
                     f"before a sweep over {swept}, Hydra composes the default {swept}, which has no setting {key}; choose an "
@@ -73,6 +78,13 @@ def explained(
             return UserError(f"{text[0].split(chr(39))[1]} lists several values; add -m to train with each of them.")
     cause = error.__cause__
     return cause if isinstance(cause, UserError) else UserError(f"these settings cannot be composed: {' '.join(text)}")
+
+
+def _current_name(config: str) -> str | None:
+    """The current name of a group's choice, such as agent/intrinsic_reward/state_entropy; None if it has not been renamed."""
+    group, _, choice = config.rpartition("/")
+    now = renamed.override(f"{group}={choice}").replace("=", "/", 1)
+    return now if group and now != config else None
 
 
 def _missing(error: MissingConfigException, words: Sequence[str]) -> tuple[str, str, list[str]]:

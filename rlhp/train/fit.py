@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 
 from rlhp import answers
 from rlhp.csv_records import write_csv
@@ -163,13 +163,15 @@ def _model(settings: Mapping[str, Any], given: answers.Preferences) -> Any:
         raise UserError("this reward model learns from what a policy does; choose reward_model=ensemble_mlp or ensemble_cnn.")
     if not model.snapshot():
         raise UserError("this reward model learns nothing from comparisons; choose reward_model=ensemble_mlp or ensemble_cnn.")
-    if _target(node.get("loss")) == f"{ReturnError.__module__}.{ReturnError.__name__}" and not given.rewards:
+    if _target(node.get("loss")) is ReturnError and not given.rewards:
         raise UserError("reward_model/loss=return_error learns from true returns, which these data lack; choose another.")
     return model
 
 
-def _target(node: Any) -> str | None:
-    return node.get("_target_") if isinstance(node, Mapping) else None
+def _target(node: Any) -> Any:
+    """The class or function that a component's settings name; None if they name none."""
+    name = node.get("_target_") if isinstance(node, Mapping) else None
+    return None if name is None else get_object(name)
 
 
 def _fit_to(step: int, model: Any, evidence: Evidence, out: Comparisons, run: RunDirectory) -> None:

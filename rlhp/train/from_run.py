@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from gymnasium import spaces
-from hydra.utils import instantiate
 
 from rlhp.reward import Frozen, model_state
 from rlhp.run import differing, last_checkpoint, read_settings, shown
 from rlhp.store import digest, recorded
 from rlhp.teacher import Replay
+from rlhp.train.build import component, settings_of
 from rlhp.types import Array, RewardModel, Setup, UserError
 
 
@@ -44,7 +44,8 @@ def restored(observation_space: spaces.Space, action_space: spaces.Space, run: s
     given = (
         {"reward_input": reward_input} if learned.keys() & {"reward_input", "members"} else {}
     )  # TrueReward does not accept it
-    model = instantiate({**learned, **given}, _convert_="all")(observation_space, action_space)
+    with settings_of(Path(run)):
+        model = component("reward_model", {**learned, **given})(observation_space, action_space)
     state = model_state(last_checkpoint(Path(run))["reward"])
     if _shapes(model.snapshot()).items() - _shapes(state).items():
         raise UserError(

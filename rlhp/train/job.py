@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 
 from rlhp.agent import Blind, stack_frames
 from rlhp.csv_records import write_records
@@ -36,7 +35,7 @@ from rlhp.run import (
 from rlhp.schedule import ExtendableSchedule
 from rlhp.store import Store, UndoWindow
 from rlhp.train import page
-from rlhp.train.build import Settings, build, stateful
+from rlhp.train.build import Settings, Unbuildable, build, component, settings_of, stateful
 from rlhp.train.predictions import Predictions
 from rlhp.types import Array, Filming, Rollout, Segment, Setup, Steps, Stopped, UserError, stack
 
@@ -72,14 +71,18 @@ def work(setup: Setup, path: Path, **facts: Any) -> None:
 
 
 def with_chosen_precision(settings: Settings, path: Path) -> Settings:
-    """The settings with each `auto` precision replaced by that of the run's start, or by the best one for this machine."""
+    """The settings with each `auto` precision replaced by that of the run's start, or by the best one for this machine.
+
+    Without `agent.fast` that is float32, since only the fast implementation has another.
+    """
     automatic = [name for name in ("reward_model", "agent") if settings.get(name, {}).get("precision") == "auto"]
     earlier = read_settings(path) if automatic and begun(path) else {}
     return {**settings, **{name: _precise(settings[name], earlier.get(name, {})) for name in automatic}}
 
 
 def _precise(node: Settings, earlier: Settings) -> Settings:
-    return {**node, "precision": earlier.get("precision") or best_precision(node.get("device", "cpu"))}
+    best = "float32" if node.get("fast") is False else best_precision(node.get("device", "cpu"))
+    return {**node, "precision": earlier.get("precision") or best}
 
 
 def _run(setup: Setup, path: Path, rest: UndoWindow, facts: Mapping[str, Any]) -> None:
@@ -188,17 +191,25 @@ class Trained:
 
 
 def load(path: Path) -> Trained:
-    """Load the policy of a run directory's newest checkpoint. Raises UserError if there is none."""
+    """Load the policy of a run directory's newest checkpoint. Raises UserError if there is none, or settings do not fit."""
     settings = read_settings(path)
     if "agent" not in settings:
         raise UserError(
             f"{path} holds a reward model and no policy; train one on it with reward_model=frozen reward_model.run={path}"
         )
-    env = environment(settings, n_envs=settings["n_envs"], seed=0)
-    agent = instantiate(settings["agent"], _convert_="all")(env)
-    env.close()  # the agent needs only its spaces
-    agent.restore_policy(last_checkpoint(path)["agent"])
+    with settings_of(path):
+        env = environment(settings, n_envs=settings["n_envs"], seed=0)
+        agent = component("agent", settings["agent"])(env)
+        env.close()  # the agent needs only its spaces
+        _restore_policy(agent, last_checkpoint(path)["agent"])
     return Trained(settings, agent)
+
+
+def _restore_policy(agent: Blind, state: Mapping[str, Array]) -> None:
+    try:
+        agent.restore_policy(dict(state))
+    except (KeyError, RuntimeError) as error:  # of torch
+        raise Unbuildable(f"agent builds another network than that of the checkpoint ({' '.join(str(error).split())})") from error
 
 
 def environment(settings: Settings, *, n_envs: int, seed: int, render: bool = False) -> Any:
@@ -208,7 +219,7 @@ def environment(settings: Settings, *, n_envs: int, seed: int, render: bool = Fa
         node["watched"] = True
     elif render and "kwargs" in node:
         node["kwargs"] = {**node["kwargs"], "render_mode": "rgb_array"}
-    env = instantiate(node, _convert_="all")
+    env = component("env", node)
     if render and isinstance(env, Filming) and env.films:
         env.film(lambda: 1)
     return env

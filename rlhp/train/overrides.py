@@ -20,6 +20,10 @@ SWEEP = ("-m", "--multirun")
 FLAGS_WITH_VALUE = frozenset(
     "--config-dir -cd --config-path -cp --config-name -cn --cfg -c --package -p --info -i --experimental-rerun".split()  # noqa: SIM905
 )
+HYDRA_OPTIONS = (
+    *(flag for flag in sorted(FLAGS_WITH_VALUE) if flag.startswith("--")),
+    *("--help", "--hydra-help", "--version", "--resolve", "--run", "--multirun", "--shell-completion"),
+)
 TEXTS = ("instructions",)  # text settings, in which a comma does not separate values
 OPEN = re.compile(r"(\w+\.)*(\w+_)?kwargs\.\w.*|tracker\.\w.*|keyboard\.\w.*")  # dictionaries with arbitrary keys
 STRUCTURE = re.compile(r"[\[{(]|\w+\(")  # the start of a list, a dictionary or one of Hydra's functions
@@ -28,12 +32,14 @@ STRUCTURE = re.compile(r"[\[{(]|\w+\(")  # the start of a list, a dictionary or 
 def normalise_overrides(words: Sequence[str]) -> list[str]:
     """The words of a command line with every KEY=VALUE in Hydra's syntax, and flags last, as its parser requires.
 
-    Raises UserError, with the corrected line, for an ambiguous value.
+    Raises UserError, with the corrected line, for an ambiguous value, and for a setting given under two names.
     """
     sweeps = any(word in SWEEP for word in words)
     pairs = list(zip(words, ["", *words], strict=False))
     settings = [word for word, before in pairs if not word.startswith("-") and before not in FLAGS_WITH_VALUE]
     flags = [word for word, before in pairs if word.startswith("-") or before in FLAGS_WITH_VALUE]
+    if twice := renamed.given_twice(settings):
+        raise UserError(f"{twice[0]} and {twice[1]} are the same setting under its old and its current name; give it once.")
     present = [_renamed(word) for word in settings]
     return [*(_readable(word, sweeps) if "=" in word else word for word in present), *flags]
 

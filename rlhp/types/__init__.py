@@ -16,12 +16,12 @@ from rlhp.types.clips import (
     unpack_arrays,
     unpacked,
 )
+from rlhp.types.comparisons import EMPTY, Answer, Comparisons, Evidence, Query, Recorded, widened
 from rlhp.types.frames import seen_space, stacked
 from rlhp.types.observations import ImagesAndVector, image_axes, is_image, numbers, with_numbers
 from rlhp.types.pictures import Frames, frames_of, stack_states
 from rlhp.types.protocols import (
     Agent,
-    Checked,
     Drawing,
     Env,
     Filming,
@@ -33,7 +33,6 @@ from rlhp.types.protocols import (
     RewardModel,
     Run,
     Schedule,
-    Setup,
     Stateful,
     Store,
     Teacher,
@@ -41,21 +40,8 @@ from rlhp.types.protocols import (
     TrainingSchedule,
     all_at_once,
 )
-from rlhp.types.records import (
-    EMPTY,
-    Answer,
-    Behaviour,
-    Comparisons,
-    Demonstrations,
-    Episode,
-    Evidence,
-    Policy,
-    Query,
-    Recorded,
-    Rollout,
-    Transitions,
-    widened,
-)
+from rlhp.types.rollouts import Behaviour, Demonstrations, Episode, Policy, Rollout, Transitions
+from rlhp.types.setup import Checked, Setup
 
 __all__ = [
     "EMPTY",

@@ -1,10 +1,12 @@
-"""The protocols that components implement; shapes as in `rlhp.types.records`. They are structural: nothing inherits."""
+"""The protocols that components implement. They are structural: nothing inherits.
+
+Shapes as in `rlhp.types.rollouts` and `rlhp.types.comparisons`; M members of an ensemble.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,7 +14,8 @@ import numpy as np
 
 from rlhp.types.basics import Array, Metrics
 from rlhp.types.clips import Deflated, Segment, Steps
-from rlhp.types.records import Answer, Behaviour, Comparisons, Demonstrations, Evidence, Query, Rollout
+from rlhp.types.comparisons import Answer, Comparisons, Evidence, Query
+from rlhp.types.rollouts import Behaviour, Rollout
 
 
 @runtime_checkable
@@ -247,37 +250,6 @@ class Loop(Protocol):
     """A learning method: runs from the start of a run, or its last checkpoint, to its end. It is `Stateful` if it has state."""
 
     def __call__(self, store: Store, run: Run) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """All components of a run and their common settings, so that a component can check before training that they fit."""
-
-    env: Env
-    agent: Agent
-    memory: Memory
-    query: QuerySelector
-    teacher: Teacher
-    reward: Reward
-    schedule: Schedule
-    training_schedule: TrainingSchedule
-    tracker: Any
-    total_steps: int
-    max_pending: int | None
-    reset_interval: int | None  # steps after which some environments are reset
-    settings: Mapping[str, Any]  # all of them, for a component that has to match those of another run
-    demonstrations: Demonstrations | None = None
-    loop: Loop | None = None  # None: not built yet; it is built last, from all other components
-    sources: Callable[[int], int] | None = None  # queries asked -> environments that segments are cut from; None: all
-
-
-@runtime_checkable
-class Checked(Protocol):
-    """A component that can check whether it works with the others."""
-
-    def check(self, setup: Setup) -> None:
-        """Raises UserError if it does not, with a sentence that says what to change."""
-        ...
 
 
 @runtime_checkable

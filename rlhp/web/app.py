@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
 from fastapi.responses import FileResponse, Response
 
 from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
 from rlhp.run import NAME, NAMES
+from rlhp.store import Given
 from rlhp.web import inspect_page, labels, run
-from rlhp.web.app_state import AppState, app_state
-from rlhp.web.auth import AuthMiddleware
-from rlhp.web.explain import PLAIN, explain
-from rlhp.web.pages import STATIC, add_static, html
+from rlhp.web.app_state import AppState, State, app_state
+from rlhp.web.options import Options
+from rlhp.web.pages import STATIC, application, html
 from rlhp.web.schemas import (
     Annotator,
     AnswerRequest,
@@ -25,8 +26,6 @@ from rlhp.web.schemas import (
     DamagedClip,
     FlagRequest,
     FlagState,
-    GivenAnswer,
-    Lease,
     PageState,
     QuestionRequest,
     UndoRequest,
@@ -35,22 +34,12 @@ from rlhp.web.schemas import (
 __all__ = ["AppState", "create"]
 
 
-def create(state: AppState, hosts: frozenset[str] | None, public: str = "") -> FastAPI:
-    """Create the application that serves one run.
-
-    `hosts`: accepted host names, None for any. `public`: the URL of the page at a proxy.
-    """
-    app = FastAPI(description="Give feedback on clips of a run.", **PLAIN)
-    app.state.app_state = state
-    app.include_router(page)
-    app.include_router(api)
-    app.include_router(labels.router)
-    app.include_router(run.router)
-    app.include_router(inspect_page.router)
-    add_static(app)
-    explain(app)
-    who: dict[str, Any] = {"token": state.token, "hosts": hosts, "public": urlsplit(public).netloc}
-    app.add_middleware(AuthMiddleware, on_request=state.activity.count, **who)  # pyright: ignore[reportArgumentType]
+def create(token: str, options: Options, opened: Callable[[], AppState]) -> FastAPI:
+    """Create the application that serves one run. `opened`: returns the run's state at each request with a key."""
+    app = application("Give feedback on clips of a run.", token, options)
+    app.state.opened = opened
+    for router in (page, api, labels.router, run.router, inspect_page.router):
+        app.include_router(router)
     return app
 
 
@@ -58,7 +47,7 @@ page = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api")
 
 
-@page.get("/")
+@page.get("/", dependencies=[Depends(app_state)])
 def index(annotator: str = "") -> Response:
     """Return the page. Raises HTTPException (422) if the link names an annotator whose name is invalid."""
     if annotator and not re.fullmatch(NAME, annotator):
@@ -67,29 +56,21 @@ def index(annotator: str = "") -> Response:
 
 
 @api.get("/state")
-def state(request: Request, annotator: Annotated[Annotator, Query()]) -> PageState:
+def state(state: State, annotator: Annotated[Annotator, Query()]) -> PageState:
     """Return the status of the run and of one annotator."""
-    state = app_state(request)
-    status, settings = state.run_status(), state.settings
+    settings = state.settings
     return PageState(
+        **asdict(state.status()),
         run=state.run.name,
         task=str(settings["task"]),
         kind=state.kind,
         instructions=str(settings.get("instructions") or ""),
-        state=status.state,
-        error=status.error,
-        step=status.step,
         total_steps=int(settings.get("total_steps") or 0),
-        asked=status.asked,
-        answered=status.answered,
-        taken=status.taken,
-        first=status.first,
-        labels=status.labels,
         per_hour=state.queue.rate(),
         filming=state.filming(),
-        leased=[Lease.model_validate(lease, from_attributes=True) for lease in state.queue.leased(annotator)],
+        leased=state.queue.leased(annotator),
         problem=state.clips.problem,
-        minimum_view=state.minimum_view,
+        minimum_view=state.options.minimum_view,
         sketch=(STATIC / "sketches" / f"{settings['task']}.svg").is_file(),
         watch=list((settings.get("film") or {}).get("watch") or ()),
         mine=state.annotator_state(annotator),
@@ -97,59 +78,56 @@ def state(request: Request, annotator: Annotated[Annotator, Query()]) -> PageSta
 
 
 @api.post("/next")
-def next_questions(request: Request, body: QuestionRequest) -> AssignedQuestions:
+def next_questions(state: State, body: QuestionRequest) -> AssignedQuestions:
     """Return up to `count` questions for an annotator: those they hold, with renewed leases, then new ones."""
-    return app_state(request).assign(body.annotator, body.count)
+    return state.assign(body.annotator, body.count)
 
 
 @api.post("/answer")
-def answer(request: Request, body: AnswerRequest) -> AssignedQuestions:
+def answer(state: State, body: AnswerRequest) -> AssignedQuestions:
     """Store an answer. The response is sent once the answer is on disk; an answer sent twice counts once."""
-    state = app_state(request)
-    if body.seen < state.minimum_view:
-        raise HTTPException(422, f"look at a question for at least {state.minimum_view:g} seconds")
+    if body.seen < state.options.minimum_view:
+        raise HTTPException(422, f"look at a question for at least {state.options.minimum_view:g} seconds")
     try:
         outcome = state.queue.answer(body.annotator, body.reply())
     except InvalidAnswer as error:
         raise HTTPException(422, str(error)) from error
-    return state.assign(body.annotator, body.count).model_copy(update={"outcome": outcome})
+    return state.assign(body.annotator, body.count, outcome=outcome)
 
 
 @api.post("/undo")
-def undo(request: Request, body: UndoRequest) -> AssignedQuestions:
+def undo(state: State, body: UndoRequest) -> AssignedQuestions:
     """Withdraw an answer unless the training has used it. Its question then comes first."""
-    state = app_state(request)
     undone = state.queue.undo(body.annotator, body.query, body.round)
-    return state.assign(body.annotator, body.count).model_copy(update={"undone": undone})
+    return state.assign(body.annotator, body.count, undone=undone)
 
 
 @api.get("/history")
-def history(request: Request, annotator: Annotated[Annotator, Query()]) -> list[GivenAnswer]:
+def history(state: State, annotator: Annotated[Annotator, Query()]) -> list[Given]:
     """Return the last twenty answers of one annotator, newest first."""
-    return [GivenAnswer.model_validate(given, from_attributes=True) for given in app_state(request).queue.history(annotator)]
+    return state.queue.history(annotator)
 
 
 @api.post("/flag")
-def flag(request: Request, body: FlagRequest) -> FlagState:
+def flag(state: State, body: FlagRequest) -> FlagState:
     """Exclude an answer from later fits, or include it again."""
-    if not app_state(request).queue.flag(body.annotator, body.query, body.round, body.flagged):
+    if not state.queue.flag(body.annotator, body.query, body.round, body.flagged):
         raise HTTPException(404, "you have no such answer (any more)")
-    return FlagState(flagged=body.flagged)
+    return FlagState(body.flagged)
 
 
 @api.post("/damaged")
-def damaged(request: Request, body: DamagedClip) -> AssignedQuestions:
+def damaged(state: State, body: DamagedClip) -> AssignedQuestions:
     """Re-film a clip that a browser could not play, and assign other questions meanwhile."""
-    state = app_state(request)
     refilmed = state.clips.discard(body.clip, body.version)
-    return state.assign(body.annotator, body.count).model_copy(update={"refilmed": refilmed})
+    return state.assign(body.annotator, body.count, refilmed=refilmed)
 
 
 @api.get("/clips/{segment}", response_class=FileResponse, responses={404: {"description": "not filmed"}})
-def clip(request: Request, segment: ClipId) -> Response:
+def clip(state: State, segment: ClipId) -> Response:
     """Return the clip of a segment. The page keeps it in memory; no HTTP cache does, so that a damaged clip can be replaced."""
-    state = app_state(request)
     version = state.clips.version(segment)
     if version is None:
         raise HTTPException(404, "this clip does not exist")
-    return FileResponse(state.clips.file(segment), media_type=f"video/{CODECS[state.codec][1]}", headers={"etag": version})
+    kind = CODECS[state.options.codec][1]
+    return FileResponse(state.clips.file(segment), media_type=f"video/{kind}", headers={"etag": version})

@@ -4,80 +4,92 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
 
+from rlhp import film
 from rlhp.feedback import COMPARISON, asked_about, find
-from rlhp.run import Bearer
-from rlhp.store import AnnotationQueue, Store
+from rlhp.run import Bearer, is_running
+from rlhp.run.predictions import PREDICTIONS
+from rlhp.store import VERSION, AnnotationQueue, Store, version_of
+from rlhp.types import UserError
 from rlhp.web.auth import BEARER
-from rlhp.web.clip_cache import ClipCache
-from rlhp.web.file_cache import FileCache
+from rlhp.web.clip_cache import ClipCache, RenderSettings
+from rlhp.web.file_cache import FileCache, changed
 from rlhp.web.inspection import Inspection
-from rlhp.web.run_status import RunStatusReader
-from rlhp.web.schemas import AnnotatorState, AssignedQuestions, QuestionShown, UndoableAnswer
+from rlhp.web.options import Options
+from rlhp.web.run_status import RunStatus, run_status
+from rlhp.web.schemas import AnnotatorState, AssignedQuestions, UndoableAnswer
 
 
-class Activity:
-    """The time since the last request. `clock` returns seconds."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._last = clock, clock()
-
-    def count(self) -> None:
-        """Record a request."""
-        self._last = self._clock()
-
-    def idle(self) -> float:
-        """Return the seconds since the last request."""
-        return self._clock() - self._last
-
-
-@dataclass(frozen=True, slots=True)
 class AppState:
-    """The state that all requests share: one run, its store and its clips."""
+    """The state that all requests share: one run, its store and its clips.
 
-    run: Path
-    settings: Mapping[str, Any]
-    store: Store
-    queue: AnnotationQueue
-    clips: ClipCache
-    run_status: RunStatusReader
-    activity: Activity
-    minimum_view: float  # seconds
-    codec: str
-    token: str
-    annotators: Sequence[str] = ()  # named by the owner when the page was started
-    cache: FileCache = field(default_factory=FileCache)
+    Filming starts with `clips.start()`. `annotators`: names given by the owner when the page was started. `now` returns seconds.
+    Raises UserError if its clips cannot be rendered here, the store cannot be used or an option is invalid.
+    """
 
-    @property
-    def inspection(self) -> Inspection:
-        """The background inspection of the run's reward model."""
-        return self.cache("inspection", None, lambda: Inspection(self.run, self.codec))
+    def __init__(
+        self,
+        run: Path,
+        settings: Mapping[str, Any],
+        options: Options,
+        token: str,
+        annotators: Sequence[str] = (),
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.run, self.settings, self.options, self.token, self.annotators = run, settings, options, token, annotators
+        film.drawing(settings)  # raises an error if clips cannot be rendered
+        self.store = _open_store(run)
+        self.queue = AnnotationQueue(self.store.database, options.overlap, options.repeats)
+        self.clips = ClipCache(run, RenderSettings.of(settings, options.size, options.codec), options.overlap)
+        self.inspection = Inspection(run, options.codec)
+        self.cache = FileCache()
+        self._now, self._last_request = now, now()
 
-    def with_token(self, token: str) -> AppState:
-        """Return a copy that accepts the keys derived from this token."""
-        return replace(self, token=token)
+    def close(self) -> None:
+        """Stop filming and inspecting, and close the store."""
+        self.inspection.close()
+        self.clips.close()
+        self.store.close()
 
-    def assign(self, annotator: str, count: int) -> AssignedQuestions:
-        """Assign up to `count` questions whose clips are filmed.
+    def count_request(self) -> None:
+        """Record that somebody is using the run."""
+        self._last_request = self._now()
+
+    def is_idle(self, seconds: float) -> bool:
+        """Return whether no training is running and there has been no request for so long since it ended."""
+        if is_running(self.run):
+            self.count_request()
+            return False
+        return self._now() - self._last_request > seconds
+
+    def status(self) -> RunStatus:
+        """Return the status of the run."""
+        return run_status(self.run, self.store, self.settings)
+
+    def answers_version(self) -> tuple[object, ...]:
+        """Return a value that changes whenever an answer or a prediction of r-hat is added."""
+        return changed(self.run / PREDICTIONS), self.store.database.version()
+
+    def assign(self, annotator: str, count: int, **outcome: Any) -> AssignedQuestions:
+        """Assign up to `count` questions whose clips are filmed; `outcome` is that of the request.
 
         A question that the annotator already holds may have lost its clips; another one then takes its place.
         """
-        known: dict[frozenset[str], bool] = {}  # clips of a question: whether they are filmed; each is looked up once
+        filmed = cache(self.clips.ready)  # each question is looked up once
 
         def ready(clips: Sequence[str]) -> bool:
-            these = frozenset(clips)
-            return known[these] if these in known else known.setdefault(these, self.clips.ready(clips))
+            return filmed(frozenset(clips))
 
         assigned = self.queue.assign(annotator, count, ready)
         if lost := sum(not ready(shown.clips) for shown in assigned):
             assigned = self.queue.assign(annotator, count + lost, ready)
-        questions = [QuestionShown.of(shown) for shown in assigned if ready(shown.clips)]
-        return AssignedQuestions(questions=questions[:count], mine=self.annotator_state(annotator))
+        questions = [shown for shown in assigned if ready(shown.clips)]
+        return AssignedQuestions(questions[:count], self.annotator_state(annotator), **outcome)
 
     @property
     def kind(self) -> str:
@@ -92,22 +104,38 @@ class AppState:
     def annotator_state(self, annotator: str) -> AnnotatorState:
         """Return the status of one annotator."""
         statistics = self.queue.statistics(annotator)
-        last = statistics.undoable
-        undoable = None if last is None else UndoableAnswer(query=last[0], round=last[1])
-        return AnnotatorState(answers=statistics.answers, per_hour=statistics.per_hour, undoable=undoable)
+        undoable = None if statistics.undoable is None else UndoableAnswer(*statistics.undoable)
+        return AnnotatorState(statistics.answers, statistics.per_hour, undoable)
+
+
+def _open_store(run: Path) -> Store:
+    """Open the run's store. Raises UserError if an older version of rlhp is using it."""
+    file = run / "preferences.sqlite"
+    if file.is_file() and is_running(run) and version_of(file) < VERSION:
+        raise UserError(
+            f"{run} is being trained by an older rlhp, which cannot read the store of this version: stop that training, "
+            "run its command again with this rlhp, then serve the page."
+        )
+    return Store(file)
 
 
 def app_state(request: Request) -> AppState:
-    """Return the state of the application that handles this request."""
-    return request.app.state.app_state
+    """Return the state of the run that a request is about. Raises UserError if the run cannot be opened."""
+    state = request.app.state.opened()
+    state.count_request()
+    return state
 
 
-def bearer_of(request: Request) -> Bearer:
+async def bearer_of(request: Request) -> Bearer:
     """Return the owner or annotator whose key the request carries."""
     return request.scope[BEARER]
 
 
-def owner_only(request: Request) -> None:
+State = Annotated[AppState, Depends(app_state)]
+Sender = Annotated[Bearer, Depends(bearer_of)]
+
+
+def owner_only(sender: Sender) -> None:
     """Require the owner's key. Raises HTTPException (403) for anybody else."""
-    if not bearer_of(request).owns:
+    if not sender.owns:
         raise HTTPException(403, "only the owner of the run may do this: open the first link that rlhp printed")

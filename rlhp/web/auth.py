@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rlhp.run import Bearer, bearer
-from rlhp.web.below import route_path
 from rlhp.web.refusal import refusal
 
 LIMIT = 16_384  # bytes of a request body: ten times the largest valid one
@@ -43,14 +42,11 @@ class AuthMiddleware:
     GET requests for static files only have to name one of `hosts`.
 
     `token` is the owner's key, from which the annotators' keys are derived. `hosts`: accepted host names, None for any.
-    `public`: host and port of the proxy in front of the page, if there is one. `on_request` is called for each accepted
-    request that carries a key. HEAD is supported wherever GET is.
+    `public`: host and port of the proxy in front of the page, if there is one. HEAD is supported wherever GET is.
     """
 
-    def __init__(
-        self, app: ASGIApp, token: str, hosts: frozenset[str] | None, on_request: Callable[[], None], public: str = ""
-    ) -> None:
-        self._app, self._token, self._hosts, self._on_request, self._public = app, token, hosts, on_request, public
+    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str] | None, public: str = "") -> None:
+        self._app, self._token, self._hosts, self._public = app, token, hosts, public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reject a request with 401, 403 or 413 and a sentence, or pass it to the application."""
@@ -80,7 +76,6 @@ class AuthMiddleware:
             refused = (413, f"the body exceeds {LIMIT} bytes") if body is None else _wrong_annotator(who, _named_annotators(body))
             receive = _replayed(body or b"")
         if refused is None and (refused := _wrong_annotator(who, _parameter(scope, "annotator"))) is None:
-            self._on_request()
             await self._app({**scope, BEARER: who}, receive, send)
         else:
             more = {"www-authenticate": "Bearer"} if refused[0] == 401 else None
@@ -108,6 +103,11 @@ class AuthMiddleware:
         kind, _, given = headers.get("authorization", "").partition(" ")
         offered = [given] if kind.lower() == "bearer" else []
         return bearer(self._token, offered + (_parameter(scope, "token") if reads else []))
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path of a request relative to the application's root; empty if the scope is not a request."""
+    return scope.get("path", "").removeprefix(scope.get("root_path", ""))
 
 
 def is_static(scope: Scope) -> bool:

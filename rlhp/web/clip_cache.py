@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import Any
 
 from rlhp.film import CODECS
+from rlhp.web.file_cache import changed
 
 CLIPS = "clips"
 PATIENCE = 5.0  # seconds before a renderer process that has ended is restarted
@@ -54,17 +55,14 @@ class ClipCache:
         """Return the path of a segment's clip, whether or not it exists yet."""
         return self._render_settings.file(self._run, segment)
 
-    def ready(self, segments: Sequence[str]) -> bool:
+    def ready(self, segments: Iterable[str]) -> bool:
         """Return whether the clips of all these segments exist."""
         return all(self.file(segment).exists() for segment in segments)
 
     def version(self, segment: str) -> str | None:
         """Return the clip's ETag, which changes when the segment is filmed again; None if there is no clip."""
-        try:
-            status = self.file(segment).stat()
-        except OSError:
-            return None
-        return f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+        modified, size = changed(self.file(segment))
+        return f'"{modified:x}-{size:x}"' if modified else None
 
     def discard(self, segment: str, version: str) -> bool:
         """Delete a clip that does not play, so that it is filmed again; at most once per segment.
@@ -93,28 +91,23 @@ class ClipCache:
             self._thread.join()
 
     def _keep_rendering(self) -> None:
+        """Run the renderer process, and restart it whenever it ends, until `close` is called."""
+        settings = self._render_settings
+        arguments = [str(self._run), str(settings.size), settings.codec, str(self._overlap)]
         while not self._closing.is_set():
-            status = self._run_renderer()
+            # the pipe closes however this process ends, and then the renderer ends too
+            with subprocess.Popen(
+                [sys.executable, "-m", "rlhp.web.clip_renderer", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # Ctrl-C reaches the page only, which then stops this process
+            ) as self._process:
+                if self._closing.is_set():  # `close` was called while the process was starting
+                    self._process.terminate()
+                for line in self._process.stdout or ():
+                    self.problem = line.strip() or None
             if not self._closing.is_set():
+                status = self._process.returncode
                 self.problem = self.problem or f"The process that films clips has ended (status {status}); it is being restarted."
             self._closing.wait(PATIENCE)
-
-    def _run_renderer(self) -> int:
-        """Run the renderer process until it ends, and return its exit status."""
-        render_settings = self._render_settings
-        arguments = [str(self._run), str(render_settings.size), render_settings.codec, str(self._overlap)]
-        # the pipe closes however this process ends, and then the renderer ends too
-        with subprocess.Popen(
-            [sys.executable, "-m", "rlhp.web.clip_renderer", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C reaches the page only, which then stops this process
-        ) as process:
-            self._process = process
-            if self._closing.is_set():  # `close` was called while the process was starting
-                process.terminate()
-            assert process.stdout is not None
-            for line in process.stdout:
-                self.problem = line.strip() or None
-        return process.returncode

@@ -1,7 +1,7 @@
 """The process that films the clips of the next questions: `python -m rlhp.web.clip_renderer RUN SIZE CODEC OVERLAP`.
 
 It ends when its standard input closes, that is, when its parent process ends. It writes problems that prevent filming to
-standard output, one sentence per line, and an empty line once filming works again.
+standard output, one sentence per line, and an empty line whenever filming starts.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rlhp import film
 from rlhp.atomic import PART
 from rlhp.store import AnnotationQueue, Store
 from rlhp.types import Array, Segment, UserError
 from rlhp.web.clip_cache import CLIPS, RenderSettings
+from rlhp.web.file_cache import changed
 from rlhp.web.run_status import settings_of
 
 AHEAD = 40  # questions filmed in advance for each annotator, newest first
@@ -28,15 +30,6 @@ PAUSE, RETRY = 0.1, 5.0  # seconds between checks for new questions; after a fai
 STALE = 600.0  # seconds after which an unfinished clip is considered abandoned
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 Render = Callable[[Segment], Iterator[Array]]
-Result = TypeVar("Result")
-
-
-def _until_stdin_closes(pictures: Iterator[Array]) -> Iterator[Array]:
-    """Yield the pictures; exit the process if standard input closes meanwhile."""
-    for picture in pictures:
-        if _stdin_closes(0):
-            sys.exit()
-        yield picture
 
 
 class ClipRenderer:
@@ -46,7 +39,7 @@ class ClipRenderer:
         self._run, self._render_settings, self._ahead = run, render_settings, ahead
         self._store = Store(run / "preferences.sqlite")
         self._queue = AnnotationQueue(self._store.database, overlap)
-        self._done_at: tuple[int, int, int] | None = None
+        self._done_at: tuple[object, ...] | None = None
         for unfinished in (run / CLIPS).glob(f"*{PART}"):  # left by a renderer that was killed
             if time.time() - unfinished.stat().st_mtime > STALE:
                 unfinished.unlink(missing_ok=True)
@@ -57,7 +50,7 @@ class ClipRenderer:
 
     def next(self) -> str | None:
         """Return the segment to film next; None if all needed clips exist."""
-        version = (*self._store.database.version(), _changed(self._run / CLIPS))  # a deleted clip is filmed again
+        version = (*self._store.database.version(), changed(self._run / CLIPS))  # a deleted clip is filmed again
         if version == self._done_at:
             return None
         for clips in self._queue.wanted(self._ahead):
@@ -74,68 +67,43 @@ class ClipRenderer:
             film.write(render(segment), self._render_settings.file(self._run, name), fps, self._render_settings.codec)
 
 
-def _changed(folder: Path) -> int:
-    """Return when a file was last added to or removed from a folder, in ns since 1970; 0 if there is no folder."""
-    return folder.stat().st_mtime_ns if folder.is_dir() else 0
-
-
 def main(arguments: list[str]) -> None:
-    """Film clips until standard input closes."""
+    """Film clips until standard input closes. After an error, report it and try again after RETRY seconds."""
     run, size, codec, overlap = Path(arguments[0]), int(arguments[1]), arguments[2], int(arguments[3])
-    settings, reporter = settings_of(run), ProblemReporter()
+    settings = settings_of(run)
     render_settings = RenderSettings.of(settings, size, codec)
-    # opened once: opening a store checks all of it
-    renderer = _retry(lambda: ClipRenderer(run, render_settings, overlap), reporter)
-    if renderer is not None:
-        with closing(renderer):
-            _retry(lambda: _render_clips(renderer, settings, render_settings, reporter), reporter)
+    with ExitStack() as stack:
+        # opened once: opening a store checks all of it
+        renderer = cache(lambda: stack.enter_context(closing(ClipRenderer(run, render_settings, overlap))))
+        pause = 0.0
+        while not _stdin_closes(pause):
+            try:
+                _render_clips(renderer(), settings, render_settings)
+            except UserError as error:
+                _report(str(error))
+            except OSError as error:
+                remedy = "make the run directory writable" if error.errno in UNWRITABLE else "free some space"
+                _report(f"Clips cannot be written ({error.strerror or error}): {remedy}; filming then resumes.")
+            pause = RETRY
 
 
-def _retry(attempt: Callable[[], Result], reporter: ProblemReporter) -> Result | None:
-    """Call `attempt` every RETRY seconds until it succeeds, and return its result; None if standard input closes first."""
-    while not _stdin_closes(0):
-        try:
-            return attempt()
-        except UserError as error:
-            reporter.report(str(error))
-        except OSError as error:
-            reporter.report(f"Clips cannot be written ({error.strerror or error}): {_remedy(error)}; filming then resumes.")
-        if _stdin_closes(RETRY):
-            break
-    return None
-
-
-def _remedy(error: OSError) -> str:
-    return "make the run directory writable" if error.errno in UNWRITABLE else "free some space"
-
-
-def _render_clips(
-    renderer: ClipRenderer, settings: Mapping[str, Any], render_settings: RenderSettings, reporter: ProblemReporter
-) -> None:
+def _render_clips(renderer: ClipRenderer, settings: Mapping[str, Any], render_settings: RenderSettings) -> None:
     """Film clips until standard input closes or an error occurs."""
     film.check(render_settings.codec)
     drawing = film.drawing(settings)
     with drawing.clip_renderer(render_settings.size) as render:
-        reporter.report("")
+        _report("")
         while True:
             name = renderer.next()
             if name is not None:
-                renderer.film(lambda segment: _until_stdin_closes(render(segment)), drawing.fps, name)
+                renderer.film(render, drawing.fps, name)
             if _stdin_closes(0 if name else PAUSE):
                 return
 
 
-class ProblemReporter:
-    """Prints each problem that prevents filming once."""
-
-    def __init__(self) -> None:
-        self._last_problem = ""
-
-    def report(self, problem: str) -> None:
-        """Print a problem unless it is the last one printed; an empty string means that filming works."""
-        if problem != self._last_problem:
-            print(" ".join(problem.split()), flush=True)
-        self._last_problem = problem
+def _report(problem: str) -> None:
+    """Print a problem as one line; an empty line means that filming starts."""
+    print(" ".join(problem.split()), flush=True)
 
 
 def _stdin_closes(seconds: float) -> bool:

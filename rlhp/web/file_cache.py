@@ -21,12 +21,12 @@ class FileCache:
     """A thread-safe cache that keeps the last result of each `key` as long as its `version` is the same."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._locks: dict[Hashable, Lock] = {}  # one per key: a slow `read` delays no other key
         self._results: dict[Hashable, tuple[object, Any]] = {}
 
     def __call__(self, key: Hashable, version: object, read: Callable[[], Any]) -> Any:
         """Return the cached result for `key` and `version`; call `read` if there is none."""
-        with self._lock:
+        with self._locks.setdefault(key, Lock()):
             known = self._results.get(key)
             if known is None or known[0] != version:
                 known = self._results[key] = version, read()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import FileResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
 
-from rlhp.web.app_state import app_state, owner_only
+from rlhp.web.app_state import State, owner_only
 from rlhp.web.auth import HEADERS
+from rlhp.web.inspection import Inspected
 from rlhp.web.pages import html
 
 POLICY = "content-security-policy"
@@ -24,16 +24,6 @@ ALONE = {
 router = APIRouter(dependencies=[Depends(owner_only)])
 
 
-class Inspected(BaseModel):
-    """Status of the inspection of the run."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    working: bool = Field(description="whether a report is being made")
-    made_at: float | None = Field(description="when the newest report was made, in seconds since 1970; null if there is none")
-    problem: str | None = Field(description="why the last attempt made no report, in a sentence")
-
-
 @router.get("/inspect", include_in_schema=False)
 def index() -> Response:
     """Return the page."""
@@ -43,15 +33,15 @@ def index() -> Response:
 
 
 @router.get("/inspect/report", include_in_schema=False)
-def report(request: Request) -> Response:
+def report(state: State) -> Response:
     """Return the newest report. Raises HTTPException (404) if there is none."""
-    file = app_state(request).inspection.report
+    file = state.inspection.report
     if not file.is_file():
         raise HTTPException(404, "there is no report yet")
     return FileResponse(file, media_type="text/html", headers=ALONE)
 
 
 @router.get("/api/inspect")
-def look(request: Request) -> Inspected:
+def look(state: State) -> Inspected:
     """Return the status of the inspection. Starts one if there is a newer checkpoint."""
-    return Inspected.model_validate(app_state(request).inspection())
+    return state.inspection()

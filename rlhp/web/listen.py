@@ -1,10 +1,14 @@
-"""Open the socket of a page."""
+"""Open the socket of a page, and create the server that listens on it."""
 
 from __future__ import annotations
 
 import os
 import socket
 from pathlib import Path
+
+import uvicorn
+from starlette.routing import Mount, Router
+from starlette.types import ASGIApp
 
 from rlhp.run import Served, last_served, new_token
 from rlhp.types import UserError
@@ -54,3 +58,22 @@ def _bound(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def below(app: ASGIApp, root: str) -> ASGIApp:
+    """Mount an application at the path `root`, whether or not the proxy strips that path; an empty `root` changes nothing."""
+    return Router([Mount(root, app), Mount("", app)])
+
+
+def http_server(app: ASGIApp, patience: int) -> uvicorn.Server:
+    """Return a server that, when it ends, waits up to `patience` seconds for running requests."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            ws="none",
+            access_log=False,  # URLs contain the token
+            log_level="warning",
+            timeout_graceful_shutdown=patience,
+            proxy_headers=False,  # not trusted, and nothing depends on them
+        )
+    )

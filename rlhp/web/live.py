@@ -18,30 +18,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import FastAPI
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
 from rlhp.live import read_message
 from rlhp.types import UserError
-from rlhp.web.auth import AuthMiddleware
-from rlhp.web.listen import bound
+from rlhp.web.listen import bound, http_server
 from rlhp.web.options import Options
-from rlhp.web.pages import add_static, html
-from rlhp.web.refusal import refusal
+from rlhp.web.pages import application, html
 
 HOLD = 2.0  # seconds for which a request waits for the next picture; the browser then repeats it
 LIMIT = 2**22  # bytes of the input buffer
 GONE = 1.5 * HOLD  # seconds without a request after which a browser is considered closed and its keys are released
-Client = Field(pattern=r"^[\w-]{1,40}$")
 
 
 class HeldKeys(BaseModel):
     """The keys held in one browser, the newest last. `n` numbers its messages, since they may arrive out of order."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    client: str = Client
+    client: str = Field(pattern=r"^[\w-]{1,40}$")
     n: int = Field(ge=1, le=2**53)
     held: list[str] = Field(max_length=20)
 
@@ -81,11 +77,9 @@ class Relay:
         """
         self.last_seen[client] = time.monotonic()
         if self.newest[0] in (0, n) and not self.over:
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self.changed.wait(), HOLD)
-            except TimeoutError:
-                return None
-        return None if self.newest[0] == n else self.newest
+        return None if self.newest[0] in (0, n) else self.newest
 
     def end(self) -> None:
         """End all requests that wait for a picture."""
@@ -113,20 +107,17 @@ def report(**content: Any) -> None:
         print(json.dumps(content), flush=True)
 
 
-def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
-    """Create the application. `hosts`: accepted host names, None for any."""
-    app = FastAPI(title="rlhp", docs_url=None, redoc_url=None, openapi_url=None)
-    add_static(app)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_middleware(AuthMiddleware, token=relay.token, hosts=hosts, on_request=lambda: None)  # pyright: ignore[reportArgumentType]
+def create(relay: Relay, options: Options) -> FastAPI:
+    """Create the application."""
+    app = application("Watch an environment and act in it.", relay.token, options)
 
     @app.get("/")
     def index() -> Response:
         return html("live")
 
     @app.get("/api/facts")
-    def facts() -> JSONResponse:
-        return JSONResponse(dict(relay.facts))
+    def facts() -> dict[str, Any]:
+        return dict(relay.facts)
 
     @app.get("/api/picture")
     async def picture(after: int = 0, client: str = "") -> Response:
@@ -144,11 +135,6 @@ def create(relay: Relay, hosts: frozenset[str] | None) -> FastAPI:
     return app
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return refusal(error.status_code, error.detail, request.headers, error.headers)
-
-
 async def _serve() -> None:
     """Serve the page until standard input closes."""
     messages = asyncio.StreamReader(limit=LIMIT)
@@ -163,10 +149,7 @@ async def _serve() -> None:
         report(problem=str(error))
         return
     relay = Relay(given["facts"], given["token"])
-    hosts = Options(host=given["host"]).hosts
-    # no access log: URLs contain the token
-    config = uvicorn.Config(create(relay, hosts), ws="none", access_log=False, log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = http_server(create(relay, Options(host=given["host"])), patience=1)
     tasks = [asyncio.create_task(_relay(messages, relay, server)), asyncio.create_task(_release(relay))]
     report(port=socket.getsockname()[1])
     await server.serve(sockets=[socket])

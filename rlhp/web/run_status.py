@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
+from pydantic import Field
 
-from rlhp.renamed import present
-from rlhp.run import control, failure, finished, is_running
+from rlhp.run import PLAN, control, failure, finished, is_running, read_settings
+from rlhp.run.directory import CONFIG
 from rlhp.store import Counts, Store
 from rlhp.types import UserError
 
-FRESH = 0.5  # seconds for which a status is cached
 TAIL = 4096  # bytes read from the end of clock.csv: more than two lines
 
 
@@ -25,11 +22,10 @@ TAIL = 4096  # bytes read from the end of clock.csv: more than two lines
 class RunStatus:
     """The status of a run. Counts are questions; steps are environment steps.
 
-    `state` is training, waiting, paused, stopped, failed or finished. It is waiting if the training waits for answers, even if
-    it will pause after them.
+    It is waiting if the training waits for answers, even if it will pause after them.
     """
 
-    state: str
+    state: Annotated[str, Field(description="training, waiting (for answers), paused, stopped, failed or finished")]
     error: str | None
     step: int
     asked: int
@@ -41,67 +37,42 @@ class RunStatus:
 
 def settings_of(run: Path) -> Mapping[str, Any]:
     """Read a run's settings. Raises UserError if `run` is not a run directory."""
-    file = run / "config.yaml"
-    if not file.is_file():
-        raise UserError(f"{run} is not a run directory; name a folder that rlhp train has created, such as runs/main/...")
-    try:
-        settings = yaml.safe_load(file.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is damaged: it does not contain the settings of a run.") from error
-    if not isinstance(settings, dict) or "task" not in settings:
-        raise UserError(f"{file} names no task, so it does not contain the settings of a run.")
-    return present(settings)
+    settings = read_settings(run)
+    if "task" not in settings:
+        raise UserError(f"{run / CONFIG} names no task, so it does not contain the settings of a run.")
+    return settings
 
 
-class RunStatusReader:
-    """Reads the status of a run, at most once every FRESH seconds."""
+def run_status(run: Path, store: Store | Counts, settings: Mapping[str, Any]) -> RunStatus:
+    """Return the status of a run. Raises UserError if its store or the file of requests to its training is damaged."""
+    asked, answered, taken = store.asked, store.answered, store.used
+    step, rollout = _last_steps(run / "clock.csv")
+    error, plan, requested = failure(run), _plan(run), control(run)
+    first = plan.get("first_labels", 0)
+    labels = plan.get("labels", int(settings.get("labels") or 0)) + requested.coming
+    if is_running(run):
+        last = step + rollout >= int(settings.get("total_steps") or 0) > 0 and asked >= plan.get("labels", 0)
+        waiting = _is_waiting(settings.get("max_pending"), asked, answered, first, last)
+        state = "waiting" if waiting else "paused" if requested.paused else "training"
+    else:
+        state = "finished" if finished(run) else "failed" if error else "stopped"
+    return RunStatus(state, error if state == "failed" else None, step, asked, answered, taken, first, labels)
 
-    def __init__(self, run: Path, store: Store | Counts, settings: Mapping[str, Any]) -> None:
-        self._run, self._store, self._settings = run, store, settings
-        self._total = int(settings.get("total_steps") or 0)
-        self._lock, self._last, self._last_time = Lock(), None, 0.0
 
-    def __call__(self) -> RunStatus:
-        """Return the status, at most FRESH seconds old."""
-        with self._lock:
-            if self._last is None or time.monotonic() - self._last_time > FRESH:
-                self._last, self._last_time = self._look(), time.monotonic()
-            return self._last
+def _is_waiting(max_pending: int | None, asked: int, answered: int, first: int, last: bool) -> bool:
+    """Return whether training waits: for pending answers, for the initial labels, or for the last answers.
 
-    def forget(self) -> None:
-        """Discard the cached status."""
-        with self._lock:
-            self._last = None
-
-    def _look(self) -> RunStatus:
-        store, run = self._store, self._run
-        asked, answered, taken = store.asked, store.answered, store.used
-        step, rollout = _last_steps(run / "clock.csv")
-        error, plan, requested = failure(run), _plan(run), control(run)
-        first = plan.get("first_labels", 0)
-        labels = plan.get("labels", int(self._settings.get("labels") or 0)) + requested.coming
-        if is_running(run):
-            last = step + rollout >= self._total > 0 and asked >= plan.get("labels", 0)
-            waiting = self._is_waiting(asked, answered, first, last)
-            state = "waiting" if waiting else "paused" if requested.paused else "training"
-        else:
-            state = "finished" if finished(run) else "failed" if error else "stopped"
-        return RunStatus(state, error if state == "failed" else None, step, asked, answered, taken, first, labels)
-
-    def _is_waiting(self, asked: int, answered: int, first: int, last: bool) -> bool:
-        """Return whether training waits: for pending answers, for the initial labels, or for the last answers.
-
-        `last`: all questions are asked, and the rollout that is not in clock.csv yet is the last one. The loop waits before it
-        writes.
-        """
-        max_pending, unanswered = self._settings.get("max_pending"), asked - answered
-        return (max_pending is not None and unanswered > max_pending) or answered < first <= asked or (last and unanswered > 0)
+    `last`: all questions are asked, and the rollout that is not in clock.csv yet is the last one. The loop waits before it
+    writes.
+    """
+    unanswered = asked - answered
+    return (max_pending is not None and unanswered > max_pending) or answered < first <= asked or (last and unanswered > 0)
 
 
 def _plan(run: Path) -> Mapping[str, int]:
     """Read the numbers of labels that the run has recorded; empty if it has not recorded them yet."""
     try:
-        plan = json.loads((run / "plan.json").read_text())
+        plan = json.loads((run / PLAN).read_text())
         return {name: int(plan[name]) for name in ("first_labels", "labels")}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

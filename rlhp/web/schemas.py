@@ -1,21 +1,21 @@
-"""Request and response bodies of the page's API, typed and bounded."""
+"""Request bodies of the page's API, typed and bounded, and those responses that are not records of other packages."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from rlhp import store
 from rlhp.run import NAME
-from rlhp.store import Outcome, Reply
+from rlhp.store import Lease, Outcome, Reply, Shown
+from rlhp.web.run_status import RunStatus
 
 Annotator = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 ClipId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Id = Annotated[int, Field(ge=0, le=2**53)]
-DAY = 86_400.0
-
-
+Round = Annotated[int, Field(ge=0, le=1)]
+DAY = 86_400.0  # seconds
 MOST = 10  # maximum number of clips in a question
 
 
@@ -36,7 +36,7 @@ Rank = Annotated[int, Field(strict=True)]
 Value = Annotated[list[Rank], Field(max_length=MOST)] | Score | Word
 
 
-class AnswerRequest(_Body):
+class AnswerRequest(QuestionRequest):
     """An answer about `clips` in the order shown, from left to right, for `seen` seconds. The response has `count` questions.
 
     `value` depends on the kind of question. Comparison: left, right or equal. Graded comparison: also left_much or right_much.
@@ -44,27 +44,23 @@ class AnswerRequest(_Body):
     Good or bad: good or bad. Every kind: unsure.
     """
 
-    annotator: Annotator
     query: Id
-    round: int = Field(ge=0, le=1)
+    round: Round
     kind: Word | None = None  # as assigned; the store knows it
     clips: tuple[ClipId, ...] = Field(min_length=1, max_length=MOST)
     value: Value = Field(union_mode="left_to_right")
     seen: float = Field(ge=0, le=DAY, allow_inf_nan=False)
-    count: int = Field(3, ge=1, le=5)
 
     def reply(self) -> Reply:
         """Return the answer as the store's record."""
         return Reply(self.query, self.round, self.clips, self.value, self.seen)
 
 
-class UndoRequest(_Body):
+class UndoRequest(QuestionRequest):
     """A request to undo an answer."""
 
-    annotator: Annotator
     query: Id
-    round: int = Field(ge=0, le=1)
-    count: int = Field(3, ge=1, le=5)
+    round: Round
 
 
 class FlagRequest(_Body):
@@ -72,68 +68,34 @@ class FlagRequest(_Body):
 
     annotator: Annotator
     query: Id
-    round: int = Field(ge=0, le=1)
+    round: Round
     flagged: bool
 
 
-class DamagedClip(_Body):
+class DamagedClip(QuestionRequest):
     """A report of a clip that a browser could not play, with its ETag. The response has `count` questions."""
 
-    annotator: Annotator
     clip: ClipId
     version: str = Field(max_length=80)
-    count: int = Field(3, ge=1, le=5)
 
 
-class QuestionShown(BaseModel):
-    """A question to show, with its clips from left to right."""
-
-    query: int
-    round: int
-    kind: str
-    clips: tuple[str, ...]
-
-    @classmethod
-    def of(cls, shown: store.Shown) -> QuestionShown:
-        """Convert the store's record."""
-        return cls(query=shown.query, round=shown.round, kind=shown.kind, clips=shown.clips)
-
-
-class GivenAnswer(BaseModel):
-    """An earlier answer: `value` as it was sent, `clips` in the order shown."""
-
-    query: int
-    round: int
-    kind: str
-    clips: tuple[str, ...]
-    value: list[int] | float | str
-    answered_at: float
-    taken: bool
-    flagged: bool
-
-
-class FlagState(BaseModel):
+@dataclass(frozen=True, slots=True)
+class FlagState:
     """Whether an answer is excluded from later fits."""
 
     flagged: bool
 
 
-class Lease(BaseModel):
-    """A question that another annotator holds, at least until `until` (seconds since 1970)."""
-
-    query: int
-    annotator: str
-    until: float
-
-
-class UndoableAnswer(BaseModel):
+@dataclass(frozen=True, slots=True)
+class UndoableAnswer:
     """The annotator's newest answer that the training has not used."""
 
     query: int
     round: int
 
 
-class AnnotatorState(BaseModel):
+@dataclass(frozen=True, slots=True)
+class AnnotatorState:
     """Status of one annotator."""
 
     answers: int
@@ -141,40 +103,36 @@ class AnnotatorState(BaseModel):
     undoable: UndoableAnswer | None
 
 
-class AssignedQuestions(BaseModel):
+@dataclass(frozen=True, slots=True)
+class AssignedQuestions:
     """Questions in the order in which to show them. `outcome`: the outcome of the answer in the request, if there was one.
 
     `refilmed`: whether the reported clip is filmed again; false if that was done before and did not help.
     """
 
-    questions: list[QuestionShown]
+    questions: list[Shown]
     mine: AnnotatorState
     outcome: Outcome | None = None
     undone: bool | None = None
     refilmed: bool | None = None
 
 
-class PageState(BaseModel):
+@dataclass(frozen=True, slots=True)
+class PageState(RunStatus):
     """Status of the run. Labels are answered questions; the first `first` of them are needed before the policy is trained."""
 
     run: str
     task: str
-    kind: str = Field(description="the kind of question that this run asks")
+    kind: Annotated[str, Field(description="the kind of question that this run asks")]
     instructions: str
-    state: str = Field(description="training, waiting (for answers), paused, stopped, failed or finished")
-    error: str | None
-    step: int
     total_steps: int
-    asked: int
-    answered: int
-    taken: int
-    first: int
-    labels: int
-    per_hour: float = Field(description="answers of all annotators over the last ten minutes; 0 if there are too few to tell")
-    filming: int = Field(description="unanswered questions whose clips are not filmed yet")
-    leased: list[Lease] = Field(description="unanswered questions that other annotators hold")
-    problem: str | None = Field(description="why no clips are filmed; null if they are")
+    per_hour: Annotated[
+        float, Field(description="answers of all annotators over the last ten minutes; 0 if there are too few to tell")
+    ]
+    filming: Annotated[int, Field(description="unanswered questions whose clips are not filmed yet")]
+    leased: Annotated[list[Lease], Field(description="unanswered questions that other annotators hold")]
+    problem: Annotated[str | None, Field(description="why no clips are filmed; null if they are")]
     minimum_view: float
-    sketch: bool = Field(description="whether sketches/TASK.svg shows what to watch")
-    watch: list[str] = Field(description="the parts of the sketch to highlight")
+    sketch: Annotated[bool, Field(description="whether sketches/TASK.svg shows what to watch")]
+    watch: Annotated[list[str], Field(description="the parts of the sketch to highlight")]
     mine: AnnotatorState

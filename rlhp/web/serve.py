@@ -8,25 +8,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from socket import socket
 from threading import Thread
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
 
-from rlhp import film
-from rlhp.run import Served, annotators_of, announce, dismiss, is_running, links, served, serving
+from rlhp.run import Served, annotators_of, announce, dismiss, links, served, serving
 from rlhp.types import UserError
 from rlhp.web.app import create
 from rlhp.web.app_state import AppState
-from rlhp.web.below import below
-from rlhp.web.found import is_run, runs_below
-from rlhp.web.listen import listen
-from rlhp.web.open_run import close_app_state, open_app_state
+from rlhp.web.listen import below, http_server, listen
 from rlhp.web.options import Options, options_of
 from rlhp.web.run_status import settings_of
-from rlhp.web.several import RunServer
-from rlhp.web.several_app import create_several
+from rlhp.web.several import RunServer, create_several, is_run, runs_below
 
 PATIENCE = 10.0  # seconds to wait for the page of another process to start
 IDLE = 60.0  # seconds without a request after which a page started by a training ends, once that training has ended
@@ -41,8 +36,6 @@ def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] =
     several = not is_run(folder) and bool(runs_below(folder))
     settings: Mapping[str, Any] = {} if several else settings_of(folder)
     options = options_of(settings, given)
-    if not several:
-        film.drawing(settings)
     annotators = annotators_of(settings, annotators)
     with serving(folder) as acquired, _interruptible():
         if not acquired:
@@ -55,33 +48,36 @@ def annotate(folder: Path, given: Mapping[str, Any], annotators: Sequence[str] =
 
 
 def _serve_run(run: Path, settings: Mapping[str, Any], options: Options, annotators: Sequence[str], beside: bool) -> None:
-    state = open_app_state(run, settings, options, "", annotators)  # rejects invalid options before anything is printed
     listening, page = listen(run, options, beside)
-    state = state.with_token(page.token)
-    _print_links(run, page, options, annotators, quiet=beside)
-    try:
-        _run_server(state, options, listening, page)
-    except KeyboardInterrupt:  # the usual way to end it
-        dismiss(run)
+    with listening, closing(AppState(run, settings, options, page.token, annotators)) as state:
+        server = http_server(below(create(page.token, options, lambda: state), options.root), patience=3)
+        if beside:
+            Thread(target=_stop_when_idle, args=(state, server), daemon=True).start()
+        state.clips.start()
+        _run_server(server, listening, run, page, options, annotators)
 
 
 def _serve_runs(folder: Path, given: Mapping[str, Any], options: Options, annotators: Sequence[str]) -> None:
     listening, page = listen(folder, options, beside=False)
-    _print_links(folder, page, options, annotators)
-    with closing(RunServer(folder, given, page, options.hosts, annotators)) as runs:
+    with listening, closing(RunServer(folder, given, page, annotators)) as runs:
         Thread(target=runs.keep_closing, daemon=True).start()
-        try:
-            _server(create_several(runs), options).run(sockets=[listening])
-        except KeyboardInterrupt:
-            dismiss(folder)
+        server = http_server(below(create_several(runs), options.root), patience=3)
+        _run_server(server, listening, folder, page, options, annotators)
 
 
-def _print_links(folder: Path, page: Served, options: Options, annotators: Sequence[str], quiet: bool = False) -> None:
+def _run_server(
+    server: uvicorn.Server, listening: socket, folder: Path, page: Served, options: Options, annotators: Sequence[str]
+) -> None:
+    """Print the links of a page and serve it until interrupted."""
     if page.port != options.port and options.port:
         print(f"port {options.port} is taken, so the page is at {page.port}", file=sys.stderr)
     announce(folder, page)
-    if not quiet:
+    if not page.beside:
         print(f"Compare clips of {folder} at", *links(page, annotators), "Ctrl-C ends it.", sep="\n  ", flush=True)
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:  # the usual way to end it
+        dismiss(folder)
 
 
 @contextmanager
@@ -104,39 +100,7 @@ def _wait_for_page(folder: Path) -> Served:
     return page
 
 
-def _server(app: ASGIApp, options: Options) -> uvicorn.Server:
-    # no access log: URLs contain the token; proxy headers are not trusted, and nothing depends on them
-    return uvicorn.Server(
-        uvicorn.Config(
-            below(app, options.root),
-            ws="none",
-            access_log=False,
-            log_level="warning",
-            timeout_graceful_shutdown=3,
-            proxy_headers=False,
-        )
-    )
-
-
-def _run_server(state: AppState, options: Options, listening: Any, page: Served) -> None:
-    server = _server(create(state, options.hosts, page.public), options)
-    if page.beside:
-        Thread(target=_stop_when_idle, args=(state, server), daemon=True).start()
-    state.clips.start()
-    try:
-        server.run(sockets=[listening])
-    finally:
-        close_app_state(state)
-
-
 def _stop_when_idle(state: AppState, server: uvicorn.Server) -> None:
-    while not (server.should_exit or is_idle(state)):
+    while not (server.should_exit or state.is_idle(IDLE)):
         time.sleep(min(1.0, IDLE / 10))
     server.should_exit = True
-
-
-def is_idle(state: AppState) -> bool:
-    """Return whether no training is running and there has been no request for IDLE seconds since it ended."""
-    if is_running(state.run):
-        state.activity.count()
-    return state.activity.idle() > IDLE

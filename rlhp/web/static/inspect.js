@@ -1,8 +1,8 @@
 // /inspect: the newest report in a frame. Requesting the status starts a newer report if there is a newer checkpoint.
 
-const token = new URLSearchParams(location.search).get("token") ?? "";
-const AGAIN = 5000; // ms between requests while the page is visible
-const $ = (id) => document.getElementById(id);
+import { $, follow, say, token } from "./base.js";
+
+const AGAIN = 5000; // ms between requests
 let shown = null;
 
 function ago(seconds) {
@@ -16,26 +16,10 @@ function words({ working, made_at, problem }) {
   return problem ? `${made} The last attempt failed: ${problem}` : made || "There is no checkpoint yet; the report is made after the first one.";
 }
 
-function say(text, bad) {
-  if ($("status").textContent !== text) $("status").textContent = text;
-  $("status").classList.toggle("bad", bad);
-}
-
-async function look() {
-  try {
-    const answer = await fetch("api/inspect", { headers: { authorization: `Bearer ${token}` } });
-    const status = await answer.json();
-    if (!answer.ok) return say(status.detail, true);
-    say(words(status).trim(), Boolean(status.problem) && !status.working);
-    if (status.made_at === null || status.made_at === shown) return; // an unchanged report is not reloaded
-    shown = status.made_at;
-    $("report").src = `inspect/report?token=${encodeURIComponent(token)}&at=${shown}`;
-    $("report").hidden = false;
-  } catch {
-    say("The server does not respond: start it again with rlhp annotate.", true);
-  }
-}
-
-look();
-setInterval(() => document.hidden || look(), AGAIN);
-document.addEventListener("visibilitychange", () => document.hidden || look());
+follow("api/inspect", AGAIN, (status) => {
+  say(words(status).trim(), Boolean(status.problem) && !status.working);
+  if (status.made_at === null || status.made_at === shown) return; // an unchanged report is not reloaded
+  shown = status.made_at;
+  $("report").src = `inspect/report?token=${encodeURIComponent(token)}&at=${shown}`;
+  $("report").hidden = false;
+});

@@ -1,10 +1,10 @@
 // The page on which a person watches and acts: draws the newest picture as soon as it arrives, and sends keys when they change.
 
-const token = new URLSearchParams(location.search).get("token") ?? "";
+import { $, ask, made, onClick, request, sleep, write } from "./base.js";
+
 const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
 const RETRY = 500, LATER = 10000; // ms between attempts while the server does not respond; after the session has finished
 const SPEEDS = [0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4];
-const $ = (id) => document.getElementById(id);
 const body = document.body, canvas = $("canvas"), paint = canvas.getContext("2d", { alpha: false, desynchronized: true });
 const NAMES = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Comma: ",", Period: ".", Slash: "/", Semicolon: ";", Quote: "'", BracketLeft: "[", BracketRight: "]" };
 const ARROWS = ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"];
@@ -16,14 +16,6 @@ const pads = new Map(); // on-screen buttons for keys, by key code
 
 // The server
 
-async function ask(path, content) {
-  const headers = { authorization: `Bearer ${token}`, ...(content && { "content-type": "application/json" }) };
-  const answer = await fetch(path, { method: content ? "POST" : "GET", headers, body: content && JSON.stringify(content) });
-  if (answer.ok) return answer;
-  const detail = await answer.json().then((json) => json.detail, () => answer.statusText);
-  throw Object.assign(new Error(detail), { status: answer.status });
-}
-
 function order(what, value = 0) {
   ask("api/order", { order: what, value }).catch(fail);
 }
@@ -32,10 +24,9 @@ function fail(error) {
   if (status.phase === "finished") return; // no response is expected any more
   body.dataset.phase = "away";
   $("state").dataset.state = "away";
-  $("state").textContent = "no connection";
   const shut = error.status === 401 || error.status === 403;
   const why = shut ? `${error.message}.` : "The server does not respond. This page continues once it runs again.";
-  $("say").textContent = why;
+  write({ state: "no connection", say: why });
   $("go").hidden = true;
 }
 
@@ -45,7 +36,7 @@ async function watch() {
   let after = 0;
   for (;;) {
     try {
-      if (!facts) begin(await (await ask("api/facts")).json());
+      if (!facts) begin(await request("api/facts"));
       const answer = await ask(`api/picture?after=${after}&client=${client}`);
       if (answer.status === 204) continue;
       after = Number(answer.headers.get("x-number"));
@@ -53,7 +44,7 @@ async function watch() {
     } catch (error) {
       fail(error);
       after = 0;
-      await new Promise((done) => setTimeout(done, status.phase === "finished" ? LATER : RETRY));
+      await sleep(status.phase === "finished" ? LATER : RETRY);
     }
   }
 }
@@ -81,9 +72,7 @@ async function draw(file) {
 function begin(given) {
   facts = given;
   document.title = `${facts.title} · rlhp`;
-  $("title").textContent = facts.title;
-  $("task").textContent = facts.task;
-  $("instructions").textContent = facts.instructions;
+  write({ title: facts.title, task: facts.task, instructions: facts.instructions });
   $("speed").hidden = !facts.paced;
   $("pads").replaceChildren(...groups(facts.keys).map(pad));
   $("orders").replaceChildren(...facts.orders.map(tool));
@@ -97,20 +86,10 @@ function groups(keys) {
   return [[arrows, "arrows"], ...others].filter(([some]) => some.length);
 }
 
-function pad([keys, kind]) {
-  const box = document.createElement("div");
-  box.className = `pad ${kind}`;
-  box.append(...keys.map(button));
-  return box;
-}
+const pad = ([keys, kind]) => made("div", { className: `pad ${kind}` }, ...keys.map(button));
 
-function button({ code, does }) {
-  const key = document.createElement("button"), words = document.createElement("small");
-  key.className = "key";
-  key.tabIndex = -1; // not focusable: the keyboard has the keys themselves
-  key.dataset.code = code;
-  words.textContent = does;
-  key.append(name(code), words);
+function button({ code, does }) { // not focusable: the keyboard has the keys themselves
+  const key = made("button", { className: "key", tabIndex: -1, "data-code": code }, name(code), made("small", does));
   key.addEventListener("pointerdown", (event) => { event.preventDefault(); key.setPointerCapture(event.pointerId); press(code); });
   for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) key.addEventListener(end, () => release(code));
   key.addEventListener("contextmenu", (event) => event.preventDefault());
@@ -118,13 +97,9 @@ function button({ code, does }) {
   return key;
 }
 
-function tool(item) {
-  const button = document.createElement("button"), words = document.createElement("span"), key = document.createElement("kbd");
-  button.id = `order-${item.order}`;
-  words.textContent = item.label;
-  key.textContent = name(item.code);
-  button.append(words, key);
-  button.addEventListener("click", () => { button.blur(); order(item.order); });
+function tool({ order: what, label, code }) {
+  const button = made("button", { id: `order-${what}` }, made("span", label), made("kbd", name(code)));
+  button.addEventListener("click", () => { button.blur(); order(what); });
   return button;
 }
 
@@ -133,14 +108,10 @@ function tell(header) {
   status = header;
   body.dataset.phase = header.phase;
   $("state").dataset.state = header.phase;
-  $("state").textContent = header.state ?? header.phase;
-  $("say").textContent = header.say ?? "";
+  const { say, news, progress, kept } = header;
+  write({ state: header.state ?? header.phase, say, news, progress, kept, pace: `${header.speed}×` });
   $("go").hidden = !header.go;
   $("go").firstElementChild.textContent = header.go ?? "";
-  $("news").textContent = header.news ?? "";
-  $("progress").textContent = header.progress ?? "";
-  $("kept").textContent = header.kept ?? "";
-  $("pace").textContent = `${header.speed}×`;
   for (const item of facts.orders) $(`order-${item.order}`).hidden = !item.phases.includes(header.phase);
   if (header.phase === "playing" && before !== "playing" && matchMedia("(max-width: 720px), (max-height: 700px)").matches) $("guide").open = false;
   body.dataset.heard = header.heard ?? 0; // number of the newest key message that took effect in this picture
@@ -148,29 +119,17 @@ function tell(header) {
 
 // Keys
 
-function changed() {
+function hold(codes) {
+  if (codes.length === held.length) return;
+  held = codes;
   for (const [code, key] of pads) key.classList.toggle("held", held.includes(code));
   ask("api/keys", { client, n: ++sent, held }).catch(fail);
   body.dataset.sent = sent;
 }
 
-function press(code) {
-  if (held.includes(code)) return;
-  held = [...held, code];
-  changed();
-}
-
-function release(code) {
-  if (!held.includes(code)) return;
-  held = held.filter((other) => other !== code);
-  changed();
-}
-
-function releaseAll() {
-  if (!held.length) return;
-  held = [];
-  changed();
-}
+const press = (code) => hold([...held.filter((other) => other !== code), code]);
+const release = (code) => hold(held.filter((other) => other !== code));
+const releaseAll = () => hold([]);
 
 function startOrPause() {
   if (status.phase === "playing") order("pause");
@@ -190,8 +149,10 @@ addEventListener("keydown", (event) => {
 addEventListener("keyup", (event) => release(event.code));
 addEventListener("blur", releaseAll);
 document.addEventListener("visibilitychange", () => { if (document.hidden) { releaseAll(); if (status.phase === "playing") order("pause"); } });
-$("go").addEventListener("click", () => { $("go").blur(); startOrPause(); });
-$("slower").addEventListener("click", () => order("speed", SPEEDS.findLast((speed) => speed < status.speed) ?? SPEEDS[0]));
-$("faster").addEventListener("click", () => order("speed", SPEEDS.find((speed) => speed > status.speed) ?? SPEEDS.at(-1)));
+onClick({
+  go() { $("go").blur(); startOrPause(); },
+  slower() { order("speed", SPEEDS.findLast((speed) => speed < status.speed) ?? SPEEDS[0]); },
+  faster() { order("speed", SPEEDS.find((speed) => speed > status.speed) ?? SPEEDS.at(-1)); },
+});
 
 watch();

@@ -1,20 +1,27 @@
-// Sends answers to the server and receives questions. Answers are kept in the browser until the server has stored them.
+// Answers are kept in the browser until the server has stored them. Each response of the server brings questions.
 
-import { annotator, say, sleep, storage, token } from "./base.js";
+import { request, say, sleep, storage, token } from "../base.js";
 import { discard, unplayable } from "./films.js";
-import { known } from "./panel.js";
-import { write } from "./progress.js";
-import { acknowledge, asOfNow, post, refused, accessDenied } from "./server.js";
-import { active, arrange, phase } from "./show.js";
-import { page, same, showing } from "./state.js";
-import { UNPLAYABLE, trouble } from "./words.js";
+import { flash, kindOf, known } from "./panel.js";
+import { UNPLAYABLE, trouble, write } from "./progress.js";
+import { active, arrange, minimum, phase, timeVisible } from "./show.js";
+import { annotator, asOfNow, page, same, showing } from "./state.js";
 
+const AHEAD = 3, MOST = 5; // questions fetched in advance: the one shown and two more; maximum number per request
+const OUTLINED = 220; // ms for which the chosen clip is outlined before the next question
+const DAY = 86400; // seconds
 const KEPT = `rlhp ${token.slice(-8)} ${annotator}`; // storage key, one per run and annotator, of the answers that the server does not have yet
 
 const isAnswer = (answer) => [answer?.query, answer?.round, answer?.seen].every(Number.isFinite) && answer.value !== undefined
   && Array.isArray(answer.clips) && answer.clips.length > 0 && answer.clips.every((clip) => typeof clip === "string");
 
-let sending = false, stored = true;
+const refused = (error) => error.status >= 400 && error.status < 500;
+const accessDenied = (error) => error.status === 401 || error.status === 403; // for every request
+
+let sending = false;
+
+/** Send a request whose response holds questions and the annotator's status. */
+const post = (path, content = {}) => request(`api/${path}`, { annotator, count: Math.min(AHEAD + page.skipped, MOST), ...content });
 
 /** Restore the answers that an earlier visit left unsent. */
 export function restore() {
@@ -23,13 +30,15 @@ export function restore() {
   page.pending = answers.filter(isAnswer);
 }
 
-export const keep = () => { stored = storage.write(KEPT, page.pending); };
-export const isStored = () => stored;
+const keep = () => { page.stored = storage.write(KEPT, page.pending); };
+
+/** The question of an answer. */
+const identity = ({ query, round, clips, kind = "comparison" }) => ({ query, round, clips, kind });
 
 let fetchedAt = 0;
 export const sinceFetched = () => performance.now() - fetchedAt; // ms
 
-export function accept({ questions, mine }) {
+function accept({ questions, mine }) {
   fetchedAt = performance.now();
   page.mine = mine;
   const playable = questions.filter((question) => known(question) && !question.clips.some((clip) => unplayable.has(clip)));
@@ -53,8 +62,27 @@ export async function fetchQuestions() {
   if (fresh()) accept(keepShownFirst(response));
 }
 
+/** Answer the question on screen. */
+export function choose(value) {
+  const question = page.queue[0];
+  if (!showing() || !same(active.question, question)) return;
+  if (timeVisible() < minimum()) return say("Look a moment longer.");
+  page.pending.push({ ...identity(question), value, seen: Math.min(timeVisible() / 1000, DAY) });
+  keep();
+  page.queue = page.queue.slice(1);
+  if (same(page.reopened, question)) page.reopened = null;
+  if (!page.away) say(kindOf(question).words(value));
+  active.mark(kindOf(question).sides(value));
+  flash(value);
+  phase("answered");
+  page.chosen = sleep(OUTLINED);
+  arrange();
+  send();
+  write();
+}
+
 // Answers are sent one at a time, each until the server acknowledges it.
-export async function send() {
+async function send() {
   if (sending) return;
   sending = true;
   let response = null;
@@ -68,7 +96,7 @@ export async function send() {
       say(error.message, true);
     }
     connected();
-    acknowledge();
+    page.acknowledged++;
     page.pending.shift();
     keep();
   }
@@ -94,7 +122,7 @@ async function undoOne(answer) {
   sending = true; // an answer given meanwhile is sent afterwards
   try {
     const response = await post("undo", { query: which.query, round: which.round });
-    acknowledge();
+    page.acknowledged++;
     accept(response);
     say(response.undone ? "Undone: here is that question again." : "Too late: the training has just used that answer.", !response.undone);
   } catch (error) { connectionLost(error); }
@@ -103,19 +131,18 @@ async function undoOne(answer) {
 }
 
 /** Answer a question again: the newest answer is undone, an earlier one is replaced by the next answer. */
-export function reopen({ query, round, clips, kind }) {
+export function reopen(answer) {
   const newest = page.mine.undoable;
-  if (newest && newest.query === query && newest.round === round) return undo(newest);
-  page.reopened = { query, round, clips, kind };
+  if (newest && newest.query === answer.query && newest.round === answer.round) return undo(newest);
+  page.reopened = identity(answer);
   page.queue = [page.reopened, ...page.queue.filter((question) => !same(question, page.reopened))];
   say("Here it is again: your new answer replaces the earlier one.");
   return arrange();
 }
 
 function undoHere() { // undoes an answer that the server does not have yet
-  const { query, round, clips, kind = "comparison" } = page.pending.pop();
+  page.queue.unshift(identity(page.pending.pop()));
   keep();
-  page.queue.unshift({ query, round, clips, kind });
   arrange();
   write();
 }

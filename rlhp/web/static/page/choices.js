@@ -1,21 +1,20 @@
 // Questions answered with one of several buttons: comparisons, graded comparisons, and good or bad.
 
-import { made } from "./base.js";
+import { made } from "../base.js";
 
-/** An answer button with its sign (the key to press) and its text. */
-export function answerButton({ value, sign, text, keys = [], tone = "" }, send) {
-  const button = made("button", { type: "button", disabled: true }, made("kbd", { textContent: sign }), made("span", { textContent: text }));
-  button.dataset.choice = value;
-  if (tone) button.dataset.tone = tone;
-  if (keys.length) button.setAttribute("aria-keyshortcuts", keys.join(" "));
-  button.addEventListener("click", () => send(value));
-  return button;
+/** A button with its sign (the key to press) and its text. */
+export function keyButton(sign, text, onclick, properties = {}) {
+  return made("button", { disabled: true, onclick, ...properties }, made("kbd", sign), made("span", text));
+}
+
+export function answerButton({ value, sign, text, keys, tone }, send) {
+  return keyButton(sign, text, () => send(value), { "data-choice": value, "data-tone": tone, "aria-keyshortcuts": keys.join(" ") });
 }
 
 export const UNSURE = { value: "unsure", keys: ["ArrowUp"], sign: "↑", text: "Cannot tell", sides: [] };
 
 /** A kind of question. `taps`: the answers that a tap on a clip gives, by side, without and with Shift. `tapping`: the help text on this. */
-export function choices(options, names, taps = [], tapping = "") {
+function choices(options, names, taps = [], tapping = "") {
   const of = (value) => options.find((option) => option.value === value);
   return {
     names: () => names,
@@ -28,7 +27,7 @@ export function choices(options, names, taps = [], tapping = "") {
       const buttons = options.map((option) => answerButton(option, send));
       const keys = Object.fromEntries(options.flatMap((option) => option.keys.map((key) => [key, () => send(option.value)])));
       const tap = (side, shift) => { const value = taps[shift ? 1 : 0]?.[side]; if (value) send(value); };
-      return { elements: buttons, keys, tap, begin() {}, button: (value) => buttons.find((button) => button.dataset.choice === value) };
+      return { elements: buttons, keys, tap, button: (value) => buttons.find((button) => button.dataset.choice === value) };
     },
   };
 }

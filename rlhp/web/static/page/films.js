@@ -1,6 +1,6 @@
 // Fetches each clip once and keeps it as long as it may be shown.
 
-import { ask } from "./server.js";
+import { ask } from "../base.js";
 
 const KEPT = 24; // clips
 const films = new Map(); // clip id -> promise of an object URL

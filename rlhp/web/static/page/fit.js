@@ -1,6 +1,6 @@
 // Lays clips out in the number of columns that makes them largest.
 
-import { $ } from "./base.js";
+import { $ } from "../base.js";
 import { namesOf } from "./panel.js";
 
 const GAP = 12; // approximate pixels between clips
@@ -14,7 +14,7 @@ function side(columns, clips, width, height, ratio) {
 }
 
 /** The number of columns that makes clips largest; among equals, the largest number. */
-export function columns(clips, width, height, ratio) {
+function columns(clips, width, height, ratio) {
   let best = clips;
   for (let n = clips - 1; n > 0; n--) if (side(n, clips, width, height, ratio) > 1.05 * side(best, clips, width, height, ratio)) best = n;
   return best;

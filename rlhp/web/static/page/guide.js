@@ -1,7 +1,6 @@
 // The instructions and a sketch of what to watch. Folds to one line after a few answers.
 
-import { $, storage } from "./base.js";
-import { ask } from "./server.js";
+import { $, ask, storage, write } from "../base.js";
 import { listen } from "./progress.js";
 import { page } from "./state.js";
 
@@ -25,13 +24,11 @@ function fold() {
   if ($("guide").open !== open) $("guide").open = open;
 }
 
-function write() {
+function show() {
   const { run } = page;
   if (!run) return;
   fold();
-  $("instructions").textContent = run.instructions;
-  $("brief").textContent = run.instructions;
-  $("how").textContent = HOW[run.kind] ?? HOW.comparison;
+  write({ instructions: run.instructions, brief: run.instructions, how: HOW[run.kind] ?? HOW.comparison });
   if (run.sketch && !sketched) { sketched = true; draw(run).catch(() => { sketched = false; }); }
 }
 
@@ -43,11 +40,9 @@ async function draw({ task, watch }) {
   $("sketch").hidden = false;
 }
 
-export function start() {
-  $("guide").open = preference !== false;
-  $("guide").querySelector("summary").addEventListener("click", () => {
-    preference = !$("guide").open;
-    storage.write(KEPT, preference);
-  });
-  listen(write);
-}
+$("guide").open = preference !== false;
+$("guide").querySelector("summary").addEventListener("click", () => {
+  preference = !$("guide").open;
+  storage.write(KEPT, preference);
+});
+listen(show);

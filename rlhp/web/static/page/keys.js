@@ -1,6 +1,6 @@
 // Keyboard shortcuts.
 
-import { $, say } from "./base.js";
+import { $, say } from "../base.js";
 import { undo } from "./answers.js";
 import { openHelp } from "./help.js";
 import { keys } from "./panel.js";
@@ -32,10 +32,8 @@ function pressed(event) {
   act?.();
 }
 
-export function start() {
-  addEventListener("keydown", pressed);
-  $("undo").addEventListener("click", () => undo());
-  // after a click, move the focus away from the button so that keys answer again
-  addEventListener("pointerup", () => document.activeElement?.matches?.("button, input[type=range]") && document.activeElement.blur());
-  $("speed").addEventListener("change", () => $("speed").blur());
-}
+addEventListener("keydown", pressed);
+$("undo").addEventListener("click", () => undo());
+// after a click, move the focus away from the button so that keys answer again
+addEventListener("pointerup", () => document.activeElement?.matches?.("button, input[type=range]") && document.activeElement.blur());
+$("speed").addEventListener("change", () => $("speed").blur());

@@ -1,16 +1,15 @@
 // Notifies a person whose tab is hidden that a question is waiting, by notification or sound. Both are off by default.
 
-import { say, storage } from "./base.js";
-import { listen } from "./progress.js";
+import { $, say, storage } from "../base.js";
+import { listen, waiting } from "./progress.js";
 import { page } from "./state.js";
-import { waiting } from "./words.js";
 
 const KEPT = "rlhp notices"; // storage key, shared by all runs
-export const settings = { notify: false, sound: false, ...storage.read(KEPT) };
+const settings = { notify: false, sound: false, ...storage.read(KEPT) };
 let before = null; // number of questions waiting at the last check
 
 /** Switch a notification or the sound on or off. Returns whether it is on now. */
-export async function setNotice(name, on) {
+async function set(name, on) {
   if (on && name === "notify" && (await allowed()) !== "granted") {
     say("This browser does not allow the page to show notifications.", true);
     on = false;
@@ -50,4 +49,8 @@ function look() {
   before = n;
 }
 
-export const start = () => listen(look);
+listen(look);
+for (const name of ["notify", "sound"]) {
+  $(name).checked = settings[name];
+  $(name).addEventListener("change", async () => { $(name).checked = await set(name, $(name).checked); });
+}

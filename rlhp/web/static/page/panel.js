@@ -1,6 +1,6 @@
 // The answer panel, which depends on the kind of question.
 
-import { $ } from "./base.js";
+import { $ } from "../base.js";
 import { comparison, goodBad, gradedComparison } from "./choices.js";
 import { ranking } from "./ranking.js";
 import { rating } from "./rating.js";
@@ -13,12 +13,12 @@ export const namesOf = (question) => kindOf(question).names(question.clips.lengt
 let drawn = null, shown = ""; // the present panel, and the kind and number of clips that it is for
 
 export const keys = () => drawn?.keys ?? {};
-export const tap = (side, shift) => drawn?.tap(side, shift);
+export const tap = (side, shift) => drawn?.tap?.(side, shift);
 
 /** Show the buttons of a question; `send` is called with the answer. */
 export function present(question, stage, send) {
   drawButtons(question.kind, question.clips.length, send);
-  drawn.begin(stage);
+  drawn.begin?.(stage);
 }
 
 export function drawButtons(kind, clips, send) {

@@ -1,6 +1,6 @@
 // Playback of clips: pause, speed and position.
 
-import { $, storage } from "./base.js";
+import { $, onClick, storage } from "../base.js";
 
 const SLOW = 0.3; // the speed of a slow replay
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2];
@@ -23,32 +23,32 @@ export function watch(seen) {
   write();
 }
 
-export function togglePause() {
+function togglePause() {
   playback.paused = !playback.paused;
   write();
   if (playback.paused) stage?.pause(); else stage?.resume();
 }
 
-export function toggleSlow() {
+function toggleSlow() {
   playback.slow = !playback.slow;
   if (playback.paused) togglePause();
   write();
   stage?.play();
 }
 
-export function setSpeed(value) {
+function setSpeed(value) {
   speed = value;
   storage.write(KEPT, speed);
   write();
   for (const video of stage?.videos ?? []) video.playbackRate = playback.rate;
 }
 
-export function faster(by) {
+function faster(by) {
   setSpeed(SPEEDS[Math.min(Math.max(SPEEDS.indexOf(speed) + by, 0), SPEEDS.length - 1)]);
 }
 
 /** Step `by` frames forward, or back if negative, and pause the clips. */
-export function step(by) {
+function step(by) {
   if (!stage?.question) return;
   if (!playback.paused) togglePause();
   const picture = stage.frame || PICTURE;
@@ -77,16 +77,11 @@ function follow() {
   requestAnimationFrame(follow);
 }
 
-export function start() {
-  $("pause").addEventListener("click", togglePause);
-  $("slow").addEventListener("click", toggleSlow);
-  $("back").addEventListener("click", () => step(-1));
-  $("on").addEventListener("click", () => step(1));
-  $("scrub").addEventListener("input", scrub);
-  $("speed").addEventListener("change", () => setSpeed(Number($("speed").value)));
-  write();
-  follow();
-}
+onClick({ pause: togglePause, slow: toggleSlow, back: () => step(-1), on: () => step(1) });
+$("scrub").addEventListener("input", scrub);
+$("speed").addEventListener("change", () => setSpeed(Number($("speed").value)));
+write();
+follow();
 
 export const KEYS = {
   " ": togglePause, s: toggleSlow, S: toggleSlow, ",": () => step(-1), ".": () => step(1), "-": () => faster(-1), "+": () => faster(1),

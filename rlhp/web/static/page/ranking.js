@@ -1,9 +1,9 @@
 // A ranking of several clips: keys, taps or drags put clips into places; clips in the same place are tied.
 
-import { made } from "./base.js";
-import { UNSURE, answerButton } from "./choices.js";
+import { made } from "../base.js";
+import { UNSURE, answerButton, keyButton } from "./choices.js";
 
-export const ordinal = (n) => `${n}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
+const ordinal = (n) => `${n}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
 
 /** Convert a rank per clip to the clips of each place, best first. */
 function places(ranks) {
@@ -12,12 +12,12 @@ function places(ranks) {
   return [...by].sort(([a], [b]) => a - b).map(([, clips]) => clips);
 }
 
-const written = (value) => (Array.isArray(value) ? places(value).map((clips) => clips.map((clip) => clip + 1).join(" = ")).join(" > ") : "Cannot tell");
+const written = (ranks, tie, then) => places(ranks).map((clips) => clips.map((clip) => clip + 1).join(tie)).join(then);
 
 export const ranking = {
   names: (n) => Array.from({ length: n }, (_, clip) => `${clip + 1}`),
-  words: (value) => `${written(value)}.`,
-  sign: (value) => (Array.isArray(value) ? places(value).map((clips) => clips.map((clip) => clip + 1).join("=")).join("›") : "↑"),
+  words: (value) => (Array.isArray(value) ? `${written(value, " = ", " > ")}.` : "Cannot tell."),
+  sign: (value) => (Array.isArray(value) ? written(value, "=", "›") : "↑"),
   sides: (value) => (Array.isArray(value) ? places(value)[0] : []),
   tapping: "A tap or a click on a clip puts it into the next place or removes it; numbers can be dragged.",
   help: [["1 2 …", "Put that clip into the next place, or remove it"], ["=", "Tie the last place with the one before"],
@@ -34,43 +34,32 @@ class Places {
     this.chips = Array.from({ length: n }, (_, clip) => this.chip(clip));
     this.slots = Array.from({ length: n + 1 }, (_, place) => this.slot(place));
     const list = made("ol", { className: "places", "aria-label": "Places, the best first" }, ...this.slots);
-    this.tie = this.tool("=", "Tie", () => this.join());
-    this.back = this.tool("⌫", "Take back", () => this.pop());
-    this.done = this.tool("Enter", "Send ranking", () => this.finish());
-    this.done.classList.add("main");
+    const join = () => this.join(), pop = () => this.pop(), finish = () => this.finish();
+    this.tie = keyButton("=", "Tie", join);
+    this.back = keyButton("⌫", "Take back", pop);
+    this.done = keyButton("Enter", "Send ranking", finish, { className: "main" });
     this.unsure = answerButton(UNSURE, send);
     this.elements = [list, made("div", { className: "row" }, this.tie, this.back, this.unsure, this.done)];
-    const digits = this.chips.map((_, clip) => [`${(clip + 1) % 10}`, () => this.toggle(clip)]);
-    this.keys = { ...Object.fromEntries(digits), "=": () => this.join(), Backspace: () => this.pop(), Enter: () => this.finish(), ArrowUp: () => send("unsure") };
-  }
-
-  tool(sign, text, act) {
-    const button = made("button", { type: "button", disabled: true }, made("kbd", { textContent: sign }), made("span", { textContent: text }));
-    button.addEventListener("click", act);
-    return button;
+    const digits = this.chips.map((_, clip) => [`${(clip + 1) % 10}`, () => this.tap(clip)]);
+    this.keys = { ...Object.fromEntries(digits), "=": join, Backspace: pop, Enter: finish, ArrowUp: () => send("unsure") };
   }
 
   slot(place) { // the last slot holds the clips without a place
-    const name = place < this.n ? ordinal(place + 1) : "Not placed";
-    const slot = made("li", {}, made("span", { textContent: name }));
-    slot.dataset.place = place;
-    return slot;
+    return made("li", { "data-place": place }, made("span", place < this.n ? ordinal(place + 1) : "Not placed"));
   }
 
   chip(clip) {
-    const chip = made("button", { type: "button", className: "chip", textContent: `${clip + 1}`, disabled: true });
-    chip.dataset.side = clip;
-    chip.addEventListener("click", () => { if (!this.dragged) this.toggle(clip); });
-    chip.addEventListener("pointerdown", (event) => this.drag(chip, clip, event));
-    return chip;
+    const onclick = () => { if (!this.dragged) this.tap(clip); }, onpointerdown = (event) => this.drag(clip, event);
+    return made("button", { className: "chip", textContent: `${clip + 1}`, disabled: true, "data-side": clip, onclick, onpointerdown });
   }
 
-  drag(chip, clip, down) {
+  drag(clip, down) {
+    const chip = this.chips[clip];
     if (chip.disabled || down.button) return;
     this.dragged = false;
     const move = (event) => {
       const x = event.clientX - down.clientX, y = event.clientY - down.clientY;
-      this.dragged = this.dragged || Math.hypot(x, y) > 6;
+      this.dragged ||= Math.hypot(x, y) > 6;
       if (this.dragged) chip.style.transform = `translate(${x}px, ${y}px)`;
     };
     const up = (event) => {
@@ -87,59 +76,49 @@ class Places {
 
   begin(stage) {
     this.stage = stage;
-    this.order = [];
     this.last = null;
-    this.write();
+    this.set([]);
   }
 
   get placed() { return this.order.flat(); }
-  without(clip) { return this.order.map((clips) => clips.filter((each) => each !== clip)).filter((clips) => clips.length); }
+  without(clip) { return this.order.map((clips) => clips.filter((each) => each !== clip)); }
+  placeOf(clip) { return this.order.findIndex((clips) => clips.includes(clip)); }
 
-  tap(clip) { this.toggle(clip); }
-
-  toggle(clip) {
-    const placed = this.placed.includes(clip), last = this.last;
+  tap(clip) { // puts a clip into the next place, or removes it
+    const placed = this.placed, last = this.last;
     this.last = null;
     if (clip === last) return; // it is already in its place
-    this.order = placed ? this.without(clip) : [...this.order, [clip]];
-    const left = [...this.chips.keys()].filter((each) => !this.placed.includes(each));
-    if (!placed && left.length === 1) { // the last clip is placed automatically
-      this.order = [...this.order, left];
-      [this.last] = left;
-    }
-    this.write();
+    if (placed.includes(clip)) return this.set(this.without(clip));
+    const left = [...this.chips.keys()].filter((each) => each !== clip && !placed.includes(each));
+    if (left.length === 1) [this.last] = left; // the last clip is placed automatically
+    this.set([...this.order, [clip], ...(left.length === 1 ? [left] : [])]);
   }
 
   put(clip, place) { // a place that is taken becomes a tie
-    const order = this.order.map((clips) => clips.filter((each) => each !== clip));
+    const order = this.without(clip);
     if (place < order.length) order[place].push(clip);
     else if (place < this.n) order.push([clip]);
-    this.order = order.filter((clips) => clips.length);
-    this.write();
+    this.set(order);
   }
 
   join() {
-    if (this.order.length < 2) return;
-    const last = this.order.at(-1);
-    this.order = [...this.order.slice(0, -2), [...this.order.at(-2), ...last]];
-    this.write();
+    if (this.order.length > 1) this.set([...this.order.slice(0, -2), this.order.slice(-2).flat()]);
   }
 
   pop() {
-    const last = this.placed.at(-1);
     this.last = null;
-    if (last !== undefined) this.order = this.without(last);
-    this.write();
+    if (this.order.length) this.tap(this.placed.at(-1));
   }
 
   finish() {
-    if (this.placed.length < this.n) return;
-    this.send(this.chips.map((_, clip) => this.order.findIndex((clips) => clips.includes(clip))));
+    if (this.placed.length === this.n) this.send(this.chips.map((_, clip) => this.placeOf(clip)));
   }
 
-  write() {
+  /** Show a new order. Places without clips are removed. */
+  set(order) {
+    this.order = order.filter((clips) => clips.length);
     for (const [clip, chip] of this.chips.entries()) {
-      const place = this.order.findIndex((clips) => clips.includes(clip));
+      const place = this.placeOf(clip);
       this.slots[place < 0 ? this.n : place].append(chip);
       chip.setAttribute("aria-label", `Clip ${clip + 1}, ${place < 0 ? "not placed" : ordinal(place + 1)}`);
       this.stage?.place(clip, place < 0 ? "" : ordinal(place + 1));

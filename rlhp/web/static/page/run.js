@@ -1,10 +1,9 @@
 // The run panel: learning curve, agreement of the reward model with this annotator, newest clip, and controls.
 
-import { $, count, say, sleep, storage } from "./base.js";
-import { plot, series } from "./curve.js";
+import { $, ask, count, onClick, request, say, sleep, storage } from "../base.js";
+import { curve } from "../chart.js";
 import { playback } from "./playback.js";
-import { ask, mine, read, tell } from "./server.js";
-import { page } from "./state.js";
+import { mine, page } from "./state.js";
 
 const AGAIN = 5000; // ms between requests
 const KEPT = "rlhp run"; // storage key: whether the panel is open
@@ -15,20 +14,27 @@ let filmed = null, unsupported = false;
 async function look() {
   if (unsupported) return;
   try {
-    write(await read(`api/run?${mine}`));
+    write(await request(`api/run?${mine}`));
   } catch (error) { unsupported = error.status === 404; } // the server does not have this route
 }
 
-function write({ curve, agreement, film, may_control: may, ...asked }) {
+function write({ curve: rows, agreement, film, may_control: may, ...asked }) {
   $("panel").hidden = false;
   show(wanted());
-  const points = series(curve);
-  $("curve").replaceChildren(...(points.points.length > 1 ? [plot(points)] : []));
-  $("curve-name").textContent = points.points.length > 1 ? points.name : "The curve starts when the first episodes end.";
+  writeCurve(rows);
   $("agreement").textContent = agreed(agreement);
   $("controls").hidden = !may;
   writeControls(asked);
   if (film && film !== filmed) watch(film);
+}
+
+/** Draw the true return if it is known, otherwise the predicted reward; rows: [step, return, reward]. */
+function writeCurve(rows) {
+  const of = (column) => rows.filter((row) => Number.isFinite(row[column])).map((row) => [row[0], row[column]]);
+  const known = of(1), points = known.length ? known : of(2), drawn = points.length > 1;
+  const name = known.length ? "True return" : "Predicted reward, mean per step";
+  $("curve").replaceChildren(...(drawn ? [curve(name, points)] : []));
+  $("curve-name").textContent = drawn ? name : "The curve starts when the first episodes end.";
 }
 
 function writeControls({ paused, stopping, may_grow: reason }) {
@@ -63,7 +69,7 @@ async function watch(path) {
 
 async function command(act, content = {}) {
   try {
-    await tell(`run/${act}`, content);
+    await request(`api/run/${act}`, content);
     say(SAID[act]);
   } catch (error) { say(error.message, true); }
   look();
@@ -71,6 +77,10 @@ async function command(act, content = {}) {
 
 const SAID = { pause: "Training pauses after this rollout; you can continue to answer.", resume: "Training resumes.",
   stop: "Training stops; the same command resumes it from its last checkpoint.", labels: "The run will ask for more." };
+
+function askForMore() {
+  if ($("labels").reportValidity()) command("labels", { more: $("labels").valueAsNumber });
+}
 
 const wanted = () => storage.read(KEPT) ?? WIDE.matches;
 
@@ -87,12 +97,11 @@ function toggle() {
   if (open) look();
 }
 
-export async function start() {
-  $("panel").addEventListener("click", toggle);
-  $("hold").addEventListener("click", () => command($("hold").dataset.act));
-  $("stop").addEventListener("click", () => $("stopping").showModal());
-  $("stopping").addEventListener("close", () => { if ($("stopping").returnValue === "stop") command("stop"); });
-  $("more").addEventListener("click", () => { if ($("labels").reportValidity()) command("labels", { more: $("labels").valueAsNumber }); });
+onClick({ panel: toggle, hold: () => command($("hold").dataset.act), stop: () => $("stopping").showModal(), more: askForMore });
+$("stopping").addEventListener("close", () => { if ($("stopping").returnValue === "stop") command("stop"); });
+
+/** Keep the panel up to date while it is visible. */
+export async function follow() {
   for (;;) {
     if (!document.hidden && ($("panel").hidden || !$("run-panel").hidden)) await look();
     await sleep(AGAIN);

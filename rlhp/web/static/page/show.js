@@ -1,9 +1,8 @@
 // Shows the first question of the queue, preloads the next one, and measures how long a question has been visible.
 
-import { $, sleep } from "./base.js";
+import { $, sleep } from "../base.js";
 import { film, forget } from "./films.js";
-import { fetchQuestions, connectionLost, report } from "./answers.js";
-import { choose } from "./choose.js";
+import { choose, connectionLost, fetchQuestions, report } from "./answers.js";
 import { fit } from "./fit.js";
 import { enable, namesOf, present, tap } from "./panel.js";
 import { watch } from "./playback.js";

@@ -1,6 +1,6 @@
 // A stage plays the clips of one question. One stage is visible while another holds the preloaded clips of the next question.
 
-import { $, made } from "./base.js";
+import { $, made } from "../base.js";
 import { film } from "./films.js";
 import { playback } from "./playback.js";
 
@@ -35,8 +35,7 @@ export class Stage {
 
   figure(side) {
     const video = made("video", { muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true });
-    const figure = made("figure", {}, video, made("figcaption"), made("span", { className: "place", hidden: true }));
-    figure.dataset.side = side;
+    const figure = made("figure", { "data-side": side }, video, made("figcaption"), made("span", { className: "place", hidden: true }));
     video.addEventListener("ended", () => this.again());
     video.addEventListener("timeupdate", () => this.inStep());
     figure.addEventListener("click", (event) => this.onTap(this, side, event));

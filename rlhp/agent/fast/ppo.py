@@ -15,11 +15,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from rlhp.adam import SETTINGS, Adam
-from rlhp.agent.fast_rollouts import FastRollouts
-from rlhp.agent.flat_parameters import FlatParameters
-from rlhp.agent.gaussian import Gaussian, Surrogate
-from rlhp.agent.manual_mlp import ManualMLP
-from rlhp.agent.samples import Samples, swap_and_flatten
+from rlhp.agent.fast.flat_parameters import FlatParameters
+from rlhp.agent.fast.gaussian import Gaussian, Surrogate
+from rlhp.agent.fast.manual_mlp import ManualMLP
+from rlhp.agent.fast.rollouts import FastRollouts
+from rlhp.agent.fast.samples import Samples
+from rlhp.agent.flatten import swap_and_flatten
 from rlhp.types import Array, ImagesAndVector, seen_space
 
 KWARGS = {"net_arch", "activation_fn", "log_std_init", "ortho_init", "optimizer_kwargs"}  # supported policy keywords

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Linear
 
-from rlhp.agent.flat_parameters import grad
+from rlhp.agent.fast.flat_parameters import grad
 
 
 class ManualMLP:

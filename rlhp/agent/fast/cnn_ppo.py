@@ -19,9 +19,10 @@ from torch.nn.functional import mse_loss
 from torch.nn.utils import clip_grad_norm_
 
 from rlhp.adam import SETTINGS, Adam
-from rlhp.agent.fast_ppo import LEFT_OUT, SB3_ADAM
-from rlhp.agent.fast_rollouts import FastRollouts
-from rlhp.agent.samples import Samples, swap_and_flatten
+from rlhp.agent.fast.ppo import LEFT_OUT, SB3_ADAM
+from rlhp.agent.fast.rollouts import FastRollouts
+from rlhp.agent.fast.samples import Samples
+from rlhp.agent.flatten import swap_and_flatten
 from rlhp.precision import number
 from rlhp.thread_pool import ThreadPool
 from rlhp.types import Array

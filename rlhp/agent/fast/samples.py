@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from stable_baselines3.common.buffers import RolloutBuffer
 from torch import Tensor
 
+from rlhp.agent.flatten import swap_and_flatten
 from rlhp.types import Array
 
 
@@ -53,8 +53,3 @@ class Samples:
 
     def _columns(self) -> tuple[Tensor, ...]:
         return self.obs, self.act, self.log_prob, self.advantage, self.returns
-
-
-def swap_and_flatten(x: Array) -> Tensor:
-    """[T, N, ...] -> [N T, ...]."""
-    return torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1), dtype=np.float32)).reshape(-1, *x.shape[2:])
