@@ -157,6 +157,22 @@ def test_that_an_earlier_page_was_told_to_end_is_no_reason_not_to_start_one_agai
         assert not dismissed(run)
 
 
+def test_a_page_that_is_slow_to_start_is_not_started_twice(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starts, looks = tmp_path / "starts", []
+    monkeypatch.setattr(
+        page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x'); import time; time.sleep(600)")
+    )
+    monkeypatch.setattr(page, "CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr(page, "START_TIMEOUT", 0.0)
+    monkeypatch.setattr(page, "held", lambda run: looks.append(run) or held(run))
+    with closing(page.PageSupervisor(run)) as keeper:
+        keeper.start()
+        until(lambda: starts.is_file() and len(looks) > 20, PATIENCE)
+        assert starts.read_text() == "x" and "still starting" in capsys.readouterr().err
+
+
 def test_a_page_that_is_about_to_end_is_not_taken_for_one_that_died(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ LOG = "page.log"
 COMMAND = (sys.executable, "-m", "rlhp.cli")
 START_TIMEOUT = 20.0  # seconds to wait for the page; then training starts without it
 CHECK_INTERVAL, MAX_PAUSE = 0.5, 60.0  # seconds between checks of the page; maximum between restarts of a page that keeps dying
+SLOW = "The page is still starting; training continues, and names the page's address when it waits for answers."
 STOP_TIMEOUT = 10.0  # seconds for the page to end after SIGTERM; then it is killed
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -71,7 +72,8 @@ class PageSupervisor:
     def start(self) -> None:
         """Serve the page, print its address, and supervise it, also if an earlier training or a user ended it."""
         recall(self._run)
-        print(_greeting(self._run, served(self._run) or self._start(), self._annotators), file=sys.stderr)
+        running = served(self._run) or self._start()
+        print(SLOW if running is None and self._alive() else _greeting(self._run, running, self._annotators), file=sys.stderr)
         self._thread.start()
 
     def close(self) -> None:
@@ -87,13 +89,18 @@ class PageSupervisor:
     def _keep(self) -> None:
         pause = CHECK_INTERVAL
         while not self._closed.wait(pause):
-            if held(self._run) or dismissed(self._run):  # a page that a user ended is not restarted, not even while it is ending
+            # neither a page that a user ended is restarted, not even while it is ending, nor one that is slow to start
+            if held(self._run) or dismissed(self._run) or self._alive():
                 pause = CHECK_INTERVAL
                 continue
             running = self._start()
             pause = min(2 * pause, MAX_PAUSE)
             if running is not None:
                 print(f"The page has been restarted: compare clips at {running.address()}", file=sys.stderr)
+
+    def _alive(self) -> bool:
+        """Whether the last page started has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def _start(self) -> Served | None:
         """Start the page; None if it does not come up in time."""
@@ -119,7 +126,7 @@ class PageSupervisor:
         beside = running is not None and running.beside
         self._signal(signal.SIGTERM, running if beside else None)
         end = time.monotonic() + STOP_TIMEOUT
-        while (beside and served(self._run) == running) or (self._process is not None and self._process.poll() is None):
+        while (beside and served(self._run) == running) or self._alive():
             if time.monotonic() > end:
                 self._signal(signal.SIGKILL, running if beside else None)
                 return
