@@ -20,9 +20,8 @@ BETWEEN = "~"  # separates name and code, which do not contain it
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """The sender of a request: the owner of the run, or one annotator; `key` is what they sent."""
+    """The sender of a request: the owner of the run, or one annotator."""
 
-    key: str
     annotator: str | None = None  # None: the owner, who may do everything under any name
 
     @property
@@ -47,10 +46,10 @@ def bearer(token: str, offered: Iterable[str]) -> Bearer | None:
 
 def _bearer(token: str, key: str) -> Bearer | None:
     if _same(key, token):
-        return Bearer(key)
+        return Bearer()
     name, between, _ = key.partition(BETWEEN)
     annotator = unquote(name)
-    return Bearer(key, annotator) if between and annotator and _same(key, key_of(token, annotator)) else None
+    return Bearer(annotator) if between and annotator and _same(key, key_of(token, annotator)) else None
 
 
 def annotators_of(settings: Mapping[str, Any], more: Sequence[str] = ()) -> list[str]:
