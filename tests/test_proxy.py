@@ -94,8 +94,8 @@ def labels_by_https(page: Served, trusted: ssl.SSLContext) -> None:
         assert html.status_code == 200 and client.get("static/page.css").status_code == 200
         client.headers["authorization"] = f"Bearer {parse_qs(link.query)['token'][0]}"
         shown = client.post("api/next", json={"annotator": "ada", "count": 1}).raise_for_status().json()["questions"][0]
-        clip = client.get(f"api/clips/{shown['clips'][0]}", headers={"range": "bytes=4-7"})
-        assert clip.status_code == 206 and clip.content == b"ftyp"
+        clip = client.get(f"api/clips/{shown['clips'][0]}")
+        assert clip.status_code == 200 and clip.content[4:8] == b"ftyp"
         said = {"annotator": "ada", **{key: shown[key] for key in ("query", "round", "clips")}, "value": "left", "seen": 2.0}
         assert client.post("api/answer", json=said).raise_for_status().json()["outcome"] == "kept"
         assert client.post("api/answer", json={**said, "annotator": "bob"}).status_code == 403

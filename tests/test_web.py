@@ -27,6 +27,7 @@ from rlhp.web.app import AppState, create
 from rlhp.web.auth import LIMIT
 from rlhp.web.clip_cache import RenderSettings
 from rlhp.web.clip_renderer import ClipRenderer
+from rlhp.web.file_cache import changed, read_whole
 from rlhp.web.listen import listen
 from rlhp.web.options import Options, options_of
 from rlhp.web.pages import HTML, STATIC
@@ -96,12 +97,23 @@ def test_a_person_labels_to_the_end(client: TestClient, run: Path) -> None:
     assert stored[3][0] == ([1, 0] if stored[3][1] else [0, 1]) and stored[2][0] == ([0, 1] if stored[2][1] else [1, 0])
 
 
-def test_a_clip_is_a_film_that_plays_in_parts(client: TestClient) -> None:
+def test_a_clip_is_a_film(client: TestClient) -> None:
     clip = pairs(client)[0]["clips"][0]
     whole = client.get(f"/api/clips/{clip}", headers=AUTH)
     assert whole.status_code == 200 and whole.headers["content-type"] == "video/mp4" and whole.content[4:8] == b"ftyp"
-    part = client.get(f"/api/clips/{clip}", headers={**AUTH, "range": "bytes=4-7"})
-    assert part.status_code == 206 and part.content == b"ftyp"
+
+
+def test_version_and_content_of_a_file_belong_together_though_it_is_replaced_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = tmp_path / "clip", tmp_path / "other"
+    file.write_bytes(b"old")
+    other.write_bytes(b"newer")
+    before, status = changed(file), os.fstat
+    monkeypatch.setattr(os, "fstat", lambda descriptor: (other.exists() and other.replace(file), status(descriptor))[1])
+    assert read_whole(file) == (before, b"old") and read_whole(file) == (changed(file), b"newer")
+    file.unlink()
+    assert read_whole(file) is None
 
 
 def report(client: TestClient, clip: str, version: str) -> dict[str, Any]:

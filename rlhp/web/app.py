@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from rlhp.feedback import InvalidAnswer
 from rlhp.film import CODECS
@@ -123,11 +123,11 @@ def damaged(state: State, body: DamagedClip) -> AssignedQuestions:
     return state.assign(body.annotator, body.count, refilmed=refilmed)
 
 
-@api.get("/clips/{segment}", response_class=FileResponse, responses={404: {"description": "not filmed"}})
+@api.get("/clips/{segment}", response_class=Response, responses={404: {"description": "not filmed"}})
 def clip(state: State, segment: ClipId) -> Response:
     """Return the clip of a segment. The page keeps it in memory; no HTTP cache does, so that a damaged clip can be replaced."""
-    version = state.clips.version(segment)
-    if version is None:
+    found = state.clips.read(segment)
+    if found is None:
         raise HTTPException(404, "this clip does not exist")
-    kind = CODECS[state.options.codec][1]
-    return FileResponse(state.clips.file(segment), media_type=f"video/{kind}", headers={"etag": version})
+    version, content = found
+    return Response(content, media_type=f"video/{CODECS[state.options.codec][1]}", headers={"etag": version})

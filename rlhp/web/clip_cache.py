@@ -13,7 +13,7 @@ from threading import Event, Thread
 from typing import Any
 
 from rlhp.film import CODECS
-from rlhp.web.file_cache import changed
+from rlhp.web.file_cache import changed, read_whole
 
 CLIPS = "clips"
 PATIENCE = 5.0  # seconds before a renderer process that has ended is restarted
@@ -61,8 +61,13 @@ class ClipCache:
 
     def version(self, segment: str) -> str | None:
         """Return the clip's ETag, which changes when the segment is filmed again; None if there is no clip."""
-        modified, size = changed(self.file(segment))
-        return f'"{modified:x}-{size:x}"' if modified else None
+        now = changed(self.file(segment))
+        return _etag(now) if now[0] else None
+
+    def read(self, segment: str) -> tuple[str, bytes] | None:
+        """Return the clip's ETag and content; None if there is no clip, for example since it was discarded."""
+        found = read_whole(self.file(segment))
+        return None if found is None else (_etag(found[0]), found[1])
 
     def discard(self, segment: str, version: str) -> bool:
         """Delete a clip that does not play, so that it is filmed again; at most once per segment.
@@ -111,3 +116,7 @@ class ClipCache:
                 status = self._process.returncode
                 self.problem = self.problem or f"The process that films clips has ended (status {status}); it is being restarted."
             self._closing.wait(PATIENCE)
+
+
+def _etag(version: tuple[int, int]) -> str:
+    return f'"{version[0]:x}-{version[1]:x}"'

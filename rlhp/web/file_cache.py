@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,16 @@ def changed(path: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return status.st_mtime_ns, status.st_size
+
+
+def read_whole(path: Path) -> tuple[tuple[int, int], bytes] | None:
+    """Return a file's `changed` and content, which belong together even if it is replaced meanwhile; None if it is missing."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            return (status.st_mtime_ns, status.st_size), file.read()
+    except OSError:
+        return None
 
 
 class FileCache:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends, HTTPException
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from rlhp.web.app_state import State, owner_only
 from rlhp.web.auth import HEADERS
+from rlhp.web.file_cache import read_whole
 from rlhp.web.inspection import Inspected
 from rlhp.web.pages import html
 
@@ -35,10 +36,10 @@ def index() -> Response:
 @router.get("/inspect/report", include_in_schema=False)
 def report(state: State) -> Response:
     """Return the newest report. Raises HTTPException (404) if there is none."""
-    file = state.inspection.report
-    if not file.is_file():
+    found = read_whole(state.inspection.report)
+    if found is None:
         raise HTTPException(404, "there is no report yet")
-    return FileResponse(file, media_type="text/html", headers=ALONE)
+    return Response(found[1], media_type="text/html", headers=ALONE)
 
 
 @router.get("/api/inspect")
