@@ -93,6 +93,16 @@ def test_one_sentence_and_status_2(wrong, said, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())  # what was refused leaves nothing behind
 
 
+@pytest.mark.parametrize("line", ["agent:", "agent: ppo", "query:", "reward_model:", "teacher: oracle"])
+def test_a_component_that_ones_own_yaml_leaves_empty_is_refused(line, tmp_path, monkeypatch, capsys):
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{line}\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--config-dir", "conf", "experiment=mine"]) == 2
+    name = line.partition(":")[0]
+    assert f"choose one with `override /{name}: ...`" in capsys.readouterr().err and not (tmp_path / "runs").exists()
+
+
 def test_a_refused_sweep_leaves_one_that_was_there_as_it_was(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["train", *TINY, "-m", "seed=1", "name=two"]) == 0

@@ -25,7 +25,7 @@ def test_a_run_is_opened_from_the_list_and_labelled(tmp_path: Path, tab: playwri
         tab.wait_for_selector(SHOWN)
         assert "/runs/deeper/full/?" in tab.url
         tab.goto(tab.url.replace("/full/?", "/full/labels?"))
-        tab.wait_for_function("document.querySelector('#head').textContent === 'full: no answers yet, yours'")
+        tab.wait_for_function("document.querySelector('#head').textContent === 'Only yours: full: no answers yet'")
         assert tab.locator("#links").is_hidden()
         tab.click("text=Compare clips")
         tab.wait_for_selector(SHOWN)

@@ -15,6 +15,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from rlhp.cli import main
 from rlhp.run import RunDirectory, check_owner, checkpoint, create, discard, failure, locked_run, read_settings
 from rlhp.run.record import Progress, Table, TensorBoard, read_table
 from rlhp.train import load, train
@@ -433,3 +434,13 @@ def test_a_trained_policy_is_loaded(tmp_path):
     assert np.array_equal(actions, load(tmp_path).policy(trained.make_env(3, seed=1).reset()))
     with pytest.raises(UserError, match="not a run directory"):
         load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["extend"], ["inspect"]])
+def test_settings_that_were_cut_off_are_not_taken_for_a_fit(command, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("name: main\nseed: 1\ntotal_steps: 100\n")
+    (tmp_path / "metrics.csv").write_text("step\n10\n")
+    (tmp_path / "checkpoint").mkdir()
+    more = {"extend": ["total_steps=200"]}.get(command[0], [])
+    assert main([*command, str(tmp_path), *more]) == 2
+    assert "damaged: it has no key 'task'" in capsys.readouterr().err

@@ -33,11 +33,11 @@ def unknown_words(words: Sequence[str], command: argparse.ArgumentParser, more: 
 
 def check_answers(path: Path) -> None:
     """Raise UserError for a published run without its queries, clips and answers, which a command needs."""
-    from rlhp.run import is_published, read_settings
+    from rlhp.run import is_fit, is_published, read_settings
 
     if not is_published(path) or (path / "preferences.sqlite").exists():
         return
-    if "env" not in read_settings(path):
+    if is_fit(path, read_settings(path)):
         raise UserError(f"{path} is a published fit without its comparisons; if you have them, fit again with rlhp fit DATA.")
     raise UserError(
         f"{path} is a published run without the queries, clips and answers that this command needs; use the directory in which "

@@ -68,6 +68,17 @@ def read_settings(path: Path) -> dict[str, Any]:
     return _completed(present(stored))
 
 
+def is_fit(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether the run with these settings is a fit of a reward model, which has no environment and no policy.
+
+    Raises UserError if they are the settings of neither a fit nor a training.
+    """
+    missing = [key for key in ("task", "env", "agent") if key not in settings]
+    if missing and "data" not in settings:
+        raise UserError(f"{path / CONFIG} is damaged: it has no key {missing[0]!r}; restore it from a copy, or train again.")
+    return bool(missing)
+
+
 def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Add the settings of later versions."""
     return {**ADDED, **{key: _completed_part(value) for key, value in settings.items()}}

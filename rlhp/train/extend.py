@@ -15,6 +15,7 @@ from rlhp.run import (
     check_trainable,
     control,
     finished,
+    is_fit,
     last_checkpoint_step,
     locked_run,
     may_change,
@@ -67,7 +68,7 @@ def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
 
 def _extended(run: Path, before: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
     """The settings with these changes. Raises UserError for changes that are not allowed."""
-    if "agent" not in before:
+    if is_fit(run, before):
         raise UserError(f"{run} is a fit and has no training to continue; fit again with total_steps=... and name=...")
     changes = dict(_change(word, before) for word in words)
     for key in GROWING:

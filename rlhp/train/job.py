@@ -26,6 +26,7 @@ from rlhp.run import (
     check_owner,
     create,
     finished,
+    is_fit,
     last_checkpoint,
     locked_run,
     note_attempt,
@@ -193,7 +194,7 @@ class Trained:
 def load(path: Path) -> Trained:
     """Load the policy of a run directory's newest checkpoint. Raises UserError if there is none, or settings do not fit."""
     settings = read_settings(path)
-    if "agent" not in settings:
+    if is_fit(path, settings):
         raise UserError(
             f"{path} holds a reward model and no policy; train one on it with reward_model=frozen reward_model.run={path}"
         )

@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 
 from rlhp import answers
 from rlhp.reward import TrueReward
-from rlhp.run import last_checkpoint, last_checkpoint_step, read_settings
+from rlhp.run import is_fit, last_checkpoint, last_checkpoint_step, read_settings
 from rlhp.train.fit import given_to
 from rlhp.train.from_run import restored
 from rlhp.train.job import environment
@@ -40,7 +40,7 @@ def learned(run: Path, recent: int = 200) -> Learned:
     Raises UserError if there is no checkpoint, or the run's reward was not learned.
     """
     settings = read_settings(run)
-    if "env" not in settings:
+    if is_fit(run, settings):
         return _fitted(run, settings)
     env = environment(settings, n_envs=1, seed=0)
     env.close()  # only its spaces are needed

@@ -35,6 +35,7 @@ ONE_OR_MORE = (
     "agent.images.n_epochs",
     "agent.parts.n_epochs",
 )
+COMPONENTS = ("loop", "agent", "teacher", "memory", "query", "schedule", "reward_model", "env")  # groups that every run needs
 MINIMA = {"labels": 0, "clip_steps": 1, "seed": 0, "n_envs": 1}
 SEEDS = 2**32  # limit of numpy's seeds
 STEPS = ("total_steps", "checkpoint_every")  # may be floats, as 1e6
@@ -44,6 +45,12 @@ GLOBAL = "# @package _global_"
 
 def check(settings: Mapping[str, Any]) -> None:
     """Raise UserError for the first setting with a wrong type, NaN, or a value out of range."""
+    for name in COMPONENTS:
+        if name in settings and not isinstance(settings[name], Mapping):
+            raise UserError(
+                f"{name} is {settings[name]!r}, where it holds the settings of a component: delete the line from your yaml, or "
+                f"choose one with `override /{name}: ...` in its defaults list."
+            )
     found = dict(_leaves(settings))
     for key, value in found.items():
         if value != value:

@@ -17,7 +17,7 @@ function sheet({ title, columns, rows }) {
 }
 
 async function show(labels) {
-  say(labels.whose === null ? labels.head : `${labels.head}, yours`);
+  say(labels.whose === null ? labels.head : `Only yours: ${labels.head}`);
   if (labels.whose === null) await list();
   if (JSON.stringify(labels) === shown) return; // unchanged figures are not redrawn, so that scroll positions stay
   shown = JSON.stringify(labels);
