@@ -164,7 +164,6 @@ def test_what_depends_on_the_end_is_said_and_goes_on_as_in_the_longer_run(tmp_pa
     "words, said",
     [
         (["total_steps=64"], "total_steps=64 is less than the 128 of"),
-        (["total_steps=128"], "has made 128 steps already; give a larger number"),
         (["labels=90"], "has made 128 steps already; give a larger number as total_steps=..., during which labels are asked"),
         (["labels=2", "total_steps=256"], "labels=2 is less than the 4 of"),
         (["seed=2", "total_steps=256"], "seed cannot change when a run continues"),
@@ -182,6 +181,15 @@ def test_one_sentence_and_the_run_is_as_it_was(
     assert extend(finished_run, *words) == 2
     assert said in capsys.readouterr().err
     assert {path: path.read_bytes() for path in finished_run.rglob("*") if path.is_file()} == before
+
+
+def test_the_same_command_again_does_nothing(finished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def content() -> dict[Path, bytes]:  # the report is printed and drawn again
+        return {path: path.read_bytes() for path in finished_run.rglob("*") if path.is_file() and path.suffix != ".png"}
+
+    before = content()
+    assert extend(finished_run, "total_steps=128") == 0 and content() == before
+    assert "is finished already at 128 steps; give a larger total_steps=..." in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

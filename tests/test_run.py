@@ -389,6 +389,14 @@ def test_one_flipped_bit_is_noticed(tmp_path):
         checkpoint.read(tmp_path, 100)
 
 
+def test_a_damaged_checkpoint_without_an_earlier_one_names_none(tmp_path, capsys):
+    checkpoint.write(tmp_path, 100, {"a": {"x": np.arange(3)}})
+    (tmp_path / "100" / "a.safetensors").unlink()
+    with pytest.raises(UserError, match="and there is no earlier one"):
+        checkpoint.newest(tmp_path)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_newest_checkpoints_stay(tmp_path):
     for step in (9, 10, 100):
         checkpoint.write(tmp_path, step, {"a": {"x": np.arange(3)}})

@@ -84,11 +84,12 @@ def newest(folder: Path) -> tuple[int, dict[str, State]]:
     """
     damage = None
     for step in reversed(complete(folder)):
+        if damage is not None:
+            print(f"{damage}; using the previous one.", file=sys.stderr)
         try:
             return step, read(folder, step)
         except Damaged as error:
             damage = error
-            print(f"{error}; using the previous one.", file=sys.stderr)
     if damage is not None:
         raise UserError(f"{damage}, and there is no earlier one: restore {folder} from a copy, or start a new run with name=...")
     return 0, {}

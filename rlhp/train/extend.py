@@ -41,7 +41,8 @@ def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
 
     If everything that the steps so far depend on is the same, the result equals that of a run started with the new settings, byte
     for byte on the CPU. What differs, such as a learning rate that falls towards the end, continues with the values of the longer
-    run. Each difference is printed in a sentence, or raises UserError with `exact`. After a kill, the same command continues.
+    run. Each difference is printed in a sentence, or raises UserError with `exact`. After a kill, the same command continues;
+    when it has finished, it does nothing.
 
     Raises UserError if there is no such run, if it has made that many steps already, for settings that must not change, and for a
     run that ends by choosing a policy.
@@ -49,6 +50,9 @@ def extend(run: Path, words: Sequence[str], exact: bool = False) -> None:
     before = read_settings(run)
     check_trainable(run)
     after = _extended(run, before, words)
+    if words and after == before and finished(run):  # a repeated command
+        print(f"{run} is finished already at {int(after['total_steps']):,} steps; give a larger total_steps=...", file=sys.stderr)
+        return
     setups: list[Setup] = []
 
     def admit() -> None:
