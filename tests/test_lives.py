@@ -162,7 +162,7 @@ def test_a_page_that_is_slow_to_start_is_not_started_twice(
 ) -> None:
     starts, looks = tmp_path / "starts", []
     monkeypatch.setattr(
-        page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x'); import time; time.sleep(600)")
+        page, "COMMAND", (sys.executable, "-c", f"open({str(starts)!r}, 'a').write('x'); import signal; signal.pause()")
     )
     monkeypatch.setattr(page, "CHECK_INTERVAL", 0.01)
     monkeypatch.setattr(page, "START_TIMEOUT", 0.0)
