@@ -76,6 +76,7 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "teacher/human": ["page=null", "max_pending=0"],  # who answers here does so at the store
     "reward_model/ensemble_cnn": [*PONG, "agent/network=small"],
     "reward_model/frozen": ["reward_model.run={recording}"],
+    "teacher/scripted": ["clip_score=rlhp.perception.return_of"],
     "teacher/replay": ["teacher.run={recording}"],
     "loop/cloning": [*UNTAUGHT, *DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
     "condition/gail": DEMONSTRATED,

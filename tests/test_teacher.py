@@ -53,6 +53,13 @@ def test_oracle_ranks_four_clips_by_how_many_are_better() -> None:
     assert Oracle()([query(1, 7, 7, 3)], 0)[0] == Answer((3, 0, 0, 2))
 
 
+def test_a_score_of_whole_clips_replaces_the_sum() -> None:
+    """Judged by their last steps, the clip with the smaller sum is better."""
+    shown = Query(0, (clip(9, 9, 1), clip(0, 0, 2)), 0)
+    assert Oracle()([shown], 0)[0] == Answer((0, 1))
+    assert Oracle(score=lambda clip: float(clip.true_reward[-1]))([shown], 0)[0] == Answer((1, 0))
+
+
 def test_a_noisy_teacher_without_faults_is_the_oracle() -> None:
     rng = np.random.default_rng(0)
     queries = [query(*rng.integers(0, 4, size=k).astype(float), id=i) for i, k in enumerate([2] * 50 + [4] * 50)]

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import mujoco
 import numpy as np
 import torch
 
 from rlhp.analysis import RunData, find, load, plot
 from rlhp.analysis.experiment import script
+from rlhp.behaviours import legs, on_the_floor, upright
 from rlhp.csv_records import read_records, write_records
 from rlhp.envs.tasks import TASKS
 from rlhp.train import load as load_policy
@@ -26,7 +26,6 @@ from rlhp.types import Array, UserError
 
 HERE = Path(__file__).parent
 EPISODES, SEED = 20, 10_000
-UPRIGHT = np.pi / 4  # largest lean of a torso that counts as upright, in radians
 ACTING = (("mean action", True), ("sampled", False))
 
 
@@ -60,23 +59,11 @@ def episodes(run: Path, deterministic: bool) -> tuple[Array, Array]:
     return np.stack(states), returns
 
 
-def on_the_floor(model: mujoco.MjModel, states: Array) -> dict[str, Array]:
-    """Return which parts of the robot touch the floor, by name: [T, N] bool each, from states [T, N, S]."""
-    data, floor = mujoco.MjData(model), model.geom("floor").id
-    touch = np.zeros((*states.shape[:2], model.ngeom), bool)
-    for place in np.ndindex(states.shape[:2]):
-        data.qpos[:], data.qvel[:] = np.split(states[place], [model.nq])
-        mujoco.mj_forward(model, data)
-        pairs = data.contact.geom
-        touch[place][pairs[(pairs == floor).any(axis=1)].ravel()] = True
-    return {model.geom(i).name: touch[..., i] for i in range(model.ngeom) if i != floor}
-
-
 def backflip(states: Array, touch: Mapping[str, Array], dt: float) -> dict[str, Array]:
     """Count what Hopper does, per episode [N]. The torso's angle is not wrapped, and decreases when it turns backwards."""
     angle = states[:, :, 2]
     others = np.stack([there for name, there in touch.items() if name != "foot_geom"]).any(axis=0)
-    stands = touch["foot_geom"] & ~others & (np.abs((angle + np.pi) % (2 * np.pi) - np.pi) < UPRIGHT)
+    stands = touch["foot_geom"] & ~others & upright(angle)
     landed = np.array([_landed(*columns) for columns in zip(angle.T, stands.T, others.T, strict=True)])
     airborne = ~(touch["foot_geom"] | others)
     backwards = np.clip(-np.diff(angle, axis=0), 0, None)
@@ -104,8 +91,7 @@ def _landed(angle: Array, stands: Array, others: Array) -> tuple[int, int]:
 
 def one_leg(states: Array, touch: Mapping[str, Array], dt: float) -> dict[str, Array]:
     """Count what HalfCheetah does, per episode [N]."""
-    others = np.stack([there for name, there in touch.items() if name[0] != "b"]).any(axis=0)
-    back = touch["bfoot"] | touch["bshin"] | touch["bthigh"]
+    back, others = legs(touch)
     return {
         "forward speed (m/s)": (states[-1, :, 0] - states[0, :, 0]) / (dt * (len(states) - 1)),
         "share of time front foot in the air": 1 - touch["ffoot"].mean(axis=0),
@@ -127,7 +113,7 @@ def rows(run: RunData) -> list[Row]:
     task, found = TASKS[run.task], []
     for acting, deterministic in ACTING:
         states, returns = episodes(run.path, deterministic)
-        measured = MEASURES[run.task](states, on_the_floor(task.robot.model(), states), task.robot.dt)
+        measured = MEASURES[run.task](states, on_the_floor(task.robot, states), task.robot.dt)
         for what, values in {"return": returns, **measured}.items():
             numbers = (round(float(x), 4) for x in (values.mean(), values.min(), values.max()))
             found.append(Row(*run.key, acting, what, *numbers))

@@ -1,0 +1,103 @@
+"""Scores of whole clips, as a person judges a behaviour that no reward of single steps describes (section 3.2).
+
+A score is a function of a segment; `teacher=scripted` prefers the clip with the larger one. Both scores here read the simulator's
+states, so that they can see contacts, and turns that begin in one step and end in another.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import mujoco
+import numpy as np
+
+from rlhp.robots import ROBOTS, Robot
+from rlhp.types import Array, Segment, UserError
+
+HOPPER, HALFCHEETAH = ROBOTS["hopper"], ROBOTS["halfcheetah"]
+UPRIGHT = np.pi / 4  # largest lean of a torso that counts as upright, in radians
+
+
+def backflip(clip: Segment) -> float:
+    """Score a clip of Hopper by its best backward turn on which nothing but the foot touched the floor.
+
+    The score is the size of that turn (1: once around), + 0.5 if the robot then stands upright on its foot after at least half a
+    turn, + 0.1 times the fraction of the time in the air, - 0.5 times the fraction in which another part touches the floor. So a
+    turn from foot to foot is better than one that ends in a fall, then come part of a turn, jumping, standing, and lying.
+    """
+    states = _states(clip, HOPPER)
+    touch = on_the_floor(HOPPER, states)
+    foot = touch.pop("foot_geom")
+    fallen = np.any(list(touch.values()), axis=0)
+    turn, landed = best_turn(states[:, 2], foot, fallen)
+    return turn + 0.5 * landed + 0.1 * float((~foot & ~fallen).mean()) - 0.5 * float(fallen.mean())
+
+
+def best_turn(angle: Array, foot: Array, fallen: Array) -> tuple[float, bool]:
+    """Find the largest backward turn, in turns, during one spell [T] in which Hopper has not fallen.
+
+    angle: the torso's, in radians, not wrapped, and smaller as the robot turns backwards. foot, fallen: whether the foot, and
+    whether anything else is on the floor. The second value says whether the robot, in some spell, stands upright after half a
+    turn or more.
+    """
+    most, landed, highest = 0.0, False, -np.inf
+    stands = foot & ~fallen & upright(angle)
+    for now, standing, down in zip(angle.tolist(), stands.tolist(), fallen.tolist(), strict=True):
+        highest = -np.inf if down else max(highest, now)
+        turn = 0.0 if down else (highest - now) / (2 * np.pi)
+        most = max(most, turn)
+        landed |= standing and turn >= 0.5
+    return most, landed
+
+
+def upright(angle: Array) -> Array:
+    """Whether a torso leans by less than UPRIGHT, whatever the number of its turns."""
+    return np.abs((angle + np.pi) % (2 * np.pi) - np.pi) < UPRIGHT
+
+
+def one_leg(clip: Segment) -> float:
+    """Score a clip of HalfCheetah by how much of the time it is on its back leg alone, twice as much at 1 m/s or faster.
+
+    The score is alone * (1 + v) + 0.2 v - faults: `alone` is the fraction of the time in which the back leg and nothing else
+    touches the floor, `v` the mean forward speed in m/s, limited to +-1, and `faults` the fraction in which anything else touches
+    the floor or the torso is upside down.
+    """
+    states = _states(clip, HALFCHEETAH)
+    back, others = legs(on_the_floor(HALFCHEETAH, states))
+    alone, faults = float((back & ~others).mean()), float((others | (np.cos(states[:, 2]) < 0)).mean())
+    duration = HALFCHEETAH.dt * max(len(states) - 1, 1)
+    speed = float(np.clip((states[-1, 0] - states[0, 0]) / duration, -1, 1))
+    return alone * (1 + speed) + 0.2 * speed - faults
+
+
+def legs(touch: dict[str, Array]) -> tuple[Array, Array]:
+    """Whether HalfCheetah's back leg, and whether anything else of it is on the floor."""
+    back = np.any([there for part, there in touch.items() if part[0] == "b"], axis=0)
+    return back, np.any([there for part, there in touch.items() if part[0] != "b"], axis=0)
+
+
+def on_the_floor(robot: Robot, states: Array) -> dict[str, Array]:
+    """Which parts of a robot touch the floor, by name: [...] bool each, from states [..., nq + nv]."""
+    model, data = _simulation(robot)
+    floor, shape = model.geom("floor").id, states.shape[:-1]
+    touch = np.zeros((*shape, model.ngeom), bool)
+    for place in np.ndindex(shape):
+        data.qpos[:], data.qvel[:] = np.split(states[place], [model.nq])
+        mujoco.mj_forward(model, data)
+        pairs = data.contact.geom
+        touch[place][pairs[(pairs == floor).any(axis=1)].ravel()] = True
+    return {model.geom(i).name: touch[..., i] for i in range(model.ngeom) if i != floor}
+
+
+@cache
+def _simulation(robot: Robot) -> tuple[mujoco.MjModel, mujoco.MjData]:
+    model = robot.model()
+    return model, mujoco.MjData(model)
+
+
+def _states(clip: Segment, robot: Robot) -> Array:
+    """The simulator's states of a clip [L, nq + nv]. Raises UserError if they are not those of this robot."""
+    model, _ = _simulation(robot)
+    if clip.state is None or clip.state.shape[1:] != (model.nq + model.nv,):
+        raise UserError(f"this behaviour is judged on clips of {robot.gymnasium_id}; choose env or clip_score accordingly.")
+    return clip.state
