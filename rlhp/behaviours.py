@@ -19,18 +19,22 @@ UPRIGHT = np.pi / 4  # largest lean of a torso that counts as upright, in radian
 
 
 def backflip(clip: Segment) -> float:
-    """Score a clip of Hopper by its best backward turn on which nothing but the foot touched the floor.
+    """Score a clip of Hopper by how far it turns backwards, and how cleanly.
 
-    The score is the size of that turn (1: once around), + 0.5 if the robot then stands upright on its foot after at least half a
-    turn, + 0.1 times the fraction of the time in the air, - 0.5 times the fraction in which another part touches the floor. So a
-    turn from foot to foot is better than one that ends in a fall, then come part of a turn, jumping, standing, and lying.
+    The score is the net backward turn during the clip (1: once around), plus the largest backward turn on which nothing but the
+    foot touched the floor, + 0.5 if the robot then stands upright on its foot after at least half a turn, + 0.1 times the
+    fraction of the time in the air, - 0.5 times the fraction in which another part touches the floor. So a turn from foot to foot
+    is better than one that ends in a fall, then come part of a turn, jumping, standing, and lying; swinging back and forth is
+    worth less than turning.
     """
     states = _states(clip, HOPPER)
     touch = on_the_floor(HOPPER, states)
     foot = touch.pop("foot_geom")
     fallen = np.any(list(touch.values()), axis=0)
-    turn, landed = best_turn(states[:, 2], foot, fallen)
-    return turn + 0.5 * landed + 0.1 * float((~foot & ~fallen).mean()) - 0.5 * float(fallen.mean())
+    angle = states[:, 2]
+    turn, landed = best_turn(angle, foot, fallen)
+    net = float(angle[0] - angle[-1]) / (2 * np.pi)
+    return net + turn + 0.5 * landed + 0.1 * float((~foot & ~fallen).mean()) - 0.5 * float(fallen.mean())
 
 
 def best_turn(angle: Array, foot: Array, fallen: Array) -> tuple[float, bool]:

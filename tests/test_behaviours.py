@@ -37,18 +37,20 @@ FALLEN = hopper((STANDS, 0), (HIGH, 0.3), (HIGH, 0.7), (LIES, 0.75))
 JUMPED = hopper((STANDS, 0), (HIGH, 0), (HIGH, 0), (STANDS, 0))
 STOOD = hopper(*[(STANDS, 0)] * 4)
 LAY = hopper(*[(LIES, 0.25)] * 4)
+SWUNG = hopper((STANDS, 0), (HIGH, 0.3), (HIGH, 0.2), (STANDS, 0))
 FORWARDS = hopper((STANDS, 0), (HIGH, -0.3), (HIGH, -0.7), (STANDS, -1))
 
 
 @pytest.mark.parametrize(
     "shown, score",
     [
-        (LANDED, 1 + 0.5 + 0.1 * 2 / 4),
-        (FALLEN, 0.7 + 0.1 * 2 / 4 - 0.5 * 1 / 4),
+        (LANDED, 1 + 1 + 0.5 + 0.1 * 2 / 4),
+        (FALLEN, 0.75 + 0.7 + 0.1 * 2 / 4 - 0.5 * 1 / 4),
         (JUMPED, 0.1 * 2 / 4),
         (STOOD, 0),
         (LAY, -0.5),
-        (FORWARDS, 0.1 * 2 / 4),  # no turn backwards
+        (FORWARDS, -1 + 0.1 * 2 / 4),
+        (SWUNG, 0.3 + 0.1 * 2 / 4),  # back and forth
     ],
 )
 def test_a_backflip_is_scored(shown, score):

@@ -117,6 +117,20 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
             assert f"port {taken} is taken, so the page is at {page.port}" in (run / "label.log").read_text()
 
 
+def test_the_last_port_is_used_again_unless_another_is_asked_for(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", questions=1)
+    with label(run) as page:
+        first = page
+    with label(run) as page:
+        assert (page.port, page.token) == (first.port, first.token), "open tabs keep working"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        wanted = free.getsockname()[1]
+    with label(run, "--port", str(wanted)) as page:
+        assert (page.port, page.token) == (wanted, first.token)
+        assert "is taken" not in (run / "label.log").read_text()
+
+
 def test_a_page_that_is_served_already(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", questions=1)
     with label(run) as page:

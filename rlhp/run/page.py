@@ -31,6 +31,7 @@ class Served:
     beside: bool
     root: str = ""  # path of the page below its host, such as /runs/NAME
     public: str = ""  # address of a proxy in front of it, without a trailing slash
+    wanted: int = 0  # the port that was asked for; `port` is another one if it was taken, or if any free one was wanted (0)
 
     def address(self, annotator: str | None = None, path: str = "/") -> str:
         """The address to open in a browser: the owner's, or an annotator's, whose key opens the page only under their name."""

@@ -20,15 +20,15 @@ TRIES = 50  # ports to try, starting at the requested one
 def listen(folder: Path, options: Options, beside: bool) -> tuple[socket.socket, Served]:
     """Open a listening socket, and return it with the record of the page.
 
-    Port and token of the folder's last page are used again if possible, so that open tabs keep working.
+    The token of the folder's last page is used again, and its port if the same one is asked for, so that open tabs keep working.
     """
     last = last_served(folder)
-    reusable = last is not None and last.host == options.host and not last.root
+    reusable = last is not None and last.host == options.host and last.wanted == options.port and not last.root
     first = last.port if last is not None and reusable else options.port
     token = new_token() if last is None else last.token
     listening = bound(options.host, options.port, first)
     port = listening.getsockname()[1]
-    return listening, Served(options.host, port, token, os.getpid(), beside, public=options.public)
+    return listening, Served(options.host, port, token, os.getpid(), beside, public=options.public, wanted=options.port)
 
 
 def bound(host: str, port: int, first: int | None = None) -> socket.socket:
