@@ -11,11 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import gymnasium
+import numpy as np
 import pytest
 from figures import legend
 
+from rlhp.envs.tasks import TASKS
+
 SPEED = Path(__file__).parents[1] / "experiments" / "speed"
-MODULES = ("benchmark", "machine", "shares", "targets", "variants")
+MODULES = ("benchmark", "machine", "peer_tasks", "shares", "targets", "variants")
 TINY = (
     "n_envs=2",
     "agent.n_steps=64",
@@ -56,9 +60,36 @@ def test_results_are_medians_and_ratios_are_taken_within_a_round(speed, tmp_path
     assert speed.benchmark.read(tmp_path) == {"hopper": RATES}
 
 
+@pytest.mark.parametrize("name", ["halfcheetah", "swimmer", "reacher", "hopper"])
+def test_peers_are_compared_on_the_same_tasks(speed, name):
+    """Observation, reward and length of an episode are those of rlhp's task, from the same start and with the same actions."""
+    id, arguments, wrappers = speed.peer_tasks.TASKS[name]
+    env, task = gymnasium.make(id, **arguments), TASKS[name]
+    for wrapper in wrappers:
+        env = wrapper(env)
+    data = env.unwrapped.data
+
+    def state():
+        return {field: np.array(getattr(data, field))[np.newaxis] for field in task.reads}
+
+    env.action_space.seed(0)
+    obs, _ = env.reset(seed=0)
+    assert env.spec.max_episode_steps == task.horizon == speed.peer_tasks.EPISODE.get(name, 1000)
+    for _ in range(task.horizon - 1):
+        before = state()
+        obs, reward, ended, cut, _ = env.step(env.action_space.sample())
+        after = state()
+        assert reward == pytest.approx(task.reward(before, after, task.robot.dt).item(), abs=1e-6)
+        assert obs == pytest.approx(task.observe(after)[0]) and not ended and not cut
+    assert env.step(env.action_space.sample())[2:4] == (False, True)
+    env.close()
+
+
 def test_report_draws_and_judges(speed, tmp_path, capsys, drawn):
     speed.benchmark.write(tmp_path, {"hopper": RATES, "swimmer": RATES})
-    (tmp_path / "peer.csv").write_text("what,run,seconds,true_return\nimitation,0,90,300\nrlhp,0,10,290\n")
+    (tmp_path / "peer.csv").write_text(
+        "task,what,run,seconds,true_return\n" + "".join(f"halfcheetah,{row}\n" for row in ("imitation,0,90,300", "rlhp,0,10,290"))
+    )
     (tmp_path / "memory.csv").write_text("env,steps,peak_mib\nhopper,200,400\nhopper,2000,420\n")
     speed.benchmark.report(tmp_path)
     (axes,) = drawn["speed.png"].axes
@@ -73,7 +104,7 @@ def test_report_draws_and_judges(speed, tmp_path, capsys, drawn):
     assert verdicts["hopper: time with 700 labels, of the time on the true reward"] == ["FAIL", "1.25"]
     assert verdicts["hopper: whole loop with 700 labels, times Stable-Baselines3's speed"] == ["PASS", "4.80"]
     assert verdicts["halfcheetah: times imitation's speed"] == ["FAIL", "9.00"]
-    assert verdicts["halfcheetah: true return after 100,000 steps, compared with imitation's"] == ["FAIL", "290.00"]
+    assert verdicts["halfcheetah: true return after as many steps, compared with imitation's"] == ["FAIL", "290.00"]
     assert verdicts["peak memory at 2,000 steps, of that at 200"] == ["PASS", "1.05"]
 
 

@@ -1,9 +1,9 @@
-"""One run of imitation's preference comparisons on HalfCheetah, run by the Python of a venv that has imitation.
+"""One run of imitation's preference comparisons, run by the Python of a venv that has imitation.
 
-    .venv-imitation/bin/python imitation_run.py OUT.json --steps 100000 --labels 350 --seed 1
+    .venv-imitation/bin/python imitation_run.py OUT.json --task halfcheetah --steps 100000 --labels 350 --seed 1
 
 The settings are those of imitation's tutorial 5, "Learning a Reward Function using Preference Comparisons", except for task,
-steps and labels. The reward is only the forward velocity, as in rlhp's task: the control cost is switched off.
+steps and labels; segments of 100 steps are shorter where an episode is. Rewards are those of rlhp's tasks.
 """
 
 from __future__ import annotations
@@ -22,12 +22,19 @@ from imitation.rewards.reward_nets import BasicRewardNet
 from imitation.util import logger
 from imitation.util.networks import RunningNorm
 from imitation.util.util import make_vec_env
+from peer_tasks import EPISODE, TASKS
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv
 
-TASK, REWARD = "HalfCheetah-v5", {"ctrl_cost_weight": 0.0}
 EPISODES = 20  # for evaluating the policy
+
+
+def environments(task: str, rng: np.random.Generator) -> VecEnv:
+    """Make the tutorial's number of environments."""
+    id, arguments, wrappers = TASKS[task]
+    wrap = [lambda env, _, wrapper=wrapper: wrapper(env) for wrapper in wrappers]
+    return make_vec_env(id, rng=rng, env_make_kwargs=arguments, post_wrappers=wrap)
 
 
 def agent(venv: VecEnv, seed: int) -> PPO:
@@ -52,7 +59,7 @@ def agent(venv: VecEnv, seed: int) -> PPO:
     )
 
 
-def comparisons(venv: VecEnv, policy: PPO, iterations: int, rng: np.random.Generator) -> pc.PreferenceComparisons:
+def comparisons(venv: VecEnv, policy: PPO, iterations: int, length: int, rng: np.random.Generator) -> pc.PreferenceComparisons:
     """Build the tutorial's preference comparisons."""
     reward_net = BasicRewardNet(venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm)
     trainer = pc.BasicRewardTrainer(
@@ -65,7 +72,7 @@ def comparisons(venv: VecEnv, policy: PPO, iterations: int, rng: np.random.Gener
         fragmenter=pc.RandomFragmenter(warning_threshold=0, rng=rng),
         preference_gatherer=pc.SyntheticGatherer(rng=rng),
         reward_trainer=trainer,
-        fragment_length=100,
+        fragment_length=length,
         transition_oversampling=1,
         initial_comparison_frac=0.1,
         allow_variable_horizon=False,
@@ -75,15 +82,16 @@ def comparisons(venv: VecEnv, policy: PPO, iterations: int, rng: np.random.Gener
     )
 
 
-def run(steps: int, labels: int, seed: int, iterations: int) -> dict[str, float]:
+def run(task: str, steps: int, labels: int, seed: int, iterations: int) -> dict[str, float]:
     """Train and evaluate; seconds include building and training."""
     began, rng = perf_counter(), np.random.default_rng(seed)
     torch.manual_seed(seed)
-    venv = make_vec_env(TASK, rng=rng, env_make_kwargs=REWARD)
+    venv = environments(task, rng)
     policy = agent(venv, seed)
-    comparisons(venv, policy, iterations, rng).train(total_timesteps=steps, total_comparisons=labels)
+    length = min(100, EPISODE.get(task, 1000))
+    comparisons(venv, policy, iterations, length, rng).train(total_timesteps=steps, total_comparisons=labels)
     seconds = perf_counter() - began
-    judge = make_vec_env(TASK, rng=np.random.default_rng(10_000 + seed), env_make_kwargs=REWARD)
+    judge = environments(task, np.random.default_rng(10_000 + seed))
     mean, _ = evaluate_policy(policy, judge, n_eval_episodes=EPISODES, deterministic=True)
     return {"seconds": seconds, "true_return": float(mean), "steps": policy.num_timesteps}
 
@@ -92,6 +100,7 @@ def main(argv: list[str]) -> None:
     """Run, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--task", choices=TASKS, default="halfcheetah")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--labels", type=int, default=350)
     parser.add_argument("--seed", type=int, default=1)
@@ -99,7 +108,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--torch-threads", type=int, default=1)
     options = parser.parse_args(argv)
     torch.set_num_threads(options.torch_threads)
-    options.out.write_text(json.dumps(run(options.steps, options.labels, options.seed, options.iterations)) + "\n")
+    row = run(options.task, options.steps, options.labels, options.seed, options.iterations)
+    options.out.write_text(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Comparison with imitation's preference comparisons: the same task, steps, labels and cores, alternating in one run.
+"""Comparison with imitation's preference comparisons: the same tasks, steps, labels and cores, alternating in one run.
 
-    python experiments/speed/peer.py [--runs 3] [--steps 100000] [--labels 350] [--iterations 5]
+    python experiments/speed/peer.py [--tasks halfcheetah,swimmer,reacher,hopper] [--runs 3] [--steps 100000] [--labels 350] [--iterations 5]
 
 Creates .venv-imitation next to this file if it does not exist, trains with imitation and with rlhp in turn, evaluates both
 policies, prints a line per run and writes peer.csv and peer-machine.json.
@@ -22,6 +22,7 @@ from typing import Any
 
 import machine
 from benchmark import configuration
+from peer_tasks import TASKS
 
 from rlhp import evaluate
 from rlhp.csv_records import write_csv
@@ -34,7 +35,7 @@ CONSTRAINTS = HERE.parents[1] / "constraints.txt"
 # dependencies it works with the versions that rlhp uses, as the comparison requires
 NEEDS = ("gymnasium[mujoco]", "stable-baselines3", "torch", "tensorboard", "scipy", "tqdm", "rich")
 IMITATION = "imitation==1.0.1"
-COLUMNS = ("what", "run", "seconds", "true_return", "steps", "process_seconds")
+COLUMNS = ("task", "what", "run", "seconds", "true_return", "steps", "process_seconds")
 EPISODES = 20  # for evaluating the policy
 
 
@@ -53,7 +54,7 @@ def python() -> Path:
 def ours(options: argparse.Namespace) -> None:
     """Train rlhp once, in its own process; seconds include building and training."""
     overrides = [f"total_steps={options.steps}", f"labels={options.labels}", f"seed={options.seed}", *options.overrides]
-    settings = configuration("halfcheetah", options.threads, overrides)
+    settings = configuration(options.task, options.threads, overrides)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         began = perf_counter()
@@ -74,9 +75,9 @@ def timed(command: Sequence[str], out: Path) -> dict[str, float]:
     return {**json.loads(out.read_text()), "process_seconds": perf_counter() - began}
 
 
-def commands(options: argparse.Namespace, seed: int, out: Path) -> dict[str, list[str]]:
+def commands(options: argparse.Namespace, task: str, seed: int, out: Path) -> dict[str, list[str]]:
     """Return the commands of both sides."""
-    same = ["--steps", str(options.steps), "--labels", str(options.labels), "--seed", str(seed)]
+    same = ["--task", task, "--steps", str(options.steps), "--labels", str(options.labels), "--seed", str(seed)]
     theirs = ["--iterations", str(options.iterations), "--torch-threads", str(options.torch_threads)]
     return {
         "imitation": [str(python()), str(HERE / "imitation_run.py"), str(out), *same, *theirs],
@@ -84,14 +85,14 @@ def commands(options: argparse.Namespace, seed: int, out: Path) -> dict[str, lis
     }
 
 
-def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return a row per run, imitation's and rlhp's in turn."""
+def compare(options: argparse.Namespace, task: str) -> list[dict[str, Any]]:
+    """Return a row per run of one task, imitation's and rlhp's in turn."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for i in range(options.runs):
-            for what, command in commands(options, options.seed + i, Path(folder) / "run.json").items():
-                row = {"what": what, "run": i, **timed(command, Path(folder) / "run.json")}
-                print(f"{what:<10} {row['seconds']:7.1f} s   true return {row['true_return']:8.1f}", flush=True)
+            for what, command in commands(options, task, options.seed + i, Path(folder) / "run.json").items():
+                row = {"task": task, "what": what, "run": i, **timed(command, Path(folder) / "run.json")}
+                print(f"{task:<12} {what:<10} {row['seconds']:7.1f} s   true return {row['true_return']:8.1f}", flush=True)
                 rows.append(row)
     return rows
 
@@ -103,12 +104,12 @@ def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> str:
-    """Format median times, their ratio, and mean returns."""
+    """Format one task's median times, their ratio, and mean returns."""
     seconds = {what: [row["seconds"] for row in rows if row["what"] == what] for what in ("imitation", "rlhp")}
     returns = {what: mean(row["true_return"] for row in rows if row["what"] == what) for what in seconds}
     times = median(a / b for a, b in zip(seconds["imitation"], seconds["rlhp"], strict=True))
     lines = [f"{what:<10} {median(seconds[what]):7.1f} s   true return {returns[what]:8.1f}" for what in seconds]
-    return "\n".join(["medians, mean returns:", *lines, f"rlhp is {times:.1f} times as fast"])
+    return "\n".join([f"{rows[0]['task']}, medians, mean returns:", *lines, f"rlhp is {times:.1f} times as fast"])
 
 
 def main(argv: Sequence[str]) -> None:
@@ -117,15 +118,16 @@ def main(argv: Sequence[str]) -> None:
     if options.ours:
         ours(options)
         return
-    rows = compare(options)
-    write(options.out / "peer.csv", rows)
+    measured = [compare(options, task) for task in options.tasks]
+    write(options.out / "peer.csv", [row for rows in measured for row in rows])
     machine.write(options.out / "peer-machine.json", ["peer.py", *argv], peer=IMITATION)
-    print(summary(rows))
+    print(*map(summary, measured), sep="\n")
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=lambda text: text.split(","), default=list(TASKS))
     parser.add_argument("--runs", type=int, default=3, help="runs of each side")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--labels", type=int, default=350)
@@ -135,6 +137,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=machine.cores(), help="threads that step rlhp's environments")
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--ours", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--task", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of rlhp train")
     return parser.parse_args(argv)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from rlhp.run.files import read_table
 
@@ -68,16 +68,12 @@ def _speeds(rates: dict[str, Rates]) -> Iterator[Target]:
 
 def _peer(path: Path) -> Iterator[Target]:
     rows = read_table(path)
-    if not rows:
-        return
-    seconds: dict[str, list[float]] = {}
-    returns: dict[str, list[float]] = {}
-    for row in rows:
-        seconds.setdefault(row["what"], []).append(float(row["seconds"]))
-        returns.setdefault(row["what"], []).append(float(row["true_return"]))
-    yield Target("halfcheetah: times imitation's speed", ratio(seconds["imitation"], seconds["rlhp"]), PEER)
-    theirs, ours = (sum(returns[name]) / len(returns[name]) for name in ("imitation", "rlhp"))
-    yield Target("halfcheetah: true return after 100,000 steps, compared with imitation's", ours, theirs)
+    for task in dict.fromkeys(row["task"] for row in rows):
+        sides = {what: [row for row in rows if (row["task"], row["what"]) == (task, what)] for what in ("imitation", "rlhp")}
+        theirs, ours = ([float(row["seconds"]) for row in side] for side in sides.values())
+        yield Target(f"{task}: times imitation's speed", ratio(theirs, ours), PEER)
+        theirs, ours = ([float(row["true_return"]) for row in side] for side in sides.values())
+        yield Target(f"{task}: true return after as many steps, compared with imitation's", mean(ours), mean(theirs))
 
 
 def _memory(path: Path) -> Iterator[Target]:
