@@ -1,6 +1,6 @@
 """Comparison with imitation's preference comparisons: the same tasks, steps, labels and cores, alternating in one run.
 
-    python experiments/speed/peer.py [--tasks halfcheetah,swimmer,reacher,hopper] [--runs 3] [--steps 100000] [--labels 350] [--iterations 5]
+    python experiments/speed/peer.py [--tasks halfcheetah,hopper] [--runs 3] [--steps 100000] [--labels 350] [--iterations 5]
 
 Creates .venv-imitation next to this file if it does not exist, trains with imitation and with rlhp in turn, evaluates both
 policies, prints a line per run and writes peer.csv and peer-machine.json.
