@@ -15,43 +15,42 @@ from rlhp.robots import ROBOTS, Robot
 from rlhp.types import Array, Segment, UserError
 
 HOPPER, HALFCHEETAH = ROBOTS["hopper"], ROBOTS["halfcheetah"]
+FLIP = 1.5 * np.pi  # smallest turn that counts as a flip, in radians: three quarters
 UPRIGHT = np.pi / 4  # largest lean of a torso that counts as upright, in radians
 
 
 def backflip(clip: Segment) -> float:
     """Score a clip of Hopper by how far it turns backwards, and how cleanly.
 
-    The score is the net backward turn during the clip (1: once around), plus the largest backward turn on which nothing but the
-    foot touched the floor, + 0.5 if the robot then stands upright on its foot after at least half a turn, + 0.1 times the
-    fraction of the time in the air, - 0.5 times the fraction in which another part touches the floor. So a turn from foot to foot
-    is better than one that ends in a fall, then come part of a turn, jumping, standing, and lying; swinging back and forth is
-    worth less than turning.
+    The score is the net backward turn during the clip (1: once around), + 0.5 if the robot turns by FLIP or more with nothing but
+    its foot on the floor, + 0.5 if it then stands upright on its foot, + 0.1 times the fraction of the time in the air, - 0.5
+    times the fraction in which another part touches the floor. So a turn from foot to foot is better than one that ends in a
+    fall, then come part of a turn, jumping, standing, and lying. Swinging back and forth does not count as turning.
     """
     states = _states(clip, HOPPER)
     touch = on_the_floor(HOPPER, states)
     foot = touch.pop("foot_geom")
     fallen = np.any(list(touch.values()), axis=0)
     angle = states[:, 2]
-    turn, landed = best_turn(angle, foot, fallen)
+    flipped, landed = flips(angle, foot, fallen)
     net = float(angle[0] - angle[-1]) / (2 * np.pi)
-    return net + turn + 0.5 * landed + 0.1 * float((~foot & ~fallen).mean()) - 0.5 * float(fallen.mean())
+    return net + 0.5 * flipped + 0.5 * landed + 0.1 * float((~foot & ~fallen).mean()) - 0.5 * float(fallen.mean())
 
 
-def best_turn(angle: Array, foot: Array, fallen: Array) -> tuple[float, bool]:
-    """Find the largest backward turn, in turns, during one spell [T] in which Hopper has not fallen.
+def flips(angle: Array, foot: Array, fallen: Array) -> tuple[bool, bool]:
+    """Whether Hopper turns backwards by FLIP or more within one spell [T] in which it has not fallen, and whether it then stands.
 
     angle: the torso's, in radians, not wrapped, and smaller as the robot turns backwards. foot, fallen: whether the foot, and
-    whether anything else is on the floor. The second value says whether the robot, in some spell, stands upright after half a
-    turn or more.
+    whether anything else is on the floor. It stands if it is upright with nothing but its foot on the floor.
     """
-    most, landed, highest = 0.0, False, -np.inf
+    flipped, landed, highest = False, False, -np.inf
     stands = foot & ~fallen & upright(angle)
     for now, standing, down in zip(angle.tolist(), stands.tolist(), fallen.tolist(), strict=True):
         highest = -np.inf if down else max(highest, now)
-        turn = 0.0 if down else (highest - now) / (2 * np.pi)
-        most = max(most, turn)
-        landed |= standing and turn >= 0.5
-    return most, landed
+        turned = not down and highest - now >= FLIP
+        flipped |= turned
+        landed |= turned and standing
+    return flipped, landed
 
 
 def upright(angle: Array) -> Array:

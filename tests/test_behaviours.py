@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlhp.behaviours import HALFCHEETAH, HOPPER, backflip, best_turn, on_the_floor, one_leg
+from rlhp.behaviours import HALFCHEETAH, HOPPER, backflip, flips, on_the_floor, one_leg
 from rlhp.types import Array, Segment, UserError
 
 STANDS, HIGH, LIES = 1.209, 2.5, 0.05  # heights of Hopper's torso, in metres: foot on the floor, in the air, body on the floor
@@ -33,7 +33,7 @@ def halfcheetah(speed: float, height: float, pitch: float, steps: int = 5) -> Se
 
 
 LANDED = hopper((STANDS, 0), (HIGH, 0.3), (HIGH, 0.7), (STANDS, 1))
-FALLEN = hopper((STANDS, 0), (HIGH, 0.3), (HIGH, 0.7), (LIES, 0.75))
+FALLEN = hopper((STANDS, 0), (HIGH, 0.3), (HIGH, 0.8), (LIES, 0.9))
 JUMPED = hopper((STANDS, 0), (HIGH, 0), (HIGH, 0), (STANDS, 0))
 STOOD = hopper(*[(STANDS, 0)] * 4)
 LAY = hopper(*[(LIES, 0.25)] * 4)
@@ -44,13 +44,13 @@ FORWARDS = hopper((STANDS, 0), (HIGH, -0.3), (HIGH, -0.7), (STANDS, -1))
 @pytest.mark.parametrize(
     "shown, score",
     [
-        (LANDED, 1 + 1 + 0.5 + 0.1 * 2 / 4),
-        (FALLEN, 0.75 + 0.7 + 0.1 * 2 / 4 - 0.5 * 1 / 4),
+        (LANDED, 1 + 0.5 + 0.5 + 0.1 * 2 / 4),
+        (FALLEN, 0.9 + 0.5 + 0.1 * 2 / 4 - 0.5 * 1 / 4),
         (JUMPED, 0.1 * 2 / 4),
         (STOOD, 0),
         (LAY, -0.5),
         (FORWARDS, -1 + 0.1 * 2 / 4),
-        (SWUNG, 0.3 + 0.1 * 2 / 4),  # back and forth
+        (SWUNG, 0.1 * 2 / 4),  # back and forth
     ],
 )
 def test_a_backflip_is_scored(shown, score):
@@ -65,21 +65,24 @@ def test_a_landed_backflip_beats_a_fall_beats_a_jump_beats_lying():
 @pytest.mark.parametrize(
     "turns, touching, found",
     [
-        ([0, 0.5, 1], "f f", (1, True)),
-        ([0, 0.5, 1], "fff", (1, True)),
-        ([0, 0.4, 0.9, 1.0], "f of", (0.4, False)),  # a fall ends the turn
-        ([0, 0.4, 0.5, 1.1], "o  f", (0.7, True)),  # the turn counts from after the fall
-        ([0, 0.5, 0.8], "f f", (0.8, False)),  # lands leaning by a fifth of a turn: not upright
-        ([0, -0.5, -1], "f f", (0, False)),
-        ([0, 0.2, -0.1, 0.1], "f  f", (0.2, False)),
-        ([0, 0.5, 1], "f b", (0.5, False)),  # lands on foot and torso
-        ([0, 0.5], "oo", (0, False)),  # a roll on the floor
+        ([0, 0.5, 1], "f f", (True, True)),
+        ([0, 0.5, 1], "fff", (True, True)),
+        ([0, 0.5, 0.76], "f  ", (True, False)),
+        ([0, 0.5, 0.74], "f  ", (False, False)),
+        ([0, 0.5, 0.74, 0.9], "f  f", (True, True)),  # lands leaning back by 36 degrees
+        ([0, 0.5, 0.8], "f f", (True, False)),  # lands leaning by 72 degrees: not upright
+        ([0, 0.5, 1, 1.0], "f of", (False, False)),  # a fall ends the turn
+        ([0, 0.2, 0.3, 1.1], "o  f", (True, True)),  # the turn counts from after the fall
+        ([0, 0.5, 0.7, 1.1], "o  f", (False, False)),  # 0.6 of a turn since then
+        ([0, -0.5, -1], "f f", (False, False)),
+        ([0, 0.5, 0, 0.5, 0], "f   f", (False, False)),
+        ([0, 0.5, 1], "f b", (False, False)),  # lands on foot and torso
+        ([0, 0.5, 1], "ooo", (False, False)),  # a roll on the floor
     ],
 )
-def test_the_best_turn(turns, touching, found):
+def test_a_flip_and_its_landing(turns, touching, found):
     foot, fallen = (np.array([there in kinds for there in touching]) for kinds in ("fb", "ob"))
-    turn, landed = best_turn(-2 * np.pi * np.array(turns), foot, fallen)
-    assert (turn, landed) == (pytest.approx(found[0]), found[1])
+    assert flips(-2 * np.pi * np.array(turns), foot, fallen) == found
 
 
 @pytest.mark.parametrize(
