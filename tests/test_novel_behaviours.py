@@ -54,6 +54,7 @@ def test_turns_and_landings(analysis, turns, touching, counted):
     found = analysis.backflip(*hopper(turns, touching), 0.008)
     names = ("backward turns", "of them landed upright on the foot", "of them with nothing but the foot on the floor")
     assert tuple(found[name].item() for name in names) == counted
+    assert (found[analysis.LANDED].item(), found[analysis.CLEAN].item()) == (counted[1] > 0, counted[2] > 0)
 
 
 def test_turning_in_the_air_and_forwards(analysis):
@@ -109,6 +110,17 @@ def test_a_run_is_counted_drawn_and_printed(analysis, behaviour, teacher, tmp_pa
     assert axes.get_title() == cfg["task"] and ended.min() <= points(axes.lines[0])[-1][1] <= ended.max()
     analysis.main([str(tmp_path / "gone")])
     assert printed.splitlines()[-3:] == capsys.readouterr().out.splitlines()[-3:]
+
+
+def test_what_is_wanted_is_judged(analysis, tmp_path):
+    run = ("halfcheetah_one_leg", "preferences", 800, 1, 10**6)
+    counts = [("mean action", analysis.ALONE, 0.5), ("mean action", analysis.SPEED, 0.99), ("sampled", analysis.SPEED, 3.0)]
+    rows = [analysis.Row(*run, acting, what, mean, 0.0, 1.0) for acting, what, mean in counts]
+    analysis.write_records(analysis.Row, tmp_path / "results.csv", rows)
+    assert [line.split(":")[0].split() for line in analysis.verdicts(tmp_path / "results.csv")] == [
+        ["PASS", "0.50", "of", "0.5"],
+        ["short", "0.99", "of", "1.0"],
+    ]
 
 
 def test_nothing_is_finished(analysis, tmp_path):

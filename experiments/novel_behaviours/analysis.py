@@ -26,6 +26,9 @@ from rlhp.types import Array, UserError
 
 HERE = Path(__file__).parent
 EPISODES, SEED = 20, 10_000
+LANDED, CLEAN = "episodes with a turn between upright stances", "episodes with a turn on the foot alone"
+SPEED, ALONE = "forward speed (m/s)", "share of time on the back leg alone"
+WANTED = {"hopper_backflip": {LANDED: 0.8, CLEAN: 0.8}, "halfcheetah_one_leg": {ALONE: 0.5, SPEED: 1.0}}  # at least
 ACTING = (("mean action", True), ("sampled", False))
 
 
@@ -71,6 +74,8 @@ def backflip(states: Array, touch: Mapping[str, Array], dt: float) -> dict[str, 
         "backward turns": np.floor((angle[0] - angle.min(axis=0)) / (2 * np.pi)),
         "of them landed upright on the foot": landed[:, 0],
         "of them with nothing but the foot on the floor": landed[:, 1],
+        LANDED: (landed[:, 0] > 0).astype(float),
+        CLEAN: (landed[:, 1] > 0).astype(float),
         "forward turns": np.floor((angle.max(axis=0) - angle[0]) / (2 * np.pi)),
         "share of turning in the air": (backwards * airborne[:-1]).sum(axis=0) / np.maximum(backwards.sum(axis=0), 1e-9),
         "share of time in the air": airborne.mean(axis=0),
@@ -93,9 +98,9 @@ def one_leg(states: Array, touch: Mapping[str, Array], dt: float) -> dict[str, A
     """Count what HalfCheetah does, per episode [N]."""
     back, others = legs(touch)
     return {
-        "forward speed (m/s)": (states[-1, :, 0] - states[0, :, 0]) / (dt * (len(states) - 1)),
+        SPEED: (states[-1, :, 0] - states[0, :, 0]) / (dt * (len(states) - 1)),
         "share of time front foot in the air": 1 - touch["ffoot"].mean(axis=0),
-        "share of time on the back leg alone": (back & ~others).mean(axis=0),
+        ALONE: (back & ~others).mean(axis=0),
         "share of time in the air": (~back & ~others).mean(axis=0),
         "share of time torso or head on the floor": (touch["torso"] | touch["head"]).mean(axis=0),
         "share of time upside down": (np.cos(states[:, :, 2]) < 0).mean(axis=0),
@@ -139,6 +144,16 @@ def table(file: Path) -> str:
     return "\n".join(lines)
 
 
+def verdicts(file: Path) -> list[str]:
+    """Compare what every policy does, with the mean action, with what is wanted."""
+    found = []
+    for row in read_records(Row, file):
+        wanted = WANTED[row.task].get(row.what)
+        if wanted is not None and row.acting == ACTING[0][0]:
+            found.append(f"{'PASS ' if row.mean >= wanted else 'short'}  {row.mean:.2f} of {wanted}: {_name(row)}: {row.what}")
+    return found
+
+
 def _name(row: Row) -> str:
     return f"{row.task}, {row.condition}, {row.labels} labels, seed {row.seed}, {row.total_steps} steps, {row.acting}"
 
@@ -150,7 +165,7 @@ def main(arguments: Sequence[str]) -> None:
         measure(folder)
     else:
         print(f"{folder} does not exist: the table is from results.csv.")
-    print(table(HERE / "results.csv"))
+    print(table(HERE / "results.csv"), "", *verdicts(HERE / "results.csv"), sep="\n")
 
 
 if __name__ == "__main__":
