@@ -1,5 +1,7 @@
 """The experiment on tasks that people bring: its tables, and that it asks for what the tasks' own yamls say."""
 
+import runpy
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,3 +42,11 @@ def test_a_table_for_each_number_of_steps(
     assert [*each] == [*module.EXPERIMENT.layout.tasks]
     assert [curves(each["walker_walk"], colour)[0][-1] for colour in (ORANGE, BLUE)] == [(990, 120.0), (990, 70.0)]
     assert curves(each["minigrid"], BLUE) == [[(1980, 4.0)]] and not curves(each["minigrid"], ORANGE)
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_a_script_explains_itself(flag: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["analysis.py", flag])
+    runpy.run_path(str(Path(__file__).parents[1] / "experiments" / "your_own" / "analysis.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert printed.startswith("Your own tasks:") and "--random" in printed

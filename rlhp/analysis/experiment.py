@@ -104,7 +104,13 @@ def run_folders(arguments: Sequence[str], usual: Iterable[str]) -> list[Path]:
 
 
 def script(main: Callable[[Sequence[str]], None]) -> None:
-    """Run `main` with the command line's arguments; a UserError prints one sentence and exits with status 2."""
+    """Run `main` with the command line's arguments; a UserError prints one sentence and exits with status 2.
+
+    With -h or --help, print the docstring of the script instead, which describes its arguments.
+    """
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print((sys.modules["__main__"].__doc__ or "").strip())
+        return
     try:
         main(sys.argv[1:])
     except UserError as error:
