@@ -4,11 +4,13 @@ import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from figures import curves, panels
 from hydra import compose, initialize_config_module
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 from test_analysis import BLUE, ORANGE, write_run
 from test_studies import last, script
 
@@ -21,6 +23,12 @@ def test_each_task_is_trained_for_as_long_as_its_yaml_says(monkeypatch: pytest.M
     assert said == module.STEPS and set(swept.split(",")) == set(module.STEPS)
 
 
+def settings_of(task: str) -> dict[str, Any]:
+    """The settings of a task's environments, as a run stores them."""
+    with initialize_config_module("rlhp.conf", version_base="1.3"):
+        return OmegaConf.to_container(compose("config", [f"env={task}", "threads=1"]).env, resolve=True)  # type: ignore[return-value]
+
+
 def test_a_table_for_each_number_of_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], drawn: dict[str, Figure]
 ) -> None:
@@ -28,9 +36,10 @@ def test_a_table_for_each_number_of_steps(
     (tmp_path / "random.csv").write_text("env,episodes,mean,std\nwalker_walk,64,20,1\nminigrid,64,0,1\n")
     monkeypatch.setattr(module, "STEPS", {"walker_walk": 1000, "minigrid": 2000})
     runs = tmp_path / "runs"
-    write_run(runs / "t", task="walker_walk", condition="true_reward", rows=last(120.0))
-    write_run(runs / "p", task="walker_walk", labels=700, rows=last(70.0))
-    write_run(runs / "g", task="minigrid", labels=700, total_steps=2000, rows=[(2000, 4.0, 1, 100, 0.9)])
+    walker, grid = ({"env": settings_of(task)} for task in ("walker_walk", "minigrid"))
+    write_run(runs / "t", task="walker_walk", condition="true_reward", rows=last(120.0), settings=walker)
+    write_run(runs / "p", task="walker_walk", labels=700, rows=last(70.0), settings=walker)
+    write_run(runs / "g", task="minigrid", labels=700, total_steps=2000, rows=[(2000, 4.0, 1, 100, 0.9)], settings=grid)
     replace(module.EXPERIMENT, here=tmp_path)([str(runs)])
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "walker_walk True reward 120 - 1.00 120" in words

@@ -13,7 +13,7 @@ import numpy as np
 
 from rlhp.csv_records import read_records
 from rlhp.run.directory import ATTEMPTS, CONFIG, FINISHED, PLAN, VERSIONS, read_settings
-from rlhp.run.files import complete_lines, read_json, read_numbers
+from rlhp.run.files import complete_lines, folder_of_id, read_json, read_numbers
 from rlhp.types import Array, UserError
 
 METRICS, CLOCK, HELDOUT = "metrics.csv", "clock.csv", "heldout.csv"
@@ -214,9 +214,10 @@ def _named(written: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _task(written: Mapping[str, Any]) -> str:
-    """Return the task; for Gymnasium environments the id, since their task names differ between versions."""
+    """Return the task; the id of a Gymnasium environment without a name of its own, whose task differs between versions."""
     task, env = str(written["task"]), written.get("env")
-    return str(env["id"]) if isinstance(env, dict) and "id" in env else task
+    id = str(env["id"]) if isinstance(env, dict) and "id" in env else task
+    return id if task in ("gym", folder_of_id(id)) else task
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Hashable]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,8 @@ def _last_attempt(path: Path, step: Array) -> Array:
         raise UserError(f"Line {int(np.argmin(np.isfinite(step))) + 2} of {path} is damaged: it has no step.")
     later = np.minimum.accumulate(np.append(step, np.inf)[::-1])[::-1][1:]  # the smallest step of all later rows
     return step < later
+
+
+def folder_of_id(id: str) -> str:
+    """An environment's id as part of a folder's name: `ALE/Pong-v5` becomes `ALE-Pong-v5`."""
+    return re.sub(r"[^\w.-]+", "-", id)

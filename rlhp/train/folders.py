@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rlhp import renamed
 from rlhp.run import discard, is_running
+from rlhp.run.files import folder_of_id
 from rlhp.run.sweep import folder_name
 from rlhp.train.overrides import parse_override
 
@@ -56,11 +56,6 @@ def job_folder(sweep: str, overrides: Sequence[str], exclude: Sequence[str]) -> 
     return old if old != present and os.path.exists(os.path.join(sweep, old, CONFIG)) else present
 
 
-def folder(id: str) -> str:
-    """An environment's id as part of a folder's name: `ALE/Pong-v5` becomes `ALE-Pong-v5`."""
-    return re.sub(r"[^\w.-]+", "-", id)
-
-
 def run_dir() -> str | None:
     """The run directory of the current job; None outside of a job."""
     return OmegaConf.select(cast(DictConfig, HydraConfig.get()), "runtime.output_dir") if HydraConfig.initialized() else None
@@ -68,7 +63,7 @@ def run_dir() -> str | None:
 
 OmegaConf.register_new_resolver("subdir", subdir, replace=True)
 OmegaConf.register_new_resolver("run_dir", run_dir, replace=True)
-OmegaConf.register_new_resolver("folder", folder, replace=True)
+OmegaConf.register_new_resolver("folder", folder_of_id, replace=True)
 
 
 class Folders(Callback):
