@@ -95,7 +95,9 @@ def panels(drawn: Lines, layout: Layout) -> Figure:
     """Draw the lines of the layout's tasks and conditions; a panel without lines says so."""
     rows, width = -(-len(layout.tasks) // layout.columns), max(4.8, 3.0 * layout.columns)
     legend, text = _legend(drawn, layout, width)
-    page = figure(width, 0.55 + 2.5 * rows + 0.3 * bool(layout.published) + LINE * max(text - ROOM, 0))
+    source = _wrap(layout.source, width) if layout.published else ""
+    below = 0.1 + LINE * (source.count("\n") + 1) if source else 0.0
+    page = figure(width, 0.55 + 2.5 * rows + below + LINE * max(text - ROOM, 0))
     for i, task in enumerate(layout.tasks):
         axes = tidy(page.add_subplot(rows, layout.columns, i + 1))
         _panel(axes, task, drawn.get(task, {}), layout)
@@ -104,9 +106,9 @@ def panels(drawn: Lines, layout: Layout) -> Figure:
         if i + layout.columns >= len(layout.tasks):
             axes.set_xlabel("Environment steps", color=INK)
     page.legend(**legend, loc="outside upper center", **LEGEND)
-    if layout.published:
+    if source:
         mark = Line2D([], [], color=QUIET, marker="D", markersize=4, linestyle="none")
-        page.legend([mark], [layout.source], loc="outside lower center", **LEGEND)
+        page.legend([mark], [source], loc="outside lower center", **LEGEND)
     return page
 
 
@@ -169,9 +171,14 @@ def _legend(drawn: Lines, layout: Layout, width: float) -> tuple[dict[str, Any],
         handles.append(Line2D([], [], color=QUIET, **ALONE))
     fit = max(1, int(width / (HANDLE + LETTER * max(map(len, names)))))
     rows = -(-len(names) // fit)
-    names = [fill(name, int((width - HANDLE) / LETTER), break_on_hyphens=False) for name in names]
+    names = [_wrap(name, width) for name in names]
     legend = {"handles": handles, "labels": names, "ncols": -(-len(names) // rows)}
     return legend, rows * max(name.count("\n") + 1 for name in names)
+
+
+def _wrap(text: str, width: float) -> str:
+    """Break a legend's text into lines that fit a figure of `width` inches."""
+    return fill(text, int((width - HANDLE) / LETTER), break_on_hyphens=False)
 
 
 def _lines(drawn: Lines, tasks: Iterable[str], keys: Iterable[Condition]) -> list[Line]:
