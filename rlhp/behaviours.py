@@ -20,12 +20,13 @@ UPRIGHT = np.pi / 4  # largest lean of a torso that counts as upright, in radian
 
 
 def backflip(clip: Segment) -> float:
-    """Score a clip of Hopper by how far it turns backwards, and how cleanly.
+    """Score a clip of Hopper by how far it turns backwards from its foot, and how cleanly.
 
-    The score is the net backward turn during the clip (1: once around), + 0.5 if the robot turns by FLIP or more with nothing but
-    its foot on the floor, + 0.5 if it then stands upright on its foot, + 0.1 times the fraction of the time in the air, - 0.5
-    times the fraction in which another part touches the floor. So a turn from foot to foot is better than one that ends in a
-    fall, then come part of a turn, jumping, standing, and lying. Swinging back and forth does not count as turning.
+    The score is the backward turn that starts from the foot (1: once around, see `turn_from_the_foot`), + 0.5 if the robot turns
+    by FLIP or more with nothing but its foot on the floor, + 0.5 if it then stands upright on its foot, + 0.1 times the fraction
+    of the time in the air, - the fraction in which another part touches the floor. So a turn from foot to foot is better than one
+    that ends in a fall, then come part of a turn, jumping, standing, and lying. Neither swinging back and forth nor rolling on
+    the floor counts as turning.
     """
     states = _states(clip, HOPPER)
     touch = on_the_floor(HOPPER, states)
@@ -33,8 +34,24 @@ def backflip(clip: Segment) -> float:
     fallen = np.any(list(touch.values()), axis=0)
     angle = states[:, 2]
     flipped, landed = flips(angle, foot, fallen)
-    net = float(angle[0] - angle[-1]) / (2 * np.pi)
-    return net + 0.5 * flipped + 0.5 * landed + 0.1 * float((~foot & ~fallen).mean()) - 0.5 * float(fallen.mean())
+    turn = turn_from_the_foot(angle, foot, fallen) / (2 * np.pi)
+    return turn + 0.5 * flipped + 0.5 * landed + 0.1 * float((~foot & ~fallen).mean()) - float(fallen.mean())
+
+
+def turn_from_the_foot(angle: Array, foot: Array, fallen: Array) -> float:
+    """Return Hopper's net backward turn, in radians, over the spells [T] between an upright stance and the next fall.
+
+    angle, foot, fallen: as for `flips`. A spell that has not ended counts up to the last step.
+    """
+    turn, first, last = 0.0, None, 0.0
+    stands = foot & ~fallen & upright(angle)
+    for now, standing, down in zip(angle.tolist(), stands.tolist(), fallen.tolist(), strict=True):
+        if down and first is not None:
+            turn, first = turn + first - last, None
+        if standing and first is None:
+            first = now
+        last = now
+    return turn if first is None else turn + first - last
 
 
 def flips(angle: Array, foot: Array, fallen: Array) -> tuple[bool, bool]:
@@ -59,18 +76,19 @@ def upright(angle: Array) -> Array:
 
 
 def one_leg(clip: Segment) -> float:
-    """Score a clip of HalfCheetah by how much of the time it is on its back leg alone, twice as much at 1 m/s or faster.
+    """Score a clip of HalfCheetah by how much of the time it is on its back leg alone, half as much again at 1 m/s or faster.
 
-    The score is alone * (1 + v) + 0.2 v - faults: `alone` is the fraction of the time in which the back leg and nothing else
-    touches the floor, `v` the mean forward speed in m/s, limited to +-1, and `faults` the fraction in which anything else touches
-    the floor or the torso is upside down.
+    The score is alone * (2 + v) + 0.2 v - 0.5 * air - over: `alone` is the fraction of the time in which the back leg and nothing
+    else touches the floor while the torso is not upside down, `v` the mean forward speed in m/s, limited to +-1, `air` the
+    fraction in which nothing touches the floor, and `over` that in which the torso is upside down.
     """
     states = _states(clip, HALFCHEETAH)
     back, others = legs(on_the_floor(HALFCHEETAH, states))
-    alone, faults = float((back & ~others).mean()), float((others | (np.cos(states[:, 2]) < 0)).mean())
+    over = np.cos(states[:, 2]) < 0
+    alone, air = (float(when.mean()) for when in (back & ~others & ~over, ~back & ~others))
     duration = HALFCHEETAH.dt * max(len(states) - 1, 1)
     speed = float(np.clip((states[-1, 0] - states[0, 0]) / duration, -1, 1))
-    return alone * (1 + speed) + 0.2 * speed - faults
+    return alone * (2 + speed) + 0.2 * speed - 0.5 * air - float(over.mean())
 
 
 def legs(touch: dict[str, Array]) -> tuple[Array, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlhp.behaviours import HALFCHEETAH, HOPPER, backflip, flips, on_the_floor, one_leg
+from rlhp.behaviours import HALFCHEETAH, HOPPER, backflip, flips, on_the_floor, one_leg, turn_from_the_foot
 from rlhp.types import Array, Segment, UserError
 
 STANDS, HIGH, LIES = 1.209, 2.5, 0.05  # heights of Hopper's torso, in metres: foot on the floor, in the air, body on the floor
@@ -38,6 +38,8 @@ JUMPED = hopper((STANDS, 0), (HIGH, 0), (HIGH, 0), (STANDS, 0))
 STOOD = hopper(*[(STANDS, 0)] * 4)
 LAY = hopper(*[(LIES, 0.25)] * 4)
 SWUNG = hopper((STANDS, 0), (HIGH, 0.3), (HIGH, 0.2), (STANDS, 0))
+ROLLED = hopper((LIES, 0.25), (LIES, 0.5), (LIES, 0.75), (LIES, 1))
+MIDAIR = hopper((HIGH, 0.3), (HIGH, 0.6), (STANDS, 1))
 FORWARDS = hopper((STANDS, 0), (HIGH, -0.3), (HIGH, -0.7), (STANDS, -1))
 
 
@@ -45,10 +47,12 @@ FORWARDS = hopper((STANDS, 0), (HIGH, -0.3), (HIGH, -0.7), (STANDS, -1))
     "shown, score",
     [
         (LANDED, 1 + 0.5 + 0.5 + 0.1 * 2 / 4),
-        (FALLEN, 0.9 + 0.5 + 0.1 * 2 / 4 - 0.5 * 1 / 4),
+        (FALLEN, 0.8 + 0.5 + 0.1 * 2 / 4 - 1 / 4),
         (JUMPED, 0.1 * 2 / 4),
         (STOOD, 0),
-        (LAY, -0.5),
+        (LAY, -1),
+        (ROLLED, -1),
+        (MIDAIR, 0.1 * 2 / 3),  # the clip does not show where the turn began
         (FORWARDS, -1 + 0.1 * 2 / 4),
         (SWUNG, 0.1 * 2 / 4),  # back and forth
     ],
@@ -86,16 +90,35 @@ def test_a_flip_and_its_landing(turns, touching, found):
 
 
 @pytest.mark.parametrize(
+    "turns, touching, turn",
+    [
+        ([0, 0.5, 1], "f f", 1),
+        ([0, 0.5, 1], "f  ", 1),  # not landed yet
+        ([0.2, 0.5, 1], "f f", 0),  # takes off leaning by 72 degrees: the only stance is the landing
+        ([0, 0.5, 0.8, 1], "f of", 0.5),  # up to the fall, and not from it to the stance
+        ([0, 0.5, 0.8, 1, 1.5], "f of ", 0.5 + 0.5),  # two spells
+        ([0, 0.5, 1], "  f", 0),  # no stance before the turn
+        ([0, -0.5, -1], "f f", -1),
+        ([0, 0.4, 0], "f f", 0),
+        ([0, 0.5, 1], "ooo", 0),
+    ],
+)
+def test_a_turn_counts_from_a_stance_to_the_next_fall(turns, touching, turn):
+    foot, fallen = (np.array([there in kinds for there in touching]) for kinds in ("fb", "ob"))
+    assert turn_from_the_foot(-2 * np.pi * np.array(turns), foot, fallen) == pytest.approx(2 * np.pi * turn)
+
+
+@pytest.mark.parametrize(
     "shown, score",
     [
-        (halfcheetah(2, 0, -0.3), 1 * 2 + 0.2),  # back foot alone, at 2 m/s: fast enough
-        (halfcheetah(0.5, 0, -0.3), 1 * 1.5 + 0.1),
-        (halfcheetah(0, 0, -0.3), 1),
-        (halfcheetah(-3, 0, -0.3), -0.2),
-        (halfcheetah(2, 0.3, 0), 0.2),  # in the air
-        (halfcheetah(2, -0.15, 0), 0.2 - 1),  # on both feet
-        (halfcheetah(2, 0.8, np.pi), 0.2 - 1),  # upside down in the air
-        (halfcheetah(2, 0, -0.3, steps=1), 1),  # one step shows no speed
+        (halfcheetah(2, 0, -0.3), 1 * 3 + 0.2),  # back foot alone, at 2 m/s: fast enough
+        (halfcheetah(0.5, 0, -0.3), 1 * 2.5 + 0.1),
+        (halfcheetah(0, 0, -0.3), 2),
+        (halfcheetah(-3, 0, -0.3), 1 - 0.2),
+        (halfcheetah(2, 0.3, 0), 0.2 - 0.5),  # in the air
+        (halfcheetah(2, -0.15, 0), 0.2),  # on both feet
+        (halfcheetah(2, 0.8, np.pi), 0.2 - 0.5 - 1),  # upside down in the air
+        (halfcheetah(2, 0, -0.3, steps=1), 2),  # one step shows no speed
     ],
 )
 def test_going_on_one_leg_is_scored(shown, score):
