@@ -50,6 +50,7 @@ SMALL = ["agent/network=small", *SMALL_REWARD]
 PONG = ["env=pong", "clip_steps=8"]  # frames, for the parts that read images
 CLONED = ["demos={recording}/demonstrations", "agent.start.critic_first=1", "agent.start.cloning_steps=100"]
 DEMONSTRATED = ["demos={recording}/demonstrations"]
+SHORT = ["clip_steps=8", "early_resets.interval=16"]  # for episodes of 50 steps
 UNTAUGHT = ["reward_model=true_reward", "schedule=none", "labels=0"]  # for what asks nobody
 COACHED = ["expert={recording}/expert", "loop.trainer.lookahead=4"]
 ASKED = ["expert={recording}", "loop.steps=128", "loop.evaluate_episodes=2", "loop.fit_steps=40"]
@@ -70,9 +71,9 @@ FILL = {  # what a yaml leaves open, or says that it needs
     "experiment/overoptimisation": ["env=point", *CLONED],
     "experiment/pipeline": ["env=point", *CLONED],
     "experiment/demonstrations": ["env=point", *DEMONSTRATED, "loop.evaluate_every=128", "loop.evaluate_episodes=2"],
-    "experiment/human/backflip": ["teacher=oracle"],  # in the place of people, who are not here
+    "experiment/human/backflip": ["teacher=oracle", *SHORT],  # in the place of people, who are not here
     "experiment/human/enduro_pace": ["teacher=oracle", "env=enduro_pace", "clip_steps=8", *SMALL_REWARD],
-    "experiment/human/one_leg": ["teacher=oracle"],
+    "experiment/human/one_leg": ["teacher=oracle", *SHORT],
     "teacher/human": ["page=null", "max_pending=0"],  # who answers here does so at the store
     "reward_model/ensemble_cnn": [*PONG, "agent/network=small"],
     "reward_model/frozen": ["reward_model.run={recording}"],
