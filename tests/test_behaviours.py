@@ -46,12 +46,12 @@ FORWARDS = hopper((STANDS, 0), (HIGH, -0.3), (HIGH, -0.7), (STANDS, -1))
 @pytest.mark.parametrize(
     "shown, score",
     [
-        (LANDED, 1 + 0.5 + 0.5 + 0.1 * 2 / 4),
-        (FALLEN, 0.8 + 0.5 + 0.1 * 2 / 4 - 1 / 4),
+        (LANDED, 1 + 0.5 + 1 + 0.1 * 2 / 4),
+        (FALLEN, 0.8 + 0.5 + 0.1 * 2 / 4 - 0.5 / 4),
         (JUMPED, 0.1 * 2 / 4),
         (STOOD, 0),
-        (LAY, -1),
-        (ROLLED, -1),
+        (LAY, -0.5),
+        (ROLLED, -0.5),
         (MIDAIR, 0.1 * 2 / 3),  # the clip does not show where the turn began
         (FORWARDS, -1 + 0.1 * 2 / 4),
         (SWUNG, 0.1 * 2 / 4),  # back and forth

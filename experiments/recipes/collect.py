@@ -19,6 +19,7 @@ from hydra.utils import instantiate
 from rlhp.analysis import RunData, find, load
 from rlhp.analysis.experiment import script
 from rlhp.csv_records import write_csv
+from rlhp.length import value
 from rlhp.run import read_settings
 from rlhp.run.files import read_table
 
@@ -84,7 +85,7 @@ def learning(config: dict[str, Any]) -> dict[str, Any]:
         },
         "reward_input": model.get("reward_input"),
         **{"memory": kind(config["memory"]), "query": kind(config["query"])},
-        "min_segments_per_label": config["query"].get("min_segments_per_label"),
+        "min_segments_per_label": value(config["query"].get("min_segments_per_label")),
         **{"intrinsic_reward": kind(config["agent"].get("intrinsic_reward")), "refit": kind(config["agent"].get("refit"))},
     }
 
@@ -104,7 +105,7 @@ def row(run: RunData) -> dict[str, Any]:
             "n_envs": config["n_envs"],
             "early_resets": early_resets(config.get("early_resets")),
         },
-        **{name: agent.get(name) for name in (*AGENT, *SCALE)},
+        **{name: value(agent.get(name)) for name in (*AGENT, *SCALE)},
         "learning_rate": agent["learning_rate"]["start"],
         "net_arch": layers(policy["net_arch"]),
         "log_std_init": policy["log_std_init"],

@@ -28,6 +28,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
 from rlhp.envs.tasks import Task, find
+from rlhp.length import value
 from rlhp.train import build, train
 
 ENDLESS = 10**12  # environment steps
@@ -221,7 +222,7 @@ def _ppo_options(agent: Settings) -> dict[str, Any]:
 def known_to_ppo(agent: Settings) -> dict[str, Any]:
     """Return the settings that are also arguments of stock PPO."""
     known = set(inspect.signature(PPO).parameters)
-    return {key: value for key, value in agent.items() if key in known}
+    return {key: value(given) for key, given in agent.items() if key in known}
 
 
 def schedule(setting: Any) -> Any:

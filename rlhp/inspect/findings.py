@@ -11,6 +11,7 @@ import numpy as np
 from rlhp import analysis, train
 from rlhp.inspect import accuracy, answers, checks, coverage, hacking, inputs, predict, truth
 from rlhp.inspect.estimate import Estimate, absent
+from rlhp.length import value
 from rlhp.types import Array, Segment, UserError
 
 HIDDEN = "hidden by --blind"
@@ -165,7 +166,7 @@ def _distances(subject: Subject, run: Path, seed: int) -> coverage.Distances:
     if not why:
         try:
             steps = coverage.gather(train.load(run), subject.learned.model, seed)
-            discount = float(subject.learned.settings["agent"].get("gamma", 0.99))
+            discount = float(value(subject.learned.settings["agent"].get("gamma", 0.99)))
             return coverage.compare(steps, discount)
         except UserError as error:
             why = f"the environment cannot be created: {error}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from rlhp.length import value
 from rlhp.renamed import present
 from rlhp.run import checkpoint
 from rlhp.run.control import Controls
@@ -151,7 +152,8 @@ def note_attempt(path: Path, **facts: Any) -> None:
 
 
 def _differences(a: Any, b: Any, prefix: str = "") -> list[str]:
-    """The dotted names of the leaves in which two nested mappings differ; `auto` matches any value."""
+    """The dotted names of the leaves in which two nested mappings differ; `auto` matches any value, and rules count by theirs."""
+    a, b = value(a), value(b)
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         keys = sorted({*a, *b}, key=str)
         return [d for k in keys for d in _differences(a.get(k), b.get(k), f"{prefix}.{k}" if prefix else str(k))]

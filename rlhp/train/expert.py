@@ -11,6 +11,7 @@ import torch
 from hydra.utils import instantiate
 
 from rlhp.agent import Blind
+from rlhp.length import value
 from rlhp.run import last_checkpoint, read_settings
 from rlhp.train.job import load
 from rlhp.trainer import AdvantageTrainer
@@ -31,7 +32,7 @@ class Expert:
         learned = settings["loop"]["_target_"], settings["reward_model"]["_target_"]
         if learned != ("rlhp.train.preferences", "rlhp.reward.TrueReward"):  # a clone has no value function
             raise UserError(f"{run} has not learned from the true reward; use a run of condition=true_reward as the expert.")
-        self.task, self.gamma = settings["task"], float(settings["agent"]["gamma"])
+        self.task, self.gamma = settings["task"], float(value(settings["agent"]["gamma"]))
         self._agent = load(run).agent
         scale = last_checkpoint(run)["agent"].get("scale/var")
         self._unit = 1.0 if scale is None else float(np.sqrt(scale))

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from hydra.utils import instantiate
 
+from rlhp.length import rules
 from rlhp.run import (
     GROWING,
     check_trainable,
@@ -148,6 +149,7 @@ def differences(run: Path, before: Mapping[str, Any], setup: Setup) -> Iterator[
     yield from _training_schedule(
         instantiate(before["training_schedule"], _convert_="all"), setup.training_schedule, rollouts, step, new
     )
+    yield from _rules(before, setup, step)
     if not isinstance(setup.env, Stateful):
         yield "these environments cannot be saved, so they start from a reset"
 
@@ -167,6 +169,17 @@ def _rates(setup: Setup, step: int, old: int, new: int) -> Iterator[str]:
             f"agent.{name} falls over the whole run: it was {was:.3g} at step {step:,}, and continues from {now:.3g}, "
             f"its value there in a run of {new:,} steps (a constant agent.{name} would not differ)"
         )
+
+
+def _rules(before: Mapping[str, Any], setup: Setup, step: int) -> Iterator[str]:
+    """Differences of settings that follow the length of the run."""
+    old = dict(rules(before))
+    for name, now in rules(setup.settings):
+        if name in old and old[name] != now:
+            yield (
+                f"{name} follows the length of the run: it was {old[name]:.6g} until step {step:,}, and is {now:.6g} from there "
+                f"(a number as {name} would not differ)"
+            )
 
 
 def _labels(run: Path, old: Schedule, new: Schedule, rollouts: range, step: int, total: int) -> Iterator[str]:
