@@ -22,11 +22,11 @@ UPRIGHT = np.pi / 4  # largest lean of a torso that counts as upright, in radian
 def backflip(clip: Segment) -> float:
     """Score a clip of Hopper by how far it turns backwards from its foot, and how cleanly.
 
-    The score is the backward turn that starts from the foot (1: once around, see `turn_from_the_foot`), + 0.5 if the robot turns
-    by FLIP or more with nothing but its foot on the floor, + 1 if it then stands upright on its foot, + 0.1 times the fraction of
-    the time in the air, - 0.5 times the fraction in which another part touches the floor. So a turn from foot to foot is better
-    than one that ends in a fall, then come part of a turn, jumping, standing, and lying. Neither swinging back and forth nor
-    rolling on the floor counts as turning.
+    The score is the backward turn that starts from the foot (1: once around, see `turn_from_the_foot`), but at most the clip's
+    net backward turn, + 0.5 if the robot turns by FLIP or more with nothing but its foot on the floor, + 1 if it then stands
+    upright on its foot, + 0.1 times the fraction of the time in the air, - 0.5 times the fraction in which another part touches
+    the floor. So a turn from foot to foot is better than one that ends in a fall, then come part of a turn, jumping, standing,
+    and lying. Swinging back and forth, rolling on the floor, and falling and getting up again do not count as turning.
     """
     states = _states(clip, HOPPER)
     touch = on_the_floor(HOPPER, states)
@@ -34,7 +34,7 @@ def backflip(clip: Segment) -> float:
     fallen = np.any(list(touch.values()), axis=0)
     angle = states[:, 2]
     flipped, landed = flips(angle, foot, fallen)
-    turn = turn_from_the_foot(angle, foot, fallen) / (2 * np.pi)
+    turn = min(turn_from_the_foot(angle, foot, fallen), float(angle[0] - angle[-1])) / (2 * np.pi)
     return turn + 0.5 * flipped + landed + 0.1 * float((~foot & ~fallen).mean()) - 0.5 * float(fallen.mean())
 
 

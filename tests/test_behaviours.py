@@ -39,6 +39,7 @@ STOOD = hopper(*[(STANDS, 0)] * 4)
 LAY = hopper(*[(LIES, 0.25)] * 4)
 SWUNG = hopper((STANDS, 0), (HIGH, 0.3), (HIGH, 0.2), (STANDS, 0))
 ROLLED = hopper((LIES, 0.25), (LIES, 0.5), (LIES, 0.75), (LIES, 1))
+ROSE = hopper((STANDS, 0), (STANDS, 0.12), (LIES, 0.25), (STANDS, 0))  # falls backwards and gets up again, which is no turn
 MIDAIR = hopper((HIGH, 0.3), (HIGH, 0.6), (STANDS, 1))
 FORWARDS = hopper((STANDS, 0), (HIGH, -0.3), (HIGH, -0.7), (STANDS, -1))
 
@@ -52,6 +53,7 @@ FORWARDS = hopper((STANDS, 0), (HIGH, -0.3), (HIGH, -0.7), (STANDS, -1))
         (STOOD, 0),
         (LAY, -0.5),
         (ROLLED, -0.5),
+        (ROSE, -0.5 / 4),
         (MIDAIR, 0.1 * 2 / 3),  # the clip does not show where the turn began
         (FORWARDS, -1 + 0.1 * 2 / 4),
         (SWUNG, 0.1 * 2 / 4),  # back and forth
