@@ -53,7 +53,7 @@ FORWARDS = hopper((STANDS, 0), (HIGH, -0.3), (HIGH, -0.7), (STANDS, -1))
         (STOOD, 0),
         (LAY, -0.5),
         (ROLLED, -0.5),
-        (ROSE, -0.5 / 4),
+        (ROSE, 0.1 * 1 / 4 - 0.5 / 4),
         (MIDAIR, 0.1 * 2 / 3),  # the clip does not show where the turn began
         (FORWARDS, -1 + 0.1 * 2 / 4),
         (SWUNG, 0.1 * 2 / 4),  # back and forth
