@@ -43,7 +43,7 @@ TINY = [
         ("env.horizon=5", "exceeds the episode length of 5"),
         ("early_resets.interval=5", "exceeds early_resets.interval=5"),
         ("early_resets.fraction=1", "a fraction from 0 to below 1"),
-        ("labels=7000", "this run can ask 12 of its 7000 queries"),
+        ("labels=7000", "this run can ask 53 of its 7000 queries"),
         ("total_steps=0", "set it to at least 1"),
         ("max_pending=-1", "set it to at least 0"),
         ("query.clips=1", "of kind comparison shows 2 clips, not 1"),
