@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from rlhp.analysis.settings import differing
 from rlhp.length import discount, rules, segments_per_label, shift, trace, value
+from rlhp.run import check_owner, create
+from rlhp.run.data import _leaves
+from rlhp.run.directory import read_settings
 from rlhp.train.compose import compose
 from rlhp.train.extend import _rules
+from rlhp.types import UserError
 
 
 @pytest.mark.parametrize(
@@ -63,3 +69,19 @@ def test_an_extended_run_says_which_settings_follow_its_length() -> None:
         "query.min_segments_per_label",
     ]
     assert not list(_rules(short, cast(Any, SimpleNamespace(settings=short)), 100_352))
+
+
+def test_a_rule_and_its_number_are_the_same_setting(tmp_path: Path) -> None:
+    """So that runs of earlier versions continue, and are seeds of one condition with new ones."""
+    for name, words in {
+        "rule": [],
+        "number": ["query.min_segments_per_label=4"],
+        "other": ["query.min_segments_per_label=3"],
+    }.items():
+        create(tmp_path / name, compose(["env=swimmer", *words]))
+        (tmp_path / name / "metrics.csv").write_text("step\n")
+    rule, number, other = (dict(_leaves(read_settings(tmp_path / name))) for name in ("rule", "number", "other"))
+    assert differing([rule, number]) == [] and differing([rule, other]) == [wait]
+    check_owner(tmp_path / "number", compose(["env=swimmer"]))
+    with pytest.raises(UserError, match=rf"other settings \({wait}\)"):
+        check_owner(tmp_path / "other", compose(["env=swimmer"]))

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from rlhp.csv_records import read_records
+from rlhp.length import value as value_of
 from rlhp.run.directory import ATTEMPTS, CONFIG, FINISHED, PLAN, VERSIONS, read_settings
 from rlhp.run.files import complete_lines, folder_of_id, read_json, read_numbers
 from rlhp.types import Array, UserError
@@ -221,7 +222,8 @@ def _task(written: Mapping[str, Any]) -> str:
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Hashable]]:
-    """Flatten nested settings to pairs of dotted key and value."""
+    """Flatten nested settings to pairs of dotted key and value; a rule counts by its value."""
+    node = value_of(node)
     if not isinstance(node, Mapping):
         yield prefix, _hashable(node)
         return
