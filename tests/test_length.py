@@ -73,11 +73,8 @@ def test_an_extended_run_says_which_settings_follow_its_length() -> None:
 
 def test_a_rule_and_its_number_are_the_same_setting(tmp_path: Path) -> None:
     """So that runs of earlier versions continue, and are seeds of one condition with new ones."""
-    for name, words in {
-        "rule": [],
-        "number": ["query.min_segments_per_label=4"],
-        "other": ["query.min_segments_per_label=3"],
-    }.items():
+    wait = "query.min_segments_per_label"
+    for name, words in {"rule": [], "number": [f"{wait}=4"], "other": [f"{wait}=3"]}.items():
         create(tmp_path / name, compose(["env=swimmer", *words]))
         (tmp_path / name / "metrics.csv").write_text("step\n")
     rule, number, other = (dict(_leaves(read_settings(tmp_path / name))) for name in ("rule", "number", "other"))
