@@ -307,7 +307,7 @@ def test_without_further_questions_none_is_filmed():
 
 
 def test_a_run_asks_about_films_and_goes_on_filming_after_it_was_killed(tmp_path, monkeypatch):
-    cfg = settings("watched=true")
+    cfg = settings("watched=true", "query.min_segments_per_label=4")
     train(cfg, tmp_path / "whole")
     store = Store(tmp_path / "whole" / "preferences.sqlite")
     with store.database.reading() as db:
