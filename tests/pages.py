@@ -99,7 +99,7 @@ def label(run: Path, *options: str) -> Iterator[Served]:
         yield until(lambda: served(run) or _alive(process))
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait()
 
 
 def _alive(process: subprocess.Popen[bytes]) -> None:

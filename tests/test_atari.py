@@ -268,7 +268,7 @@ def test_workers_are_let_go_with_the_environment():
     assert isinstance(env._players, Workers)
     processes = env._players._processes
     del env
-    assert all(process.wait(10) == 0 for process in processes)
+    assert all(process.wait() == 0 for process in processes)
 
 
 # What is hidden

@@ -588,7 +588,7 @@ def training(folder: Path, *settings: str) -> Iterator[tuple[Path, Served]]:
         yield folder, until(lambda: served(folder) if process.poll() is None else pytest.fail("the training has ended"))
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.wait()
 
 
 def test_an_environment_of_ones_own_is_trained_by_a_person(tmp_path: Path, tab: playwright.Page) -> None:

@@ -152,7 +152,7 @@ def test_the_filming_process_finds_a_class_of_ones_own(own: Path, tmp_path: Path
         until(lambda: len(list((run / "clips").glob("*.mp4"))) == 2)
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(timeout=30) == 0
+        assert process.wait() == 0
 
 
 def test_games_are_played_again_in_colour_at_an_integer_scale() -> None:

@@ -190,7 +190,7 @@ def label_filmer(run: Path, broken: str = "") -> Iterator[subprocess.Popen[str]]
         yield process
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(timeout=30)
+        process.wait()
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_a_training_with_two_people_from_its_first_question_to_its_end(tmp_path:
     assert page is not None and page.beside and Person(page, "annotator-1").state()["state"] == "waiting"
     for person in people:
         person.start()
-    assert process.wait(timeout=240) == 0
+    assert process.wait() == 0
     over.set()
     for person in people:
         person.join()

@@ -452,7 +452,7 @@ def playing(*words: str) -> Iterator[tuple[Player, subprocess.Popen[str]]]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        process.wait()
         process.stdout.close()
 
 
